@@ -1,0 +1,67 @@
+import type { HostStatus } from "../log/facts.ts";
+import type { StoredRecord } from "../log/stored-record.ts";
+
+/** A host, as the index knows it. */
+export interface Host {
+	id: number;
+	hostname: string;
+	insecure: boolean;
+	status: HostStatus;
+	/** Low-water cursor; null before the first message. */
+	cursor: number | null;
+	/** Greatest upstream seq of any of its messages in the log: what comes again up to here is a replay. */
+	seqMax: number;
+	/** Accounts whose current host this is and whose upstream status is not `deleted`. */
+	accountCount: number;
+}
+
+/** An account, as the index knows it. Status pairs are (active, status) as in `#account` (rulebook 2.14). */
+export interface Account {
+	/** Order of first sight: the paging key of listRepos. */
+	id: number;
+	did: string;
+	/** Id of its current host. */
+	host: number;
+	/** Upstream seq of its last message in the log, in `host`'s numbering. */
+	hostSeq: number;
+	upstreamActive: boolean;
+	upstreamStatus: string | null;
+	/** Null, or the status that this relay's operator gave it, such as `takendown`. */
+	localStatus: string | null;
+	/** State of the repo; all three null before its first commit or sync. */
+	rev: string | null;
+	commit: Uint8Array | null;
+	data: Uint8Array | null;
+}
+
+/** What a DID last resolved to, kept so that a restart doesn't ask the PLC directory for everyone again. */
+export interface StoredIdentity {
+	did: string;
+	signingKey: string | null;
+	pds: string | null;
+	tombstoned: boolean;
+	resolvedAtMs: number;
+}
+
+/**
+ * Reads of the index. Asynchronous even where the embedded database is not, so that PostgreSQL fits behind it.
+ * Every thread opens a reader of its own.
+ */
+export interface IndexReader {
+	account(did: string): Promise<Account | null>;
+	identity(did: string): Promise<StoredIdentity | null>;
+	hostByName(hostname: string): Promise<Host | null>;
+	/** Hosts with id > `afterId`, by id. */
+	hosts(afterId: number, limit: number): Promise<Host[]>;
+	/** Accounts with id > `afterId` that have a repo, by id. */
+	repos(afterId: number, limit: number): Promise<Account[]>;
+	/** Seq of the last record applied; 0 before the first. */
+	checkpoint(): Promise<number>;
+	close(): Promise<void>;
+}
+
+/** The one writer of the index. Only the log applier calls it. */
+export interface IndexWriter extends IndexReader {
+	/** Applies consecutive records and moves the checkpoint, all in one transaction. */
+	apply(records: readonly StoredRecord[]): Promise<void>;
+}

@@ -1,0 +1,123 @@
+import { REJECTION_REASON_NAMES, type RejectionReason } from "../protocol/reasons.ts";
+
+/**
+ * Counters and gauges in shared memory. Each thread adds to a row of its own, so no write is ever contended and counting
+ * costs one store; the control thread sums the rows when somebody asks.
+ */
+
+/** Every counter and gauge, with its line of meaning: its name in /metrics is `standpipe_` and this name. */
+export const COUNTERS = {
+	frames_received_total: "WebSocket messages received from hosts",
+	bytes_received_total: "bytes of those messages",
+	messages_verified_total: "commits and syncs whose signature and structure were checked and found good",
+	messages_accepted_total: "messages handed to the sequencer",
+	frames_noncanonical_total: "frames that were valid but not canonical, and were re-encoded",
+	frames_ignored_total: "frames with an op or type that we don't know, skipped",
+	messages_replayed_total: "messages dropped since a host sent them again after a reconnect",
+	discontinuities_total: "commits passed on although they don't chain to the state we had",
+	host_errors_total: "error frames from hosts",
+	host_outdated_cursors_total: "hosts that could not replay from our cursor: events of theirs were missed",
+	host_connects_total: "successful connections to hosts",
+	host_disconnects_total: "connections to hosts that ended",
+	host_pauses_total: "times a host's socket was paused since a budget in bytes was reached",
+	identity_lookups_total: "DID documents asked for over the network",
+	identity_failures_total: "lookups that failed",
+	identity_refreshes_total: "forced refreshes after a bad signature or a host mismatch",
+	identity_refreshes_limited_total: "forced refreshes not made since the DID had one a moment ago",
+	identity_evictions_total: "identities that left the cache since it was full",
+	account_evictions_total: "account states that left the cache since it was full",
+	account_cache_overflows_total: "times the account cache was full of states the index had not applied yet",
+	ring_full_total: "times a ring was full and its writer had to wait",
+	records_appended_total: "records appended to the log",
+	log_bytes_total: "bytes appended to the log",
+	log_syncs_total: "syncs of the log to disk",
+	segments_removed_total: "segments removed by retention",
+	log_gaps_total: "damaged stretches of the log that were quarantined",
+	batches_evicted_total: "batches that left the readers' cache since it was full",
+	frames_sent_total: "frames sent to consumers",
+	bytes_sent_total: "bytes of those frames",
+	consumers_slow_total: "consumers paused since their socket's buffer reached the watermark",
+	consumers_refused_total: "consumers refused since a limit on their number was reached",
+	index_records_total: "records applied to the index",
+	hosts_connected: "hosts connected now",
+	hosts_known: "hosts known",
+	consumers_connected: "consumers connected now",
+	inflight_bytes: "bytes received from hosts and not yet durable or rejected",
+	parked_messages: "messages that wait for their DID's identity or account",
+} as const;
+
+export type CounterName = keyof typeof COUNTERS;
+
+const COUNTER_NAMES = Object.keys(COUNTERS) as CounterName[];
+const CELLS: readonly string[] = [
+	...COUNTER_NAMES,
+	...REJECTION_REASON_NAMES.map((reason) => `rejected:${reason}`),
+	...REJECTION_REASON_NAMES.map((reason) => `lenient:${reason}`),
+];
+const CELL_INDEX = new Map(CELLS.map((cell, index) => [cell, index]));
+
+/** Makes the memory for `threads` rows. */
+export function createCounterBuffer(threads: number): SharedArrayBuffer {
+	return new SharedArrayBuffer(threads * CELLS.length * 8);
+}
+
+function cellIndex(cell: string): number {
+	const index = CELL_INDEX.get(cell);
+	if (index === undefined) throw new RangeError(`no counter is named ${cell}`);
+	return index;
+}
+
+/** One thread's row. */
+export class Counters {
+	readonly #row: Float64Array;
+
+	constructor(buffer: SharedArrayBuffer = createCounterBuffer(1), thread = 0) {
+		this.#row = new Float64Array(buffer, thread * CELLS.length * 8, CELLS.length);
+	}
+
+	add(name: CounterName, amount = 1): void {
+		this.#bump(cellIndex(name), amount);
+	}
+
+	/** Counts a message that was dropped. */
+	reject(reason: RejectionReason): void {
+		this.#bump(cellIndex(`rejected:${reason}`), 1);
+	}
+
+	/** Counts a message that only the strict rules would have dropped, and that was passed on. */
+	lenient(reason: RejectionReason): void {
+		this.#bump(cellIndex(`lenient:${reason}`), 1);
+	}
+
+	#bump(index: number, amount: number): void {
+		this.#row[index] = (this.#row[index] ?? 0) + amount;
+	}
+}
+
+/** The sum over all threads. */
+export interface CounterSnapshot {
+	counters: Record<CounterName, number>;
+	rejected: Record<RejectionReason, number>;
+	lenient: Record<RejectionReason, number>;
+}
+
+/** Sums the rows. A row that is being written may show its old or its new value. */
+export function readCounters(buffer: SharedArrayBuffer): CounterSnapshot {
+	const all = new Float64Array(buffer);
+	const sum = (cell: string): number => {
+		let total = 0;
+		for (let at = cellIndex(cell); at < all.length; at += CELLS.length) total += all[at] ?? 0;
+		return total;
+	};
+	return {
+		counters: Object.fromEntries(COUNTER_NAMES.map((name) => [name, sum(name)])) as Record<CounterName, number>,
+		rejected: Object.fromEntries(REJECTION_REASON_NAMES.map((name) => [name, sum(`rejected:${name}`)])) as Record<
+			RejectionReason,
+			number
+		>,
+		lenient: Object.fromEntries(REJECTION_REASON_NAMES.map((name) => [name, sum(`lenient:${name}`)])) as Record<
+			RejectionReason,
+			number
+		>,
+	};
+}

@@ -1,0 +1,30 @@
+import {
+	configureSync,
+	getConsoleSink,
+	getJsonLinesFormatter,
+	getLogger,
+	type Logger,
+	type LogLevel,
+} from "@logtape/logtape";
+
+export type { Logger };
+
+export const LOG_LEVELS = ["debug", "info", "warning", "error"] as const satisfies readonly LogLevel[];
+
+/** Sets up this thread's log: JSON lines on standard output and error. Each thread calls it once, at its start. */
+export function setUpLog(lowestLevel: (typeof LOG_LEVELS)[number]): void {
+	configureSync({
+		sinks: {
+			console: getConsoleSink({ formatter: getJsonLinesFormatter({ message: "rendered", properties: "flatten" }) }),
+		},
+		loggers: [
+			{ category: ["standpipe"], lowestLevel, sinks: ["console"] },
+			{ category: ["logtape", "meta"], lowestLevel: "warning", sinks: ["console"] },
+		],
+	});
+}
+
+/** The log of one part of the relay, such as `ingest`. */
+export function logOf(part: string): Logger {
+	return getLogger(["standpipe", part]);
+}

@@ -1,0 +1,56 @@
+/**
+ * Every limit the protocol sets, and the ones we set where it asks for a limit but names no number.
+ * Units come last in each name. Rulebook sections in brackets.
+ */
+
+/** A WebSocket message, all overhead included [1.2.9]. */
+export const FRAME_BYTES_MAX = 5_000_000;
+/** The CAR slice of a `#commit` [2.1]. */
+export const COMMIT_BLOCKS_BYTES_MAX = 2_000_000;
+/** The CAR of a `#sync`, which holds the commit block only [2.2]. */
+export const SYNC_BLOCKS_BYTES_MAX = 10_000;
+/** Ops in a `#commit` [2.1]. */
+export const COMMIT_OPS_MAX = 200;
+/** A record block; the specification's softer 1,000,000 is not enforced [2.1]. */
+export const RECORD_BYTES_MAX = 1_048_576;
+/** `seq` and every other integer stays exactly representable [1.5, 2.13]. */
+export const INTEGER_MAX = Number.MAX_SAFE_INTEGER;
+
+/** Nesting of CBOR containers [2.13]. */
+export const CBOR_DEPTH_MAX = 32;
+/** Elements of one CBOR container [2.13]. */
+export const CBOR_CONTAINER_ITEMS_MAX = 131_072;
+/** A CBOR map key [2.13]. */
+export const CBOR_KEY_BYTES_MAX = 8_192;
+/** A binary CID, wherever one is read [2.13]. */
+export const CID_BYTES_MAX = 100;
+/** A binary CIDv1 of a sha2-256 hash: version, codec, hash code, length, digest. */
+export const CID_BYTES = 36;
+
+/** Blocks of one CAR slice: 200 ops with proofs stay far below this. */
+export const CAR_BLOCKS_MAX = 65_536;
+/** Roots in a CAR header; the first one counts [2.7]. */
+export const CAR_ROOTS_MAX = 16;
+
+/** A record path, which is also the MST key [2.10]. */
+export const PATH_BYTES_MAX = 1_024;
+/** A record key [2.10]. */
+export const RKEY_CHARS_MAX = 512;
+/** A collection NSID [2.10]. */
+export const NSID_CHARS_MAX = 317;
+/** A DID [4]. */
+export const DID_CHARS_MAX = 2_048;
+/** A host's DNS name. */
+export const HOSTNAME_CHARS_MAX = 253;
+/** A datetime string [2.13]. */
+export const DATETIME_CHARS_MAX = 64;
+/** `status` of an `#account`; the known values are far shorter. */
+export const STATUS_CHARS_MAX = 128;
+
+/** Entries of one MST node; more than this many at one depth can't be come by honestly [2.11]. */
+export const MST_NODE_ENTRIES_MAX = 1_024;
+/** Depth of an MST; a deeper key can't be mined [2.11]. */
+export const MST_DEPTH_MAX = 32;
+
+/** How far a `rev` may lie in the future [2.6, check 7]. */
+export const REV_FUTURE_MS_MAX = 5 * 60 * 1000;

@@ -1,0 +1,62 @@
+import type { RecordKind } from "../log/record.ts";
+
+/**
+ * What an ingest worker hands to the sequencer through its ring: one record of the log to be.
+ *
+ * | offset | field        | type |                                                         |
+ * |-------:|--------------|------|---------------------------------------------------------|
+ * |      0 | upstreamSeq  | f64  | 0 for control records                                   |
+ * |      8 | host         | u32  | 0 for control records                                   |
+ * |     12 | seqStart     | u32  | byte range of `seq` within the frame; both 0 where      |
+ * |     16 | seqEnd       | u32  | there is no frame                                       |
+ * |     20 | kind         | u8   |                                                         |
+ * |     21 | flags        | u8   |                                                         |
+ * |     22 | factsLength  | u16  |                                                         |
+ * |     24 | facts, then the frame with the host's seq in it                               |||
+ */
+export const ENTRY_HEADER_BYTES = 24;
+
+export interface Entry {
+	kind: RecordKind;
+	flags: number;
+	host: number;
+	upstreamSeq: number;
+	seqStart: number;
+	seqEnd: number;
+	facts: Uint8Array;
+	frame: Uint8Array;
+}
+
+/** Bytes that `writeEntry` will fill. */
+export function entryBytes(entry: Entry): number {
+	return ENTRY_HEADER_BYTES + entry.facts.length + entry.frame.length;
+}
+
+/** Writes an entry into a ring's reserved bytes, which have exactly `entryBytes` of it. */
+export function writeEntry(target: Buffer, entry: Entry): void {
+	target.writeDoubleLE(entry.upstreamSeq, 0);
+	target.writeUInt32LE(entry.host, 8);
+	target.writeUInt32LE(entry.seqStart, 12);
+	target.writeUInt32LE(entry.seqEnd, 16);
+	target[20] = entry.kind;
+	target[21] = entry.flags;
+	target.writeUInt16LE(entry.facts.length, 22);
+	target.set(entry.facts, ENTRY_HEADER_BYTES);
+	target.set(entry.frame, ENTRY_HEADER_BYTES + entry.facts.length);
+}
+
+/** Reads an entry; its facts and frame are views into `source`. */
+export function readEntry(source: Buffer): Entry {
+	const frameStart = ENTRY_HEADER_BYTES + source.readUInt16LE(22);
+	return {
+		upstreamSeq: source.readDoubleLE(0),
+		host: source.readUInt32LE(8),
+		seqStart: source.readUInt32LE(12),
+		seqEnd: source.readUInt32LE(16),
+		// The writing end is ours: a kind that we didn't write can't come out.
+		kind: source[20] as RecordKind,
+		flags: source[21] ?? 0,
+		facts: source.subarray(ENTRY_HEADER_BYTES, frameStart),
+		frame: source.subarray(frameStart),
+	};
+}

@@ -1,0 +1,99 @@
+/**
+ * How the control thread and its workers talk: few messages, by `postMessage`; the data goes through rings and the log.
+ * Workers are made once and never terminated. One that fails takes the process down: the supervisor restarts it whole.
+ */
+
+type ToWorker<Start, Command> =
+	| { type: "start"; options: Start }
+	| { type: "command"; command: Command }
+	| { type: "drain" };
+
+type FromWorker<Event> = { type: "ready" } | { type: "event"; event: Event } | { type: "drained" };
+
+/** What a worker's `worker.ts` provides. `Start` and `Command` come from the control thread. */
+export interface WorkerRole<Start, Command> {
+	/** Called once, first. The thread is ready when it resolves. */
+	start(options: Start): Promise<void>;
+	/** Called for each command, in order, after `start` has resolved. */
+	command(command: Command): void;
+	/** Finishes what was begun, as far as that is bounded in time. Resolves when it is safe to exit. */
+	drain(): Promise<void>;
+}
+
+declare const self: Worker;
+
+/** Serves a role in this worker. `role` gets `emit`, which sends an event to the control thread. */
+export function serveRole<Start, Command, Event>(
+	role: (emit: (event: Event) => void) => WorkerRole<Start, Command>,
+): void {
+	const post = (message: FromWorker<Event>): void => self.postMessage(message);
+	const served = role((event) => post({ type: "event", event }));
+	let before: Promise<void> = Promise.resolve();
+	self.onmessage = (received: MessageEvent<ToWorker<Start, Command>>) => {
+		const message = received.data;
+		before = before.then(async () => {
+			if (message.type === "start") {
+				await served.start(message.options);
+				post({ type: "ready" });
+			} else if (message.type === "command") {
+				served.command(message.command);
+			} else {
+				await served.drain();
+				post({ type: "drained" });
+			}
+		});
+		// A failure here is a failure of ours: rethrow it outside of any promise, so that the thread ends with it.
+		before.catch((error: unknown) => {
+			setTimeout(() => {
+				throw error;
+			});
+		});
+	};
+}
+
+/** The control thread's end of a worker. */
+export class Thread<Start, Command, Event> {
+	readonly #worker: Worker;
+	readonly #ready = Promise.withResolvers<void>();
+	readonly #drained = Promise.withResolvers<void>();
+
+	/**
+	 * @param name for messages, such as `ingest 0`
+	 * @param url of the worker's entry file
+	 * @param onFailure called where the worker dies; what it does must end the process
+	 */
+	constructor(
+		name: string,
+		url: URL,
+		onEvent: (event: Event) => void,
+		onFailure: (name: string, error: string) => void,
+	) {
+		this.#worker = new Worker(url.href, { name });
+		this.#worker.onmessage = (received: MessageEvent<FromWorker<Event>>) => {
+			const message = received.data;
+			if (message.type === "event") onEvent(message.event);
+			else if (message.type === "ready") this.#ready.resolve();
+			else this.#drained.resolve();
+		};
+		this.#worker.onerror = (event) => onFailure(name, event.message);
+	}
+
+	/** Starts the role. Resolves when it is ready. */
+	start(options: Start): Promise<void> {
+		this.#post({ type: "start", options });
+		return this.#ready.promise;
+	}
+
+	command(command: Command): void {
+		this.#post({ type: "command", command });
+	}
+
+	drain(): Promise<void> {
+		this.#post({ type: "drain" });
+		return this.#drained.promise;
+	}
+
+	#post(message: ToWorker<Start, Command>): void {
+		this.#worker.postMessage(message);
+	}
+}
