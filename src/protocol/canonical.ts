@@ -1,0 +1,85 @@
+import { CborError, CborScanner, compareKeys, Major } from "./cbor.ts";
+import { CBOR_DEPTH_MAX } from "./limits.ts";
+
+/**
+ * Rewrites a frame that is valid CBOR but not canonical: longer heads than needed become short, map keys are sorted. What
+ * has no canonical form (floats, indefinite lengths, double keys, other tags) is refused, so the result always scans.
+ *
+ * The bytes are rewritten as they are, without a detour through objects, so fields we don't know keep their values.
+ *
+ * @throws CborError naming the rule that can't be mended
+ */
+export function canonicalize(frame: Uint8Array): Uint8Array {
+	const scanner = new CborScanner(frame, 0, frame.length, "record");
+	const chunks: Uint8Array[] = [];
+	// Header, then payload; anything behind them is the caller's scan to complain about.
+	while (scanner.offset < scanner.end) chunks.push(rewriteItem(scanner, 0));
+	return Buffer.concat(chunks);
+}
+
+function rewriteItem(scanner: CborScanner, depth: number): Uint8Array {
+	const start = scanner.offset;
+	const major = scanner.readHead();
+	const { argument } = scanner;
+	if (!Number.isSafeInteger(argument)) throw new CborError(`an integer beyond 2^53-1 at byte ${start}`);
+	if (major === Major.array || major === Major.map) {
+		if (depth >= CBOR_DEPTH_MAX) throw new CborError(`more than ${CBOR_DEPTH_MAX} nested containers`);
+		const body = major === Major.array ? rewriteArray(scanner, argument, depth) : rewriteMap(scanner, argument, depth);
+		return Buffer.concat([encodeHead(major, argument), body]);
+	}
+	scanner.offset = start;
+	scanner.skip(depth);
+	if (major === Major.simple) {
+		if (scanner.offset - start > 1) throw new CborError(`a float at byte ${start}`);
+		return scanner.bytes.subarray(start, scanner.offset);
+	}
+	if (major === Major.tag) return rewriteLink(scanner, start);
+	const head = encodeHead(major, argument);
+	if (major === Major.unsigned || major === Major.negative) return head;
+	return Buffer.concat([head, scanner.bytes.subarray(scanner.offset - argument, scanner.offset)]);
+}
+
+function rewriteArray(scanner: CborScanner, count: number, depth: number): Uint8Array {
+	const items: Uint8Array[] = [];
+	for (let i = 0; i < count; i++) items.push(rewriteItem(scanner, depth + 1));
+	return Buffer.concat(items);
+}
+
+function rewriteMap(scanner: CborScanner, count: number, depth: number): Uint8Array {
+	const pairs: { start: number; end: number; pair: Uint8Array }[] = [];
+	for (let i = 0; i < count; i++) {
+		const start = scanner.readKey();
+		const end = scanner.offset;
+		const key = scanner.bytes.subarray(start, end);
+		pairs.push({
+			start,
+			end,
+			pair: Buffer.concat([encodeHead(Major.text, key.length), key, rewriteItem(scanner, depth + 1)]),
+		});
+	}
+	pairs.sort((a, b) => {
+		const order = compareKeys(scanner.bytes, a.start, a.end, b.start, b.end);
+		if (order === 0 && a !== b) throw new CborError(`a map key at byte ${b.start} is twice`);
+		return order;
+	});
+	return Buffer.concat(pairs.map(({ pair }) => pair));
+}
+
+/** A link has just been skipped: encodes it with the shortest heads around the same CID. */
+function rewriteLink(scanner: CborScanner, start: number): Uint8Array {
+	scanner.offset = start;
+	const cid = scanner.readCid();
+	return Buffer.concat([encodeHead(Major.tag, 42), encodeHead(Major.bytes, cid.length + 1), new Uint8Array(1), cid]);
+}
+
+function encodeHead(major: number, argument: number): Uint8Array {
+	const first = major << 5;
+	if (argument < 24) return Uint8Array.of(first | argument);
+	if (argument < 0x100) return Uint8Array.of(first | 24, argument);
+	const [info, size] = argument < 0x10000 ? [25, 2] : argument < 0x100000000 ? [26, 4] : [27, 8];
+	const head = Buffer.alloc(1 + size);
+	head[0] = first | info;
+	if (size === 8) head.writeBigUInt64BE(BigInt(argument), 1);
+	else head.writeUIntBE(argument, 1, size);
+	return head;
+}

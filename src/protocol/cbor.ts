@@ -1,0 +1,283 @@
+import { isUtf8 } from "node:buffer";
+import { CBOR_CONTAINER_ITEMS_MAX, CBOR_DEPTH_MAX, CBOR_KEY_BYTES_MAX, CID_BYTES_MAX, INTEGER_MAX } from "./limits.ts";
+
+/**
+ * DAG-CBOR by offsets: checks bytes and finds values in them without making objects of them (rulebook 2.13).
+ *
+ * Two strictnesses. `canonical` is for what the protocol itself encodes: header, payload, commit, MST node. `record` is for
+ * the users' records, which a relay must not be picky about: unsorted keys, longer heads than needed, floats and 64-bit
+ * integers pass there. Definite lengths, string keys, no tag but 42, UTF-8, and every limit hold for both.
+ */
+export type Strictness = "canonical" | "record";
+
+/** Bytes are not what DAG-CBOR allows, or not what the caller asked for. The message names the rule. */
+export class CborError extends Error {
+	override readonly name = "CborError";
+}
+
+/** Major types of CBOR. */
+export const Major = {
+	unsigned: 0,
+	negative: 1,
+	bytes: 2,
+	text: 3,
+	array: 4,
+	map: 5,
+	tag: 6,
+	simple: 7,
+} as const;
+
+const FALSE = 0xf4;
+const TRUE = 0xf5;
+const NULL = 0xf6;
+const CID_TAG = 42;
+
+/** A scan over `bytes` from `offset` to `end`. Every read checks its bounds first and throws `CborError`. */
+export class CborScanner {
+	readonly bytes: Uint8Array;
+	readonly end: number;
+	/** Where the next read begins. */
+	offset: number;
+	/** Argument of the head that `readHead` read last: a value, a length or a count, according to the major type. */
+	argument = 0;
+	readonly #canonical: boolean;
+
+	constructor(bytes: Uint8Array, offset = 0, end = bytes.length, strictness: Strictness = "canonical") {
+		this.bytes = bytes;
+		this.offset = offset;
+		this.end = end;
+		this.#canonical = strictness === "canonical";
+	}
+
+	/** Reads an item's head: returns its major type and sets `argument`. For simple values the argument is the info bits. */
+	readHead(): number {
+		const initial = this.#byte();
+		const major = initial >> 5;
+		const info = initial & 31;
+		if (major === Major.simple) this.#readSimple(info);
+		else if (info < 24) this.argument = info;
+		else this.#readArgument(info);
+		return major;
+	}
+
+	/** Reads the head of a map and returns how many pairs it has. */
+	readMap(): number {
+		return this.#expect(Major.map, "a map", CBOR_CONTAINER_ITEMS_MAX);
+	}
+
+	/** Reads the head of an array and returns how many items it has. */
+	readArray(): number {
+		return this.#expect(Major.array, "an array", CBOR_CONTAINER_ITEMS_MAX);
+	}
+
+	/** Reads an integer that is not negative and exactly representable. */
+	readUnsigned(): number {
+		return this.#expect(Major.unsigned, "an unsigned integer", INTEGER_MAX);
+	}
+
+	/** Reads a text of up to `bytesMax` bytes. */
+	readText(bytesMax: number): string {
+		const length = this.#expect(Major.text, "a text", bytesMax);
+		const start = this.#take(length);
+		this.#checkUtf8(start, this.offset);
+		return Buffer.from(this.bytes.buffer, this.bytes.byteOffset + start, length).toString("utf8");
+	}
+
+	/** Reads a byte string and returns where it starts; it ends at `offset`. */
+	readBytes(bytesMax: number): number {
+		return this.#take(this.#expect(Major.bytes, "a byte string", bytesMax));
+	}
+
+	readBoolean(): boolean {
+		const byte = this.#byte();
+		if (byte !== TRUE && byte !== FALSE) throw new CborError(`expected a boolean at byte ${this.offset - 1}`);
+		return byte === TRUE;
+	}
+
+	/** Reads a null if there is one. */
+	readNull(): boolean {
+		if (this.offset >= this.end || this.bytes[this.offset] !== NULL) return false;
+		this.offset++;
+		return true;
+	}
+
+	/** Reads a link and returns its binary CID, a view. */
+	readCid(): Uint8Array {
+		this.#expect(Major.tag, "a CID", CID_TAG);
+		const start = this.#linkStart();
+		return this.bytes.subarray(start, this.offset);
+	}
+
+	/** Passes over one whole item, checking it. `depth` counts the containers around it. */
+	skip(depth = 0): void {
+		switch (this.readHead()) {
+			case Major.unsigned:
+			case Major.simple:
+				return;
+			case Major.negative:
+				// The argument is one less than the magnitude.
+				if (this.#canonical && this.argument >= INTEGER_MAX) throw new CborError("an integer below -(2^53-1)");
+				return;
+			case Major.bytes:
+				this.#take(this.argument);
+				return;
+			case Major.text: {
+				const start = this.#take(this.argument);
+				this.#checkUtf8(start, this.offset);
+				return;
+			}
+			case Major.array: {
+				const count = this.#enter(depth, 1);
+				for (let i = 0; i < count; i++) this.skip(depth + 1);
+				return;
+			}
+			case Major.map: {
+				const count = this.#enter(depth, 2);
+				const keys = new MapKeys(this);
+				for (let i = 0; i < count; i++) {
+					keys.next();
+					this.skip(depth + 1);
+				}
+				return;
+			}
+			default:
+				this.#linkStart();
+		}
+	}
+
+	/** @internal for `MapKeys`: reads a key's head, checks it, and returns where its bytes start. */
+	readKey(): number {
+		const length = this.#expect(Major.text, "a text as map key", CBOR_KEY_BYTES_MAX);
+		const start = this.#take(length);
+		this.#checkUtf8(start, this.offset);
+		return start;
+	}
+
+	/** @internal for `MapKeys`. */
+	get keysAreSorted(): boolean {
+		return this.#canonical;
+	}
+
+	#byte(): number {
+		if (this.offset >= this.end) throw new CborError(`truncated at byte ${this.offset}`);
+		return this.bytes[this.offset++] ?? 0;
+	}
+
+	#take(length: number): number {
+		const start = this.offset;
+		if (length > this.end - start) throw new CborError(`a length of ${length} at byte ${start} exceeds the input`);
+		this.offset = start + length;
+		return start;
+	}
+
+	#readArgument(info: number): void {
+		if (info > 27) throw new CborError(`indefinite or reserved length at byte ${this.offset - 1}`);
+		const size = 1 << (info - 24);
+		let value = 0;
+		for (let i = 0; i < size; i++) value = value * 256 + this.#byte();
+		this.argument = value;
+		if (!this.#canonical) return;
+		if (value > INTEGER_MAX) throw new CborError(`an integer beyond 2^53-1 before byte ${this.offset}`);
+		const least = info === 24 ? 24 : 2 ** (4 * size);
+		if (value < least) throw new CborError(`an argument not in its shortest form before byte ${this.offset}`);
+	}
+
+	#readSimple(info: number): void {
+		this.argument = info;
+		if (info >= 20 && info <= 22) return;
+		if (this.#canonical || info < 25 || info > 27) {
+			throw new CborError(`a float, indefinite length or unknown simple value at byte ${this.offset - 1}`);
+		}
+		this.#take(1 << (info - 24));
+	}
+
+	#expect(major: number, what: string, argumentMax: number): number {
+		const at = this.offset;
+		if (this.readHead() !== major) throw new CborError(`expected ${what} at byte ${at}`);
+		if (this.argument > argumentMax) throw new CborError(`${what} at byte ${at} exceeds the limit of ${argumentMax}`);
+		return this.argument;
+	}
+
+	#enter(depth: number, bytesPerItemMin: number): number {
+		const count = this.argument;
+		if (depth >= CBOR_DEPTH_MAX) throw new CborError(`more than ${CBOR_DEPTH_MAX} nested containers`);
+		if (count > CBOR_CONTAINER_ITEMS_MAX || count * bytesPerItemMin > this.end - this.offset) {
+			throw new CborError(`a container of ${count} items at byte ${this.offset} exceeds the limit or the input`);
+		}
+		return count;
+	}
+
+	#checkUtf8(start: number, end: number): void {
+		for (let at = start; at < end; at++) {
+			if ((this.bytes[at] ?? 0) < 0x80) continue;
+			if (!isUtf8(this.bytes.subarray(at, end))) throw new CborError(`a text at byte ${start} is not UTF-8`);
+			return;
+		}
+	}
+
+	/** Behind the head of a tag: checks that it is a link, and returns where the CID starts. */
+	#linkStart(): number {
+		if (this.argument !== CID_TAG) throw new CborError(`tag ${this.argument} before byte ${this.offset} is not 42`);
+		const length = this.#expect(Major.bytes, "a CID", CID_BYTES_MAX + 1);
+		const start = this.#take(length);
+		if (length < 2 || this.bytes[start] !== 0) throw new CborError(`a CID at byte ${start} lacks its 00 prefix`);
+		return start + 1;
+	}
+}
+
+/** The keys of one map, in order: checks that they are sorted (by length, then bytes) and unique where that is asked. */
+export class MapKeys {
+	readonly #scanner: CborScanner;
+	/** Byte range of the key that `next` read last. */
+	start = 0;
+	end = -1;
+
+	constructor(scanner: CborScanner) {
+		this.#scanner = scanner;
+	}
+
+	/** Reads the next key; its value is what the scanner reads next. */
+	next(): void {
+		const { start, end } = this;
+		this.start = this.#scanner.readKey();
+		this.end = this.#scanner.offset;
+		if (
+			end >= 0 &&
+			this.#scanner.keysAreSorted &&
+			compareKeys(this.#scanner.bytes, start, end, this.start, this.end) >= 0
+		) {
+			throw new CborError(`a map key at byte ${this.start} is out of order or twice`);
+		}
+	}
+
+	/** Whether the key is this ASCII text. */
+	is(text: string): boolean {
+		if (this.end - this.start !== text.length) return false;
+		const { bytes } = this.#scanner;
+		for (let i = 0; i < text.length; i++) if (bytes[this.start + i] !== text.charCodeAt(i)) return false;
+		return true;
+	}
+
+	toString(): string {
+		const { bytes } = this.#scanner;
+		return Buffer.from(bytes.buffer, bytes.byteOffset + this.start, this.end - this.start).toString("utf8");
+	}
+}
+
+/** Order of map keys: the shorter first, then bytewise. */
+export function compareKeys(bytes: Uint8Array, startA: number, endA: number, startB: number, endB: number): number {
+	const length = endA - startA;
+	if (length !== endB - startB) return length - (endB - startB);
+	for (let i = 0; i < length; i++) {
+		const difference = (bytes[startA + i] ?? 0) - (bytes[startB + i] ?? 0);
+		if (difference !== 0) return difference;
+	}
+	return 0;
+}
+
+/** Checks one item from `offset` and returns the offset behind it. Throws `CborError`. */
+export function skipItem(bytes: Uint8Array, offset: number, end: number, strictness: Strictness = "canonical"): number {
+	const scanner = new CborScanner(bytes, offset, end, strictness);
+	scanner.skip();
+	return scanner.offset;
+}
