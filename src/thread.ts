@@ -42,13 +42,20 @@ export function serveRole<Start, Command, Event>(
 				post({ type: "drained" });
 			}
 		});
-		// A failure here is a failure of ours: rethrow it outside of any promise, so that the thread ends with it.
-		before.catch((error: unknown) => {
-			setTimeout(() => {
-				throw error;
-			});
-		});
+		endThreadOnFailure(before);
 	};
+}
+
+/**
+ * For work that nobody awaits: where it fails, the failure is ours, and it ends the thread instead of a promise. The
+ * process goes down with the thread.
+ */
+export function endThreadOnFailure(work: Promise<unknown>): void {
+	work.catch((error: unknown) => {
+		setTimeout(() => {
+			throw error;
+		});
+	});
 }
 
 /** The control thread's end of a worker. */

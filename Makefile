@@ -1,0 +1,46 @@
+# Needs Node with npm, or Bun. Everything else is installed below this folder.
+
+BUN_VERSION := 1.4.5
+# The machine's Bun where it is the pinned one, else the one that npm installs.
+BUN := $(shell [ "$$(bun --version 2>/dev/null)" = "$(BUN_VERSION)" ] && command -v bun || echo node_modules/.bin/bun)
+SOURCES := $(shell find src -name '*.ts')
+WORKERS := src/ingest/worker.ts src/log/worker.ts src/index/worker.ts src/fanout/worker.ts
+
+.PHONY: demo test run build check bench network clean
+
+# A small synthetic network, the relay and a consumer, offline, until Ctrl-C.
+demo: dist/standpipe
+	@exec $(BUN) test/sim/demo.ts --relay "dist/standpipe serve" $(DEMO_FLAGS)
+
+# The relay itself, with its state in ./data.
+run: dist/standpipe
+	@exec dist/standpipe serve
+
+build: dist/standpipe
+
+dist/standpipe: node_modules/.installed package.json $(SOURCES)
+	$(BUN) build --compile --minify --sourcemap=none \
+		--no-compile-autoload-dotenv --no-compile-autoload-bunfig \
+		src/main.ts $(WORKERS) --outfile dist/standpipe
+	@touch dist/standpipe
+
+test: dist/standpipe network
+	$(BUN) test --timeout 60000
+
+check: node_modules/.installed
+	node_modules/.bin/tsc --noEmit
+	node_modules/.bin/biome check
+
+bench: dist/standpipe
+	@for bench in bench/*.ts; do echo "== $$bench"; $(BUN) $$bench || exit 1; done
+
+# The reference PLC, PDS and consumers for the network test. Where they can't be installed that test says so and is skipped.
+network: node_modules/.installed
+	@sh test/network/install.sh
+
+node_modules/.installed: package.json package-lock.json
+	@if command -v npm >/dev/null 2>&1; then npm ci --no-audit --no-fund; else bun install; fi
+	@touch $@
+
+clean:
+	rm -rf dist node_modules test/network/node_modules

@@ -1,0 +1,109 @@
+import type { Account, IndexReader } from "../index/store.ts";
+import type { Counters } from "../observe/counters.ts";
+
+/** What a shard knows of an account: the index's row, ahead of it by what the index has not applied yet. */
+export interface AccountState {
+	host: number;
+	/** Upstream seq of its last message, in `host`'s numbering. */
+	hostSeq: number;
+	upstreamActive: boolean;
+	upstreamStatus: string | null;
+	localStatus: string | null;
+	rev: string | null;
+	data: Uint8Array | null;
+	commit: Uint8Array | null;
+	/** Ring position of its last change; 0 where the index has it as it is. */
+	position: number;
+}
+
+/** Whether commits and syncs of the account pass (rulebook 2.14). */
+export function isActive(account: AccountState): boolean {
+	return account.localStatus === null && account.upstreamActive;
+}
+
+/** Progress of the log that decides what may leave the cache. */
+export interface Progress {
+	/** Position behind the last entry handed over. */
+	position: number;
+	/** How far the ring is durable. */
+	acknowledged: number;
+	/** Last published seq of the log. */
+	lastSeq: number;
+	/** Last seq that the index has applied. */
+	appliedSeq: number;
+}
+
+/**
+ * States of the accounts that a shard dealt with lately. On a miss the index is asked, which is right only for accounts
+ * whose last change it has applied: so an entry leaves not before that, even if the cache must grow for it.
+ */
+export class AccountCache {
+	readonly #entries = new Map<string, AccountState | null>();
+	readonly #index: IndexReader;
+	readonly #entriesMax: number;
+	readonly #counters: Counters;
+	/** Changes up to this ring position are in the index. */
+	#appliedPosition = 0;
+	/** A position on its way to become the applied one, and the log's seq at the time it had become durable. */
+	#mark: { position: number; seq: number | null } | null = null;
+
+	constructor(index: IndexReader, entriesMax: number, counters: Counters) {
+		this.#index = index;
+		this.#entriesMax = entriesMax;
+		this.#counters = counters;
+	}
+
+	/** The state; null for an account we have never seen; undefined where `load` has to be asked first. */
+	get(did: string): AccountState | null | undefined {
+		const state = this.#entries.get(did);
+		if (state === undefined) return undefined;
+		// Last used goes last: the map's order is the order of eviction.
+		this.#entries.delete(did);
+		this.#entries.set(did, state);
+		return state;
+	}
+
+	/** Reads the account from the index, so that `get` knows it. */
+	async load(did: string): Promise<void> {
+		const row = await this.#index.account(did);
+		if (this.#entries.has(did)) return;
+		this.#insert(did, row === null ? null : fromRow(row));
+	}
+
+	/** Stores what an account has become by the entry that ends at `state.position`. */
+	set(did: string, state: AccountState): void {
+		if (this.#entries.has(did)) this.#entries.set(did, state);
+		else this.#insert(did, state);
+	}
+
+	/** Learns how far the index is. Call it now and then. */
+	noteProgress(progress: Progress): void {
+		this.#mark ??= { position: progress.position, seq: null };
+		// Whatever is acknowledged was published before: the log's seq now is at or behind the mark's records.
+		if (this.#mark.seq === null && progress.acknowledged >= this.#mark.position) this.#mark.seq = progress.lastSeq;
+		if (this.#mark.seq !== null && progress.appliedSeq >= this.#mark.seq) {
+			this.#appliedPosition = this.#mark.position;
+			this.#mark = null;
+		}
+	}
+
+	#insert(did: string, state: AccountState | null): void {
+		if (this.#entries.size >= this.#entriesMax) this.#evict();
+		this.#entries.set(did, state);
+	}
+
+	#evict(): void {
+		for (const [did, state] of this.#entries) {
+			if (state !== null && state.position > this.#appliedPosition) break;
+			this.#entries.delete(did);
+			this.#counters.add("account_evictions_total");
+			if (this.#entries.size < this.#entriesMax) return;
+		}
+		if (this.#entries.size >= this.#entriesMax) this.#counters.add("account_cache_overflows_total");
+	}
+}
+
+function fromRow(row: Account): AccountState {
+	const { host, hostSeq, upstreamActive, upstreamStatus, localStatus, rev, data, commit } = row;
+	return { host, hostSeq, upstreamActive, upstreamStatus, localStatus, rev, data, commit, position: 0 };
+}

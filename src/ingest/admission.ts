@@ -1,0 +1,244 @@
+import type { Resolution } from "../identity/resolver.ts";
+import { encodeAccountFacts, encodeIdentityFacts, encodeRepoFacts } from "../log/facts.ts";
+import { RecordFlag, RecordKind } from "../log/record.ts";
+import type { Counters } from "../observe/counters.ts";
+import { encodeFrame, replaceFields, scanFrame } from "../protocol/frame.ts";
+import { REV_FUTURE_MS_MAX } from "../protocol/limits.ts";
+import type { AccountMessage, CommitMessage, IdentityMessage, Message, SyncMessage } from "../protocol/message.ts";
+import type { RejectionReason } from "../protocol/reasons.ts";
+import { Rejection } from "../protocol/rejection.ts";
+import { isTid, tidToMicroseconds } from "../protocol/syntax.ts";
+import type { Entry } from "../ring/entry.ts";
+import type { Engine, SigningKey, Verdict } from "../verify/engine.ts";
+import { type AccountState, isActive } from "./accounts.ts";
+import type { Admitted, Arrival } from "./arrival.ts";
+
+/** What decides, besides the message. */
+export interface AdmissionRules {
+	engine: Engine;
+	/** False: what only the strict rules drop is passed and counted. */
+	strict: boolean;
+	clock: () => number;
+	counters: Counters;
+}
+
+/** An identity that a commit can be checked with. */
+interface Authority {
+	key: SigningKey;
+}
+
+/**
+ * Checks 4 to 14 of rulebook 2.6 for a commit or sync whose identity is resolved. `retry` is returned instead of a result
+ * where a refreshed identity may change the verdict.
+ *
+ * @throws Rejection
+ */
+export function admitRepoMessage(
+	arrival: Arrival<CommitMessage | SyncMessage>,
+	account: AccountState | null,
+	resolution: Resolution,
+	rules: AdmissionRules,
+): Admitted | "retry" {
+	const { message, sender, frame } = arrival;
+	const authority = authorityOf(resolution, sender.hostname);
+	if (authority === "mismatch") {
+		if (!arrival.refreshed) return "retry";
+		throw new Rejection("host-mismatch");
+	}
+	const known = atHost(account, sender.hostId);
+	if (known !== null && !isActive(known)) throw new Rejection("account-inactive");
+	checkRev(message, known, rules.clock());
+
+	const verdict =
+		message.type === "commit"
+			? rules.engine.verifyCommit(frame, message, authority.key)
+			: rules.engine.verifySync(frame, message, authority.key);
+	if (verdict.reason === "signature-invalid" && !arrival.refreshed) return "retry";
+	let flags = passes(verdict, rules);
+	if (message.type === "commit") flags |= checkChain(message, known, rules);
+	const repo = repoOf(verdict);
+	if (message.type === "sync") checkFork(message, known, repo.commit);
+	rules.counters.add("messages_verified_total");
+
+	const { did, rev } = message;
+	return {
+		entry: messageEntry(arrival, RecordKind[message.type], flags, encodeRepoFacts({ did, rev, ...repo })),
+		state: {
+			host: sender.hostId,
+			hostSeq: message.seq,
+			upstreamActive: true,
+			upstreamStatus: known?.upstreamStatus ?? null,
+			localStatus: known?.localStatus ?? null,
+			rev,
+			...repo,
+		},
+	};
+}
+
+/** Checks an `#account`, which only the account's own host may send, and gives it the status that holds here (2.14). */
+export function admitAccount(
+	arrival: Arrival<AccountMessage>,
+	account: AccountState | null,
+	resolution: Resolution,
+): Admitted | "retry" {
+	const { message, sender } = arrival;
+	// Once a DID is tombstoned nothing names its host any more; the one we know may still say that the account is gone.
+	const farewell = resolution.outcome === "tombstoned" && account?.host === sender.hostId;
+	if (!farewell && authorityOf(resolution, sender.hostname) === "mismatch") {
+		if (!arrival.refreshed) return "retry";
+		throw new Rejection("host-mismatch");
+	}
+	const { did, active, status } = message;
+	const local = account?.localStatus ?? null;
+	const changed = local === null ? arrival : withFields(arrival, { active: false, status: local });
+	return {
+		entry: messageEntry(changed, RecordKind.account, 0, encodeAccountFacts({ did, active, status })),
+		state: {
+			...(account ?? NEW_ACCOUNT),
+			host: sender.hostId,
+			hostSeq: message.seq,
+			upstreamActive: active,
+			upstreamStatus: status,
+		},
+	};
+}
+
+/**
+ * Checks an `#identity`, for which the DID was just looked up again. It only says that something may have changed, so one
+ * from the account's host always passes; from anybody else it passes if something did change.
+ *
+ * @param before what the DID resolved to before this message
+ */
+export function admitIdentity(
+	arrival: Arrival<IdentityMessage>,
+	account: AccountState | null,
+	resolution: Resolution,
+	before: Resolution | null,
+): Admitted {
+	const { message, sender } = arrival;
+	const ownHost = account?.host === sender.hostId;
+	if (resolution.outcome === "not-found") throw new Rejection("identity-not-found");
+	if (resolution.outcome === "unavailable" && !ownHost) throw new Rejection("identity-unresolvable");
+	if (resolution.outcome === "resolved" && !ownHost && resolution.identity.pdsHost !== sender.hostname) {
+		if (sameIdentity(before, resolution)) throw new Rejection("host-mismatch", "and nothing changed");
+	}
+	// We don't resolve handles, so we don't vouch for one either.
+	const stripped = message.handle === null ? arrival : withFields(arrival, { handle: undefined });
+	return {
+		entry: messageEntry(stripped, RecordKind.identity, 0, encodeIdentityFacts({ did: message.did })),
+		state: ownHost && account !== null ? { ...account, hostSeq: message.seq } : null,
+	};
+}
+
+/** The `#account` of our own that follows when a known account's DID turns out to be tombstoned (rulebook 2.14). */
+export function admitTombstone(
+	arrival: Arrival<IdentityMessage>,
+	account: AccountState,
+	clock: () => number,
+): Admitted {
+	const { did, seq } = arrival.message;
+	const status = "deleted";
+	const time = new Date(clock()).toISOString();
+	const frame = encodeFrame("account", { seq, did, time, active: false, status });
+	return {
+		entry: messageEntry(
+			{ ...arrival, ...rescan(frame) },
+			RecordKind.account,
+			0,
+			encodeAccountFacts({ did, active: false, status }),
+		),
+		state: { ...account, host: arrival.sender.hostId, hostSeq: seq, upstreamActive: false, upstreamStatus: status },
+	};
+}
+
+const NEW_ACCOUNT = { localStatus: null, rev: null, commit: null, data: null } as const;
+
+/** What we know of an account that is now at `host`. Its status at the host it left says nothing any more. */
+function atHost(account: AccountState | null, host: number): AccountState | null {
+	if (account === null || account.host === host) return account;
+	return { ...account, upstreamActive: true, upstreamStatus: null };
+}
+
+/** The key that holds for the account, if this host is the one that its DID document names. */
+function authorityOf(resolution: Resolution, hostname: string): Authority | "mismatch" {
+	if (resolution.outcome === "not-found") throw new Rejection("identity-not-found");
+	if (resolution.outcome === "tombstoned") throw new Rejection("identity-tombstoned");
+	if (resolution.outcome === "unavailable") throw new Rejection("identity-unresolvable", resolution.detail);
+	if (resolution.outcome === "malformed") throw new Rejection("identity-malformed", resolution.detail);
+	const { signingKey, pdsHost } = resolution.identity;
+	if (pdsHost === null) throw new Rejection("identity-malformed", "no PDS");
+	if (pdsHost !== hostname) return "mismatch";
+	if (signingKey === null) throw new Rejection("identity-malformed", "no signing key");
+	return { key: signingKey };
+}
+
+function checkRev(message: CommitMessage | SyncMessage, known: AccountState | null, nowMs: number): void {
+	const { rev, type } = message;
+	if (!isTid(rev)) throw new Rejection("rev-syntax");
+	if (tidToMicroseconds(rev) / 1000 > nowMs + REV_FUTURE_MS_MAX) throw new Rejection("rev-future");
+	if (known === null || known.rev === null) return;
+	// A sync may repeat the last commit: the reference PDS does so when an account is made.
+	if (rev < known.rev || (rev === known.rev && type === "commit")) throw new Rejection("rev-stale");
+}
+
+function checkFork(message: SyncMessage, known: AccountState | null, commit: Uint8Array): void {
+	if (known === null || known.commit === null || message.rev !== known.rev) return;
+	if (!sameBytes(known.commit, commit)) throw new Rejection("sync-fork");
+}
+
+/** Returns the record flags of a verdict, or throws what it rejects for. */
+function passes(verdict: Verdict, rules: AdmissionRules): number {
+	if (verdict.reason === null) return 0;
+	return verdict.strictOnly ? strictly(verdict.reason, rules) : reject(verdict.reason);
+}
+
+function reject(reason: RejectionReason): never {
+	throw new Rejection(reason);
+}
+
+function strictly(reason: RejectionReason, rules: AdmissionRules): number {
+	if (rules.strict) throw new Rejection(reason);
+	rules.counters.lenient(reason);
+	return RecordFlag.lenient;
+}
+
+/** Check 14: a commit that doesn't chain to what we have is passed on, and marked. */
+function checkChain(message: CommitMessage, known: AccountState | null, rules: AdmissionRules): number {
+	if (known === null || known.rev === null || known.data === null) return 0;
+	if (message.prevData === null) return strictly("prev-data-missing", rules);
+	if (message.since === known.rev && sameBytes(message.prevData, known.data)) return 0;
+	rules.counters.add("discontinuities_total");
+	return RecordFlag.discontinuous;
+}
+
+function repoOf({ commit, data }: Verdict): { commit: Uint8Array; data: Uint8Array } {
+	if (commit === null || data === null) throw new Error("the engine passed a commit without saying which");
+	// Copies: the state outlives the frame that these may be views into.
+	return { commit: commit.slice(), data: data.slice() };
+}
+
+function sameIdentity(before: Resolution | null, after: Resolution): boolean {
+	if (before?.outcome !== "resolved" || after.outcome !== "resolved") return false;
+	const { pds, signingKeyDidKey } = before.identity;
+	return pds === after.identity.pds && signingKeyDidKey === after.identity.signingKeyDidKey;
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+	return Buffer.compare(a, b) === 0;
+}
+
+function withFields(arrival: Arrival, changes: Record<string, unknown>): Arrival {
+	return { ...arrival, ...rescan(replaceFields(arrival.frame, changes)) };
+}
+
+function rescan(frame: Uint8Array): { frame: Uint8Array; message: Message } {
+	const scanned = scanFrame(frame);
+	if (scanned.kind !== "message") throw new Error("a frame of our own does not scan");
+	return { frame, message: scanned.message };
+}
+
+function messageEntry(arrival: Arrival, kind: RecordKind, flags: number, facts: Uint8Array): Entry {
+	const { frame, message, sender } = arrival;
+	const { seq, seqStart, seqEnd } = message;
+	return { kind, flags, host: sender.hostId, upstreamSeq: seq, seqStart, seqEnd, facts, frame };
+}

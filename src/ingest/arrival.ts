@@ -1,0 +1,40 @@
+import type { Resolution } from "../identity/resolver.ts";
+import type { Message } from "../protocol/message.ts";
+import type { Entry } from "../ring/entry.ts";
+import type { AccountState } from "./accounts.ts";
+import type { Outcome } from "./window.ts";
+
+/** Who sent a message. */
+export interface Sender {
+	hostId: number;
+	/** As DID documents name it: lower-case DNS name, or `localhost:PORT`. */
+	hostname: string;
+	/** Messages up to this upstream seq may come again after a restart. */
+	seqMax: number;
+}
+
+/** A message at its shard, with what was found out about it so far. */
+export interface Arrival<M extends Message = Message> {
+	readonly sender: Sender;
+	/** Canonical; `message` has offsets into it. */
+	readonly frame: Uint8Array;
+	readonly message: M;
+	/** Called exactly once, when the message is rejected or handed over. */
+	readonly settle: (outcome: Outcome) => void;
+	/** What was looked up for this message in particular. */
+	resolution: Resolution | null;
+	/** Whether its identity was refreshed because of it: that is done once. */
+	refreshed: boolean;
+	/** Checked and found good: what to hand over, kept while the ring is full. */
+	admitted: Admitted | null;
+}
+
+/** What comes of a good message: an entry for the log, and what the account becomes by it (null: no change). */
+export interface Admitted {
+	entry: Entry;
+	state: Omit<AccountState, "position"> | null;
+}
+
+export function arrivalOf(sender: Sender, frame: Uint8Array, message: Message, settle: Arrival["settle"]): Arrival {
+	return { sender, frame, message, settle, resolution: null, refreshed: false, admitted: null };
+}

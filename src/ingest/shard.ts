@@ -1,0 +1,227 @@
+import type { IdentityCache } from "../identity/cache.ts";
+import type { Resolution } from "../identity/resolver.ts";
+import { type DidDocumentFacts, encodeDidDocumentFacts } from "../log/facts.ts";
+import { RecordKind } from "../log/record.ts";
+import type { Message } from "../protocol/message.ts";
+import { Rejection } from "../protocol/rejection.ts";
+import { didMethod, isDid } from "../protocol/syntax.ts";
+import type { Entry } from "../ring/entry.ts";
+import { endThreadOnFailure } from "../thread.ts";
+import type { AccountCache, AccountState } from "./accounts.ts";
+import { type AdmissionRules, admitAccount, admitIdentity, admitRepoMessage, admitTombstone } from "./admission.ts";
+import type { Admitted, Arrival } from "./arrival.ts";
+import type { Handover } from "./handover.ts";
+import { REJECTED } from "./window.ts";
+
+export interface ShardOptions {
+	accounts: AccountCache;
+	identities: IdentityCache;
+	handover: Handover;
+	rules: AdmissionRules;
+	/** Whether did:web may name localhost and a port. */
+	allowLocalhost: boolean;
+	/** Told of each rejection, for the log. */
+	onRejection: (arrival: Arrival, rejection: Rejection) => void;
+}
+
+/**
+ * All work on the DIDs of one shard, in the order that each DID's messages came. A message that has to wait (for its
+ * identity, for its account's row, for room in the ring) waits in a lane of its DID and holds up nobody else's.
+ *
+ * Nothing here limits what waits: the sender's budget does, which is given back when a message is settled.
+ */
+export class Shard {
+	readonly #options: ShardOptions;
+	readonly #lanes = new Map<string, Arrival[]>();
+	/** What the DIDs that changed resolved to before, while their `#identity` waits. */
+	readonly #before = new WeakMap<Arrival, Resolution | null>();
+	/** Control entries that found the ring full. */
+	readonly #unsent: Entry[] = [];
+	#room: PromiseWithResolvers<void> | null = null;
+	#parked = 0;
+
+	constructor(options: ShardOptions) {
+		this.#options = options;
+	}
+
+	/** Messages that wait in lanes. */
+	get parked(): number {
+		return this.#parked;
+	}
+
+	/** Takes a message. It is settled sooner or later. */
+	submit(arrival: Arrival): void {
+		const { did } = arrival.message;
+		const lane = this.#lanes.get(did);
+		if (lane !== undefined) {
+			lane.push(arrival);
+			this.#countParked(1);
+			return;
+		}
+		const waiting = this.#attempt(arrival);
+		if (waiting === null) return;
+		this.#lanes.set(did, [arrival]);
+		this.#countParked(1);
+		this.#resumeAfter(waiting, did);
+	}
+
+	/** The ring may have room again: call it whenever the sequencer rang. */
+	ringHasRoom(): void {
+		const room = this.#room;
+		this.#room = null;
+		for (let entry = this.#unsent[0]; entry !== undefined; entry = this.#unsent[0]) {
+			if (this.#options.handover.push(entry) === null) break;
+			this.#unsent.shift();
+		}
+		room?.resolve();
+	}
+
+	/** Logs what a DID resolved to, so that it is known after a restart. */
+	logDidDocument(facts: DidDocumentFacts): void {
+		const entry = controlEntry(RecordKind.didDocument, encodeDidDocumentFacts(facts));
+		if (this.#unsent.length > 0 || this.#options.handover.push(entry) === null) this.#unsent.push(entry);
+	}
+
+	#countParked(change: number): void {
+		this.#parked += change;
+		this.#options.rules.counters.add("parked_messages", change);
+	}
+
+	#resumeAfter(waiting: Promise<unknown>, did: string): void {
+		endThreadOnFailure(waiting.then(() => this.#resume(did)));
+	}
+
+	#resume(did: string): void {
+		const lane = this.#lanes.get(did) ?? [];
+		for (let arrival = lane[0]; arrival !== undefined; arrival = lane[0]) {
+			const waiting = this.#attempt(arrival);
+			if (waiting !== null) {
+				this.#resumeAfter(waiting, did);
+				return;
+			}
+			lane.shift();
+			this.#countParked(-1);
+		}
+		this.#lanes.delete(did);
+	}
+
+	/** Does as much for a message as can be done now. Null: it is settled; else what to wait for before trying again. */
+	#attempt(arrival: Arrival): Promise<unknown> | null {
+		if (this.#room !== null) return this.#room.promise;
+		try {
+			if (arrival.admitted === null) {
+				const waiting = this.#admit(arrival);
+				if (waiting !== null) return waiting;
+			}
+			return this.#handOver(arrival);
+		} catch (error) {
+			if (!(error instanceof Rejection)) throw error;
+			this.#options.rules.counters.reject(error.reason);
+			this.#options.onRejection(arrival, error);
+			arrival.settle(REJECTED);
+			return null;
+		}
+	}
+
+	#handOver(arrival: Arrival): Promise<void> | null {
+		const { admitted } = arrival;
+		// A replay: in the log already, so there is nothing to hand over.
+		if (admitted === null) return null;
+		const { handover, accounts, rules } = this.#options;
+		const position = handover.push(admitted.entry);
+		if (position === null) {
+			this.#room = Promise.withResolvers();
+			return this.#room.promise;
+		}
+		if (admitted.state !== null) accounts.set(arrival.message.did, { ...admitted.state, position });
+		rules.counters.add("messages_accepted_total");
+		const next = this.#following(arrival, admitted);
+		if (next !== null) {
+			arrival.admitted = next;
+			return this.#handOver(arrival);
+		}
+		arrival.settle({ rejected: false, ring: handover.ring, position });
+		return null;
+	}
+
+	/** A tombstoned DID's `#identity` is followed by an `#account` that says what became of it. */
+	#following(arrival: Arrival, handedOver: Admitted): Admitted | null {
+		if (arrival.message.type !== "identity" || handedOver.entry.kind !== RecordKind.identity) return null;
+		const account = this.#options.accounts.get(arrival.message.did) ?? null;
+		if (arrival.resolution?.outcome !== "tombstoned" || account?.upstreamStatus === "deleted") return null;
+		return account === null
+			? null
+			: admitTombstone(narrow(arrival, arrival.message), account, this.#options.rules.clock);
+	}
+
+	#admit(arrival: Arrival): Promise<unknown> | null {
+		const { message } = arrival;
+		checkDid(message.did, this.#options.allowLocalhost);
+		const account = this.#options.accounts.get(message.did);
+		if (account === undefined) return this.#options.accounts.load(message.did);
+		if (isReplay(arrival, account)) {
+			this.#options.rules.counters.add("messages_replayed_total");
+			arrival.settle(REJECTED);
+			return null;
+		}
+		const resolution = this.#resolution(arrival, account);
+		if (resolution instanceof Promise) return resolution;
+		const admitted = this.#decide(arrival, account, resolution);
+		if (admitted === "retry") return this.#refresh(arrival);
+		arrival.admitted = admitted;
+		return null;
+	}
+
+	#decide(arrival: Arrival, account: AccountState | null, resolution: Resolution): Admitted | "retry" {
+		const { message } = arrival;
+		if (message.type === "account") return admitAccount(narrow(arrival, message), account, resolution);
+		if (message.type === "identity") {
+			return admitIdentity(narrow(arrival, message), account, resolution, this.#before.get(arrival) ?? null);
+		}
+		return admitRepoMessage(narrow(arrival, message), account, resolution, this.#options.rules);
+	}
+
+	#resolution(arrival: Arrival, account: AccountState | null): Resolution | Promise<unknown> {
+		if (arrival.resolution !== null) return arrival.resolution;
+		const { identities } = this.#options;
+		const { did, type } = arrival.message;
+		const cached = identities.get(did);
+		if (type !== "identity") return cached ?? this.#await(arrival, identities.lookup(did));
+
+		this.#before.set(arrival, cached);
+		// Only the account's own host may empty the cache at will; for anybody else a refresh is rate-limited.
+		if (account?.host !== arrival.sender.hostId) return this.#refresh(arrival);
+		identities.purge(did);
+		return this.#await(arrival, identities.lookup(did));
+	}
+
+	#refresh(arrival: Arrival): Promise<unknown> {
+		arrival.refreshed = true;
+		return this.#await(arrival, this.#options.identities.refresh(arrival.message.did));
+	}
+
+	async #await(arrival: Arrival, lookup: Promise<Resolution>): Promise<void> {
+		arrival.resolution = await lookup;
+	}
+}
+
+function narrow<M extends Message>(arrival: Arrival, message: M): Arrival<M> {
+	return { ...arrival, message };
+}
+
+function checkDid(did: string, allowLocalhost: boolean): void {
+	if (!isDid(did)) throw new Rejection("did-syntax");
+	if (didMethod(did, { allowLocalhost }) === null) throw new Rejection("did-method");
+}
+
+/** After a restart a host repeats what came behind its stored cursor: of that, what is in the log is not taken twice. */
+function isReplay({ sender, message }: Arrival, account: AccountState | null): boolean {
+	return (
+		account !== null && account.host === sender.hostId && message.seq <= sender.seqMax && message.seq <= account.hostSeq
+	);
+}
+
+/** An entry for the index only. */
+export function controlEntry(kind: RecordKind, facts: Uint8Array): Entry {
+	return { kind, flags: 0, host: 0, upstreamSeq: 0, seqStart: 0, seqEnd: 0, facts, frame: new Uint8Array(0) };
+}

@@ -1,0 +1,67 @@
+/** How a message ended: rejected, or handed over as a record that ends at `position` of the ring of worker `ring`. */
+export type Outcome = { rejected: true } | { rejected: false; ring: number; position: number };
+
+export const REJECTED: Outcome = { rejected: true };
+
+/** A message on its way: from its arrival until it is durable or rejected. */
+interface Slot {
+	seq: number;
+	outcome: Outcome | null;
+}
+
+/** More messages than this on their way pause the host, however small they are. */
+export const WINDOW_SLOTS_MAX = 262_144;
+
+/**
+ * The messages of one host in the order they came, and the low-water mark: the greatest upstream seq up to which each
+ * message is durable in the log or finally rejected. Only that is stored as the host's cursor, so a crash at any moment
+ * asks the host again for whatever may be missing (invariant 4).
+ */
+export class HostWindow {
+	#slots: Slot[] = [];
+	#first = 0;
+	#lowWater: number | null;
+
+	/** @param lowWater the host's stored cursor, or null for a host that never sent anything */
+	constructor(lowWater: number | null) {
+		this.#lowWater = lowWater;
+	}
+
+	/** Messages that are not yet below the low-water mark. */
+	get size(): number {
+		return this.#slots.length - this.#first;
+	}
+
+	/** A message arrived. Call `settle` with what this returns, in any order. */
+	arrive(seq: number): Slot {
+		const slot: Slot = { seq, outcome: null };
+		this.#slots.push(slot);
+		return slot;
+	}
+
+	settle(slot: Slot, outcome: Outcome): void {
+		slot.outcome = outcome;
+	}
+
+	/**
+	 * Moves the low-water mark as far as it goes and returns it.
+	 *
+	 * @param acknowledged how far a worker's ring is durable: see `RingWriter.acknowledged`
+	 */
+	advance(acknowledged: (ring: number) => number): number | null {
+		for (let slot = this.#slots[this.#first]; slot !== undefined; slot = this.#slots[this.#first]) {
+			const { outcome } = slot;
+			if (outcome === null) break;
+			if (!outcome.rejected && acknowledged(outcome.ring) < outcome.position) break;
+			this.#lowWater = slot.seq;
+			this.#first++;
+		}
+		if (this.#first > 1024 && this.#first * 2 > this.#slots.length) {
+			this.#slots = this.#slots.slice(this.#first);
+			this.#first = 0;
+		}
+		return this.#lowWater;
+	}
+}
+
+export type { Slot };
