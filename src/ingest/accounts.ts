@@ -39,7 +39,7 @@ export interface Progress {
  */
 export class AccountCache {
 	readonly #entries = new Map<string, AccountState | null>();
-	readonly #index: IndexReader;
+	readonly #index: Pick<IndexReader, "account">;
 	readonly #entriesMax: number;
 	readonly #counters: Counters;
 	/** Changes up to this ring position are in the index. */
@@ -47,7 +47,7 @@ export class AccountCache {
 	/** A position on its way to become the applied one, and the log's seq at the time it had become durable. */
 	#mark: { position: number; seq: number | null } | null = null;
 
-	constructor(index: IndexReader, entriesMax: number, counters: Counters) {
+	constructor(index: Pick<IndexReader, "account">, entriesMax: number, counters: Counters) {
 		this.#index = index;
 		this.#entriesMax = entriesMax;
 		this.#counters = counters;

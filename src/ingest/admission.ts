@@ -1,4 +1,4 @@
-import type { Resolution } from "../identity/resolver.ts";
+import type { Resolution } from "../identity/identity.ts";
 import { encodeAccountFacts, encodeIdentityFacts, encodeRepoFacts } from "../log/facts.ts";
 import { RecordFlag, RecordKind } from "../log/record.ts";
 import type { Counters } from "../observe/counters.ts";

@@ -1,4 +1,4 @@
-import type { Resolution } from "../identity/resolver.ts";
+import type { Resolution } from "../identity/identity.ts";
 import type { Message } from "../protocol/message.ts";
 import type { Entry } from "../ring/entry.ts";
 import type { AccountState } from "./accounts.ts";

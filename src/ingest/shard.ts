@@ -1,5 +1,5 @@
 import type { IdentityCache } from "../identity/cache.ts";
-import type { Resolution } from "../identity/resolver.ts";
+import type { Resolution } from "../identity/identity.ts";
 import { type DidDocumentFacts, encodeDidDocumentFacts } from "../log/facts.ts";
 import { RecordKind } from "../log/record.ts";
 import type { Message } from "../protocol/message.ts";

@@ -1,0 +1,332 @@
+import { parseArgs } from "node:util";
+import { SEGMENT_BYTES_MAX } from "./log/segment.ts";
+import { LOG_LEVELS } from "./observe/log.ts";
+import { FRAME_BYTES_MAX } from "./protocol/limits.ts";
+import {
+	bind,
+	byteCount,
+	duration,
+	type Machine,
+	oneOf,
+	origin,
+	password,
+	path,
+	type Setting,
+	sqliteUrl,
+	wholeNumber,
+	yesOrNo,
+} from "./setting.ts";
+
+const MIB = 1024 ** 2;
+const HOUR_MS = 3_600_000;
+const INGEST_WORKERS_MAX = 16;
+
+/**
+ * Every setting. Parsing, `--help` and the README's table all come from here. Names are those that operators of other
+ * relays know, where the meaning is the same.
+ */
+const SETTINGS = {
+	apiBind: setting({
+		env: ["RELAY_API_BIND", "RELAY_API_LISTEN"],
+		flagAliases: ["bind"],
+		kind: bind,
+		default: ":2470",
+		meaning: "Where the public port listens: the firehose and the XRPC methods.",
+	}),
+	metricsListen: setting({
+		env: ["RELAY_METRICS_LISTEN"],
+		kind: bind,
+		default: ":2471",
+		meaning: "Where the internal port listens: metrics and health. Keep it off the internet.",
+	}),
+	persistDir: setting({
+		env: ["RELAY_PERSIST_DIR", "RELAY_PERSISTER_DIR"],
+		kind: path,
+		default: "data/log",
+		meaning: "Folder of the log's segments.",
+	}),
+	databasePath: setting({
+		env: ["DATABASE_URL"],
+		flagAliases: ["db-url"],
+		kind: sqliteUrl,
+		default: "sqlite://data/index.sqlite",
+		meaning: "The index database, which is made where it is absent.",
+	}),
+	plcHost: setting({
+		env: ["RELAY_PLC_HOST", "ATP_PLC_HOST"],
+		kind: origin,
+		default: "https://plc.directory",
+		meaning: "The directory that did:plc identities are asked of.",
+	}),
+	adminPassword: setting({
+		env: ["RELAY_ADMIN_PASSWORD", "RELAY_ADMIN_KEY"],
+		kind: password,
+		default: null,
+		unset: () => null,
+		unsetText: "none: the admin API is closed",
+		secret: true,
+		meaning: "Password of user `admin` at the admin API.",
+	}),
+	replayWindowMs: setting({
+		env: ["RELAY_REPLAY_WINDOW", "RELAY_EVENT_PLAYBACK_TTL"],
+		kind: duration(1000, 24 * 366 * HOUR_MS),
+		default: "72h",
+		meaning: "How long the log keeps messages for consumers that come back.",
+	}),
+	syncMode: setting({
+		env: ["RELAY_SYNC_MODE"],
+		kind: oneOf(["always", "write"]),
+		default: "always",
+		meaning:
+			"Broadcast a message once it is synced to disk (`always`), or once it is written (`write`), which a power cut may undo.",
+	}),
+	segmentBytes: setting({
+		env: ["RELAY_SEGMENT_BYTES"],
+		kind: byteCount(MIB, SEGMENT_BYTES_MAX),
+		default: "256MiB",
+		meaning: "Size of a log segment; retention removes whole segments.",
+	}),
+	initialSeq: setting({
+		env: ["RELAY_INITIAL_SEQ_NUMBER"],
+		kind: wholeNumber(1, Number.MAX_SAFE_INTEGER),
+		default: "1",
+		meaning: "First `seq` of a new log. No effect on a log that has records.",
+	}),
+	allowInsecureHosts: setting({
+		env: ["RELAY_ALLOW_INSECURE_HOSTS"],
+		kind: yesOrNo,
+		default: "false",
+		meaning: "Lets an admin add `localhost:PORT` hosts and hosts without TLS. For tests.",
+	}),
+	lenientSyncValidation: setting({
+		env: ["RELAY_LENIENT_SYNC_VALIDATION"],
+		kind: yesOrNo,
+		default: "false",
+		meaning: "Passes on, and counts, commits that only the strict Sync 1.1 rules would drop.",
+	}),
+	disableRequestCrawl: setting({
+		env: ["RELAY_DISABLE_REQUEST_CRAWL"],
+		kind: yesOrNo,
+		default: "false",
+		meaning: "Refuses `requestCrawl` from anybody but an admin.",
+	}),
+	newHostsPerDayMax: setting({
+		env: ["RELAY_NEW_HOSTS_PER_DAY_LIMIT"],
+		kind: wholeNumber(0, 1_000_000),
+		default: "50",
+		meaning: "Hosts that `requestCrawl` may add within 24 hours, admins not counted.",
+	}),
+	identityCacheSize: setting({
+		env: ["RELAY_IDENT_CACHE_SIZE", "RELAY_DID_CACHE_SIZE"],
+		kind: wholeNumber(1000, 100_000_000),
+		default: "500000",
+		meaning: "Identities kept in memory, over all ingest workers.",
+	}),
+	ingestWorkers: setting({
+		env: ["RELAY_INGEST_WORKERS"],
+		kind: wholeNumber(1, 64),
+		default: null,
+		unset: ({ cores }) => Math.min(Math.max(1, Math.floor(cores / 2)), INGEST_WORKERS_MAX),
+		unsetText: `half the cores, from 1 to ${INGEST_WORKERS_MAX}`,
+		meaning: "Threads that follow hosts and verify messages.",
+	}),
+	fanoutWorkers: setting({
+		env: ["RELAY_FANOUT_WORKERS"],
+		kind: wholeNumber(1, 64),
+		default: "1",
+		meaning: "Threads that serve the public port.",
+	}),
+	consumersMax: setting({
+		env: ["RELAY_MAX_CONSUMERS"],
+		kind: wholeNumber(1, 1_000_000),
+		default: "1000",
+		meaning: "Consumers connected at once.",
+	}),
+	consumersPerIpMax: setting({
+		env: ["RELAY_MAX_CONSUMERS_PER_IP"],
+		kind: wholeNumber(1, 1_000_000),
+		default: "50",
+		meaning: "Consumers connected at once from one address. Behind a proxy, see RELAY_TRUST_PROXY.",
+	}),
+	trustProxy: setting({
+		env: ["RELAY_TRUST_PROXY"],
+		kind: yesOrNo,
+		default: "false",
+		meaning: "Takes a client's address from `X-Forwarded-For`. Only behind a proxy that sets it.",
+	}),
+	hostBufferBytes: setting({
+		env: ["RELAY_HOST_BUFFER_BYTES"],
+		kind: byteCount(FRAME_BYTES_MAX, 1024 * MIB),
+		default: "8MiB",
+		meaning: "Bytes of one host's messages in flight, beyond which its socket is paused.",
+	}),
+	ingestBufferBytes: setting({
+		env: ["RELAY_INGEST_BUFFER_BYTES"],
+		kind: byteCount(FRAME_BYTES_MAX, 16_384 * MIB),
+		default: "64MiB",
+		meaning: "The same for all hosts of one ingest worker together.",
+	}),
+	logLevel: setting({
+		env: ["RELAY_LOG_LEVEL", "GO_LOG_LEVEL", "LOG_LEVEL"],
+		kind: oneOf(LOG_LEVELS, { warn: "warning" }),
+		default: "info",
+		meaning: "The least serious log lines that are written.",
+	}),
+} as const;
+
+type Settings = typeof SETTINGS;
+type SettingName = keyof Settings;
+
+/** The relay's configuration: parsed values, with the unit last in their names. */
+export type Config = { readonly [Name in SettingName]: ReturnType<Settings[Name]["kind"]["parse"]> };
+
+/** What was wrong with the settings, all of it. */
+export class ConfigError extends Error {
+	override readonly name = "ConfigError";
+	readonly faults: readonly string[];
+
+	constructor(faults: readonly string[]) {
+		super(`The configuration is not valid:\n${faults.map((fault) => `  ${fault}`).join("\n")}`);
+		this.faults = faults;
+	}
+}
+
+/** The typed identity function: it ties `default` and `unset` to the kind's value. */
+function setting<Value>(description: Setting<Value>): Setting<Value> {
+	return description;
+}
+
+const ALL = Object.entries(SETTINGS) as [SettingName, Setting<unknown>][];
+
+/** Flags of a setting, without their dashes: `RELAY_API_BIND` gives `api-bind`. */
+function flagsOf({ env: [name], flagAliases = [] }: Setting<unknown>): [string, ...string[]] {
+	return [
+		name
+			.replace(/^RELAY_/, "")
+			.toLowerCase()
+			.replaceAll("_", "-"),
+		...flagAliases,
+	];
+}
+
+/**
+ * Reads the configuration. A flag goes before the environment; an empty variable counts as not set.
+ * @param args the command line behind the command's name
+ * @returns the configuration, and warnings of what looks like a mistake
+ * @throws ConfigError with every fault
+ */
+export function loadConfig(
+	args: readonly string[],
+	env: Readonly<Record<string, string | undefined>>,
+	machine: Machine,
+): { config: Config; warnings: string[] } {
+	const faults: string[] = [];
+	const flags = readFlags(args, faults);
+	const values: Partial<Record<SettingName, unknown>> = {};
+	for (const [name, one] of ALL) {
+		const given = flags.get(name) ?? fromEnvironment(one, env);
+		values[name] = given === null ? unsetValue(one, machine) : parseGiven(one, given, faults);
+	}
+	if (faults.length === 0) checkTogether(values as Config, faults);
+	if (faults.length > 0) throw new ConfigError(faults);
+	return { config: Object.freeze(values as Config), warnings: unknownVariables(env) };
+}
+
+/** Text that an operator gave for a setting, and the name he used. */
+interface Given {
+	by: string;
+	text: string;
+}
+
+function readFlags(args: readonly string[], faults: string[]): Map<SettingName, Given> {
+	const byFlag = new Map(ALL.flatMap(([name, one]) => flagsOf(one).map((flag) => [flag, { name, one }] as const)));
+	const options = Object.fromEntries(
+		Array.from(byFlag, ([flag, { one }]) => [flag, { type: one.kind.isSwitch ? "boolean" : "string" } as const]),
+	);
+	const closed = args.map((arg, at) => {
+		const one = arg.startsWith("--") ? byFlag.get(arg.slice(2))?.one : undefined;
+		if (one === undefined || one.kind.isSwitch) return arg;
+		// `--a --b` means that `--a` lacks its value, not that its value is `--b`.
+		return (args[at + 1] ?? "--").startsWith("--") ? `${arg}=` : arg;
+	});
+	// Not strict: strict parsing stops at the first fault, and all of them are to be told at once.
+	const { tokens } = parseArgs({ args: closed, options, strict: false, allowPositionals: true, tokens: true });
+	const given = new Map<SettingName, Given>();
+	for (const token of tokens) {
+		// Not shown, since it may be a password behind a mistyped flag.
+		if (token.kind === "positional") faults.push(`argument ${token.index + 1} is neither a flag nor a flag's value`);
+		if (token.kind !== "option") continue;
+		const known = byFlag.get(token.name);
+		if (known === undefined) faults.push(`${token.rawName}: there is no such flag; --help lists them`);
+		else given.set(known.name, { by: token.rawName, text: token.value ?? "true" });
+	}
+	return given;
+}
+
+function fromEnvironment(one: Setting<unknown>, env: Readonly<Record<string, string | undefined>>): Given | null {
+	for (const by of one.env) {
+		const text = env[by];
+		if (text !== undefined && text !== "") return { by, text };
+	}
+	return null;
+}
+
+function unsetValue(one: Setting<unknown>, machine: Machine): unknown {
+	return one.default === null ? one.unset?.(machine) : one.kind.parse(one.default);
+}
+
+function parseGiven(one: Setting<unknown>, { by, text }: Given, faults: string[]): unknown {
+	try {
+		if (text === "") throw new RangeError();
+		return one.kind.parse(text);
+	} catch (error) {
+		if (!(error instanceof RangeError)) throw error;
+		const shown = one.secret ? "the value" : `"${withoutCredentials(text)}"`;
+		faults.push(`${by}: ${shown} is not valid; expected ${error.message || one.kind.accepts}`);
+		return undefined;
+	}
+}
+
+/** A mistyped URL may hold a user's password. */
+function withoutCredentials(text: string): string {
+	return text.replace(/\/\/.*@/, "//***@").slice(0, 200);
+}
+
+function checkTogether(config: Config, faults: string[]): void {
+	if (config.ingestBufferBytes < config.hostBufferBytes)
+		faults.push(
+			`RELAY_INGEST_BUFFER_BYTES: ${config.ingestBufferBytes} is less than RELAY_HOST_BUFFER_BYTES, ${config.hostBufferBytes}`,
+		);
+}
+
+function unknownVariables(env: Readonly<Record<string, string | undefined>>): string[] {
+	const known = new Set(ALL.flatMap(([, one]) => one.env));
+	return Object.keys(env)
+		.filter((name) => name.startsWith("RELAY_") && !known.has(name))
+		.sort()
+		.map((name) => `${name} is set, but there is no such setting`);
+}
+
+function defaultText(one: Setting<unknown>): string {
+	return one.default ?? one.unsetText ?? "none";
+}
+
+/** The settings as `--help` shows them. */
+export function settingsHelp(): string {
+	return ALL.map(([, one]) => {
+		const flags = flagsOf(one).map((flag) => `--${flag}`);
+		const names = `${flags.join(", ")}  (${one.env.join(", ")})`;
+		return `  ${names}\n      ${one.meaning}\n      Accepts ${one.kind.accepts}. Default: ${defaultText(one)}\n`;
+	}).join("\n");
+}
+
+/** The settings as a Markdown table, for the README. */
+export function settingsTable(): string {
+	const code = (names: readonly string[]): string => names.map((name) => `\`${name}\``).join(", ");
+	const rows = ALL.map(([, one]) => {
+		const flags = code(flagsOf(one).map((flag) => `--${flag}`));
+		const byDefault = one.default === null ? defaultText(one) : `\`${one.default}\``;
+		return `| ${code(one.env)} | ${flags} | ${byDefault} | ${one.meaning} Accepts ${one.kind.accepts}. |`;
+	});
+	return ["| variable | flag | default | meaning |", "|---|---|---|---|", ...rows, ""].join("\n");
+}

@@ -1,0 +1,28 @@
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+/** So many of something within any 24 hours. */
+export class DayQuota {
+	readonly #max: number;
+	readonly #nowMs: () => number;
+	/** Ascending; never longer than `#max`. */
+	#takenAtMs: number[] = [];
+
+	constructor(max: number, nowMs: () => number) {
+		this.#max = max;
+		this.#nowMs = nowMs;
+	}
+
+	/** Takes one. False where there is none left. */
+	take(): boolean {
+		const nowMs = this.#nowMs();
+		this.#takenAtMs = this.#takenAtMs.filter((takenAtMs) => takenAtMs > nowMs - DAY_MS);
+		if (this.#takenAtMs.length >= this.#max) return false;
+		this.#takenAtMs.push(nowMs);
+		return true;
+	}
+
+	/** Gives back one that was taken a moment ago and not used. */
+	giveBack(): void {
+		this.#takenAtMs.pop();
+	}
+}

@@ -1,0 +1,42 @@
+import type { HostStatus } from "../log/facts.ts";
+
+/** What an ingest worker must know of a host to follow it. */
+export interface HostConnection {
+	id: number;
+	/** Lower-case DNS name, or `localhost:PORT`. */
+	hostname: string;
+	/** By ws:// instead of wss://. */
+	insecure: boolean;
+	/** Where to resume; null starts at the host's live end. */
+	cursor: number | null;
+	/** Greatest upstream seq of this host in the index: what comes again up to here is a replay. */
+	seqMax: number;
+}
+
+/** From the host manager to the ingest worker that owns the host. */
+export type HostCommand =
+	/**
+	 * Follow this host, reconnecting for as long as it takes. Where the worker followed it before, in this process, it
+	 * keeps its own cursor and seqMax if they are further: the index may lag behind what the worker knows.
+	 */
+	| { type: "connect"; host: HostConnection }
+	/** Stop following it. */
+	| { type: "disconnect"; hostId: number }
+	/** Cut the wait between two attempts short. No effect on a host that is connected. */
+	| { type: "dialNow"; hostId: number };
+
+/** From an ingest worker to the host manager. */
+export type HostEvent = {
+	type: "hostStatus";
+	hostId: number;
+	/**
+	 * `active`: connected. `offline`: not reachable, and tried again. After `idle` (its own answer was `FutureCursor`) and
+	 * after `banned` (it is a relay itself) the worker has stopped following the host: only a `connect` brings it back.
+	 */
+	status: HostStatus;
+	/** Why, for people. */
+	detail: string;
+};
+
+/** The answer to a `requestCrawl`: HTTP 200, or an XRPC error with its HTTP status. */
+export type CrawlResult = { ok: true } | { ok: false; status: number; error: string; message: string };

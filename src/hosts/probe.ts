@@ -1,0 +1,73 @@
+import { type GuardOptions, guardedFetch } from "../identity/guarded-fetch.ts";
+import type { ParsedHostname } from "../protocol/hostname.ts";
+
+const PROBE_TIMEOUT_MS = 5000;
+/** A `describeServer` answer has a few hundred bytes. */
+const PROBE_BODY_BYTES_MAX = 64 * 1024;
+/** Other relays say so in this header (rulebook 1.7.6). */
+const RELAY_TOKEN = "atproto-relay";
+
+/** A host is not a PDS that can be followed. The message completes "host NAME …". */
+export class ProbeError extends Error {
+	override readonly name = "ProbeError";
+}
+
+export interface ProbeOptions {
+	guard: GuardOptions;
+	userAgent: string;
+	timeoutMs?: number;
+}
+
+/**
+ * Asks a host for `com.atproto.server.describeServer`, as any PDS answers it (rulebook 5, requestCrawl).
+ * @throws ProbeError where it does not answer as a PDS in time, or is a relay
+ */
+export async function probeHost(
+	{ hostname, insecure }: ParsedHostname,
+	{ guard, userAgent, timeoutMs = PROBE_TIMEOUT_MS }: ProbeOptions,
+): Promise<void> {
+	const url = new URL(`${insecure ? "http" : "https"}://${hostname}/xrpc/com.atproto.server.describeServer`);
+	const headers = { Accept: "application/json", "User-Agent": userAgent };
+	try {
+		await checkResponse(await guardedFetch(url, { headers, signal: AbortSignal.timeout(timeoutMs) }, guard));
+	} catch (error) {
+		if (error instanceof ProbeError) throw error;
+		if (error instanceof Error && error.name === "TimeoutError")
+			throw new ProbeError(`did not answer describeServer within ${timeoutMs} ms`);
+		const why = error instanceof Error ? error.message : String(error);
+		throw new ProbeError(`is unreachable: ${why.slice(0, 200)}`);
+	}
+}
+
+async function checkResponse(response: Response): Promise<void> {
+	try {
+		if (response.headers.get("server")?.toLowerCase().includes(RELAY_TOKEN))
+			throw new ProbeError("is a relay itself, and following it would make a loop");
+		if (response.status !== 200) throw new ProbeError(`answered describeServer with HTTP ${response.status}`);
+		if (!isJsonObject(await readText(response))) throw new ProbeError("answered describeServer without a JSON object");
+	} finally {
+		if (!response.bodyUsed) await response.body?.cancel();
+	}
+}
+
+async function readText(response: Response): Promise<string> {
+	const decoder = new TextDecoder();
+	let text = "";
+	let bytes = 0;
+	for await (const chunk of response.body ?? []) {
+		bytes += chunk.byteLength;
+		if (bytes > PROBE_BODY_BYTES_MAX)
+			throw new ProbeError(`answered describeServer with more than ${PROBE_BODY_BYTES_MAX} bytes`);
+		text += decoder.decode(chunk, { stream: true });
+	}
+	return text + decoder.decode();
+}
+
+function isJsonObject(text: string): boolean {
+	try {
+		const value: unknown = JSON.parse(text);
+		return typeof value === "object" && value !== null && !Array.isArray(value);
+	} catch {
+		return false;
+	}
+}

@@ -1,0 +1,43 @@
+/** A `fetch` that can be replaced in tests. */
+export type Fetch = (url: URL, init: BunFetchRequestInit) => Promise<Response>;
+
+/** A response whose body has been read. */
+export interface BoundedResponse {
+	status: number;
+	body: Uint8Array<ArrayBuffer>;
+}
+
+/** A server sent more than it was allowed to. */
+export class BodyTooLargeError extends Error {
+	override readonly name = "BodyTooLargeError";
+}
+
+/**
+ * Makes a request and reads the response, all within a time and a number of bytes (of the body as decompressed). The body of
+ * a response that is not 2xx is not read. Throws `BodyTooLargeError`, a `TimeoutError`, or what `send` throws.
+ *
+ * @param send makes the request; it must pass on the signal
+ */
+export async function fetchBounded(
+	send: (signal: AbortSignal) => Promise<Response>,
+	limits: { timeoutMs: number; bytesMax: number },
+): Promise<BoundedResponse> {
+	const signal = AbortSignal.timeout(limits.timeoutMs);
+	const response = await send(signal);
+	if (response.ok) return { status: response.status, body: await readBody(response, signal, limits.bytesMax) };
+	await response.body?.cancel();
+	return { status: response.status, body: new Uint8Array() };
+}
+
+async function readBody(response: Response, signal: AbortSignal, bytesMax: number): Promise<Uint8Array<ArrayBuffer>> {
+	const chunks: Uint8Array[] = [];
+	let bytes = 0;
+	for await (const chunk of response.body ?? []) {
+		signal.throwIfAborted();
+		bytes += chunk.length;
+		// Leaving the loop cancels the body, which closes the connection.
+		if (bytes > bytesMax) throw new BodyTooLargeError(`the response is longer than ${bytesMax} bytes`);
+		chunks.push(chunk);
+	}
+	return new Uint8Array(Buffer.concat(chunks));
+}

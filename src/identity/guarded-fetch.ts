@@ -1,0 +1,96 @@
+import { lookup as lookupDns } from "node:dns/promises";
+import { isPublicAddress } from "../protocol/address.ts";
+import { dnsNameFault } from "../protocol/hostname.ts";
+import type { Fetch } from "./bounded-fetch.ts";
+
+/** An address that a name resolves to. */
+export interface ResolvedAddress {
+	address: string;
+	family: number;
+}
+
+/** Resolves a name to all of its addresses, in the order in which to try them. */
+export type Lookup = (hostname: string) => Promise<ResolvedAddress[]>;
+
+export interface GuardOptions {
+	/** Ask any host on any port and address, with or without TLS: for development only. */
+	allowInsecure: boolean;
+	lookup?: Lookup;
+	fetch?: Fetch;
+}
+
+/** A URL leads to a place that a stranger has no business to send us to. */
+export class ForbiddenTargetError extends Error {
+	override readonly name = "ForbiddenTargetError";
+}
+
+/** Addresses of one host that are tried; the request's signal bounds the time for all. */
+const ADDRESSES_MAX = 4;
+
+/** IPv4 first: a relay without IPv6 is more common than a host without IPv4. */
+const lookupAll: Lookup = (hostname) => lookupDns(hostname, { all: true, order: "ipv4first" });
+
+/**
+ * `fetch` for a URL that a stranger chose (rulebook 4, SSRF): https on its own port, to a public DNS name, all of whose addresses
+ * are public. It connects to the very address that was checked, so a name that resolves differently the next time gains nothing,
+ * and it follows no redirects. For requests without a body, since they may be sent to several addresses in turn.
+ *
+ * Throws `ForbiddenTargetError`, what `lookup` and `fetch` throw, or the reason of `init.signal`.
+ */
+export async function guardedFetch(url: URL, init: BunFetchRequestInit, options: GuardOptions): Promise<Response> {
+	const fetchFrom: Fetch = options.fetch ?? fetch;
+	if (options.allowInsecure) return fetchFrom(url, { ...init, redirect: "error" });
+	checkTarget(url);
+	const addresses = await untilAborted((options.lookup ?? lookupAll)(url.hostname), init.signal);
+	checkAddresses(addresses);
+	let failure: unknown;
+	for (const address of addresses.slice(0, ADDRESSES_MAX)) {
+		init.signal?.throwIfAborted();
+		try {
+			return await fetchFrom(...pinned(url, init, address));
+		} catch (error) {
+			failure = error;
+		}
+	}
+	throw failure;
+}
+
+function checkTarget(url: URL): void {
+	if (url.protocol !== "https:") throw new ForbiddenTargetError("only https is allowed");
+	if (url.port !== "") throw new ForbiddenTargetError("an explicit port is not allowed");
+	if (url.username !== "" || url.password !== "") throw new ForbiddenTargetError("userinfo is not allowed");
+	const fault = dnsNameFault(url.hostname, false);
+	if (fault !== null) throw new ForbiddenTargetError(fault);
+}
+
+/** One bad address among good ones is refused too: it is either an attack or a host that works by chance. */
+function checkAddresses(addresses: readonly ResolvedAddress[]): void {
+	if (addresses.length === 0) throw new ForbiddenTargetError("the host has no address");
+	const bad = addresses.find(({ address }) => !isPublicAddress(address));
+	if (bad !== undefined) throw new ForbiddenTargetError(`the host's address ${bad.address} is not public`);
+}
+
+/** The request, to one address, with the name where the server and the check of its certificate need it. */
+function pinned(url: URL, init: BunFetchRequestInit, to: ResolvedAddress): [URL, BunFetchRequestInit] {
+	const target = new URL(url);
+	target.hostname = to.family === 6 ? `[${to.address}]` : to.address;
+	const headers = new Headers(init.headers);
+	headers.set("Host", url.host);
+	const tls = { ...init.tls, serverName: url.hostname };
+	// Connections are pooled by address, and hosts behind one address must not share one.
+	return [target, { ...init, headers, tls, redirect: "error", keepalive: false }];
+}
+
+/** A DNS lookup can't be cancelled, but it need not be waited for. */
+async function untilAborted<T>(result: Promise<T>, signal: AbortSignal | null | undefined): Promise<T> {
+	if (signal === null || signal === undefined) return result;
+	signal.throwIfAborted();
+	const aborted = Promise.withResolvers<never>();
+	const abort = (): void => aborted.reject(signal.reason);
+	signal.addEventListener("abort", abort, { once: true });
+	try {
+		return await Promise.race([result, aborted.promise]);
+	} finally {
+		signal.removeEventListener("abort", abort);
+	}
+}

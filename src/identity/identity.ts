@@ -1,0 +1,21 @@
+import type { DidDocumentParts } from "./did-document.ts";
+
+/** What a relay needs of an account's DID document. */
+export interface Identity extends DidDocumentParts {
+	did: string;
+	/** The PDS as hosts are named: a lower-case DNS name, or `localhost:PORT`. Null where `pds` is. */
+	pdsHost: string | null;
+	/** When the lookup that found this began. */
+	resolvedAtMs: number;
+}
+
+/**
+ * How a lookup ended. An identity without key or PDS is resolved all the same: its account is broken, the lookup is not.
+ * `malformed` is a fault of the DID or its document that asking again at once won't mend; `unavailable` is one that it may.
+ */
+export type Resolution =
+	| { outcome: "resolved"; identity: Identity }
+	| { outcome: "not-found" }
+	| { outcome: "tombstoned" }
+	| { outcome: "malformed"; detail: string }
+	| { outcome: "unavailable"; detail: string };

@@ -1,0 +1,180 @@
+import {
+	type AccountFacts,
+	decodeAccountFacts,
+	decodeCursorsFacts,
+	decodeDidDocumentFacts,
+	decodeHostFacts,
+	decodeIdentityFacts,
+	decodeRepoFacts,
+	type HostFacts,
+	type IdentityFacts,
+	type RepoFacts,
+} from "../log/facts.ts";
+import { isMessageKind, RecordKind } from "../log/record.ts";
+import type { StoredRecord } from "../log/stored-record.ts";
+import type { Account, Host, StoredIdentity } from "./store.ts";
+
+/** An account's row without what the log does not set: its id, and the operator's own status. */
+export type AccountRow = Omit<Account, "id" | "localStatus">;
+
+/** The rows as they are before a batch. Each call gives a row that the caller may change. */
+export interface RowSource {
+	account(did: string): AccountRow | null;
+	host(id: number): Host | null;
+}
+
+/** The rows as a batch leaves them: one for each DID and host, however many records told of it. */
+export interface RowChanges {
+	/** New ones in order of first sight. */
+	accounts: AccountRow[];
+	identities: StoredIdentity[];
+	hosts: Host[];
+}
+
+/** Folds consecutive records into row changes. Folding records that the rows already hold leads to the same rows. */
+export function foldRecords(records: readonly StoredRecord[], rows: RowSource): RowChanges {
+	const fold = new Fold(rows);
+	for (const record of records) fold.add(record);
+	return fold.changes();
+}
+
+class Fold {
+	readonly #rows: RowSource;
+	readonly #accounts = new Map<string, { row: AccountRow; countedAt: number | null }>();
+	readonly #identities = new Map<string, StoredIdentity>();
+	readonly #hosts = new Map<number, Host>();
+
+	constructor(rows: RowSource) {
+		this.#rows = rows;
+	}
+
+	add(record: StoredRecord): void {
+		if (isMessageKind(record.kind)) {
+			const host = this.#host(record.host);
+			host.seqMax = Math.max(host.seqMax, record.upstreamSeq);
+		}
+		switch (record.kind) {
+			case RecordKind.commit:
+			case RecordKind.sync:
+				this.#setRepo(record, decodeRepoFacts(record.facts));
+				break;
+			case RecordKind.account:
+				this.#setStatus(record, decodeAccountFacts(record.facts));
+				break;
+			case RecordKind.identity:
+				this.#noteIdentity(record, decodeIdentityFacts(record.facts));
+				break;
+			case RecordKind.cursors:
+				for (const { host, seq } of decodeCursorsFacts(record.facts).cursors) this.#host(host).cursor = seq;
+				break;
+			case RecordKind.host:
+				this.#setHost(decodeHostFacts(record.facts));
+				break;
+			case RecordKind.didDocument: {
+				const identity = decodeDidDocumentFacts(record.facts);
+				this.#identities.set(identity.did, identity);
+				break;
+			}
+		}
+	}
+
+	changes(): RowChanges {
+		for (const { row, countedAt } of this.#accounts.values()) {
+			const countsAt = countingHost(row);
+			if (countsAt === countedAt) continue;
+			if (countedAt !== null) this.#host(countedAt).accountCount--;
+			if (countsAt !== null) this.#host(countsAt).accountCount++;
+		}
+		return {
+			accounts: Array.from(this.#accounts.values(), ({ row }) => row),
+			identities: [...this.#identities.values()],
+			hosts: [...this.#hosts.values()],
+		};
+	}
+
+	#setRepo(record: StoredRecord, facts: RepoFacts): void {
+		const account = this.#account(facts.did) ?? this.#createAccount(facts.did, record.host);
+		account.host = record.host;
+		account.hostSeq = record.upstreamSeq;
+		account.rev = facts.rev;
+		account.commit = facts.commit;
+		account.data = facts.data;
+	}
+
+	#setStatus(record: StoredRecord, facts: AccountFacts): void {
+		const account = this.#account(facts.did) ?? this.#createAccount(facts.did, record.host);
+		account.host = record.host;
+		account.hostSeq = record.upstreamSeq;
+		account.upstreamActive = facts.active;
+		account.upstreamStatus = facts.status;
+	}
+
+	/** Any host may announce an identity, so this neither makes an account nor moves one. */
+	#noteIdentity(record: StoredRecord, facts: IdentityFacts): void {
+		const account = this.#account(facts.did);
+		if (account !== null && account.host === record.host) account.hostSeq = record.upstreamSeq;
+	}
+
+	#setHost(facts: HostFacts): void {
+		const host = this.#host(facts.id);
+		host.hostname = facts.hostname;
+		host.insecure = facts.insecure;
+		host.status = facts.status;
+		if (facts.resetCursor) {
+			host.cursor = null;
+			host.seqMax = 0;
+		}
+	}
+
+	#account(did: string): AccountRow | null {
+		const touched = this.#accounts.get(did);
+		if (touched !== undefined) return touched.row;
+		const row = this.#rows.account(did);
+		if (row !== null) this.#accounts.set(did, { row, countedAt: countingHost(row) });
+		return row;
+	}
+
+	#createAccount(did: string, host: number): AccountRow {
+		const row: AccountRow = {
+			did,
+			host,
+			hostSeq: 0,
+			upstreamActive: true,
+			upstreamStatus: null,
+			rev: null,
+			commit: null,
+			data: null,
+		};
+		this.#accounts.set(did, { row, countedAt: null });
+		return row;
+	}
+
+	#host(id: number): Host {
+		const touched = this.#hosts.get(id);
+		if (touched !== undefined) return touched;
+		const row = this.#rows.host(id) ?? nameless(id);
+		this.#hosts.set(id, row);
+		return row;
+	}
+}
+
+/** The host whose accountCount this account is part of. */
+function countingHost(account: AccountRow): number | null {
+	return account.upstreamStatus === "deleted" ? null : account.host;
+}
+
+/**
+ * The row of a host before its `host` record. It outlives the batch only where that record was lost to a gap in the log:
+ * then it keeps the id from being given to another host. `idle` hosts are not connected to.
+ */
+function nameless(id: number): Host {
+	return {
+		id,
+		hostname: `host-${id}.invalid`,
+		insecure: false,
+		status: "idle",
+		cursor: null,
+		seqMax: 0,
+		accountCount: 0,
+	};
+}

@@ -1,0 +1,112 @@
+import { Batch, Gap } from "../log/batch.ts";
+import type { HeadSnapshot } from "../log/head.ts";
+
+import type { StoredRecord } from "../log/stored-record.ts";
+import type { Counters } from "../observe/counters.ts";
+import { logOf } from "../observe/log.ts";
+import type { IndexWriter } from "./store.ts";
+
+/** One transaction holds no more than this. More records tell of the same accounts and hosts and cost one row each. */
+const RECORDS_MAX = 5000;
+const BATCH_BYTES_MAX = 32 * 1024 * 1024;
+/** The head wakes the follower; this is only how soon a stop is noticed without a new record. */
+const WAIT_MS = 250;
+
+const log = logOf("index");
+
+/** The log's end, as the follower needs it. */
+export interface FollowedHead {
+	snapshot(): Pick<HeadSnapshot, "lastSeq" | "seqUsedMax">;
+	wait(seq: number, timeoutMs: number): Promise<void>;
+	setApplied(seq: number): void;
+}
+
+/** The log, as the follower needs it. */
+export interface FollowedLog {
+	read(cursor: number): Batch | Gap | null;
+}
+
+/** The index is ahead of the log. */
+export class CheckpointError extends Error {
+	override readonly name = "CheckpointError";
+}
+
+/** Keeps the index at the end of the log: a reader of the log like any other, whose sink is the database. */
+export class IndexFollower {
+	readonly #writer: IndexWriter;
+	readonly #source: FollowedLog;
+	readonly #head: FollowedHead;
+	readonly #counters: Counters;
+	#cursor = 0;
+	#isStopping = false;
+
+	constructor(writer: IndexWriter, source: FollowedLog, head: FollowedHead, counters: Counters) {
+		this.#writer = writer;
+		this.#source = source;
+		this.#head = head;
+		this.#counters = counters;
+	}
+
+	/**
+	 * Applies what the log has behind the checkpoint, such as after a crash.
+	 * @throws CheckpointError where the log ends before the checkpoint, so that its seqs would be used a second time
+	 */
+	async catchUp(): Promise<void> {
+		this.#cursor = await this.#writer.checkpoint();
+		const { lastSeq, seqUsedMax } = this.#head.snapshot();
+		if (this.#cursor > seqUsedMax)
+			throw new CheckpointError(
+				`the index has applied the log up to seq ${this.#cursor}, but the log ends at seq ${seqUsedMax}: the log's folder ` +
+					"was emptied, or an older copy was put back. Put the right log back; or go on without what it held by " +
+					`setting RELAY_INITIAL_SEQ_NUMBER above ${this.#cursor}`,
+			);
+		this.#head.setApplied(this.#cursor);
+		while (this.#cursor < lastSeq && (await this.#step()));
+		log.info("the index is at seq {seq}", { seq: this.#cursor });
+	}
+
+	/** Follows the log until `stop` is called, and then to its end. */
+	async run(): Promise<void> {
+		for (;;) {
+			const isStopping = this.#isStopping;
+			const hasMore = await this.#step();
+			if (!hasMore && isStopping) return;
+			// A turn of the event loop: else a busy log would let no message of the control thread through.
+			if (hasMore) await new Promise((resolve) => setImmediate(resolve));
+			else await this.#head.wait(this.#cursor, WAIT_MS);
+		}
+	}
+
+	/** Makes `run` return when it has applied everything that the log has published by now. */
+	stop(): void {
+		this.#isStopping = true;
+	}
+
+	/** Applies a stretch of the log. False where there is nothing behind the cursor yet. */
+	async #step(): Promise<boolean> {
+		const start = this.#cursor;
+		const records: StoredRecord[] = [];
+		let bytes = 0;
+		let read = this.#source.read(this.#cursor);
+		while (read instanceof Batch) {
+			for (let at = read.indexAfter(this.#cursor); at < read.count; at++) records.push(read.record(at));
+			this.#cursor = read.lastSeq;
+			bytes += read.bytes.length;
+			if (records.length >= RECORDS_MAX || bytes >= BATCH_BYTES_MAX) break;
+			read = this.#source.read(this.#cursor);
+		}
+		await this.#writer.apply(records);
+		this.#counters.add("index_records_total", records.length);
+		if (read instanceof Gap) this.#pass(read);
+		this.#head.setApplied(this.#cursor);
+		return this.#cursor > start;
+	}
+
+	/** What a gap held is lost to the index too; the accounts in it are put right by their next message. */
+	#pass(gap: Gap): void {
+		const seqs = { from: this.#cursor + 1, to: gap.lastSeq };
+		if (this.#cursor === 0) log.info("a new index: the log begins behind seq {to}", seqs);
+		else log.error("the log has a gap: what it held from seq {from} to {to} is not in the index", seqs);
+		this.#cursor = gap.lastSeq;
+	}
+}

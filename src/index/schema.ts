@@ -1,0 +1,84 @@
+import type { Database } from "bun:sqlite";
+
+/** Raised with every change to the tables. A database of another version is refused, never guessed at. */
+export const SCHEMA_VERSION = 1;
+
+/**
+ * DIDs are text, CIDs are binary. Accounts have a rowid since it is their paging key and keeps the DID index small;
+ * identities are looked up by DID only, so they live in that index themselves.
+ */
+const TABLES = `
+CREATE TABLE host (
+	id INTEGER PRIMARY KEY,
+	hostname TEXT NOT NULL UNIQUE,
+	insecure INTEGER NOT NULL,
+	status TEXT NOT NULL,
+	cursor INTEGER,
+	seq_max INTEGER NOT NULL,
+	account_count INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE account (
+	id INTEGER PRIMARY KEY,
+	did TEXT NOT NULL UNIQUE,
+	host INTEGER NOT NULL,
+	host_seq INTEGER NOT NULL,
+	upstream_active INTEGER NOT NULL,
+	upstream_status TEXT,
+	local_status TEXT,
+	rev TEXT,
+	commit_cid BLOB,
+	data_cid BLOB
+) STRICT;
+
+CREATE TABLE identity (
+	did TEXT PRIMARY KEY,
+	signing_key TEXT,
+	pds TEXT,
+	tombstoned INTEGER NOT NULL,
+	resolved_at_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE checkpoint (
+	only INTEGER PRIMARY KEY CHECK (only = 1),
+	seq INTEGER NOT NULL
+) STRICT;
+INSERT INTO checkpoint (only, seq) VALUES (1, 0);
+`;
+
+/** The database was not made by this version of the schema. */
+export class SchemaError extends Error {
+	override readonly name = "SchemaError";
+}
+
+/** Version of the schema in `database`; 0 where there is none yet. */
+function schemaVersion(database: Database): number {
+	const row = database.query<{ user_version: number }, []>("PRAGMA user_version").get();
+	return row?.user_version ?? 0;
+}
+
+/**
+ * Checks that this program can use the database.
+ * @throws SchemaError
+ */
+export function checkSchema(database: Database): void {
+	const found = schemaVersion(database);
+	if (found === SCHEMA_VERSION) return;
+	const what = found === 0 ? "holds no index" : `holds an index of schema version ${found}`;
+	throw new SchemaError(`${database.filename} ${what}; this program uses schema version ${SCHEMA_VERSION}`);
+}
+
+/**
+ * Makes the tables in an empty database; checks any other.
+ * @throws SchemaError
+ */
+export function ensureSchema(database: Database): void {
+	const create = database.transaction(() => {
+		const tables = database.query<{ count: number }, []>("SELECT count(*) AS count FROM sqlite_schema").get();
+		if (tables?.count !== 0) return;
+		database.run(TABLES);
+		database.run(`PRAGMA user_version = ${SCHEMA_VERSION}`);
+	});
+	create.immediate();
+	checkSchema(database);
+}

@@ -1,0 +1,238 @@
+import { Database, type Statement } from "bun:sqlite";
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import type { HostStatus } from "../log/facts.ts";
+import type { StoredRecord } from "../log/stored-record.ts";
+import { type AccountRow, foldRecords } from "./applier.ts";
+import { checkSchema, ensureSchema } from "./schema.ts";
+import type { Account, Host, IndexReader, IndexWriter, StoredIdentity } from "./store.ts";
+
+/** How long a statement waits for another thread's lock. SQLite's own default is not to wait at all. */
+const BUSY_TIMEOUT_MS = 5000;
+/** Size that the write-ahead log is cut back to after it has grown. */
+const WAL_BYTES_KEPT = 16 * 1024 * 1024;
+
+type Flag = 0 | 1;
+
+interface HostColumns {
+	id: number;
+	hostname: string;
+	insecure: Flag;
+	status: HostStatus;
+	cursor: number | null;
+	seqMax: number;
+	accountCount: number;
+}
+
+interface AccountColumns {
+	id: number;
+	did: string;
+	host: number;
+	hostSeq: number;
+	upstreamActive: Flag;
+	upstreamStatus: string | null;
+	localStatus: string | null;
+	rev: string | null;
+	commit: Uint8Array | null;
+	data: Uint8Array | null;
+}
+
+interface IdentityColumns {
+	did: string;
+	signingKey: string | null;
+	pds: string | null;
+	tombstoned: Flag;
+	resolvedAtMs: number;
+}
+
+const SELECT_HOST = `SELECT id, hostname, insecure, status, cursor, seq_max AS seqMax, account_count AS accountCount
+	FROM host`;
+const SELECT_ACCOUNT = `SELECT id, did, host, host_seq AS hostSeq, upstream_active AS upstreamActive,
+	upstream_status AS upstreamStatus, local_status AS localStatus, rev, commit_cid AS "commit", data_cid AS data
+	FROM account`;
+const SELECT_IDENTITY = `SELECT did, signing_key AS signingKey, pds, tombstoned, resolved_at_ms AS resolvedAtMs
+	FROM identity`;
+
+const UPSERT_HOST = `INSERT INTO host (id, hostname, insecure, status, cursor, seq_max, account_count)
+	VALUES (?, ?, ?, ?, ?, ?, ?)
+	ON CONFLICT (id) DO UPDATE SET hostname = excluded.hostname, insecure = excluded.insecure, status = excluded.status,
+		cursor = excluded.cursor, seq_max = excluded.seq_max, account_count = excluded.account_count`;
+const UPSERT_ACCOUNT = `INSERT INTO account
+	(did, host, host_seq, upstream_active, upstream_status, rev, commit_cid, data_cid) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+	ON CONFLICT (did) DO UPDATE SET host = excluded.host, host_seq = excluded.host_seq,
+		upstream_active = excluded.upstream_active, upstream_status = excluded.upstream_status,
+		rev = excluded.rev, commit_cid = excluded.commit_cid, data_cid = excluded.data_cid`;
+const UPSERT_IDENTITY = `INSERT INTO identity (did, signing_key, pds, tombstoned, resolved_at_ms) VALUES (?, ?, ?, ?, ?)
+	ON CONFLICT (did) DO UPDATE SET signing_key = excluded.signing_key, pds = excluded.pds,
+		tombstoned = excluded.tombstoned, resolved_at_ms = excluded.resolved_at_ms`;
+
+/**
+ * Opens the index for reading. Its writer must have been opened before, since that is who makes the tables.
+ * @throws SchemaError where the file is not an index of this program's schema version
+ */
+export function openSqliteReader(path: string): IndexReader {
+	const database = new Database(path, { readonly: true });
+	return opened(database, () => {
+		database.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+		checkSchema(database);
+		return new SqliteReader(database);
+	});
+}
+
+/**
+ * Opens the index for writing, and makes it where it is absent. There is one writer in the process: the index thread.
+ * @throws SchemaError where the file is not an index of this program's schema version
+ */
+export function openSqliteWriter(path: string): IndexWriter {
+	mkdirSync(dirname(path), { recursive: true });
+	const database = new Database(path, { create: true, readwrite: true });
+	return opened(database, () => {
+		database.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+		database.run("PRAGMA journal_mode = WAL");
+		// A commit that a power cut takes back is applied again from the log, so it need not be synced by itself.
+		database.run("PRAGMA synchronous = NORMAL");
+		database.run(`PRAGMA journal_size_limit = ${WAL_BYTES_KEPT}`);
+		ensureSchema(database);
+		return new SqliteWriter(database);
+	});
+}
+
+/** Closes the database where setting it up fails. */
+function opened<Opened>(database: Database, setUp: () => Opened): Opened {
+	try {
+		return setUp();
+	} catch (error) {
+		database.close();
+		throw error;
+	}
+}
+
+class SqliteReader implements IndexReader {
+	protected readonly database: Database;
+	readonly #account: Statement<AccountColumns, [string]>;
+	readonly #identity: Statement<IdentityColumns, [string]>;
+	readonly #hostByName: Statement<HostColumns, [string]>;
+	readonly #hosts: Statement<HostColumns, [number, number]>;
+	readonly #repos: Statement<AccountColumns, [number, number]>;
+	readonly #checkpoint: Statement<{ seq: number }, []>;
+
+	constructor(database: Database) {
+		this.database = database;
+		this.#account = database.prepare(`${SELECT_ACCOUNT} WHERE did = ?`);
+		this.#identity = database.prepare(`${SELECT_IDENTITY} WHERE did = ?`);
+		this.#hostByName = database.prepare(`${SELECT_HOST} WHERE hostname = ?`);
+		this.#hosts = database.prepare(`${SELECT_HOST} WHERE id > ? ORDER BY id LIMIT ?`);
+		this.#repos = database.prepare(`${SELECT_ACCOUNT} WHERE id > ? AND rev IS NOT NULL ORDER BY id LIMIT ?`);
+		this.#checkpoint = database.prepare("SELECT seq FROM checkpoint");
+	}
+
+	async account(did: string): Promise<Account | null> {
+		const columns = this.#account.get(did);
+		return columns && toAccount(columns);
+	}
+
+	async identity(did: string): Promise<StoredIdentity | null> {
+		const columns = this.#identity.get(did);
+		return columns && { ...columns, tombstoned: columns.tombstoned === 1 };
+	}
+
+	async hostByName(hostname: string): Promise<Host | null> {
+		const columns = this.#hostByName.get(hostname);
+		return columns && toHost(columns);
+	}
+
+	async hosts(afterId: number, limit: number): Promise<Host[]> {
+		return this.#hosts.all(afterId, limit).map(toHost);
+	}
+
+	async repos(afterId: number, limit: number): Promise<Account[]> {
+		return this.#repos.all(afterId, limit).map(toAccount);
+	}
+
+	async checkpoint(): Promise<number> {
+		const row = this.#checkpoint.get();
+		if (row === null) throw new Error(`${this.database.filename} has lost its checkpoint row`);
+		return row.seq;
+	}
+
+	async close(): Promise<void> {
+		this.database.close();
+	}
+}
+
+class SqliteWriter extends SqliteReader implements IndexWriter {
+	readonly #accountRow: Statement<AccountColumns, [string]>;
+	readonly #hostRow: Statement<HostColumns, [number]>;
+	readonly #upsertHost: Statement;
+	readonly #upsertAccount: Statement;
+	readonly #upsertIdentity: Statement;
+	readonly #setCheckpoint: Statement<void, [number]>;
+	readonly #applyInTransaction: (records: readonly StoredRecord[], lastSeq: number) => void;
+
+	constructor(database: Database) {
+		super(database);
+		this.#accountRow = database.prepare(`${SELECT_ACCOUNT} WHERE did = ?`);
+		this.#hostRow = database.prepare(`${SELECT_HOST} WHERE id = ?`);
+		this.#upsertHost = database.prepare(UPSERT_HOST);
+		this.#upsertAccount = database.prepare(UPSERT_ACCOUNT);
+		this.#upsertIdentity = database.prepare(UPSERT_IDENTITY);
+		this.#setCheckpoint = database.prepare("UPDATE checkpoint SET seq = ?");
+		this.#applyInTransaction = database.transaction((records: readonly StoredRecord[], lastSeq: number) => {
+			this.#write(records);
+			this.#setCheckpoint.run(lastSeq);
+		}).immediate;
+	}
+
+	async apply(records: readonly StoredRecord[]): Promise<void> {
+		const last = records.at(-1);
+		if (last !== undefined) this.#applyInTransaction(records, last.seq);
+	}
+
+	/** Brings the write-ahead log into the database file, so that this file alone is a whole copy of the index. */
+	override async close(): Promise<void> {
+		this.database.run("PRAGMA wal_checkpoint(TRUNCATE)");
+		await super.close();
+	}
+
+	#write(records: readonly StoredRecord[]): void {
+		const changes = foldRecords(records, {
+			account: (did) => {
+				const columns = this.#accountRow.get(did);
+				return columns && toAccount(columns);
+			},
+			host: (id) => {
+				const columns = this.#hostRow.get(id);
+				return columns && toHost(columns);
+			},
+		});
+		for (const host of changes.hosts) this.#writeHost(host);
+		for (const account of changes.accounts) this.#writeAccount(account);
+		for (const { did, signingKey, pds, tombstoned, resolvedAtMs } of changes.identities)
+			this.#upsertIdentity.run(did, signingKey, pds, tombstoned, resolvedAtMs);
+	}
+
+	#writeHost(row: Host): void {
+		this.#upsertHost.run(row.id, row.hostname, row.insecure, row.status, row.cursor, row.seqMax, row.accountCount);
+	}
+
+	#writeAccount(row: AccountRow): void {
+		this.#upsertAccount.run(
+			row.did,
+			row.host,
+			row.hostSeq,
+			row.upstreamActive,
+			row.upstreamStatus,
+			row.rev,
+			row.commit,
+			row.data,
+		);
+	}
+}
+
+function toHost(columns: HostColumns): Host {
+	return { ...columns, insecure: columns.insecure === 1 };
+}
+
+function toAccount(columns: AccountColumns): Account {
+	return { ...columns, upstreamActive: columns.upstreamActive === 1 };
+}

@@ -1,0 +1,161 @@
+/**
+ * One setting of the relay and the kinds of values that settings have. A parser gets the operator's text and gives the
+ * value, or throws an error that says what is accepted.
+ */
+export interface Setting<Value> {
+	/** Environment variables, the preferred one first: the first that is set counts. */
+	env: readonly [string, ...string[]];
+	/** Flags beside the one that follows from the first environment variable, without their dashes. */
+	flagAliases?: readonly string[];
+	kind: ValueKind<Value>;
+	/** As an operator would write it, or null where the value must be worked out, by `unset`. */
+	default: string | null;
+	/** The value where `default` is null and nothing is set. */
+	unset?: (machine: Machine) => Value;
+	/** What the table says of a default that is worked out. */
+	unsetText?: string;
+	/** One line. */
+	meaning: string;
+	/** Never shown, not even where it is wrong. */
+	secret?: boolean;
+}
+
+/** What defaults depend on. */
+export interface Machine {
+	cores: number;
+}
+
+/** A kind of value: what it accepts, in words that complete "expected …", and how it is read. */
+export interface ValueKind<Value> {
+	accepts: string;
+	/** @throws RangeError where the text is not such a value; its message is empty or completes "expected …" better */
+	parse: (text: string) => Value;
+	/** The flag may stand alone, for true. */
+	isSwitch?: boolean;
+}
+
+/** Where a server listens. */
+export interface Bind {
+	host: string;
+	/** 0 lets the system choose. */
+	port: number;
+}
+
+const DURATION_UNITS_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
+const BYTE_UNITS = { "": 1, B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3, TiB: 1024 ** 4 } as const;
+
+/** Yes or no. */
+export const yesOrNo: ValueKind<boolean> = {
+	accepts: "`true` or `false`",
+	isSwitch: true,
+	parse(text) {
+		const lower = text.toLowerCase();
+		if (lower === "true" || lower === "1") return true;
+		if (lower === "false" || lower === "0") return false;
+		throw new RangeError();
+	},
+};
+
+/** A whole number in decimal digits. */
+export function wholeNumber(min: number, max: number): ValueKind<number> {
+	return {
+		accepts: `a whole number from ${min} to ${max}`,
+		parse: (text) => within(/^\d{1,16}$/.test(text) ? Number(text) : Number.NaN, min, max),
+	};
+}
+
+/** A duration in Go's syntax, such as `72h`, `1h30m` or `500ms`. In milliseconds. */
+export function duration(minMs: number, maxMs: number): ValueKind<number> {
+	return {
+		accepts: `a duration such as 72h, 1h30m or 500ms, from ${minMs} ms to ${maxMs / DURATION_UNITS_MS.h} h`,
+		parse(text) {
+			if (!/^(\d{1,15}(\.\d{1,9})?(ms|s|m|h))+$/.test(text)) throw new RangeError();
+			let totalMs = 0;
+			for (const [, amount, unit] of text.matchAll(/([\d.]+)(ms|s|m|h)/g))
+				totalMs += Number(amount) * DURATION_UNITS_MS[unit as keyof typeof DURATION_UNITS_MS];
+			return within(Math.round(totalMs), minMs, maxMs);
+		},
+	};
+}
+
+/** A number of bytes, such as `268435456` or `256MiB`. */
+export function byteCount(min: number, max: number): ValueKind<number> {
+	return {
+		accepts: `bytes such as 268435456, 512KiB, 256MiB or 1GiB, from ${min} to ${max}`,
+		parse(text) {
+			const [, amount, unit] = /^(\d{1,16}) ?(B|KiB|MiB|GiB|TiB)?$/.exec(text) ?? [];
+			if (amount === undefined) throw new RangeError();
+			return within(Number(amount) * BYTE_UNITS[(unit ?? "") as keyof typeof BYTE_UNITS], min, max);
+		},
+	};
+}
+
+/** One of a few words. `aliases` maps other spellings to them. */
+export function oneOf<const Word extends string>(
+	words: readonly Word[],
+	aliases: Readonly<Record<string, Word>> = {},
+): ValueKind<Word> {
+	return {
+		accepts: words.map((word) => `\`${word}\``).join(" or "),
+		parse(text) {
+			const lower = text.toLowerCase();
+			const word = words.find((candidate) => candidate === lower) ?? aliases[lower];
+			if (word === undefined) throw new RangeError();
+			return word;
+		},
+	};
+}
+
+/** `:2470` for all addresses, or `127.0.0.1:2470`, `[::1]:2470`, `localhost:2470`. */
+export const bind: ValueKind<Bind> = {
+	accepts: "`:PORT` or `ADDRESS:PORT`, with an IPv6 address in brackets",
+	parse(text) {
+		const [, bracketed, plain, port] = /^(?:\[([\da-fA-F:.]+)\]|([\w.-]*)):(\d{1,5})$/.exec(text) ?? [];
+		return {
+			host: bracketed ?? (plain || "0.0.0.0"),
+			port: within(port === undefined ? Number.NaN : Number(port), 0, 65_535),
+		};
+	},
+};
+
+/** A folder or file. */
+export const path: ValueKind<string> = {
+	accepts: "a path",
+	parse(text) {
+		if (text.includes("\0")) throw new RangeError();
+		return text;
+	},
+};
+
+/** A web server without a path. Gives its origin. */
+export const origin: ValueKind<string> = {
+	accepts: "an http:// or https:// URL without path or query",
+	parse(text) {
+		const url = URL.parse(text);
+		const hasMore = url === null || url.pathname !== "/" || url.search !== "" || url.hash !== "" || url.username !== "";
+		if (hasMore || (url.protocol !== "http:" && url.protocol !== "https:")) throw new RangeError();
+		return url.origin;
+	},
+};
+
+/** The embedded index database. Gives its file's path. */
+export const sqliteUrl: ValueKind<string> = {
+	accepts: "`sqlite://PATH`, such as sqlite://data/index.sqlite or sqlite:///var/lib/standpipe/index.sqlite",
+	parse(text) {
+		if (/^postgres(ql)?:/i.test(text)) throw new RangeError("`sqlite://PATH`: PostgreSQL is not supported yet");
+		const [, file] = /^sqlite:\/\/([^?#\0]+)$/.exec(text) ?? [];
+		if (file === undefined) throw new RangeError();
+		return file;
+	},
+};
+
+/** Text that is taken as it is. */
+export const password: ValueKind<string | null> = {
+	accepts: "any text",
+	parse: (text) => text,
+};
+
+function within(value: number, min: number, max: number): number {
+	if (!(value >= min && value <= max)) throw new RangeError();
+	return value;
+}

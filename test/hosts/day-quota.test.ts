@@ -1,0 +1,28 @@
+import { expect, test } from "bun:test";
+import { DayQuota } from "../../src/hosts/day-quota.ts";
+
+const HOUR_MS = 3_600_000;
+
+test("gives out so many within any 24 hours", () => {
+	let nowMs = 1_000_000;
+	const quota = new DayQuota(2, () => nowMs);
+	expect(quota.take()).toBe(true);
+	nowMs += 12 * HOUR_MS;
+	expect(quota.take()).toBe(true);
+	expect(quota.take()).toBe(false);
+	nowMs += 12 * HOUR_MS;
+	expect(quota.take()).toBe(true);
+	expect(quota.take()).toBe(false);
+});
+
+test("takes back what was not used", () => {
+	const quota = new DayQuota(1, () => 0);
+	expect(quota.take()).toBe(true);
+	quota.giveBack();
+	expect(quota.take()).toBe(true);
+	expect(quota.take()).toBe(false);
+});
+
+test("a quota of none gives none", () => {
+	expect(new DayQuota(0, () => 0).take()).toBe(false);
+});

@@ -1,0 +1,333 @@
+import { beforeEach, describe, expect, test } from "bun:test";
+import { HostManager, type HostManagerOptions, workerOfHost } from "../../src/hosts/manager.ts";
+import type { HostCommand } from "../../src/hosts/messages.ts";
+import { ProbeError } from "../../src/hosts/probe.ts";
+import type { Host, IndexReader } from "../../src/index/store.ts";
+import type { HostFacts, HostStatus } from "../../src/log/facts.ts";
+import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
+
+const WORKERS = 3;
+const ADMIN = { admin: true };
+const PUBLIC = { admin: false };
+
+function row(id: number, hostname: string, status: HostStatus = "active"): Host {
+	return { id, hostname, insecure: false, status, cursor: id * 10, seqMax: id * 20, accountCount: 0 };
+}
+
+/** A manager and everything it does to the outside. */
+class Bench {
+	readonly rows: Host[] = [];
+	readonly commands: { worker: number; command: HostCommand }[] = [];
+	readonly appended: HostFacts[] = [];
+	readonly probed: string[] = [];
+	readonly counters = createCounterBuffer(1);
+	probe: HostManagerOptions["probe"] = async () => {};
+	nowMs = 1_000_000;
+	/** Ends the pause that the manager makes. */
+	wake: (() => void) | null = null;
+
+	manager(settings: Partial<HostManagerOptions> = {}): HostManager {
+		const reader: Partial<IndexReader> = {
+			hosts: async (afterId, limit) => this.rows.filter(({ id }) => id > afterId).slice(0, limit),
+			hostByName: async (hostname) => this.rows.find((host) => host.hostname === hostname) ?? null,
+		};
+		return new HostManager({
+			reader: reader as IndexReader,
+			workers: WORKERS,
+			command: (worker, command) => this.commands.push({ worker, command }),
+			append: async (facts) => {
+				this.appended.push(facts);
+			},
+			probe: (host, allowInsecure) => {
+				this.probed.push(host.hostname);
+				return this.probe(host, allowInsecure);
+			},
+			clock: {
+				nowMs: () => this.nowMs,
+				sleep: () =>
+					new Promise((resolve) => {
+						this.wake = resolve;
+					}),
+			},
+			counters: new Counters(this.counters),
+			allowInsecureHosts: false,
+			disableRequestCrawl: false,
+			newHostsPerDayMax: 50,
+			...settings,
+		});
+	}
+
+	connected(): number[] {
+		return this.commands.flatMap(({ command }) => (command.type === "connect" ? [command.host.id] : []));
+	}
+}
+
+/** Lets everything go on that does not wait for the outside. */
+async function settle(): Promise<void> {
+	for (let turn = 0; turn < 50; turn++) await Promise.resolve();
+}
+
+let bench: Bench;
+beforeEach(() => {
+	bench = new Bench();
+});
+
+describe("start", () => {
+	test("connects to active, offline and throttled hosts with their cursors, not to idle and banned ones", async () => {
+		bench.rows.push(row(1, "a.com"), row(2, "b.com", "offline"), row(3, "c.com", "idle"));
+		bench.rows.push(row(4, "d.com", "banned"), row(5, "e.com", "throttled"));
+		await bench.manager().start();
+		await settle();
+		expect(bench.connected()).toEqual([1, 2, 5]);
+		expect(bench.commands[0]).toEqual({
+			worker: workerOfHost("a.com", WORKERS),
+			command: { type: "connect", host: { id: 1, hostname: "a.com", insecure: false, cursor: 10, seqMax: 20 } },
+		});
+		expect(readCounters(bench.counters).counters.hosts_known).toBe(5);
+		expect(bench.appended).toEqual([]);
+	});
+
+	test("is slow, and ends when the manager is stopped", async () => {
+		for (let id = 1; id <= 12; id++) bench.rows.push(row(id, `host${id}.com`));
+		const manager = bench.manager();
+		await manager.start();
+		await settle();
+		expect(bench.connected()).toEqual([1, 2, 3, 4, 5]);
+		bench.wake?.();
+		await settle();
+		expect(bench.connected()).toHaveLength(10);
+		manager.stop();
+		bench.wake?.();
+		await settle();
+		expect(bench.connected()).toHaveLength(10);
+	});
+
+	test("a host that is asked for meanwhile is connected to at once, and once", async () => {
+		for (let id = 1; id <= 7; id++) bench.rows.push(row(id, `host${id}.com`));
+		const manager = bench.manager();
+		await manager.start();
+		await settle();
+		expect(await manager.requestCrawl("host7.com", PUBLIC)).toEqual({ ok: true });
+		expect(bench.connected()).toEqual([1, 2, 3, 4, 5, 7]);
+		bench.wake?.();
+		await settle();
+		expect(bench.connected()).toEqual([1, 2, 3, 4, 5, 7, 6]);
+	});
+
+	test("loads more hosts than one page", async () => {
+		for (let id = 1; id <= 2500; id++) bench.rows.push(row(id, `host${id}.com`, "idle"));
+		const manager = bench.manager();
+		await manager.start();
+		expect(manager.hosts()).toHaveLength(2500);
+	});
+});
+
+describe("requestCrawl of a new host", () => {
+	test("probes it, writes its record, and only then connects", async () => {
+		bench.rows.push(row(41, "old.com", "idle"));
+		let finishAppend = (): void => {};
+		const manager = bench.manager({
+			append: (facts) => {
+				bench.appended.push(facts);
+				return new Promise((resolve) => {
+					finishAppend = resolve;
+				});
+			},
+		});
+		await manager.start();
+		const crawl = manager.requestCrawl("https://New.Com", PUBLIC);
+		await settle();
+		expect(bench.probed).toEqual(["new.com"]);
+		expect(bench.appended).toEqual([
+			{ id: 42, hostname: "new.com", insecure: false, status: "active", resetCursor: false },
+		]);
+		expect(bench.commands).toEqual([]);
+		finishAppend();
+		expect(await crawl).toEqual({ ok: true });
+		expect(bench.commands).toEqual([
+			{
+				worker: workerOfHost("new.com", WORKERS),
+				command: { type: "connect", host: { id: 42, hostname: "new.com", insecure: false, cursor: null, seqMax: 0 } },
+			},
+		]);
+	});
+
+	test("is refused where the probe fails, with the reason, and costs no quota", async () => {
+		const manager = bench.manager({ newHostsPerDayMax: 1 });
+		await manager.start();
+		bench.probe = async () => {
+			throw new ProbeError("answered describeServer with HTTP 404");
+		};
+		expect(await manager.requestCrawl("new.com", PUBLIC)).toEqual({
+			ok: false,
+			status: 400,
+			error: "HostNotFound",
+			message: "host new.com answered describeServer with HTTP 404",
+		});
+		bench.probe = async () => {};
+		expect(await manager.requestCrawl("new.com", PUBLIC)).toEqual({ ok: true });
+	});
+
+	test("requests that run at once share one probe and one id, even an admin's and a stranger's", async () => {
+		const manager = bench.manager();
+		await manager.start();
+		const crawls = [PUBLIC, PUBLIC, ADMIN, PUBLIC].map((by) => manager.requestCrawl("new.com", by));
+		expect(await Promise.all(crawls)).toEqual([{ ok: true }, { ok: true }, { ok: true }, { ok: true }]);
+		expect(bench.probed).toHaveLength(2);
+		expect(bench.appended).toHaveLength(1);
+		expect(bench.connected()).toEqual([1]);
+	});
+
+	test("is limited to so many a day, admins not", async () => {
+		const manager = bench.manager({ newHostsPerDayMax: 2 });
+		await manager.start();
+		for (const name of ["a.com", "b.com"]) expect((await manager.requestCrawl(name, PUBLIC)).ok).toBe(true);
+		expect(await manager.requestCrawl("c.com", PUBLIC)).toMatchObject({ status: 429, error: "RateLimitExceeded" });
+		expect(await manager.requestCrawl("c.com", ADMIN)).toEqual({ ok: true });
+		bench.nowMs += 24 * 3_600_000;
+		expect(await manager.requestCrawl("d.com", PUBLIC)).toEqual({ ok: true });
+	});
+
+	test("is refused while too many probes run", async () => {
+		const manager = bench.manager();
+		await manager.start();
+		const open: (() => void)[] = [];
+		bench.probe = () => new Promise((resolve) => open.push(resolve));
+		const crawls = Array.from({ length: 16 }, (_, at) => manager.requestCrawl(`host${at}.com`, PUBLIC));
+		await settle();
+		expect(await manager.requestCrawl("late.com", PUBLIC)).toMatchObject({ status: 429 });
+		for (const finish of open) finish();
+		await Promise.all(crawls);
+		bench.probe = async () => {};
+		expect(await manager.requestCrawl("late.com", PUBLIC)).toEqual({ ok: true });
+	});
+
+	test("is refused where it is switched off, but for admins", async () => {
+		const manager = bench.manager({ disableRequestCrawl: true });
+		await manager.start();
+		expect(await manager.requestCrawl("new.com", PUBLIC)).toMatchObject({ status: 403, error: "Forbidden" });
+		expect(await manager.requestCrawl("new.com", ADMIN)).toEqual({ ok: true });
+	});
+
+	test("is refused once the relay shuts down", async () => {
+		const manager = bench.manager();
+		await manager.start();
+		manager.stop();
+		expect(await manager.requestCrawl("new.com", ADMIN)).toMatchObject({ status: 503 });
+	});
+
+	test.each([
+		["localhost:2583", "a stranger", true, 400],
+		["localhost:2583", "an admin", false, 400],
+		["localhost:2583", "an admin", true, null],
+		["http://pds.com", "a stranger", true, 400],
+		["http://pds.com", "an admin", true, null],
+		["127.0.0.1", "an admin", true, 400],
+		["pds.com:443", "a stranger", false, 400],
+		["pds", "a stranger", false, 400],
+	])("%s by %s, insecure hosts allowed: %p, gives %p", async (hostname, by, allowInsecureHosts, status) => {
+		const manager = bench.manager({ allowInsecureHosts });
+		await manager.start();
+		const result = await manager.requestCrawl(hostname, { admin: by === "an admin" });
+		expect(result.ok ? null : result.status).toBe(status);
+		if (!result.ok) expect(result.error).toBe("InvalidRequest");
+		expect(bench.probed).toHaveLength(status === null ? 1 : 0);
+	});
+});
+
+describe("requestCrawl of a known host", () => {
+	test("that is connected does nothing", async () => {
+		bench.rows.push(row(1, "a.com"));
+		const manager = bench.manager();
+		await manager.start();
+		await settle();
+		bench.commands.length = 0;
+		expect(await manager.requestCrawl("a.com", PUBLIC)).toEqual({ ok: true });
+		expect([bench.probed, bench.commands]).toEqual([[], []]);
+	});
+
+	test("that is banned is refused, to admins too", async () => {
+		bench.rows.push(row(1, "a.com", "banned"));
+		const manager = bench.manager();
+		await manager.start();
+		for (const by of [PUBLIC, ADMIN])
+			expect(await manager.requestCrawl("a.com", by)).toMatchObject({ status: 403, error: "HostBanned" });
+	});
+
+	test("that is idle connects with the cursor that the index has now", async () => {
+		bench.rows.push(row(1, "a.com", "idle"));
+		const manager = bench.manager();
+		await manager.start();
+		bench.rows[0] = { ...row(1, "a.com", "idle"), cursor: 99 };
+		expect(await manager.requestCrawl("a.com", PUBLIC)).toEqual({ ok: true });
+		expect(bench.commands[0]?.command).toMatchObject({ type: "connect", host: { id: 1, cursor: 99 } });
+		expect(bench.probed).toEqual([]);
+	});
+
+	test("that is offline dials now, but for strangers once a minute", async () => {
+		bench.rows.push(row(1, "a.com", "offline"));
+		const manager = bench.manager();
+		await manager.start();
+		await settle();
+		const dials = (): number => bench.commands.filter(({ command }) => command.type === "dialNow").length;
+		for (let time = 0; time < 3; time++) await manager.requestCrawl("a.com", PUBLIC);
+		expect(dials()).toBe(1);
+		await manager.requestCrawl("a.com", ADMIN);
+		expect(dials()).toBe(2);
+		bench.nowMs += 60_000;
+		await manager.requestCrawl("a.com", PUBLIC);
+		expect(dials()).toBe(3);
+	});
+});
+
+describe("events", () => {
+	test("write a record where the status changes, and only there", async () => {
+		bench.rows.push(row(1, "a.com"));
+		const manager = bench.manager();
+		await manager.start();
+		manager.onEvent({ type: "hostStatus", hostId: 1, status: "active", detail: "connected" });
+		expect(bench.appended).toEqual([]);
+		manager.onEvent({ type: "hostStatus", hostId: 1, status: "offline", detail: "connection refused" });
+		manager.onEvent({ type: "hostStatus", hostId: 1, status: "offline", detail: "timeout" });
+		expect(bench.appended).toEqual([
+			{ id: 1, hostname: "a.com", insecure: false, status: "offline", resetCursor: false },
+		]);
+		expect(manager.hosts()).toMatchObject([{ hostname: "a.com", status: "offline", detail: "timeout" }]);
+	});
+
+	test("of a host that became idle: the next request connects it again", async () => {
+		bench.rows.push(row(1, "a.com"));
+		const manager = bench.manager();
+		await manager.start();
+		await settle();
+		manager.onEvent({ type: "hostStatus", hostId: 1, status: "idle", detail: "FutureCursor" });
+		await manager.requestCrawl("a.com", PUBLIC);
+		expect(bench.connected()).toEqual([1, 1]);
+	});
+
+	test("do not lift a ban", async () => {
+		bench.rows.push(row(1, "a.com"));
+		const manager = bench.manager();
+		await manager.start();
+		manager.onEvent({ type: "hostStatus", hostId: 1, status: "banned", detail: "is a relay itself" });
+		manager.onEvent({ type: "hostStatus", hostId: 1, status: "active", detail: "connected" });
+		expect(manager.hosts()).toMatchObject([{ status: "banned", detail: "is a relay itself" }]);
+		expect(bench.appended.map(({ status }) => status)).toEqual(["banned"]);
+	});
+
+	test("of a host that nobody knows are a fault of ours", async () => {
+		const manager = bench.manager();
+		await manager.start();
+		expect(() => manager.onEvent({ type: "hostStatus", hostId: 9, status: "active", detail: "" })).toThrow("host 9");
+	});
+});
+
+test("a host stays with its worker, and hosts spread over workers", () => {
+	const counts = [0, 0, 0];
+	for (let at = 0; at < 300; at++) {
+		const worker = workerOfHost(`pds${at}.example.com`, 3);
+		expect(workerOfHost(`pds${at}.example.com`, 3)).toBe(worker);
+		counts[worker] = (counts[worker] ?? 0) + 1;
+	}
+	expect(Math.min(...counts)).toBeGreaterThan(60);
+});

@@ -1,0 +1,18 @@
+/** A key and its self-signed certificate for `pds.example.com`, made for these tests and of no use elsewhere. */
+export const CERTIFICATE_KEY = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg3x8lh5iulkKOno99
+NaQ9ja+Z/gf0zVTrh/KmHiRT8BihRANCAATdt4Xy06AeYzkZtERJ9SDav+pnrJm5
+WoNjnywJAy7kQcAE3+j9w+k6WbhwcqA3xGqVbMA1gjUoSk+IqKJbC9gd
+-----END PRIVATE KEY-----`;
+
+export const CERTIFICATE = `-----BEGIN CERTIFICATE-----
+MIIBqDCCAU2gAwIBAgIUDmtw5yopNwTyo0a3juTOGoPAI2IwCgYIKoZIzj0EAwIw
+GjEYMBYGA1UEAwwPcGRzLmV4YW1wbGUuY29tMCAXDTI2MTEyMTEyNTk0OVoYDzIx
+MjYxMDI4MTI1OTQ5WjAaMRgwFgYDVQQDDA9wZHMuZXhhbXBsZS5jb20wWTATBgcq
+hkjOPQIBBggqhkjOPQMBBwNCAATdt4Xy06AeYzkZtERJ9SDav+pnrJm5WoNjnywJ
+Ay7kQcAE3+j9w+k6WbhwcqA3xGqVbMA1gjUoSk+IqKJbC9gdo28wbTAdBgNVHQ4E
+FgQU6SF4k+gwg198mEmnSopar2+6zJcwHwYDVR0jBBgwFoAU6SF4k+gwg198mEmn
+Sopar2+6zJcwDwYDVR0TAQH/BAUwAwEB/zAaBgNVHREEEzARgg9wZHMuZXhhbXBs
+ZS5jb20wCgYIKoZIzj0EAwIDSQAwRgIhAPORTPUMFx3qnjdCJkvPszi9WI0nMyvZ
+fzZ9fDsClzDkAiEAisyOQyRVg6uv+NkVhn7nt9IMrfwDO+D0xX/694iLAhw=
+-----END CERTIFICATE-----`;

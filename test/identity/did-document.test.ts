@@ -1,0 +1,102 @@
+import { describe, expect, test } from "bun:test";
+import { DidDocumentError, hostOfPds, parseDidDocument } from "../../src/identity/did-document.ts";
+import { DID, didDocument, K256_DID_KEY, keyText, pdsService, verificationMethod } from "./documents.ts";
+
+const PRODUCTION = { allowInsecure: false };
+
+function keyIn(...verificationMethods: unknown[]): string | null {
+	const document = didDocument(DID, { verificationMethod: verificationMethods });
+	return parseDidDocument(DID, document, PRODUCTION).signingKeyDidKey;
+}
+
+function pdsIn(allowInsecure: boolean, ...services: unknown[]): string | null {
+	return parseDidDocument(DID, didDocument(DID, { service: services }), { allowInsecure }).pds;
+}
+
+test("a document gives its key and its PDS", () => {
+	const { signingKey, signingKeyDidKey, pds } = parseDidDocument(DID, didDocument(), PRODUCTION);
+	expect(keyText(signingKey)).toMatch(/^k256:0[23][0-9a-f]{64}$/);
+	expect(signingKeyDidKey).toBe(K256_DID_KEY);
+	expect(pds).toBe("https://pds.example.com");
+});
+
+test("what is no document of this DID is refused", () => {
+	const other = "did:plc:aaaaaaaaaaaaaaaaaaaaaaaa";
+	for (const document of [null, 1, "x", [], {}, { id: 1 }, didDocument(other), { id: DID, service: {} }]) {
+		expect(() => parseDidDocument(DID, document, PRODUCTION)).toThrow(DidDocumentError);
+	}
+});
+
+test("a document may lack both, and hold things in other places that we can't read", () => {
+	expect(parseDidDocument(DID, { id: DID }, PRODUCTION)).toEqual({
+		signingKey: null,
+		signingKeyDidKey: null,
+		pds: null,
+	});
+	const odd = { "@context": "x", alsoKnownAs: 7, verificationMethod: [null, 1, verificationMethod()], service: [[]] };
+	expect(parseDidDocument(DID, didDocument(DID, odd), PRODUCTION).signingKeyDidKey).toBe(K256_DID_KEY);
+});
+
+describe("the signing key", () => {
+	test("may be named by the fragment alone", () => {
+		expect(keyIn(verificationMethod(DID, { id: "#atproto" }))).toBe(K256_DID_KEY);
+		expect(keyIn(verificationMethod(DID, { id: "#atproto_label" }))).toBeNull();
+		expect(keyIn(verificationMethod(DID, { id: "did:plc:aaaaaaaaaaaaaaaaaaaaaaaa#atproto" }))).toBeNull();
+	});
+
+	test("is the first of its name, even if only a later one is usable", () => {
+		expect(keyIn(verificationMethod(DID, { publicKeyMultibase: "zzzz" }), verificationMethod())).toBeNull();
+	});
+
+	test("must be controlled by the DID, of a known type, and given as text", () => {
+		for (const parts of [
+			{ controller: "did:plc:aaaaaaaaaaaaaaaaaaaaaaaa" },
+			{ controller: undefined },
+			{ type: "JsonWebKey2020" },
+			{ publicKeyMultibase: 7 },
+		]) {
+			expect(keyIn(verificationMethod(DID, parts))).toBeNull();
+		}
+	});
+});
+
+describe("the PDS", () => {
+	test("is an origin", () => {
+		expect(pdsIn(false, pdsService({ serviceEndpoint: "https://PDS.example.com/" }))).toBe("https://pds.example.com");
+		expect(pdsIn(false, pdsService({ serviceEndpoint: "https://pds.example.com:8443" }))).toBe(
+			"https://pds.example.com:8443",
+		);
+		expect(pdsIn(false, pdsService({ id: `${DID}#atproto_pds` }))).toBe("https://pds.example.com");
+		for (const serviceEndpoint of [
+			"https://pds.example.com/path",
+			"https://pds.example.com/?q",
+			"https://pds.example.com/#f",
+			"https://user@pds.example.com",
+			"ftp://pds.example.com",
+			"pds.example.com",
+			"",
+			["https://pds.example.com"],
+			{ uri: "https://pds.example.com" },
+		]) {
+			expect(pdsIn(true, pdsService({ serviceEndpoint }))).toBeNull();
+		}
+	});
+
+	test("may be on http in development only", () => {
+		const local = pdsService({ serviceEndpoint: "http://localhost:2583" });
+		expect(pdsIn(false, local)).toBeNull();
+		expect(pdsIn(true, local)).toBe("http://localhost:2583");
+	});
+
+	test("is of its type, and the first of its name", () => {
+		expect(pdsIn(false, pdsService({ type: "Other" }))).toBeNull();
+		expect(pdsIn(false, pdsService({ type: "Other" }), pdsService())).toBeNull();
+		expect(pdsIn(false, pdsService({ id: "#other" }), pdsService())).toBe("https://pds.example.com");
+	});
+
+	test("has a host named as hosts are", () => {
+		expect(hostOfPds("https://pds.example.com:8443")).toBe("pds.example.com");
+		expect(hostOfPds("http://localhost:2583")).toBe("localhost:2583");
+		expect(hostOfPds(null)).toBeNull();
+	});
+});

@@ -1,0 +1,171 @@
+import { afterAll, beforeEach, describe, expect, test } from "bun:test";
+import type { Lookup } from "../../src/identity/guarded-fetch.ts";
+import type { Resolution } from "../../src/identity/identity.ts";
+import { DidResolver } from "../../src/identity/resolver.ts";
+import { DID, didDocument, K256_DID_KEY, pdsService } from "./documents.ts";
+
+const NOW_MS = 1_700_000_000_000;
+const NEVER = new Promise<never>(() => {});
+
+let answer: (request: Request) => Response | Promise<Response>;
+let paths: string[];
+const server = Bun.serve({
+	port: 0,
+	hostname: "localhost",
+	fetch: (request) => {
+		paths.push(new URL(request.url).pathname);
+		return answer(request);
+	},
+});
+afterAll(() => server.stop(true));
+beforeEach(() => {
+	paths = [];
+});
+
+interface Setup {
+	plcUrl?: string;
+	allowInsecure?: boolean;
+	lookup?: Lookup;
+	timeoutMs?: number;
+}
+
+function resolver(setup: Setup = {}): DidResolver {
+	return new DidResolver({ plcUrl: server.url.origin, allowInsecure: false, clock: () => NOW_MS, ...setup });
+}
+
+async function outcomeOf(
+	response: () => Response | Promise<Response>,
+	setup: Setup = {},
+): Promise<Resolution["outcome"]> {
+	answer = response;
+	return (await resolver(setup).resolve(DID)).outcome;
+}
+
+/** What a resolution says went wrong. */
+function detailOf(resolution: Resolution): string {
+	return "detail" in resolution ? `${resolution.outcome}: ${resolution.detail}` : resolution.outcome;
+}
+
+describe("did:plc", () => {
+	test("resolves to key, PDS and time of asking", async () => {
+		answer = () => Response.json(didDocument());
+		expect(await resolver().resolve(DID)).toMatchObject({
+			outcome: "resolved",
+			identity: {
+				did: DID,
+				signingKeyDidKey: K256_DID_KEY,
+				pds: "https://pds.example.com",
+				pdsHost: "pds.example.com",
+				resolvedAtMs: NOW_MS,
+			},
+		});
+		expect(paths).toEqual([`/${encodeURIComponent(DID)}`]);
+	});
+
+	test("resolves although key and PDS are missing", async () => {
+		answer = () => Response.json({ id: DID });
+		const identity = { did: DID, signingKey: null, signingKeyDidKey: null, pds: null, pdsHost: null };
+		expect(await resolver().resolve(DID)).toEqual({
+			outcome: "resolved",
+			identity: { ...identity, resolvedAtMs: NOW_MS },
+		});
+	});
+
+	test("is what the directory's status says", async () => {
+		expect(await outcomeOf(() => new Response("no", { status: 404 }))).toBe("not-found");
+		expect(await outcomeOf(() => new Response("gone", { status: 410 }))).toBe("tombstoned");
+		for (const status of [204, 400, 401, 429, 500, 503]) {
+			expect(await outcomeOf(() => new Response(null, { status }))).toBe("unavailable");
+		}
+	});
+
+	test("is malformed where the document is not one, or another DID's", async () => {
+		for (const body of ["", "<html>", "[]", "null", "{}", JSON.stringify(didDocument(`${DID.slice(0, -1)}a`))]) {
+			expect(await outcomeOf(() => new Response(body))).toBe("malformed");
+		}
+	});
+
+	test("is read whatever type the document is said to be of", async () => {
+		const body = JSON.stringify(didDocument());
+		expect(await outcomeOf(() => new Response(body, { headers: { "Content-Type": "text/plain" } }))).toBe("resolved");
+	});
+
+	test("is malformed where the document is huge, and reading it stops", async () => {
+		let sentBytes = 0;
+		const spaces = new Uint8Array(16_384).fill(0x20);
+		const pull = (controller: ReadableStreamDefaultController): void => {
+			sentBytes += spaces.length;
+			controller.enqueue(spaces);
+		};
+		answer = () => new Response(new ReadableStream({ pull }));
+		expect(detailOf(await resolver().resolve(DID))).toBe("malformed: the response is longer than 256000 bytes");
+		expect(sentBytes).toBeGreaterThan(256_000);
+	});
+
+	test("is unavailable where the directory is slow, redirects, or is down", async () => {
+		const impatient = { timeoutMs: 50 };
+		expect(await outcomeOf(() => NEVER, impatient)).toBe("unavailable");
+		const stall = () => new Response(new ReadableStream({ pull: () => NEVER }));
+		expect(await outcomeOf(stall, impatient)).toBe("unavailable");
+
+		paths = [];
+		answer = (request) => Response.redirect(new URL("/elsewhere", request.url).href);
+		expect(detailOf(await resolver().resolve(DID))).toContain("unavailable: UnexpectedRedirect");
+		expect(paths).toHaveLength(1);
+
+		const down = Bun.serve({ port: 0, hostname: "localhost", fetch: () => new Response() });
+		await down.stop(true);
+		expect(detailOf(await resolver({ plcUrl: down.url.origin }).resolve(DID))).toContain("unavailable: ");
+	});
+});
+
+describe("did:web", () => {
+	const WEB = "did:web:id.example.com";
+	const lookupOf = (address: string): Lookup => {
+		return async () => [{ address, family: 4 }];
+	};
+
+	test("is not asked for at an address that is not public", async () => {
+		for (const address of ["127.0.0.1", "169.254.169.254"]) {
+			const detail = detailOf(await resolver({ lookup: lookupOf(address) }).resolve(WEB));
+			expect(detail).toBe(`malformed: the host's address ${address} is not public`);
+		}
+		expect(paths).toEqual([]);
+	});
+
+	test("is not found where its name is not, and unavailable where the lookup fails or hangs", async () => {
+		const failing = (code: string): Lookup => {
+			return () => Promise.reject(Object.assign(new Error(code), { code }));
+		};
+		expect(detailOf(await resolver({ lookup: failing("ENOTFOUND") }).resolve(WEB))).toBe("not-found");
+		expect(detailOf(await resolver({ lookup: failing("ETIMEOUT") }).resolve(WEB))).toBe("unavailable: ETIMEOUT");
+		expect(detailOf(await resolver({ lookup: () => NEVER, timeoutMs: 50 }).resolve(WEB))).toContain("unavailable: ");
+	});
+
+	test("may be on localhost in development only, with a PDS that is too", async () => {
+		const did = `did:web:localhost%3A${server.port}`;
+		answer = (request) => {
+			const found = new URL(request.url).pathname === "/.well-known/did.json";
+			const service = [pdsService({ serviceEndpoint: "http://localhost:2583" })];
+			return found ? Response.json(didDocument(did, { service })) : new Response(null, { status: 404 });
+		};
+		const identity = { pds: "http://localhost:2583", pdsHost: "localhost:2583", signingKeyDidKey: K256_DID_KEY };
+		expect(await resolver({ allowInsecure: true }).resolve(did)).toMatchObject({ outcome: "resolved", identity });
+		expect((await resolver().resolve(did)).outcome).toBe("malformed");
+	});
+
+	test("is not found where the host says 404 or 410", async () => {
+		for (const status of [404, 410]) {
+			answer = () => new Response(null, { status });
+			const resolution = await resolver({ allowInsecure: true }).resolve(`did:web:localhost%3A${server.port}`);
+			expect(resolution.outcome).toBe("not-found");
+		}
+	});
+});
+
+test("a DID of another kind is malformed, and nobody is asked", async () => {
+	for (const did of ["did:web:example.com:user", "did:key:z6Mk", "did:plc:short", "did:plc:../../etc", "", "x"]) {
+		expect((await resolver().resolve(did)).outcome).toBe("malformed");
+	}
+	expect(paths).toEqual([]);
+});

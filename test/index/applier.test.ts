@@ -1,0 +1,217 @@
+import { describe, expect, test } from "bun:test";
+import { type AccountRow, foldRecords, type RowChanges, type RowSource } from "../../src/index/applier.ts";
+import type { Host } from "../../src/index/store.ts";
+import * as records from "./records.ts";
+
+const ALICE = "did:plc:aliceaaaaaaaaaaaaaaaaaaaa";
+const BOB = "did:plc:bobbbbbbbbbbbbbbbbbbbbbb";
+
+const EMPTY: RowSource = { account: () => null, host: () => null };
+
+function fold(list: records.Unsequenced[], rows: RowSource = EMPTY): RowChanges {
+	return foldRecords(records.sequence(list), rows);
+}
+
+/** Rows as an earlier batch left them. */
+function after(changes: RowChanges): RowSource {
+	const accounts = new Map(changes.accounts.map((row) => [row.did, row]));
+	const hosts = new Map(changes.hosts.map((row) => [row.id, row]));
+	const copy = <Row>(row: Row | undefined): Row | null => (row === undefined ? null : { ...row });
+	return { account: (did) => copy(accounts.get(did)), host: (id) => copy(hosts.get(id)) };
+}
+
+function accountOf(changes: RowChanges, did: string): AccountRow | undefined {
+	return changes.accounts.find((row) => row.did === did);
+}
+
+function hostOf(changes: RowChanges, id: number): Host | undefined {
+	return changes.hosts.find((row) => row.id === id);
+}
+
+describe("accounts", () => {
+	test("a commit makes one, active, with its repo", () => {
+		const { accounts } = fold([records.host(1), records.commit([1, 7], ALICE, 5)]);
+		expect(accounts).toEqual([
+			{
+				did: ALICE,
+				host: 1,
+				hostSeq: 7,
+				upstreamActive: true,
+				upstreamStatus: null,
+				rev: records.rev(5),
+				commit: expect.anything(),
+				data: expect.anything(),
+			},
+		]);
+		expect([...(accounts[0]?.commit ?? [])]).toEqual([...records.cid(5)]);
+		expect([...(accounts[0]?.data ?? [])]).toEqual([...records.cid(6)]);
+	});
+
+	test("an account message makes one too, without a repo", () => {
+		const { accounts } = fold([records.account([1, 7], ALICE, "deactivated")]);
+		expect(accounts).toMatchObject([{ did: ALICE, upstreamActive: false, upstreamStatus: "deactivated", rev: null }]);
+	});
+
+	test("a sync and a status each leave the other's part alone", () => {
+		const changes = fold([
+			records.sync([1, 1], ALICE, 1),
+			records.account([1, 2], ALICE, "suspended"),
+			records.commit([1, 3], ALICE, 2),
+		]);
+		expect(changes.accounts).toMatchObject([{ upstreamStatus: "suspended", rev: records.rev(2), hostSeq: 3 }]);
+	});
+
+	test("an identity message makes none, and counts only from the account's own host", () => {
+		expect(fold([records.identity([1, 1], ALICE)]).accounts).toEqual([]);
+		const first = fold([records.commit([1, 1], ALICE, 1)]);
+		expect(accountOf(fold([records.identity([1, 9], ALICE)], after(first)), ALICE)).toMatchObject({ hostSeq: 9 });
+		expect(accountOf(fold([records.identity([2, 9], ALICE)], after(first)), ALICE)).toMatchObject({
+			host: 1,
+			hostSeq: 1,
+		});
+	});
+
+	test("a message from another host moves one, and keeps its repo", () => {
+		const changes = fold([records.commit([1, 500], ALICE, 1), records.account([2, 3], ALICE, null)]);
+		expect(changes.accounts).toMatchObject([{ host: 2, hostSeq: 3, rev: records.rev(1) }]);
+	});
+
+	test("new ones come in order of first sight", () => {
+		const list = [records.identity([1, 1], BOB), records.commit([1, 2], ALICE, 1), records.commit([1, 3], BOB, 1)];
+		expect(fold(list).accounts.map(({ did }) => did)).toEqual([ALICE, BOB]);
+	});
+
+	test("5,000 commits of 500 accounts are 500 rows, with the last state", () => {
+		const list = Array.from({ length: 5000 }, (_, at) => records.commit([1, at + 1], `did:plc:${at % 500}`, at));
+		let lookups = 0;
+		const changes = fold(list, {
+			account: () => {
+				lookups++;
+				return null;
+			},
+			host: () => null,
+		});
+		expect(changes.accounts).toHaveLength(500);
+		expect(lookups).toBe(500);
+		expect(changes.hosts).toMatchObject([{ id: 1, seqMax: 5000, accountCount: 500 }]);
+		expect(accountOf(changes, "did:plc:499")).toMatchObject({ rev: records.rev(4999), hostSeq: 5000 });
+	});
+});
+
+describe("hosts", () => {
+	test("a host record sets the row, and leaves cursor, seqMax and count alone", () => {
+		const first = fold([records.host(1), records.commit([1, 8], ALICE, 1), records.cursors([1, 8])]);
+		const second = fold([records.host(1, { status: "offline", insecure: true })], after(first));
+		expect(second.hosts).toEqual([
+			{
+				id: 1,
+				hostname: "pds1.example.com",
+				insecure: true,
+				status: "offline",
+				cursor: 8,
+				seqMax: 8,
+				accountCount: 1,
+			},
+		]);
+	});
+
+	test("a reset forgets cursor and seqMax", () => {
+		const changes = fold([
+			records.host(1),
+			records.commit([1, 800], ALICE, 1),
+			records.cursors([1, 800]),
+			records.host(1, { resetCursor: true }),
+			records.commit([1, 3], ALICE, 2),
+		]);
+		expect(changes.hosts).toMatchObject([{ cursor: null, seqMax: 3 }]);
+	});
+
+	test("seqMax is the greatest, whatever kind of message has it and in whatever order they come", () => {
+		const changes = fold([
+			records.identity([1, 12], ALICE),
+			records.account([1, 11], BOB, null),
+			records.commit([2, 5], ALICE, 1),
+		]);
+		expect([hostOf(changes, 1)?.seqMax, hostOf(changes, 2)?.seqMax]).toEqual([12, 5]);
+	});
+
+	test("cursors are per host", () => {
+		const changes = fold([
+			records.host(1),
+			records.host(2),
+			records.cursors([1, 10], [2, 20]),
+			records.cursors([1, 11]),
+		]);
+		expect([hostOf(changes, 1)?.cursor, hostOf(changes, 2)?.cursor]).toEqual([11, 20]);
+	});
+
+	test("one whose record was lost keeps its id, and is not connected to", () => {
+		const lost = fold([records.commit([7, 5], ALICE, 1)]);
+		expect(lost.hosts).toMatchObject([{ id: 7, hostname: "host-7.invalid", status: "idle", accountCount: 1 }]);
+	});
+
+	test("count the accounts that are theirs and not deleted, over any split into batches", () => {
+		const list = [
+			records.host(1),
+			records.host(2),
+			records.commit([1, 1], ALICE, 1),
+			records.account([1, 2], BOB, "deleted"),
+			records.account([1, 3], ALICE, "deactivated"),
+			records.account([2, 1], ALICE, null),
+			records.account([1, 4], BOB, null),
+			records.account([2, 2], ALICE, "deleted"),
+			records.commit([2, 3], ALICE, 2),
+			records.account([2, 4], ALICE, null),
+			records.account([2, 5], BOB, null),
+		];
+		const counts = [
+			[0, 0],
+			[0, 0],
+			[1, 0],
+			[1, 0],
+			[1, 0],
+			[0, 1],
+			[1, 1],
+			[1, 0],
+			[1, 0],
+			[1, 1],
+			[0, 2],
+		];
+		for (let end = 1; end <= list.length; end++) {
+			for (let split = 0; split <= end; split++) {
+				const whole: RowChanges = { accounts: [], identities: [], hosts: [] };
+				for (const part of [list.slice(0, split), list.slice(split, end)]) {
+					const changes = fold(part, after(whole));
+					whole.accounts = [...changes.accounts, ...whole.accounts.filter(({ did }) => !accountOf(changes, did))];
+					whole.hosts = [...changes.hosts, ...whole.hosts.filter(({ id }) => !hostOf(changes, id))];
+				}
+				const found = [hostOf(whole, 1)?.accountCount ?? 0, hostOf(whole, 2)?.accountCount ?? 0];
+				expect(found).toEqual(counts[end - 1] ?? []);
+			}
+		}
+	});
+});
+
+test("identities: the last document counts", () => {
+	const changes = fold([
+		records.didDocument(ALICE, "did:key:one"),
+		records.didDocument(BOB, null, true),
+		records.didDocument(ALICE, "did:key:two"),
+	]);
+	expect(changes.identities).toEqual([
+		{
+			did: ALICE,
+			signingKey: "did:key:two",
+			pds: "https://pds.example.com",
+			tombstoned: false,
+			resolvedAtMs: 1_700_000_000_000,
+		},
+		{
+			did: BOB,
+			signingKey: null,
+			pds: "https://pds.example.com",
+			tombstoned: true,
+			resolvedAtMs: 1_700_000_000_000,
+		},
+	]);
+});

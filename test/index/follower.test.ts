@@ -1,0 +1,207 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { CheckpointError, IndexFollower } from "../../src/index/follower.ts";
+import { openSqliteWriter } from "../../src/index/sqlite.ts";
+import type { IndexWriter } from "../../src/index/store.ts";
+import { LogHead } from "../../src/log/head.ts";
+import { systemLogFs } from "../../src/log/log-fs.ts";
+import { LogWriter } from "../../src/log/log-writer.ts";
+import { LogReader } from "../../src/log/reader.ts";
+import { RECORD_HEADER_BYTES, sealRecord } from "../../src/log/record.ts";
+import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
+import * as records from "./records.ts";
+
+let folder: string;
+let head: LogHead;
+let log: LogWriter;
+let reader: LogReader;
+let writer: IndexWriter;
+let counterBuffer: SharedArrayBuffer;
+let follower: IndexFollower;
+
+beforeEach(() => {
+	folder = mkdtempSync(join(tmpdir(), "standpipe-follower-"));
+	openLog("log", 1);
+	writer = openSqliteWriter(join(folder, "index.sqlite"));
+	follower = follow();
+});
+afterEach(async () => {
+	closeLog();
+	await writer.close();
+	rmSync(folder, { recursive: true });
+});
+
+function openLog(name: string, initialSeq: number): void {
+	const directory = join(folder, name);
+	head = new LogHead();
+	counterBuffer = createCounterBuffer(1);
+	const counters = new Counters(counterBuffer);
+	log = new LogWriter({
+		directory,
+		fs: systemLogFs,
+		head,
+		counters,
+		clock: Date.now,
+		syncMode: "write",
+		segmentBytes: 1024 * 1024,
+		replayWindowMs: 3_600_000,
+		initialSeq,
+	});
+	reader = new LogReader({ directory, head, fs: systemLogFs, cacheBytesMax: 1024 * 1024, counters });
+}
+
+function closeLog(): void {
+	reader.close();
+	log.close();
+}
+
+function follow(): IndexFollower {
+	return new IndexFollower(writer, reader, head, new Counters(counterBuffer));
+}
+
+/** Appends one batch, as the sequencer does. */
+function append(...list: records.Unsequenced[]): void {
+	log.prepare();
+	const batch: Buffer[] = [];
+	let offset = 0;
+	for (const one of list) {
+		const record = Buffer.alloc(RECORD_HEADER_BYTES + one.facts.length + one.frame.length);
+		record.set(one.facts, RECORD_HEADER_BYTES);
+		record.set(one.frame, RECORD_HEADER_BYTES + one.facts.length);
+		sealRecord(record, 0, record.length, log.epoch, { ...one, seq: log.nextSeq, factsLength: one.facts.length });
+		log.noteRecord(one.timeUs, offset);
+		offset += record.length;
+		batch.push(record);
+	}
+	log.commit(Buffer.concat(batch));
+}
+
+/** Appends commits of one account, each in a batch of its own. */
+function appendCommits(from: number, to: number): void {
+	for (let at = from; at <= to; at++) append(records.commit([1, at], "did:plc:a", at));
+}
+
+async function untilApplied(seq: number): Promise<void> {
+	while (head.applied() < seq) await new Promise((resolve) => setImmediate(resolve));
+}
+
+describe("catching up", () => {
+	test("applies what the log has, and says how far", async () => {
+		append(records.host(1), records.commit([1, 1], "did:plc:a", 1));
+		appendCommits(2, 20);
+		await follower.catchUp();
+		expect(head.applied()).toBe(21);
+		expect(await writer.checkpoint()).toBe(21);
+		expect(await writer.account("did:plc:a")).toMatchObject({ hostSeq: 20 });
+		expect(readCounters(counterBuffer).counters.index_records_total).toBe(21);
+	});
+
+	test("goes on from the checkpoint, though the log's batches begin before it", async () => {
+		append(records.host(1), records.commit([1, 1], "did:plc:a", 1), records.commit([1, 2], "did:plc:a", 2));
+		await writer.apply(records.sequence([records.host(1), records.commit([1, 1], "did:plc:a", 1)]));
+		await follower.catchUp();
+		expect(readCounters(counterBuffer).counters.index_records_total).toBe(1);
+		expect(await writer.checkpoint()).toBe(3);
+	});
+
+	test("an empty log is caught up with", async () => {
+		await follower.catchUp();
+		expect([head.applied(), await writer.checkpoint()]).toEqual([0, 0]);
+	});
+
+	test("more than one transaction's worth is applied whole", async () => {
+		const list = Array.from({ length: 6000 }, (_, at) => records.commit([1, at + 1], `did:plc:${at % 300}`, at));
+		for (let at = 0; at < list.length; at += 1000) append(...list.slice(at, at + 1000));
+		await follower.catchUp();
+		expect(await writer.checkpoint()).toBe(6000);
+		expect(await writer.hosts(0, 1)).toMatchObject([{ seqMax: 6000, accountCount: 300 }]);
+	});
+
+	test("a log that begins later is passed as a gap", async () => {
+		closeLog();
+		openLog("later", 1000);
+		appendCommits(1, 3);
+		follower = follow();
+		await follower.catchUp();
+		expect(await writer.checkpoint()).toBe(1002);
+		expect(head.applied()).toBe(1002);
+	});
+});
+
+describe("a checkpoint beyond the log's end", () => {
+	beforeEach(async () => {
+		await writer.apply(records.sequence([records.commit([1, 1], "did:plc:a", 1)], 900));
+	});
+
+	test("is refused, with both numbers", async () => {
+		appendCommits(1, 5);
+		const catchingUp = follower.catchUp();
+		await expect(catchingUp).rejects.toBeInstanceOf(CheckpointError);
+		await expect(catchingUp).rejects.toThrow("up to seq 900, but the log ends at seq 5");
+		expect(await writer.checkpoint()).toBe(900);
+	});
+
+	test("is left behind where the log begins again above it", async () => {
+		closeLog();
+		openLog("again", 901);
+		appendCommits(1, 2);
+		follower = follow();
+		await follower.catchUp();
+		expect(await writer.checkpoint()).toBe(902);
+	});
+});
+
+describe("following", () => {
+	test("applies each batch as it is published", async () => {
+		await follower.catchUp();
+		const running = follower.run();
+		appendCommits(1, 1);
+		await untilApplied(1);
+		expect(await writer.account("did:plc:a")).toMatchObject({ hostSeq: 1 });
+		appendCommits(2, 40);
+		await untilApplied(40);
+		expect(await writer.account("did:plc:a")).toMatchObject({ hostSeq: 40 });
+		follower.stop();
+		await running;
+	});
+
+	test("stops at the log's end, not before", async () => {
+		await follower.catchUp();
+		appendCommits(1, 30);
+		const running = follower.run();
+		appendCommits(31, 60);
+		follower.stop();
+		await running;
+		expect(await writer.checkpoint()).toBe(60);
+	});
+
+	test("leaves the event loop its turns while the log is busy", async () => {
+		await follower.catchUp();
+		let stretchesLeft = 12;
+		const busyLog = {
+			read: (cursor: number) => {
+				if (stretchesLeft > 0) {
+					append(...Array.from({ length: 1000 }, (_, at) => records.commit([1, at + 1], "did:plc:a", at)));
+					stretchesLeft--;
+				}
+				return reader.read(cursor);
+			},
+		};
+		follower = new IndexFollower(writer, busyLog, head, new Counters(counterBuffer));
+		const leftAtFirstTurn = new Promise<number>((resolve) => setImmediate(() => resolve(stretchesLeft)));
+		const running = follower.run();
+		expect(await leftAtFirstTurn).toBeGreaterThan(0);
+		follower.stop();
+		await running;
+		expect(await writer.checkpoint()).toBe(12_000);
+	});
+
+	test("fails where the database does", async () => {
+		await follower.catchUp();
+		append(records.host(1));
+		append(records.host(2, { hostname: "pds1.example.com" }));
+		await expect(follower.run()).rejects.toThrow("UNIQUE");
+	});
+});

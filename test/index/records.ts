@@ -1,0 +1,80 @@
+import {
+	encodeAccountFacts,
+	encodeCursorsFacts,
+	encodeDidDocumentFacts,
+	encodeHostFacts,
+	encodeIdentityFacts,
+	encodeRepoFacts,
+	type HostFacts,
+} from "../../src/log/facts.ts";
+import { RecordKind } from "../../src/log/record.ts";
+import type { StoredRecord } from "../../src/log/stored-record.ts";
+
+/** Where a message came from: a host's id, and its seq there. */
+type From = [host: number, upstreamSeq: number];
+
+/** A record that has no seq yet. */
+export type Unsequenced = Omit<StoredRecord, "seq">;
+
+const CONTROL: From = [0, 0];
+
+function record(kind: RecordKind, [host, upstreamSeq]: From, facts: Uint8Array): Unsequenced {
+	return { timeUs: 1_700_000_000_000_000, host, upstreamSeq, kind, flags: 0, facts, frame: new Uint8Array() };
+}
+
+/** A CID of the right length, told from others by `tag`. */
+export function cid(tag: number): Uint8Array {
+	const bytes = new Uint8Array(36).fill(tag & 0xff, 4);
+	bytes.set([1, 0x71, 0x12, 32]);
+	return bytes;
+}
+
+/** A rev that sorts by `number`. */
+export function rev(number: number): string {
+	return `3${number.toString().padStart(12, "2")}`;
+}
+
+export function commit(from: From, did: string, number: number): Unsequenced {
+	const facts = { did, rev: rev(number), commit: cid(number), data: cid(number + 1) };
+	return record(RecordKind.commit, from, encodeRepoFacts(facts));
+}
+
+export function sync(from: From, did: string, number: number): Unsequenced {
+	return { ...commit(from, did, number), kind: RecordKind.sync };
+}
+
+/** @param status null for an active account */
+export function account(from: From, did: string, status: string | null): Unsequenced {
+	return record(RecordKind.account, from, encodeAccountFacts({ did, active: status === null, status }));
+}
+
+export function identity(from: From, did: string): Unsequenced {
+	return record(RecordKind.identity, from, encodeIdentityFacts({ did }));
+}
+
+export function didDocument(did: string, signingKey: string | null, tombstoned = false): Unsequenced {
+	const facts = { did, signingKey, pds: "https://pds.example.com", tombstoned, resolvedAtMs: 1_700_000_000_000 };
+	return record(RecordKind.didDocument, CONTROL, encodeDidDocumentFacts(facts));
+}
+
+export function host(id: number, more: Partial<HostFacts> = {}): Unsequenced {
+	const facts: HostFacts = {
+		id,
+		hostname: `pds${id}.example.com`,
+		insecure: false,
+		status: "active",
+		resetCursor: false,
+		...more,
+	};
+	return record(RecordKind.host, CONTROL, encodeHostFacts(facts));
+}
+
+export function cursors(...pairs: [host: number, seq: number][]): Unsequenced {
+	const facts = { cursors: pairs.map(([id, seq]) => ({ host: id, seq })) };
+	return record(RecordKind.cursors, CONTROL, encodeCursorsFacts(facts));
+}
+
+/** Gives records consecutive seqs. */
+export function sequence(records: readonly Unsequenced[], firstSeq = 1): StoredRecord[] {
+	return records.map((one, at) => ({ ...one, seq: firstSeq + at }));
+}

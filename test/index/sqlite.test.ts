@@ -1,0 +1,299 @@
+import { Database } from "bun:sqlite";
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { copyFileSync, existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { SchemaError } from "../../src/index/schema.ts";
+import { openSqliteReader, openSqliteWriter } from "../../src/index/sqlite.ts";
+import type { StoredRecord } from "../../src/log/stored-record.ts";
+import * as records from "./records.ts";
+
+let folder: string;
+let path: string;
+beforeEach(() => {
+	folder = mkdtempSync(join(tmpdir(), "standpipe-index-"));
+	path = join(folder, "new", "index.sqlite");
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+/** A history with everything in it, the same for the same arguments. */
+function history(length: number, seed = 1): StoredRecord[] {
+	let state = seed;
+	const below = (limit: number): number => {
+		state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff;
+		return Math.floor((state / 0x80000000) * limit);
+	};
+	const list = [records.host(1), records.host(2), records.host(3, { insecure: true })];
+	for (let at = list.length; at < length; at++) {
+		const from: [number, number] = [1 + below(3), at];
+		const did = `did:plc:account${below(20)}`;
+		const statuses = [null, null, "deleted", "deactivated", "takendown"];
+		const makers = [
+			() => records.commit(from, did, at),
+			() => records.commit(from, did, at),
+			() => records.sync(from, did, at),
+			() => records.identity(from, did),
+			() => records.account(from, did, statuses[below(5)] ?? null),
+			() => records.didDocument(did, `did:key:${at}`, below(9) === 0),
+			() => records.cursors([from[0], at]),
+			() => records.host(from[0], { resetCursor: below(2) === 0, status: below(2) === 0 ? "offline" : "active" }),
+		];
+		list.push(makers[below(makers.length)]?.() ?? records.identity(from, did));
+	}
+	return records.sequence(list);
+}
+
+/** Every row of every table. */
+function dump(of = path): unknown {
+	const database = new Database(of, { readonly: true });
+	const tables = ["host", "account", "identity", "checkpoint"];
+	const rows = tables.map((table) => database.query(`SELECT * FROM ${table} ORDER BY 1`).all());
+	database.close();
+	return rows;
+}
+
+/** The counts that the hosts' rows should have. */
+function trueCounts(): unknown {
+	const database = new Database(path, { readonly: true });
+	const wrong = database
+		.query(
+			`SELECT id FROM host WHERE account_count <>
+				(SELECT count(*) FROM account WHERE host = host.id AND upstream_status IS NOT 'deleted')`,
+		)
+		.all();
+	database.close();
+	return wrong;
+}
+
+describe("reading", () => {
+	test("gives back what was written", async () => {
+		const writer = openSqliteWriter(path);
+		const did = "did:web:example.com";
+		const seq = Number.MAX_SAFE_INTEGER;
+		await writer.apply(
+			records.sequence([
+				records.host(1, { hostname: "localhost:2583", insecure: true, status: "throttled" }),
+				records.commit([1, seq], did, 1),
+				records.account([1, seq], did, "suspended"),
+				records.didDocument(did, null, true),
+				records.cursors([1, seq - 1]),
+			]),
+		);
+		const host = {
+			id: 1,
+			hostname: "localhost:2583",
+			insecure: true,
+			status: "throttled" as const,
+			cursor: seq - 1,
+			seqMax: seq,
+			accountCount: 1,
+		};
+		expect(await writer.hostByName("localhost:2583")).toEqual(host);
+		expect(await writer.hosts(0, 10)).toEqual([host]);
+		expect(await writer.account(did)).toEqual({
+			id: 1,
+			did,
+			host: 1,
+			hostSeq: seq,
+			upstreamActive: false,
+			upstreamStatus: "suspended",
+			localStatus: null,
+			rev: records.rev(1),
+			commit: records.cid(1),
+			data: records.cid(2),
+		});
+		expect(await writer.identity(did)).toEqual({
+			did,
+			signingKey: null,
+			pds: "https://pds.example.com",
+			tombstoned: true,
+			resolvedAtMs: 1_700_000_000_000,
+		});
+		expect(await writer.checkpoint()).toBe(5);
+		await writer.close();
+	});
+
+	test("gives null for what is not there", async () => {
+		const writer = openSqliteWriter(path);
+		const nothing = [writer.account("did:plc:x"), writer.identity("did:plc:x"), writer.hostByName("x.com")];
+		expect(await Promise.all(nothing)).toEqual([null, null, null]);
+		expect(await writer.checkpoint()).toBe(0);
+		await writer.close();
+	});
+
+	test("pages hosts and repos by id; accounts without a repo are not among the latter", async () => {
+		const writer = openSqliteWriter(path);
+		const list = [1, 2, 3].map((id) => records.host(id));
+		for (const at of [1, 2, 3, 4, 5]) {
+			const did = `did:plc:${at}`;
+			list.push(at === 3 ? records.account([1, at], did, null) : records.commit([1, at], did, at));
+		}
+		await writer.apply(records.sequence(list));
+		expect((await writer.hosts(1, 1)).map(({ id }) => id)).toEqual([2]);
+		expect((await writer.hosts(3, 10)).length).toBe(0);
+		expect((await writer.repos(0, 3)).map(({ did }) => did)).toEqual(["did:plc:1", "did:plc:2", "did:plc:4"]);
+		expect((await writer.repos(4, 3)).map(({ did }) => did)).toEqual(["did:plc:5"]);
+		await writer.close();
+	});
+
+	test("another handle sees each batch as soon as it is applied", async () => {
+		const writer = openSqliteWriter(path);
+		const reader = openSqliteReader(path);
+		for (let seq = 1; seq <= 50; seq++) {
+			await writer.apply(records.sequence([records.commit([1, seq], "did:plc:a", seq)], seq));
+			expect(await reader.checkpoint()).toBe(seq);
+			expect((await reader.account("did:plc:a"))?.hostSeq).toBe(seq);
+		}
+		await reader.close();
+		await writer.close();
+	});
+
+	test("on another thread, while batches are applied, sees whole batches only", async () => {
+		const writer = openSqliteWriter(path);
+		await writer.apply(records.sequence([records.host(1), records.host(2)]));
+		const script = `
+			import { Database } from "bun:sqlite";
+			const database = new Database(${JSON.stringify(path)}, { readonly: true });
+			database.run("PRAGMA busy_timeout = 5000");
+			const both = database.query("SELECT a.seq_max AS a, b.seq_max AS b FROM host a, host b WHERE a.id = 1 AND b.id = 2");
+			let seen = 0;
+			for (let last = 0; last < 1000; ) {
+				const { a, b } = both.get();
+				if (a !== b || a < last) throw new Error("saw half a batch: " + a + ", " + b);
+				if (a > last) seen++;
+				if (a > 0 && last === 0) postMessage("reading");
+				last = a;
+			}
+			postMessage(seen);
+		`;
+		const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
+		const thread = new Worker(url);
+		const finished = Promise.withResolvers<number>();
+		const reading = Promise.withResolvers<void>();
+		thread.onmessage = ({ data }) => (data === "reading" ? reading.resolve() : finished.resolve(data));
+		thread.onerror = ({ message }) => {
+			reading.reject(new Error(message));
+			finished.reject(new Error(message));
+		};
+		const applyPair = (at: number): Promise<void> =>
+			writer.apply(
+				records.sequence(
+					[records.commit([1, at], "did:plc:a", at), records.commit([2, at], "did:plc:b", at)],
+					2 * at + 1,
+				),
+			);
+		await applyPair(1);
+		await reading.promise;
+		for (let at = 2; at <= 1000; at++) await applyPair(at);
+		expect(await finished.promise).toBeGreaterThan(1);
+		URL.revokeObjectURL(url);
+		await writer.close();
+	});
+});
+
+describe("applying", () => {
+	test("nothing changes nothing", async () => {
+		const writer = openSqliteWriter(path);
+		await writer.apply([]);
+		expect(await writer.checkpoint()).toBe(0);
+		await writer.close();
+	});
+
+	test.each([1, 7, 100, 1000])("in batches of %d leads to the same rows, with true counts", async (size) => {
+		const all = history(1000);
+		const writer = openSqliteWriter(path);
+		for (let at = 0; at < all.length; at += size) await writer.apply(all.slice(at, at + size));
+		await writer.close();
+		const other = join(folder, "whole.sqlite");
+		const whole = openSqliteWriter(other);
+		await whole.apply(all);
+		await whole.close();
+		expect(dump()).toEqual(dump(other));
+		expect(trueCounts()).toEqual([]);
+	});
+
+	test("again from an earlier checkpoint leads to the same rows", async () => {
+		const all = history(1000, 2);
+		const writer = openSqliteWriter(path);
+		await writer.apply(all);
+		const before = dump();
+		for (const start of [999, 700, 3, 0]) {
+			await writer.apply(all.slice(start));
+			expect(dump()).toEqual(before);
+		}
+		await writer.close();
+	});
+
+	test("after a crash goes on from the rows and checkpoint of the last whole batch", async () => {
+		const all = history(900, 3);
+		const writer = openSqliteWriter(path);
+		await writer.apply(all.slice(0, 400));
+		await writer.apply(all.slice(400, 500));
+		// What the process leaves when it is killed: the database and its write-ahead log, closed by nobody.
+		const crashed = join(folder, "crashed.sqlite");
+		for (const suffix of ["", "-wal"]) copyFileSync(path + suffix, crashed + suffix);
+		await writer.apply(all.slice(500));
+		await writer.close();
+		const restarted = openSqliteWriter(crashed);
+		expect(await restarted.checkpoint()).toBe(500);
+		await restarted.apply(all.slice(await restarted.checkpoint()));
+		await restarted.close();
+		expect(dump(crashed)).toEqual(dump());
+	});
+
+	test("fails as a whole: neither rows nor checkpoint of a bad batch are kept", async () => {
+		const writer = openSqliteWriter(path);
+		await writer.apply(records.sequence([records.host(1)]));
+		const before = dump();
+		const clash = [records.commit([1, 1], "did:plc:a", 1), records.host(2, { hostname: "pds1.example.com" })];
+		await expect(writer.apply(records.sequence(clash, 2))).rejects.toThrow("UNIQUE");
+		expect(dump()).toEqual(before);
+		await writer.close();
+	});
+
+	test("closing brings everything into the database file itself", async () => {
+		const writer = openSqliteWriter(path);
+		await writer.apply(history(100));
+		const before = dump();
+		await writer.close();
+		const alone = join(folder, "alone.sqlite");
+		copyFileSync(path, alone);
+		expect(dump(alone)).toEqual(before);
+	});
+});
+
+describe("opening", () => {
+	test("keeps what an earlier start wrote", async () => {
+		const first = openSqliteWriter(path);
+		await first.apply(history(100));
+		await first.close();
+		const second = openSqliteWriter(path);
+		expect(await second.checkpoint()).toBe(100);
+		await second.close();
+	});
+
+	test("another schema version is refused by its number", () => {
+		openSqliteWriter(path).close();
+		const database = new Database(path);
+		database.run("PRAGMA user_version = 99");
+		database.close();
+		for (const open of [openSqliteReader, openSqliteWriter]) {
+			expect(() => open(path)).toThrow(SchemaError);
+			expect(() => open(path)).toThrow("schema version 99; this program uses schema version 1");
+		}
+	});
+
+	test("somebody else's database is refused, and not changed", () => {
+		const other = join(folder, "other.sqlite");
+		const database = new Database(other);
+		database.run("CREATE TABLE theirs (a)");
+		expect(() => openSqliteWriter(other)).toThrow("holds no index");
+		expect(database.query("SELECT name FROM sqlite_schema").all()).toEqual([{ name: "theirs" }]);
+		database.close();
+	});
+
+	test("a reader does not make what is absent", () => {
+		expect(() => openSqliteReader(join(folder, "absent.sqlite"))).toThrow();
+		expect(existsSync(join(folder, "absent.sqlite"))).toBe(false);
+	});
+});

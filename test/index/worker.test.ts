@@ -1,0 +1,51 @@
+import { expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { openSqliteReader } from "../../src/index/sqlite.ts";
+import type { IndexOptions } from "../../src/index/worker.ts";
+import { LogHead } from "../../src/log/head.ts";
+import { systemLogFs } from "../../src/log/log-fs.ts";
+import { LogWriter } from "../../src/log/log-writer.ts";
+import { Counters, createCounterBuffer } from "../../src/observe/counters.ts";
+import { Thread } from "../../src/thread.ts";
+
+test("the thread starts on an empty log, makes the index, and drains", async () => {
+	const folder = mkdtempSync(join(tmpdir(), "standpipe-index-worker-"));
+	const directory = join(folder, "log");
+	const databasePath = join(folder, "index.sqlite");
+	const head = new LogHead();
+	const buffer = createCounterBuffer(1);
+	const log = new LogWriter({
+		directory,
+		fs: systemLogFs,
+		head,
+		counters: new Counters(buffer),
+		clock: Date.now,
+		syncMode: "write",
+		segmentBytes: 1024 * 1024,
+		replayWindowMs: 3_600_000,
+		initialSeq: 1,
+	});
+	const failed = Promise.withResolvers<never>();
+	const thread = new Thread<IndexOptions, never, never>(
+		"index",
+		new URL("../../src/index/worker.ts", import.meta.url),
+		() => {},
+		(name, error) => failed.reject(new Error(`${name}: ${error}`)),
+	);
+	const options: IndexOptions = {
+		directory,
+		databasePath,
+		headBuffer: head.buffer,
+		counters: { buffer, thread: 0 },
+		logLevel: "error",
+	};
+	await Promise.race([thread.start(options), failed.promise]);
+	const reader = openSqliteReader(databasePath);
+	expect(await reader.checkpoint()).toBe(0);
+	await reader.close();
+	await Promise.race([thread.drain(), failed.promise]);
+	log.close();
+	rmSync(folder, { recursive: true });
+});

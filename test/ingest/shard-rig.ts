@@ -1,0 +1,147 @@
+import { IdentityCache } from "../../src/identity/cache.ts";
+import { hostOfPds } from "../../src/identity/did-document.ts";
+import type { Resolution } from "../../src/identity/resolver.ts";
+import { signingKeyOfDidKey } from "../../src/identity/signing-key.ts";
+import type { Account, IndexReader } from "../../src/index/store.ts";
+import { AccountCache } from "../../src/ingest/accounts.ts";
+import { arrivalOf, type Sender } from "../../src/ingest/arrival.ts";
+import { Handover } from "../../src/ingest/handover.ts";
+import { Shard } from "../../src/ingest/shard.ts";
+import type { Outcome } from "../../src/ingest/window.ts";
+import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
+import { scanFrame } from "../../src/protocol/frame.ts";
+import { Doorbell } from "../../src/ring/doorbell.ts";
+import { type Entry, readEntry } from "../../src/ring/entry.ts";
+import { createRingBuffer, RingReader, RingWriter } from "../../src/ring/ring.ts";
+import { createPortableEngine } from "../../src/verify/portable/engine.ts";
+import { SimAccount } from "../sim/account.ts";
+import { SimClock } from "../sim/clock.ts";
+import { encodeFrame, type SimMessage } from "../sim/message.ts";
+import { Rng } from "../sim/rng.ts";
+
+export interface RigOptions {
+	ringBytes?: number;
+	strict?: boolean;
+	/** Rows that the index has from before. */
+	accounts?: Account[];
+}
+
+/** Longer than any wait of the identity cache that a test lets pass. */
+const STEP_MS = 61_000;
+
+/**
+ * A shard with everything real around it but the network and the clock: identities resolve to what the test says, when it
+ * says so, and the sequencer is the test, which reads the ring.
+ */
+export class ShardRig {
+	readonly shard: Shard;
+	readonly reader: RingReader;
+	readonly outcomes: Outcome[] = [];
+	nowMs = Date.now();
+	readonly #counters = createCounterBuffer(1);
+	readonly #resolutions = new Map<string, Resolution>();
+	readonly #held = new Map<string, PromiseWithResolvers<void>>();
+	lookups = 0;
+
+	constructor({ ringBytes = 1024 * 1024, strict = true, accounts = [] }: RigOptions = {}) {
+		const counters = new Counters(this.#counters);
+		const ring = createRingBuffer(ringBytes);
+		this.reader = new RingReader(ring);
+		const clock = (): number => this.nowMs;
+		const index: Pick<IndexReader, "account"> = {
+			account: async (did) => accounts.find((account) => account.did === did) ?? null,
+		};
+		this.shard = new Shard({
+			accounts: new AccountCache(index, 1000, counters),
+			identities: new IdentityCache({
+				resolver: { resolve: (did) => this.#resolve(did) },
+				stored: async () => null,
+				onResolved: () => {},
+				counters,
+				clock,
+				sleep: async () => {},
+			}),
+			handover: new Handover(0, new RingWriter(ring), new Doorbell(), counters),
+			rules: { engine: createPortableEngine(), strict, clock, counters },
+			allowLocalhost: false,
+			onRejection: () => {},
+		});
+	}
+
+	static account(name: string): Promise<SimAccount> {
+		return SimAccount.create({ rng: new Rng(name), clock: new SimClock(), curve: "k256" });
+	}
+
+	/** Sets what the DID resolves to from now on. */
+	identity(account: SimAccount, pds = "https://one.example"): void {
+		const didKey = account.key.didKey;
+		this.#resolutions.set(account.did, {
+			outcome: "resolved",
+			identity: {
+				did: account.did,
+				signingKey: signingKeyOfDidKey(didKey),
+				signingKeyDidKey: didKey,
+				pds,
+				pdsHost: hostOfPds(pds),
+				resolvedAtMs: this.nowMs,
+			},
+		});
+	}
+
+	resolution(did: string, resolution: Resolution): void {
+		this.#resolutions.set(did, resolution);
+	}
+
+	/** Lookups of the DID wait until the returned function is called. */
+	holdLookups(did: string): () => void {
+		const held = Promise.withResolvers<void>();
+		this.#held.set(did, held);
+		return () => {
+			this.#held.delete(did);
+			held.resolve();
+		};
+	}
+
+	/** Sends a message from the host with this number, whose name is `one.example`, `two.example` and so on. */
+	send(message: SimMessage, seq: number, hostId = 1, seqMax = 0): void {
+		const frame = encodeFrame(message, seq);
+		const scanned = scanFrame(frame);
+		if (scanned.kind !== "message") throw new Error("the simulator made no message");
+		const sender: Sender = { hostId, hostname: `${["zero", "one", "two"][hostId]}.example`, seqMax };
+		this.shard.submit(arrivalOf(sender, frame, scanned.message, (outcome) => this.outcomes.push(outcome)));
+	}
+
+	/** Lets everything happen that waits for nothing but its turn. */
+	async settle(): Promise<void> {
+		for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+	}
+
+	/** What was handed over since the last call. */
+	entries(): Entry[] {
+		const entries: Entry[] = [];
+		for (let record = this.reader.next(); record !== null; record = this.reader.next()) {
+			entries.push(readEntry(Buffer.from(record)));
+		}
+		this.reader.release();
+		return entries;
+	}
+
+	/** Lets so much time pass that a DID may be refreshed again. */
+	passTime(): void {
+		this.nowMs += STEP_MS;
+	}
+
+	get rejected(): Partial<Record<string, number>> {
+		return Object.fromEntries(Object.entries(readCounters(this.#counters).rejected).filter(([, count]) => count > 0));
+	}
+
+	get counters() {
+		return readCounters(this.#counters).counters;
+	}
+
+	async #resolve(did: string): Promise<Resolution> {
+		this.lookups++;
+		await this.#held.get(did)?.promise;
+		return this.#resolutions.get(did) ?? { outcome: "not-found" };
+	}
+}

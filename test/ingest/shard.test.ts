@@ -1,0 +1,265 @@
+import { describe, expect, test } from "bun:test";
+import type { Account } from "../../src/index/store.ts";
+import { decodeRepoFacts } from "../../src/log/facts.ts";
+import { RecordFlag, RecordKind } from "../../src/log/record.ts";
+import { scanFrame } from "../../src/protocol/frame.ts";
+import type { SimAccount } from "../sim/account.ts";
+import { ShardRig } from "./shard-rig.ts";
+
+function rowOf(account: SimAccount, changes: Partial<Account> = {}): Account {
+	return {
+		id: 1,
+		did: account.did,
+		host: 1,
+		hostSeq: 0,
+		upstreamActive: true,
+		upstreamStatus: null,
+		localStatus: null,
+		rev: null,
+		commit: null,
+		data: null,
+		...changes,
+	};
+}
+
+describe("order", () => {
+	test("messages of a DID that is looked up wait in order, and hold up nobody else", async () => {
+		const rig = new ShardRig();
+		const [slow, fast] = [await ShardRig.account("slow"), await ShardRig.account("fast")];
+		rig.identity(slow);
+		rig.identity(fast);
+		const release = rig.holdLookups(slow.did);
+		for (let seq = 1; seq <= 3; seq++) rig.send(await slow.commit(), seq);
+		for (let seq = 4; seq <= 6; seq++) rig.send(await fast.commit(), seq);
+		await rig.settle();
+		expect(rig.entries().map(({ upstreamSeq }) => upstreamSeq)).toEqual([4, 5, 6]);
+		expect(rig.shard.parked).toBe(3);
+		release();
+		await rig.settle();
+		expect(rig.entries().map(({ upstreamSeq }) => upstreamSeq)).toEqual([1, 2, 3]);
+		expect(rig.shard.parked).toBe(0);
+		expect(rig.lookups).toBe(2);
+	});
+
+	test("with the ring full everything waits, and nothing is lost, doubled or turned around", async () => {
+		const rig = new ShardRig({ ringBytes: 16_384 });
+		const accounts = await Promise.all(["a", "b", "c"].map((name) => ShardRig.account(name)));
+		for (const account of accounts) rig.identity(account);
+		let seq = 0;
+		for (let round = 0; round < 10; round++) {
+			for (const account of accounts) rig.send(await account.commit(), ++seq);
+		}
+		const received: { did: string; upstreamSeq: number }[] = [];
+		for (let turn = 0; turn < 200 && received.length < seq; turn++) {
+			await rig.settle();
+			for (const { facts, upstreamSeq } of rig.entries())
+				received.push({ did: decodeRepoFacts(facts).did, upstreamSeq });
+			rig.shard.ringHasRoom();
+		}
+		expect(rig.counters.ring_full_total).toBeGreaterThan(0);
+		expect(rig.outcomes.length).toBe(seq);
+		expect(rig.rejected).toEqual({});
+		expect(received.map(({ upstreamSeq }) => upstreamSeq).sort((a, b) => a - b)).toEqual(
+			Array.from({ length: seq }, (_, index) => index + 1),
+		);
+		for (const { did } of accounts) {
+			const seqs = received.filter((entry) => entry.did === did).map(({ upstreamSeq }) => upstreamSeq);
+			expect(seqs).toEqual(seqs.toSorted((a, b) => a - b));
+		}
+	});
+});
+
+describe("state", () => {
+	test("a commit whose rev was seen is stale; one that doesn't chain is passed on and marked", async () => {
+		const rig = new ShardRig();
+		const account = await ShardRig.account("chain");
+		rig.identity(account);
+		const [first, second, third] = [await account.commit(), await account.commit(), await account.commit()];
+		rig.send(first, 1);
+		rig.send(first, 2);
+		rig.send(third, 3);
+		rig.send(second, 4);
+		await rig.settle();
+		expect(rig.entries().map(({ upstreamSeq, flags }) => [upstreamSeq, flags])).toEqual([
+			[1, 0],
+			[3, RecordFlag.discontinuous],
+		]);
+		expect(rig.rejected).toEqual({ "rev-stale": 2 });
+	});
+
+	test("what the index says of an account counts after a restart", async () => {
+		const account = await ShardRig.account("restart");
+		const gone = await account.commit();
+		const next = await account.commit();
+		const rev = gone.rev ?? "";
+		const rig = new ShardRig({ accounts: [rowOf(account, { rev, hostSeq: 7 })] });
+		rig.identity(account);
+		rig.send(gone, 8);
+		rig.send(next, 9);
+		await rig.settle();
+		expect(rig.entries().map(({ upstreamSeq }) => upstreamSeq)).toEqual([9]);
+		expect(rig.rejected).toEqual({ "rev-stale": 1 });
+	});
+
+	test("what a host repeats after a restart is a replay, of every type; a first sight is not", async () => {
+		const account = await ShardRig.account("replay");
+		const rig = new ShardRig({ accounts: [rowOf(account, { hostSeq: 5 })] });
+		rig.identity(account);
+		rig.send(account.identity(), 4, 1, 6);
+		rig.send(account.account(true), 5, 1, 6);
+		rig.send(account.account(true), 6, 1, 6);
+		await rig.settle();
+		expect(rig.entries().map(({ upstreamSeq }) => upstreamSeq)).toEqual([6]);
+		expect(rig.counters.messages_replayed_total).toBe(2);
+		expect(rig.rejected).toEqual({});
+	});
+
+	test("commits pass only while the account is active, here and upstream", async () => {
+		const rig = new ShardRig();
+		const account = await ShardRig.account("status");
+		rig.identity(account);
+		rig.send(account.account(false, "deactivated"), 1);
+		rig.send(await account.commit(), 2);
+		rig.send(account.account(true), 3);
+		rig.send(await account.commit(), 4);
+		await rig.settle();
+		expect(rig.entries().map(({ upstreamSeq }) => upstreamSeq)).toEqual([1, 3, 4]);
+		expect(rig.rejected).toEqual({ "account-inactive": 1 });
+	});
+
+	test("a status that the operator gave goes out in the place of the host's", async () => {
+		const account = await ShardRig.account("taken down");
+		const rig = new ShardRig({ accounts: [rowOf(account, { localStatus: "takendown" })] });
+		rig.identity(account);
+		rig.send(account.account(true), 1);
+		rig.send(await account.commit(), 2);
+		await rig.settle();
+		const [entry] = rig.entries();
+		expect(scanFrame(entry?.frame ?? new Uint8Array())).toMatchObject({
+			message: { type: "account", active: false, status: "takendown" },
+		});
+		expect(rig.rejected).toEqual({ "account-inactive": 1 });
+	});
+});
+
+describe("identity", () => {
+	test("a rotated key costs one refresh and no commit", async () => {
+		const rig = new ShardRig();
+		const account = await ShardRig.account("rotation");
+		rig.identity(account);
+		rig.send(await account.commit(), 1);
+		await rig.settle();
+		account.rotateKey("p256");
+		rig.identity(account);
+		rig.send(await account.commit(), 2);
+		rig.send(await account.commit(), 3);
+		await rig.settle();
+		expect(rig.entries().length).toBe(3);
+		expect(rig.lookups).toBe(2);
+	});
+
+	test("a bad signature is refreshed once, then dropped; the next good commit passes", async () => {
+		const rig = new ShardRig();
+		const account = await ShardRig.account("forged");
+		rig.identity(account);
+		const { key } = account;
+		account.rotateKey("k256");
+		rig.send(await account.commit(), 1);
+		await rig.settle();
+		expect(rig.rejected).toEqual({ "signature-invalid": 1 });
+		expect(rig.lookups).toBe(2);
+		account.key = key;
+		rig.send(await account.commit(), 2);
+		await rig.settle();
+		expect(rig.entries().length).toBe(1);
+	});
+
+	test("another host's messages are dropped until the DID document names it; then the old host's are", async () => {
+		const rig = new ShardRig();
+		const account = await ShardRig.account("migration");
+		rig.identity(account);
+		rig.send(await account.commit(), 1, 1);
+		rig.send(await account.commit(), 1, 2);
+		await rig.settle();
+		expect(rig.rejected).toEqual({ "host-mismatch": 1 });
+		rig.passTime();
+		rig.identity(account, "https://two.example");
+		rig.send(account.identity(), 2, 2);
+		rig.send(account.account(true), 3, 2);
+		rig.send(await account.commit(), 4, 2);
+		rig.send(account.account(false, "deactivated"), 2, 1);
+		rig.send(account.identity(), 3, 1);
+		await rig.settle();
+		expect(rig.entries().map(({ host, upstreamSeq }) => [host, upstreamSeq])).toEqual([
+			[1, 1],
+			[2, 2],
+			[2, 3],
+			[2, 4],
+		]);
+		expect(rig.rejected).toEqual({ "host-mismatch": 3 });
+	});
+
+	test("a status from before a migration does not follow the account to its new host", async () => {
+		const account = await ShardRig.account("revived");
+		const rig = new ShardRig({ accounts: [rowOf(account, { upstreamActive: false, upstreamStatus: "deactivated" })] });
+		rig.identity(account, "https://two.example");
+		rig.send(await account.commit(), 1, 2);
+		await rig.settle();
+		expect(rig.entries().length).toBe(1);
+	});
+
+	test("handles are not vouched for", async () => {
+		const rig = new ShardRig();
+		const account = await ShardRig.account("handle");
+		rig.identity(account);
+		rig.send(account.identity("who.example"), 1);
+		await rig.settle();
+		expect(scanFrame(rig.entries()[0]?.frame ?? new Uint8Array())).toMatchObject({ message: { handle: null } });
+	});
+
+	test("a known account whose DID is tombstoned is announced as deleted, once", async () => {
+		const rig = new ShardRig();
+		const account = await ShardRig.account("tombstone");
+		rig.identity(account);
+		rig.send(await account.commit(), 1);
+		await rig.settle();
+		rig.resolution(account.did, { outcome: "tombstoned" });
+		rig.send(account.identity(), 2);
+		rig.send(account.identity(), 3);
+		rig.send(await account.commit(), 4);
+		await rig.settle();
+		expect(rig.entries().map(({ kind, upstreamSeq }) => [kind, upstreamSeq])).toEqual([
+			[RecordKind.commit, 1],
+			[RecordKind.identity, 2],
+			[RecordKind.account, 2],
+			[RecordKind.identity, 3],
+		]);
+		expect(rig.rejected).toEqual({ "identity-tombstoned": 1 });
+		expect(rig.outcomes.length).toBe(4);
+	});
+
+	test("while the directory is down messages are held for the retries, then dropped", async () => {
+		const rig = new ShardRig();
+		const account = await ShardRig.account("unresolvable");
+		rig.resolution(account.did, { outcome: "unavailable", detail: "down" });
+		rig.send(await account.commit(), 1);
+		await rig.settle();
+		expect(rig.rejected).toEqual({ "identity-unresolvable": 1 });
+		expect(rig.lookups).toBe(3);
+	});
+});
+
+test("lenient passes and counts what only the strict rules drop", async () => {
+	for (const strict of [true, false]) {
+		const rig = new ShardRig({ strict });
+		const account = await ShardRig.account("lenient");
+		rig.identity(account);
+		rig.send(await account.commit(), 1);
+		const message = await account.commit();
+		rig.send({ ...message, body: { ...message.body, tooBig: true } }, 2);
+		await rig.settle();
+		const entries = rig.entries();
+		if (strict) expect(rig.rejected).toEqual({ "too-big-flag": 1 });
+		else expect(entries.map(({ flags }) => flags)).toEqual([0, RecordFlag.lenient]);
+	}
+});
