@@ -211,7 +211,8 @@ function narrow<M extends Message>(arrival: Arrival, message: M): Arrival<M> {
 
 function checkDid(did: string, allowLocalhost: boolean): void {
 	if (!isDid(did)) throw new Rejection("did-syntax");
-	if (didMethod(did, { allowLocalhost }) === null) throw new Rejection("did-method");
+	if (didMethod(did, { allowLocalhost }) !== null) return;
+	throw new Rejection(/^did:(plc|web):/.test(did) ? "did-syntax" : "did-method");
 }
 
 /** After a restart a host repeats what came behind its stored cursor: of that, what is in the log is not taken twice. */

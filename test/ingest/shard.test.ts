@@ -249,6 +249,19 @@ describe("identity", () => {
 	});
 });
 
+test.each([
+	["did:plc:Not-A-Real-One", "did-syntax"],
+	["did:web:localhost", "did-syntax"],
+	["did:key:zQ3shokFTS3brHcDQrn82RUDfCZESWL1ZdCEJwekUDPQiYBme", "did-method"],
+])("%s is dropped for its %s", async (did, reason) => {
+	const rig = new ShardRig();
+	const account = await ShardRig.account("odd");
+	const message = account.identity();
+	rig.send({ ...message, did, body: { ...message.body, did } }, 1);
+	await rig.settle();
+	expect(rig.rejected).toEqual({ [reason]: 1 });
+});
+
 test("lenient passes and counts what only the strict rules drop", async () => {
 	for (const strict of [true, false]) {
 		const rig = new ShardRig({ strict });

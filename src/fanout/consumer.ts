@@ -1,0 +1,238 @@
+import { isMessageKind, RECORD_HEADER_BYTES } from "../log/record.ts";
+import type { Counters } from "../observe/counters.ts";
+import { encodeErrorFrame } from "../protocol/event-frames.ts";
+import { outdatedCursorFrame } from "./cursor.ts";
+import type { SourceBatch, SourceReader } from "./source.ts";
+
+/** What one consumer may be sent before the next one has its turn. */
+export const TURN_BYTES_MAX = 1024 * 1024;
+
+/** A consumer with this much in its socket's buffer is sent nothing more until less than half of it is left. */
+export const WATERMARK_BYTES = 1024 * 1024;
+
+/**
+ * Above this the server drops frames without a trace. The watermark and the longest frame together stay below it, so that
+ * an error frame fits even for a consumer that was stopped at the worst moment.
+ */
+export const BACKPRESSURE_BYTES_MAX = 8 * 1024 * 1024;
+
+/** Without a write for this long, a consumer gets a ping. */
+export const PING_AFTER_MS = 30_000;
+
+/** A consumer that takes nothing from its buffer, or answers no ping, for this long is given up. */
+export const UNRESPONSIVE_MS_MAX = 60_000;
+
+/** A consumer that is being closed has this long to take what is left in its buffer. */
+export const CLOSE_GRACE_MS = 5_000;
+
+/** The part of Bun's server socket that a consumer uses. */
+export interface ConsumerSocket {
+	/** Returns the bytes taken, -1 where the frame was queued behind others, or 0 where it was dropped. */
+	sendBinary(frame: Uint8Array<ArrayBuffer>): number;
+	getBufferedAmount(): number;
+	/** Gathers what the callback sends into few writes. Returns what the callback does. */
+	cork<Result>(callback: () => Result): Result;
+	ping(): number;
+	close(code: number, reason: string): void;
+	terminate(): void;
+}
+
+export interface ConsumerOptions {
+	socket: ConsumerSocket;
+	/** The consumer gets every message with a greater seq. */
+	cursor: number;
+	counters: Counters;
+	clock: () => number;
+}
+
+/**
+ * What came of a turn: `more` asks for another turn; `caught-up` waits for the log to grow; `blocked` waits for the socket,
+ * or for nothing at all.
+ */
+export type Turn = "more" | "caught-up" | "blocked";
+
+/**
+ * A reader of the log whose sink is a socket. It has no queue: what it has not been sent yet is in the log, behind its
+ * cursor, and the cursor moves only over records that the socket took.
+ */
+export class Consumer {
+	readonly #socket: ConsumerSocket;
+	readonly #counters: Counters;
+	readonly #clock: () => number;
+	#cursor: number;
+	#state: "streaming" | "paused" | "closing" = "streaming";
+	/** Set when the consumer is to be closed: at once, or when it has caught up. */
+	#farewell: { code: number; reason: string } | null = null;
+	#closingSinceMs = 0;
+	#writtenAtMs: number;
+	/** When the buffer was last seen empty or shrinking. */
+	#progressAtMs: number;
+	#pingSentAtMs: number | null = null;
+
+	constructor(options: ConsumerOptions) {
+		this.#socket = options.socket;
+		this.#cursor = options.cursor;
+		this.#counters = options.counters;
+		this.#clock = options.clock;
+		this.#writtenAtMs = this.#progressAtMs = options.clock();
+	}
+
+	/** Seq of the last record that the socket took or that was not for it. */
+	get cursor(): number {
+		return this.#cursor;
+	}
+
+	/** Sends a frame that is not from the log, such as the first `#info`. */
+	announce(frame: Uint8Array<ArrayBuffer>): void {
+		if (!this.#give(frame)) this.close(1011, "a frame could not be queued");
+	}
+
+	/** Sends what the log has for this consumer, as far as the turn's budget and the socket's buffer go. */
+	turn(reader: SourceReader): Turn {
+		if (!this.#isStreaming()) return "blocked";
+		const turn = this.#socket.cork(() => this.#send(reader));
+		if (turn === "caught-up" && this.#farewell !== null) this.#beginClosing();
+		// Only outside of the cork does the buffered amount tell the truth.
+		if (this.#state === "closing") this.#closeWhenEmpty();
+		if (this.#resume()) return "more";
+		return this.#isStreaming() ? turn : "blocked";
+	}
+
+	/** Called when the socket wrote some of its buffer. Returns whether the consumer wants a turn. */
+	drained(): boolean {
+		this.#progressAtMs = this.#clock();
+		if (this.#state === "closing") this.#closeWhenEmpty();
+		return this.#resume();
+	}
+
+	/** Called for whatever comes from the consumer: it is alive. Its content is of no interest (rulebook 1.2.8). */
+	heard(): void {
+		this.#pingSentAtMs = null;
+	}
+
+	/** Looks after the consumer; to be called every few seconds. */
+	check(): void {
+		const nowMs = this.#clock();
+		if (this.#state === "closing") {
+			if (nowMs - this.#closingSinceMs >= CLOSE_GRACE_MS) this.#socket.terminate();
+			return;
+		}
+		if (this.#socket.getBufferedAmount() > 0) {
+			if (nowMs - this.#progressAtMs >= UNRESPONSIVE_MS_MAX) this.#closeAsTooSlow();
+			return;
+		}
+		this.#progressAtMs = nowMs;
+		if (this.#pingSentAtMs !== null) {
+			if (nowMs - this.#pingSentAtMs >= UNRESPONSIVE_MS_MAX) this.#socket.terminate();
+		} else if (nowMs - this.#writtenAtMs >= PING_AFTER_MS) {
+			this.#pingSentAtMs = this.#writtenAtMs = nowMs;
+			this.#socket.ping();
+		}
+	}
+
+	/** Closes the consumer when it has been sent all that is published. */
+	closeWhenCaughtUp(code: number, reason: string): void {
+		this.#farewell ??= { code, reason };
+	}
+
+	/** Closes the consumer behind what is in its buffer. Nothing more is sent to it. */
+	close(code: number, reason: string): void {
+		if (this.#state === "closing") return;
+		this.#farewell = { code, reason };
+		this.#beginClosing();
+		this.#closeWhenEmpty();
+	}
+
+	/** Ends the connection at once, whatever is in the buffer. */
+	terminate(): void {
+		this.#socket.terminate();
+	}
+
+	#isStreaming(): boolean {
+		return this.#state === "streaming";
+	}
+
+	#resume(): boolean {
+		if (this.#state !== "paused" || this.#socket.getBufferedAmount() >= WATERMARK_BYTES / 2) return false;
+		this.#state = "streaming";
+		return true;
+	}
+
+	#send(reader: SourceReader): Turn {
+		let budgetBytes = TURN_BYTES_MAX;
+		while (budgetBytes > 0) {
+			const read = reader.read(this.#cursor);
+			if (read === null) return "caught-up";
+			if ("nextSeq" in read) {
+				if (!this.#give(outdatedCursorFrame(read.nextSeq))) return this.#giveUp();
+				this.#cursor = read.nextSeq - 1;
+				continue;
+			}
+			budgetBytes -= this.#sendBatch(read, budgetBytes);
+			if (!this.#isStreaming()) return "blocked";
+		}
+		return "more";
+	}
+
+	/** Returns what the records passed cost of the budget. Headers count too, so that a run of control records ends a turn. */
+	#sendBatch(batch: SourceBatch, budgetBytes: number): number {
+		let cost = 0;
+		let frames = 0;
+		let frameBytes = 0;
+		for (let index = batch.indexAfter(this.#cursor); index < batch.count && cost < budgetBytes; index++) {
+			cost += RECORD_HEADER_BYTES;
+			if (isMessageKind(batch.kind(index))) {
+				const frame = batch.frame(index);
+				if (!this.#give(frame)) {
+					this.#giveUp();
+					break;
+				}
+				frames++;
+				frameBytes += frame.length;
+				cost += frame.length;
+			}
+			this.#cursor = batch.seq(index);
+			if (!this.#isStreaming()) break;
+		}
+		this.#counters.add("frames_sent_total", frames);
+		this.#counters.add("bytes_sent_total", frameBytes);
+		return cost;
+	}
+
+	/** Gives a frame to the socket, and pauses at the watermark. Returns false where the socket dropped it. */
+	#give(frame: Uint8Array): boolean {
+		// A batch may lie in shared memory, which the socket reads as well as its types' ArrayBuffer.
+		const status = this.#socket.sendBinary(frame as Uint8Array<ArrayBuffer>);
+		if (status === 0) return false;
+		this.#writtenAtMs = this.#clock();
+		if (status < 0 && this.#socket.getBufferedAmount() >= WATERMARK_BYTES && this.#state === "streaming") {
+			this.#state = "paused";
+			this.#counters.add("consumers_slow_total");
+		}
+		return true;
+	}
+
+	/** A frame was dropped: better no stream than one with a hole. */
+	#giveUp(): Turn {
+		this.#farewell = { code: 1011, reason: "a frame could not be queued" };
+		this.#beginClosing();
+		return "blocked";
+	}
+
+	#closeAsTooSlow(): void {
+		const frame = encodeErrorFrame("ConsumerTooSlow", `Nothing was read for ${UNRESPONSIVE_MS_MAX / 1000} seconds.`);
+		this.#socket.sendBinary(frame);
+		this.close(1008, "ConsumerTooSlow");
+	}
+
+	#beginClosing(): void {
+		this.#state = "closing";
+		this.#closingSinceMs = this.#clock();
+	}
+
+	/** The server's own close gives a buffer that is not empty a time of its own, and hides it from us: so wait here. */
+	#closeWhenEmpty(): void {
+		if (this.#farewell === null || this.#socket.getBufferedAmount() > 0) return;
+		this.#socket.close(this.#farewell.code, this.#farewell.reason);
+	}
+}

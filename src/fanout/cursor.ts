@@ -1,0 +1,37 @@
+import { encodeInfoFrame } from "../protocol/event-frames.ts";
+import { INTEGER_MAX } from "../protocol/limits.ts";
+import type { LogSpan } from "./source.ts";
+
+/** Why a `cursor` parameter was refused, for the answer to its sender. */
+export const CURSOR_RULE = "`cursor` must be an integer from 0 to 9007199254740991 (2^53-1), without a sign";
+
+/** Reads the `cursor` parameter. An absent and an empty one both mean "live from now on". */
+export function parseCursor(text: string | null): number | "live" | "malformed" {
+	if (text === null || text === "") return "live";
+	if (!/^\d{1,16}$/.test(text)) return "malformed";
+	const cursor = Number(text);
+	return cursor <= INTEGER_MAX ? cursor : "malformed";
+}
+
+/** Where a consumer's stream begins: it gets `first`, where that is set, and then every message with a greater seq. */
+export interface StreamStart {
+	cursor: number;
+	first: Uint8Array<ArrayBuffer> | null;
+}
+
+/** Applies the cursor rules of rulebook 1.6. `future` means that no message ever had the cursor's seq. */
+export function startOfStream(requested: number | "live", { firstSeq, seqUsedMax }: LogSpan): StreamStart | "future" {
+	if (requested === "live") return { cursor: seqUsedMax, first: null };
+	if (requested > seqUsedMax) return "future";
+	if (requested + 1 >= firstSeq) return { cursor: requested, first: null };
+	// Whoever asks from 0 asks for all there is, and can't have missed anything.
+	return { cursor: firstSeq - 1, first: requested === 0 ? null : outdatedCursorFrame(firstSeq) };
+}
+
+/** Tells a consumer that messages before `nextSeq` can't be had any more. */
+export function outdatedCursorFrame(nextSeq: number): Uint8Array<ArrayBuffer> {
+	return encodeInfoFrame(
+		"OutdatedCursor",
+		`Messages after the cursor are no longer available. The stream goes on at seq ${nextSeq}.`,
+	);
+}

@@ -1,0 +1,102 @@
+import type { Consumer } from "./consumer.ts";
+import type { SourceHead, SourceReader } from "./source.ts";
+
+/** After this long the pump lets sockets, timers and other requests have their turn. */
+const SLICE_MS = 5;
+/** How often the head of the log is looked at even if nobody says that it moved. */
+const HEAD_WAIT_MS = 1_000;
+
+/**
+ * Gives consumers their turns. It knows who may have something to read, asks them round-robin, and works in slices, so
+ * that neither one consumer nor all of them together hold up the thread.
+ */
+export class Pump {
+	readonly #head: SourceHead;
+	readonly #reader: SourceReader;
+	readonly #consumers = new Set<Consumer>();
+	readonly #ready = new Set<Consumer>();
+	readonly #empty = Promise.withResolvers<void>();
+	#sliceScheduled = false;
+	#stopped = false;
+	#draining = false;
+
+	constructor(head: SourceHead, reader: SourceReader) {
+		this.#head = head;
+		this.#reader = reader;
+	}
+
+	add(consumer: Consumer): void {
+		this.#consumers.add(consumer);
+		this.wake(consumer);
+	}
+
+	remove(consumer: Consumer): void {
+		this.#consumers.delete(consumer);
+		this.#ready.delete(consumer);
+		if (this.#draining && this.#consumers.size === 0) this.#empty.resolve();
+	}
+
+	/** Gives this consumer a turn soon. */
+	wake(consumer: Consumer): void {
+		this.#ready.add(consumer);
+		this.#schedule();
+	}
+
+	/** Looks after every consumer; to be called every few seconds. */
+	check(): void {
+		for (const consumer of this.#consumers) consumer.check();
+	}
+
+	/** Wakes everyone whenever the log has grown. Resolves after `stop`. */
+	async follow(): Promise<void> {
+		let { lastSeq } = this.#head.snapshot();
+		while (!this.#stopped) {
+			await this.#head.wait(lastSeq, HEAD_WAIT_MS);
+			const span = this.#head.snapshot();
+			if (span.lastSeq === lastSeq) continue;
+			lastSeq = span.lastSeq;
+			this.#wakeAll();
+		}
+	}
+
+	/**
+	 * Sends everyone what is published, then closes them. Whoever has not taken it within `timeoutMs` is cut off: it has
+	 * its cursor.
+	 */
+	async drain(code: number, reason: string, timeoutMs: number): Promise<void> {
+		this.#draining = true;
+		for (const consumer of this.#consumers) consumer.closeWhenCaughtUp(code, reason);
+		this.#wakeAll();
+		if (this.#consumers.size === 0) this.#empty.resolve();
+		const timer = setTimeout(() => this.#empty.resolve(), timeoutMs);
+		await this.#empty.promise;
+		clearTimeout(timer);
+		this.#stopped = true;
+		for (const consumer of this.#consumers) consumer.terminate();
+	}
+
+	#wakeAll(): void {
+		for (const consumer of this.#consumers) this.#ready.add(consumer);
+		this.#schedule();
+	}
+
+	#schedule(): void {
+		if (this.#sliceScheduled || this.#ready.size === 0) return;
+		this.#sliceScheduled = true;
+		setImmediate(() => {
+			this.#sliceScheduled = false;
+			this.#slice();
+			this.#schedule();
+		});
+	}
+
+	#slice(): void {
+		const endMs = performance.now() + SLICE_MS;
+		// Whoever asks for more goes to the end of the set, which this loop reaches after all others.
+		for (const consumer of this.#ready) {
+			this.#ready.delete(consumer);
+			if (consumer.turn(this.#reader) === "more") this.#ready.add(consumer);
+			if (performance.now() >= endMs) return;
+		}
+	}
+}

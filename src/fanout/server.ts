@@ -1,0 +1,156 @@
+import { errorResponse } from "../http/response.ts";
+import { SERVER_NAME } from "../http/version.ts";
+import type { Counters } from "../observe/counters.ts";
+import { encodeErrorFrame } from "../protocol/event-frames.ts";
+import { endThreadOnFailure } from "../thread.ts";
+import { Admission, type AdmissionLimits } from "./admission.ts";
+import { BACKPRESSURE_BYTES_MAX, Consumer } from "./consumer.ts";
+import { CURSOR_RULE, parseCursor, type StreamStart, startOfStream } from "./cursor.ts";
+import { Pump } from "./pump.ts";
+import type { SourceHead, SourceReader } from "./source.ts";
+
+export const SUBSCRIBE_PATH = "/xrpc/com.atproto.sync.subscribeRepos";
+
+/** Consumers have nothing to say: what they send is read and thrown away. */
+const CONSUMER_MESSAGE_BYTES_MAX = 4_096;
+const CHECK_INTERVAL_MS = 5_000;
+/** What a refused consumer is told to wait. */
+const RETRY_AFTER_S = 30;
+/** How long a drain waits for consumers to take what is published. */
+const DRAIN_MS_MAX = 5_000;
+
+export interface FanoutOptions extends AdmissionLimits {
+	/** Address to listen at, such as `0.0.0.0`. */
+	host: string;
+	/** 0 lets the system choose. */
+	port: number;
+	head: SourceHead;
+	reader: SourceReader;
+	/** Answers everything but subscribeRepos. */
+	app: (request: Request) => Response | Promise<Response>;
+	counters: Counters;
+	/** Believe `X-Forwarded-For`: only where a proxy stands before the relay and sets it. */
+	trustProxy: boolean;
+	clock?: () => number;
+}
+
+export interface FanoutServer {
+	port: number;
+	/** Pings the silent, gives up the dead. The server does it itself every 5 seconds. */
+	check(): void;
+	/** Sends consumers what is published, closes them with 1001, and stops listening. */
+	drain(timeoutMs?: number): Promise<void>;
+}
+
+/** What a socket carries from its upgrade on. */
+interface SocketData {
+	ip: string;
+	start: StreamStart | "future";
+	/** Set by `open`, but where the stream ended before it began. */
+	consumer: Consumer | null;
+}
+
+/**
+ * Serves the firehose, and `app` beside it, on one port. Other threads may listen on the same port: the kernel spreads
+ * the connections.
+ */
+export function createFanoutServer(options: FanoutOptions): FanoutServer {
+	const { head, reader, counters, clock = Date.now } = options;
+	const admission = new Admission(options);
+	const pump = new Pump(head, reader);
+	let draining = false;
+
+	function subscribe(request: Request, url: URL, server: Bun.Server<SocketData>): Response | undefined {
+		if (request.method !== "GET") {
+			return errorResponse(405, "InvalidRequest", "subscribeRepos takes GET only", { Allow: "GET" });
+		}
+		if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
+			return errorResponse(426, "InvalidRequest", "subscribeRepos is a WebSocket: ask for an upgrade", {
+				Upgrade: "websocket",
+				Connection: "Upgrade",
+			});
+		}
+		const cursor = parseCursor(url.searchParams.get("cursor"));
+		if (cursor === "malformed") return errorResponse(400, "InvalidRequest", CURSOR_RULE);
+		if (draining) return refuse(503, "ServiceUnavailable", "the relay is shutting down");
+		const ip = addressOf(request, server.requestIP(request)?.address ?? "unknown", options.trustProxy);
+		const limit = admission.admit(ip);
+		if (limit !== null) {
+			counters.add("consumers_refused_total");
+			return refuse(429, "RateLimitExceeded", limit);
+		}
+		const data: SocketData = { ip, start: startOfStream(cursor, head.snapshot()), consumer: null };
+		if (server.upgrade(request, { data, headers: { Server: SERVER_NAME } })) return undefined;
+		admission.release(ip);
+		return errorResponse(400, "InvalidRequest", "the WebSocket handshake is malformed (RFC 6455, section 4.2.1)");
+	}
+
+	const server = Bun.serve<SocketData>({
+		hostname: options.host,
+		port: options.port,
+		// A port that the system chooses is to be nobody else's; with `reusePort` it might choose one that is in use.
+		reusePort: options.port !== 0,
+		maxRequestBodySize: 64 * 1024,
+		fetch(request, server) {
+			const url = new URL(request.url);
+			const isSubscribe = url.pathname === SUBSCRIBE_PATH && request.method !== "OPTIONS";
+			return isSubscribe ? subscribe(request, url, server) : options.app(request);
+		},
+		websocket: {
+			perMessageDeflate: false,
+			maxPayloadLength: CONSUMER_MESSAGE_BYTES_MAX,
+			backpressureLimit: BACKPRESSURE_BYTES_MAX,
+			// Both are the consumer's own business: it knows a quiet stream from a dead consumer.
+			idleTimeout: 0,
+			sendPings: false,
+			open(socket) {
+				counters.add("consumers_connected");
+				const { start } = socket.data;
+				if (start === "future") {
+					socket.sendBinary(encodeErrorFrame("FutureCursor", "Cursor in the future."));
+					socket.close(1008, "FutureCursor");
+					return;
+				}
+				const consumer = new Consumer({ socket, cursor: start.cursor, counters, clock });
+				socket.data.consumer = consumer;
+				if (start.first !== null) consumer.announce(start.first);
+				pump.add(consumer);
+			},
+			message: (socket) => socket.data.consumer?.heard(),
+			ping: (socket) => socket.data.consumer?.heard(),
+			pong: (socket) => socket.data.consumer?.heard(),
+			drain(socket) {
+				const { consumer } = socket.data;
+				if (consumer?.drained()) pump.wake(consumer);
+			},
+			close(socket) {
+				counters.add("consumers_connected", -1);
+				admission.release(socket.data.ip);
+				if (socket.data.consumer !== null) pump.remove(socket.data.consumer);
+			},
+		},
+	});
+	const checks = setInterval(() => pump.check(), CHECK_INTERVAL_MS);
+	endThreadOnFailure(pump.follow());
+
+	return {
+		port: server.port ?? options.port,
+		check: () => pump.check(),
+		async drain(timeoutMs = DRAIN_MS_MAX) {
+			draining = true;
+			await pump.drain(1001, "relay is shutting down", timeoutMs);
+			clearInterval(checks);
+			await server.stop(true);
+		},
+	};
+}
+
+function refuse(status: number, error: string, message: string): Response {
+	return errorResponse(status, error, message, { "Retry-After": String(RETRY_AFTER_S) });
+}
+
+/** The last entry of X-Forwarded-For is the proxy's own; those before it are only what the consumer says of itself. */
+function addressOf(request: Request, peer: string, trustProxy: boolean): string {
+	const forwarded = trustProxy ? request.headers.get("x-forwarded-for") : null;
+	return forwarded?.split(",").at(-1)?.trim() || peer;
+}

@@ -1,0 +1,66 @@
+import { createAdminApp } from "../http/admin.ts";
+import { createXrpcApp } from "../http/xrpc.ts";
+import { openSqliteReader } from "../index/sqlite.ts";
+import type { IndexReader } from "../index/store.ts";
+import { LogHead } from "../log/head.ts";
+import { systemLogFs } from "../log/log-fs.ts";
+import { LogReader } from "../log/reader.ts";
+import { Counters } from "../observe/counters.ts";
+import { type LOG_LEVELS, logOf, setUpLog } from "../observe/log.ts";
+import { serveRole, type WorkerRole } from "../thread.ts";
+import { type CrawlRequestEvent, CrawlRequests, type CrawlResultCommand } from "./crawl-requests.ts";
+import { createFanoutServer, type FanoutServer } from "./server.ts";
+
+export interface FanoutWorkerOptions {
+	/** The log's directory. */
+	directory: string;
+	/** The index, which its writer has made. */
+	databasePath: string;
+	headBuffer: SharedArrayBuffer;
+	counters: { buffer: SharedArrayBuffer; thread: number };
+	logLevel: (typeof LOG_LEVELS)[number];
+	/** Where to listen. */
+	host: string;
+	port: number;
+	/** Bytes of the log kept for consumers that read the same. */
+	cacheBytesMax: number;
+	/** Null turns the admin API off. */
+	adminPassword: string | null;
+	trustProxy: boolean;
+	/** Of this thread. */
+	consumersMax: number;
+	/** Of this thread. */
+	consumersPerIpMax: number;
+}
+
+export type FanoutCommand = CrawlResultCommand;
+export type FanoutEvent = CrawlRequestEvent;
+
+/** Ready when it listens. */
+serveRole<FanoutWorkerOptions, FanoutCommand, FanoutEvent>((emit): WorkerRole<FanoutWorkerOptions, FanoutCommand> => {
+	const crawls = new CrawlRequests(emit);
+	const requestCrawl = crawls.request.bind(crawls);
+	let index: IndexReader;
+	let reader: LogReader;
+	let server: FanoutServer;
+
+	async function start(options: FanoutWorkerOptions): Promise<void> {
+		setUpLog(options.logLevel);
+		const counters = new Counters(options.counters.buffer, options.counters.thread);
+		const head = new LogHead(options.headBuffer);
+		reader = new LogReader({ ...options, head, fs: systemLogFs, counters });
+		index = openSqliteReader(options.databasePath);
+		const app = createXrpcApp({ index, requestCrawl });
+		app.route("/", createAdminApp({ password: options.adminPassword, requestCrawl }));
+		server = createFanoutServer({ ...options, head, reader, counters, app: (request) => app.fetch(request) });
+		logOf("fanout").info("the firehose is served on {host}:{port}", { host: options.host, port: server.port });
+	}
+
+	async function drain(): Promise<void> {
+		await server.drain();
+		await index.close();
+		reader.close();
+	}
+
+	return { start, command: ({ id, result }) => crawls.settle(id, result), drain };
+});

@@ -1,0 +1,39 @@
+import type { Hono } from "hono";
+import { readCounters } from "../observe/counters.ts";
+import { createBaseApp } from "./base.ts";
+import { createMetrics } from "./metrics.ts";
+import { errorResponse } from "./response.ts";
+import { VERSION } from "./version.ts";
+
+export interface LogPosition {
+	firstSeq: number;
+	lastSeq: number;
+	/** Seq of the last record that the index has applied. */
+	appliedSeq: number;
+}
+
+export interface InternalAppOptions {
+	/** Made by `createCounterBuffer`. */
+	counters: SharedArrayBuffer;
+	log: () => LogPosition;
+	/** What is wrong with the relay, in words, or null where nothing is. */
+	health: () => string | null;
+	rssBytes?: () => number;
+}
+
+/** What the control thread serves for the operator's probes and graphs. It has no auth: keep its port to yourself. */
+export function createInternalApp(options: InternalAppOptions): Hono {
+	const { counters, log, health, rssBytes = process.memoryUsage.rss } = options;
+	const snapshot = () => ({ ...readCounters(counters), log: log(), rssBytes: rssBytes() });
+	const metrics = createMetrics();
+	const app = createBaseApp();
+	app.get("/_health", (context) => {
+		const fault = health();
+		return fault === null ? context.json({ status: "ok", version: VERSION }) : errorResponse(503, "Unhealthy", fault);
+	});
+	app.get("/metrics", async (context) =>
+		context.body(await metrics.render(snapshot()), 200, { "Content-Type": metrics.contentType }),
+	);
+	app.get("/_stats", (context) => context.json(snapshot()));
+	return app;
+}

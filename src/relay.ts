@@ -1,0 +1,282 @@
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import type { Config } from "./config.ts";
+import type { FanoutCommand, FanoutEvent, FanoutWorkerOptions } from "./fanout/worker.ts";
+import { HostManager } from "./hosts/manager.ts";
+import type { HostCommand, HostEvent } from "./hosts/messages.ts";
+import { probeHost } from "./hosts/probe.ts";
+import { createInternalApp } from "./http/internal.ts";
+import { VERSION } from "./http/version.ts";
+import { openSqliteReader } from "./index/sqlite.ts";
+import type { IndexReader } from "./index/store.ts";
+import type { IndexOptions } from "./index/worker.ts";
+import { Handover } from "./ingest/handover.ts";
+import { controlEntry } from "./ingest/shard.ts";
+import type { IngestOptions } from "./ingest/worker.ts";
+import { encodeHostFacts, type HostFacts } from "./log/facts.ts";
+import { createHeadBuffer, LogHead } from "./log/head.ts";
+import { RecordKind } from "./log/record.ts";
+import type { SequencerStart } from "./log/worker.ts";
+import { Counters, createCounterBuffer } from "./observe/counters.ts";
+import { logOf } from "./observe/log.ts";
+import { Doorbell } from "./ring/doorbell.ts";
+import { createRingBuffer, RingWriter } from "./ring/ring.ts";
+import { Thread } from "./thread.ts";
+
+/** Takes the greatest frame twice over; a power of two. */
+const HANDOVER_RING_BYTES = 16 * 1024 * 1024;
+const PEER_RING_BYTES = 16 * 1024 * 1024;
+const CONTROL_RING_BYTES = 64 * 1024;
+/** Account states in memory, over all ingest workers: about 400 bytes each. */
+const ACCOUNT_CACHE_ENTRIES = 500_000;
+const LOG_CACHE_BYTES = 64 * 1024 * 1024;
+/** How often the control thread looks whether its own record is durable. */
+const APPEND_POLL_MS = 5;
+
+const USER_AGENT = `standpipe/${VERSION} (atproto-relay)`;
+
+type LogThread = Thread<SequencerStart, never, never>;
+type IndexThread = Thread<IndexOptions, never, never>;
+type IngestThread = Thread<IngestOptions, HostCommand, HostEvent>;
+type FanoutThread = Thread<FanoutWorkerOptions, FanoutCommand, FanoutEvent>;
+
+/** The memory that threads share. */
+interface Shared {
+	counters: SharedArrayBuffer;
+	head: SharedArrayBuffer;
+	sequencerDoorbell: SharedArrayBuffer;
+	/** Of the control thread first, then of each ingest worker. */
+	producers: { ring: SharedArrayBuffer; doorbell: SharedArrayBuffer }[];
+	/** From each ingest worker to each other one. */
+	peers: SharedArrayBuffer[][];
+}
+
+/** Rows of the counters: the control thread, log and index, then the ingest and fan-out workers. */
+const CONTROL_ROW = 0;
+const LOG_ROW = 1;
+const INDEX_ROW = 2;
+const FIRST_INGEST_ROW = 3;
+
+/** A running relay: wires the threads together, and ends them in the order in which data flows. */
+export class Relay {
+	readonly #log: LogThread;
+	readonly #index: IndexThread;
+	readonly #ingest: IngestThread[];
+	readonly #fanout: FanoutThread[];
+	readonly #reader: IndexReader;
+	readonly #hosts: HostManager;
+	readonly #internal: Bun.Server<undefined>;
+
+	private constructor(parts: {
+		log: LogThread;
+		index: IndexThread;
+		ingest: IngestThread[];
+		fanout: FanoutThread[];
+		reader: IndexReader;
+		hosts: HostManager;
+		internal: Bun.Server<undefined>;
+	}) {
+		this.#log = parts.log;
+		this.#index = parts.index;
+		this.#ingest = parts.ingest;
+		this.#fanout = parts.fanout;
+		this.#reader = parts.reader;
+		this.#hosts = parts.hosts;
+		this.#internal = parts.internal;
+	}
+
+	/**
+	 * Starts everything: first the log, which recovers; then the index, which catches up with it; then who writes and reads.
+	 *
+	 * @param onFailure called where a thread dies: it has to end the process
+	 */
+	static async start(config: Config, onFailure: (thread: string, error: string) => never): Promise<Relay> {
+		mkdirSync(config.persistDir, { recursive: true });
+		mkdirSync(dirname(config.databasePath), { recursive: true });
+		const shared = createShared(config);
+		const url = (folder: string): URL => new URL(`./${folder}/worker.ts`, import.meta.url);
+		const counters = (thread: number) => ({ buffer: shared.counters, thread });
+		const common = { headBuffer: shared.head, logLevel: config.logLevel, directory: config.persistDir };
+
+		const log: LogThread = new Thread("log", url("log"), ignore, onFailure);
+		await log.start({
+			...common,
+			rings: shared.producers.map(({ ring, doorbell }) => ({ buffer: ring, doorbell })),
+			doorbell: shared.sequencerDoorbell,
+			counters: counters(LOG_ROW),
+			syncMode: config.syncMode,
+			segmentBytes: config.segmentBytes,
+			replayWindowMs: config.replayWindowMs,
+			initialSeq: config.initialSeq,
+		});
+		const index: IndexThread = new Thread("index", url("index"), ignore, onFailure);
+		await index.start({ ...common, databasePath: config.databasePath, counters: counters(INDEX_ROW) });
+
+		const reader = openSqliteReader(config.databasePath);
+		const hosts = createHostManager(config, shared, reader, (worker, command) => ingest[worker]?.command(command));
+		const ingest = shared.peers.map(
+			(_, worker): IngestThread =>
+				new Thread(`ingest ${worker}`, url("ingest"), (event) => hosts.onEvent(event), onFailure),
+		);
+		await Promise.all(ingest.map((thread, worker) => thread.start(ingestOptions(config, shared, worker))));
+
+		const fanout = Array.from({ length: config.fanoutWorkers }, (_, worker): FanoutThread => {
+			const thread: FanoutThread = new Thread(
+				`fanout ${worker}`,
+				url("fanout"),
+				({ id, hostname, admin }) => {
+					void hosts
+						.requestCrawl(hostname, { admin })
+						.then((result) => thread.command({ type: "crawlResult", id, result }));
+				},
+				onFailure,
+			);
+			return thread;
+		});
+		await Promise.all(
+			fanout.map((thread, worker) =>
+				thread.start({
+					...common,
+					databasePath: config.databasePath,
+					counters: counters(FIRST_INGEST_ROW + ingest.length + worker),
+					host: config.apiBind.host,
+					port: config.apiBind.port,
+					cacheBytesMax: Math.floor(LOG_CACHE_BYTES / config.fanoutWorkers),
+					adminPassword: config.adminPassword,
+					trustProxy: config.trustProxy,
+					consumersMax: Math.ceil(config.consumersMax / config.fanoutWorkers),
+					consumersPerIpMax: config.consumersPerIpMax,
+				}),
+			),
+		);
+		const internal = serveInternal(config, shared);
+		await hosts.start();
+		logOf("relay").info("standpipe {version} serves on {api}, metrics on {metrics}", {
+			version: VERSION,
+			api: `${config.apiBind.host}:${config.apiBind.port}`,
+			metrics: `${internal.hostname}:${internal.port}`,
+		});
+		return new Relay({ log, index, ingest, fanout, reader, hosts, internal });
+	}
+
+	/**
+	 * Ends with nothing left behind: hosts are no longer read, what is on its way becomes durable, cursors are stored,
+	 * consumers get what is published and are told to come back. Takes up to 10 seconds.
+	 */
+	async drain(): Promise<void> {
+		this.#hosts.stop();
+		await Promise.all(this.#ingest.map((thread) => thread.drain()));
+		await this.#log.drain();
+		await Promise.all([...this.#fanout.map((thread) => thread.drain()), this.#index.drain()]);
+		await this.#reader.close();
+		await this.#internal.stop(true);
+	}
+}
+
+function ignore(): void {}
+
+function createShared(config: Config): Shared {
+	const { ingestWorkers: workers } = config;
+	const producer = (ringBytes: number) => ({
+		ring: createRingBuffer(ringBytes),
+		doorbell: new Doorbell().buffer,
+	});
+	return {
+		counters: createCounterBuffer(FIRST_INGEST_ROW + workers + config.fanoutWorkers),
+		head: createHeadBuffer(),
+		sequencerDoorbell: new Doorbell().buffer,
+		producers: [producer(CONTROL_RING_BYTES), ...Array.from({ length: workers }, () => producer(HANDOVER_RING_BYTES))],
+		peers: Array.from({ length: workers }, (_, from) =>
+			Array.from({ length: workers }, (_, to) => createRingBuffer(from === to ? 1024 : PEER_RING_BYTES)),
+		),
+	};
+}
+
+function ingestOptions(config: Config, shared: Shared, worker: number): IngestOptions {
+	const [, ...producers] = shared.producers;
+	const doorbellOf = (number: number): SharedArrayBuffer => at(producers, number).doorbell;
+	return {
+		worker,
+		handovers: producers.map(({ ring }) => ring),
+		peers: shared.peers.flatMap((inbounds, other) =>
+			other === worker
+				? []
+				: [
+						{
+							worker: other,
+							outbound: at(at(shared.peers, worker), other),
+							inbound: at(inbounds, worker),
+							doorbell: doorbellOf(other),
+						},
+					],
+		),
+		doorbell: doorbellOf(worker),
+		sequencerDoorbell: shared.sequencerDoorbell,
+		headBuffer: shared.head,
+		counters: { buffer: shared.counters, thread: FIRST_INGEST_ROW + worker },
+		databasePath: config.databasePath,
+		plcHost: config.plcHost,
+		identityCacheSize: Math.ceil(config.identityCacheSize / config.ingestWorkers),
+		accountCacheSize: Math.ceil(ACCOUNT_CACHE_ENTRIES / config.ingestWorkers),
+		hostBufferBytes: config.hostBufferBytes,
+		ingestBufferBytes: config.ingestBufferBytes,
+		allowInsecureHosts: config.allowInsecureHosts,
+		strict: !config.lenientSyncValidation,
+		userAgent: USER_AGENT,
+		logLevel: config.logLevel,
+	};
+}
+
+function createHostManager(
+	config: Config,
+	shared: Shared,
+	reader: IndexReader,
+	command: (worker: number, command: HostCommand) => void,
+): HostManager {
+	const counters = new Counters(shared.counters, CONTROL_ROW);
+	const ring = new RingWriter(at(shared.producers, 0).ring);
+	const handover = new Handover(0, ring, new Doorbell(shared.sequencerDoorbell), counters);
+	return new HostManager({
+		reader,
+		workers: config.ingestWorkers,
+		command,
+		append: (facts) => append(handover, facts),
+		probe: (host, allowInsecure) => probeHost(host, { guard: { allowInsecure }, userAgent: USER_AGENT }),
+		clock: { nowMs: Date.now, sleep: Bun.sleep },
+		counters,
+		allowInsecureHosts: config.allowInsecureHosts,
+		disableRequestCrawl: config.disableRequestCrawl,
+		newHostsPerDayMax: config.newHostsPerDayMax,
+	});
+}
+
+/** Appends a host record; resolves once it is durable. There are few, so polling does. */
+async function append(handover: Handover, facts: HostFacts): Promise<void> {
+	const entry = controlEntry(RecordKind.host, encodeHostFacts(facts));
+	let position = handover.push(entry);
+	while (position === null) {
+		await Bun.sleep(APPEND_POLL_MS);
+		position = handover.push(entry);
+	}
+	while (handover.acknowledged() < position) await Bun.sleep(APPEND_POLL_MS);
+}
+
+function serveInternal(config: Config, shared: Shared): Bun.Server<undefined> {
+	const head = new LogHead(shared.head);
+	const app = createInternalApp({
+		counters: shared.counters,
+		log: () => {
+			const { firstSeq, lastSeq } = head.snapshot();
+			return { firstSeq, lastSeq, appliedSeq: head.applied() };
+		},
+		// A thread that dies takes the process with it, so whoever can answer is well.
+		health: () => null,
+	});
+	return Bun.serve({ hostname: config.metricsListen.host, port: config.metricsListen.port, fetch: app.fetch });
+}
+
+function at<T>(items: readonly T[], index: number): T {
+	const item = items[index];
+	if (item === undefined) throw new RangeError(`no item ${index} of ${items.length}`);
+	return item;
+}

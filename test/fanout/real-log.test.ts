@@ -1,0 +1,112 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import WebSocket from "ws";
+import { createFanoutServer, type FanoutServer, SUBSCRIBE_PATH } from "../../src/fanout/server.ts";
+import { LogHead } from "../../src/log/head.ts";
+import { systemLogFs } from "../../src/log/log-fs.ts";
+import { LogWriter } from "../../src/log/log-writer.ts";
+import { LogReader } from "../../src/log/reader.ts";
+import { RECORD_HEADER_BYTES, RecordKind, sealRecord } from "../../src/log/record.ts";
+import { Counters } from "../../src/observe/counters.ts";
+import { seqOf, seqs } from "./memory-log.ts";
+
+const FRAME_BYTES = 2_000;
+const INITIAL_SEQ = 1_000;
+
+let directory: string;
+let writer: LogWriter;
+let reader: LogReader;
+let server: FanoutServer;
+
+beforeEach(() => {
+	directory = mkdtempSync(join(tmpdir(), "standpipe-fanout-"));
+	const head = new LogHead();
+	const counters = new Counters();
+	const common = { directory, fs: systemLogFs, head, counters };
+	writer = new LogWriter({
+		...common,
+		clock: Date.now,
+		syncMode: "write",
+		segmentBytes: 1024 * 1024,
+		replayWindowMs: 3_600_000,
+		initialSeq: INITIAL_SEQ,
+	});
+	reader = new LogReader({ ...common, cacheBytesMax: 1024 * 1024 });
+	server = createFanoutServer({
+		host: "127.0.0.1",
+		port: 0,
+		head,
+		reader,
+		app: () => new Response(),
+		counters,
+		trustProxy: false,
+		consumersMax: 10,
+		consumersPerIpMax: 10,
+	});
+});
+
+afterEach(async () => {
+	await server.drain(100);
+	reader.close();
+	writer.close();
+	rmSync(directory, { recursive: true });
+});
+
+/** Appends a batch of messages, with a control record behind each tenth. The frames begin with their seq. */
+function append(records: number): void {
+	writer.prepare();
+	const timeUs = writer.timeUs();
+	const parts: Buffer[] = [];
+	let offset = 0;
+	for (let index = 1; index <= records; index++) {
+		const seq = writer.nextSeq;
+		const isControl = seq % 10 === 0;
+		const record = Buffer.alloc(RECORD_HEADER_BYTES + (isControl ? 0 : FRAME_BYTES));
+		if (!isControl) record.writeBigUInt64BE(BigInt(seq), RECORD_HEADER_BYTES);
+		const kind = isControl ? RecordKind.cursors : RecordKind.commit;
+		const header = { seq, timeUs, upstreamSeq: 0, host: 0, kind, flags: 0, factsLength: 0 };
+		sealRecord(record, 0, record.length, writer.epoch, header);
+		writer.noteRecord(timeUs, offset);
+		parts.push(record);
+		offset += record.length;
+	}
+	writer.commit(Buffer.concat(parts));
+}
+
+/** Resolves with the seqs of the first `count` frames that a consumer gets. */
+function consume(cursor: number, count: number): Promise<number[]> {
+	const received: number[] = [];
+	const socket = new WebSocket(`ws://127.0.0.1:${server.port}${SUBSCRIBE_PATH}?cursor=${cursor}`);
+	return new Promise((resolve, reject) => {
+		socket.on("error", reject);
+		socket.on("message", (frame: Buffer) => {
+			received.push(seqOf(frame));
+			if (received.length < count) return;
+			socket.close();
+			resolve(received);
+		});
+	});
+}
+
+const messagesIn = (first: number, last: number): number[] => seqs(first, last).filter((seq) => seq % 10 !== 0);
+
+describe("consumers of a log on disk", () => {
+	test("get every message behind their cursor once, over segments and from history into live", async () => {
+		for (let batch = 0; batch < 20; batch++) append(100);
+		const cursors = [0, INITIAL_SEQ, 1_500, 1_999, 2_500, 2_999];
+		const last = INITIAL_SEQ + 3_999;
+		const consumed = cursors.map((cursor) => {
+			const expected = messagesIn(Math.max(INITIAL_SEQ, cursor + 1), last);
+			return consume(cursor, expected.length).then((received) => expect(received).toEqual(expected));
+		});
+		for (let batch = 0; batch < 200; batch++) {
+			append(10);
+			await new Promise(setImmediate);
+		}
+		await Promise.all(consumed);
+		const segments = systemLogFs.list(directory).filter((name) => name.endsWith(".seg"));
+		expect(segments.length).toBeGreaterThan(2);
+	});
+});

@@ -1,0 +1,471 @@
+import { afterEach, describe, expect, test } from "bun:test";
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+import { decode, decodeFirst } from "@atcute/cbor";
+import WebSocket from "ws";
+import { PING_AFTER_MS, UNRESPONSIVE_MS_MAX } from "../../src/fanout/consumer.ts";
+import { createFanoutServer, type FanoutOptions, type FanoutServer, SUBSCRIBE_PATH } from "../../src/fanout/server.ts";
+import { SERVER_NAME } from "../../src/http/version.ts";
+import { type CounterName, Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
+import { encodeErrorFrame } from "../../src/protocol/event-frames.ts";
+import { MemoryLog, seqOf, seqs } from "./memory-log.ts";
+
+interface Fixture {
+	log: MemoryLog;
+	server: FanoutServer;
+	url: string;
+	counted: (name: CounterName) => number;
+}
+
+const servers: FanoutServer[] = [];
+let nowMs = 0;
+
+function startServer(options: Partial<FanoutOptions> = {}): Fixture {
+	const log = new MemoryLog();
+	const counterBuffer = createCounterBuffer(1);
+	nowMs = 1_000_000;
+	const server = createFanoutServer({
+		host: "127.0.0.1",
+		port: 0,
+		head: log,
+		reader: log,
+		app: () => new Response("the app"),
+		counters: new Counters(counterBuffer),
+		trustProxy: false,
+		consumersMax: 100,
+		consumersPerIpMax: 50,
+		clock: () => nowMs,
+		...options,
+	});
+	servers.push(server);
+	return {
+		log,
+		server,
+		url: `127.0.0.1:${server.port}${SUBSCRIBE_PATH}`,
+		counted: (name) => readCounters(counterBuffer).counters[name],
+	};
+}
+
+afterEach(async () => {
+	await Promise.all(servers.splice(0).map((server) => server.drain(100)));
+});
+
+/** A consumer that keeps what it gets. */
+class Client {
+	readonly socket: WebSocket;
+	readonly frames: Uint8Array[] = [];
+	readonly closed: Promise<{ code: number; reason: string }>;
+	pings = 0;
+	#changed = Promise.withResolvers<void>();
+
+	constructor(url: string, headers: Record<string, string> = {}) {
+		this.socket = new WebSocket(`ws://${url}`, { headers });
+		this.socket.on("message", (data: Buffer) => {
+			this.frames.push(new Uint8Array(data));
+			this.#change();
+		});
+		this.socket.on("ping", () => {
+			this.pings++;
+			this.#change();
+		});
+		this.closed = new Promise((resolve) => {
+			this.socket.on("close", (code: number, reason: Buffer) => resolve({ code, reason: reason.toString() }));
+		});
+	}
+
+	async opened(): Promise<this> {
+		await once(this.socket, "open");
+		return this;
+	}
+
+	/** Resolves when the condition holds, looked at whenever something has come. */
+	async until(condition: () => boolean): Promise<this> {
+		while (!condition()) await this.#changed.promise;
+		return this;
+	}
+
+	get seqs(): number[] {
+		return this.frames.map(seqOf);
+	}
+
+	#change(): void {
+		this.#changed.resolve();
+		this.#changed = Promise.withResolvers();
+	}
+}
+
+/** Resolves when the condition holds, which something outside of this process' reach brings about. */
+async function eventually(condition: () => boolean): Promise<void> {
+	while (!condition()) await Bun.sleep(1);
+}
+
+describe("a subscription", () => {
+	test("without a cursor begins at the end of the log", async () => {
+		const { log, url } = startServer();
+		log.appendFrames(5);
+		const clients = await Promise.all([url, `${url}?cursor=`].map((each) => new Client(each).opened()));
+		log.appendFrames(3);
+		for (const client of clients) {
+			await client.until(() => client.frames.length === 3);
+			expect(client.seqs).toEqual([6, 7, 8]);
+		}
+	});
+
+	test("with a cursor begins right behind it, and goes on live", async () => {
+		const { log, url } = startServer();
+		log.appendFrames(100);
+		const client = new Client(`${url}?cursor=40`);
+		await client.until(() => client.frames.length === 60);
+		log.appendFrames(10);
+		await client.until(() => client.frames.length === 70);
+		expect(client.seqs).toEqual(seqs(41, 110));
+	});
+
+	test("at the last seq has nothing to replay", async () => {
+		const { log, url } = startServer();
+		log.appendFrames(3);
+		const client = await new Client(`${url}?cursor=3`).opened();
+		log.appendFrame();
+		await client.until(() => client.frames.length === 1);
+		expect(client.seqs).toEqual([4]);
+	});
+
+	test("from 0 gets the whole window, without an #info", async () => {
+		const { log, url } = startServer();
+		log.appendFrames(10);
+		log.retainFrom(4);
+		const client = new Client(`${url}?cursor=0`);
+		await client.until(() => client.frames.length === 7);
+		expect(client.seqs).toEqual(seqs(4, 10));
+	});
+
+	test("from before the window gets an #info and the whole window", async () => {
+		const { log, url } = startServer();
+		log.appendFrames(10);
+		log.retainFrom(4);
+		const client = new Client(`${url}?cursor=2`);
+		await client.until(() => client.frames.length === 8);
+		const [header, payload] = decodeFirst(client.frames.shift() ?? new Uint8Array());
+		expect(header).toEqual({ op: 1, t: "#info" });
+		expect(decode(payload)).toMatchObject({ name: "OutdatedCursor" });
+		expect(client.seqs).toEqual(seqs(4, 10));
+	});
+
+	test("from the future gets an error frame and is closed", async () => {
+		const { log, url, counted } = startServer();
+		log.appendFrames(3);
+		const client = new Client(`${url}?cursor=4`);
+		expect(await client.closed).toEqual({ code: 1008, reason: "FutureCursor" });
+		expect(client.frames).toEqual([new Uint8Array(encodeErrorFrame("FutureCursor", "Cursor in the future."))]);
+		await eventually(() => counted("consumers_connected") === 0);
+	});
+
+	test("works for the global WebSocket too", async () => {
+		const { log, url } = startServer();
+		log.appendFrames(2);
+		const socket = new globalThis.WebSocket(`ws://${url}?cursor=1`);
+		socket.binaryType = "arraybuffer";
+		const frame = await new Promise<ArrayBuffer>((resolve) => {
+			socket.onmessage = (event) => resolve(event.data as ArrayBuffer);
+		});
+		expect(seqOf(new Uint8Array(frame))).toBe(2);
+		socket.close();
+	});
+
+	test("many at different cursors all get their own", async () => {
+		const { log, url } = startServer();
+		log.appendFrames(500, 2_000);
+		const clients = seqs(0, 19).map((index) => new Client(`${url}?cursor=${index * 25}`));
+		for (let appended = 500; appended < 1_000; appended++) {
+			log.appendFrame(2_000);
+			if (appended % 50 === 0) await new Promise(setImmediate);
+		}
+		for (const [index, client] of clients.entries()) {
+			await client.until(() => client.frames.length >= 1_000 - index * 25);
+			expect(client.seqs).toEqual(seqs(index * 25 + 1, 1_000));
+		}
+	});
+});
+
+describe("the answer to what is not a subscription", () => {
+	const answerTo = async (path: string, init: RequestInit = {}): Promise<[number, unknown]> => {
+		const { url } = startServer();
+		const response = await fetch(`http://${url}${path}`, init);
+		expect(response.headers.get("server")).toBe(SERVER_NAME);
+		return [response.status, await response.json()];
+	};
+	const upgrade = { headers: { Upgrade: "websocket", Connection: "Upgrade" } };
+
+	test.each(["-1", "abc", "1.5", "9007199254740992"])("cursor %p is 400", async (cursor) => {
+		const [status, body] = await answerTo(`?cursor=${cursor}`, upgrade);
+		expect(status).toBe(400);
+		expect(body).toEqual({ error: "InvalidRequest", message: expect.stringContaining("2^53-1") });
+	});
+
+	test("a request without an upgrade is 426", async () => {
+		const [status, body] = await answerTo("");
+		expect(status).toBe(426);
+		expect(body).toMatchObject({ error: "InvalidRequest" });
+	});
+
+	test("a POST is 405", async () => {
+		const [status, body] = await answerTo("", { method: "POST" });
+		expect(status).toBe(405);
+		expect(body).toMatchObject({ error: "InvalidRequest" });
+	});
+
+	test("a handshake without its key is 400", async () => {
+		const [status, body] = await answerTo("", upgrade);
+		expect(status).toBe(400);
+		expect(body).toMatchObject({ message: expect.stringContaining("handshake") });
+	});
+
+	test("everything else goes to the app", async () => {
+		const { server } = startServer();
+		const response = await fetch(`http://127.0.0.1:${server.port}/other`);
+		expect(await response.text()).toBe("the app");
+	});
+});
+
+describe("limits", () => {
+	/** The status and body of a refused upgrade. */
+	async function refusal(url: string, headers: Record<string, string> = {}): Promise<[number, string, string | null]> {
+		const response = await fetch(`http://${url}`, {
+			headers: { Upgrade: "websocket", Connection: "Upgrade", ...headers },
+		});
+		return [response.status, await response.text(), response.headers.get("retry-after")];
+	}
+
+	test("per address, which a place given back makes room in", async () => {
+		const { url, counted } = startServer({ consumersPerIpMax: 2 });
+		const clients = [await new Client(url).opened(), await new Client(url).opened()];
+		const [status, body, retryAfter] = await refusal(url);
+		expect([status, retryAfter]).toEqual([429, "30"]);
+		expect(JSON.parse(body)).toMatchObject({
+			error: "RateLimitExceeded",
+			message: expect.stringContaining("2 consumers from your address"),
+		});
+		expect(counted("consumers_refused_total")).toBe(1);
+		clients[0]?.socket.close();
+		await eventually(() => counted("consumers_connected") === 1);
+		await new Client(url).opened();
+		expect(counted("consumers_connected")).toBe(2);
+	});
+
+	test("in total", async () => {
+		const { url } = startServer({ consumersMax: 1 });
+		await new Client(url).opened();
+		const [status, body] = await refusal(url);
+		expect(status).toBe(429);
+		expect(body).toContain("limit of 1 consumers");
+	});
+
+	test("count the address that a trusted proxy saw, whatever the consumer claims", async () => {
+		const { url } = startServer({ consumersPerIpMax: 1, trustProxy: true });
+		await new Client(url, { "X-Forwarded-For": "203.0.113.1" }).opened();
+		await new Client(url, { "X-Forwarded-For": "203.0.113.2" }).opened();
+		const [status] = await refusal(url, { "X-Forwarded-For": "203.0.113.77, 203.0.113.1" });
+		expect(status).toBe(429);
+	});
+
+	test("ignore the proxy's header where it is not trusted", async () => {
+		const { url } = startServer({ consumersPerIpMax: 1 });
+		await new Client(url, { "X-Forwarded-For": "203.0.113.1" }).opened();
+		const [status] = await refusal(url, { "X-Forwarded-For": "203.0.113.2" });
+		expect(status).toBe(429);
+	});
+});
+
+/** A consumer without a WebSocket library, which reads only when it is told to. */
+class RawClient {
+	readonly socket: Socket;
+	head = "";
+	#bytes = Buffer.alloc(0);
+	/** First byte and payload of each WebSocket frame. */
+	readonly frames: { opcode: number; payload: Buffer }[] = [];
+
+	constructor(port: number, path: string) {
+		this.socket = connect(port, "127.0.0.1");
+		this.socket.on("data", (data: Buffer) => this.#take(data));
+		this.socket.write(
+			`GET ${path} HTTP/1.1\r\nHost: relay\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
+				"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+		);
+	}
+
+	#take(data: Buffer): void {
+		this.#bytes = Buffer.concat([this.#bytes, data]);
+		if (this.head === "") {
+			const end = this.#bytes.indexOf("\r\n\r\n");
+			if (end === -1) return;
+			this.head = this.#bytes.toString("latin1", 0, end);
+			this.#bytes = this.#bytes.subarray(end + 4);
+		}
+		for (;;) {
+			const short = (this.#bytes[1] ?? 0) & 127;
+			const headBytes = short === 126 ? 4 : short === 127 ? 10 : 2;
+			if (this.#bytes.length < headBytes) return;
+			const length =
+				short === 126 ? this.#bytes.readUInt16BE(2) : short === 127 ? Number(this.#bytes.readBigUInt64BE(2)) : short;
+			if (this.#bytes.length < headBytes + length) return;
+			const payload = this.#bytes.subarray(headBytes, headBytes + length);
+			this.frames.push({ opcode: (this.#bytes[0] ?? 0) & 15, payload: Buffer.from(payload) });
+			this.#bytes = this.#bytes.subarray(headBytes + length);
+		}
+	}
+}
+
+const BINARY = 2;
+const CLOSE = 8;
+const PING = 9;
+
+describe("on the wire", () => {
+	test("the upgrade names the relay, so that other relays know it", async () => {
+		const { server, url } = startServer();
+		const client = new RawClient(server.port, url.slice(url.indexOf("/")));
+		await eventually(() => client.head !== "");
+		expect(client.head).toStartWith("HTTP/1.1 101");
+		expect(client.head.split("\r\n")).toContain(`Server: ${SERVER_NAME}`);
+		expect(client.head.toLowerCase()).not.toContain("sec-websocket-extensions");
+		client.socket.destroy();
+	});
+
+	test("a consumer that stops reading for a while gets everything once, in order", async () => {
+		const { log, server, url, counted } = startServer();
+		const client = new RawClient(server.port, `${url.slice(url.indexOf("/"))}?cursor=0`);
+		await eventually(() => client.head !== "");
+		client.socket.pause();
+		for (let round = 0; round < 60; round++) {
+			log.appendFrames(40, 10_000);
+			await new Promise(setImmediate);
+		}
+		await eventually(() => counted("consumers_slow_total") > 0);
+		const sentWhilePaused = counted("frames_sent_total");
+		expect(sentWhilePaused).toBeLessThan(2_400);
+		client.socket.resume();
+		await eventually(() => client.frames.length >= 2_400);
+		expect(client.frames.map(({ payload }) => seqOf(payload))).toEqual(seqs(1, 2_400));
+		expect(client.frames.every(({ opcode }) => opcode === BINARY)).toBe(true);
+		client.socket.destroy();
+		await eventually(() => counted("consumers_connected") === 0);
+	});
+
+	test("a consumer that stopped reading holds up nobody else", async () => {
+		const { log, server, url } = startServer();
+		const stuck = new RawClient(server.port, `${url.slice(url.indexOf("/"))}?cursor=0`);
+		await eventually(() => stuck.head !== "");
+		stuck.socket.pause();
+		const client = new Client(`${url}?cursor=0`);
+		log.appendFrames(2_000, 10_000);
+		await client.until(() => client.frames.length === 2_000);
+		expect(client.seqs).toEqual(seqs(1, 2_000));
+		stuck.socket.destroy();
+	});
+});
+
+describe("keeping alive", () => {
+	test("a silent consumer is pinged, and one that answers stays", async () => {
+		const { server, url, log } = startServer();
+		const client = await new Client(url).opened();
+		for (let round = 1; round <= 4; round++) {
+			nowMs += PING_AFTER_MS;
+			server.check();
+			await client.until(() => client.pings === round);
+			// An answer to our own ping, on the same socket, shows that the pong before it has arrived.
+			client.socket.ping();
+			await once(client.socket, "pong");
+		}
+		log.appendFrame();
+		await client.until(() => client.frames.length === 1);
+	});
+
+	test("one that doesn't answer is cut off", async () => {
+		const { server, url, counted } = startServer();
+		const client = new RawClient(server.port, url.slice(url.indexOf("/")));
+		await eventually(() => client.head !== "" && counted("consumers_connected") === 1);
+		nowMs += PING_AFTER_MS;
+		server.check();
+		await eventually(() => client.frames.length === 1);
+		expect(client.frames[0]?.opcode).toBe(PING);
+		nowMs += UNRESPONSIVE_MS_MAX;
+		server.check();
+		await once(client.socket, "close");
+		expect(counted("consumers_connected")).toBe(0);
+	});
+
+	test("what a consumer sends is thrown away", async () => {
+		const { url, log } = startServer();
+		const client = await new Client(url).opened();
+		client.socket.send("hello");
+		client.socket.send(new Uint8Array(1_000));
+		client.socket.ping();
+		await once(client.socket, "pong");
+		log.appendFrame();
+		await client.until(() => client.frames.length === 1);
+		expect(client.seqs).toEqual([1]);
+	});
+
+	test("one that sends too much is closed", async () => {
+		const { url } = startServer();
+		const client = await new Client(url).opened();
+		client.socket.on("error", () => undefined);
+		client.socket.send(new Uint8Array(100_000));
+		await client.closed;
+	});
+});
+
+describe("a drain", () => {
+	test("sends what is published, and closes with 1001", async () => {
+		const { log, server, url } = startServer();
+		const clients = await Promise.all([url, `${url}?cursor=0`].map((each) => new Client(each).opened()));
+		log.appendFrames(3_000, 1_000);
+		await server.drain();
+		for (const client of clients) {
+			expect(await client.closed).toEqual({ code: 1001, reason: "relay is shutting down" });
+			expect(client.seqs).toEqual(seqs(1, 3_000));
+		}
+	});
+
+	test("lets a slow consumer finish", async () => {
+		const { log, server, url, counted } = startServer();
+		const client = new RawClient(server.port, `${url.slice(url.indexOf("/"))}?cursor=0`);
+		await eventually(() => client.head !== "");
+		client.socket.pause();
+		log.appendFrames(2_000, 10_000);
+		await eventually(() => counted("consumers_slow_total") > 0);
+		const drained = server.drain();
+		client.socket.resume();
+		await drained;
+		await eventually(() => client.frames.at(-1)?.opcode === CLOSE);
+		const close = client.frames.pop();
+		expect(close?.payload.readUInt16BE(0)).toBe(1001);
+		expect(client.frames.map(({ payload }) => seqOf(payload))).toEqual(seqs(1, 2_000));
+	});
+
+	test("cuts off who doesn't read in time", async () => {
+		const { log, server, url, counted } = startServer();
+		const client = new RawClient(server.port, `${url.slice(url.indexOf("/"))}?cursor=0`);
+		await eventually(() => client.head !== "");
+		client.socket.pause();
+		log.appendFrames(2_000, 10_000);
+		await eventually(() => counted("consumers_slow_total") > 0);
+		await server.drain(50);
+		expect(counted("consumers_connected")).toBe(0);
+		client.socket.destroy();
+	});
+
+	test("refuses new consumers", async () => {
+		const { log, server, url, counted } = startServer();
+		const client = new RawClient(server.port, `${url.slice(url.indexOf("/"))}?cursor=0`);
+		await eventually(() => client.head !== "");
+		client.socket.pause();
+		log.appendFrames(2_000, 10_000);
+		await eventually(() => counted("consumers_slow_total") > 0);
+		const drained = server.drain(1_000);
+		const response = await fetch(`http://${url}`, { headers: { Upgrade: "websocket", Connection: "Upgrade" } });
+		expect(response.status).toBe(503);
+		expect(response.headers.get("retry-after")).toBe("30");
+		client.socket.destroy();
+		await drained;
+	});
+});

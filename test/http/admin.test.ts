@@ -1,0 +1,80 @@
+import { beforeEach, describe, expect, test } from "bun:test";
+import type { Hono } from "hono";
+import type { CrawlResult } from "../../src/hosts/messages.ts";
+import { createAdminApp } from "../../src/http/admin.ts";
+import { SERVER_NAME } from "../../src/http/version.ts";
+import { createXrpcApp } from "../../src/http/xrpc.ts";
+import { MemoryIndex } from "./memory-index.ts";
+
+let crawls: [string, { admin: boolean }][];
+let crawlResult: CrawlResult;
+
+function appWith(password: string | null): Hono {
+	const requestCrawl = async (hostname: string, options: { admin: boolean }): Promise<CrawlResult> => {
+		crawls.push([hostname, options]);
+		return crawlResult;
+	};
+	const app = createXrpcApp({ index: new MemoryIndex(), requestCrawl });
+	return app.route("/", createAdminApp({ password, requestCrawl }));
+}
+
+const basic = (credentials: string): string => `Basic ${Buffer.from(credentials).toString("base64")}`;
+
+function crawl(app: Hono, authorization?: string): Response | Promise<Response> {
+	return app.request("/admin/pds/requestCrawl", {
+		method: "POST",
+		headers: authorization === undefined ? {} : { Authorization: authorization },
+		body: '{"hostname":"localhost:3000"}',
+	});
+}
+
+beforeEach(() => {
+	crawls = [];
+	crawlResult = { ok: true };
+});
+
+describe("the admin API", () => {
+	test("hands a crawl request on, with admin rights", async () => {
+		const response = await crawl(appWith("s3cret:ü"), basic("admin:s3cret:ü"));
+		expect(response.status).toBe(200);
+		expect(await response.json()).toEqual({ success: "true" });
+		expect(crawls).toEqual([["localhost:3000", { admin: true }]]);
+	});
+
+	test("answers with what came of it", async () => {
+		crawlResult = { ok: false, status: 403, error: "HostBanned", message: "banned" };
+		const response = await crawl(appWith("s3cret"), basic("admin:s3cret"));
+		expect(response.status).toBe(403);
+		expect(await response.json()).toEqual({ error: "HostBanned", message: "banned" });
+	});
+
+	test.each([undefined, basic("admin:wrong"), basic("root:s3cret"), basic("admin:"), "Basic !!", "Bearer s3cret"])(
+		"refuses %p",
+		async (authorization) => {
+			const response = await crawl(appWith("s3cret"), authorization);
+			expect(response.status).toBe(401);
+			expect(response.headers.get("www-authenticate")).toStartWith("Basic ");
+			expect(response.headers.get("server")).toBe(SERVER_NAME);
+			expect(await response.json()).toMatchObject({ error: "AuthenticationRequired" });
+			expect(crawls).toEqual([]);
+		},
+	);
+
+	test("is off without a password", async () => {
+		const response = await crawl(appWith(null), basic("admin:"));
+		expect(response.status).toBe(403);
+		expect(await response.json()).toEqual({
+			error: "AdminDisabled",
+			message: expect.stringContaining("RELAY_ADMIN_PASSWORD"),
+		});
+		expect(crawls).toEqual([]);
+	});
+
+	test("asks for the password before it tells what is not there", async () => {
+		const app = appWith("s3cret");
+		expect((await app.request("/admin/nothing")).status).toBe(401);
+		const response = await app.request("/admin/nothing", { headers: { Authorization: basic("admin:s3cret") } });
+		expect(response.status).toBe(404);
+		expect(await response.json()).toMatchObject({ error: "NotFound" });
+	});
+});

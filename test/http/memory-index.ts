@@ -1,0 +1,75 @@
+import type { Account, Host, IndexReader, StoredIdentity } from "../../src/index/store.ts";
+
+/** An index in memory. */
+export class MemoryIndex implements IndexReader {
+	readonly hostRows: Host[] = [];
+	readonly accountRows: Account[] = [];
+	readonly identityRows: StoredIdentity[] = [];
+	failing = false;
+
+	addHost(hostname: string, values: Partial<Host> = {}): Host {
+		const host: Host = {
+			id: this.hostRows.length + 1,
+			hostname,
+			insecure: false,
+			status: "active",
+			cursor: 10,
+			seqMax: 10,
+			accountCount: 0,
+			...values,
+		};
+		this.hostRows.push(host);
+		return host;
+	}
+
+	addAccount(did: string, values: Partial<Account> = {}): Account {
+		const account: Account = {
+			id: this.accountRows.length + 1,
+			did,
+			host: 1,
+			hostSeq: 1,
+			upstreamActive: true,
+			upstreamStatus: null,
+			localStatus: null,
+			rev: "3l3qo2vuowo2b",
+			commit: COMMIT,
+			data: COMMIT,
+			...values,
+		};
+		this.accountRows.push(account);
+		return account;
+	}
+
+	async account(did: string): Promise<Account | null> {
+		return this.accountRows.find((account) => account.did === did) ?? null;
+	}
+
+	async identity(did: string): Promise<StoredIdentity | null> {
+		return this.identityRows.find((identity) => identity.did === did) ?? null;
+	}
+
+	async hostByName(hostname: string): Promise<Host | null> {
+		return this.hostRows.find((host) => host.hostname === hostname) ?? null;
+	}
+
+	async hosts(afterId: number, limit: number): Promise<Host[]> {
+		return this.hostRows.filter(({ id }) => id > afterId).slice(0, limit);
+	}
+
+	async repos(afterId: number, limit: number): Promise<Account[]> {
+		return this.accountRows.filter(({ id, rev }) => id > afterId && rev !== null).slice(0, limit);
+	}
+
+	async checkpoint(): Promise<number> {
+		if (this.failing) throw new Error("disk I/O error");
+		return 1;
+	}
+
+	async close(): Promise<void> {}
+}
+
+/** A binary CID, and what it is as a string: the sha2-256 of nothing, as dag-cbor. */
+const COMMIT = new Uint8Array(
+	Buffer.from("01711220e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "hex"),
+);
+export const COMMIT_STRING = "bafyreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku";

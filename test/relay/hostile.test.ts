@@ -1,0 +1,153 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { encode } from "@atcute/cbor";
+import { encodeFrame } from "../sim/message.ts";
+import { RelayRig, until } from "./rig.ts";
+
+let rig: RelayRig;
+
+beforeAll(async () => {
+	rig = await RelayRig.start({ seed: "hostile", hosts: 2, accounts: 6 });
+});
+
+afterAll(() => rig.stop());
+
+/** The two accounts of a test: one whose host misbehaves, and one on the other host. */
+function accountsOf(index: number) {
+	const [own, other] = [rig.network.accounts[index], rig.network.accounts[index + 1]];
+	if (own === undefined || other === undefined) throw new Error("not enough accounts");
+	return { own, other };
+}
+
+async function expectFlow(index: number): Promise<void> {
+	const { own, other } = accountsOf(index);
+	for (const account of [own, other]) {
+		const message = await account.commit();
+		rig.network.send(account, message);
+		await until(() => rig.received(account.did).includes(`commit ${message.rev}`));
+	}
+}
+
+describe("a host that sends what is no frame", () => {
+	const header = encode({ op: 1, t: "#commit" });
+	const bomb = (hex: string) => Buffer.concat([header, Buffer.from(hex, "hex")]);
+	const cases: [string, Buffer][] = [
+		["an empty message", Buffer.alloc(0)],
+		["a map that claims 2^53-1 pairs", bomb("bb001fffffffffffff")],
+		["an array that claims 2^32 items", bomb("a1636f70739b00000000ffffffff")],
+		["a byte string that claims 4 GiB", bomb("a166626c6f636b735a ffffffff".replaceAll(" ", ""))],
+		["arrays nested a million deep", bomb(`a16178${"81".repeat(1_000_000)}`)],
+		["maps nested 100,000 deep", bomb(`a16178${"a16161".repeat(100_000)}`)],
+		["tags nested 100,000 deep", bomb(`a16178${"d82a".repeat(100_000)}`)],
+		["five megabytes of zeros", Buffer.alloc(5_000_000)],
+		["five megabytes of 0xff", Buffer.alloc(5_000_000, 0xff)],
+	];
+
+	test.each(cases)(
+		"%s closes that connection and nothing else",
+		async (_what, bytes) => {
+			const { own, other } = accountsOf(0);
+			const [host, otherHost] = [rig.network.hostOf(own), rig.network.hostOf(other)];
+			const [connects, otherConnects] = [host.cursors.length, otherHost.cursors.length];
+			host.sendRaw(Uint8Array.from(bytes));
+			await until(() => host.cursors.length > connects && host.connections > 0);
+			expect(otherHost.cursors.length).toBe(otherConnects);
+			await expectFlow(0);
+		},
+		30_000,
+	);
+});
+
+test("a commit cut at every 40th byte never passes, and costs its sender at most the connection", async () => {
+	const { own } = accountsOf(0);
+	await expectFlow(0);
+	const host = rig.network.hostOf(own);
+	const draft = await own.draft([own.newRecord()]);
+	const { sealCommit, signCommit } = await import("../sim/commit.ts");
+	const frame = encodeFrame(await sealCommit(draft, signCommit(draft.commit, own.key)), host.lastSeq + 1);
+	// Cuts of the frame break the framing: the connection ends with the first, the others go into the void.
+	const connects = host.cursors.length;
+	for (let length = 40; length < frame.length; length += 40) host.sendRaw(frame.subarray(0, length));
+	await until(() => host.cursors.length > connects && host.connections > 0);
+	expect(rig.received(own.did)).toEqual(rig.expected(own.did));
+	await expectFlow(0);
+}, 30_000);
+
+describe("a PLC directory that misbehaves", () => {
+	test.each([
+		["is slow", { kind: "slow", delayMs: 1_500 }],
+		["answers for another DID at first", { kind: "wrong-id" }],
+		["answers garbage at first", { kind: "garbage" }],
+		["answers with megabytes at first", { kind: "huge", bytes: 3_000_000 }],
+		["fails at first", { kind: "status", status: 500 }],
+	] as const)(
+		"that %s holds up only whom it is asked for",
+		async (_what, fault) => {
+			const { network } = rig;
+			const stranger = await network.addAccount();
+			network.plc.setFault(stranger.did, fault);
+			const message = await stranger.commit();
+			network.send(stranger, message);
+			await until(() => (network.plc.gets.get(stranger.did) ?? 0) > 0);
+			// Accounts of the same host that are known already go on meanwhile.
+			const neighbour = network.accounts.find(
+				(account) =>
+					network.hostOf(account) === network.hostOf(stranger) && account.rev !== null && account !== stranger,
+			);
+			if (neighbour !== undefined) {
+				const sent = await neighbour.commit();
+				network.send(neighbour, sent);
+				await until(() => rig.received(neighbour.did).includes(`commit ${sent.rev}`));
+			}
+			expect(rig.received(stranger.did)).toEqual([]);
+			network.plc.clearFaults();
+			if (fault.kind === "slow") await until(() => rig.received(stranger.did).includes(`commit ${message.rev}`));
+		},
+		30_000,
+	);
+
+	test("that is down is asked again, and nothing that waited for it is lost", async () => {
+		const { network } = rig;
+		const stranger = await network.addAccount();
+		await network.plc.stop();
+		const message = await stranger.commit();
+		network.send(stranger, message);
+		await until(async () => (await rig.stats()).counters.parked_messages > 0);
+		network.plc.start();
+		await until(() => rig.received(stranger.did).includes(`commit ${message.rev}`));
+	}, 30_000);
+});
+
+describe("a host that misbehaves on its connections", () => {
+	test("accepts and closes at once: it is dialled with growing delays, and found again", async () => {
+		const { own } = accountsOf(0);
+		const host = rig.network.hostOf(own);
+		const connects = host.cursors.length;
+		for (let closed = 0; closed < 3; closed++) {
+			await until(() => host.connections > 0);
+			host.closeAll(1011, "no");
+			await until(() => host.connections === 0);
+		}
+		await until(() => host.connections > 0);
+		// Three closes, three dials: not a tight loop.
+		expect(host.cursors.length - connects).toBeLessThanOrEqual(4);
+		await expectFlow(0);
+	}, 60_000);
+
+	test("resumes where the relay had got to, without loss", async () => {
+		const { own } = accountsOf(0);
+		const host = rig.network.hostOf(own);
+		await until(() => host.connections > 0);
+		host.closeAll(1012, "restart");
+		await until(() => host.connections === 0);
+		const missed = [await own.commit(), await own.commit()];
+		for (const message of missed) rig.network.send(own, message);
+		await until(() => missed.every(({ rev }) => rig.received(own.did).includes(`commit ${rev}`)));
+		expect(rig.received(own.did)).toEqual(rig.expected(own.did));
+	}, 60_000);
+});
+
+test("all of that was orderly for the consumer", () => {
+	expect(rig.consumer.orderViolations).toBe(0);
+	expect(rig.consumer.revViolations).toBe(0);
+	expect(rig.consumer.closes).toEqual([]);
+});

@@ -1,0 +1,59 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { CLOSE_CODES, REJECTION_REASON_NAMES } from "../../src/protocol/reasons.ts";
+import type { SimAccount } from "../sim/account.ts";
+import { sendBad } from "../sim/bad.ts";
+import { RelayRig, until } from "./rig.ts";
+
+let rig: RelayRig;
+const accounts: SimAccount[] = [];
+
+beforeAll(async () => {
+	rig = await RelayRig.start({ seed: "rejections", hosts: 2, accounts: REJECTION_REASON_NAMES.length });
+	accounts.push(...rig.network.accounts);
+});
+
+afterAll(async () => {
+	expect(await rig.relay.stop()).toBe(0);
+	await rig.stop();
+});
+
+async function rejections(reason: (typeof REJECTION_REASON_NAMES)[number]): Promise<number> {
+	return (await rig.stats()).rejected[reason];
+}
+
+describe("each reason, sent through a socket", () => {
+	for (const [index, reason] of REJECTION_REASON_NAMES.entries()) {
+		test(reason, async () => {
+			const account = accounts[index];
+			if (account === undefined) throw new Error("an account for each reason");
+			const before = await rejections(reason);
+			const { account: sender, heal } = await sendBad(reason, rig.network, account);
+			const host = rig.network.hostOf(sender);
+			const connectsBefore = host.cursors.length;
+
+			// Counted under its name, once.
+			await until(async () => (await rejections(reason)) > before);
+			expect(await rejections(reason)).toBe(before + 1);
+
+			// The connection is closed where the rule says so, and comes back; else it is kept.
+			if (CLOSE_CODES[reason] !== undefined) {
+				await until(() => host.cursors.length > connectsBefore && host.connections > 0);
+			}
+
+			// The account's next good message is accepted, and nothing but good messages went out.
+			heal();
+			const good = await sender.commit();
+			rig.network.send(sender, good);
+			await until(() => rig.received(sender.did).includes(`commit ${good.rev}`));
+			expect(rig.received(sender.did)).toEqual(rig.expected(sender.did));
+			if (CLOSE_CODES[reason] === undefined) expect(host.cursors.length).toBe(connectsBefore);
+		}, 60_000);
+	}
+});
+
+test("nothing else was rejected, and nothing came twice or out of order", async () => {
+	const { rejected } = await rig.stats();
+	expect(Object.values(rejected).reduce((sum, count) => sum + count, 0)).toBe(REJECTION_REASON_NAMES.length);
+	expect(rig.consumer.orderViolations).toBe(0);
+	expect(rig.consumer.errors).toEqual([]);
+});

@@ -1,0 +1,71 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { SimConsumer } from "../sim/consumer.ts";
+import { SimNetwork, type SimNetworkOptions } from "../sim/network.ts";
+import { RelayProcess, type RelayStats } from "../sim/relay-process.ts";
+
+const ROOT = join(import.meta.dir, "..", "..");
+const BINARY = join(ROOT, "dist", "standpipe");
+const POLL_MS = 10;
+
+/** The compiled binary, which `make test` builds first; without it, the sources. */
+export const RELAY_COMMAND = existsSync(BINARY)
+	? [BINARY, "serve"]
+	: [process.execPath, join(ROOT, "src", "main.ts"), "serve"];
+
+/** Polls until `condition` holds. Throws after `timeoutMs`. */
+export async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 20_000): Promise<void> {
+	const giveUpAtMs = Date.now() + timeoutMs;
+	while (!(await condition())) {
+		if (Date.now() > giveUpAtMs) throw new Error(`after ${timeoutMs} ms: not (${condition})`);
+		await Bun.sleep(POLL_MS);
+	}
+}
+
+/** A synthetic network, the relay as its own process, and a consumer that has been there from the start. */
+export class RelayRig {
+	readonly network: SimNetwork;
+	readonly relay: RelayProcess;
+	readonly consumer: SimConsumer;
+
+	private constructor(network: SimNetwork, relay: RelayProcess) {
+		this.network = network;
+		this.relay = relay;
+		this.consumer = new SimConsumer(relay.firehoseOrigin);
+	}
+
+	static async start(options: SimNetworkOptions, env: Record<string, string> = {}): Promise<RelayRig> {
+		const network = new SimNetwork(options);
+		await network.start();
+		const relay = await RelayProcess.create({ command: RELAY_COMMAND, plcUrl: network.plc.url, env });
+		const rig = new RelayRig(network, relay);
+		await relay.start();
+		await rig.consumer.connect();
+		for (const host of network.hosts) await relay.requestCrawl(host.hostname);
+		await until(() => network.hosts.every((host) => host.connections > 0));
+		return rig;
+	}
+
+	async stop(): Promise<void> {
+		await this.consumer.disconnect();
+		await this.relay.stop();
+		await this.network.stop();
+		await this.relay.remove();
+	}
+
+	stats(): Promise<RelayStats> {
+		return this.relay.stats();
+	}
+
+	/** What the consumer got of a DID, each as its type and rev. */
+	received(did: string): string[] {
+		return this.consumer.events.filter((event) => event.did === did).map(({ type, rev }) => `${type} ${rev ?? ""}`);
+	}
+
+	/** What it should have got. */
+	expected(did: string): string[] {
+		return this.network.sent
+			.filter((sent) => sent.did === did && sent.expected === "pass")
+			.map(({ type, rev }) => `${type} ${rev ?? ""}`);
+	}
+}

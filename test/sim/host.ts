@@ -1,0 +1,213 @@
+import { encodeErrorFrame, encodeFrame, encodeInfoFrame, type SimMessage } from "./message.ts";
+
+/** Bytes in a socket's buffer at which we wait for its drain: well below the 16 MiB at which Bun drops what is sent. */
+const BUFFERED_BYTES_MAX = 1024 * 1024;
+
+/** What is sent to sockets, in order. Entries without a seq are raw sends of a test: a reconnect does not bring them again. */
+interface Entry {
+	seq: number | null;
+	data: Uint8Array<ArrayBuffer> | string;
+}
+
+interface Connection {
+	cursor: number | null;
+	/** Position of the next entry to send, counted since the host was made. */
+	next: number;
+	/** Entries before this position come from before the connection. */
+	joinedAt: number;
+}
+
+type Socket = Bun.ServerWebSocket<Connection>;
+
+export interface SimHostOptions {
+	/** Value of the `Server` header in its answers. */
+	serverHeader?: string;
+	/** Messages it keeps for replay; older ones are forgotten. Without it, all are kept. */
+	backlogMax?: number;
+}
+
+/** A PDS as a relay sees it: `describeServer` and a firehose with a seq of its own. */
+export class SimHost {
+	/** The cursors that connections asked for, in order; null where one asked for none. */
+	readonly cursors: (number | null)[] = [];
+	readonly #options: SimHostOptions;
+	readonly #sockets = new Set<Socket>();
+	#server: Bun.Server<Connection> | null = null;
+	#port = 0;
+	#entries: Entry[] = [];
+	/** Position of the first kept entry. */
+	#firstPosition = 0;
+	#lastSeq = 0;
+	#forgottenSeq = 0;
+	#refusals = 0;
+	#hanging: PromiseWithResolvers<void> | null = null;
+
+	constructor(options: SimHostOptions = {}) {
+		this.#options = options;
+	}
+
+	start(): void {
+		const headers: Record<string, string> =
+			this.#options.serverHeader === undefined ? {} : { server: this.#options.serverHeader };
+		this.#server = Bun.serve<Connection>({
+			hostname: "127.0.0.1",
+			port: this.#port,
+			fetch: (request, server) => this.#answer(request, server, headers),
+			websocket: {
+				open: (socket) => this.#open(socket),
+				message: () => undefined,
+				drain: (socket) => this.#pump(socket),
+				close: (socket) => void this.#sockets.delete(socket),
+			},
+		});
+		this.#port = this.#server.port ?? 0;
+	}
+
+	/** Takes the host down; `start` brings it back on the same port, with its backlog. */
+	async stop(): Promise<void> {
+		this.releaseHandshakes();
+		await this.#server?.stop(true);
+		this.#server = null;
+		this.#sockets.clear();
+	}
+
+	/** Name and port, as `requestCrawl` takes it. */
+	get hostname(): string {
+		return `localhost:${this.#port}`;
+	}
+
+	/** As a DID document's `serviceEndpoint` names it. */
+	get endpoint(): string {
+		return `http://${this.hostname}`;
+	}
+
+	get connections(): number {
+		return this.#sockets.size;
+	}
+
+	/** Seq of the last message; 0 before the first. */
+	get lastSeq(): number {
+		return this.#lastSeq;
+	}
+
+	/** Gives a message the next seq, keeps it, and sends it to who is connected. Returns its seq. */
+	emit(message: SimMessage): number {
+		const seq = this.#lastSeq + 1;
+		this.emitFrame(encodeFrame(message, seq), seq);
+		return seq;
+	}
+
+	/**
+	 * Like `emit`, with a frame made before.
+	 * @throws {RangeError} if `seq`, which the frame must hold, does not rise
+	 */
+	emitFrame(frame: Uint8Array<ArrayBuffer>, seq: number): void {
+		if (seq <= this.#lastSeq) throw new RangeError(`seq ${seq} is not greater than ${this.#lastSeq}`);
+		this.#lastSeq = seq;
+		this.#push({ seq, data: frame });
+		const { backlogMax } = this.#options;
+		// Trimming in strides keeps a long run from shifting the whole array for each message.
+		if (backlogMax !== undefined && this.#entries.length > backlogMax * 2) this.forget(backlogMax);
+	}
+
+	/** Sends bytes, or a text message, to who is connected, behind what was emitted before: in no backlog, with no check. */
+	sendRaw(data: Uint8Array<ArrayBuffer> | string): void {
+		this.#push({ seq: null, data });
+	}
+
+	/** Forgets all but the last `keep` entries: an older cursor gets `OutdatedCursor` and what is left. */
+	forget(keep: number): void {
+		const gone = this.#entries.splice(0, Math.max(0, this.#entries.length - keep));
+		this.#firstPosition += gone.length;
+		this.#forgottenSeq = gone.findLast((entry) => entry.seq !== null)?.seq ?? this.#forgottenSeq;
+	}
+
+	closeAll(code: number, reason = ""): void {
+		for (const socket of this.#sockets) socket.close(code, reason);
+	}
+
+	/** Answers the next `count` handshakes with 503. */
+	refuse(count: number): void {
+		this.#refusals = count;
+	}
+
+	/** Leaves handshakes without an answer until `releaseHandshakes`. */
+	hangHandshakes(): void {
+		this.#hanging ??= Promise.withResolvers();
+	}
+
+	releaseHandshakes(): void {
+		this.#hanging?.resolve();
+		this.#hanging = null;
+	}
+
+	async #answer(
+		request: Request,
+		server: Bun.Server<Connection>,
+		headers: Record<string, string>,
+	): Promise<Response | undefined> {
+		const url = new URL(request.url);
+		if (url.pathname === "/xrpc/com.atproto.server.describeServer") {
+			return Response.json(
+				{ did: `did:web:localhost%3A${this.#port}`, availableUserDomains: [".example.com"] },
+				{ headers },
+			);
+		}
+		if (url.pathname !== "/xrpc/com.atproto.sync.subscribeRepos") {
+			return Response.json({ error: "MethodNotImplemented", message: "no such method" }, { status: 501 });
+		}
+		const cursor = url.searchParams.get("cursor");
+		this.cursors.push(cursor === null ? null : Number(cursor));
+		await this.#hanging?.promise;
+		if (this.#refusals > 0) {
+			this.#refusals--;
+			return Response.json({ error: "ServiceUnavailable", message: "refused" }, { status: 503 });
+		}
+		const data: Connection = { cursor: cursor === null ? null : Number(cursor), next: 0, joinedAt: 0 };
+		if (server.upgrade(request, { data, headers })) return undefined;
+		return Response.json({ error: "InvalidRequest", message: "not a WebSocket handshake" }, { status: 426 });
+	}
+
+	#open(socket: Socket): void {
+		const { cursor } = socket.data;
+		const end = this.#firstPosition + this.#entries.length;
+		socket.data.joinedAt = end;
+		socket.data.next = end;
+		if (cursor !== null) {
+			if (cursor > this.#lastSeq) {
+				socket.send(encodeErrorFrame("FutureCursor", "Cursor in the future."));
+				socket.close(1008, "FutureCursor");
+				return;
+			}
+			if (cursor < this.#forgottenSeq) {
+				socket.send(encodeInfoFrame("OutdatedCursor", "Requested cursor exceeded limit."));
+			}
+			const index = this.#entries.findIndex((entry) => entry.seq !== null && entry.seq > cursor);
+			if (index >= 0) socket.data.next = this.#firstPosition + index;
+		}
+		this.#sockets.add(socket);
+		this.#pump(socket);
+	}
+
+	#push(entry: Entry): void {
+		this.#entries.push(entry);
+		for (const socket of this.#sockets) this.#pump(socket);
+	}
+
+	/** Sends what the socket has not had yet, until its buffer is full; its drain calls again. */
+	#pump(socket: Socket): void {
+		const connection = socket.data;
+		if (connection.next < this.#firstPosition) {
+			socket.send(encodeErrorFrame("ConsumerTooSlow", "Consumer fell behind the backlog."));
+			socket.close(1008, "ConsumerTooSlow");
+			return;
+		}
+		while (socket.getBufferedAmount() < BUFFERED_BYTES_MAX) {
+			const entry = this.#entries[connection.next - this.#firstPosition];
+			if (entry === undefined) return;
+			// Zero means dropped; a socket that is closing gets the entry after its reconnect.
+			if ((entry.seq !== null || connection.next >= connection.joinedAt) && socket.send(entry.data) === 0) return;
+			connection.next++;
+		}
+	}
+}

@@ -1,0 +1,146 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { CounterSnapshot } from "../../src/observe/counters.ts";
+
+const ADMIN_PASSWORD = "only-for-the-simulation";
+const START_MS_MAX = 20_000;
+const STOP_MS_MAX = 15_000;
+const POLL_MS = 50;
+
+/** What the relay's internal port says of it under `/_stats`. */
+export interface RelayStats extends CounterSnapshot {
+	log: { firstSeq: number; lastSeq: number; appliedSeq: number };
+	rssBytes: number;
+}
+
+export interface RelayProcessOptions {
+	/** Program and arguments that serve. */
+	command: string[];
+	plcUrl: string;
+	/** Further environment variables. */
+	env?: Record<string, string>;
+}
+
+/** A port that was free a moment ago. */
+function freePort(): number {
+	const server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
+	const { port } = server;
+	server.stop(true);
+	return port;
+}
+
+/** The relay as a child process, with its ports and files to itself. It can be started again on what it left. */
+export class RelayProcess {
+	readonly #options: RelayProcessOptions;
+	readonly #dir: string;
+	readonly #apiPort = freePort();
+	readonly #internalPort = freePort();
+	#child: Bun.Subprocess | null = null;
+
+	private constructor(options: RelayProcessOptions, dir: string) {
+		this.#options = options;
+		this.#dir = dir;
+	}
+
+	/** Makes the folder for its state. `start` starts it. */
+	static async create(options: RelayProcessOptions): Promise<RelayProcess> {
+		return new RelayProcess(options, await mkdtemp(join(tmpdir(), "standpipe-")));
+	}
+
+	/** Where consumers connect. */
+	get firehoseOrigin(): string {
+		return `ws://127.0.0.1:${this.#apiPort}`;
+	}
+
+	/** The file that its standard output and error go to. */
+	get logPath(): string {
+		return join(this.#dir, "relay.log");
+	}
+
+	/**
+	 * Starts the relay and waits until it is healthy.
+	 * @throws {Error} if it ends, or isn't healthy within 20 s
+	 */
+	async start(): Promise<void> {
+		const log = Bun.file(this.logPath);
+		const child = Bun.spawn(this.#options.command, {
+			stdin: "ignore",
+			stdout: log,
+			stderr: log,
+			// In a process group of its own, so that Ctrl-C reaches only us and the relay ends after the hosts' last messages.
+			detached: true,
+			env: {
+				...process.env,
+				RELAY_API_BIND: `127.0.0.1:${this.#apiPort}`,
+				RELAY_METRICS_LISTEN: `127.0.0.1:${this.#internalPort}`,
+				RELAY_PERSIST_DIR: join(this.#dir, "log"),
+				DATABASE_URL: `sqlite://${join(this.#dir, "index.sqlite")}`,
+				RELAY_PLC_HOST: this.#options.plcUrl,
+				RELAY_ALLOW_INSECURE_HOSTS: "true",
+				RELAY_ADMIN_PASSWORD: ADMIN_PASSWORD,
+				...this.#options.env,
+			},
+		});
+		this.#child = child;
+		const giveUpAtMs = Date.now() + START_MS_MAX;
+		while (!(await this.#healthy())) {
+			if (child.exitCode !== null) throw new Error(`the relay ended with code ${child.exitCode} at its start`);
+			if (Date.now() > giveUpAtMs) throw new Error(`the relay is not healthy after ${START_MS_MAX} ms`);
+			await Bun.sleep(POLL_MS);
+		}
+	}
+
+	async #healthy(): Promise<boolean> {
+		try {
+			return (await fetch(`http://127.0.0.1:${this.#internalPort}/_health`)).ok;
+		} catch {
+			return false;
+		}
+	}
+
+	/** Resolves with the exit code when the process ends, for whatever reason; null where a signal ended it. */
+	async exited(): Promise<number | null> {
+		await this.#child?.exited;
+		return this.#child?.exitCode ?? null;
+	}
+
+	/** @throws {Error} if the relay doesn't answer */
+	async stats(): Promise<RelayStats> {
+		const response = await fetch(`http://127.0.0.1:${this.#internalPort}/_stats`);
+		if (!response.ok) throw new Error(`/_stats answered ${response.status}`);
+		return (await response.json()) as RelayStats;
+	}
+
+	/** Makes the relay follow a host, as its admin. */
+	async requestCrawl(hostname: string): Promise<void> {
+		const response = await fetch(`http://127.0.0.1:${this.#apiPort}/admin/pds/requestCrawl`, {
+			method: "POST",
+			headers: { "content-type": "application/json", authorization: `Basic ${btoa(`admin:${ADMIN_PASSWORD}`)}` },
+			body: JSON.stringify({ hostname }),
+		});
+		if (!response.ok)
+			throw new Error(`requestCrawl of ${hostname} answered ${response.status}: ${await response.text()}`);
+	}
+
+	/** Sends SIGTERM and waits for the end. Returns the exit code; null where it had to be killed. */
+	async stop(): Promise<number | null> {
+		const child = this.#child;
+		if (child === null || child.exitCode !== null) return child?.exitCode ?? null;
+		child.kill("SIGTERM");
+		const timer = setTimeout(() => child.kill("SIGKILL"), STOP_MS_MAX);
+		await child.exited;
+		clearTimeout(timer);
+		return child.exitCode;
+	}
+
+	/** Ends the process at once, as a power cut would. */
+	kill(): void {
+		this.#child?.kill("SIGKILL");
+	}
+
+	/** Removes its state and log. */
+	async remove(): Promise<void> {
+		await rm(this.#dir, { recursive: true, force: true });
+	}
+}
