@@ -1,3 +1,7 @@
+import { decode, encode } from "@atcute/cbor";
+import { CID_BYTES } from "../protocol/limits.ts";
+import { RECORD_FACTS_BYTES_MAX } from "./record.ts";
+
 /**
  * What a record says to the index, so that the index never parses a frame. Message facts are small fixed layouts, since
  * one is made for every message; control facts are DAG-CBOR.
@@ -28,6 +32,9 @@ export interface CursorsFacts {
 	cursors: { host: number; seq: number }[];
 }
 
+/** Cursors that surely fit one record: each takes 15 bytes at most. */
+export const CURSORS_PER_RECORD_MAX = 4_096;
+
 /** Host states of `com.atproto.sync.defs#hostStatus`. */
 export type HostStatus = "active" | "idle" | "offline" | "throttled" | "banned";
 
@@ -53,4 +60,107 @@ export interface DidDocumentFacts {
 	/** The PLC directory answered 410. */
 	tombstoned: boolean;
 	resolvedAtMs: number;
+}
+
+/** Layout: commit (36), data (36), length of rev (u8), rev, DID to the end. */
+export function encodeRepoFacts(facts: RepoFacts): Uint8Array {
+	if (facts.commit.length !== CID_BYTES || facts.data.length !== CID_BYTES) {
+		throw new RangeError(`a CID of the facts is not ${CID_BYTES} bytes long`);
+	}
+	const didStart = 2 * CID_BYTES + 1 + facts.rev.length;
+	const bytes = Buffer.allocUnsafe(didStart + Buffer.byteLength(facts.did));
+	bytes.set(facts.commit, 0);
+	bytes.set(facts.data, CID_BYTES);
+	bytes.writeUInt8(facts.rev.length, 2 * CID_BYTES);
+	bytes.write(facts.rev, 2 * CID_BYTES + 1, "latin1");
+	bytes.write(facts.did, didStart);
+	return bytes;
+}
+
+/** The CIDs are views into `facts`. */
+export function decodeRepoFacts(facts: Uint8Array): RepoFacts {
+	const bytes = bufferOf(facts);
+	const didStart = 2 * CID_BYTES + 1 + bytes.readUInt8(2 * CID_BYTES);
+	return {
+		did: bytes.toString("utf8", didStart),
+		rev: bytes.toString("latin1", 2 * CID_BYTES + 1, didStart),
+		commit: bytes.subarray(0, CID_BYTES),
+		data: bytes.subarray(CID_BYTES, 2 * CID_BYTES),
+	};
+}
+
+const NO_STATUS = 0xffff;
+
+/** Layout: active (u8), length of status (u16, 65535 for none), status, DID to the end. */
+export function encodeAccountFacts(facts: AccountFacts): Uint8Array {
+	const statusLength = facts.status === null ? 0 : Buffer.byteLength(facts.status);
+	const bytes = Buffer.allocUnsafe(3 + statusLength + Buffer.byteLength(facts.did));
+	bytes.writeUInt8(facts.active ? 1 : 0, 0);
+	bytes.writeUInt16LE(facts.status === null ? NO_STATUS : statusLength, 1);
+	bytes.write(facts.status ?? "", 3);
+	bytes.write(facts.did, 3 + statusLength);
+	return bytes;
+}
+
+export function decodeAccountFacts(facts: Uint8Array): AccountFacts {
+	const bytes = bufferOf(facts);
+	const statusLength = bytes.readUInt16LE(1);
+	const didStart = statusLength === NO_STATUS ? 3 : 3 + statusLength;
+	return {
+		did: bytes.toString("utf8", didStart),
+		active: bytes.readUInt8(0) === 1,
+		status: statusLength === NO_STATUS ? null : bytes.toString("utf8", 3, didStart),
+	};
+}
+
+/** Layout: the DID. */
+export function encodeIdentityFacts(facts: IdentityFacts): Uint8Array {
+	return Buffer.from(facts.did);
+}
+
+export function decodeIdentityFacts(facts: Uint8Array): IdentityFacts {
+	return { did: bufferOf(facts).toString("utf8") };
+}
+
+/**
+ * Encoded as pairs, to fit many hosts into one record.
+ *
+ * @throws RangeError for more than `CURSORS_PER_RECORD_MAX` cursors: spread them over several records
+ */
+export function encodeCursorsFacts(facts: CursorsFacts): Uint8Array {
+	if (facts.cursors.length > CURSORS_PER_RECORD_MAX) {
+		throw new RangeError(`${facts.cursors.length} cursors don't fit one record`);
+	}
+	return encode(facts.cursors.map(({ host, seq }) => [host, seq]));
+}
+
+export function decodeCursorsFacts(facts: Uint8Array): CursorsFacts {
+	const pairs: [host: number, seq: number][] = decode(facts);
+	return { cursors: pairs.map(([host, seq]) => ({ host, seq })) };
+}
+
+export function encodeHostFacts(facts: HostFacts): Uint8Array {
+	return encodeControlFacts(facts);
+}
+
+export function decodeHostFacts(facts: Uint8Array): HostFacts {
+	return decode(facts);
+}
+
+export function encodeDidDocumentFacts(facts: DidDocumentFacts): Uint8Array {
+	return encodeControlFacts(facts);
+}
+
+export function decodeDidDocumentFacts(facts: Uint8Array): DidDocumentFacts {
+	return decode(facts);
+}
+
+function encodeControlFacts(facts: HostFacts | DidDocumentFacts): Uint8Array {
+	const bytes = encode(facts);
+	if (bytes.length > RECORD_FACTS_BYTES_MAX) throw new RangeError(`facts of ${bytes.length} bytes don't fit a record`);
+	return bytes;
+}
+
+function bufferOf(bytes: Uint8Array): Buffer {
+	return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -1,3 +1,8 @@
+import { crc32 } from "node:zlib";
+import { FRAME_BYTES_MAX } from "../protocol/limits.ts";
+import { readU64, writeU64 } from "./bytes.ts";
+import type { StoredRecord } from "./stored-record.ts";
+
 /**
  * A record of the log: fixed little-endian header, then the facts that the index needs, then the frame's wire bytes.
  *
@@ -22,6 +27,9 @@ export const RECORD_HEADER_BYTES = 48;
 
 /** Facts must fit their u16 length. */
 export const RECORD_FACTS_BYTES_MAX = 65_535;
+
+/** The longest record: its frame may grow by 8 bytes where our seq is longer than the host's. */
+export const RECORD_BYTES_MAX = RECORD_HEADER_BYTES + RECORD_FACTS_BYTES_MAX + FRAME_BYTES_MAX + 8;
 
 /** What a record holds. Kinds below 16 are messages and go to consumers; the others are control records, for the index. */
 export const RecordKind = {
@@ -50,3 +58,81 @@ export const RecordFlag = {
 	/** Only the strict rules would have dropped it. */
 	lenient: 2,
 } as const;
+
+/** What the header says besides length, epoch and checksum. */
+export interface RecordHeader {
+	seq: number;
+	timeUs: number;
+	upstreamSeq: number;
+	host: number;
+	kind: RecordKind;
+	flags: number;
+	factsLength: number;
+}
+
+/**
+ * Writes the header of a record whose facts and frame already stand behind it, and so completes the record.
+ *
+ * @param at offset of the record in `target`
+ * @param length bytes of the whole record
+ */
+export function sealRecord(target: Buffer, at: number, length: number, epoch: number, header: RecordHeader): void {
+	target.writeUInt32LE(length, at + 4);
+	writeU64(target, header.seq, at + 8);
+	writeU64(target, header.timeUs, at + 16);
+	writeU64(target, header.upstreamSeq, at + 24);
+	target.writeUInt32LE(header.host, at + 32);
+	target.writeUInt32LE(epoch, at + 36);
+	target[at + 40] = header.kind;
+	target[at + 41] = header.flags;
+	target.writeUInt16LE(header.factsLength, at + 42);
+	target.writeUInt32LE(0, at + 44);
+	target.writeUInt32LE(crc32(target.subarray(at + 4, at + length)), at);
+}
+
+/** Length of the record at `at`, or 0 where the header can't be one of this epoch. The checksum is not looked at. */
+export function recordLength(source: Buffer, at: number, epoch: number): number {
+	if (source.readUInt32LE(at + 36) !== epoch) return 0;
+	const length = source.readUInt32LE(at + 4);
+	const lengthMin = RECORD_HEADER_BYTES + source.readUInt16LE(at + 42);
+	return length >= lengthMin && length <= RECORD_BYTES_MAX ? length : 0;
+}
+
+/** Whether the record of `length` bytes at `at` is as it was written. */
+export function recordIsIntact(source: Buffer, at: number, length: number): boolean {
+	return crc32(source.subarray(at + 4, at + length)) === source.readUInt32LE(at);
+}
+
+export function recordSeq(source: Buffer, at: number): number {
+	return readU64(source, at + 8);
+}
+
+/** Microseconds since 1970. */
+export function recordTimeUs(source: Buffer, at: number): number {
+	return readU64(source, at + 16);
+}
+
+export function recordKind(source: Buffer, at: number): RecordKind {
+	// The checksum was checked: a kind that we didn't write can't come out.
+	return source.readUInt8(at + 40) as RecordKind;
+}
+
+/** The frame of the record of `length` bytes at `at`, a view into `source`. */
+export function recordFrame(source: Buffer, at: number, length: number): Buffer {
+	return source.subarray(at + RECORD_HEADER_BYTES + source.readUInt16LE(at + 42), at + length);
+}
+
+/** Decodes the intact record of `length` bytes at `at`. Its facts and frame are views into `source`. */
+export function decodeRecord(source: Buffer, at: number, length: number): StoredRecord {
+	const factsStart = at + RECORD_HEADER_BYTES;
+	return {
+		seq: recordSeq(source, at),
+		timeUs: recordTimeUs(source, at),
+		upstreamSeq: readU64(source, at + 24),
+		host: source.readUInt32LE(at + 32),
+		kind: recordKind(source, at),
+		flags: source.readUInt8(at + 41),
+		facts: source.subarray(factsStart, factsStart + source.readUInt16LE(at + 42)),
+		frame: recordFrame(source, at, length),
+	};
+}

@@ -1,0 +1,192 @@
+import type { Counters } from "../observe/counters.ts";
+import { logOf } from "../observe/log.ts";
+import { type Batch, Gap, parseStretch, type Stretch } from "./batch.ts";
+import { BlockCache, partAfter, RecentStretches } from "./batch-cache.ts";
+import type { HeadSnapshot, LogHead } from "./head.ts";
+import { isNotFound, type LogFs } from "./log-fs.ts";
+import { listSegments, SEGMENT_HEADER_BYTES } from "./segment.ts";
+import type { Block } from "./segment-index.ts";
+import { SegmentReader } from "./segment-reader.ts";
+
+export interface LogReaderOptions {
+	directory: string;
+	head: LogHead;
+	fs: LogFs;
+	/** Bytes of records that the reader keeps for its consumers. */
+	cacheBytesMax: number;
+	counters: Counters;
+}
+
+/** Segments that a reader keeps open. */
+const SEGMENTS_OPEN_MAX = 32;
+/** Damaged stretches that are told apart, so that each is counted and reported once. */
+const DAMAGE_KNOWN_MAX = 1_024;
+
+/** Where a cursor's next records are. */
+type Place = { segment: SegmentReader; block: Block } | Gap;
+
+const log = logOf("log");
+
+/**
+ * Reads the log for any number of consumers on one thread. A consumer that is live and one that catches up make the same
+ * call; what a stretch costs to read and check is paid once for all that want it.
+ */
+export class LogReader {
+	readonly #options: LogReaderOptions;
+	readonly #recent: RecentStretches;
+	readonly #blocks: BlockCache;
+	/** Open segments, the one used last at the end. */
+	readonly #open = new Map<number, SegmentReader>();
+	readonly #damageKnown = new Set<string>();
+	/** The directory, as it was when the head said this of it. */
+	#segments: number[] = [];
+	#listedFirstSeq = -1;
+	#listedActiveFirstSeq = -1;
+
+	constructor(options: LogReaderOptions) {
+		this.#options = options;
+		const onEvict = (): void => options.counters.add("batches_evicted_total");
+		this.#recent = new RecentStretches(options.cacheBytesMax / 2, onEvict);
+		this.#blocks = new BlockCache(options.cacheBytesMax / 2, onEvict);
+	}
+
+	/**
+	 * The next batch that holds records with a seq above `cursor`: take them from `batch.indexAfter(cursor)` on. Null where
+	 * nothing is published behind the cursor yet. A `Gap` where the next records are gone: go on with `gap.nextSeq - 1`.
+	 *
+	 * @throws Error where the log's files can't be read
+	 */
+	read(cursor: number): Batch | Gap | null {
+		let before = cursor;
+		for (;;) {
+			const head = this.#options.head.snapshot();
+			if (head.activeFirstSeq === 0) return null;
+			if (cursor + 1 < head.firstSeq) return new Gap(head.firstSeq);
+			if (before >= head.lastSeq) return null;
+			const recent = this.#recent.find(cursor);
+			if (recent !== null) return recent;
+			const place = this.#locate(head, before);
+			if (place === null) continue;
+			if (place instanceof Gap) return place;
+			const part = this.#partAfter(place.segment, place.block, cursor);
+			if (part !== null) return part;
+			before = place.block.seqMax;
+		}
+	}
+
+	close(): void {
+		for (const segment of this.#open.values()) segment.close();
+		this.#open.clear();
+	}
+
+	/** Finds the block behind `cursor`. Null where the log changed meanwhile: look again. */
+	#locate(head: HeadSnapshot, cursor: number): Place | null {
+		this.#list(head);
+		const seq = Math.max(cursor + 1, head.firstSeq);
+		let at = this.#segments.findLastIndex((firstSeq) => firstSeq <= seq);
+		for (let before: SegmentReader | null = null; ; at++) {
+			const firstSeq = this.#segments[at];
+			if (firstSeq === undefined) throw new Error(`the log has no segment for seq ${seq}`);
+			const segment = this.#segment(firstSeq);
+			if (segment === null) return null;
+			if (before !== null && cursor + 1 < firstSeq && isGapBetween(before, segment)) return new Gap(firstSeq);
+			const block = blockOf(this.#options.head, head, segment, seq);
+			if (block === undefined) return null;
+			if (block !== null && block.seqMax > cursor) return { segment, block };
+			before = segment;
+		}
+	}
+
+	/** The stretch's first part behind `cursor`, read as the continuation of the recent ones where it is that. */
+	#partAfter(segment: SegmentReader, block: Block, cursor: number): Batch | Gap | null {
+		const end = { firstSeq: segment.firstSeq, offset: block.end };
+		if (cursor === this.#recent.lastSeq) {
+			const { firstSeq, offset } = this.#recent.end;
+			const start = firstSeq === segment.firstSeq ? Math.max(offset, block.start) : block.start;
+			const stretch = this.#read(segment, start, block);
+			this.#recent.append(stretch, block.seqMax, end);
+			return partAfter(stretch, cursor);
+		}
+		const key = `${segment.firstSeq}:${block.start}:${block.end}`;
+		let stretch = this.#blocks.get(key);
+		if (stretch === undefined) {
+			stretch = this.#read(segment, block.start, block);
+			// What is read ahead of all the others is where the recent stretches go on from.
+			if (block.seqMax > this.#recent.lastSeq) this.#recent.restart(stretch, cursor, block.seqMax, end);
+			else this.#blocks.add(key, stretch);
+		}
+		return partAfter(stretch, cursor);
+	}
+
+	#read(segment: SegmentReader, start: number, block: Block): Stretch {
+		const stretch = parseStretch(segment.read(start, block.end), start, segment.epoch, block.seqMax);
+		for (const offset of stretch.damage) this.#reportDamage(segment.firstSeq, offset);
+		return stretch;
+	}
+
+	#reportDamage(firstSeq: number, offset: number): void {
+		const key = `${firstSeq}:${offset}`;
+		if (this.#damageKnown.has(key) || this.#damageKnown.size >= DAMAGE_KNOWN_MAX) return;
+		this.#damageKnown.add(key);
+		this.#options.counters.add("log_gaps_total");
+		log.error("segment {firstSeq} is damaged at byte {offset}: readers get a gap there", { firstSeq, offset });
+	}
+
+	#list(head: HeadSnapshot): void {
+		if (head.firstSeq === this.#listedFirstSeq && head.activeFirstSeq === this.#listedActiveFirstSeq) return;
+		const { fs, directory } = this.#options;
+		// A segment behind the active one is still being made.
+		this.#segments = listSegments(fs, directory).filter(
+			(firstSeq) => firstSeq >= head.firstSeq && firstSeq <= head.activeFirstSeq,
+		);
+		this.#listedFirstSeq = head.firstSeq;
+		this.#listedActiveFirstSeq = head.activeFirstSeq;
+		for (const [firstSeq, segment] of this.#open) {
+			if (firstSeq >= head.firstSeq) continue;
+			segment.close();
+			this.#open.delete(firstSeq);
+		}
+	}
+
+	/** An open segment, or null where it was removed since the directory was listed. */
+	#segment(firstSeq: number): SegmentReader | null {
+		let segment = this.#open.get(firstSeq);
+		this.#open.delete(firstSeq);
+		if (segment === undefined) {
+			try {
+				segment = new SegmentReader(this.#options.fs, this.#options.directory, firstSeq);
+			} catch (error) {
+				// Retention publishes first: where the head does not say so, the file is missing and not removed.
+				if (isNotFound(error) && this.#options.head.snapshot().firstSeq > firstSeq) return null;
+				throw error;
+			}
+			if (segment.header === null) this.#reportDamage(firstSeq, 0);
+			this.#closeOldest();
+		}
+		this.#open.set(firstSeq, segment);
+		return segment;
+	}
+
+	#closeOldest(): void {
+		if (this.#open.size < SEGMENTS_OPEN_MAX) return;
+		for (const [firstSeq, segment] of this.#open) {
+			segment.close();
+			this.#open.delete(firstSeq);
+			return;
+		}
+	}
+}
+
+/** Whether records between two segments that follow each other in the directory are gone, as far as can be told. */
+function isGapBetween(before: SegmentReader, next: SegmentReader): boolean {
+	if (before.header === null || before.footerIsRebuilt) return true;
+	return next.header !== null && next.header.previousFirstSeq !== before.firstSeq;
+}
+
+/** The block of a segment that would hold `seq`; null where it has none, undefined where `snapshot` is outdated. */
+function blockOf(head: LogHead, snapshot: HeadSnapshot, segment: SegmentReader, seq: number): Block | null | undefined {
+	if (segment.firstSeq === snapshot.activeFirstSeq) return head.activeBlock(snapshot, seq);
+	if (segment.header === null) return null;
+	const { index, lastSeq, dataEnd } = segment.footer();
+	return index.block(seq, { start: SEGMENT_HEADER_BYTES, end: dataEnd, lastSeq });
+}

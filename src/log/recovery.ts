@@ -1,0 +1,161 @@
+import { join } from "node:path";
+import type { Counters } from "../observe/counters.ts";
+import { logOf } from "../observe/log.ts";
+import type { LogFs } from "./log-fs.ts";
+import { TEMPORARY_SUFFIX } from "./reserve.ts";
+import type { Segment } from "./retention.ts";
+import { FileSource, scanRecords } from "./scan.ts";
+import {
+	listSegments,
+	readSegmentFooter,
+	readSegmentHeader,
+	SEGMENT_HEADER_BYTES,
+	type SegmentHeader,
+	segmentName,
+} from "./segment.ts";
+import { SegmentIndex } from "./segment-index.ts";
+import type { SegmentState } from "./segment-writer.ts";
+
+/** What a start finds in the log's directory. */
+export interface RecoveredLog {
+	/** The retained segments that are not written to any more, oldest first. */
+	sealed: Segment[];
+	/** The segment to go on with; null where a new one must be made. */
+	active: SegmentState | null;
+	/** Seq of the last record; null where there is none, or where it can't be read. */
+	lastSeq: number | null;
+	/** Time of the last record, or at least not before it; 0 where there is none. */
+	lastTimeUs: number;
+}
+
+const log = logOf("log");
+
+/**
+ * Brings the directory of a log into a state that can be appended to. Only the last segment is scanned. A torn tail of it,
+ * which no reader was ever shown, is cut; damage with intact records behind it stays where it is, is counted and reported,
+ * and readers get a gap there. The caller holds the directory's lock.
+ */
+export function recoverLog(fs: LogFs, directory: string, counters: Counters): RecoveredLog {
+	for (const name of fs.list(directory)) {
+		if (name.endsWith(TEMPORARY_SUFFIX)) fs.remove(join(directory, name));
+	}
+	const recovered: RecoveredLog = { sealed: [], active: null, lastSeq: null, lastTimeUs: 0 };
+	const firstSeqs = listSegments(fs, directory);
+	for (const firstSeq of firstSeqs) {
+		const isLast = firstSeq === firstSeqs.at(-1);
+		const path = join(directory, segmentName(firstSeq));
+		const file = fs.open(path, isLast ? "update" : "read");
+		const header = fs.sizeBytes(file) < SEGMENT_HEADER_BYTES ? null : readSegmentHeader(fs, file);
+		if (header !== null) checkChain(header, recovered, counters);
+		if (!isLast) {
+			recovered.sealed.push({ firstSeq, createdUs: header?.createdUs ?? null });
+			fs.close(file);
+		} else if (header !== null) {
+			recoverLast(fs, file, header, recovered, counters);
+		} else if (holdsRecords(fs, file)) {
+			reportGap(counters, "the header of segment {firstSeq} is damaged: its records can't be read", { firstSeq });
+			recovered.sealed.push({ firstSeq, createdUs: null });
+			fs.close(file);
+		} else {
+			// A segment's header is durable before anything is published from it: this one was still being made.
+			fs.close(file);
+			fs.remove(path);
+			fs.syncDirectory(directory);
+			readLastOf(fs, directory, recovered);
+		}
+	}
+	return recovered;
+}
+
+/** Each segment names the one before, so that one that is missing between two others does not go unnoticed. */
+function checkChain(header: SegmentHeader, recovered: RecoveredLog, counters: Counters): void {
+	const before = recovered.sealed.at(-1);
+	if (before === undefined || before.firstSeq === header.previousFirstSeq) return;
+	reportGap(counters, "segment {missing} is missing: readers get a gap there", { missing: header.previousFirstSeq });
+}
+
+function recoverLast(
+	fs: LogFs,
+	file: number,
+	header: SegmentHeader,
+	recovered: RecoveredLog,
+	counters: Counters,
+): void {
+	const footer = readSegmentFooter(fs, file, header.epoch);
+	if (footer !== null) {
+		recovered.sealed.push({ firstSeq: header.firstSeq, createdUs: header.createdUs });
+		recovered.lastSeq = footer.lastSeq;
+		recovered.lastTimeUs = footer.lastTimeUs;
+		fs.close(file);
+		return;
+	}
+	const active = scanActive(fs, file, header, counters);
+	cutTail(fs, active);
+	recovered.active = active;
+	recovered.lastSeq = active.lastSeq;
+	recovered.lastTimeUs = active.lastTimeUs;
+}
+
+function scanActive(fs: LogFs, file: number, header: SegmentHeader, counters: Counters): SegmentState {
+	const { epoch, firstSeq, createdUs } = header;
+	const state: SegmentState = {
+		file,
+		epoch,
+		firstSeq,
+		createdUs,
+		end: SEGMENT_HEADER_BYTES,
+		lastSeq: firstSeq - 1,
+		lastTimeUs: createdUs,
+		index: new SegmentIndex(),
+	};
+	const rules = { start: SEGMENT_HEADER_BYTES, epoch, seqAfter: firstSeq - 1, seqMax: Number.MAX_SAFE_INTEGER };
+	state.end = scanRecords(new FileSource(fs, file), rules, {
+		record(offset, _length, seq, timeUs) {
+			state.index.add(seq, timeUs, offset);
+			state.lastSeq = seq;
+			state.lastTimeUs = timeUs;
+		},
+		damage(start, end) {
+			reportGap(counters, "segment {firstSeq} is damaged from byte {start} to {end}", { firstSeq, start, end });
+		},
+	});
+	return state;
+}
+
+function cutTail(fs: LogFs, active: SegmentState): void {
+	const tailBytes = fs.sizeBytes(active.file) - active.end;
+	if (tailBytes <= 0) return;
+	log.warning("cut {tailBytes} bytes without a whole record from the end of segment {firstSeq}", {
+		tailBytes,
+		firstSeq: active.firstSeq,
+	});
+	fs.truncate(active.file, active.end);
+	fs.sync(active.file);
+}
+
+/** Whether there is anything but zeros behind the place of the header. */
+function holdsRecords(fs: LogFs, file: number): boolean {
+	const source = new FileSource(fs, file);
+	for (let offset = SEGMENT_HEADER_BYTES; offset < source.end; offset += source.bytes.length) {
+		source.load(offset, 1);
+		if (source.bytes.some((byte) => byte !== 0)) return true;
+	}
+	return false;
+}
+
+/** Takes the log's end from the last sealed segment, where there is no other. */
+function readLastOf(fs: LogFs, directory: string, recovered: RecoveredLog): void {
+	const last = recovered.sealed.at(-1);
+	if (last === undefined) return;
+	const file = fs.open(join(directory, segmentName(last.firstSeq)), "read");
+	const header = readSegmentHeader(fs, file);
+	const footer = header === null ? null : readSegmentFooter(fs, file, header.epoch);
+	recovered.lastSeq = footer?.lastSeq ?? null;
+	recovered.lastTimeUs = footer?.lastTimeUs ?? 0;
+	fs.close(file);
+}
+
+function reportGap(counters: Counters, message: string, properties: Record<string, unknown>): void {
+	counters.add("log_gaps_total");
+	log.error(message, properties);
+}

@@ -1,0 +1,86 @@
+import { join } from "node:path";
+import type { LogFs } from "./log-fs.ts";
+import { FileSource, scanRecords } from "./scan.ts";
+import {
+	readSegmentFooter,
+	readSegmentHeader,
+	SEGMENT_HEADER_BYTES,
+	type SegmentFooter,
+	type SegmentHeader,
+	segmentName,
+} from "./segment.ts";
+import { SegmentIndex } from "./segment-index.ts";
+
+/** An open segment, for reading. */
+export class SegmentReader {
+	readonly firstSeq: number;
+	/** Null where it is damaged: then no record can be read. */
+	readonly header: SegmentHeader | null;
+	readonly #fs: LogFs;
+	readonly #file: number;
+	#footer: SegmentFooter | null = null;
+	#footerIsRebuilt = false;
+
+	/** @throws an ENOENT error where retention has removed the segment */
+	constructor(fs: LogFs, directory: string, firstSeq: number) {
+		this.firstSeq = firstSeq;
+		this.#fs = fs;
+		this.#file = fs.open(join(directory, segmentName(firstSeq)), "read");
+		this.header = readSegmentHeader(fs, this.#file);
+	}
+
+	get epoch(): number {
+		return this.header?.epoch ?? 0;
+	}
+
+	/** The footer of a sealed segment; made anew, by a scan, where it is damaged or absent. */
+	footer(): SegmentFooter {
+		if (this.#footer !== null) return this.#footer;
+		this.#footer = readSegmentFooter(this.#fs, this.#file, this.epoch);
+		if (this.#footer === null) {
+			this.#footerIsRebuilt = true;
+			this.#footer = this.#rebuildFooter();
+		}
+		return this.#footer;
+	}
+
+	/** Whether the footer had to be made anew: then damage right at the end of the records would not have been noticed. */
+	get footerIsRebuilt(): boolean {
+		return this.#footerIsRebuilt;
+	}
+
+	/** @throws Error where the segment ends before `end`, as no segment of ours does */
+	read(start: number, end: number): Buffer {
+		const bytes = Buffer.allocUnsafeSlow(end - start);
+		if (this.#fs.read(this.#file, bytes, start) < bytes.length) {
+			throw new Error(`segment ${this.firstSeq} ends before byte ${end}, which was published`);
+		}
+		return bytes;
+	}
+
+	close(): void {
+		this.#fs.close(this.#file);
+	}
+
+	#rebuildFooter(): SegmentFooter {
+		const index = new SegmentIndex();
+		let lastSeq = this.firstSeq - 1;
+		let lastTimeUs = 0;
+		const rules = {
+			start: SEGMENT_HEADER_BYTES,
+			epoch: this.epoch,
+			seqAfter: lastSeq,
+			seqMax: Number.MAX_SAFE_INTEGER,
+		};
+		const dataEnd = scanRecords(new FileSource(this.#fs, this.#file), rules, {
+			record(offset, _length, seq, timeUs) {
+				index.add(seq, timeUs, offset);
+				lastSeq = seq;
+				lastTimeUs = timeUs;
+			},
+			// Each read of the stretch finds it again, and reports it.
+			damage() {},
+		});
+		return { dataEnd, lastSeq, lastTimeUs, index };
+	}
+}

@@ -1,0 +1,117 @@
+import type { Counters } from "../observe/counters.ts";
+import type { Doorbell } from "../ring/doorbell.ts";
+import { type Entry, readEntry } from "../ring/entry.ts";
+import type { RingReader } from "../ring/ring.ts";
+import { cborIntegerBytes, writeCborInteger } from "./bytes.ts";
+import type { LogWriter } from "./log-writer.ts";
+import { RECORD_BYTES_MAX, RECORD_HEADER_BYTES, sealRecord } from "./record.ts";
+
+/** Records of a batch end when it has this many bytes; the last one may reach over it. */
+const BATCH_BYTES = 4 * 1024 * 1024;
+
+/** A ring that the sequencer drains, and the doorbell of the thread that fills it. */
+export interface Producer {
+	ring: RingReader;
+	doorbell: Doorbell;
+}
+
+/**
+ * Gives each entry of the rings its place in the log. One step is one batch: take entries from every ring, append them,
+ * sync, publish, and only then tell the producers that they are dealt with (invariant 1).
+ */
+export class Sequencer {
+	readonly #log: LogWriter;
+	readonly #producers: readonly Producer[];
+	readonly #counters: Counters;
+	readonly #buffer = Buffer.allocUnsafeSlow(BATCH_BYTES + RECORD_BYTES_MAX);
+	#used = 0;
+	/** The producer that the next batch begins with. */
+	#first = 0;
+
+	constructor(log: LogWriter, producers: readonly Producer[], counters: Counters) {
+		this.#log = log;
+		this.#producers = producers;
+		this.#counters = counters;
+	}
+
+	/**
+	 * Makes one batch of what the rings hold. Returns whether they held anything.
+	 *
+	 * @throws what a failing write or sync throws: then nothing of the batch was published, and the process must stop
+	 */
+	step(): boolean {
+		this.#used = 0;
+		this.#log.prepare();
+		const taken = this.#takeBatch();
+		if (taken.length === 0) return false;
+		this.#log.commit(this.#buffer.subarray(0, this.#used));
+		for (const producer of taken) {
+			producer.ring.acknowledge(producer.ring.position);
+			producer.doorbell.ring();
+		}
+		return true;
+	}
+
+	/** Fills the buffer, with an equal share for each ring that has so much; returns the producers that had anything. */
+	#takeBatch(): Producer[] {
+		const timeUs = this.#log.timeUs();
+		const count = this.#producers.length;
+		const taken: Producer[] = [];
+		for (let turn = 0; turn < count; turn++) {
+			const producer = this.#producers[(this.#first + turn) % count];
+			const share = (BATCH_BYTES - this.#used) / (count - turn);
+			if (producer !== undefined && this.#take(producer.ring, this.#used + share, timeUs)) taken.push(producer);
+		}
+		this.#first = count === 0 ? 0 : (this.#first + 1) % count;
+		return taken;
+	}
+
+	#take(ring: RingReader, usedMax: number, timeUs: number): boolean {
+		let records = 0;
+		while (this.#used < usedMax) {
+			const bytes = ring.next();
+			if (bytes === null) break;
+			this.#writeRecord(readEntry(bytes), timeUs);
+			records += 1;
+		}
+		// The entries are copied: their space can be filled again while this batch is synced.
+		ring.release();
+		this.#counters.add("records_appended_total", records);
+		return records > 0;
+	}
+
+	#writeRecord(entry: Entry, timeUs: number): void {
+		const { facts, frame, kind, flags, host, upstreamSeq } = entry;
+		const seq = this.#log.nextSeq;
+		const start = this.#used;
+		this.#buffer.set(facts, start + RECORD_HEADER_BYTES);
+		const frameStart = start + RECORD_HEADER_BYTES + facts.length;
+		const end = frame.length === 0 ? frameStart : this.#splice(entry, seq, frameStart);
+		sealRecord(this.#buffer, start, end - start, this.#log.epoch, {
+			seq,
+			timeUs,
+			upstreamSeq,
+			host,
+			kind,
+			flags,
+			factsLength: facts.length,
+		});
+		this.#log.noteRecord(timeUs, start);
+		this.#used = end;
+	}
+
+	/** Copies the frame with our seq in the place of the host's; every other byte stays (rulebook 1.5). */
+	#splice(entry: Entry, seq: number, at: number): number {
+		const { frame, seqStart, seqEnd } = entry;
+		const length = frame.length - (seqEnd - seqStart) + cborIntegerBytes(seq);
+		if (seqStart >= seqEnd || seqEnd > frame.length || at + length - this.#used > RECORD_BYTES_MAX) {
+			throw new RangeError(
+				`a frame of ${frame.length} bytes with its seq from ${seqStart} to ${seqEnd} is no frame of ours`,
+			);
+		}
+		this.#buffer.set(frame.subarray(0, seqStart), at);
+		const seqBehind = writeCborInteger(this.#buffer, seq, at + seqStart);
+		this.#buffer.set(frame.subarray(seqEnd), seqBehind);
+		return at + length;
+	}
+}

@@ -1,0 +1,120 @@
+import { Counters } from "../observe/counters.ts";
+import { type LOG_LEVELS, setUpLog } from "../observe/log.ts";
+import { Doorbell } from "../ring/doorbell.ts";
+import { RingReader } from "../ring/ring.ts";
+import { serveRole } from "../thread.ts";
+import { LogHead } from "./head.ts";
+import { systemLogFs } from "./log-fs.ts";
+import { LogWriter, type SyncMode } from "./log-writer.ts";
+import { type Producer, Sequencer } from "./sequencer.ts";
+
+/** What the sequencer's thread is started with. */
+export interface SequencerStart {
+	directory: string;
+	/** One for each thread that hands over records, with that thread's doorbell. */
+	rings: { buffer: SharedArrayBuffer; doorbell: SharedArrayBuffer }[];
+	/** The sequencer's own, which the producers ring. */
+	doorbell: SharedArrayBuffer;
+	headBuffer: SharedArrayBuffer;
+	counters: { buffer: SharedArrayBuffer; thread: number };
+	syncMode: SyncMode;
+	segmentBytes: number;
+	replayWindowMs: number;
+	initialSeq: number;
+	logLevel: (typeof LOG_LEVELS)[number];
+}
+
+const MAINTENANCE_MS = 60_000;
+/** How long written records may wait for their sync in mode `write`. */
+const SYNC_INTERVAL_MS = 200;
+/** How long the loop may go on without a look at the control thread's messages. */
+const TURN_MS_MAX = 20;
+
+/** The thread's loop, from start to drain. */
+class SequencerLoop {
+	readonly #writer: LogWriter;
+	readonly #sequencer: Sequencer;
+	readonly #doorbell: Doorbell;
+	readonly #stopped: Promise<void>;
+	#isStopping = false;
+	#maintainedAtMs = performance.now();
+	#syncedAtMs = performance.now();
+	/** The last sync in the background. */
+	#syncing: Promise<void> = Promise.resolve();
+	#isSyncing = false;
+
+	constructor(options: SequencerStart) {
+		const counters = new Counters(options.counters.buffer, options.counters.thread);
+		const head = new LogHead(options.headBuffer);
+		this.#writer = new LogWriter({ ...options, fs: systemLogFs, head, counters, clock: Date.now });
+		const producers = options.rings.map(
+			(ring): Producer => ({ ring: new RingReader(ring.buffer), doorbell: new Doorbell(ring.doorbell) }),
+		);
+		this.#sequencer = new Sequencer(this.#writer, producers, counters);
+		this.#doorbell = new Doorbell(options.doorbell);
+		this.#stopped = this.#run();
+	}
+
+	/** Resolves when the loop has ended; rejects when it has failed. */
+	get stopped(): Promise<void> {
+		return this.#stopped;
+	}
+
+	/** Lets the loop empty the rings and end. The producers have ended before. */
+	stop(): void {
+		this.#isStopping = true;
+		this.#doorbell.ring();
+	}
+
+	async #run(): Promise<void> {
+		let turnEndsAtMs = performance.now() + TURN_MS_MAX;
+		for (;;) {
+			const ticket = this.#doorbell.ticket();
+			const wasIdle = !this.#sequencer.step();
+			if (wasIdle && this.#isStopping) break;
+			this.#keepUp();
+			if (wasIdle) await this.#doorbell.sleep(ticket, SYNC_INTERVAL_MS);
+			if (performance.now() < turnEndsAtMs) continue;
+			await new Promise(setImmediate);
+			turnEndsAtMs = performance.now() + TURN_MS_MAX;
+		}
+		await this.#syncing;
+		this.#writer.close();
+	}
+
+	/** What is due by the clock. */
+	#keepUp(): void {
+		const nowMs = performance.now();
+		if (nowMs - this.#maintainedAtMs >= MAINTENANCE_MS) {
+			this.#maintainedAtMs = nowMs;
+			this.#writer.maintain();
+		}
+		if (!this.#writer.isUnsynced || this.#isSyncing || nowMs - this.#syncedAtMs < SYNC_INTERVAL_MS) return;
+		this.#syncedAtMs = nowMs;
+		this.#isSyncing = true;
+		this.#syncing = this.#writer.syncInBackground().then(() => {
+			this.#isSyncing = false;
+		});
+	}
+}
+
+serveRole<SequencerStart, never, never>(() => {
+	let loop: SequencerLoop | null = null;
+	return {
+		async start(options) {
+			setUpLog(options.logLevel);
+			loop = new SequencerLoop(options);
+			loop.stopped.catch((error: unknown) => {
+				// Damage or a failing disk: outside of any promise this ends the thread, and with it the process.
+				setTimeout(() => {
+					throw error;
+				});
+			});
+		},
+		command() {},
+		async drain() {
+			loop?.stop();
+			await loop?.stopped;
+		},
+	};
+});

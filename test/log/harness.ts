@@ -1,0 +1,180 @@
+import { onTestFinished } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { decodeFirst, encode } from "@atcute/cbor";
+import { Batch, type Gap } from "../../src/log/batch.ts";
+import { LogHead } from "../../src/log/head.ts";
+import { LogWriter, type LogWriterOptions } from "../../src/log/log-writer.ts";
+import { LogReader } from "../../src/log/reader.ts";
+import { RecordKind } from "../../src/log/record.ts";
+import { segmentName } from "../../src/log/segment.ts";
+import { Sequencer } from "../../src/log/sequencer.ts";
+import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
+import { Doorbell } from "../../src/ring/doorbell.ts";
+import { type Entry, entryBytes, writeEntry } from "../../src/ring/entry.ts";
+import { createRingBuffer, RingReader, RingWriter } from "../../src/ring/ring.ts";
+import { MemoryFs } from "./memory-fs.ts";
+
+export const START_MS = 1_700_000_000_000;
+
+/** Runs when the test that calls this is over. */
+export function onCleanup(cleanup: () => void): void {
+	onTestFinished(cleanup);
+}
+
+/** A real directory that is gone after the test. */
+export function temporaryDirectory(): string {
+	const directory = mkdtempSync(join(tmpdir(), "standpipe-log-"));
+	onCleanup(() => rmSync(directory, { recursive: true, force: true }));
+	return directory;
+}
+
+/** A message as a host sends it, with `label` to tell it by and `padBytes` of filling. */
+export function messageEntry(label: string, padBytes = 0, upstreamSeq = 7): Entry {
+	const before = [
+		Buffer.from(encode({ op: 1, t: "#commit" })),
+		Buffer.from([0xa3]),
+		...["pad", "x".repeat(padBytes), "seq"].map((text) => Buffer.from(encode(text))),
+	];
+	const seq = Buffer.from(encode(upstreamSeq));
+	const after = ["text", label].map((text) => Buffer.from(encode(text)));
+	const seqStart = before.reduce((sum, part) => sum + part.length, 0);
+	return {
+		kind: RecordKind.commit,
+		flags: 0,
+		host: 3,
+		upstreamSeq,
+		seqStart,
+		seqEnd: seqStart + seq.length,
+		facts: Buffer.from(`facts of ${label}`),
+		frame: Buffer.concat([...before, seq, ...after]),
+	};
+}
+
+/** What consumers decode from a frame. */
+export function decodeFrame(frame: Uint8Array): { seq: number; text: string; pad: string } {
+	const [, payload] = decodeFirst(frame);
+	const [body, rest] = decodeFirst(payload);
+	if (rest.length > 0) throw new Error("the frame has bytes behind its payload");
+	return body;
+}
+
+/** A log with one producer, on a file system in memory unless another is given. */
+export class TestLog {
+	readonly options: LogWriterOptions;
+	readonly counterBuffer = createCounterBuffer(1);
+	readonly counters = new Counters(this.counterBuffer);
+	readonly head: LogHead;
+	readonly ring: RingWriter;
+	readonly doorbell = new Doorbell();
+	readonly writer: LogWriter;
+	readonly sequencer: Sequencer;
+	#isOpen = true;
+
+	/** @param directory only holds the lock where the file system is in memory */
+	constructor(directory: string, fs: LogWriterOptions["fs"], changes: Partial<LogWriterOptions> = {}) {
+		this.head = changes.head ?? new LogHead();
+		this.options = {
+			directory,
+			fs,
+			head: this.head,
+			counters: this.counters,
+			clock: () => START_MS,
+			syncMode: "always",
+			segmentBytes: 256 * 1024 * 1024,
+			replayWindowMs: 72 * 3_600_000,
+			initialSeq: 1,
+			...changes,
+		};
+		const buffer = createRingBuffer(16 * 1024 * 1024);
+		this.ring = new RingWriter(buffer);
+		this.writer = new LogWriter(this.options);
+		onCleanup(() => this.kill());
+		this.sequencer = new Sequencer(
+			this.writer,
+			[{ ring: new RingReader(buffer), doorbell: this.doorbell }],
+			this.counters,
+		);
+	}
+
+	/** Hands these entries over, as one batch. */
+	append(...entries: Entry[]): void {
+		for (const entry of entries) {
+			const target = this.ring.reserve(entryBytes(entry));
+			if (target === null) throw new Error("the test's ring is too small");
+			writeEntry(target, entry);
+		}
+		this.ring.publish();
+		this.sequencer.step();
+	}
+
+	appendLabels(labels: readonly string[], padBytes = 0): void {
+		this.append(...labels.map((label) => messageEntry(label, padBytes)));
+	}
+
+	reader(cacheBytesMax = 1024 * 1024): LogReader {
+		const { directory, fs, head, counters } = this.options;
+		const reader = new LogReader({ directory, fs, head, cacheBytesMax, counters });
+		onCleanup(() => reader.close());
+		return reader;
+	}
+
+	count(name: Parameters<Counters["add"]>[0]): number {
+		return readCounters(this.counterBuffer).counters[name];
+	}
+
+	stop(): void {
+		this.#isOpen = false;
+		this.writer.close();
+	}
+
+	/** Gives the directory up as the death of the process does: nothing more is written. */
+	kill(): void {
+		if (!this.#isOpen) return;
+		this.#isOpen = false;
+		const { fs } = this.options;
+		if (fs instanceof MemoryFs) {
+			fs.fault = () => {
+				throw new Error("the process is dead");
+			};
+		}
+		try {
+			this.writer.close();
+		} catch {
+			// The clean stop's writes failed, as they were meant to.
+		}
+	}
+}
+
+/** All that a consumer gets from `cursor` to the published end, as `seq label` and `gap to SEQ`. */
+export function readAll(reader: LogReader, cursor = 0): string[] {
+	const seen: string[] = [];
+	for (let at = cursor; ; ) {
+		const next = reader.read(at);
+		if (next === null) return seen;
+		seen.push(...describePart(next, at));
+		if (next.lastSeq <= at) throw new Error(`reading behind ${at} does not get on`);
+		at = next.lastSeq;
+	}
+}
+
+export function describePart(part: Batch | Gap, cursor: number): string[] {
+	if (!(part instanceof Batch)) return [`gap to ${part.nextSeq}`];
+	const seen: string[] = [];
+	for (let i = part.indexAfter(cursor); i < part.count; i++) {
+		const { seq, text } = decodeFrame(part.frame(i));
+		if (seq !== part.seq(i)) throw new Error(`record ${part.seq(i)} holds a frame with seq ${seq}`);
+		seen.push(`${seq} ${text}`);
+	}
+	return seen;
+}
+
+export function segmentPath(directory: string, firstSeq: number): string {
+	return join(directory, segmentName(firstSeq));
+}
+
+/** The labels `a1`, `a2`, … up to `count`. */
+export function labels(prefix: string, count: number): string[] {
+	return Array.from({ length: count }, (_, i) => `${prefix}${i + 1}`);
+}

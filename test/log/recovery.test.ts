@@ -1,0 +1,261 @@
+import { describe, expect, test } from "bun:test";
+import { RESERVE_STEP } from "../../src/log/reserve.ts";
+import { SEGMENT_HEADER_BYTES } from "../../src/log/segment.ts";
+import { labels, messageEntry, readAll, segmentPath, TestLog, temporaryDirectory } from "./harness.ts";
+import { MemoryFs } from "./memory-fs.ts";
+
+/** A log of one segment with these labels, killed, and the offset behind each of its records. */
+function killedLog(directory: string, names: readonly string[]): { fs: MemoryFs; path: string; ends: number[] } {
+	const fs = new MemoryFs();
+	const log = new TestLog(directory, fs);
+	const path = segmentPath(directory, 1);
+	const ends = names.map((name) => {
+		log.appendLabels([name]);
+		return fs.content(path).length;
+	});
+	log.kill();
+	return { fs: fs.afterKill(), path, ends };
+}
+
+/** The same files, with other content of one. */
+function withContent(fs: MemoryFs, path: string, content: Buffer): MemoryFs {
+	const changed = fs.afterKill();
+	changed.put(path, content);
+	return changed;
+}
+
+function lines(names: readonly string[]): string[] {
+	return names.map((name, i) => `${i + 1} ${name}`);
+}
+
+const NAMES = ["a", "b", "c", "d"];
+
+describe("a torn tail", () => {
+	test("cut at every byte: the whole records before it, and no seq used twice", () => {
+		const directory = temporaryDirectory();
+		const { fs, path, ends } = killedLog(directory, NAMES);
+		const content = fs.content(path);
+		for (let cut = 0; cut <= content.length; cut++) {
+			const log = new TestLog(directory, withContent(fs, path, content.subarray(0, cut)));
+			const whole = lines(NAMES.slice(0, ends.filter((end) => end <= cut).length));
+			// Without its header the segment is made anew: then the oldest record is one that is yet to come.
+			const cursor = log.head.snapshot().firstSeq - 1;
+			expect(cursor === 0).toBe(cut >= SEGMENT_HEADER_BYTES);
+			expect(readAll(log.reader(), cursor)).toEqual(whole);
+			log.appendLabels(["next"]);
+			const after = readAll(log.reader(), cursor);
+			expect(after.slice(0, -1)).toEqual(whole);
+			expect(Number(after.at(-1)?.split(" ")[0])).toBeGreaterThan(NAMES.length);
+			expect(log.count("log_gaps_total")).toBe(0);
+			log.stop();
+		}
+	});
+
+	test("garbage and zeros behind the last record are cut", () => {
+		const directory = temporaryDirectory();
+		const { fs, path } = killedLog(directory, NAMES);
+		const content = fs.content(path);
+		const halfRecord = content.subarray(SEGMENT_HEADER_BYTES, SEGMENT_HEADER_BYTES + 60);
+		for (const tail of [Buffer.alloc(4096), Buffer.alloc(100_000, 0x5a), halfRecord, Buffer.from([1])]) {
+			const log = new TestLog(directory, withContent(fs, path, Buffer.concat([content, tail])));
+			expect(readAll(log.reader())).toEqual(lines(NAMES));
+			expect((log.options.fs as MemoryFs).content(path)).toEqual(content);
+			log.appendLabels(["next"]);
+			expect(readAll(log.reader()).length).toBe(NAMES.length + 1);
+			log.stop();
+		}
+	});
+
+	test("an old record, as of a file that was used before, does not pass for one", () => {
+		const directory = temporaryDirectory();
+		const { fs, path, ends } = killedLog(directory, NAMES);
+		const content = fs.content(path);
+		const ghost = content.subarray(SEGMENT_HEADER_BYTES, ends[0]);
+		const log = new TestLog(directory, withContent(fs, path, Buffer.concat([content, ghost])));
+		expect(readAll(log.reader())).toEqual(lines(NAMES));
+	});
+});
+
+describe("damage", () => {
+	test("a bit flipped at any byte of the active segment is cut at the tail, and a gap elsewhere", () => {
+		const directory = temporaryDirectory();
+		const { fs, path, ends } = killedLog(directory, NAMES);
+		const content = fs.content(path);
+		const [first = 0, , last = 0] = ends;
+		for (let at = 0; at < content.length; at++) {
+			const flipped = Buffer.from(content);
+			flipped.writeUInt8(flipped.readUInt8(at) ^ (1 << (at & 7)), at);
+			const damaged = withContent(fs, path, flipped);
+			const log = new TestLog(directory, damaged);
+			const hit = ends.filter((end) => end <= at).length;
+			const expected = lines(NAMES);
+			if (at >= last) expected.pop();
+			else if (at >= SEGMENT_HEADER_BYTES) expected[hit] = `gap to ${hit + 2}`;
+			expect(readAll(log.reader())).toEqual(expected);
+			expect(log.count("log_gaps_total") > 0).toBe(at >= SEGMENT_HEADER_BYTES && at < last);
+			// What is quarantined is kept.
+			if (at < last) expect(damaged.content(path)).toEqual(flipped);
+			log.stop();
+		}
+		expect(first).toBeGreaterThan(SEGMENT_HEADER_BYTES);
+	});
+
+	test("goes on behind a quarantined stretch", () => {
+		const directory = temporaryDirectory();
+		const { fs, path, ends } = killedLog(directory, NAMES);
+		const content = Buffer.from(fs.content(path));
+		content.fill(0, ends[0], ends[2]);
+		let log = new TestLog(directory, withContent(fs, path, content));
+		log.appendLabels(["next"]);
+		const expected = ["1 a", "gap to 4", "4 d", `${RESERVE_STEP + 2} next`];
+		expect(readAll(log.reader())).toEqual(expected);
+		log.stop();
+		log = new TestLog(directory, (log.options.fs as MemoryFs).afterKill());
+		expect(readAll(log.reader())).toEqual(expected);
+		expect(readAll(log.reader(), 2)).toEqual(expected.slice(1));
+	});
+
+	test("a last segment whose header is lost is kept, and a gap", () => {
+		const directory = temporaryDirectory();
+		const { fs, path } = killedLog(directory, NAMES);
+		const content = Buffer.from(fs.content(path));
+		content.fill(0, 0, SEGMENT_HEADER_BYTES);
+		const damaged = withContent(fs, path, content);
+		const log = new TestLog(directory, damaged);
+		log.appendLabels(["next"]);
+		const next = RESERVE_STEP + 2;
+		expect(readAll(log.reader())).toEqual([`gap to ${next}`, `${next} next`]);
+		expect(damaged.content(path)).toEqual(content);
+	});
+
+	test("stops where nothing says which seqs were used", () => {
+		const directory = temporaryDirectory();
+		const { fs, path } = killedLog(directory, NAMES);
+		const damaged = withContent(fs, path, Buffer.from(fs.content(path)).fill(0, 0, SEGMENT_HEADER_BYTES));
+		damaged.put(`${directory}/reserve`, Buffer.alloc(20));
+		expect(() => new TestLog(directory, damaged)).toThrow("initial seq well above");
+	});
+});
+
+describe("files of a crash", () => {
+	test("a segment that was still being made is made anew", () => {
+		const directory = temporaryDirectory();
+		const fs = new MemoryFs();
+		const log = new TestLog(directory, fs, { segmentBytes: 1_000 });
+		log.appendLabels(labels("a", 10), 100);
+		fs.fault = (call) => {
+			if (call.startsWith("write") && fs.calls.at(-1)?.startsWith("create")) throw new Error("killed");
+		};
+		expect(() => log.appendLabels(["lost"])).toThrow("killed");
+		const found = fs.afterKill();
+		expect(found.content(segmentPath(directory, 11)).length).toBe(0);
+		log.kill();
+		for (const leftover of [Buffer.alloc(0), Buffer.alloc(50), Buffer.alloc(4096)]) {
+			found.put(segmentPath(directory, 11), leftover);
+			const again = new TestLog(directory, found.afterKill());
+			again.appendLabels(["next"]);
+			expect(readAll(again.reader()).slice(-2)).toEqual(["10 a10", `${again.writer.nextSeq - 1} next`]);
+			again.kill();
+		}
+	});
+
+	test("leftover temporary files go", () => {
+		const directory = temporaryDirectory();
+		const { fs } = killedLog(directory, NAMES);
+		fs.put(`${directory}/reserve.tmp`, Buffer.from("half"));
+		const log = new TestLog(directory, fs);
+		expect(fs.list(directory)).not.toContain("reserve.tmp");
+		log.appendLabels(["next"]);
+		expect(readAll(log.reader()).length).toBe(NAMES.length + 1);
+	});
+
+	test("a segment that is missing between others is a gap", () => {
+		const directory = temporaryDirectory();
+		const fs = new MemoryFs();
+		const log = new TestLog(directory, fs, { segmentBytes: 1_000 });
+		for (let batch = 0; batch < 3; batch++) log.appendLabels(labels(`${batch}-`, 4), 300);
+		log.stop();
+		const found = fs.afterKill();
+		found.remove(segmentPath(directory, 5));
+		const again = new TestLog(directory, found);
+		expect(again.count("log_gaps_total")).toBe(1);
+		expect(readAll(again.reader()).slice(3, 6)).toEqual(["4 0-4", "gap to 9", "9 2-1"]);
+		expect(readAll(again.reader(), 6).slice(0, 2)).toEqual(["gap to 9", "9 2-1"]);
+	});
+});
+
+describe("seqs", () => {
+	test("begin with the initial one, and only in an empty log", () => {
+		const directory = temporaryDirectory();
+		const fs = new MemoryFs();
+		let log = new TestLog(directory, fs, { initialSeq: 5_000 });
+		expect(log.head.snapshot()).toMatchObject({ firstSeq: 5_000, lastSeq: 4_999, seqUsedMax: 4_999 });
+		log.appendLabels(["a"]);
+		log.stop();
+		log = new TestLog(directory, fs.afterKill(), { initialSeq: 1 });
+		log.appendLabels(["b"]);
+		expect(readAll(log.reader(), 4_999)).toEqual(["5000 a", "5001 b"]);
+	});
+
+	test("go on without a hole behind a clean stop, and above the reserve behind a crash", () => {
+		const directory = temporaryDirectory();
+		const fs = new MemoryFs();
+		let log = new TestLog(directory, fs);
+		log.appendLabels(["a"]);
+		log.kill();
+		log = new TestLog(directory, fs.afterKill());
+		expect(log.head.snapshot()).toMatchObject({ lastSeq: 1, seqUsedMax: RESERVE_STEP + 1 });
+		expect(log.reader().read(1)).toBeNull();
+		log.stop();
+		log = new TestLog(directory, (log.options.fs as MemoryFs).afterKill());
+		log.appendLabels(["b"]);
+		expect(readAll(log.reader())).toEqual(["1 a", `${RESERVE_STEP + 2} b`]);
+	});
+
+	test("mode write: what a power cut took was shown to readers, and its seqs are not used again", async () => {
+		const directory = temporaryDirectory();
+		const fs = new MemoryFs();
+		const log = new TestLog(directory, fs, { syncMode: "write" });
+		log.appendLabels(["a", "b"]);
+		await log.writer.syncInBackground();
+		log.appendLabels(["c", "d"]);
+		expect(readAll(log.reader()).length).toBe(4);
+		const cut = fs.afterPowerCut();
+		log.kill();
+		const again = new TestLog(directory, cut, { syncMode: "write" });
+		again.appendLabels(["e"]);
+		const seen = readAll(again.reader());
+		expect(seen.slice(0, 2)).toEqual(["1 a", "2 b"]);
+		expect(seen.length).toBe(3);
+		expect(Number(seen[2]?.split(" ")[0])).toBeGreaterThan(4);
+	});
+
+	test("mode always: a power cut takes nothing that was published", () => {
+		const directory = temporaryDirectory();
+		const fs = new MemoryFs();
+		const log = new TestLog(directory, fs, { segmentBytes: 2_000 });
+		for (let i = 1; i <= 20; i++) {
+			log.appendLabels([`a${i}`], 500);
+			const published = readAll(log.reader());
+			expect(published.length).toBe(i);
+			const elsewhere = temporaryDirectory();
+			const cut = new TestLog(elsewhere, renamed(fs.afterPowerCut(), directory, elsewhere));
+			expect(readAll(cut.reader())).toEqual(published);
+		}
+	});
+});
+
+test("without the reserve file, seqs are left out rather than used again", () => {
+	const directory = temporaryDirectory();
+	const { fs } = killedLog(directory, NAMES);
+	fs.remove(`${directory}/reserve`);
+	const log = new TestLog(directory, fs);
+	log.append(messageEntry("next"));
+	expect(readAll(log.reader()).at(-1)).toBe(`${NAMES.length + RESERVE_STEP + 1} next`);
+});
+
+function renamed(fs: MemoryFs, from: string, to: string): MemoryFs {
+	const moved = new MemoryFs();
+	for (const [path, { content }] of fs.files) moved.put(path.replace(from, to), content);
+	return moved;
+}

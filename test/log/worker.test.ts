@@ -1,0 +1,71 @@
+import { describe, expect, test } from "bun:test";
+import { createHeadBuffer, LogHead } from "../../src/log/head.ts";
+import { systemLogFs } from "../../src/log/log-fs.ts";
+import { LogReader } from "../../src/log/reader.ts";
+import type { SequencerStart } from "../../src/log/worker.ts";
+import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
+import { Doorbell } from "../../src/ring/doorbell.ts";
+import { entryBytes, writeEntry } from "../../src/ring/entry.ts";
+import { createRingBuffer, RingWriter } from "../../src/ring/ring.ts";
+import { Thread } from "../../src/thread.ts";
+import { messageEntry, onCleanup, readAll, temporaryDirectory } from "./harness.ts";
+
+const WORKER = new URL("../../src/log/worker.ts", import.meta.url);
+
+describe("the sequencer's thread", () => {
+	for (const syncMode of ["always", "write"] as const) {
+		test(`mode ${syncMode}: sequences what rings bring, drains, and leaves a log that opens again`, async () => {
+			const directory = temporaryDirectory();
+			const expected: string[] = [];
+			for (let run = 0; run < 2; run++) {
+				const headBuffer = createHeadBuffer();
+				const counterBuffer = createCounterBuffer(2);
+				const ringBuffer = createRingBuffer(64 * 1024);
+				const [own, producer] = [new Doorbell(), new Doorbell()];
+				const failures: string[] = [];
+				const thread = new Thread<SequencerStart, never, never>(
+					"sequencer",
+					WORKER,
+					() => {},
+					(_name, error) => failures.push(error),
+				);
+				await thread.start({
+					directory,
+					rings: [{ buffer: ringBuffer, doorbell: producer.buffer }],
+					doorbell: own.buffer,
+					headBuffer,
+					counters: { buffer: counterBuffer, thread: 1 },
+					syncMode,
+					segmentBytes: 100_000,
+					replayWindowMs: 3_600_000,
+					initialSeq: 1,
+					logLevel: "warning",
+				});
+				const ring = new RingWriter(ringBuffer);
+				for (let i = 0; i < 300; i++) {
+					const entry = messageEntry(`${run}-${i}`, 1_000);
+					for (;;) {
+						const ticket = producer.ticket();
+						const target = ring.reserve(entryBytes(entry));
+						if (target !== null) {
+							writeEntry(target, entry);
+							break;
+						}
+						await producer.sleep(ticket, 5_000);
+					}
+					if (ring.publish()) own.ring();
+					expected.push(`${expected.length + 1} ${run}-${i}`);
+				}
+				await thread.drain();
+				expect(failures).toEqual([]);
+				expect(ring.acknowledged()).toBe(ring.position);
+				const counters = new Counters(counterBuffer, 0);
+				const head = new LogHead(headBuffer);
+				const reader = new LogReader({ directory, head, fs: systemLogFs, cacheBytesMax: 1_000_000, counters });
+				onCleanup(() => reader.close());
+				expect(readAll(reader)).toEqual(expected);
+				expect(readCounters(counterBuffer).counters.records_appended_total).toBe(300);
+			}
+		});
+	}
+});

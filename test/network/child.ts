@@ -1,0 +1,88 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+
+const LOG_LINES_MAX = 500;
+const STOP_GRACE_MS = 5000;
+
+const living = new Set<ChildProcess>();
+process.on("exit", () => {
+	for (const child of living) child.kill("SIGKILL");
+});
+
+export interface ChildOptions {
+	name: string;
+	command: readonly string[];
+	env?: Readonly<Record<string, string>>;
+	/** Called with every line that the child writes to its standard output. */
+	onLine?: (line: string) => void;
+}
+
+/**
+ * A process of the test's network. It never outlives the test: our Node scripts end when their standard input does, and
+ * the rest is killed as the test's process ends.
+ */
+export class Child {
+	readonly name: string;
+	/** Resolves as the process is gone. */
+	readonly exited: Promise<void>;
+	readonly #process: ChildProcess;
+	readonly #lastLines: string[] = [];
+	#isGone = false;
+
+	constructor({ name, command, env = {}, onLine }: ChildOptions) {
+		const [program, ...args] = command;
+		if (program === undefined) throw new RangeError(`${name} has no command`);
+		this.name = name;
+		this.#process = spawn(program, args, { env: { ...process.env, ...env }, stdio: ["pipe", "pipe", "pipe"] });
+		living.add(this.#process);
+		this.exited = new Promise((resolve) => {
+			const gone = (): void => {
+				this.#isGone = true;
+				living.delete(this.#process);
+				resolve();
+			};
+			this.#process.once("exit", gone);
+			this.#process.once("error", (error) => {
+				this.#keep(error.message);
+				gone();
+			});
+		});
+		this.#readLines(this.#process.stdout, (line) => {
+			this.#keep(line);
+			onLine?.(line);
+		});
+		this.#readLines(this.#process.stderr, (line) => this.#keep(line));
+	}
+
+	get isGone(): boolean {
+		return this.#isGone;
+	}
+
+	/** What the process wrote last, for the message of a failure. */
+	get log(): string {
+		return this.#lastLines.join("\n");
+	}
+
+	/** Kills the process as a crash of it would, and waits until it is gone. */
+	async kill(): Promise<void> {
+		this.#process.kill("SIGKILL");
+		await this.exited;
+	}
+
+	/** Asks the process to end, and kills it where it does not. */
+	async stop(): Promise<void> {
+		this.#process.kill("SIGTERM");
+		const timer = setTimeout(() => this.#process.kill("SIGKILL"), STOP_GRACE_MS);
+		await this.exited;
+		clearTimeout(timer);
+	}
+
+	#readLines(stream: NodeJS.ReadableStream | null, onLine: (line: string) => void): void {
+		if (stream !== null) createInterface({ input: stream }).on("line", onLine);
+	}
+
+	#keep(line: string): void {
+		this.#lastLines.push(line.slice(0, 2000));
+		if (this.#lastLines.length > LOG_LINES_MAX) this.#lastLines.shift();
+	}
+}

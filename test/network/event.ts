@@ -1,0 +1,40 @@
+/** A firehose event, as far as different readers of it can be compared. */
+export type FirehoseEvent =
+	| { kind: "commit"; seq: number; did: string; rev: string; ops: string[] }
+	| { kind: "sync"; seq: number; did: string; rev: string }
+	| { kind: "identity"; seq: number; did: string; handle: string | null }
+	| { kind: "account"; seq: number; did: string; active: boolean; status: string | null };
+
+/** What an event says, without its place in a stream. */
+export function describeEvent(event: FirehoseEvent): string {
+	switch (event.kind) {
+		case "commit":
+			return `commit ${event.rev}: ${event.ops.join(", ")}`;
+		case "sync":
+			return `sync ${event.rev}`;
+		case "identity":
+			return `identity ${event.handle ?? "-"}`;
+		case "account":
+			return `account ${event.active ? "active" : "inactive"} ${event.status ?? "-"}`;
+	}
+}
+
+/** What each account's events say, in order. */
+export function byAccount(events: readonly FirehoseEvent[]): Record<string, string[]> {
+	const streams: Record<string, string[]> = {};
+	for (const event of events) {
+		streams[event.did] ??= [];
+		streams[event.did]?.push(describeEvent(event));
+	}
+	return streams;
+}
+
+/**
+ * The part of a stream that @atproto/sync hands out: commits by their ops, so none for an empty one, and handles only
+ * after a look-up in the DNS, which does not know ours.
+ */
+export function asAtprotoSyncTellsIt(events: readonly FirehoseEvent[]): FirehoseEvent[] {
+	return events
+		.filter((event) => event.kind !== "commit" || event.ops.length > 0)
+		.map((event) => (event.kind === "identity" ? { ...event, handle: null } : event));
+}

@@ -1,0 +1,76 @@
+import { type CidLink, decode, decodeFirst } from "@atcute/cbor";
+import type { FirehoseEvent } from "./event.ts";
+
+const OPEN_DEADLINE_MS = 10_000;
+
+interface Message {
+	seq: number;
+	did: string;
+	repo: string;
+	rev: string;
+	ops: { action: string; path: string; cid: CidLink | null }[];
+	handle?: string;
+	active: boolean;
+	status?: string;
+}
+
+/** What a PDS says on its own firehose, read directly: the truth that the relay's stream is held against. */
+export class HostFirehose {
+	readonly events: FirehoseEvent[] = [];
+	/** What ended the stream before its time. */
+	fault: string | null = null;
+	readonly #socket: WebSocket;
+
+	/** @param hostname of the PDS: `localhost:PORT` */
+	constructor(hostname: string) {
+		this.#socket = new WebSocket(`ws://${hostname}/xrpc/com.atproto.sync.subscribeRepos?cursor=0`);
+		this.#socket.binaryType = "arraybuffer";
+		this.#socket.addEventListener("message", ({ data }) => {
+			try {
+				this.events.push(decodeFrame(new Uint8Array(data as ArrayBuffer)));
+			} catch (error) {
+				this.fault = String(error);
+			}
+		});
+		this.#socket.addEventListener("close", ({ code, reason }) => {
+			this.fault ??= `closed by the host: ${code} ${reason}`;
+		});
+	}
+
+	opened(): Promise<void> {
+		return new Promise((resolve, reject) => {
+			const timer = setTimeout(() => reject(new Error("the PDS's firehose does not open")), OPEN_DEADLINE_MS);
+			this.#socket.addEventListener("open", () => {
+				clearTimeout(timer);
+				resolve();
+			});
+		});
+	}
+
+	close(): void {
+		this.#socket.close();
+	}
+}
+
+function decodeFrame(frame: Uint8Array<ArrayBuffer>): FirehoseEvent {
+	const [header, rest] = decodeFirst(frame) as [{ op: number; t: string }, Uint8Array<ArrayBuffer>];
+	const message = decode(rest) as Message;
+	if (header.op !== 1) throw new Error(`an error frame: ${JSON.stringify(message)}`);
+	const { seq, did, rev } = message;
+	switch (header.t) {
+		case "#commit":
+			return { kind: "commit", seq, did: message.repo, rev, ops: message.ops.map(describeOp) };
+		case "#sync":
+			return { kind: "sync", seq, did, rev };
+		case "#identity":
+			return { kind: "identity", seq, did, handle: message.handle ?? null };
+		case "#account":
+			return { kind: "account", seq, did, active: message.active, status: message.status ?? null };
+		default:
+			throw new Error(`a message of unknown type ${header.t}`);
+	}
+}
+
+function describeOp({ action, path, cid }: Message["ops"][number]): string {
+	return `${action} ${path} ${cid?.$link ?? "-"}`;
+}

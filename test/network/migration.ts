@@ -1,0 +1,43 @@
+import { Account } from "./account.ts";
+import type { Pds } from "./net.ts";
+import { query, request } from "./xrpc.ts";
+
+/**
+ * Moves an account to another PDS, by the steps that a migration tool takes: an account of the same DID over there, its
+ * repo, the DID document by an operation that the old PDS signs, and then the switch.
+ * @param name of the account's new handle
+ */
+export async function migrate(old: Account, to: Pds, name: string): Promise<Account> {
+	const { did } = old;
+	const { did: audience } = await query<{ did: string }>(to.origin, "com.atproto.server.describeServer");
+	const { token } = await old.ask<{ token: string }>("com.atproto.server.getServiceAuth", {
+		aud: audience,
+		lxm: "com.atproto.server.createAccount",
+	});
+	const moved = await Account.create(to, name, { did, token });
+	await copyRepo(old, moved);
+	await handOverIdentity(old, moved);
+	await moved.activate();
+	await old.deactivate();
+	return moved;
+}
+
+async function copyRepo(from: Account, to: Account): Promise<void> {
+	const repo = await request(from.pds.origin, "com.atproto.sync.getRepo", { parameters: { did: from.did } });
+	await request(to.pds.origin, "com.atproto.repo.importRepo", {
+		method: "POST",
+		body: new Blob([await repo.arrayBuffer()], { type: "application/vnd.ipld.car" }),
+		authorization: to.authorization,
+	});
+}
+
+/** Puts the new PDS's address and keys into the DID document. */
+async function handOverIdentity(old: Account, moved: Account): Promise<void> {
+	const credentials = await moved.ask<object>("com.atproto.identity.getRecommendedDidCredentials");
+	const token = await old.pds.codeMailedBy(() => old.call("com.atproto.identity.requestPlcOperationSignature"));
+	const { operation } = await old.call<{ operation: unknown }>("com.atproto.identity.signPlcOperation", {
+		token,
+		...credentials,
+	});
+	await moved.call("com.atproto.identity.submitPlcOperation", { operation });
+}

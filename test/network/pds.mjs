@@ -1,0 +1,24 @@
+// The reference PDS on loopback. Everything is set by its own PDS_* variables. Prints a line of JSON as it is ready, and
+// one for each e-mail it would send.
+import { envToCfg, envToSecrets, PDS, readEnv } from "@atproto/pds";
+import { endWithParent } from "./end-with-parent.mjs";
+
+const env = readEnv();
+const pds = await PDS.create(envToCfg(env), envToSecrets(env));
+
+// Confirmations of account deletion and migration come by e-mail only.
+const { transporter } = pds.ctx.mailer;
+const sendMail = transporter.sendMail.bind(transporter);
+transporter.sendMail = async (mail) => {
+	const sent = await sendMail(mail);
+	console.log(JSON.stringify({ mail: { to: mail.to, text: mail.html } }));
+	return sent;
+};
+
+// `start` listens on every interface. Adding the host here keeps the upgrade handler that the PDS's own `listen` attaches.
+const listen = pds.app.listen;
+pds.app.listen = (port, ...rest) => listen.call(pds.app, port, "127.0.0.1", ...rest);
+
+await pds.start();
+console.log(JSON.stringify({ ready: true }));
+endWithParent(() => pds.destroy());

@@ -1,0 +1,137 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Child } from "./child.ts";
+import { freePort } from "./net.ts";
+import { until } from "./until.ts";
+import { basicAuth } from "./xrpc.ts";
+
+const START_DEADLINE_MS = 15_000;
+const CONNECT_DEADLINE_MS = 15_000;
+const INDEX_DEADLINE_MS = 15_000;
+const ADMIN_PASSWORD = "relay-admin";
+
+/** What the internal port's `/_stats` says, as far as the test reads it. */
+export interface RelayStats {
+	counters: { hosts_connected: number };
+	rejected: Record<string, number>;
+	log: { lastSeq: number; appliedSeq: number };
+}
+
+/** The relay under test: a process that can be killed and started again on the same ports and folders. */
+export class Relay {
+	/** Of the public port. */
+	readonly origin: string;
+	/** The same for WebSockets. */
+	readonly service: string;
+	readonly #internalOrigin: string;
+	readonly #command: readonly string[];
+	readonly #settings: Readonly<Record<string, string>>;
+	readonly #folder: string;
+	#child: Child;
+
+	private constructor(command: readonly string[], plcOrigin: string, port: number, internalPort: number) {
+		this.origin = `http://127.0.0.1:${port}`;
+		this.service = `ws://127.0.0.1:${port}`;
+		this.#internalOrigin = `http://127.0.0.1:${internalPort}`;
+		this.#command = command;
+		this.#folder = mkdtempSync(join(tmpdir(), "standpipe-relay-"));
+		this.#settings = {
+			RELAY_API_BIND: `127.0.0.1:${port}`,
+			RELAY_METRICS_LISTEN: `127.0.0.1:${internalPort}`,
+			RELAY_PERSIST_DIR: join(this.#folder, "log"),
+			DATABASE_URL: `sqlite://${join(this.#folder, "index.sqlite")}`,
+			RELAY_PLC_HOST: plcOrigin,
+			RELAY_ALLOW_INSECURE_HOSTS: "true",
+			RELAY_ADMIN_PASSWORD: ADMIN_PASSWORD,
+		};
+		this.#child = this.#spawn();
+	}
+
+	/** Starts a relay without data. */
+	static async start(command: readonly string[], plcOrigin: string): Promise<Relay> {
+		const relay = new Relay(command, plcOrigin, await freePort(), await freePort());
+		try {
+			await relay.#isHealthy();
+		} catch (error) {
+			await relay.stop();
+			throw error;
+		}
+		return relay;
+	}
+
+	/** Adds hosts as an admin, and waits until the relay follows them. A new host's past is not replayed. */
+	async addHosts(hostnames: readonly string[]): Promise<void> {
+		for (const hostname of hostnames) {
+			const response = await fetch(`${this.origin}/admin/pds/requestCrawl`, {
+				method: "POST",
+				headers: { "content-type": "application/json", authorization: basicAuth(ADMIN_PASSWORD) },
+				body: JSON.stringify({ hostname }),
+			});
+			if (!response.ok) throw new Error(`adding ${hostname}: ${response.status} ${await response.text()}`);
+		}
+		await this.hostsConnected(hostnames.length);
+	}
+
+	async hostsConnected(count: number): Promise<void> {
+		await until(
+			`the relay to follow ${count} hosts`,
+			CONNECT_DEADLINE_MS,
+			async () => (await this.stats()).counters.hosts_connected === count,
+			() => this.#child.log,
+		);
+	}
+
+	/** Waits until the index has applied all of the log. */
+	async indexed(): Promise<void> {
+		await until("the index to reach the log's end", INDEX_DEADLINE_MS, async () => {
+			const { log } = await this.stats();
+			return log.appliedSeq === log.lastSeq;
+		});
+	}
+
+	async stats(): Promise<RelayStats> {
+		const response = await fetch(`${this.#internalOrigin}/_stats`);
+		return (await response.json()) as RelayStats;
+	}
+
+	/** What the relay wrote last. */
+	get log(): string {
+		return this.#child.log;
+	}
+
+	/** `kill -9`. */
+	async kill(): Promise<void> {
+		await this.#child.kill();
+	}
+
+	/** Starts the relay again on what it left behind. */
+	async restart(): Promise<void> {
+		this.#child = this.#spawn();
+		await this.#isHealthy();
+	}
+
+	async stop(): Promise<void> {
+		await this.#child.stop();
+		rmSync(this.#folder, { recursive: true, force: true });
+	}
+
+	#spawn(): Child {
+		return new Child({ name: "relay", command: this.#command, env: this.#settings });
+	}
+
+	async #isHealthy(): Promise<void> {
+		const answers = (origin: string): Promise<boolean> =>
+			fetch(`${origin}/_health`).then(
+				({ ok }) => ok,
+				() => false,
+			);
+		await until(
+			"the relay to be healthy",
+			START_DEADLINE_MS,
+			async () => this.#child.isGone || ((await answers(this.#internalOrigin)) && (await answers(this.origin))),
+			() => this.#child.log,
+		);
+		if (this.#child.isGone) throw new Error(`the relay ended as it started:\n${this.#child.log}`);
+	}
+}

@@ -1,0 +1,139 @@
+import { Account } from "./account.ts";
+import { CONSUMER_NAMES, Consumer, type ConsumerName } from "./consumer.ts";
+import { asAtprotoSyncTellsIt, describeEvent, type FirehoseEvent } from "./event.ts";
+import { HostFirehose } from "./host-firehose.ts";
+import { bootNet, type Net, type Pds } from "./net.ts";
+import { Relay } from "./relay.ts";
+import type { Tools } from "./tools.ts";
+import { until } from "./until.ts";
+
+const PDS_COUNT = 2;
+const TRUTH_DEADLINE_MS = 10_000;
+const ARRIVAL_DEADLINE_MS = 30_000;
+
+/** One PDS with its own firehose read beside the relay. */
+interface Watched {
+	pds: Pds;
+	firehose: HostFirehose;
+	/** Writes the marks that show how far the firehose was read. */
+	marker: Account;
+	/** Seqs of events that a relay must not pass on. */
+	dropped: Set<number>;
+}
+
+/** Everything the network test plays on: two PDSes, the relay, three consumers, and the truth to hold them against. */
+export class Stage {
+	readonly net: Net;
+	readonly relay: Relay;
+	readonly consumers: Readonly<Record<ConsumerName, Consumer>>;
+	readonly #watched: readonly Watched[];
+	readonly #node: string;
+
+	private constructor(net: Net, relay: Relay, watched: readonly Watched[], node: string) {
+		this.net = net;
+		this.relay = relay;
+		this.#watched = watched;
+		this.#node = node;
+		this.consumers = Object.fromEntries(CONSUMER_NAMES.map((name) => [name, this.connect(name)])) as Stage["consumers"];
+	}
+
+	/** Sets up all of it: nothing is written before the relay and the readers are connected. */
+	static async set({ node, relay: command }: Tools): Promise<Stage> {
+		const net = await bootNet(node, PDS_COUNT);
+		try {
+			const relay = await Relay.start(command, net.plcOrigin);
+			await relay.addHosts(net.pdses.map(({ hostname }) => hostname));
+			const watched = await Promise.all(
+				net.pdses.map(async (pds) => {
+					const firehose = new HostFirehose(pds.hostname);
+					await firehose.opened();
+					return { pds, firehose, marker: await Account.create(pds, "marker"), dropped: new Set<number>() };
+				}),
+			);
+			return new Stage(net, relay, watched, node);
+		} catch (error) {
+			await net.stop();
+			throw error;
+		}
+	}
+
+	/** Connects one more consumer, which gets all of the log. */
+	connect(name: ConsumerName): Consumer {
+		return new Consumer({ name, node: this.#node, service: this.relay.service, plcOrigin: this.net.plcOrigin });
+	}
+
+	async clear(): Promise<void> {
+		for (const { firehose } of this.#watched) firehose.close();
+		await Promise.all(Object.values(this.consumers).map((consumer) => consumer.stop()));
+		await this.relay.stop();
+		await this.net.stop();
+	}
+
+	/** Waits until our readers of the PDSes' firehoses have all that the PDSes did up to now. */
+	async truthIsComplete(): Promise<void> {
+		await Promise.all(
+			this.#watched.map(async ({ pds, firehose, marker }) => {
+				const { rev } = await marker.post("mark");
+				await until(`the mark on the firehose of ${pds.hostname}`, TRUTH_DEADLINE_MS, () => {
+					if (firehose.fault !== null) throw new Error(firehose.fault);
+					return firehose.events.some((event) => event.kind === "commit" && event.rev === rev);
+				});
+			}),
+		);
+	}
+
+	/** What a PDS said of an account. */
+	eventsAt(at: Pds, did: string): FirehoseEvent[] {
+		return this.#watchedOf(at).firehose.events.filter((event) => event.did === did);
+	}
+
+	/** Declares that the relay must not pass on these events of a PDS. */
+	expectDropped(at: Pds, events: readonly FirehoseEvent[]): void {
+		for (const { seq } of events) this.#watchedOf(at).dropped.add(seq);
+	}
+
+	/** What the relay must pass on, in each account's order, by what the PDSes said. */
+	expected(): FirehoseEvent[] {
+		return this.#watched.flatMap(({ firehose, dropped }) => firehose.events.filter(({ seq }) => !dropped.has(seq)));
+	}
+
+	/** Waits until each consumer has as much as the relay must have passed on by now. */
+	async everythingArrives(): Promise<void> {
+		await this.truthIsComplete();
+		await Promise.all(Object.values(this.consumers).map((consumer) => this.#arrivesAt(consumer)));
+	}
+
+	/** The same for one consumer. */
+	async #arrivesAt(consumer: Consumer): Promise<void> {
+		const expected = consumer.name === "atproto-sync" ? asAtprotoSyncTellsIt(this.expected()) : this.expected();
+		await until(
+			`${expected.length} events at ${consumer.name}`,
+			ARRIVAL_DEADLINE_MS,
+			() => missingIn(consumer.events, expected).length === 0,
+			() => ({
+				missing: missingIn(consumer.events, expected).slice(0, 10),
+				faults: consumer.faults.slice(0, 3),
+				connections: consumer.connections.slice(-5),
+				relay: this.relay.log.split("\n").slice(-10),
+			}),
+		);
+	}
+
+	#watchedOf(pds: Pds): Watched {
+		const watched = this.#watched.find((one) => one.pds === pds);
+		if (watched === undefined) throw new RangeError(`${pds.hostname} is not on this stage`);
+		return watched;
+	}
+}
+
+/** Expected events that did not arrive, or not as often as expected. */
+function missingIn(arrived: readonly FirehoseEvent[], expected: readonly FirehoseEvent[]): string[] {
+	const counts = new Map<string, number>();
+	const keyOf = (event: FirehoseEvent): string => `${event.did} ${describeEvent(event)}`;
+	for (const event of arrived) counts.set(keyOf(event), (counts.get(keyOf(event)) ?? 0) + 1);
+	return expected.map(keyOf).filter((key) => {
+		const left = counts.get(key) ?? 0;
+		counts.set(key, left - 1);
+		return left === 0;
+	});
+}

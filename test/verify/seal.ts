@@ -1,0 +1,68 @@
+import { encode, toBytes } from "@atcute/cbor";
+import type { CidLink } from "@atcute/cid";
+import { scanFrame } from "../../src/protocol/frame.ts";
+import type { Verdict } from "../../src/verify/engine.ts";
+import { createPortableEngine } from "../../src/verify/portable/engine.ts";
+import { SimAccount } from "../sim/account.ts";
+import { type Blocks, cidOf, encodeCar } from "../sim/blocks.ts";
+import { SimClock } from "../sim/clock.ts";
+import { type CommitDraft, commitMessage, draftBlocks, type SimWrite } from "../sim/commit.ts";
+import type { SimCurve, SimKey } from "../sim/keys.ts";
+import { encodeFrame, type SimMessage, type SimPayload } from "../sim/message.ts";
+import { Rng } from "../sim/rng.ts";
+
+const FIXED_MS = Date.UTC(2026, 0, 1);
+
+export const engine = createPortableEngine();
+
+export function makeAccount(seed: string, records: number, curve: SimCurve = "k256"): Promise<SimAccount> {
+	return SimAccount.create({ rng: new Rng(seed), clock: new SimClock(() => FIXED_MS), curve, records });
+}
+
+/** What the portable engine says of a message, by way of its frame. */
+export function judge(message: SimMessage, key: SimKey): Verdict {
+	const frame = encodeFrame(message, 1);
+	const scanned = scanFrame(frame);
+	if (scanned.kind !== "message") throw new Error(`scanned as ${scanned.kind}`);
+	if (scanned.message.type === "commit") return engine.verifyCommit(frame, scanned.message, key);
+	if (scanned.message.type === "sync") return engine.verifySync(frame, scanned.message, key);
+	throw new Error(`no engine judges an #${scanned.message.type}`);
+}
+
+/** Where a test may change a commit on its way from the writes to the message. */
+export interface Changes {
+	writes?: SimWrite[];
+	draft?: (draft: CommitDraft) => void;
+	/** The commit object that is signed. */
+	object?: (commit: Record<string, unknown>) => Record<string, unknown>;
+	signature?: (signature: Uint8Array) => unknown;
+	/** The bytes of the signed commit block. */
+	block?: (bytes: Uint8Array) => Uint8Array;
+	blocks?: (blocks: Blocks) => void;
+	roots?: (commit: CidLink) => CidLink[];
+	car?: (car: Uint8Array) => Uint8Array;
+	body?: (body: SimPayload) => void;
+}
+
+/** Makes the account's next commit with some changes, without applying it. */
+export async function seal(account: SimAccount, changes: Changes = {}): Promise<SimMessage> {
+	const draft = await account.draft(changes.writes ?? [account.newRecord()]);
+	changes.draft?.(draft);
+	const object = changes.object?.({ ...draft.commit }) ?? { ...draft.commit };
+	const signature = account.key.sign(encode(object));
+	const sig = changes.signature === undefined ? toBytes(signature) : changes.signature(signature);
+	const signed = encode({ ...object, sig });
+	const bytes = Uint8Array.from(changes.block?.(signed) ?? signed);
+	const commit = { cid: cidOf(bytes), bytes };
+	const blocks = draftBlocks(draft, commit);
+	changes.blocks?.(blocks);
+	const car = await encodeCar(changes.roots?.(commit.cid) ?? [commit.cid], blocks);
+	const message = commitMessage(draft, commit, changes.car?.(car) ?? car);
+	changes.body?.(message.body);
+	return message;
+}
+
+/** The reason for which the engine rejects the account's next commit with some changes; null where it accepts it. */
+export async function reasonOf(account: SimAccount, changes: Changes): Promise<string | null> {
+	return judge(await seal(account, changes), account.key).reason;
+}
