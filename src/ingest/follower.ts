@@ -23,6 +23,8 @@ export interface FollowerOptions {
 	counters: Counters;
 	/** Takes each message to its DID's shard. `settle` is called exactly once. */
 	deliver: (sender: Sender, frame: Uint8Array, message: Message, settle: (outcome: Outcome) => void) => void;
+	/** The host's first message ever is about to be delivered: without a stored cursor a crash would lose its place. */
+	began: () => void;
 	emit: (event: HostEvent) => void;
 }
 
@@ -179,7 +181,9 @@ export class HostFollower {
 		this.#lastSeq = message.seq;
 		this.#received = message.seq;
 		this.#madeProgress = true;
+		const isFirst = this.window.lowWater === null;
 		const slot = this.window.arrive(message.seq);
+		if (isFirst) this.#options.began();
 		if (this.window.size >= WINDOW_SLOTS_MAX) this.#socket?.pause();
 		const bytes = this.#budget.hold(frame.length);
 		this.#options.counters.add("inflight_bytes", bytes);

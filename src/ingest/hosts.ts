@@ -5,7 +5,7 @@ import { type FollowerOptions, HostFollower } from "./follower.ts";
 import type { Handover } from "./handover.ts";
 import { controlEntry } from "./shard.ts";
 
-export interface HostsOptions extends FollowerOptions {
+export interface HostsOptions extends Omit<FollowerOptions, "began"> {
 	/** How far the ring of a worker is durable. */
 	acknowledged: (ring: number) => number;
 	handover: Handover;
@@ -43,7 +43,7 @@ export class Hosts {
 			const { id, cursor } = command.host;
 			let follower = this.#followers.get(id);
 			if (follower === undefined) {
-				follower = new HostFollower(command.host, this.#options);
+				follower = new HostFollower(command.host, { ...this.#options, began: () => this.storeCursors() });
 				this.#followers.set(id, follower);
 				this.#stored.set(id, cursor);
 			}

@@ -32,8 +32,14 @@ export class HostWindow {
 		return this.#slots.length - this.#first;
 	}
 
+	/** Null until the host's first message ever has arrived. */
+	get lowWater(): number | null {
+		return this.#lowWater;
+	}
+
 	/** A message arrived. Call `settle` with what this returns, in any order. */
 	arrive(seq: number): Slot {
+		this.#lowWater ??= seq - 1;
 		const slot: Slot = { seq, outcome: null };
 		this.#slots.push(slot);
 		return slot;

@@ -29,12 +29,12 @@ export function byAccount(events: readonly FirehoseEvent[]): Record<string, stri
 	return streams;
 }
 
-/**
- * The part of a stream that @atproto/sync hands out: commits by their ops, so none for an empty one, and handles only
- * after a look-up in the DNS, which does not know ours.
- */
+/** An event as the relay passes it on: it resolves no handles, so it vouches for none. */
+export function asRelayed(event: FirehoseEvent): FirehoseEvent {
+	return event.kind === "identity" ? { ...event, handle: null } : event;
+}
+
+/** The part of a stream that @atproto/sync hands out: commits by their ops, so none for an empty one. */
 export function asAtprotoSyncTellsIt(events: readonly FirehoseEvent[]): FirehoseEvent[] {
-	return events
-		.filter((event) => event.kind !== "commit" || event.ops.length > 0)
-		.map((event) => (event.kind === "identity" ? { ...event, handle: null } : event));
+	return events.filter((event) => event.kind !== "commit" || event.ops.length > 0);
 }

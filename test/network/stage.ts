@@ -1,6 +1,6 @@
 import { Account } from "./account.ts";
 import { CONSUMER_NAMES, Consumer, type ConsumerName } from "./consumer.ts";
-import { asAtprotoSyncTellsIt, describeEvent, type FirehoseEvent } from "./event.ts";
+import { asAtprotoSyncTellsIt, asRelayed, describeEvent, type FirehoseEvent } from "./event.ts";
 import { HostFirehose } from "./host-firehose.ts";
 import { bootNet, type Net, type Pds } from "./net.ts";
 import { Relay } from "./relay.ts";
@@ -94,7 +94,9 @@ export class Stage {
 
 	/** What the relay must pass on, in each account's order, by what the PDSes said. */
 	expected(): FirehoseEvent[] {
-		return this.#watched.flatMap(({ firehose, dropped }) => firehose.events.filter(({ seq }) => !dropped.has(seq)));
+		return this.#watched.flatMap(({ firehose, dropped }) =>
+			firehose.events.filter(({ seq }) => !dropped.has(seq)).map(asRelayed),
+		);
 	}
 
 	/** Waits until each consumer has as much as the relay must have passed on by now. */

@@ -17,7 +17,7 @@ function handleEvent(event) {
 		case "sync":
 			return reportEvent({ kind: "sync", seq, did, rev });
 		case "identity":
-			return reportEvent({ kind: "identity", seq, did, handle: null });
+			return reportEvent({ kind: "identity", seq, did, handle: event.handle ?? null });
 		case "account":
 			return reportEvent({ kind: "account", seq, did, active: event.active, status: event.status ?? null });
 		default: {
