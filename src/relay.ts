@@ -11,8 +11,8 @@ import { openSqliteReader } from "./index/sqlite.ts";
 import type { IndexReader } from "./index/store.ts";
 import type { IndexOptions } from "./index/worker.ts";
 import { Handover } from "./ingest/handover.ts";
+import type { IngestOptions } from "./ingest/ingest.ts";
 import { controlEntry } from "./ingest/shard.ts";
-import type { IngestOptions } from "./ingest/worker.ts";
 import { encodeHostFacts, type HostFacts } from "./log/facts.ts";
 import { createHeadBuffer, LogHead } from "./log/head.ts";
 import { RecordKind } from "./log/record.ts";
@@ -89,8 +89,13 @@ export class Relay {
 	 * Starts everything: first the log, which recovers; then the index, which catches up with it; then who writes and reads.
 	 *
 	 * @param onFailure called where a thread dies: it has to end the process
+	 * @param ingestEntry the ingest workers' entry file: a bench brings one of its own, to measure without an engine
 	 */
-	static async start(config: Config, onFailure: (thread: string, error: string) => never): Promise<Relay> {
+	static async start(
+		config: Config,
+		onFailure: (thread: string, error: string) => never,
+		ingestEntry = new URL("./ingest/worker.ts", import.meta.url),
+	): Promise<Relay> {
 		mkdirSync(config.persistDir, { recursive: true });
 		mkdirSync(dirname(config.databasePath), { recursive: true });
 		const shared = createShared(config);
@@ -116,7 +121,7 @@ export class Relay {
 		const hosts = createHostManager(config, shared, reader, (worker, command) => ingest[worker]?.command(command));
 		const ingest = shared.peers.map(
 			(_, worker): IngestThread =>
-				new Thread(`ingest ${worker}`, url("ingest"), (event) => hosts.onEvent(event), onFailure),
+				new Thread(`ingest ${worker}`, ingestEntry, (event) => hosts.onEvent(event), onFailure),
 		);
 		await Promise.all(ingest.map((thread, worker) => thread.start(ingestOptions(config, shared, worker))));
 

@@ -28,8 +28,13 @@ export interface RowChanges {
 	/** New ones in order of first sight. */
 	accounts: AccountRow[];
 	identities: StoredIdentity[];
+	/** Identities that no longer hold, if they were resolved before this time. */
+	outdated: { did: string; beforeMs: number }[];
 	hosts: Host[];
 }
+
+/** The lookup that an `#identity` causes begins before its record is written, by up to this much with all its retries. */
+const LOOKUP_MS_MAX = 120_000;
 
 /** Folds consecutive records into row changes. Folding records that the rows already hold leads to the same rows. */
 export function foldRecords(records: readonly StoredRecord[], rows: RowSource): RowChanges {
@@ -42,6 +47,7 @@ class Fold {
 	readonly #rows: RowSource;
 	readonly #accounts = new Map<string, { row: AccountRow; countedAt: number | null }>();
 	readonly #identities = new Map<string, StoredIdentity>();
+	readonly #outdated = new Map<string, number>();
 	readonly #hosts = new Map<number, Host>();
 
 	constructor(rows: RowSource) {
@@ -88,12 +94,18 @@ class Fold {
 		return {
 			accounts: Array.from(this.#accounts.values(), ({ row }) => row),
 			identities: [...this.#identities.values()],
+			outdated: Array.from(this.#outdated, ([did, beforeMs]) => ({ did, beforeMs })),
 			hosts: [...this.#hosts.values()],
 		};
 	}
 
 	#setRepo(record: StoredRecord, facts: RepoFacts): void {
 		const account = this.#account(facts.did) ?? this.#createAccount(facts.did, record.host);
+		if (account.host !== record.host) {
+			// Its status at the host it left says nothing any more.
+			account.upstreamActive = true;
+			account.upstreamStatus = null;
+		}
 		account.host = record.host;
 		account.hostSeq = record.upstreamSeq;
 		account.rev = facts.rev;
@@ -109,8 +121,12 @@ class Fold {
 		account.upstreamStatus = facts.status;
 	}
 
-	/** Any host may announce an identity, so this neither makes an account nor moves one. */
+	/**
+	 * Any host may announce an identity, so this neither makes an account nor moves one. What the DID resolved to before must
+	 * not be taken for the present after a restart, where the lookup that followed has failed.
+	 */
 	#noteIdentity(record: StoredRecord, facts: IdentityFacts): void {
+		this.#outdated.set(facts.did, record.timeUs / 1000 - LOOKUP_MS_MAX);
 		const account = this.#account(facts.did);
 		if (account !== null && account.host === record.host) account.hostSeq = record.upstreamSeq;
 	}

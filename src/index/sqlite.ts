@@ -166,6 +166,7 @@ class SqliteWriter extends SqliteReader implements IndexWriter {
 	readonly #upsertHost: Statement;
 	readonly #upsertAccount: Statement;
 	readonly #upsertIdentity: Statement;
+	readonly #deleteIdentity: Statement<void, [string, number]>;
 	readonly #setCheckpoint: Statement<void, [number]>;
 	readonly #applyInTransaction: (records: readonly StoredRecord[], lastSeq: number) => void;
 
@@ -176,6 +177,7 @@ class SqliteWriter extends SqliteReader implements IndexWriter {
 		this.#upsertHost = database.prepare(UPSERT_HOST);
 		this.#upsertAccount = database.prepare(UPSERT_ACCOUNT);
 		this.#upsertIdentity = database.prepare(UPSERT_IDENTITY);
+		this.#deleteIdentity = database.prepare("DELETE FROM identity WHERE did = ? AND resolved_at_ms < ?");
 		this.#setCheckpoint = database.prepare("UPDATE checkpoint SET seq = ?");
 		this.#applyInTransaction = database.transaction((records: readonly StoredRecord[], lastSeq: number) => {
 			this.#write(records);
@@ -209,6 +211,7 @@ class SqliteWriter extends SqliteReader implements IndexWriter {
 		for (const account of changes.accounts) this.#writeAccount(account);
 		for (const { did, signingKey, pds, tombstoned, resolvedAtMs } of changes.identities)
 			this.#upsertIdentity.run(did, signingKey, pds, tombstoned, resolvedAtMs);
+		for (const { did, beforeMs } of changes.outdated) this.#deleteIdentity.run(did, beforeMs);
 	}
 
 	#writeHost(row: Host): void {

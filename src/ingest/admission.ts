@@ -7,7 +7,7 @@ import { REV_FUTURE_MS_MAX } from "../protocol/limits.ts";
 import type { AccountMessage, CommitMessage, IdentityMessage, Message, SyncMessage } from "../protocol/message.ts";
 import type { RejectionReason } from "../protocol/reasons.ts";
 import { Rejection } from "../protocol/rejection.ts";
-import { isTid, tidToMicroseconds } from "../protocol/syntax.ts";
+import { isDatetime, isTid, tidToMicroseconds } from "../protocol/syntax.ts";
 import type { Entry } from "../ring/entry.ts";
 import type { Engine, SigningKey, Verdict } from "../verify/engine.ts";
 import { type AccountState, isActive } from "./accounts.ts";
@@ -80,6 +80,7 @@ export function admitAccount(
 	arrival: Arrival<AccountMessage>,
 	account: AccountState | null,
 	resolution: Resolution,
+	rules: AdmissionRules,
 ): Admitted | "retry" {
 	const { message, sender } = arrival;
 	// Once a DID is tombstoned nothing names its host any more; the one we know may still say that the account is gone.
@@ -89,10 +90,11 @@ export function admitAccount(
 		throw new Rejection("host-mismatch");
 	}
 	const { did, active, status } = message;
+	const flags = checkTime(message.time, rules);
 	const local = account?.localStatus ?? null;
 	const changed = local === null ? arrival : withFields(arrival, { active: false, status: local });
 	return {
-		entry: messageEntry(changed, RecordKind.account, 0, encodeAccountFacts({ did, active, status })),
+		entry: messageEntry(changed, RecordKind.account, flags, encodeAccountFacts({ did, active, status })),
 		state: {
 			...(account ?? NEW_ACCOUNT),
 			host: sender.hostId,
@@ -114,6 +116,7 @@ export function admitIdentity(
 	account: AccountState | null,
 	resolution: Resolution,
 	before: Resolution | null,
+	rules: AdmissionRules,
 ): Admitted {
 	const { message, sender } = arrival;
 	const ownHost = account?.host === sender.hostId;
@@ -122,10 +125,11 @@ export function admitIdentity(
 	if (resolution.outcome === "resolved" && !ownHost && resolution.identity.pdsHost !== sender.hostname) {
 		if (sameIdentity(before, resolution)) throw new Rejection("host-mismatch", "and nothing changed");
 	}
+	const flags = checkTime(message.time, rules);
 	// We don't resolve handles, so we don't vouch for one either.
 	const stripped = message.handle === null ? arrival : withFields(arrival, { handle: undefined });
 	return {
-		entry: messageEntry(stripped, RecordKind.identity, 0, encodeIdentityFacts({ did: message.did })),
+		entry: messageEntry(stripped, RecordKind.identity, flags, encodeIdentityFacts({ did: message.did })),
 		state: ownHost && account !== null ? { ...account, hostSeq: message.seq } : null,
 	};
 }
@@ -175,6 +179,9 @@ function authorityOf(resolution: Resolution, hostname: string): Authority | "mis
 function checkRev(message: CommitMessage | SyncMessage, known: AccountState | null, nowMs: number): void {
 	const { rev, type } = message;
 	if (!isTid(rev)) throw new Rejection("rev-syntax");
+	if (type === "commit" && message.since !== null && !isTid(message.since)) {
+		throw new Rejection("message-schema", "since is not a TID");
+	}
 	if (tidToMicroseconds(rev) / 1000 > nowMs + REV_FUTURE_MS_MAX) throw new Rejection("rev-future");
 	if (known === null || known.rev === null) return;
 	// A sync may repeat the last commit: the reference PDS does so when an account is made.
@@ -200,6 +207,11 @@ function strictly(reason: RejectionReason, rules: AdmissionRules): number {
 	if (rules.strict) throw new Rejection(reason);
 	rules.counters.lenient(reason);
 	return RecordFlag.lenient;
+}
+
+/** The engine checks the time of commits and syncs. */
+function checkTime(time: string, rules: AdmissionRules): number {
+	return isDatetime(time) ? 0 : strictly("time-syntax", rules);
 }
 
 /** Check 14: a commit that doesn't chain to what we have is passed on, and marked. */

@@ -174,11 +174,12 @@ export class Shard {
 
 	#decide(arrival: Arrival, account: AccountState | null, resolution: Resolution): Admitted | "retry" {
 		const { message } = arrival;
-		if (message.type === "account") return admitAccount(narrow(arrival, message), account, resolution);
+		const { rules } = this.#options;
+		if (message.type === "account") return admitAccount(narrow(arrival, message), account, resolution, rules);
 		if (message.type === "identity") {
-			return admitIdentity(narrow(arrival, message), account, resolution, this.#before.get(arrival) ?? null);
+			return admitIdentity(narrow(arrival, message), account, resolution, this.#before.get(arrival) ?? null, rules);
 		}
-		return admitRepoMessage(narrow(arrival, message), account, resolution, this.#options.rules);
+		return admitRepoMessage(narrow(arrival, message), account, resolution, rules);
 	}
 
 	#resolution(arrival: Arrival, account: AccountState | null): Resolution | Promise<unknown> {

@@ -76,6 +76,15 @@ describe("accounts", () => {
 		expect(changes.accounts).toMatchObject([{ host: 2, hostSeq: 3, rev: records.rev(1) }]);
 	});
 
+	test("a commit from a new host ends the status that the old host gave", () => {
+		const moved = fold([
+			records.commit([1, 1], ALICE, 1),
+			records.account([1, 2], ALICE, "deactivated"),
+			records.commit([2, 1], ALICE, 2),
+		]);
+		expect(moved.accounts).toMatchObject([{ host: 2, upstreamActive: true, upstreamStatus: null }]);
+	});
+
 	test("new ones come in order of first sight", () => {
 		const list = [records.identity([1, 1], BOB), records.commit([1, 2], ALICE, 1), records.commit([1, 3], BOB, 1)];
 		expect(fold(list).accounts.map(({ did }) => did)).toEqual([ALICE, BOB]);
@@ -179,7 +188,7 @@ describe("hosts", () => {
 		];
 		for (let end = 1; end <= list.length; end++) {
 			for (let split = 0; split <= end; split++) {
-				const whole: RowChanges = { accounts: [], identities: [], hosts: [] };
+				const whole: RowChanges = { accounts: [], identities: [], outdated: [], hosts: [] };
 				for (const part of [list.slice(0, split), list.slice(split, end)]) {
 					const changes = fold(part, after(whole));
 					whole.accounts = [...changes.accounts, ...whole.accounts.filter(({ did }) => !accountOf(changes, did))];
@@ -190,6 +199,14 @@ describe("hosts", () => {
 			}
 		}
 	});
+});
+
+test("an identity message outdates what its DID resolved to well before it", () => {
+	const message = records.identity([1, 1], ALICE);
+	const [outdated] = fold([message]).outdated;
+	expect(outdated?.did).toBe(ALICE);
+	expect(outdated?.beforeMs).toBeLessThan(message.timeUs / 1000 - 60_000);
+	expect(outdated?.beforeMs).toBeGreaterThan(message.timeUs / 1000 - 600_000);
 });
 
 test("identities: the last document counts", () => {

@@ -113,6 +113,17 @@ describe("reading", () => {
 		await writer.close();
 	});
 
+	test("forgets what a DID resolved to once it announced another identity, if nothing newer was resolved", async () => {
+		const writer = openSqliteWriter(path);
+		const did = "did:plc:a";
+		const later = { ...records.identity([1, 2], did), timeUs: (1_700_000_000_000 + 3_600_000) * 1000 };
+		await writer.apply(records.sequence([records.didDocument(did, "did:key:one"), records.identity([1, 1], did)]));
+		expect(await writer.identity(did)).not.toBeNull();
+		await writer.apply(records.sequence([later], 3));
+		expect(await writer.identity(did)).toBeNull();
+		await writer.close();
+	});
+
 	test("gives null for what is not there", async () => {
 		const writer = openSqliteWriter(path);
 		const nothing = [writer.account("did:plc:x"), writer.identity("did:plc:x"), writer.hostByName("x.com")];

@@ -262,6 +262,21 @@ test.each([
 	expect(rig.rejected).toEqual({ [reason]: 1 });
 });
 
+test("what a strict consumer would choke on is dropped", async () => {
+	const rig = new ShardRig();
+	const account = await ShardRig.account("choke");
+	rig.identity(account);
+	rig.send(await account.commit(), 1);
+	const commit = await account.commit();
+	rig.send({ ...commit, body: { ...commit.body, since: "yesterday" } }, 2);
+	for (const [at, message] of [account.identity(), account.account(true)].entries()) {
+		rig.send({ ...message, body: { ...message.body, time: "yesterday" } }, 3 + at);
+	}
+	await rig.settle();
+	expect(rig.entries().length).toBe(1);
+	expect(rig.rejected).toEqual({ "message-schema": 1, "time-syntax": 2 });
+});
+
 test("lenient passes and counts what only the strict rules drop", async () => {
 	for (const strict of [true, false]) {
 		const rig = new ShardRig({ strict });

@@ -8,6 +8,7 @@ const living = new Set<ChildProcess>();
 process.on("exit", () => {
 	for (const child of living) child.kill("SIGKILL");
 });
+for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.once(signal, () => process.exit(1));
 
 export interface ChildOptions {
 	name: string;
@@ -18,8 +19,8 @@ export interface ChildOptions {
 }
 
 /**
- * A process of the test's network. It never outlives the test: our Node scripts end when their standard input does, and
- * the rest is killed as the test's process ends.
+ * A process of the test's network. It does not outlive the test: it is killed as the test's process ends, and our Node
+ * scripts also end when their standard input does, as where the test was itself killed.
  */
 export class Child {
 	readonly name: string;

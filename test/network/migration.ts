@@ -4,8 +4,10 @@ import { query, request } from "./xrpc.ts";
 
 /**
  * Moves an account to another PDS, by the steps that a migration tool takes: an account of the same DID over there, its
- * repo, the DID document by an operation that the old PDS signs, and then the switch.
+ * repo, and the DID document by an operation that the old PDS signs. The last step, to deactivate the old account, is left
+ * to the caller.
  * @param name of the account's new handle
+ * @returns the account at the new PDS, which is active there
  */
 export async function migrate(old: Account, to: Pds, name: string): Promise<Account> {
 	const { did } = old;
@@ -18,7 +20,6 @@ export async function migrate(old: Account, to: Pds, name: string): Promise<Acco
 	await copyRepo(old, moved);
 	await handOverIdentity(old, moved);
 	await moved.activate();
-	await old.deactivate();
 	return moved;
 }
 

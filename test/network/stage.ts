@@ -116,7 +116,7 @@ export class Stage {
 				missing: missingIn(consumer.events, expected).slice(0, 10),
 				faults: consumer.faults.slice(0, 3),
 				connections: consumer.connections.slice(-5),
-				relay: this.relay.log.split("\n").slice(-10),
+				relay: this.relay.log.split("\n").slice(-5),
 			}),
 		);
 	}

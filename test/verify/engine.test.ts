@@ -1,14 +1,13 @@
 import { describe, expect, test } from "bun:test";
-import { encode, toBytes } from "@atcute/cbor";
+import { toBytes } from "@atcute/cbor";
 import { REJECTION_REASON_NAMES } from "../../src/protocol/reasons.ts";
-import type { SimAccount } from "../sim/account.ts";
-import { cidOf, cidOfText, encodeCar } from "../sim/blocks.ts";
+import { cidOfText, encodeCar } from "../sim/blocks.ts";
 import { BROKEN_COMMIT_REASONS, brokenCommit } from "../sim/broken-commit.ts";
-import type { SimOp, SimWrite } from "../sim/commit.ts";
+import type { SimWrite } from "../sim/commit.ts";
 import { SimKey } from "../sim/keys.ts";
 import { Rng } from "../sim/rng.ts";
 import { nextMessages } from "../sim/traffic.ts";
-import { type Changes, judge, makeAccount, reasonOf, seal } from "./seal.ts";
+import { type Changes, create, judge, makeAccount, rawLink, reasonOf, seal } from "./seal.ts";
 
 /** What only a strict relay drops: check 13. */
 const STRICT_ONLY = new Set<string>(REJECTION_REASON_NAMES.slice(REJECTION_REASON_NAMES.indexOf("mst-malformed")));
@@ -17,22 +16,6 @@ const ENGINE_REASONS = BROKEN_COMMIT_REASONS.filter(
 	(reason) => !["message-", "did-", "rev-"].some((prefix) => reason.startsWith(prefix)),
 );
 const EMPTY_ROOT = "bafyreie5737gdxlw5i64vzichcalba3z2v5n6icifvx5xytvske7mr3hpm";
-
-const POST = "app.bsky.feed.post";
-
-function create(rkey: string, record: Record<string, unknown> = { text: "hello" }): SimWrite {
-	return { action: "create", path: `${POST}/${rkey}`, record };
-}
-
-function onOps(change: (op: SimOp) => void): Changes {
-	return { draft: ({ ops }) => ops.forEach(change) };
-}
-
-function existing(account: SimAccount): string {
-	const record = account.anyRecord();
-	if (record === null) throw new Error("the account has no record");
-	return record.path;
-}
 
 describe.each(["k256", "p256"] as const)("commits signed with %s", (curve) => {
 	test("chains of random commits are good, from the first on", async () => {
@@ -99,182 +82,6 @@ describe("many ops in one commit", () => {
 		}
 		expect(account.data).toBe(EMPTY_ROOT);
 		expect(judge(await account.commit(), account.key).reason).toBeNull();
-	});
-});
-
-describe("the commit object", () => {
-	test.each<[string, Changes, string | null]>([
-		[
-			"with a field we don't know, which is signed too",
-			{ object: (commit) => ({ ...commit, extra: { deep: [1] } }) },
-			null,
-		],
-		[
-			"with 30 such fields",
-			{
-				object: (commit) => ({ ...commit, ...Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`x${i}`, i])) }),
-			},
-			null,
-		],
-		["with a link as prev", { object: (commit) => ({ ...commit, prev: cidOfText("prev") }) }, null],
-		["without prev", { object: without("prev") }, "commit-malformed"],
-		["without did", { object: without("did") }, "commit-malformed"],
-		["without rev", { object: without("rev") }, "commit-malformed"],
-		["without data", { object: without("data") }, "commit-malformed"],
-		["without version", { object: without("version") }, "commit-malformed"],
-		["with a version that is a text", { object: (commit) => ({ ...commit, version: "3" }) }, "commit-malformed"],
-		["with data that is null", { object: (commit) => ({ ...commit, data: null }) }, "commit-malformed"],
-		["with data of raw bytes", { object: (commit) => ({ ...commit, data: rawLink() }) }, "commit-malformed"],
-		["with prev of raw bytes", { object: (commit) => ({ ...commit, prev: rawLink() }) }, "commit-malformed"],
-		["with a sig that is a text", { signature: () => "signed" }, "commit-malformed"],
-		["with a sig that is null", { signature: () => null }, "commit-malformed"],
-		[
-			"with a sig in DER",
-			{ signature: (bytes) => toBytes(Uint8Array.from([0x30, 0x44, ...bytes])) },
-			"signature-encoding",
-		],
-		["with a float", { object: (commit) => ({ ...commit, extra: 1.5 }) }, "commit-malformed"],
-		[
-			"with a head that is too long",
-			{ block: (bytes) => Uint8Array.from([0xb8, 0x06, ...bytes.subarray(1)]) },
-			"commit-malformed",
-		],
-		["with bytes behind it", { block: (bytes) => Uint8Array.from([...bytes, 0xf6]) }, "commit-malformed"],
-		["with less bytes", { block: (bytes) => bytes.subarray(0, -1) }, "commit-malformed"],
-		["that is a list", { block: () => encode([1]) }, "commit-malformed"],
-		["that has no bytes", { block: () => new Uint8Array() }, "commit-malformed"],
-		["that is a nesting bomb", { block: () => nested(100_000) }, "commit-malformed"],
-		[
-			"that has a nesting bomb in it",
-			{ object: (commit) => ({ ...commit, extra: nestedValue(40) }) },
-			"commit-malformed",
-		],
-		[
-			"whose did and message agree, but signed twice",
-			{ block: (bytes) => Buffer.concat([bytes, bytes]) },
-			"commit-malformed",
-		],
-	])("%s", async (_name, changes, reason) => {
-		const account = await makeAccount("object", 20);
-		expect(await reasonOf(account, changes)).toBe(reason);
-	});
-});
-
-function without(field: string): (commit: Record<string, unknown>) => Record<string, unknown> {
-	return (commit) => Object.fromEntries(Object.entries(commit).filter(([key]) => key !== field));
-}
-
-/** A link with the codec of raw bytes. */
-function rawLink(): { $link: string } {
-	return { $link: "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku" };
-}
-
-function nested(depth: number): Uint8Array {
-	return new Uint8Array(depth).fill(0x81);
-}
-
-function nestedValue(depth: number): unknown {
-	return depth === 0 ? 0 : [nestedValue(depth - 1)];
-}
-
-describe("ops", () => {
-	test.each<[string, Changes, string | null]>([
-		["with a field we don't know", onOps((op) => Object.assign(op, { extra: [1] })), null],
-		["create with prev null", onOps((op) => Object.assign(op, { prev: null })), null],
-		["create with prev", onOps((op) => Object.assign(op, { prev: cidOfText("prev") })), "op-malformed"],
-		["create without cid", onOps((op) => Object.assign(op, { cid: null })), "op-malformed"],
-		["create with a cid that is a text", onOps((op) => Object.assign(op, { cid: "cid" })), "op-malformed"],
-		["create with a cid of raw bytes", onOps((op) => Object.assign(op, { cid: rawLink() })), "op-malformed"],
-		["of action null", onOps((op) => Object.assign(op, { action: null })), "op-malformed"],
-		["of an action in capitals", onOps((op) => Object.assign(op, { action: "CREATE" })), "op-malformed"],
-		["with a path that is a number", onOps((op) => Object.assign(op, { path: 7 })), "op-malformed"],
-		["with a leading slash", onOps((op) => Object.assign(op, { path: `/${op.path}` })), "op-malformed"],
-		["with a path of three parts", onOps((op) => Object.assign(op, { path: `${op.path}/x` })), "op-malformed"],
-		["with the record key ..", onOps((op) => Object.assign(op, { path: `${POST}/..` })), "op-malformed"],
-		[
-			"with a path of 2,000 bytes",
-			onOps((op) => Object.assign(op, { path: `${POST}/${"x".repeat(2000)}` })),
-			"op-malformed",
-		],
-		["that are texts", { body: (body) => Object.assign(body, { ops: ["create"] }) }, "op-malformed"],
-		["that are empty maps", { body: (body) => Object.assign(body, { ops: [{}] }) }, "op-malformed"],
-	])("%s", async (_name, changes, reason) => {
-		expect(await reasonOf(await makeAccount("ops", 20), changes)).toBe(reason);
-	});
-
-	test("of deletes and updates follow their own rules", async () => {
-		const account = await makeAccount("delete", 40);
-		const remove: SimWrite[] = [{ action: "delete", path: existing(account) }];
-		const update: SimWrite[] = [{ action: "update", path: existing(account), record: { text: "new" } }];
-		expect(await reasonOf(account, { writes: remove })).toBeNull();
-		expect(await reasonOf(account, { writes: update })).toBeNull();
-		const withCid = onOps((op) => Object.assign(op, { cid: cidOfText("cid") }));
-		expect(await reasonOf(account, { writes: remove, ...withCid })).toBe("op-malformed");
-		const withoutCid = { writes: remove, ...onOps((op) => Reflect.deleteProperty(op, "cid")) };
-		expect(await reasonOf(account, withoutCid)).toBe("op-malformed");
-	});
-
-	test.each(["delete", "update"] as const)("a %s without prev passes a lenient relay only", async (action) => {
-		const account = await makeAccount("legacy", 40);
-		const write = { action, path: existing(account), record: { text: "new" } } as SimWrite;
-		const legacy = { writes: [write], ...onOps((op) => Reflect.deleteProperty(op, "prev")) };
-		expect(judge(await seal(account, legacy), account.key)).toMatchObject({
-			reason: "prev-data-missing",
-			strictOnly: true,
-		});
-	});
-
-	test("an update to the identical record is a good no-op", async () => {
-		const account = await makeAccount("identical", 20);
-		await account.commit([create("same")]);
-		const writes: SimWrite[] = [{ action: "update", path: `${POST}/same`, record: { text: "hello" } }];
-		expect(await reasonOf(account, { writes })).toBeNull();
-	});
-
-	test.each<[string, (op: SimOp) => void, string]>([
-		["a delete of what was not there", (op) => Object.assign(op, { path: `${POST}/never` }), "prev-data-mismatch"],
-		["a delete with a wrong prev", (op) => Object.assign(op, { prev: cidOfText("wrong") }), "prev-data-mismatch"],
-	])("%s", async (_name, change, reason) => {
-		const account = await makeAccount("wrong", 1);
-		const writes: SimWrite[] = [{ action: "delete", path: existing(account) }];
-		expect(await reasonOf(account, { writes, ...onOps(change) })).toBe(reason);
-	});
-});
-
-describe("records", () => {
-	/** Makes the commit's only record consist of these bytes. */
-	async function reasonOfRecord(bytes: Uint8Array): Promise<string | null> {
-		const account = await makeAccount("record", 0);
-		const record = Uint8Array.from(bytes);
-		const changes: Changes = {
-			writes: [],
-			draft: (draft) => {
-				draft.ops.push({ action: "create", path: `${POST}/a`, cid: cidOf(record) });
-				draft.records.set(cidOf(record).$link, record);
-			},
-		};
-		return reasonOf(account, changes);
-	}
-
-	const text = encode({ text: "x" });
-
-	// The tree names no such record, so a record that is good lets the check of the tree speak.
-	test.each<[string, Uint8Array, string]>([
-		["with a float", encode({ x: 1.5 }), "op-tree-mismatch"],
-		["with keys in the wrong order", Buffer.from("a2626161016162 02".replace(" ", ""), "hex"), "op-tree-mismatch"],
-		["of 32 levels", encode({ x: nestedValue(31) }), "op-tree-mismatch"],
-		["of 33 levels", encode({ x: nestedValue(32) }), "record-malformed"],
-		["that is a nesting bomb", nested(900_000), "record-malformed"],
-		["that says it has a million items", Buffer.from("ba000f4240", "hex"), "record-malformed"],
-		["that is a text", encode("text"), "record-malformed"],
-		["without bytes", new Uint8Array(), "record-malformed"],
-		["with bytes behind it", Buffer.concat([text, text]), "record-malformed"],
-		["that is truncated", text.subarray(0, -1), "record-malformed"],
-		["of indefinite length", Buffer.from("bfff", "hex"), "record-malformed"],
-		["of 1,048,576 bytes", encode({ text: "x".repeat(1_048_576 - 11) }), "op-tree-mismatch"],
-		["of 1,048,577 bytes", encode({ text: "x".repeat(1_048_576 - 10) }), "record-too-large"],
-	])("%s", async (_name, bytes, reason) => {
-		expect(await reasonOfRecord(bytes)).toBe(reason);
 	});
 });
 

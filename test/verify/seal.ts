@@ -66,3 +66,33 @@ export async function seal(account: SimAccount, changes: Changes = {}): Promise<
 export async function reasonOf(account: SimAccount, changes: Changes): Promise<string | null> {
 	return judge(await seal(account, changes), account.key).reason;
 }
+
+/** A collection's NSID. */
+export const POST = "app.bsky.feed.post";
+
+/** A write that creates a post. */
+export function create(rkey: string, record: Record<string, unknown> = { text: "hello" }): SimWrite {
+	return { action: "create", path: `${POST}/${rkey}`, record };
+}
+
+/** The path of one of the account's records. */
+export function existing(account: SimAccount): string {
+	const record = account.anyRecord();
+	if (record === null) throw new Error("the account has no record");
+	return record.path;
+}
+
+/** A link with the codec of raw bytes. */
+export function rawLink(): { $link: string } {
+	return { $link: "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku" };
+}
+
+/** Lists in lists, as bytes that end before the innermost does. */
+export function nested(depth: number): Uint8Array {
+	return new Uint8Array(depth).fill(0x81);
+}
+
+/** A number in this many lists. */
+export function nestedValue(depth: number): unknown {
+	return depth === 0 ? 0 : [nestedValue(depth - 1)];
+}

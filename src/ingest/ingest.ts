@@ -1,0 +1,152 @@
+import type { HostCommand, HostEvent } from "../hosts/messages.ts";
+import { IDENTITY_CACHE_LIMITS, IdentityCache } from "../identity/cache.ts";
+import { DidResolver } from "../identity/resolver.ts";
+import { openSqliteReader } from "../index/sqlite.ts";
+import { LogHead } from "../log/head.ts";
+import { Counters } from "../observe/counters.ts";
+import { type LOG_LEVELS, logOf, setUpLog } from "../observe/log.ts";
+import { Doorbell } from "../ring/doorbell.ts";
+import { RingReader, RingWriter } from "../ring/ring.ts";
+import { endThreadOnFailure, serveRole, type WorkerRole } from "../thread.ts";
+import type { Engine } from "../verify/engine.ts";
+import { AccountCache } from "./accounts.ts";
+import { arrivalOf } from "./arrival.ts";
+import { Budget } from "./budget.ts";
+import { Handover } from "./handover.ts";
+import { Hosts } from "./hosts.ts";
+import { Routes } from "./routes.ts";
+import { Shard } from "./shard.ts";
+
+export interface IngestOptions {
+	/** Number of this worker, from 0. */
+	worker: number;
+	/** Rings to the sequencer, of all workers by number: this one writes its own and reads how far the others are durable. */
+	handovers: SharedArrayBuffer[];
+	/** Rings between this worker and each other one. */
+	peers: { worker: number; outbound: SharedArrayBuffer; inbound: SharedArrayBuffer; doorbell: SharedArrayBuffer }[];
+	doorbell: SharedArrayBuffer;
+	sequencerDoorbell: SharedArrayBuffer;
+	headBuffer: SharedArrayBuffer;
+	counters: { buffer: SharedArrayBuffer; thread: number };
+	databasePath: string;
+	plcHost: string;
+	identityCacheSize: number;
+	accountCacheSize: number;
+	hostBufferBytes: number;
+	ingestBufferBytes: number;
+	allowInsecureHosts: boolean;
+	strict: boolean;
+	userAgent: string;
+	logLevel: (typeof LOG_LEVELS)[number];
+}
+
+/** Low-water cursors go to the log this often: a crash asks hosts again for about as much. */
+const CURSOR_INTERVAL_MS = 1_000;
+const WAKE_INTERVAL_MS = 1_000;
+/** How long a drain waits for what is on its way. The cursors stay behind what it leaves. */
+const DRAIN_TIMEOUT_MS = 4_000;
+
+/** Serves an ingest worker in this thread, with the engine that its entry file names. */
+export function serveIngest(createEngine: () => Engine): void {
+	serveRole<IngestOptions, HostCommand, HostEvent>((emit) => ingestRole(createEngine, emit));
+}
+
+function ingestRole(
+	createEngine: () => Engine,
+	emit: (event: HostEvent) => void,
+): WorkerRole<IngestOptions, HostCommand> {
+	let hosts: Hosts;
+	let handover: Handover;
+	let doorbell: Doorbell;
+
+	async function start(options: IngestOptions): Promise<void> {
+		setUpLog(options.logLevel);
+		const log = logOf("ingest");
+		const head = new LogHead(options.headBuffer);
+		const counters = new Counters(options.counters.buffer, options.counters.thread);
+		const index = openSqliteReader(options.databasePath);
+		const rings = options.handovers.map((buffer) => new RingWriter(buffer));
+		const own = rings[options.worker];
+		if (own === undefined) throw new RangeError(`no ring for worker ${options.worker}`);
+		doorbell = new Doorbell(options.doorbell);
+		handover = new Handover(options.worker, own, new Doorbell(options.sequencerDoorbell), counters);
+
+		const accounts = new AccountCache(index, options.accountCacheSize, counters);
+		const identities = new IdentityCache({
+			resolver: new DidResolver({ plcUrl: options.plcHost, allowInsecure: options.allowInsecureHosts }),
+			stored: (did) => index.identity(did),
+			onResolved: (facts) => shard.logDidDocument(facts),
+			counters,
+			limits: { ...IDENTITY_CACHE_LIMITS, entriesMax: options.identityCacheSize },
+		});
+		const shard: Shard = new Shard({
+			accounts,
+			identities,
+			handover,
+			rules: { engine: createEngine(), strict: options.strict, clock: Date.now, counters },
+			allowLocalhost: options.allowInsecureHosts,
+			onRejection: ({ sender, message }, rejection) =>
+				log.debug("rejected {type} {seq} of {did} from {host}: {detail}", {
+					type: message.type,
+					seq: message.seq,
+					did: message.did,
+					host: sender.hostname,
+					detail: rejection.message,
+				}),
+		});
+		const routes = new Routes(
+			options.worker,
+			options.peers.map((peer) => ({
+				worker: peer.worker,
+				outbound: new RingWriter(peer.outbound),
+				inbound: new RingReader(peer.inbound),
+				doorbell: new Doorbell(peer.doorbell),
+			})),
+			(sender, frame, message, settle) => shard.submit(arrivalOf(sender, frame, message, settle)),
+		);
+		hosts = new Hosts({
+			budget: new Budget(options.ingestBufferBytes),
+			hostBufferBytes: options.hostBufferBytes,
+			userAgent: options.userAgent,
+			counters,
+			deliver: (sender, frame, message, settle) => routes.route(sender, frame, message, settle),
+			emit,
+			acknowledged: (ring) => rings[ring]?.acknowledged() ?? 0,
+			handover,
+		});
+
+		setInterval(() => {
+			hosts.storeCursors();
+			const { lastSeq } = head.snapshot();
+			const { position } = handover;
+			accounts.noteProgress({ position, acknowledged: handover.acknowledged(), lastSeq, appliedSeq: head.applied() });
+		}, CURSOR_INTERVAL_MS);
+		endThreadOnFailure(
+			runLoop(() => {
+				shard.ringHasRoom();
+				routes.receive();
+			}),
+		);
+	}
+
+	async function runLoop(work: () => void): Promise<never> {
+		for (;;) {
+			const ticket = doorbell.ticket();
+			work();
+			await doorbell.sleep(ticket, WAKE_INTERVAL_MS);
+		}
+	}
+
+	async function drain(): Promise<void> {
+		hosts.stopAll();
+		const endMs = Date.now() + DRAIN_TIMEOUT_MS;
+		while (!(hosts.settled && handover.settled) && Date.now() < endMs) {
+			handover.flush();
+			await doorbell.sleep(doorbell.ticket(), 20);
+		}
+		hosts.storeCursors();
+		handover.flush();
+	}
+
+	return { start, command: (command) => hosts.command(command), drain };
+}

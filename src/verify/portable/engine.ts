@@ -1,0 +1,131 @@
+import { COMMIT_BLOCKS_BYTES_MAX, COMMIT_OPS_MAX, SYNC_BLOCKS_BYTES_MAX } from "../../protocol/limits.ts";
+import type { CommitMessage, SyncMessage } from "../../protocol/message.ts";
+import { Rejection } from "../../protocol/rejection.ts";
+import { isDatetime } from "../../protocol/syntax.ts";
+import type { Engine, SigningKey, Verdict } from "../engine.ts";
+import { type Block, type Car, readCar } from "./car.ts";
+import { type Commit, checkCommitOwner, readCommit } from "./commit.ts";
+import { type InvertibleOp, invertOps } from "./inversion.ts";
+import { asBuffer, bytesOfLink, isBlessedLink, type Link, linkOfBytes } from "./link.ts";
+import { EMPTY_TREE } from "./mst.ts";
+import { loadTree } from "./mst-load.ts";
+import { type Op, readOps } from "./ops.ts";
+import { checkRecords } from "./records.ts";
+import { checkSignature } from "./signature.ts";
+
+/** The engine in TypeScript, which runs anywhere and is the reference for any other one. */
+export function createPortableEngine(): Engine {
+	return { name: "portable", verifyCommit, verifySync };
+}
+
+function verifyCommit(frame: Uint8Array, message: CommitMessage, key: SigningKey): Verdict {
+	const bytes = asBuffer(frame);
+	return judge(
+		() => checkCommit(bytes, message, key),
+		(contents) => {
+			checkTree(bytes, message, contents);
+			// Last, so that it says that nothing but the flags is wrong.
+			if (message.tooBig) throw new Rejection("too-big-flag");
+			if (message.rebase) throw new Rejection("rebase-flag");
+			checkTime(message.time);
+		},
+	);
+}
+
+function verifySync(frame: Uint8Array, message: SyncMessage, key: SigningKey): Verdict {
+	return judge(
+		() => checkSync(asBuffer(frame), message, key),
+		() => checkTime(message.time),
+	);
+}
+
+/** What both kinds of message turn out to hold. */
+interface Contents {
+	readonly root: Link;
+	readonly commit: Commit;
+}
+
+/** What a `#commit` holds besides. */
+interface CommitContents extends Contents {
+	readonly blocks: Car["blocks"];
+	readonly ops: readonly Op[];
+}
+
+/** Runs the checks that every relay makes, and if they pass those that a lenient one only counts. */
+function judge<T extends Contents>(check: () => T, checkStrictly: (contents: T) => void): Verdict {
+	const contents = attempt(check);
+	if (contents instanceof Rejection) {
+		return { reason: contents.reason, strictOnly: false, commit: null, data: null };
+	}
+	const rejection = attempt(() => checkStrictly(contents));
+	const reason = rejection instanceof Rejection ? rejection.reason : null;
+	const { root, commit } = contents;
+	return { reason, strictOnly: reason !== null, commit: bytesOfLink(root), data: bytesOfLink(commit.data) };
+}
+
+function attempt<T>(check: () => T): T | Rejection {
+	try {
+		return check();
+	} catch (error) {
+		if (error instanceof Rejection) return error;
+		throw error;
+	}
+}
+
+/** Checks 6 and 9 to 12 of table 2.6, in this order. */
+function checkCommit(frame: Buffer, message: CommitMessage, key: SigningKey): CommitContents {
+	checkBlocksLength(message, COMMIT_BLOCKS_BYTES_MAX);
+	if (message.opsCount > COMMIT_OPS_MAX) throw new Rejection("ops-too-many", `${message.opsCount}`);
+	const { root, blocks } = readCar(frame, message.blocksStart, message.blocksEnd);
+	if (root !== linkOfBytes(message.commit)) throw new Rejection("car-root-mismatch");
+	const commit = checkSigned(frame, commitBlock(blocks, root), message, key);
+	const ops = readOps(frame, message.opsStart, message.opsCount);
+	checkRecords(frame, blocks, ops);
+	return { root, commit, blocks, ops };
+}
+
+/** Checks 6 and 9 to 11 of table 2.6, as far as they concern a `#sync`. */
+function checkSync(frame: Buffer, message: SyncMessage, key: SigningKey): Contents {
+	checkBlocksLength(message, SYNC_BLOCKS_BYTES_MAX);
+	const { root, blocks } = readCar(frame, message.blocksStart, message.blocksEnd);
+	if (!isBlessedLink(root)) throw new Rejection("car-malformed", "the first root is not a link to a commit");
+	return { root, commit: checkSigned(frame, commitBlock(blocks, root), message, key) };
+}
+
+function checkBlocksLength({ blocksStart, blocksEnd }: CommitMessage | SyncMessage, bytesMax: number): void {
+	const length = blocksEnd - blocksStart;
+	if (length === 0) throw new Rejection("blocks-empty");
+	if (length > bytesMax) throw new Rejection("blocks-too-large", `${length} bytes`);
+}
+
+function commitBlock(blocks: Car["blocks"], root: Link): Block {
+	const block = blocks.get(root);
+	if (block === undefined) throw new Rejection("car-block-missing");
+	return block;
+}
+
+function checkSigned(frame: Buffer, block: Block, message: CommitMessage | SyncMessage, key: SigningKey): Commit {
+	const commit = readCommit(frame, block);
+	checkCommitOwner(commit, message);
+	checkSignature(commit.signature, commit.unsigned, key);
+	return commit;
+}
+
+function checkTime(time: string): void {
+	if (!isDatetime(time)) throw new Rejection("time-syntax");
+}
+
+/** Check 13: what the commit carries of its tree is sound, and undoing its ops gives the tree before it. */
+function checkTree(frame: Buffer, message: CommitMessage, { commit, blocks, ops }: CommitContents): void {
+	const tree = loadTree(frame, blocks, commit.data);
+	// Without a previous commit there was no record (rulebook 2.6, notes).
+	const isGenesis = message.prevData === null && message.since === null;
+	if (message.prevData === null && !isGenesis) throw new Rejection("prev-data-missing");
+	if (!ops.every(isInvertible)) throw new Rejection("prev-data-missing", "an update or delete has no prev");
+	const expected = message.prevData === null ? EMPTY_TREE : linkOfBytes(message.prevData);
+	if (invertOps(tree, ops) !== expected) throw new Rejection("prev-data-mismatch");
+}
+
+function isInvertible(op: Op): op is InvertibleOp {
+	return op.action === "create" || op.prev !== null;
+}

@@ -1,0 +1,93 @@
+import { MST_DEPTH_MAX } from "../../protocol/limits.ts";
+import { Rejection } from "../../protocol/rejection.ts";
+import type { Block } from "./car.ts";
+import { rejectCborErrors } from "./cbor-rule.ts";
+import { keyHeight } from "./key-height.ts";
+import type { Link } from "./link.ts";
+import type { Tree, TreeNode } from "./mst.ts";
+import { decodeNode, type NodeContent } from "./mst-decode.ts";
+
+/**
+ * Loads what a CAR has of an MST, checking all of it (rulebook 2.11). A sub-tree whose block is absent stays a link.
+ *
+ * @returns the tree: a link where even the root's block is absent, null where the tree is empty
+ * @throws Rejection `mst-malformed`
+ */
+export function loadTree(frame: Buffer, blocks: ReadonlyMap<Link, Block>, root: Link): Tree {
+	const block = blocks.get(root);
+	if (block === undefined) return root;
+	const content = decode(frame, block);
+	const firstKey = content.keys[0];
+	if (firstKey === undefined) {
+		if (content.children[0] !== null) throw new Rejection("mst-malformed", "the root has a child but no entry");
+		return null;
+	}
+	const height = keyHeight(firstKey);
+	if (height > MST_DEPTH_MAX) throw new Rejection("mst-malformed", `deeper than ${MST_DEPTH_MAX}`);
+	return new TreeLoader(frame, blocks).node(root, content, { height, after: null, before: null });
+}
+
+/** Where in the tree a node is: its keys must be of this height and lie between these two. */
+interface Place {
+	readonly height: number;
+	/** Null: no bound. */
+	readonly after: string | null;
+	readonly before: string | null;
+}
+
+class TreeLoader {
+	readonly #frame: Buffer;
+	readonly #blocks: ReadonlyMap<Link, Block>;
+	readonly #loaded = new Set<Link>();
+
+	constructor(frame: Buffer, blocks: ReadonlyMap<Link, Block>) {
+		this.#frame = frame;
+		this.#blocks = blocks;
+	}
+
+	/** Checks a node against its place, and loads what is below it. The height falls with each step, so recursion ends. */
+	node(link: Link, content: NodeContent, place: Place): TreeNode {
+		// No sub-tree with a key can be at two places. Without this, nodes that share a child would be walked once per path.
+		if (this.#loaded.has(link)) throw new Rejection("mst-malformed", "a node occurs twice in the tree");
+		this.#loaded.add(link);
+		checkPlace(content, place);
+		const { keys, values } = content;
+		const children = content.children.map((child, index) =>
+			this.#child(child, {
+				height: place.height - 1,
+				after: keys[index - 1] ?? place.after,
+				before: keys[index] ?? place.before,
+			}),
+		);
+		return { height: place.height, keys, values, children, link };
+	}
+
+	#child(link: Link | null, place: Place): Tree {
+		if (link === null) return null;
+		if (place.height < 0) throw new Rejection("mst-malformed", "a node of height 0 has a child");
+		const block = this.#blocks.get(link);
+		if (block === undefined) return link;
+		const content = decode(this.#frame, block);
+		if (content.keys.length === 0 && content.children[0] === null) {
+			throw new Rejection("mst-malformed", "a node below the root is empty");
+		}
+		return this.node(link, content, place);
+	}
+}
+
+function checkPlace({ keys }: NodeContent, { height, after, before }: Place): void {
+	const first = keys[0];
+	const last = keys.at(-1);
+	if (first === undefined || last === undefined) return;
+	// The keys of a node ascend, which its decoding has checked.
+	if ((after !== null && first <= after) || (before !== null && last >= before)) {
+		throw new Rejection("mst-malformed", "a key lies outside of its sub-tree's range");
+	}
+	for (const key of keys) {
+		if (keyHeight(key) !== height) throw new Rejection("mst-malformed", "a key is at another height than its own");
+	}
+}
+
+function decode(frame: Buffer, block: Block): NodeContent {
+	return rejectCborErrors("mst-malformed", () => decodeNode(frame, block));
+}
