@@ -3,6 +3,7 @@ import { type Config, ConfigError, loadConfig, settingsHelp } from "./config.ts"
 import { VERSION } from "./http/version.ts";
 import { logOf, setUpLog } from "./observe/log.ts";
 import { Relay } from "./relay.ts";
+import { describeFailure } from "./thread.ts";
 
 const USAGE = `standpipe ${VERSION}: an AT Protocol relay
 
@@ -58,9 +59,12 @@ async function serve({ config, warnings }: { config: Config; warnings: string[] 
 		setTimeout(() => fail("control", "the drain took too long"), DRAIN_MS_MAX).unref();
 		relay.drain().then(
 			() => process.exit(0),
-			(error: unknown) => fail("control", String(error)),
+			(error: unknown) => fail("control", describeFailure(error)),
 		);
 	};
+	for (const event of ["uncaughtException", "unhandledRejection"]) {
+		process.on(event, (error: unknown) => fail("control", describeFailure(error)));
+	}
 	process.on("SIGTERM", () => stop("SIGTERM"));
 	process.on("SIGINT", () => stop("SIGINT"));
 }
@@ -71,8 +75,4 @@ function fail(thread: string, error: string): never {
 	process.exit(1);
 }
 
-await main(process.argv.slice(2)).catch((error: unknown) => fail("control", describe(error)));
-
-function describe(error: unknown): string {
-	return error instanceof Error ? error.message : String(error);
-}
+await main(process.argv.slice(2)).catch((error: unknown) => fail("control", describeFailure(error)));

@@ -8,7 +8,11 @@ type ToWorker<Start, Command> =
 	| { type: "command"; command: Command }
 	| { type: "drain" };
 
-type FromWorker<Event> = { type: "ready" } | { type: "event"; event: Event } | { type: "drained" };
+type FromWorker<Event> =
+	| { type: "ready" }
+	| { type: "event"; event: Event }
+	| { type: "drained" }
+	| { type: "failed"; error: string };
 
 /** What a worker's `worker.ts` provides. `Start` and `Command` come from the control thread. */
 export interface WorkerRole<Start, Command> {
@@ -27,6 +31,10 @@ export function serveRole<Start, Command, Event>(
 	role: (emit: (event: Event) => void) => WorkerRole<Start, Command>,
 ): void {
 	const post = (message: FromWorker<Event>): void => self.postMessage(message);
+	// Whatever nobody caught is said in words: the runtime's own report comes with pages of minified source.
+	const fail = (error: unknown): void => post({ type: "failed", error: describeFailure(error) });
+	process.on("uncaughtException", fail);
+	process.on("unhandledRejection", fail);
 	const served = role((event) => post({ type: "event", event }));
 	let before: Promise<void> = Promise.resolve();
 	self.onmessage = (received: MessageEvent<ToWorker<Start, Command>>) => {
@@ -58,6 +66,15 @@ export function endThreadOnFailure(work: Promise<unknown>): void {
 	});
 }
 
+/** An error's message and those of its causes, then where it happened. */
+export function describeFailure(error: unknown): string {
+	if (!(error instanceof Error)) return String(error);
+	const messages: string[] = [];
+	for (let at: unknown = error; at instanceof Error; at = at.cause) messages.push(at.message);
+	const places = (error.stack ?? "").split("\n").filter((line) => line.startsWith("    at "));
+	return [messages.join(": "), ...places].join("\n");
+}
+
 /** The control thread's end of a worker. */
 export class Thread<Start, Command, Event> {
 	readonly #worker: Worker;
@@ -80,6 +97,7 @@ export class Thread<Start, Command, Event> {
 			const message = received.data;
 			if (message.type === "event") onEvent(message.event);
 			else if (message.type === "ready") this.#ready.resolve();
+			else if (message.type === "failed") onFailure(name, message.error);
 			else this.#drained.resolve();
 		};
 		this.#worker.onerror = (event) => onFailure(name, event.message);

@@ -1,0 +1,50 @@
+import { expect, test } from "bun:test";
+import type { SimAccount } from "../sim/account.ts";
+import { RelayRig, until } from "./rig.ts";
+
+const HOST_BUFFER_BYTES = 5_000_000;
+const RECORD_TEXT_CHARS = 100_000;
+const COMMITS = 120;
+
+/** A commit of about a hundred kilobytes. */
+function bulkyCommit(account: SimAccount) {
+	const record = {
+		$type: "app.bsky.feed.post",
+		text: "x".repeat(RECORD_TEXT_CHARS),
+		createdAt: "2026-07-04T12:00:00Z",
+	};
+	return account.commit([{ action: "create", path: `app.bsky.feed.post/${account.clock.tid()}`, record }]);
+}
+
+test("a host whose messages must wait is paused at its budget; nothing is dropped, and its neighbour goes on", async () => {
+	const rig = await RelayRig.start(
+		{ seed: "backpressure", hosts: 2, accounts: 2 },
+		{ RELAY_HOST_BUFFER_BYTES: String(HOST_BUFFER_BYTES) },
+	);
+	try {
+		const { network } = rig;
+		const [stuck, free] = network.accounts;
+		if (stuck === undefined || free === undefined) throw new Error("the network has two accounts");
+		network.plc.setFault(stuck.did, { kind: "hang" });
+		for (let i = 0; i < COMMITS; i++) network.send(stuck, await bulkyCommit(stuck));
+		await until(async () => (await rig.stats()).counters.host_pauses_total > 0);
+
+		// What was read before the pause took hold is more than the budget, but not by everything there is to read.
+		const { counters } = await rig.stats();
+		expect(counters.inflight_bytes).toBeGreaterThan(HOST_BUFFER_BYTES);
+		expect(counters.inflight_bytes).toBeLessThan(HOST_BUFFER_BYTES + 3_000_000);
+		expect(counters.frames_received_total).toBeLessThan(COMMITS);
+
+		const neighbourly = await free.commit();
+		network.send(free, neighbourly);
+		await until(() => rig.received(free.did).includes(`commit ${neighbourly.rev}`));
+
+		network.plc.clearFaults();
+		await until(() => rig.received(stuck.did).length >= COMMITS, 60_000);
+		expect(rig.received(stuck.did)).toEqual(rig.expected(stuck.did));
+		expect((await rig.stats()).counters.inflight_bytes).toBe(0);
+		expect(Object.values((await rig.stats()).rejected).every((count) => count === 0)).toBe(true);
+	} finally {
+		await rig.stop();
+	}
+}, 90_000);
