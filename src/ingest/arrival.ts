@@ -19,6 +19,8 @@ export interface Arrival<M extends Message = Message> {
 	/** Canonical; `message` has offsets into it. */
 	readonly frame: Uint8Array;
 	readonly message: M;
+	/** What a refresh of its identity must not be older than. */
+	readonly arrivedAtMs: number;
 	/** Called exactly once, when the message is rejected or handed over. */
 	readonly settle: (outcome: Outcome) => void;
 	/** What was looked up for this message in particular. */
@@ -35,6 +37,12 @@ export interface Admitted {
 	state: Omit<AccountState, "position"> | null;
 }
 
-export function arrivalOf(sender: Sender, frame: Uint8Array, message: Message, settle: Arrival["settle"]): Arrival {
-	return { sender, frame, message, settle, resolution: null, refreshed: false, admitted: null };
+export function arrivalOf(
+	sender: Sender,
+	frame: Uint8Array,
+	message: Message,
+	settle: Arrival["settle"],
+	arrivedAtMs = Date.now(),
+): Arrival {
+	return { sender, frame, message, settle, arrivedAtMs, resolution: null, refreshed: false, admitted: null };
 }

@@ -198,7 +198,7 @@ export class Shard {
 
 	#refresh(arrival: Arrival): Promise<unknown> {
 		arrival.refreshed = true;
-		return this.#await(arrival, this.#options.identities.refresh(arrival.message.did));
+		return this.#await(arrival, this.#options.identities.refresh(arrival.message.did, arrival.arrivedAtMs));
 	}
 
 	async #await(arrival: Arrival, lookup: Promise<Resolution>): Promise<void> {

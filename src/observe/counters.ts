@@ -23,7 +23,7 @@ export const COUNTERS = {
 	identity_lookups_total: "DID documents asked for over the network",
 	identity_failures_total: "lookups that failed",
 	identity_refreshes_total: "forced refreshes after a bad signature or a host mismatch",
-	identity_refreshes_limited_total: "forced refreshes not made since the DID had one a moment ago",
+	identity_refreshes_limited_total: "times a forced refresh had to wait since the DID had one a moment ago",
 	identity_evictions_total: "identities that left the cache since it was full",
 	account_evictions_total: "account states that left the cache since it was full",
 	account_cache_overflows_total: "times the account cache was full of states the index had not applied yet",

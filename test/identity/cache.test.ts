@@ -316,7 +316,7 @@ describe("refresh", () => {
 		stored.set(DID, row({ resolvedAtMs: START_MS }));
 		const cache = cacheWith();
 		await cache.lookup(DID);
-		const refresh = cache.refresh(DID);
+		const refresh = cache.refresh(DID, nowMs);
 		await settle();
 		expect(pdsOf(cache.get(DID))).toBe("https://stored.example.com");
 		network.answer(0, resolved("https://new.example.com"));
@@ -325,29 +325,36 @@ describe("refresh", () => {
 		expect(counted("identity_refreshes_total")).toBe(1);
 	});
 
-	test("happens once a minute for each DID; sooner, what is cached counts", async () => {
+	test("serves all who came before it began", async () => {
 		const cache = await cacheHolding("https://old.example.com");
-		const refreshes = [cache.refresh(DID), cache.refresh(DID)];
+		const refreshes = [cache.refresh(DID, START_MS - 5_000), cache.refresh(DID, START_MS)];
 		await settle();
 		expect(network.asked.length).toBe(2);
 		network.answer(1, resolved("https://new.example.com"));
 		expect((await Promise.all(refreshes)).map(pdsOf)).toEqual(Array(2).fill("https://new.example.com"));
+		expect(pdsOf(await cache.refresh(DID, START_MS))).toBe("https://new.example.com");
+		expect([network.asked.length, counted("identity_refreshes_limited_total")]).toEqual([2, 0]);
+	});
 
-		nowMs += REFRESH_INTERVAL_MS - 1;
-		expect(pdsOf(await cache.refresh(DID))).toBe("https://new.example.com");
-		expect([network.asked.length, counted("identity_refreshes_limited_total")]).toEqual([2, 2]);
+	test("for who came after the last one waits until the DID may be asked for again", async () => {
+		const cache = await cacheHolding("https://old.example.com");
+		const first = cache.refresh(DID, nowMs);
+		await settle();
+		network.answer(1, resolved("https://new.example.com"));
+		await first;
 
 		nowMs += 1;
-		const later = cache.refresh(DID);
+		const later = cache.refresh(DID, nowMs);
 		await settle();
+		expect(pausesMs).toEqual([REFRESH_INTERVAL_MS - 1]);
 		network.answer(2, resolved("https://later.example.com"));
 		expect(pdsOf(await later)).toBe("https://later.example.com");
-		expect(counted("identity_refreshes_total")).toBe(2);
+		expect([counted("identity_refreshes_total"), counted("identity_refreshes_limited_total")]).toEqual([2, 1]);
 	});
 
 	test("that fails leaves what is known", async () => {
 		const cache = await cacheHolding("https://old.example.com");
-		const refresh = cache.refresh(DID);
+		const refresh = cache.refresh(DID, nowMs);
 		for (let i = 1; i <= 1 + RETRY_PAUSES_MS.length; i++) {
 			await settle();
 			network.answer(i, UNAVAILABLE);

@@ -26,9 +26,6 @@ export interface RigOptions {
 	accounts?: Account[];
 }
 
-/** Longer than any wait of the identity cache that a test lets pass. */
-const STEP_MS = 61_000;
-
 /**
  * A shard with everything real around it but the network and the clock: identities resolve to what the test says, when it
  * says so, and the sequencer is the test, which reads the ring.
@@ -59,7 +56,9 @@ export class ShardRig {
 				onResolved: () => {},
 				counters,
 				clock,
-				sleep: async () => {},
+				sleep: async (ms) => {
+					this.nowMs += ms;
+				},
 			}),
 			handover: new Handover(0, new RingWriter(ring), new Doorbell(), counters),
 			rules: { engine: createPortableEngine(), strict, clock, counters },
@@ -108,7 +107,7 @@ export class ShardRig {
 		const scanned = scanFrame(frame);
 		if (scanned.kind !== "message") throw new Error("the simulator made no message");
 		const sender: Sender = { hostId, hostname: `${["zero", "one", "two"][hostId]}.example`, seqMax };
-		this.shard.submit(arrivalOf(sender, frame, scanned.message, (outcome) => this.outcomes.push(outcome)));
+		this.shard.submit(arrivalOf(sender, frame, scanned.message, (outcome) => this.outcomes.push(outcome), this.nowMs));
 	}
 
 	/** Lets everything happen that waits for nothing but its turn. */
@@ -126,9 +125,9 @@ export class ShardRig {
 		return entries;
 	}
 
-	/** Lets so much time pass that a DID may be refreshed again. */
+	/** Lets a moment pass. */
 	passTime(): void {
-		this.nowMs += STEP_MS;
+		this.nowMs++;
 	}
 
 	get rejected(): Partial<Record<string, number>> {
