@@ -191,7 +191,7 @@ export class Shard {
 
 		this.#before.set(arrival, cached);
 		// Only the account's own host may empty the cache at will; for anybody else a refresh is rate-limited.
-		if (account?.host !== arrival.sender.hostId) return this.#refresh(arrival);
+		if (cached !== null && account?.host !== arrival.sender.hostId) return this.#refresh(arrival);
 		identities.purge(did);
 		return this.#await(arrival, identities.lookup(did));
 	}

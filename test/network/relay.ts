@@ -1,7 +1,6 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Child } from "./child.ts";
+import { temporaryFolder } from "./folder.ts";
 import { freePort } from "./net.ts";
 import { until } from "./until.ts";
 import { basicAuth } from "./xrpc.ts";
@@ -27,7 +26,6 @@ export class Relay {
 	readonly #internalOrigin: string;
 	readonly #command: readonly string[];
 	readonly #settings: Readonly<Record<string, string>>;
-	readonly #folder: string;
 	#child: Child;
 
 	private constructor(command: readonly string[], plcOrigin: string, port: number, internalPort: number) {
@@ -35,12 +33,12 @@ export class Relay {
 		this.service = `ws://127.0.0.1:${port}`;
 		this.#internalOrigin = `http://127.0.0.1:${internalPort}`;
 		this.#command = command;
-		this.#folder = mkdtempSync(join(tmpdir(), "standpipe-relay-"));
+		const folder = temporaryFolder("relay");
 		this.#settings = {
 			RELAY_API_BIND: `127.0.0.1:${port}`,
 			RELAY_METRICS_LISTEN: `127.0.0.1:${internalPort}`,
-			RELAY_PERSIST_DIR: join(this.#folder, "log"),
-			DATABASE_URL: `sqlite://${join(this.#folder, "index.sqlite")}`,
+			RELAY_PERSIST_DIR: join(folder, "log"),
+			DATABASE_URL: `sqlite://${join(folder, "index.sqlite")}`,
 			RELAY_PLC_HOST: plcOrigin,
 			RELAY_ALLOW_INSECURE_HOSTS: "true",
 			RELAY_ADMIN_PASSWORD: ADMIN_PASSWORD,
@@ -95,6 +93,12 @@ export class Relay {
 		return (await response.json()) as RelayStats;
 	}
 
+	/** Messages rejected so far, by reason, without the reasons that did not occur. */
+	async rejections(): Promise<Record<string, number>> {
+		const { rejected } = await this.stats();
+		return Object.fromEntries(Object.entries(rejected).filter(([, count]) => count > 0));
+	}
+
 	/** What the relay wrote last. */
 	get log(): string {
 		return this.#child.log;
@@ -113,7 +117,7 @@ export class Relay {
 
 	async stop(): Promise<void> {
 		await this.#child.stop();
-		rmSync(this.#folder, { recursive: true, force: true });
+		rmSync(folder, { recursive: true, force: true });
 	}
 
 	#spawn(): Child {

@@ -40,21 +40,9 @@ export class Stage {
 	/** Sets up all of it: nothing is written before the relay and the readers are connected. */
 	static async set({ node, relay: command }: Tools): Promise<Stage> {
 		const net = await bootNet(node, PDS_COUNT);
-		try {
-			const relay = await Relay.start(command, net.plcOrigin);
-			await relay.addHosts(net.pdses.map(({ hostname }) => hostname));
-			const watched = await Promise.all(
-				net.pdses.map(async (pds) => {
-					const firehose = new HostFirehose(pds.hostname);
-					await firehose.opened();
-					return { pds, firehose, marker: await Account.create(pds, "marker"), dropped: new Set<number>() };
-				}),
-			);
-			return new Stage(net, relay, watched, node);
-		} catch (error) {
-			await net.stop();
-			throw error;
-		}
+		const relay = await Relay.start(command, net.plcOrigin);
+		await relay.addHosts(net.pdses.map(({ hostname }) => hostname));
+		return new Stage(net, relay, await Promise.all(net.pdses.map(watch)), node);
 	}
 
 	/** Connects one more consumer, which gets all of the log. */
@@ -112,10 +100,11 @@ export class Stage {
 			`${expected.length} events at ${consumer.name}`,
 			ARRIVAL_DEADLINE_MS,
 			() => missingIn(consumer.events, expected).length === 0,
-			() => ({
+			async () => ({
 				missing: missingIn(consumer.events, expected).slice(0, 10),
 				faults: consumer.faults.slice(0, 3),
 				connections: consumer.connections.slice(-5),
+				rejected: await this.relay.rejections().catch(String),
 				relay: this.relay.log.split("\n").slice(-5),
 			}),
 		);
@@ -126,6 +115,12 @@ export class Stage {
 		if (watched === undefined) throw new RangeError(`${pds.hostname} is not on this stage`);
 		return watched;
 	}
+}
+
+async function watch(pds: Pds): Promise<Watched> {
+	const firehose = new HostFirehose(pds.hostname);
+	await firehose.opened();
+	return { pds, firehose, marker: await Account.create(pds, "marker"), dropped: new Set() };
 }
 
 /** Expected events that did not arrive, or not as often as expected. */

@@ -18,7 +18,7 @@ export async function until<Value>(
 		const value = await probe();
 		if (value) return value;
 		if (performance.now() > deadline) {
-			throw new Error(`waited ${deadlineMs} ms in vain for ${what} ${JSON.stringify(shown())}`);
+			throw new Error(`waited ${deadlineMs} ms in vain for ${what} ${JSON.stringify(await shown())}`);
 		}
 		await Bun.sleep(POLL_MS);
 	}

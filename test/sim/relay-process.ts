@@ -53,6 +53,12 @@ export class RelayProcess {
 		return `ws://127.0.0.1:${this.#apiPort}`;
 	}
 
+	/** @throws {Error} before `start` */
+	get pid(): number {
+		if (this.#child === null) throw new Error("the relay was not started");
+		return this.#child.pid;
+	}
+
 	/** The file that its standard output and error go to. */
 	get logPath(): string {
 		return join(this.#dir, "relay.log");
