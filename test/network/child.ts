@@ -4,12 +4,6 @@ import { createInterface } from "node:readline";
 const LOG_LINES_MAX = 500;
 const STOP_GRACE_MS = 5000;
 
-const living = new Set<ChildProcess>();
-process.on("exit", () => {
-	for (const child of living) child.kill("SIGKILL");
-});
-for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.once(signal, () => process.exit(1));
-
 export interface ChildOptions {
 	name: string;
 	command: readonly string[];
@@ -18,10 +12,7 @@ export interface ChildOptions {
 	onLine?: (line: string) => void;
 }
 
-/**
- * A process of the test's network. It does not outlive the test: it is killed as the test's process ends, and our Node
- * scripts also end when their standard input does, as where the test was itself killed.
- */
+/** A process of the test's network. It does not outlive the test, however that ends. */
 export class Child {
 	readonly name: string;
 	/** Resolves as the process is gone. */
@@ -34,12 +25,12 @@ export class Child {
 		const [program, ...args] = command;
 		if (program === undefined) throw new RangeError(`${name} has no command`);
 		this.name = name;
-		this.#process = spawn(program, args, { env: { ...process.env, ...env }, stdio: ["pipe", "pipe", "pipe"] });
-		living.add(this.#process);
+		this.#process = spawn(program, args, { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+		const leash = leashOn(this.#process);
 		this.exited = new Promise((resolve) => {
 			const gone = (): void => {
 				this.#isGone = true;
-				living.delete(this.#process);
+				leash?.kill("SIGKILL");
 				resolve();
 			};
 			this.#process.once("exit", gone);
@@ -86,4 +77,13 @@ export class Child {
 		this.#lastLines.push(line.slice(0, 2000));
 		if (this.#lastLines.length > LOG_LINES_MAX) this.#lastLines.shift();
 	}
+}
+
+/**
+ * A shell that kills the process as its own standard input ends. The system sees to that whenever the test's process is
+ * gone, even where that had no time for last words, as after `bun test --bail`.
+ */
+function leashOn({ pid }: ChildProcess): ChildProcess | null {
+	if (pid === undefined) return null;
+	return spawn("sh", ["-c", `read -r line; kill -9 ${pid}`], { stdio: ["pipe", "ignore", "ignore"] });
 }

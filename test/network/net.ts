@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Child } from "./child.ts";
-import { temporaryFolder } from "./folder.ts";
 import { until } from "./until.ts";
 import { basicAuth } from "./xrpc.ts";
 
@@ -36,10 +36,11 @@ export interface Net {
  * @param node the Node that runs them
  */
 export async function bootNet(node: string, pdsCount: number): Promise<Net> {
-	const folder = temporaryFolder("net");
+	const folder = mkdtempSync(join(tmpdir(), "standpipe-net-"));
 	const children: Child[] = [];
 	const stop = async (): Promise<void> => {
 		await Promise.all(children.map((child) => child.stop()));
+		rmSync(folder, { recursive: true, force: true });
 	};
 	try {
 		const plcOrigin = `http://localhost:${await bootPlc(node, children)}`;

@@ -1,7 +1,6 @@
 // The reference PDS on loopback. Everything is set by its own PDS_* variables. Prints a line of JSON as it is ready, and
 // one for each e-mail it would send.
 import { envToCfg, envToSecrets, PDS, readEnv } from "@atproto/pds";
-import { endWithParent } from "./end-with-parent.mjs";
 
 const env = readEnv();
 const pds = await PDS.create(envToCfg(env), envToSecrets(env));
@@ -21,4 +20,4 @@ pds.app.listen = (port, ...rest) => listen.call(pds.app, port, "127.0.0.1", ...r
 
 await pds.start();
 console.log(JSON.stringify({ ready: true }));
-endWithParent(() => pds.destroy());
+process.once("SIGTERM", () => pds.destroy().finally(() => process.exit(0)));

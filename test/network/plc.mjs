@@ -3,7 +3,6 @@
 import http from "node:http";
 import { validateOperationLog } from "@did-plc/lib";
 import { Database, PlcServer } from "@did-plc/server";
-import { endWithParent } from "./end-with-parent.mjs";
 
 const DOCUMENT_PATH = /^\/(did:plc:[a-z0-9]+)$/;
 
@@ -52,4 +51,4 @@ plc.app.listen = (port) =>
 
 const server = await plc.start();
 console.log(JSON.stringify({ port: server.address().port }));
-endWithParent(() => plc.destroy());
+process.once("SIGTERM", () => plc.destroy().finally(() => process.exit(0)));

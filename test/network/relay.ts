@@ -1,6 +1,7 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Child } from "./child.ts";
-import { temporaryFolder } from "./folder.ts";
 import { freePort } from "./net.ts";
 import { until } from "./until.ts";
 import { basicAuth } from "./xrpc.ts";
@@ -25,6 +26,7 @@ export class Relay {
 	readonly service: string;
 	readonly #internalOrigin: string;
 	readonly #command: readonly string[];
+	readonly #folder: string;
 	readonly #settings: Readonly<Record<string, string>>;
 	#child: Child;
 
@@ -33,12 +35,12 @@ export class Relay {
 		this.service = `ws://127.0.0.1:${port}`;
 		this.#internalOrigin = `http://127.0.0.1:${internalPort}`;
 		this.#command = command;
-		const folder = temporaryFolder("relay");
+		this.#folder = mkdtempSync(join(tmpdir(), "standpipe-relay-"));
 		this.#settings = {
 			RELAY_API_BIND: `127.0.0.1:${port}`,
 			RELAY_METRICS_LISTEN: `127.0.0.1:${internalPort}`,
-			RELAY_PERSIST_DIR: join(folder, "log"),
-			DATABASE_URL: `sqlite://${join(folder, "index.sqlite")}`,
+			RELAY_PERSIST_DIR: join(this.#folder, "log"),
+			DATABASE_URL: `sqlite://${join(this.#folder, "index.sqlite")}`,
 			RELAY_PLC_HOST: plcOrigin,
 			RELAY_ALLOW_INSECURE_HOSTS: "true",
 			RELAY_ADMIN_PASSWORD: ADMIN_PASSWORD,
@@ -117,7 +119,7 @@ export class Relay {
 
 	async stop(): Promise<void> {
 		await this.#child.stop();
-		rmSync(folder, { recursive: true, force: true });
+		rmSync(this.#folder, { recursive: true, force: true });
 	}
 
 	#spawn(): Child {

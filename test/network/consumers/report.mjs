@@ -1,5 +1,4 @@
 // What the three consumers share: their arguments, and the lines of JSON that they report to the test in.
-import { endWithParent } from "../end-with-parent.mjs";
 
 /** The relay, such as ws://localhost:2470, and the cursor to begin at. */
 export const [relay, cursor] = process.argv.slice(2);
@@ -25,4 +24,3 @@ function report(line) {
 
 process.on("uncaughtException", reportFault);
 process.on("unhandledRejection", reportFault);
-endWithParent();
