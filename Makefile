@@ -38,8 +38,9 @@ bench: dist/standpipe
 network: node_modules/.installed
 	@sh test/network/install.sh
 
+# `npm ci` refuses a lock file that lacks packages of other platforms, which some registries do not serve.
 node_modules/.installed: package.json package-lock.json
-	@if command -v npm >/dev/null 2>&1; then npm ci --no-audit --no-fund; else bun install; fi
+	@if command -v npm >/dev/null 2>&1; then npm install --no-save --no-audit --no-fund --loglevel=error; else bun install; fi
 	@touch $@
 
 clean:
