@@ -26,7 +26,8 @@ export interface ShardOptions {
 
 /**
  * All work on the DIDs of one shard, in the order that each DID's messages came. A message that has to wait (for its
- * identity, for its account's row, for room in the ring) waits in a lane of its DID and holds up nobody else's.
+ * identity, for its account's row, for room in the ring) waits in a lane and holds up nobody else's. A lane is one host's
+ * messages of one DID: a host that sends of a DID which is not its own can't hold up the host that it is at.
  *
  * Nothing here limits what waits: the sender's budget does, which is given back when a message is settled.
  */
@@ -51,8 +52,8 @@ export class Shard {
 
 	/** Takes a message. It is settled sooner or later. */
 	submit(arrival: Arrival): void {
-		const { did } = arrival.message;
-		const lane = this.#lanes.get(did);
+		const name = laneOf(arrival);
+		const lane = this.#lanes.get(name);
 		if (lane !== undefined) {
 			lane.push(arrival);
 			this.#countParked(1);
@@ -60,9 +61,9 @@ export class Shard {
 		}
 		const waiting = this.#attempt(arrival);
 		if (waiting === null) return;
-		this.#lanes.set(did, [arrival]);
+		this.#lanes.set(name, [arrival]);
 		this.#countParked(1);
-		this.#resumeAfter(waiting, did);
+		this.#resumeAfter(waiting, name);
 	}
 
 	/** The ring may have room again: call it whenever the sequencer rang. */
@@ -87,22 +88,22 @@ export class Shard {
 		this.#options.rules.counters.add("parked_messages", change);
 	}
 
-	#resumeAfter(waiting: Promise<unknown>, did: string): void {
-		endThreadOnFailure(waiting.then(() => this.#resume(did)));
+	#resumeAfter(waiting: Promise<unknown>, name: string): void {
+		endThreadOnFailure(waiting.then(() => this.#resume(name)));
 	}
 
-	#resume(did: string): void {
-		const lane = this.#lanes.get(did) ?? [];
+	#resume(name: string): void {
+		const lane = this.#lanes.get(name) ?? [];
 		for (let arrival = lane[0]; arrival !== undefined; arrival = lane[0]) {
 			const waiting = this.#attempt(arrival);
 			if (waiting !== null) {
-				this.#resumeAfter(waiting, did);
+				this.#resumeAfter(waiting, name);
 				return;
 			}
 			lane.shift();
 			this.#countParked(-1);
 		}
-		this.#lanes.delete(did);
+		this.#lanes.delete(name);
 	}
 
 	/** Does as much for a message as can be done now. Null: it is settled; else what to wait for before trying again. */
@@ -204,6 +205,10 @@ export class Shard {
 	async #await(arrival: Arrival, lookup: Promise<Resolution>): Promise<void> {
 		arrival.resolution = await lookup;
 	}
+}
+
+function laneOf({ message, sender }: Arrival): string {
+	return `${message.did} ${sender.hostId}`;
 }
 
 function narrow<M extends Message>(arrival: Arrival, message: M): Arrival<M> {

@@ -41,6 +41,23 @@ describe("order", () => {
 		expect(rig.lookups).toBe(2);
 	});
 
+	test("a host that sends of a DID at another host, and has to wait for a refresh, doesn't hold up that host", async () => {
+		const rig = new ShardRig();
+		const account = await ShardRig.account("not theirs");
+		rig.identity(account);
+		rig.send(await account.commit(), 1);
+		await rig.settle();
+		const release = rig.holdLookups(account.did);
+		rig.send(account.account(false, "deleted"), 1, 2);
+		rig.send(await account.commit(), 2);
+		await rig.settle();
+		expect(rig.entries().map(({ upstreamSeq }) => upstreamSeq)).toEqual([1, 2]);
+		release();
+		await rig.settle();
+		expect(rig.entries()).toEqual([]);
+		expect(rig.rejected).toEqual({ "host-mismatch": 1 });
+	});
+
 	test("with the ring full everything waits, and nothing is lost, doubled or turned around", async () => {
 		const rig = new ShardRig({ ringBytes: 16_384 });
 		const accounts = await Promise.all(["a", "b", "c"].map((name) => ShardRig.account(name)));
