@@ -4,9 +4,11 @@ BUN_VERSION := 1.4.5
 # The machine's Bun where it is the pinned one, else the one that npm installs.
 BUN := $(shell [ "$$(bun --version 2>/dev/null)" = "$(BUN_VERSION)" ] && command -v bun || echo node_modules/.bin/bun)
 SOURCES := $(shell find src -name '*.ts')
+RUST_SOURCES := $(shell find native -name target -prune -o -name fuzz -prune -o -name '*.rs' -print) native/build.sh \
+	native/Cargo.toml native/Cargo.lock native/addon/Cargo.toml native/verifier/Cargo.toml
 WORKERS := src/ingest/worker.ts src/log/worker.ts src/index/worker.ts src/fanout/worker.ts
 
-.PHONY: demo test run build check bench network clean
+.PHONY: demo test run build native check bench network clean
 
 # A small synthetic network, the relay and a consumer, offline, until Ctrl-C.
 demo: dist/standpipe
@@ -18,11 +20,19 @@ run: dist/standpipe
 
 build: dist/standpipe
 
-dist/standpipe: node_modules/.installed package.json $(SOURCES)
+# The addon is embedded where there is one.
+dist/standpipe: node_modules/.installed package.json $(SOURCES) native/.built
 	$(BUN) build --compile --minify --sourcemap=none \
 		--no-compile-autoload-dotenv --no-compile-autoload-bunfig \
 		src/main.ts $(WORKERS) --outfile dist/standpipe
 	@touch dist/standpipe
+
+# The verification engine in Rust, where the machine can build it. It is not needed for anything else to work.
+native: native/.built
+
+native/.built: $(RUST_SOURCES)
+	@sh native/build.sh
+	@touch $@
 
 test: dist/standpipe network
 	$(BUN) test --timeout 60000
@@ -30,6 +40,7 @@ test: dist/standpipe network
 check: node_modules/.installed
 	node_modules/.bin/tsc --noEmit
 	node_modules/.bin/biome check
+	@if command -v cargo >/dev/null; then cd native && cargo fmt --check && cargo clippy --release --locked --quiet; fi
 
 bench: dist/standpipe
 	@for bench in bench/*.ts; do echo "== $$bench"; $(BUN) $$bench || exit 1; done
@@ -44,4 +55,4 @@ node_modules/.installed: package.json package-lock.json
 	@touch $@
 
 clean:
-	rm -rf dist node_modules test/network/node_modules
+	rm -rf dist node_modules test/network/node_modules native/target native/standpipe.node native/.built

@@ -16,6 +16,7 @@ import {
 	wholeNumber,
 	yesOrNo,
 } from "./setting.ts";
+import { ENGINE_CHOICES } from "./verify/engine.ts";
 
 const MIB = 1024 ** 2;
 const HOUR_MS = 3_600_000;
@@ -103,6 +104,13 @@ const SETTINGS = {
 		kind: yesOrNo,
 		default: "false",
 		meaning: "Passes on, and counts, commits that only the strict Sync 1.1 rules would drop.",
+	}),
+	verifyEngine: setting({
+		env: ["RELAY_VERIFY_ENGINE"],
+		kind: oneOf(ENGINE_CHOICES),
+		default: "auto",
+		meaning:
+			"What verifies messages: `native` is in Rust and fails where it does not work, `portable` runs anywhere, `auto` takes the first that works.",
 	}),
 	disableRequestCrawl: setting({
 		env: ["RELAY_DISABLE_REQUEST_CRAWL"],

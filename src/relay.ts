@@ -227,6 +227,7 @@ function ingestOptions(config: Config, shared: Shared, worker: number): IngestOp
 		ingestBufferBytes: config.ingestBufferBytes,
 		allowInsecureHosts: config.allowInsecureHosts,
 		strict: !config.lenientSyncValidation,
+		engine: config.verifyEngine,
 		userAgent: USER_AGENT,
 		logLevel: config.logLevel,
 	};

@@ -34,6 +34,7 @@ describe("defaults", () => {
 			initialSeq: 1,
 			allowInsecureHosts: false,
 			lenientSyncValidation: false,
+			verifyEngine: "auto",
 			disableRequestCrawl: false,
 			newHostsPerDayMax: 50,
 			identityCacheSize: 500_000,

@@ -8,7 +8,7 @@ import { type LOG_LEVELS, logOf, setUpLog } from "../observe/log.ts";
 import { Doorbell } from "../ring/doorbell.ts";
 import { RingReader, RingWriter } from "../ring/ring.ts";
 import { endThreadOnFailure, serveRole, type WorkerRole } from "../thread.ts";
-import type { Engine } from "../verify/engine.ts";
+import type { Engine, EngineChoice } from "../verify/engine.ts";
 import { AccountCache } from "./accounts.ts";
 import { arrivalOf } from "./arrival.ts";
 import { Budget } from "./budget.ts";
@@ -36,6 +36,7 @@ export interface IngestOptions {
 	ingestBufferBytes: number;
 	allowInsecureHosts: boolean;
 	strict: boolean;
+	engine: EngineChoice;
 	userAgent: string;
 	logLevel: (typeof LOG_LEVELS)[number];
 }
@@ -46,13 +47,16 @@ const WAKE_INTERVAL_MS = 1_000;
 /** How long a drain waits for what is on its way. The cursors stay behind what it leaves. */
 const DRAIN_TIMEOUT_MS = 4_000;
 
-/** Serves an ingest worker in this thread, with the engine that its entry file names. */
-export function serveIngest(createEngine: () => Engine): void {
+/** Makes this thread's engine, as the operator wants it. */
+export type CreateEngine = (choice: EngineChoice, counters: Counters) => Engine;
+
+/** Serves an ingest worker in this thread, with the engine that its entry file makes. */
+export function serveIngest(createEngine: CreateEngine): void {
 	serveRole<IngestOptions, HostCommand, HostEvent>((emit) => ingestRole(createEngine, emit));
 }
 
 function ingestRole(
-	createEngine: () => Engine,
+	createEngine: CreateEngine,
 	emit: (event: HostEvent) => void,
 ): WorkerRole<IngestOptions, HostCommand> {
 	let hosts: Hosts;
@@ -71,6 +75,8 @@ function ingestRole(
 		doorbell = new Doorbell(options.doorbell);
 		handover = new Handover(options.worker, own, new Doorbell(options.sequencerDoorbell), counters);
 
+		const engine = createEngine(options.engine, counters);
+		counters.add(engine.name === "native" ? "engines_native" : "engines_portable");
 		const accounts = new AccountCache(index, options.accountCacheSize, counters);
 		const identities = new IdentityCache({
 			resolver: new DidResolver({ plcUrl: options.plcHost, allowInsecure: options.allowInsecureHosts }),
@@ -83,7 +89,7 @@ function ingestRole(
 			accounts,
 			identities,
 			handover,
-			rules: { engine: createEngine(), strict: options.strict, clock: Date.now, counters },
+			rules: { engine, strict: options.strict, clock: Date.now, counters },
 			allowLocalhost: options.allowInsecureHosts,
 			onRejection: ({ sender, message }, rejection) =>
 				log.debug("rejected {type} {seq} of {did} from {host}: {detail}", {

@@ -1,0 +1,63 @@
+//! The layout of a result, which `src/verify/native.ts` reads. All numbers are little-endian.
+
+use standpipe_verifier::collections::Touched;
+use standpipe_verifier::{Contents, Outcome};
+
+/// Changes with the layout, so that an addon of another build is refused.
+pub const LAYOUT_VERSION: u32 = 1;
+
+/// Codes beside those of the reasons. 0 is a good message.
+const CODE_GOOD: u8 = 0;
+const CODE_OTHER_MESSAGE: u8 = 254;
+const CODE_PANIC: u8 = 255;
+
+const HAS_CONTENTS: u8 = 1;
+const HAS_PREV_DATA: u8 = 2;
+
+const FLAGS_AT: usize = 1;
+const TOUCHED_COUNT_AT: usize = 2;
+const REV_AT: usize = 4;
+const COMMIT_AT: usize = 20;
+const DATA_AT: usize = 56;
+const PREV_DATA_AT: usize = 92;
+const TOUCHED_AT: usize = 128;
+/// Start and length of the name in the frame, 4 and 2 bytes; how full before and after, a byte each.
+const TOUCHED_BYTES: usize = 8;
+
+pub const RESULT_BYTES: usize = TOUCHED_AT + TOUCHED_BYTES * standpipe_verifier::limits::COMMIT_OPS_MAX;
+
+/// Writes an outcome and returns its code, which is also the result's first byte.
+pub fn write(result: &mut [u8], outcome: &Outcome<'_>, touched: &[Touched]) -> u8 {
+    let (code, contents) = match outcome {
+        Outcome::Verdict(verdict) => (verdict.reason.map_or(CODE_GOOD, |reason| reason.code()), verdict.contents),
+        Outcome::OtherMessage => (CODE_OTHER_MESSAGE, None),
+        Outcome::Panic => (CODE_PANIC, None),
+    };
+    result[0] = code;
+    result[FLAGS_AT] = contents.map_or(0, |contents| write_contents(result, contents));
+    put(result, TOUCHED_COUNT_AT, &(touched.len() as u16).to_le_bytes());
+    for (entry, touched) in result[TOUCHED_AT..].chunks_exact_mut(TOUCHED_BYTES).zip(touched) {
+        put(entry, 0, &(touched.name.start() as u32).to_le_bytes());
+        put(entry, 4, &(touched.name.len() as u16).to_le_bytes());
+        put(entry, 6, &[touched.before as u8, touched.after as u8]);
+    }
+    code
+}
+
+/// Returns the flags.
+fn write_contents(result: &mut [u8], contents: Contents<'_>) -> u8 {
+    put(result, REV_AT, contents.rev);
+    put(result, COMMIT_AT, contents.commit);
+    put(result, DATA_AT, contents.data);
+    match contents.prev_data {
+        None => HAS_CONTENTS,
+        Some(prev_data) => {
+            put(result, PREV_DATA_AT, prev_data);
+            HAS_CONTENTS | HAS_PREV_DATA
+        }
+    }
+}
+
+fn put(result: &mut [u8], at: usize, bytes: &[u8]) {
+    result[at..at + bytes.len()].copy_from_slice(bytes);
+}

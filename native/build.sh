@@ -1,0 +1,18 @@
+#!/bin/sh
+# Builds the native engine as native/standpipe.node. Where that can't be done it says why in one line and leaves none: then
+# the relay verifies with the portable engine.
+set -u
+cd "$(dirname "$0")" || exit 1
+rm -f standpipe.node
+
+give_up() {
+	echo "native: $1; the relay will verify with the portable engine, some ten times slower"
+	exit 0
+}
+
+command -v cargo >/dev/null || give_up "there is no Rust here"
+echo "native: building with $(cargo --version)"
+cargo fetch --locked --quiet 2>fetch.log || give_up "its crates can't be fetched ($(head -n 1 fetch.log))"
+rm -f fetch.log
+cargo build --release --locked --quiet || give_up "it does not build, as said above"
+cp target/release/libstandpipe_native.so standpipe.node

@@ -1,0 +1,198 @@
+//! CAR v1 (rulebook 2.7).
+
+use std::hash::{BuildHasher, RandomState};
+
+use crate::cbor::{Malformed, MapKeys, Read, Scanner};
+use crate::cid::BLESSED_PREFIX;
+use crate::digest::sha256;
+use crate::limits::{CAR_BLOCKS_MAX, CAR_ROOTS_MAX, CID_BYTES};
+use crate::reason::Reason;
+use crate::span::Span;
+
+const VARINT_BYTES_MAX: usize = 9;
+const CODEC_RAW: u8 = 0x55;
+
+/// A block of a CAR: its CID, and the data right behind it.
+#[derive(Clone, Copy)]
+pub struct Block {
+    cid_start: usize,
+    end: usize,
+}
+
+impl Block {
+    pub fn cid(self) -> Span {
+        Span::new(self.cid_start, CID_BYTES)
+    }
+
+    pub fn data(self) -> Span {
+        let start = self.cid_start + CID_BYTES;
+        Span::new(start, self.end - start)
+    }
+}
+
+/// The blocks of one CAR, to be found by their CIDs. The memory is used again for the next one.
+pub struct Blocks {
+    list: Vec<Block>,
+    /// Open addressing: index of a block, or `FREE`. At most half full.
+    table: Vec<u32>,
+    shift: u32,
+    secret: u64,
+}
+
+const FREE: u32 = u32::MAX;
+
+impl Default for Blocks {
+    fn default() -> Self {
+        // CIDs are the sender's choice within what hashing allows, so the slots they go to must not be.
+        let secret = RandomState::new().hash_one(0) | 1;
+        Self { list: Vec::new(), table: Vec::new(), shift: 0, secret }
+    }
+}
+
+impl Blocks {
+    /// Bytes of memory held.
+    pub fn capacity_bytes(&self) -> usize {
+        self.list.capacity() * size_of::<Block>() + self.table.capacity() * size_of::<u32>()
+    }
+
+    /// How many blocks the CAR has, those that come twice counted twice.
+    pub fn count(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Reads the CAR at `car`, checks that every block hashes to its CID, and returns the first root. Blocks may come in any
+    /// order, twice, or without need.
+    pub fn read<'a>(&mut self, frame: &'a [u8], car: Span) -> Result<&'a [u8], Reason> {
+        self.list.clear();
+        let mut sections = Sections { bytes: &frame[..car.end()], offset: car.start() };
+        let header = sections.next()?;
+        let root = first_root(&frame[..header.end()], header.start()).map_err(|Malformed| Reason::CarMalformed)?;
+        while !sections.done() {
+            if self.list.len() >= CAR_BLOCKS_MAX {
+                return Err(Reason::CarMalformed);
+            }
+            let section = sections.next()?;
+            if !has_checkable_cid(section.of(frame)) {
+                return Err(Reason::CarMalformed);
+            }
+            let block = Block { cid_start: section.start(), end: section.end() };
+            if sha256(&[block.data().of(frame)]) != block.cid().of(frame)[BLESSED_PREFIX.len()..] {
+                return Err(Reason::CarBlockHash);
+            }
+            self.list.push(block);
+        }
+        self.index(frame);
+        Ok(root)
+    }
+
+    fn index(&mut self, frame: &[u8]) {
+        let slots = (2 * self.list.len()).next_power_of_two().max(2);
+        self.table.clear();
+        self.table.resize(slots, FREE);
+        self.shift = u64::BITS - slots.trailing_zeros();
+        for index in 0..self.list.len() {
+            // The first of equal blocks stays: what hashes to the same CID is the same.
+            let (slot, found) = self.probe(frame, self.list[index].cid().of(frame));
+            if found.is_none() {
+                self.table[slot] = index as u32;
+            }
+        }
+    }
+
+    /// The slot of a CID, and the block in it.
+    fn probe(&self, frame: &[u8], cid: &[u8]) -> (usize, Option<usize>) {
+        let mut word = [0; 8];
+        word.copy_from_slice(&cid[CID_BYTES - 8..]);
+        let mut slot = (u64::from_le_bytes(word).wrapping_mul(self.secret) >> self.shift) as usize;
+        loop {
+            match self.table[slot] {
+                FREE => return (slot, None),
+                index if self.list[index as usize].cid().of(frame) == cid => return (slot, Some(index as usize)),
+                _ => slot = (slot + 1) % self.table.len(),
+            }
+        }
+    }
+
+    /// Index of the block with this CID.
+    pub fn find(&self, frame: &[u8], cid: &[u8]) -> Option<usize> {
+        if cid.len() == CID_BYTES { self.probe(frame, cid).1 } else { None }
+    }
+
+    pub fn get(&self, index: usize) -> Block {
+        self.list[index]
+    }
+}
+
+/// Walks the length-prefixed sections that a CAR consists of.
+struct Sections<'a> {
+    bytes: &'a [u8],
+    offset: usize,
+}
+
+impl Sections<'_> {
+    fn done(&self) -> bool {
+        self.offset >= self.bytes.len()
+    }
+
+    fn next(&mut self) -> Result<Span, Reason> {
+        let length = self.varint().ok_or(Reason::CarMalformed)?;
+        let start = self.offset;
+        if length == 0 || length > (self.bytes.len() - start) as u64 {
+            return Err(Reason::CarMalformed);
+        }
+        self.offset += length as usize;
+        Ok(Span::new(start, length as usize))
+    }
+
+    fn varint(&mut self) -> Option<u64> {
+        let mut value = 0;
+        for i in 0..VARINT_BYTES_MAX {
+            let byte = *self.bytes.get(self.offset)?;
+            self.offset += 1;
+            value |= u64::from(byte & 0x7f) << (7 * i);
+            if byte < 0x80 {
+                return Some(value);
+            }
+        }
+        None
+    }
+}
+
+fn first_root(bytes: &[u8], start: usize) -> Read<&[u8]> {
+    let mut scanner = Scanner::canonical(bytes, start);
+    let mut root = None;
+    let mut version = None;
+    let pairs = scanner.map()?;
+    let mut keys = MapKeys::default();
+    for _ in 0..pairs {
+        match keys.next(&mut scanner)? {
+            b"roots" => {
+                let count = scanner.array()?;
+                if count > CAR_ROOTS_MAX {
+                    return Err(Malformed);
+                }
+                for _ in 0..count {
+                    let link = scanner.cid()?;
+                    root.get_or_insert(link);
+                }
+            }
+            b"version" => version = Some(scanner.unsigned()?),
+            _ => scanner.skip(1)?,
+        }
+    }
+    scanner.expect_end()?;
+    if version != Some(1) {
+        return Err(Malformed);
+    }
+    root.ok_or(Malformed)
+}
+
+/// A block's CID is CIDv1 of dag-cbor or raw bytes, by sha2-256: no other hash could be checked.
+fn has_checkable_cid(section: &[u8]) -> bool {
+    let [version, codec, hash, length] = BLESSED_PREFIX;
+    section.len() >= CID_BYTES
+        && section[0] == version
+        && (section[1] == codec || section[1] == CODEC_RAW)
+        && section[2] == hash
+        && section[3] == length
+}

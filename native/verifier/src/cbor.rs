@@ -1,0 +1,384 @@
+//! DAG-CBOR by offsets: checks bytes and finds values in them, which stay where they are (rulebook 2.13).
+
+use crate::limits::{
+    CBOR_CONTAINER_ITEMS_MAX, CBOR_DEPTH_MAX, CBOR_KEY_BYTES_MAX, CID_BYTES, CID_BYTES_MAX, INTEGER_MAX,
+};
+
+/// Bytes are not what DAG-CBOR allows, or not what the caller asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed;
+
+pub type Read<T> = Result<T, Malformed>;
+
+/// How picky a scan is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strictness {
+    /// For what the protocol itself encodes: header, payload, commit, MST node.
+    Canonical,
+    /// For the users' records: unsorted keys, longer heads than needed, floats and 64-bit integers pass.
+    Record,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Major {
+    Unsigned,
+    Negative,
+    Bytes,
+    Text,
+    Array,
+    Map,
+    Tag,
+    Simple,
+}
+
+const MAJORS: [Major; 8] =
+    [Major::Unsigned, Major::Negative, Major::Bytes, Major::Text, Major::Array, Major::Map, Major::Tag, Major::Simple];
+
+const FALSE: u8 = 0xf4;
+const TRUE: u8 = 0xf5;
+const NULL: u8 = 0xf6;
+const CID_TAG: u64 = 42;
+
+/// Tag 42, a byte string of 37 bytes, and the first of them zero: what stands in front of a CID of 36 bytes.
+const USUAL_LINK_HEAD: [u8; 5] = [0xd8, 0x2a, 0x58, CID_BYTES as u8 + 1, 0x00];
+
+/// A scan over `bytes` from an offset to their end. Every read checks its bounds first.
+pub struct Scanner<'a> {
+    bytes: &'a [u8],
+    offset: usize,
+    strictness: Strictness,
+}
+
+impl<'a> Scanner<'a> {
+    pub fn new(bytes: &'a [u8], offset: usize, strictness: Strictness) -> Self {
+        Self { bytes, offset, strictness }
+    }
+
+    pub fn canonical(bytes: &'a [u8], offset: usize) -> Self {
+        Self::new(bytes, offset, Strictness::Canonical)
+    }
+
+    /// Where the next read begins.
+    pub fn offset(&self) -> usize {
+        self.offset
+    }
+
+    pub fn at_end(&self) -> bool {
+        self.offset >= self.bytes.len()
+    }
+
+    /// Checks that the item just read was the last one.
+    pub fn expect_end(&self) -> Read<()> {
+        if self.offset == self.bytes.len() { Ok(()) } else { Err(Malformed) }
+    }
+
+    /// Reads an item's head: its major type, and a value, a length or a count according to that.
+    #[inline]
+    pub fn head(&mut self) -> Read<(Major, u64)> {
+        let initial = self.byte()?;
+        let major = MAJORS[usize::from(initial >> 5)];
+        let info = initial & 31;
+        if major == Major::Simple {
+            self.simple(info)?;
+        } else if info >= 24 {
+            return Ok((major, self.argument(info)?));
+        }
+        Ok((major, u64::from(info)))
+    }
+
+    #[inline]
+    fn byte(&mut self) -> Read<u8> {
+        let byte = *self.bytes.get(self.offset).ok_or(Malformed)?;
+        self.offset += 1;
+        Ok(byte)
+    }
+
+    #[inline]
+    fn take(&mut self, length: u64) -> Read<&'a [u8]> {
+        let rest = &self.bytes[self.offset..];
+        if length > rest.len() as u64 {
+            return Err(Malformed);
+        }
+        let length = length as usize;
+        self.offset += length;
+        Ok(&rest[..length])
+    }
+
+    fn argument(&mut self, info: u8) -> Read<u64> {
+        let size = match info {
+            24 => 1,
+            25 => 2,
+            26 => 4,
+            27 => 8,
+            _ => return Err(Malformed),
+        };
+        let value = match *self.take(size)? {
+            [byte] => u64::from(byte),
+            [a, b] => u64::from(u16::from_be_bytes([a, b])),
+            [a, b, c, d] => u64::from(u32::from_be_bytes([a, b, c, d])),
+            ref bytes => bytes.iter().fold(0, |value, &byte| value << 8 | u64::from(byte)),
+        };
+        if self.strictness == Strictness::Canonical {
+            let least = if size == 1 { 24 } else { 1 << (4 * size) };
+            if value > INTEGER_MAX || value < least {
+                return Err(Malformed);
+            }
+        }
+        Ok(value)
+    }
+
+    fn simple(&mut self, info: u8) -> Read<()> {
+        match info {
+            20..=22 => Ok(()),
+            25..=27 if self.strictness == Strictness::Record => self.take(1 << (info - 24)).map(|_| ()),
+            _ => Err(Malformed),
+        }
+    }
+
+    #[inline]
+    fn expect(&mut self, major: Major, argument_max: u64) -> Read<u64> {
+        match self.head()? {
+            (found, argument) if found == major && argument <= argument_max => Ok(argument),
+            _ => Err(Malformed),
+        }
+    }
+
+    /// Reads the head of a map and returns how many pairs it has.
+    pub fn map(&mut self) -> Read<usize> {
+        Ok(self.expect(Major::Map, CBOR_CONTAINER_ITEMS_MAX as u64)? as usize)
+    }
+
+    /// Reads the head of an array and returns how many items it has.
+    pub fn array(&mut self) -> Read<usize> {
+        Ok(self.expect(Major::Array, CBOR_CONTAINER_ITEMS_MAX as u64)? as usize)
+    }
+
+    /// Reads an integer that is not negative and at most 2^53-1.
+    pub fn unsigned(&mut self) -> Read<u64> {
+        self.expect(Major::Unsigned, INTEGER_MAX)
+    }
+
+    pub fn text(&mut self, bytes_max: usize) -> Read<&'a [u8]> {
+        let length = self.expect(Major::Text, bytes_max as u64)?;
+        let text = self.take(length)?;
+        check_utf8(text)?;
+        Ok(text)
+    }
+
+    pub fn bytes(&mut self, bytes_max: usize) -> Read<&'a [u8]> {
+        let length = self.expect(Major::Bytes, bytes_max as u64)?;
+        self.take(length)
+    }
+
+    pub fn boolean(&mut self) -> Read<bool> {
+        match self.byte()? {
+            FALSE => Ok(false),
+            TRUE => Ok(true),
+            _ => Err(Malformed),
+        }
+    }
+
+    /// Reads a null if there is one.
+    pub fn null(&mut self) -> bool {
+        let found = self.bytes.get(self.offset) == Some(&NULL);
+        self.offset += usize::from(found);
+        found
+    }
+
+    /// Reads a link and returns its binary CID.
+    pub fn cid(&mut self) -> Read<&'a [u8]> {
+        // A commit has some eighty links, nearly all of this form, which needn't be taken apart head by head.
+        let end = self.offset + USUAL_LINK_HEAD.len() + CID_BYTES;
+        if let Some(link) = self.bytes.get(self.offset..end)
+            && let Some(cid) = link.strip_prefix(&USUAL_LINK_HEAD)
+        {
+            self.offset = end;
+            return Ok(cid);
+        }
+        let tag = self.expect(Major::Tag, CID_TAG)?;
+        self.link(tag)
+    }
+
+    /// Behind the head of a tag: checks that it is a link, and returns its binary CID.
+    fn link(&mut self, tag: u64) -> Read<&'a [u8]> {
+        if tag != CID_TAG {
+            return Err(Malformed);
+        }
+        match self.bytes(CID_BYTES_MAX + 1)?.split_first() {
+            Some((0, cid)) if !cid.is_empty() => Ok(cid),
+            _ => Err(Malformed),
+        }
+    }
+
+    /// Reads the two bytes of a field's name of one letter. Canonical order leaves each field of an MST node one place.
+    pub fn field(&mut self, letter: u8) -> Read<()> {
+        if self.bytes.get(self.offset..self.offset + 2) != Some(&[0x61, letter]) {
+            return Err(Malformed);
+        }
+        self.offset += 2;
+        Ok(())
+    }
+
+    /// Passes over one whole item, checking it. `depth` counts the containers around it.
+    pub fn skip(&mut self, depth: usize) -> Read<()> {
+        match self.head()? {
+            (Major::Unsigned | Major::Simple, _) => {}
+            (Major::Negative, argument) => {
+                // The argument is one less than the magnitude.
+                if self.strictness == Strictness::Canonical && argument >= INTEGER_MAX {
+                    return Err(Malformed);
+                }
+            }
+            (Major::Bytes, length) => {
+                self.take(length)?;
+            }
+            (Major::Text, length) => check_utf8(self.take(length)?)?,
+            (Major::Array, count) => {
+                self.enter(depth, count, 1)?;
+                for _ in 0..count {
+                    self.skip(depth + 1)?;
+                }
+            }
+            (Major::Map, count) => {
+                self.enter(depth, count, 2)?;
+                let mut keys = MapKeys::default();
+                for _ in 0..count {
+                    keys.next(self)?;
+                    self.skip(depth + 1)?;
+                }
+            }
+            (Major::Tag, tag) => {
+                self.link(tag)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn enter(&self, depth: usize, count: u64, bytes_per_item_min: u64) -> Read<()> {
+        let left = (self.bytes.len() - self.offset) as u64;
+        if depth >= CBOR_DEPTH_MAX || count > CBOR_CONTAINER_ITEMS_MAX as u64 || count * bytes_per_item_min > left {
+            return Err(Malformed);
+        }
+        Ok(())
+    }
+}
+
+/// Nearly every text is ASCII, which is quicker to tell.
+#[inline]
+fn check_utf8(text: &[u8]) -> Read<()> {
+    if text.is_ascii() || std::str::from_utf8(text).is_ok() { Ok(()) } else { Err(Malformed) }
+}
+
+/// The keys of one map, in order: checks that they are sorted (by length, then bytes) and unique where that is asked.
+#[derive(Default)]
+pub struct MapKeys<'a> {
+    previous: Option<&'a [u8]>,
+}
+
+impl<'a> MapKeys<'a> {
+    /// Reads the next key; its value is what the scanner reads next.
+    pub fn next(&mut self, scanner: &mut Scanner<'a>) -> Read<&'a [u8]> {
+        let key = scanner.text(CBOR_KEY_BYTES_MAX)?;
+        if scanner.strictness == Strictness::Canonical
+            && let Some(previous) = self.previous
+            && (previous.len(), previous) >= (key.len(), key)
+        {
+            return Err(Malformed);
+        }
+        self.previous = Some(key);
+        Ok(key)
+    }
+}
+
+/// Checks one canonical item from `offset` and returns the offset behind it.
+pub fn skip_item(bytes: &[u8], offset: usize) -> Read<usize> {
+    let mut scanner = Scanner::canonical(bytes, offset);
+    scanner.skip(0)?;
+    Ok(scanner.offset)
+}
+
+/// Appends an item's head to `out`.
+pub fn write_head(out: &mut Vec<u8>, major: Major, argument: usize) {
+    let first = (major as u8) << 5;
+    match argument {
+        0..24 => out.push(first | argument as u8),
+        24..0x100 => out.extend_from_slice(&[first | 24, argument as u8]),
+        0x100..0x1_0000 => {
+            out.push(first | 25);
+            out.extend_from_slice(&(argument as u16).to_be_bytes());
+        }
+        _ => {
+            out.push(first | 26);
+            out.extend_from_slice(&(argument as u32).to_be_bytes());
+        }
+    }
+}
+
+/// Appends a link, or null, to `out`.
+pub fn write_link(out: &mut Vec<u8>, cid: Option<&[u8]>) {
+    let Some(cid) = cid else {
+        out.push(NULL);
+        return;
+    };
+    write_head(out, Major::Tag, CID_TAG as usize);
+    write_head(out, Major::Bytes, cid.len() + 1);
+    out.push(0);
+    out.extend_from_slice(cid);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accepts(strictness: Strictness, bytes: &[u8]) -> bool {
+        let mut scanner = Scanner::new(bytes, 0, strictness);
+        scanner.skip(0).is_ok() && scanner.at_end()
+    }
+
+    #[test]
+    fn canonical_takes_the_shortest_form_only() {
+        for (bytes, canonical, record) in [
+            (&[0x17][..], true, true),
+            (&[0x18, 0x17], false, true),
+            (&[0x18, 0x18], true, true),
+            (&[0x19, 0x00, 0xff], false, true),
+            (&[0x1b, 0, 0x1f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], true, true),
+            (&[0x1b, 0, 0x20, 0, 0, 0, 0, 0, 0], false, true),
+            (&[0x3b, 0, 0x1f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], false, true),
+            (&[0xfb, 0, 0, 0, 0, 0, 0, 0, 0], false, true),
+            (&[0xf7], false, false),
+            (&[0x5f, 0xff], false, false),
+            (&[0xa2, 0x61, b'b', 0, 0x61, b'a', 0], false, true),
+            (&[0xa2, 0x61, b'a', 0, 0x61, b'a', 0], false, true),
+            (&[0xa2, 0x61, b'b', 0, 0x62, b'a', b'a', 0], true, true),
+            (&[0xa1, 0x00, 0x00], false, false),
+            (&[0x62, 0xc3, 0x28], false, false),
+            (&[0xd8, 0x2a, 0x42, 0x00, 0x01], true, true),
+            (&[0xd8, 0x2a, 0x41, 0x00], false, false),
+            (&[0xd8, 0x2b, 0x42, 0x00, 0x01], false, false),
+            (&[0xc1, 0x00], false, false),
+        ] {
+            assert_eq!(accepts(Strictness::Canonical, bytes), canonical, "canonical {bytes:02x?}");
+            assert_eq!(accepts(Strictness::Record, bytes), record, "record {bytes:02x?}");
+        }
+    }
+
+    #[test]
+    fn nesting_and_counts_are_limited() {
+        let nested = |depth: usize| [vec![0x81; depth], vec![0x00]].concat();
+        assert!(accepts(Strictness::Record, &nested(CBOR_DEPTH_MAX)));
+        assert!(!accepts(Strictness::Record, &nested(CBOR_DEPTH_MAX + 1)));
+        assert!(!accepts(Strictness::Record, &[0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]));
+        assert!(!accepts(Strictness::Record, &[0xbb, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]));
+        assert!(!accepts(Strictness::Record, &[0x5b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]));
+    }
+
+    #[test]
+    fn heads_are_written_as_they_are_read() {
+        for argument in [0, 23, 24, 255, 256, 65_535, 65_536, 131_072] {
+            let mut out = Vec::new();
+            write_head(&mut out, Major::Map, argument);
+            assert_eq!(Scanner::canonical(&out, 0).map(), Ok(argument));
+        }
+    }
+}

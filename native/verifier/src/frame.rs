@@ -1,0 +1,183 @@
+//! Finds in a frame what there is to verify (rulebook 1.2, 2.1, 2.2).
+
+use crate::cbor::{Malformed, MapKeys, Read, Scanner, skip_item};
+use crate::cid::is_blessed;
+use crate::limits::{CBOR_KEY_BYTES_MAX, DATETIME_CHARS_MAX, DID_CHARS_MAX, FRAME_BYTES_MAX};
+use crate::reason::Reason;
+use crate::span::Span;
+
+/// Longer than any TID, which is checked for before a frame comes here: rulebook 2.6, check 7.
+const REV_BYTES_MAX: usize = 64;
+
+/// A `#commit` or `#sync`, all of it borrowed from the frame.
+pub struct RepoMessage<'a> {
+    pub did: &'a [u8],
+    pub rev: &'a [u8],
+    pub time: &'a [u8],
+    /// Where the CAR lies.
+    pub blocks: Span,
+    /// What only a `#commit` has.
+    pub commit: Option<CommitFields<'a>>,
+}
+
+pub struct CommitFields<'a> {
+    /// Binary CID of the commit block.
+    pub cid: &'a [u8],
+    /// Binary CID of the previous MST root.
+    pub prev_data: Option<&'a [u8]>,
+    pub has_since: bool,
+    /// Offset of the first op, and how many there are: not yet checked against the limit.
+    pub ops_start: usize,
+    pub ops_count: usize,
+    pub too_big: bool,
+    pub rebase: bool,
+}
+
+/// Scans a canonical frame. None is a message of another kind, whose payload is not looked at.
+pub fn scan_frame(frame: &[u8]) -> Result<Option<RepoMessage<'_>>, Reason> {
+    if frame.len() > FRAME_BYTES_MAX {
+        return Err(Reason::FrameTooLarge);
+    }
+    let mut scanner = Scanner::canonical(frame, 0);
+    let Some(is_commit) = scan_header(&mut scanner).map_err(|_| schema_or_malformed(frame, 0, Reason::FrameHeader))?
+    else {
+        return Ok(None);
+    };
+    let start = scanner.offset();
+    let fields = scan_payload(&mut scanner, is_commit)
+        .map_err(|Malformed| schema_or_malformed(frame, start, Reason::MessageSchema))?;
+    if !scanner.at_end() {
+        return Err(Reason::FrameMalformed);
+    }
+    fields.into_message(is_commit).ok_or(Reason::MessageSchema).map(Some)
+}
+
+/// An item that is good CBOR, yet not what we look for there, breaks the schema and not the framing.
+fn schema_or_malformed(frame: &[u8], start: usize, schema: Reason) -> Reason {
+    match skip_item(frame, start) {
+        Ok(end) if schema == Reason::FrameHeader || end == frame.len() => schema,
+        _ => Reason::FrameMalformed,
+    }
+}
+
+/// Whether a header announces a commit (true) or a sync (false); none for anything else.
+fn scan_header(scanner: &mut Scanner<'_>) -> Read<Option<bool>> {
+    let mut is_message = false;
+    let mut kind = None;
+    let pairs = scanner.map()?;
+    let mut keys = MapKeys::default();
+    for _ in 0..pairs {
+        match keys.next(scanner)? {
+            b"op" => is_message = scanner.head()? == (crate::cbor::Major::Unsigned, 1),
+            b"t" => {
+                kind = match scanner.text(CBOR_KEY_BYTES_MAX)? {
+                    b"#commit" => Some(true),
+                    b"#sync" => Some(false),
+                    _ => None,
+                }
+            }
+            _ => scanner.skip(1)?,
+        }
+    }
+    Ok(kind.filter(|_| is_message))
+}
+
+/// A payload's fields as they come.
+#[derive(Default)]
+struct Fields<'a> {
+    did: Option<&'a [u8]>,
+    seq: Option<u64>,
+    time: Option<&'a [u8]>,
+    rev: Option<&'a [u8]>,
+    blocks: Option<Span>,
+    has_since: Option<bool>,
+    commit: Option<&'a [u8]>,
+    prev_data: Option<&'a [u8]>,
+    ops: Option<(usize, usize)>,
+    blobs: Option<()>,
+    too_big: Option<bool>,
+    rebase: Option<bool>,
+}
+
+fn scan_payload<'a>(scanner: &mut Scanner<'a>, is_commit: bool) -> Read<Fields<'a>> {
+    let mut fields = Fields::default();
+    let pairs = scanner.map()?;
+    let mut keys = MapKeys::default();
+    for _ in 0..pairs {
+        let key = keys.next(scanner)?;
+        match key {
+            b"seq" => fields.seq = Some(scanner.unsigned()?),
+            b"time" => fields.time = Some(scanner.text(DATETIME_CHARS_MAX)?),
+            b"rev" => fields.rev = Some(scanner.text(REV_BYTES_MAX)?),
+            b"blocks" => {
+                let length = scanner.bytes(FRAME_BYTES_MAX)?.len();
+                fields.blocks = Some(Span::new(scanner.offset() - length, length));
+            }
+            b"repo" if is_commit => fields.did = Some(scanner.text(DID_CHARS_MAX)?),
+            b"did" if !is_commit => fields.did = Some(scanner.text(DID_CHARS_MAX)?),
+            _ if is_commit => scan_commit_field(scanner, key, &mut fields)?,
+            _ => scanner.skip(1)?,
+        }
+    }
+    Ok(fields)
+}
+
+fn scan_commit_field<'a>(scanner: &mut Scanner<'a>, key: &[u8], fields: &mut Fields<'a>) -> Read<()> {
+    match key {
+        b"since" => {
+            let absent = scanner.null();
+            if !absent {
+                scanner.text(REV_BYTES_MAX)?;
+            }
+            fields.has_since = Some(!absent);
+        }
+        b"commit" => fields.commit = Some(scanner.cid()?),
+        b"prevData" => fields.prev_data = Some(scanner.cid()?),
+        b"tooBig" => fields.too_big = Some(scanner.boolean()?),
+        b"rebase" => fields.rebase = Some(scanner.boolean()?),
+        b"ops" => {
+            let count = scanner.array()?;
+            fields.ops = Some((scanner.offset(), count));
+            for _ in 0..count {
+                scanner.skip(2)?;
+            }
+        }
+        b"blobs" => {
+            for _ in 0..scanner.array()? {
+                scanner.cid()?;
+            }
+            fields.blobs = Some(());
+        }
+        _ => scanner.skip(1)?,
+    }
+    Ok(())
+}
+
+impl<'a> Fields<'a> {
+    /// Checks that what the lexicon requires is there.
+    fn into_message(self, is_commit: bool) -> Option<RepoMessage<'a>> {
+        if self.seq? == 0 {
+            return None;
+        }
+        let commit = if is_commit { Some(self.commit_fields()?) } else { None };
+        Some(RepoMessage { did: self.did?, rev: self.rev?, time: self.time?, blocks: self.blocks?, commit })
+    }
+
+    fn commit_fields(&self) -> Option<CommitFields<'a>> {
+        self.blobs?;
+        let (ops_start, ops_count) = self.ops?;
+        let cid = self.commit?;
+        if !is_blessed(cid) || !self.prev_data.is_none_or(is_blessed) {
+            return None;
+        }
+        Some(CommitFields {
+            cid,
+            prev_data: self.prev_data,
+            has_since: self.has_since?,
+            ops_start,
+            ops_count,
+            too_big: self.too_big?,
+            rebase: self.rebase?,
+        })
+    }
+}

@@ -1,0 +1,78 @@
+//! Undoes a commit's ops on the tree it made, which gives the tree it was made from (rulebook 2.12).
+
+use crate::digest::KeyHeights;
+use crate::mst::{Arena, EditError, PlacedKey, Tree};
+use crate::ops::{Action, Op, Ops};
+use crate::reason::Reason;
+
+/// An op that is still to be undone.
+#[derive(Clone, Copy)]
+pub struct Pending {
+    op: u32,
+    at: PlacedKey,
+}
+
+/// Undoes the ops, each of which has its `prev` unless it is a create, and returns the previous tree.
+///
+/// Which absent nodes an undo would need depends on what was undone before it. So one that lacks a node is put back and
+/// tried again after the others, until a whole round undoes nothing.
+pub fn invert(
+    arena: &mut Arena,
+    frame: &[u8],
+    tree: Tree,
+    ops: &Ops,
+    heights: &mut KeyHeights,
+    pending: &mut Vec<Pending>,
+) -> Result<Tree, Reason> {
+    queue(arena, frame, ops, heights, pending);
+    let mut current = tree;
+    while !pending.is_empty() {
+        let before = pending.len();
+        let mut result = Ok(());
+        pending.retain(|&op| {
+            if result.is_err() {
+                return true;
+            }
+            match undo(arena, frame, current, ops.list[op.op as usize], op.at) {
+                Ok(undone) => {
+                    current = undone;
+                    false
+                }
+                Err(EditError::Partial) => true,
+                Err(EditError::Mismatch) => {
+                    result = Err(Reason::OpTreeMismatch);
+                    true
+                }
+            }
+        });
+        result?;
+        if pending.len() == before {
+            return Err(Reason::MstPartial);
+        }
+    }
+    Ok(current)
+}
+
+/// Deletes first, as fewer of those have to wait, then by path.
+fn queue(arena: &mut Arena, frame: &[u8], ops: &Ops, heights: &mut KeyHeights, pending: &mut Vec<Pending>) {
+    pending.clear();
+    for deletes in [true, false] {
+        for &op in &ops.by_path {
+            let Op { action, path, .. } = ops.list[op as usize];
+            if (action == Action::Delete) == deletes {
+                let path = path.of(frame);
+                let at = PlacedKey { key: arena.add_key(path), height: heights.height(path, 0) };
+                pending.push(Pending { op, at });
+            }
+        }
+    }
+}
+
+fn undo(arena: &mut Arena, frame: &[u8], tree: Tree, op: Op, at: PlacedKey) -> Result<Tree, EditError> {
+    match (op.action, op.cid, op.prev) {
+        (Action::Create, Some(cid), None) => arena.remove(frame, tree, at, cid),
+        (Action::Update, Some(cid), Some(prev)) => arena.replace(frame, tree, at, cid, prev),
+        (Action::Delete, None, Some(prev)) => arena.insert(tree, at, prev),
+        _ => unreachable!("ops are checked when they are read, and for their prev before they are undone"),
+    }
+}

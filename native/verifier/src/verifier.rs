@@ -1,0 +1,297 @@
+//! One frame and one key in, one verdict out: checks 6 and 9 to 13 of the rulebook's table 2.6, in its order.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::car::Blocks;
+use crate::cbor::Malformed;
+use crate::cid::{Cid, is_blessed};
+use crate::collections::{Touched, list_touched};
+use crate::commit::{Commit, read_commit};
+use crate::digest::{KeyHeights, sha256};
+use crate::frame::{CommitFields, RepoMessage, scan_frame};
+use crate::inversion::{Pending, invert};
+use crate::keys::{Curve, KeyCache, PUBLIC_KEY_BYTES};
+use crate::limits::{CID_BYTES, COMMIT_BLOCKS_BYTES_MAX, COMMIT_OPS_MAX, SYNC_BLOCKS_BYTES_MAX};
+use crate::mst::{Arena, Tree};
+use crate::mst_encode::{cid_of_tree, empty_tree};
+use crate::mst_load::Loader;
+use crate::ops::{Action, Ops};
+use crate::reason::Reason;
+use crate::signature::check_signature;
+use crate::span::Span;
+use crate::syntax::{collection_length, is_datetime};
+
+/// Working memory that one message made larger than this is given back after it.
+const RETAINED_BYTES_MAX: usize = 4 << 20;
+
+/// The key that an account's commits are signed with: a compressed point.
+#[derive(Clone, Copy)]
+pub struct SigningKey<'a> {
+    pub curve: Curve,
+    pub public_key: &'a [u8; PUBLIC_KEY_BYTES],
+}
+
+/// What a `#commit` or `#sync` turned out to be.
+#[derive(Debug)]
+pub struct Verdict<'a> {
+    /// The first rule broken; none where the message is good.
+    pub reason: Option<Reason>,
+    /// There where the message is good, or only the strict rules drop it.
+    pub contents: Option<Contents<'a>>,
+}
+
+/// What became of one call.
+#[derive(Debug)]
+pub enum Outcome<'a> {
+    Verdict(Verdict<'a>),
+    /// The frame is a message that is neither `#commit` nor `#sync`.
+    OtherMessage,
+    /// The verifier itself failed. Nothing is known of the message, and the next one is not affected.
+    Panic,
+}
+
+/// What a message holds, borrowed from its frame. CIDs are binary, 36 bytes each.
+#[derive(Clone, Copy, Debug)]
+pub struct Contents<'a> {
+    pub rev: &'a [u8],
+    pub commit: &'a [u8],
+    pub data: &'a [u8],
+    pub prev_data: Option<&'a [u8]>,
+}
+
+/// What a message holds, and where in the frame the binary CID of its MST's root lies.
+struct Checked<'a> {
+    contents: Contents<'a>,
+    data: Span,
+}
+
+/// Verifies messages one after the other, with working memory and parsed keys that are kept between them.
+pub struct Verifier {
+    work: Workspace,
+    keys: KeyCache,
+}
+
+#[derive(Default)]
+struct Workspace {
+    blocks: Blocks,
+    ops: Ops,
+    arena: Arena,
+    heights: KeyHeights,
+    loaded: Vec<bool>,
+    pending: Vec<Pending>,
+    scratch: Vec<u8>,
+    touched: Vec<Touched>,
+}
+
+impl Verifier {
+    /// `key_cache_bytes_max` limits the memory for parsed public keys.
+    pub fn new(key_cache_bytes_max: usize) -> Self {
+        Self { work: Workspace::default(), keys: KeyCache::new(key_cache_bytes_max) }
+    }
+
+    /// Verifies a frame.
+    pub fn verify<'a>(&mut self, frame: &'a [u8], key: SigningKey<'_>) -> Outcome<'a> {
+        self.guard(|verifier| verifier.judge(frame, key))
+    }
+
+    /// Undoes ops alone, for vectors that have no commit around them: `bytes` are a CAR, the root of the tree after the ops,
+    /// and the ops, whose paths need only have a slash in them. Returns the root before them.
+    pub fn invert(&mut self, bytes: &[u8], car_length: usize, ops_count: usize) -> Result<Cid, Reason> {
+        let root = Span::new(car_length, CID_BYTES);
+        let slash = |path: &[u8]| path.iter().position(|&byte| byte == b'/');
+        self.work.blocks.read(bytes, Span::new(0, car_length))?;
+        self.work.ops.read(bytes, root.end(), ops_count, slash)?;
+        let after = self.work.load_tree(bytes, root)?;
+        Ok(self.work.undo_ops(bytes, after)?.1)
+    }
+
+    /// Checks a signature alone, over any message.
+    pub fn check_signature(&mut self, message: &[u8], signature: &[u8], key: SigningKey<'_>) -> Result<(), Reason> {
+        check_signature(signature, &sha256(&[message]), key.curve, key.public_key, &mut self.keys)
+    }
+
+    /// The collections that the commit verified last touches, by name. None unless its tree was found sound.
+    pub fn touched(&self) -> &[Touched] {
+        &self.work.touched
+    }
+
+    /// A panic is a fault of ours. It costs the message that met it, and what it may have left half-written.
+    fn guard<'a>(&mut self, judge: impl FnOnce(&mut Self) -> Outcome<'a>) -> Outcome<'a> {
+        catch_unwind(AssertUnwindSafe(|| judge(self))).unwrap_or_else(|_| {
+            self.work = Workspace::default();
+            Outcome::Panic
+        })
+    }
+
+    fn judge<'a>(&mut self, frame: &'a [u8], key: SigningKey<'_>) -> Outcome<'a> {
+        if self.work.capacity_bytes() > RETAINED_BYTES_MAX {
+            self.work = Workspace::default();
+        }
+        let Self { work, keys } = self;
+        work.touched.clear();
+        let message = match scan_frame(frame) {
+            Ok(Some(message)) => message,
+            Ok(None) => return Outcome::OtherMessage,
+            Err(reason) => return Outcome::Verdict(Verdict { reason: Some(reason), contents: None }),
+        };
+        let checked = match &message.commit {
+            Some(fields) => work.check_commit(frame, &message, fields, key, keys),
+            None => work.check_sync(frame, &message, key, keys),
+        };
+        Outcome::Verdict(match checked {
+            Err(reason) => Verdict { reason: Some(reason), contents: None },
+            Ok(Checked { contents, data }) => {
+                let reason = work.check_strictly(frame, &message, data).err();
+                Verdict { reason, contents: Some(contents) }
+            }
+        })
+    }
+}
+
+impl<'a> Checked<'a> {
+    fn new(frame: &'a [u8], root: &'a [u8], Commit { rev, data, .. }: Commit<'a>, prev_data: Option<&'a [u8]>) -> Self {
+        Self { contents: Contents { rev, commit: root, data: data.of(frame), prev_data }, data }
+    }
+}
+
+impl Workspace {
+    fn capacity_bytes(&self) -> usize {
+        // The rest grows with the number of ops or blocks, which these two have more bytes for.
+        self.blocks.capacity_bytes() + self.arena.capacity_bytes() + self.scratch.capacity()
+    }
+
+    /// Checks 6 and 9 to 12, in this order.
+    fn check_commit<'a>(
+        &mut self,
+        frame: &'a [u8],
+        message: &RepoMessage<'a>,
+        fields: &CommitFields<'a>,
+        key: SigningKey<'_>,
+        keys: &mut KeyCache,
+    ) -> Result<Checked<'a>, Reason> {
+        check_blocks_length(message.blocks, COMMIT_BLOCKS_BYTES_MAX)?;
+        if fields.ops_count > COMMIT_OPS_MAX {
+            return Err(Reason::OpsTooMany);
+        }
+        let root = self.blocks.read(frame, message.blocks)?;
+        if root != fields.cid {
+            return Err(Reason::CarRootMismatch);
+        }
+        let commit = self.check_signed(frame, root, message, key, keys)?;
+        self.ops.read(frame, fields.ops_start, fields.ops_count, collection_length)?;
+        self.ops.check_records(frame, &self.blocks)?;
+        Ok(Checked::new(frame, root, commit, fields.prev_data))
+    }
+
+    /// Checks 6 and 9 to 11, as far as they concern a `#sync`.
+    fn check_sync<'a>(
+        &mut self,
+        frame: &'a [u8],
+        message: &RepoMessage<'a>,
+        key: SigningKey<'_>,
+        keys: &mut KeyCache,
+    ) -> Result<Checked<'a>, Reason> {
+        check_blocks_length(message.blocks, SYNC_BLOCKS_BYTES_MAX)?;
+        let root = self.blocks.read(frame, message.blocks)?;
+        if !is_blessed(root) {
+            return Err(Reason::CarMalformed);
+        }
+        let commit = self.check_signed(frame, root, message, key, keys)?;
+        Ok(Checked::new(frame, root, commit, None))
+    }
+
+    fn check_signed<'a>(
+        &mut self,
+        frame: &'a [u8],
+        root: &[u8],
+        message: &RepoMessage<'a>,
+        key: SigningKey<'_>,
+        keys: &mut KeyCache,
+    ) -> Result<Commit<'a>, Reason> {
+        let block = self.blocks.find(frame, root).ok_or(Reason::CarBlockMissing)?;
+        let data = self.blocks.get(block).data();
+        let commit = read_commit(frame, data).map_err(|Malformed| Reason::CommitMalformed)?;
+        if commit.did != message.did {
+            return Err(Reason::CommitDidMismatch);
+        }
+        if commit.rev != message.rev {
+            return Err(Reason::CommitRevMismatch);
+        }
+        check_signature(commit.signature, &sha256(&commit.unsigned()), key.curve, key.public_key, keys)?;
+        Ok(commit)
+    }
+
+    /// What a lenient relay only counts.
+    fn check_strictly(&mut self, frame: &[u8], message: &RepoMessage<'_>, data: Span) -> Result<(), Reason> {
+        if let Some(fields) = &message.commit {
+            self.check_tree(frame, fields, data)?;
+            // Last, so that it says that nothing but the flags is wrong.
+            if fields.too_big {
+                return Err(Reason::TooBigFlag);
+            }
+            if fields.rebase {
+                return Err(Reason::RebaseFlag);
+            }
+        }
+        if is_datetime(message.time) { Ok(()) } else { Err(Reason::TimeSyntax) }
+    }
+
+    /// Check 13: what the commit carries of its tree is sound, and undoing its ops gives the tree before it.
+    fn check_tree(&mut self, frame: &[u8], fields: &CommitFields<'_>, data: Span) -> Result<(), Reason> {
+        let after = self.load_tree(frame, data)?;
+        // Without a previous commit there was no record (rulebook 2.6, notes).
+        let expected: Cid = match fields.prev_data {
+            Some(cid) => cid.try_into().map_err(|_| Reason::MessageSchema)?,
+            None if fields.has_since => return Err(Reason::PrevDataMissing),
+            None => empty_tree(),
+        };
+        let (before, root) = self.undo_ops(frame, after)?;
+        if root != expected {
+            return Err(Reason::PrevDataMismatch);
+        }
+        list_touched(&self.ops, &self.arena, frame, before, after, &mut self.touched);
+        Ok(())
+    }
+
+    /// The tree before the ops, and the CID of its root.
+    fn undo_ops(&mut self, frame: &[u8], after: Tree) -> Result<(Tree, Cid), Reason> {
+        let Self { ops, arena, heights, pending, scratch, .. } = self;
+        if ops.list.iter().any(|op| op.action != Action::Create && op.prev.is_none()) {
+            return Err(Reason::PrevDataMissing);
+        }
+        let before = invert(arena, frame, after, ops, heights, pending)?;
+        scratch.clear();
+        Ok((before, cid_of_tree(arena, frame, scratch, arena.trim_top(before))))
+    }
+
+    fn load_tree(&mut self, frame: &[u8], root: Span) -> Result<Tree, Reason> {
+        self.arena.clear();
+        let Self { blocks, arena, heights, loaded, .. } = self;
+        Loader { frame, blocks, arena, heights, loaded }.load(root).map_err(|Malformed| Reason::MstMalformed)
+    }
+}
+
+fn check_blocks_length(blocks: Span, bytes_max: usize) -> Result<(), Reason> {
+    if blocks.is_empty() {
+        Err(Reason::BlocksEmpty)
+    } else if blocks.len() > bytes_max {
+        Err(Reason::BlocksTooLarge)
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: SigningKey<'_> = SigningKey { curve: Curve::K256, public_key: &[2; PUBLIC_KEY_BYTES] };
+
+    #[test]
+    fn a_panic_costs_one_message() {
+        let mut verifier = Verifier::new(1 << 20);
+        assert!(matches!(verifier.guard(|_| panic!("for the test")), Outcome::Panic));
+        let Outcome::Verdict(verdict) = verifier.verify(b"", KEY) else { panic!("no verdict") };
+        assert_eq!(verdict.reason, Some(Reason::FrameMalformed));
+    }
+}

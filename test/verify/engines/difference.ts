@@ -1,0 +1,71 @@
+import { scanFrame } from "../../../src/protocol/frame.ts";
+import { Rejection } from "../../../src/protocol/rejection.ts";
+import type { SigningKey, Verdict } from "../../../src/verify/engine.ts";
+import { createNativeEngine, type NativeEngine } from "../../../src/verify/native.ts";
+import { createPortableEngine } from "../../../src/verify/portable/engine.ts";
+
+const portable = createPortableEngine();
+
+/** The native engine, or null where the addon was not built. It must not panic. */
+export function nativeForTests(): NativeEngine | null {
+	const onPanic = (): never => {
+		throw new Error("the native engine panicked");
+	};
+	try {
+		return createNativeEngine({ reference: portable, onPanic });
+	} catch (error) {
+		if (process.env["STANDPIPE_TEST_NATIVE"] === "required") throw error;
+		return null;
+	}
+}
+
+/** Both engines' words on one frame. Null: the frame is a message without a commit. */
+export interface Opinions {
+	portable: Verdict | null;
+	native: Verdict | null;
+}
+
+/** Asks both engines, the scan of the frame included. Returns what they say, and whether they agree to the last byte. */
+export function compare(native: NativeEngine, frame: Uint8Array, key: SigningKey): Opinions & { agree: boolean } {
+	const opinions = { portable: judgePortably(frame, key), native: native.judge(frame, key, panicked) };
+	// Of other messages the native engine looks at the header only.
+	return { ...opinions, agree: opinions.native === null ? !isRepoMessage(frame) : same(opinions) };
+}
+
+function panicked(): never {
+	throw new Error("the native engine panicked");
+}
+
+function judgePortably(frame: Uint8Array, key: SigningKey): Verdict | null {
+	try {
+		const scanned = scanFrame(frame);
+		if (scanned.kind !== "message") return null;
+		const { message } = scanned;
+		if (message.type === "commit") return portable.verifyCommit(frame, message, key);
+		return message.type === "sync" ? portable.verifySync(frame, message, key) : null;
+	} catch (error) {
+		if (error instanceof Rejection) return { reason: error.reason, strictOnly: false, commit: null, data: null };
+		throw error;
+	}
+}
+
+/** Whether the portable scan takes a frame for a `#commit` or `#sync`. */
+function isRepoMessage(frame: Uint8Array): boolean {
+	try {
+		const scanned = scanFrame(frame);
+		return scanned.kind === "message" && (scanned.message.type === "commit" || scanned.message.type === "sync");
+	} catch {
+		return false;
+	}
+}
+
+function same({ portable: a, native: b }: Opinions): boolean {
+	if (a === null || b === null) return a === b;
+	return (
+		a.reason === b.reason && a.strictOnly === b.strictOnly && sameCid(a.commit, b.commit) && sameCid(a.data, b.data)
+	);
+}
+
+function sameCid(a: Uint8Array | null, b: Uint8Array | null): boolean {
+	return a === null || b === null ? a === b : Buffer.compare(a, b) === 0;
+}

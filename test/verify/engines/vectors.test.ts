@@ -1,0 +1,129 @@
+import { describe, expect, test } from "bun:test";
+import { fromBase58Btc } from "@atcute/multibase";
+import { loadAddon } from "../../../src/verify/native-addon.ts";
+import { checkSignature } from "../../../src/verify/portable/signature.ts";
+import { SELF_TEST_VECTORS } from "../../../src/verify/self-test-vectors.ts";
+import { describeWithFixtures, fixturePath } from "../../fixtures.ts";
+import { SimTree } from "../../sim/tree.ts";
+import { linkOf, rejectionOf } from "../packed.ts";
+import { nativeForTests } from "./difference.ts";
+import { type Inverter, invertPortably, nativeInverter, proofBetween, readSuite, rootName } from "./proofs.ts";
+import { makeVectors } from "./vectors.ts";
+
+interface SignatureFixture {
+	comment: string;
+	messageBase64: string;
+	algorithm: "ES256" | "ES256K";
+	publicKeyDid: string;
+	signatureBase64: string;
+	validSignature: boolean;
+}
+
+interface ProofFixture {
+	comment: string;
+	leafValue: string;
+	keys: string[];
+	adds: string[];
+	dels: string[];
+	rootBeforeCommit: string;
+	rootAfterCommit: string;
+	blocksInProof: string[];
+}
+
+/** Says whether a signature is good. */
+type SignatureJudge = (message: Buffer, signature: Buffer, publicKey: Uint8Array, isP256: boolean) => boolean;
+
+const MULTIKEY_PREFIX_BYTES = 2;
+
+const isBuilt = nativeForTests() !== null;
+
+function portableJudge(message: Buffer, signature: Buffer, publicKey: Uint8Array, isP256: boolean): boolean {
+	const key = { curve: isP256 ? ("p256" as const) : ("k256" as const), publicKey };
+	return rejectionOf(() => checkSignature(signature, message, key)) === null;
+}
+
+function nativeJudge(): SignatureJudge {
+	const verifier = new (loadAddon().Verifier)(1024);
+	return (...signed) => verifier.checkSignature(...signed) === 0;
+}
+
+const ENGINES: [string, SignatureJudge, Inverter][] = [
+	["portable", portableJudge, invertPortably],
+	...(isBuilt ? [["native", nativeJudge(), nativeInverter()] as [string, SignatureJudge, Inverter]] : []),
+];
+
+test("the built-in vectors are what the simulator makes", async () => {
+	expect(await makeVectors()).toEqual([...SELF_TEST_VECTORS]);
+});
+
+describe.each(ENGINES)("the %s engine", (_name, judge, invert) => {
+	describeWithFixtures("on the shared vectors", () => {
+		test("judges the interop signatures as they say", async () => {
+			const fixtures: SignatureFixture[] = await Bun.file(fixturePath("interop/crypto/signature-fixtures.json")).json();
+			expect(fixtures).toHaveLength(6);
+			for (const { comment, messageBase64, algorithm, publicKeyDid, signatureBase64, validSignature } of fixtures) {
+				const key = fromBase58Btc(publicKeyDid.slice("did:key:z".length)).subarray(MULTIKEY_PREFIX_BYTES);
+				const message = Buffer.from(messageBase64, "base64");
+				const valid = judge(message, Buffer.from(signatureBase64, "base64"), key, algorithm === "ES256");
+				expect({ comment, valid }).toEqual({ comment, valid: validSignature });
+			}
+		});
+
+		test("inverts the interop commit proofs", async () => {
+			const fixtures: ProofFixture[] = await Bun.file(
+				fixturePath("interop/firehose/commit-proof-fixtures.json"),
+			).json();
+			expect(fixtures).toHaveLength(6);
+			for (const { comment, leafValue, keys, adds, dels, ...fixture } of fixtures) {
+				const tree = new SimTree();
+				const after = new Set([...keys, ...adds]).difference(new Set(dels));
+				await tree.build(new Map([...after].map((key) => [key, { $link: leafValue }])));
+				const nodes = new Map<string, Uint8Array>();
+				for (const cid of fixture.blocksInProof) nodes.set(linkOf(cid), await tree.block(cid));
+				const value = linkOf(leafValue);
+				const ops = [
+					...adds.map((path) => ({ action: "create" as const, path, cid: value, prev: null })),
+					...dels.map((path) => ({ action: "delete" as const, path, cid: null, prev: value })),
+				];
+				const root = await invert({ root: linkOf(fixture.rootAfterCommit), nodes, ops });
+				expect({ comment, root }).toEqual({ comment, root: fixture.rootBeforeCommit });
+			}
+		});
+
+		test("inverts every pair of the exhaustive trees", async () => {
+			const suite = readSuite();
+			expect(suite).toHaveLength(128);
+			for (const before of suite) {
+				for (const after of suite) {
+					const root = await invert(proofBetween(before, after));
+					if (root !== rootName(before)) expect(`${rootName(after)} to ${root}`).toBe(rootName(before));
+				}
+			}
+		});
+	});
+});
+
+describe.skipIf(!isBuilt)("both engines (skipped where the addon is not built)", () => {
+	describeWithFixtures("on the exhaustive trees", () => {
+		test("say the same where a node or an op is left out", async () => {
+			const invertNatively = nativeInverter();
+			const suite = readSuite();
+			const outcomes = new Set<string>();
+			for (const [i, before] of suite.entries()) {
+				for (const [j, after] of suite.entries()) {
+					const proof = proofBetween(before, after);
+					const nodes = new Map([...proof.nodes].toSpliced((i + j) % (proof.nodes.size + 1), 1));
+					for (const partial of [
+						{ ...proof, nodes },
+						{ ...proof, ops: proof.ops.slice(1) },
+					]) {
+						const expected = await invertPortably(partial);
+						outcomes.add(expected);
+						if ((await invertNatively(partial)) !== expected) expect(`${i} to ${j}`).toBe(expected);
+					}
+				}
+			}
+			expect(outcomes).toContain("mst-partial");
+		});
+	});
+});
