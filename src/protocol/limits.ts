@@ -49,6 +49,8 @@ export const STATUS_CHARS_MAX = 128;
 
 /** Entries of one MST node; more than this many at one depth can't be come by honestly [2.11]. */
 export const MST_NODE_ENTRIES_MAX = 1_024;
+/** Keys of a commit's MST nodes, written out: prefix compression lets a small CAR tell of very many bytes [2.11]. */
+export const MST_KEY_BYTES_MAX = 16 * 1024 * 1024;
 /** Depth of an MST; a deeper key can't be mined [2.11]. */
 export const MST_DEPTH_MAX = 32;
 

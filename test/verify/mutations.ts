@@ -463,7 +463,7 @@ export const MUTATIONS: Record<string, Mutation> = {
 	},
 
 	"blocks in another order": editBlocks(shuffle),
-	"blocks twice": editBlocks((blocks, rng) => [...blocks, rng.pick(blocks)]),
+	"blocks twice": editBlocks((blocks, rng) => (blocks.length === 0 ? blocks : [...blocks, rng.pick(blocks)])),
 	"a block is missing": editBlocks((blocks, rng) => blocks.toSpliced(rng.int(blocks.length), 1)),
 	"an unneeded block": editBlocks((blocks, rng) => {
 		const data = encode({ text: rng.text(5, "abc") });

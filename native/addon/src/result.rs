@@ -9,7 +9,7 @@ pub const LAYOUT_VERSION: u32 = 1;
 /// Codes beside those of the reasons. 0 is a good message.
 const CODE_GOOD: u8 = 0;
 const CODE_OTHER_MESSAGE: u8 = 254;
-const CODE_PANIC: u8 = 255;
+pub const CODE_PANIC: u8 = 255;
 
 const HAS_CONTENTS: u8 = 1;
 const HAS_PREV_DATA: u8 = 2;

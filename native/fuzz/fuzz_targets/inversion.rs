@@ -18,6 +18,7 @@ fuzz_target!(|input: &[u8]| {
     if let Some((bytes, car_length, ops)) = build(input) {
         VERIFIER.with_borrow_mut(|verifier| {
             let first = verifier.invert(&bytes, car_length, ops);
+            assert!(first.is_some(), "a panic");
             // Nothing of one call may show in the next.
             assert_eq!(verifier.invert(&bytes, car_length, ops), first);
         });

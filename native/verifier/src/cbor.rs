@@ -320,6 +320,11 @@ pub fn write_link(out: &mut Vec<u8>, cid: Option<&[u8]>) {
         out.push(NULL);
         return;
     };
+    if cid.len() == CID_BYTES {
+        out.extend_from_slice(&USUAL_LINK_HEAD);
+        out.extend_from_slice(cid);
+        return;
+    }
     write_head(out, Major::Tag, CID_TAG as usize);
     write_head(out, Major::Bytes, cid.len() + 1);
     out.push(0);

@@ -4,12 +4,13 @@ use crate::digest::KeyHeights;
 use crate::mst::{Arena, EditError, PlacedKey, Tree};
 use crate::ops::{Action, Op, Ops};
 use crate::reason::Reason;
+use crate::span::Span;
 
 /// An op that is still to be undone.
 #[derive(Clone, Copy)]
 pub struct Pending {
     op: u32,
-    at: PlacedKey,
+    key: Span,
 }
 
 /// Undoes the ops, each of which has its `prev` unless it is a create, and returns the previous tree.
@@ -24,7 +25,7 @@ pub fn invert(
     heights: &mut KeyHeights,
     pending: &mut Vec<Pending>,
 ) -> Result<Tree, Reason> {
-    queue(arena, frame, ops, heights, pending);
+    queue(arena, frame, ops, pending);
     let mut current = tree;
     while !pending.is_empty() {
         let before = pending.len();
@@ -33,7 +34,7 @@ pub fn invert(
             if result.is_err() {
                 return true;
             }
-            match undo(arena, frame, current, ops.list[op.op as usize], op.at) {
+            match undo(arena, frame, current, ops.list[op.op as usize], op.key, heights) {
                 Ok(undone) => {
                     current = undone;
                     false
@@ -54,25 +55,33 @@ pub fn invert(
 }
 
 /// Deletes first, as fewer of those have to wait, then by path.
-fn queue(arena: &mut Arena, frame: &[u8], ops: &Ops, heights: &mut KeyHeights, pending: &mut Vec<Pending>) {
+fn queue(arena: &mut Arena, frame: &[u8], ops: &Ops, pending: &mut Vec<Pending>) {
     pending.clear();
     for deletes in [true, false] {
         for &op in &ops.by_path {
             let Op { action, path, .. } = ops.list[op as usize];
             if (action == Action::Delete) == deletes {
-                let path = path.of(frame);
-                let at = PlacedKey { key: arena.add_key(path), height: heights.height(path, 0) };
-                pending.push(Pending { op, at });
+                pending.push(Pending { op, key: arena.add_key(path.of(frame)) });
             }
         }
     }
 }
 
-fn undo(arena: &mut Arena, frame: &[u8], tree: Tree, op: Op, at: PlacedKey) -> Result<Tree, EditError> {
+fn undo(
+    arena: &mut Arena,
+    frame: &[u8],
+    tree: Tree,
+    op: Op,
+    key: Span,
+    heights: &mut KeyHeights,
+) -> Result<Tree, EditError> {
     match (op.action, op.cid, op.prev) {
-        (Action::Create, Some(cid), None) => arena.remove(frame, tree, at, cid),
-        (Action::Update, Some(cid), Some(prev)) => arena.replace(frame, tree, at, cid, prev),
-        (Action::Delete, None, Some(prev)) => arena.insert(tree, at, prev),
+        (Action::Create, Some(cid), None) => arena.remove(frame, tree, key, cid),
+        (Action::Update, Some(cid), Some(prev)) => arena.replace(frame, tree, key, cid, prev),
+        (Action::Delete, None, Some(prev)) => {
+            let height = heights.height(op.path.of(frame), 0);
+            arena.insert(tree, PlacedKey { key, height }, prev)
+        }
         _ => unreachable!("ops are checked when they are read, and for their prev before they are undone"),
     }
 }

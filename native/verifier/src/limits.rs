@@ -23,4 +23,5 @@ pub const DID_CHARS_MAX: usize = 2_048;
 pub const DATETIME_CHARS_MAX: usize = 64;
 
 pub const MST_NODE_ENTRIES_MAX: usize = 1_024;
+pub const MST_KEY_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const MST_DEPTH_MAX: u8 = 32;

@@ -5,6 +5,7 @@
 //! to changing the nodes above, is undone by cutting the arena back.
 
 use crate::cid::Cid;
+use crate::digest::KeyHeights;
 use crate::limits::CID_BYTES;
 use crate::span::Span;
 
@@ -69,7 +70,7 @@ pub struct PlacedKey {
 #[derive(Clone, Copy)]
 struct Target<'a> {
     frame: &'a [u8],
-    at: PlacedKey,
+    key: Span,
     expected: Span,
 }
 
@@ -136,13 +137,13 @@ impl Arena {
     }
 
     /// Removes a key, which must have the value `expected`.
-    pub fn remove(&mut self, frame: &[u8], tree: Tree, at: PlacedKey, expected: Span) -> Edit<Tree> {
-        self.attempt(|arena| arena.change(tree, Target { frame, at, expected }, Change::Remove))
+    pub fn remove(&mut self, frame: &[u8], tree: Tree, key: Span, expected: Span) -> Edit<Tree> {
+        self.attempt(|arena| arena.change(tree, None, Target { frame, key, expected }, Change::Remove))
     }
 
     /// Gives a key, which must have the value `expected`, the value `value`.
-    pub fn replace(&mut self, frame: &[u8], tree: Tree, at: PlacedKey, expected: Span, value: Span) -> Edit<Tree> {
-        self.attempt(|arena| arena.change(tree, Target { frame, at, expected }, Change::Replace(value)))
+    pub fn replace(&mut self, frame: &[u8], tree: Tree, key: Span, expected: Span, value: Span) -> Edit<Tree> {
+        self.attempt(|arena| arena.change(tree, None, Target { frame, key, expected }, Change::Replace(value)))
     }
 
     /// Inserts a key, which must be absent.
@@ -150,25 +151,28 @@ impl Arena {
         self.attempt(|arena| arena.insert_below(tree, at, value))
     }
 
-    fn change(&mut self, tree: Tree, target: Target<'_>, change: Change) -> Edit<Tree> {
+    /// `above` is the height of the node that the tree hangs below.
+    fn change(&mut self, tree: Tree, above: Option<u8>, target: Target<'_>, change: Change) -> Edit<Tree> {
+        let key = target.key.of(&self.keys);
         let at = match tree {
+            // Only here it matters how deep the key can be: in what is loaded, no key is at another height than its own.
+            Tree::Stub(_) if above.is_some_and(|above| above <= KeyHeights::default().height(key, 0)) => {
+                return Err(EditError::Mismatch);
+            }
             Tree::Stub(_) => return Err(EditError::Partial),
-            Tree::Node(at) => at,
             Tree::Empty => return Err(EditError::Mismatch),
+            Tree::Node(at) => at,
         };
         let node = self.node(at);
-        // A key can't be below its own height: what is there needn't be looked at.
-        if node.height < target.at.height {
-            return Err(EditError::Mismatch);
-        }
-        let key = target.at.key.of(&self.keys);
-        let index = self.lower_bound(node, key);
-        if node.height > target.at.height {
-            let child = self.change(self.child(node, index), target, change)?;
-            return Ok(self.with_child(at, index, child));
-        }
-        let found = self.entries_of(node).get(index).copied();
-        let entry = found.filter(|&entry| self.key_of(entry) == key).ok_or(EditError::Mismatch)?;
+        let entries = self.entries_of(node);
+        let index = match entries.binary_search_by(|&entry| self.key_of(entry).cmp(key)) {
+            Ok(index) => index,
+            Err(index) => {
+                let child = self.change(self.child(node, index), Some(node.height), target, change)?;
+                return Ok(self.with_child(at, index, child));
+            }
+        };
+        let entry = entries[index];
         if entry.value.of(target.frame) != target.expected.of(target.frame) {
             return Err(EditError::Mismatch);
         }

@@ -27,30 +27,29 @@ pub fn cid_of_tree(arena: &Arena, frame: &[u8], scratch: &mut Vec<u8>, tree: Tre
     }
 }
 
+/// The fields' names, each of one letter, are written with their heads, and with the head of the map where they are first.
 /// A child's encoding lies behind its parent's unfinished one, only until it is hashed.
 fn hash_node(arena: &Arena, frame: &[u8], scratch: &mut Vec<u8>, node: Node) -> Cid {
     let start = scratch.len();
     let entries = arena.entries_of(node);
-    write_head(scratch, Major::Map, 2);
-    write_name(scratch, b'e');
+    scratch.extend_from_slice(b"\xa2\x61e");
     write_head(scratch, Major::Array, entries.len());
     let mut previous: &[u8] = &[];
     for &entry in entries {
         let key = arena.key_of(entry);
         let prefix = common_prefix_length(previous, key);
-        write_head(scratch, Major::Map, 4);
-        write_name(scratch, b'k');
+        scratch.extend_from_slice(b"\xa4\x61k");
         write_head(scratch, Major::Bytes, key.len() - prefix);
         scratch.extend_from_slice(&key[prefix..]);
-        write_name(scratch, b'p');
+        scratch.extend_from_slice(b"\x61p");
         write_head(scratch, Major::Unsigned, prefix);
-        write_name(scratch, b't');
+        scratch.extend_from_slice(b"\x61t");
         write_child(arena, frame, scratch, entry.right);
-        write_name(scratch, b'v');
+        scratch.extend_from_slice(b"\x61v");
         write_link(scratch, Some(entry.value.of(frame)));
         previous = key;
     }
-    write_name(scratch, b'l');
+    scratch.extend_from_slice(b"\x61l");
     write_child(arena, frame, scratch, node.left);
     let cid = cid_of(&scratch[start..]);
     scratch.truncate(start);
@@ -66,20 +65,28 @@ fn write_child(arena: &Arena, frame: &[u8], scratch: &mut Vec<u8>, child: Tree) 
     }
 }
 
-/// A name of one ASCII character, as a map key.
-fn write_name(out: &mut Vec<u8>, name: u8) {
-    write_head(out, Major::Text, 1);
-    out.push(name);
-}
-
 /// How many bytes two keys have in common from their start.
 fn common_prefix_length(a: &[u8], b: &[u8]) -> usize {
-    a.iter().zip(b).take_while(|(a, b)| a == b).count()
+    let (a_words, _) = a.as_chunks::<8>();
+    let (b_words, _) = b.as_chunks::<8>();
+    let same = 8 * a_words.iter().zip(b_words).take_while(|(a, b)| a == b).count();
+    same + a[same..].iter().zip(&b[same..]).take_while(|(a, b)| a == b).count()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::empty_tree;
+    use super::{common_prefix_length, empty_tree};
+
+    #[test]
+    fn common_prefixes() {
+        let text = b"a text of more than two words of eight bytes";
+        for length in 0..text.len() {
+            assert_eq!(common_prefix_length(&text[..length], text), length);
+            let mut other = text.to_vec();
+            other[length] ^= 1;
+            assert_eq!(common_prefix_length(text, &other), length);
+        }
+    }
 
     #[test]
     fn the_empty_tree_has_the_cid_of_the_specification() {

@@ -4,7 +4,7 @@ use crate::car::Blocks;
 use crate::cbor::{Malformed, Read, Scanner};
 use crate::cid::is_blessed;
 use crate::digest::KeyHeights;
-use crate::limits::{MST_DEPTH_MAX, MST_NODE_ENTRIES_MAX, PATH_BYTES_MAX};
+use crate::limits::{MST_DEPTH_MAX, MST_KEY_BYTES_MAX, MST_NODE_ENTRIES_MAX, PATH_BYTES_MAX};
 use crate::mst::{Arena, Entry, Node, Tree};
 use crate::span::Span;
 
@@ -162,6 +162,9 @@ impl Loader<'_> {
             return Err(Malformed);
         }
         let key = Span::new(keys.len(), prefix + suffix.len());
+        if key.end() > MST_KEY_BYTES_MAX {
+            return Err(Malformed);
+        }
         keys.extend_from_within(previous.start()..previous.start() + prefix);
         keys.extend_from_slice(suffix);
         Ok((key, self.heights.height(key.of(keys), prefix)))

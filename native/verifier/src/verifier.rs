@@ -91,18 +91,13 @@ impl Verifier {
 
     /// Verifies a frame.
     pub fn verify<'a>(&mut self, frame: &'a [u8], key: SigningKey<'_>) -> Outcome<'a> {
-        self.guard(|verifier| verifier.judge(frame, key))
+        self.guard(|verifier| verifier.judge(frame, key)).unwrap_or(Outcome::Panic)
     }
 
     /// Undoes ops alone, for vectors that have no commit around them: `bytes` are a CAR, the root of the tree after the ops,
-    /// and the ops, whose paths need only have a slash in them. Returns the root before them.
-    pub fn invert(&mut self, bytes: &[u8], car_length: usize, ops_count: usize) -> Result<Cid, Reason> {
-        let root = Span::new(car_length, CID_BYTES);
-        let slash = |path: &[u8]| path.iter().position(|&byte| byte == b'/');
-        self.work.blocks.read(bytes, Span::new(0, car_length))?;
-        self.work.ops.read(bytes, root.end(), ops_count, slash)?;
-        let after = self.work.load_tree(bytes, root)?;
-        Ok(self.work.undo_ops(bytes, after)?.1)
+    /// and the ops, whose paths need only have a slash in them. Returns the root before them; none where it panicked.
+    pub fn invert(&mut self, bytes: &[u8], car_length: usize, ops_count: usize) -> Option<Result<Cid, Reason>> {
+        self.guard(|verifier| verifier.work.invert(bytes, car_length, ops_count))
     }
 
     /// Checks a signature alone, over any message.
@@ -116,11 +111,8 @@ impl Verifier {
     }
 
     /// A panic is a fault of ours. It costs the message that met it, and what it may have left half-written.
-    fn guard<'a>(&mut self, judge: impl FnOnce(&mut Self) -> Outcome<'a>) -> Outcome<'a> {
-        catch_unwind(AssertUnwindSafe(|| judge(self))).unwrap_or_else(|_| {
-            self.work = Workspace::default();
-            Outcome::Panic
-        })
+    fn guard<T>(&mut self, run: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        catch_unwind(AssertUnwindSafe(|| run(self))).map_err(|_| self.work = Workspace::default()).ok()
     }
 
     fn judge<'a>(&mut self, frame: &'a [u8], key: SigningKey<'_>) -> Outcome<'a> {
@@ -158,6 +150,15 @@ impl Workspace {
     fn capacity_bytes(&self) -> usize {
         // The rest grows with the number of ops or blocks, which these two have more bytes for.
         self.blocks.capacity_bytes() + self.arena.capacity_bytes() + self.scratch.capacity()
+    }
+
+    fn invert(&mut self, bytes: &[u8], car_length: usize, ops_count: usize) -> Result<Cid, Reason> {
+        let root = Span::new(car_length, CID_BYTES);
+        let slash = |path: &[u8]| path.iter().position(|&byte| byte == b'/');
+        self.blocks.read(bytes, Span::new(0, car_length))?;
+        self.ops.read(bytes, root.end(), ops_count, slash)?;
+        let after = self.load_tree(bytes, root)?;
+        Ok(self.undo_ops(bytes, after)?.1)
     }
 
     /// Checks 6 and 9 to 12, in this order.
@@ -290,7 +291,7 @@ mod tests {
     #[test]
     fn a_panic_costs_one_message() {
         let mut verifier = Verifier::new(1 << 20);
-        assert!(matches!(verifier.guard(|_| panic!("for the test")), Outcome::Panic));
+        assert_eq!(verifier.invert(b"", 1, 0), None, "a length beyond the bytes");
         let Outcome::Verdict(verdict) = verifier.verify(b"", KEY) else { panic!("no verdict") };
         assert_eq!(verdict.reason, Some(Reason::FrameMalformed));
     }

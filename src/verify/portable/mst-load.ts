@@ -1,4 +1,4 @@
-import { MST_DEPTH_MAX } from "../../protocol/limits.ts";
+import { MST_DEPTH_MAX, MST_KEY_BYTES_MAX } from "../../protocol/limits.ts";
 import { Rejection } from "../../protocol/rejection.ts";
 import type { Block } from "./car.ts";
 import { rejectCborErrors } from "./cbor-rule.ts";
@@ -16,7 +16,8 @@ import { decodeNode, type NodeContent } from "./mst-decode.ts";
 export function loadTree(frame: Buffer, blocks: ReadonlyMap<Link, Block>, root: Link): Tree {
 	const block = blocks.get(root);
 	if (block === undefined) return root;
-	const content = decode(frame, block);
+	const loader = new TreeLoader(frame, blocks);
+	const content = loader.decode(block);
 	const firstKey = content.keys[0];
 	if (firstKey === undefined) {
 		if (content.children[0] !== null) throw new Rejection("mst-malformed", "the root has a child but no entry");
@@ -24,7 +25,7 @@ export function loadTree(frame: Buffer, blocks: ReadonlyMap<Link, Block>, root: 
 	}
 	const height = keyHeight(firstKey);
 	if (height > MST_DEPTH_MAX) throw new Rejection("mst-malformed", `deeper than ${MST_DEPTH_MAX}`);
-	return new TreeLoader(frame, blocks).node(root, content, { height, after: null, before: null });
+	return loader.node(root, content, { height, after: null, before: null });
 }
 
 /** Where in the tree a node is: its keys must be of this height and lie between these two. */
@@ -39,10 +40,18 @@ class TreeLoader {
 	readonly #frame: Buffer;
 	readonly #blocks: ReadonlyMap<Link, Block>;
 	readonly #loaded = new Set<Link>();
+	#keyBytes = 0;
 
 	constructor(frame: Buffer, blocks: ReadonlyMap<Link, Block>) {
 		this.#frame = frame;
 		this.#blocks = blocks;
+	}
+
+	decode(block: Block): NodeContent {
+		const content = rejectCborErrors("mst-malformed", () => decodeNode(this.#frame, block));
+		for (const key of content.keys) this.#keyBytes += key.length;
+		if (this.#keyBytes > MST_KEY_BYTES_MAX) throw new Rejection("mst-malformed", "too many bytes of keys");
+		return content;
 	}
 
 	/** Checks a node against its place, and loads what is below it. The height falls with each step, so recursion ends. */
@@ -67,7 +76,7 @@ class TreeLoader {
 		if (place.height < 0) throw new Rejection("mst-malformed", "a node of height 0 has a child");
 		const block = this.#blocks.get(link);
 		if (block === undefined) return link;
-		const content = decode(this.#frame, block);
+		const content = this.decode(block);
 		if (content.keys.length === 0 && content.children[0] === null) {
 			throw new Rejection("mst-malformed", "a node below the root is empty");
 		}
@@ -86,8 +95,4 @@ function checkPlace({ keys }: NodeContent, { height, after, before }: Place): vo
 	for (const key of keys) {
 		if (keyHeight(key) !== height) throw new Rejection("mst-malformed", "a key is at another height than its own");
 	}
-}
-
-function decode(frame: Buffer, block: Block): NodeContent {
-	return rejectCborErrors("mst-malformed", () => decodeNode(frame, block));
 }

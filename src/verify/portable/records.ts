@@ -13,8 +13,11 @@ import type { Op } from "./ops.ts";
  * @throws Rejection `record-missing`, `record-too-large` or `record-malformed`
  */
 export function checkRecords(frame: Buffer, blocks: ReadonlyMap<Link, Block>, ops: readonly Op[]): void {
+	// Many ops may name one record: it is walked once.
+	const checked = new Set<Link>();
 	for (const op of ops) {
-		if (op.cid === null) continue;
+		if (op.cid === null || checked.has(op.cid)) continue;
+		checked.add(op.cid);
 		const block = blocks.get(op.cid);
 		if (block === undefined) throw new Rejection("record-missing", op.path);
 		const length = block.end - block.start;

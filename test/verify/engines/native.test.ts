@@ -185,3 +185,10 @@ test.skipIf(native === null)("the addon says what it is", () => {
 	expect(addon.reasonNames()).toHaveLength(30);
 	expect(() => new addon.Verifier(1).verify(new Uint8Array(1), new Uint8Array(1), false, new Uint8Array(1))).toThrow();
 });
+
+test.skipIf(native === null)("a panic in the addon costs one call and not the process", () => {
+	const verifier = new (loadAddon().Verifier)(1024);
+	// The CAR is said to be longer than the bytes, which only our own code could get wrong.
+	expect([...verifier.invert(new Uint8Array(1), 100, 0)]).toEqual([255]);
+	expect(verifier.verify(new Uint8Array(1), new Uint8Array(33), false, new Uint8Array(2048))).toBe(3);
+});
