@@ -8,7 +8,7 @@ RUST_SOURCES := $(shell find native -name target -prune -o -name fuzz -prune -o 
 	native/Cargo.toml native/Cargo.lock native/addon/Cargo.toml native/verifier/Cargo.toml
 WORKERS := src/ingest/worker.ts src/log/worker.ts src/index/worker.ts src/fanout/worker.ts
 
-.PHONY: demo test run build native check bench network clean
+.PHONY: demo test run build native check bench fuzz fuzz-native network clean
 
 # A small synthetic network, the relay and a consumer, offline, until Ctrl-C.
 demo: dist/standpipe
@@ -44,6 +44,22 @@ check: node_modules/.installed
 
 bench: dist/standpipe
 	@for bench in bench/*.ts; do echo "== $$bench"; $(BUN) $$bench || exit 1; done
+
+# Both verification engines against each other on mutated commits, for as long as FUZZ_FLAGS say: `--cases N`, `--minutes M`,
+# `--seed S`. What they disagree on becomes a case of the tests.
+FUZZ_FLAGS ?= --minutes 10
+fuzz: node_modules/.installed native/.built
+	$(BUN) test/verify/fuzz.ts $(FUZZ_FLAGS)
+
+# Coverage-guided fuzzing of the native engine, each target for FUZZ_SECONDS. It needs a nightly Rust.
+FUZZ_SECONDS ?= 1200
+fuzz-native: node_modules/.installed
+	cargo install cargo-fuzz --root .tools --locked
+	$(BUN) test/verify/fuzz-seeds.ts native/fuzz/corpus
+	@cd native && for target in frame car commit inversion; do \
+		PATH="$(CURDIR)/.tools/bin:$$PATH" cargo +nightly fuzz run $$target -- \
+			-max_total_time=$(FUZZ_SECONDS) -max_len=65536 -timeout=5 || exit 1; \
+	done
 
 # The reference PLC, PDS and consumers for the network test. Where they can't be installed that test says so and is skipped.
 network: node_modules/.installed

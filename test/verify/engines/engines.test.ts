@@ -8,7 +8,8 @@ import { linkOf, sealSync, signCommit } from "../../sim/commit.ts";
 import { SimKey } from "../../sim/keys.ts";
 import { encodeFrame, type SimMessage } from "../../sim/message.ts";
 import { Rng } from "../../sim/rng.ts";
-import { makeAccount } from "../seal.ts";
+import { makeAccount, seal } from "../seal.ts";
+import { prefixBomb } from "./bombs.ts";
 import { nativeForTests } from "./difference.ts";
 
 const native = nativeForTests();
@@ -67,6 +68,22 @@ describe.each(
 		} as Pick<Verdict, "reason" | "strictOnly">);
 		expect(broken.commit !== null).toBe(broken.strictOnly);
 		expect(judge(engine, await account.commit(), account.key).reason).toBeNull();
+	});
+
+	test.each([
+		[8, "op-tree-mismatch"],
+		[20, "mst-malformed"],
+	])("writes out no more keys than the limit: %d megabytes of them give %s", async (megabytes, reason) => {
+		const account = await makeAccount(`prefixes ${curve}`, 1, curve);
+		const [root, ...nodes] = prefixBomb(megabytes);
+		if (root === undefined) throw new Error("a tree has a root");
+		const bomb = await seal(account, {
+			object: (commit) => ({ ...commit, data: linkOf(root.cid.$link) }),
+			blocks: (blocks) => {
+				for (const { cid, bytes } of [root, ...nodes]) blocks.set(cid.$link, bytes);
+			},
+		});
+		expect(judge(engine, bomb, account.key)).toMatchObject({ reason, strictOnly: true });
 	});
 
 	test("accepts chains of commits and says which", async () => {
