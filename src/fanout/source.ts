@@ -21,11 +21,14 @@ export interface LogSpan {
 
 /** Reads the log by cursor, such as `LogReader`. */
 export interface SourceReader {
-	/** Records right after `cursor`, at least one; or a hole there; or null where the log ends at `cursor`. */
+	/**
+	 * Records right after `cursor`, at least one; or a hole there; or null where the log ends at `cursor`. Valid until the
+	 * next call.
+	 */
 	read(cursor: number): SourceBatch | SourceGap | null;
 }
 
-/** Consecutive records, immutable, shared by all consumers that read here. */
+/** Consecutive records, shared by all consumers that read here. */
 export interface SourceBatch {
 	readonly count: number;
 	/** Index of the first record with a seq greater than `cursor`; `count` where there is none. */

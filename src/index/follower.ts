@@ -89,7 +89,7 @@ export class IndexFollower {
 		let bytes = 0;
 		let read = this.#source.read(this.#cursor);
 		while (read instanceof Batch) {
-			for (let at = read.indexAfter(this.#cursor); at < read.count; at++) records.push(read.record(at));
+			for (let at = read.indexAfter(this.#cursor); at < read.count; at++) records.push(withoutFrame(read.record(at)));
 			this.#cursor = read.lastSeq;
 			bytes += read.bytes.length;
 			if (records.length >= RECORDS_MAX || bytes >= BATCH_BYTES_MAX) break;
@@ -109,4 +109,11 @@ export class IndexFollower {
 		else log.error("the log has a gap: what it held from seq {from} to {to} is not in the index", seqs);
 		this.#cursor = gap.lastSeq;
 	}
+}
+
+const NO_FRAME = new Uint8Array(0);
+
+/** What the index reads of a record, with facts of its own, since the batch is valid only until the next read. */
+function withoutFrame(record: StoredRecord): StoredRecord {
+	return { ...record, facts: Buffer.from(record.facts), frame: NO_FRAME };
 }

@@ -56,13 +56,13 @@ export function admitRepoMessage(
 	if (verdict.reason === "signature-invalid" && !arrival.refreshed) return "retry";
 	let flags = passes(verdict, rules);
 	if (message.type === "commit") flags |= checkChain(message, known, rules);
-	const repo = repoOf(verdict);
-	if (message.type === "sync") checkFork(message, known, repo.commit);
+	const { commit, data } = repoOf(verdict);
+	if (message.type === "sync") checkFork(message, known, commit);
 	rules.counters.add("messages_verified_total");
 
 	const { did, rev } = message;
 	return {
-		entry: messageEntry(arrival, RecordKind[message.type], flags, encodeRepoFacts({ did, rev, ...repo })),
+		entry: messageEntry(arrival, RecordKind[message.type], flags, encodeRepoFacts({ did, rev, commit, data })),
 		state: {
 			host: sender.hostId,
 			hostSeq: message.seq,
@@ -70,7 +70,8 @@ export function admitRepoMessage(
 			upstreamStatus: known?.upstreamStatus ?? null,
 			localStatus: known?.localStatus ?? null,
 			rev,
-			...repo,
+			commit,
+			data,
 		},
 	};
 }
@@ -225,8 +226,8 @@ function checkChain(message: CommitMessage, known: AccountState | null, rules: A
 
 function repoOf({ commit, data }: Verdict): { commit: Uint8Array; data: Uint8Array } {
 	if (commit === null || data === null) throw new Error("the engine passed a commit without saying which");
-	// Copies: the state outlives the frame that these may be views into.
-	return { commit: commit.slice(), data: data.slice() };
+	// Copies, which `slice` of a Buffer does not make: the state outlives the frame that these may be views into.
+	return { commit: new Uint8Array(commit), data: new Uint8Array(data) };
 }
 
 function sameIdentity(before: Resolution | null, after: Resolution): boolean {

@@ -96,7 +96,7 @@ export class Routes {
 		};
 		const ticket = record.readDoubleLE(16);
 		// A copy, since a message may have to wait, and the ring must go on.
-		const frame = Uint8Array.from(record.subarray(hostnameEnd));
+		const frame = Buffer.copyBytesFrom(record, hostnameEnd);
 		const scanned = scanFrame(frame);
 		if (scanned.kind !== "message") throw new Error("a routed frame is not a message");
 		this.#deliver(sender, frame, scanned.message, (outcome) =>

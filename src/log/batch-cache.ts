@@ -4,7 +4,7 @@ import type { Batch, Gap, Stretch } from "./batch.ts";
 const STRETCH_OVERHEAD_BYTES = 512;
 
 function cachedBytes(stretch: Stretch): number {
-	return stretch.bytes + STRETCH_OVERHEAD_BYTES;
+	return stretch.bytes.buffer.byteLength + STRETCH_OVERHEAD_BYTES;
 }
 
 /** The first batch or gap of a stretch that reaches behind `cursor`. */
@@ -24,7 +24,7 @@ export interface Position {
  */
 export class RecentStretches {
 	readonly #bytesMax: number;
-	readonly #onEvict: () => void;
+	readonly #onEvict: (stretch: Stretch) => void;
 	readonly #stretches: { stretch: Stretch; lastSeq: number }[] = [];
 	#bytes = 0;
 	/** The stretches hold all that is retained behind this seq, up to `lastSeq`. */
@@ -34,7 +34,7 @@ export class RecentStretches {
 	end: Position = { firstSeq: 0, offset: 0 };
 
 	/** The last stretch stays, however large it is. */
-	constructor(bytesMax: number, onEvict: () => void) {
+	constructor(bytesMax: number, onEvict: (stretch: Stretch) => void) {
 		this.#bytesMax = bytesMax;
 		this.#onEvict = onEvict;
 	}
@@ -74,20 +74,20 @@ export class RecentStretches {
 		if (oldest === undefined) return;
 		this.#bytes -= cachedBytes(oldest.stretch);
 		this.#seqAfter = oldest.lastSeq;
-		this.#onEvict();
+		this.#onEvict(oldest.stretch);
 	}
 }
 
 /** Blocks that consumers who catch up have read. The one used longest ago leaves when there are too many bytes. */
 export class BlockCache {
 	readonly #bytesMax: number;
-	readonly #onEvict: () => void;
+	readonly #onEvict: (stretch: Stretch) => void;
 	/** The block used last at the end. */
 	readonly #blocks = new Map<string, Stretch>();
 	#bytes = 0;
 
 	/** The last block added stays, however large it is. */
-	constructor(bytesMax: number, onEvict: () => void) {
+	constructor(bytesMax: number, onEvict: (stretch: Stretch) => void) {
 		this.#bytesMax = bytesMax;
 		this.#onEvict = onEvict;
 	}
@@ -108,7 +108,7 @@ export class BlockCache {
 			if (this.#bytes <= this.#bytesMax || this.#blocks.size === 1) return;
 			this.#blocks.delete(oldestKey);
 			this.#bytes -= cachedBytes(oldest);
-			this.#onEvict();
+			this.#onEvict(oldest);
 		}
 	}
 }

@@ -16,7 +16,7 @@ export class Gap {
 	}
 }
 
-/** Consecutive records, checked and immutable. Many consumers share one. */
+/** Consecutive records, checked. Many consumers share one, each until its next `read`: then its memory may be used again. */
 export class Batch {
 	readonly firstSeq: number;
 	readonly lastSeq: number;
@@ -91,7 +91,8 @@ export interface Stretch {
 	parts: (Batch | Gap)[];
 	/** Offsets, in the segment, of damage that was found. */
 	damage: number[];
-	bytes: number;
+	/** As they were read. */
+	bytes: Buffer;
 }
 
 /**
@@ -136,5 +137,5 @@ export function parseStretch(bytes: Buffer, base: number, epoch: number, seqMax:
 		damage.push(intactEnd);
 		parts.push(new Gap(seqMax + 1));
 	}
-	return { parts, damage, bytes: bytes.length };
+	return { parts, damage, bytes };
 }

@@ -162,5 +162,5 @@ function encodeControlFacts(facts: HostFacts | DidDocumentFacts): Uint8Array {
 }
 
 function bufferOf(bytes: Uint8Array): Buffer {
-	return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+	return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -2,6 +2,7 @@ import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
 import { type Batch, Gap, parseStretch, type Stretch } from "./batch.ts";
 import { BlockCache, partAfter, RecentStretches } from "./batch-cache.ts";
+import { BufferPool } from "./buffer-pool.ts";
 import type { HeadSnapshot, LogHead } from "./head.ts";
 import { isNotFound, type LogFs } from "./log-fs.ts";
 import { listSegments, SEGMENT_HEADER_BYTES } from "./segment.ts";
@@ -35,6 +36,7 @@ export class LogReader {
 	readonly #options: LogReaderOptions;
 	readonly #recent: RecentStretches;
 	readonly #blocks: BlockCache;
+	readonly #memory = new BufferPool();
 	/** Open segments, the one used last at the end. */
 	readonly #open = new Map<number, SegmentReader>();
 	readonly #damageKnown = new Set<string>();
@@ -45,7 +47,10 @@ export class LogReader {
 
 	constructor(options: LogReaderOptions) {
 		this.#options = options;
-		const onEvict = (): void => options.counters.add("batches_evicted_total");
+		const onEvict = (stretch: Stretch): void => {
+			this.#memory.give(stretch.bytes);
+			options.counters.add("batches_evicted_total");
+		};
 		this.#recent = new RecentStretches(options.cacheBytesMax / 2, onEvict);
 		this.#blocks = new BlockCache(options.cacheBytesMax / 2, onEvict);
 	}
@@ -53,6 +58,7 @@ export class LogReader {
 	/**
 	 * The next batch that holds records with a seq above `cursor`: take them from `batch.indexAfter(cursor)` on. Null where
 	 * nothing is published behind the cursor yet. A `Gap` where the next records are gone: go on with `gap.nextSeq - 1`.
+	 * What is read is valid until the next call.
 	 *
 	 * @throws Error where the log's files can't be read
 	 */
@@ -119,7 +125,9 @@ export class LogReader {
 	}
 
 	#read(segment: SegmentReader, start: number, block: Block): Stretch {
-		const stretch = parseStretch(segment.read(start, block.end), start, segment.epoch, block.seqMax);
+		const bytes = this.#memory.take(block.end - start);
+		segment.read(bytes, start);
+		const stretch = parseStretch(bytes, start, segment.epoch, block.seqMax);
 		for (const offset of stretch.damage) this.#reportDamage(segment.firstSeq, offset);
 		return stretch;
 	}

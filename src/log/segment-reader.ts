@@ -49,13 +49,15 @@ export class SegmentReader {
 		return this.#footerIsRebuilt;
 	}
 
-	/** @throws Error where the segment ends before `end`, as no segment of ours does */
-	read(start: number, end: number): Buffer {
-		const bytes = Buffer.allocUnsafeSlow(end - start);
-		if (this.#fs.read(this.#file, bytes, start) < bytes.length) {
-			throw new Error(`segment ${this.firstSeq} ends before byte ${end}, which was published`);
+	/**
+	 * Fills `target` with what stands from `start` on.
+	 *
+	 * @throws Error where the segment ends before that, as no segment of ours does
+	 */
+	read(target: Buffer, start: number): void {
+		if (this.#fs.read(this.#file, target, start) < target.length) {
+			throw new Error(`segment ${this.firstSeq} ends before byte ${start + target.length}, which was published`);
 		}
-		return bytes;
 	}
 
 	close(): void {

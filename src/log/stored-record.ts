@@ -1,6 +1,6 @@
 import type { RecordKind } from "./record.ts";
 
-/** A record as readers of the log get it: views into an immutable batch. Copy what must outlive the batch. */
+/** A record as readers of the log get it: views into a batch. Copy what must outlive the next `read`. */
 export interface StoredRecord {
 	seq: number;
 	/** Microseconds since 1970. */

@@ -34,7 +34,7 @@ const CID_TAG = 42;
 
 /** A scan over `bytes` from `offset` to `end`. Every read checks its bounds first and throws `CborError`. */
 export class CborScanner {
-	readonly bytes: Uint8Array;
+	readonly bytes: Buffer;
 	readonly end: number;
 	/** Where the next read begins. */
 	offset: number;
@@ -43,7 +43,8 @@ export class CborScanner {
 	readonly #canonical: boolean;
 
 	constructor(bytes: Uint8Array, offset = 0, end = bytes.length, strictness: Strictness = "canonical") {
-		this.bytes = bytes;
+		// What comes from a socket is a Buffer, and the view of one costs more than reading a text from it.
+		this.bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 		this.offset = offset;
 		this.end = end;
 		this.#canonical = strictness === "canonical";
@@ -79,8 +80,8 @@ export class CborScanner {
 	readText(bytesMax: number): string {
 		const length = this.#expect(Major.text, "a text", bytesMax);
 		const start = this.#take(length);
-		this.#checkUtf8(start, this.offset);
-		return Buffer.from(this.bytes.buffer, this.bytes.byteOffset + start, length).toString("utf8");
+		const encoding = this.#checkUtf8(start, this.offset) ? "latin1" : "utf8";
+		return this.bytes.toString(encoding, start, this.offset);
 	}
 
 	/** Reads a byte string and returns where it starts; it ends at `offset`. */
@@ -101,11 +102,13 @@ export class CborScanner {
 		return true;
 	}
 
-	/** Reads a link and returns its binary CID, a view. */
+	/** Reads a link and returns a copy of its binary CID: a view would cost more, to make and to collect. */
 	readCid(): Uint8Array {
 		this.#expect(Major.tag, "a CID", CID_TAG);
 		const start = this.#linkStart();
-		return this.bytes.subarray(start, this.offset);
+		const cid = new Uint8Array(this.offset - start);
+		for (let i = 0; i < cid.length; i++) cid[i] = this.bytes[start + i] ?? 0;
+		return cid;
 	}
 
 	/** Passes over one whole item, checking it. `depth` counts the containers around it. */
@@ -207,12 +210,14 @@ export class CborScanner {
 		return count;
 	}
 
-	#checkUtf8(start: number, end: number): void {
+	/** Returns whether the text is ASCII, as nearly all are: those can be read several times as fast. */
+	#checkUtf8(start: number, end: number): boolean {
 		for (let at = start; at < end; at++) {
 			if ((this.bytes[at] ?? 0) < 0x80) continue;
 			if (!isUtf8(this.bytes.subarray(at, end))) throw new CborError(`a text at byte ${start} is not UTF-8`);
-			return;
+			return false;
 		}
+		return true;
 	}
 
 	/** Behind the head of a tag: checks that it is a link, and returns where the CID starts. */
@@ -258,9 +263,14 @@ export class MapKeys {
 		return true;
 	}
 
+	/** Which of these ASCII texts the key is; null for another. No string is made of the key for it. */
+	oneOf<Text extends string>(texts: readonly Text[]): Text | null {
+		for (const text of texts) if (this.is(text)) return text;
+		return null;
+	}
+
 	toString(): string {
-		const { bytes } = this.#scanner;
-		return Buffer.from(bytes.buffer, bytes.byteOffset + this.start, this.end - this.start).toString("utf8");
+		return this.#scanner.bytes.toString("utf8", this.start, this.end);
 	}
 }
 

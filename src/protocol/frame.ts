@@ -133,6 +133,14 @@ interface Fields {
 	status?: string;
 }
 
+/** The fields that we read, by type. What else there is passes unread. */
+const FIELD_NAMES = {
+	commit: ["ops", "rev", "seq", "repo", "time", "blobs", "since", "blocks", "commit", "rebase", "tooBig", "prevData"],
+	sync: ["did", "rev", "seq", "time", "blocks"],
+	identity: ["did", "seq", "time", "handle"],
+	account: ["did", "seq", "time", "active", "status"],
+} as const satisfies Record<MessageType, readonly string[]>;
+
 function scanPayload(scanner: CborScanner, type: MessageType): Message {
 	const fields: Fields = {};
 	finish(scanner, () => {
@@ -140,13 +148,13 @@ function scanPayload(scanner: CborScanner, type: MessageType): Message {
 		const keys = new MapKeys(scanner);
 		for (let i = 0; i < pairs; i++) {
 			keys.next();
-			scanField(scanner, type, keys.toString(), fields);
+			scanField(scanner, type, keys.oneOf(FIELD_NAMES[type]), fields);
 		}
 	});
 	return toMessage(type, fields);
 }
 
-function scanField(scanner: CborScanner, type: MessageType, key: string, fields: Fields): void {
+function scanField(scanner: CborScanner, type: MessageType, key: string | null, fields: Fields): void {
 	if (key === "seq") {
 		fields.seqStart = scanner.offset;
 		fields.seq = scanner.readUnsigned();
@@ -161,7 +169,7 @@ function scanField(scanner: CborScanner, type: MessageType, key: string, fields:
 	else scanner.skip(1);
 }
 
-function scanSyncField(scanner: CborScanner, key: string, fields: Fields): void {
+function scanSyncField(scanner: CborScanner, key: string | null, fields: Fields): void {
 	if (key === "rev") fields.rev = scanner.readText(REV_BYTES_MAX);
 	else if (key === "blocks") {
 		fields.blocksStart = scanner.readBytes(FRAME_BYTES_MAX);
@@ -169,7 +177,7 @@ function scanSyncField(scanner: CborScanner, key: string, fields: Fields): void 
 	} else scanner.skip(1);
 }
 
-function scanCommitField(scanner: CborScanner, key: string, fields: Fields): void {
+function scanCommitField(scanner: CborScanner, key: string | null, fields: Fields): void {
 	switch (key) {
 		case "since":
 			fields.since = scanner.readNull() ? null : scanner.readText(REV_BYTES_MAX);

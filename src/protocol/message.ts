@@ -16,7 +16,7 @@ export interface CommitMessage extends MessageCommon {
 	type: "commit";
 	rev: string;
 	since: string | null;
-	/** Binary CID of the commit block, a view into the frame. */
+	/** Binary CID of the commit block. */
 	commit: Uint8Array;
 	/** Byte range of the CAR slice. */
 	blocksStart: number;

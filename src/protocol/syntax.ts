@@ -13,7 +13,6 @@ const NSID =
 	/^[a-zA-Z](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)+\.[a-zA-Z][a-zA-Z0-9]{0,62}$/;
 const RECORD_KEY = /^[A-Za-z0-9._:~-]+$/;
 const TID = /^[2-7a-j][2-7a-z]{12}$/;
-const TID_ALPHABET = "234567abcdefghijklmnopqrstuvwxyz";
 /** The characters in front of a TID's clock id, which is the last 10 bits. */
 const TID_TIME_CHARS = 11;
 const DATETIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/;
@@ -68,8 +67,13 @@ export function isTid(text: string): boolean {
  */
 export function tidToMicroseconds(tid: string): number {
 	let value = 0;
-	for (let i = 0; i < TID_TIME_CHARS; i++) value = value * 32 + TID_ALPHABET.indexOf(tid.charAt(i));
+	for (let i = 0; i < TID_TIME_CHARS; i++) value = value * 32 + tidDigit(tid.charCodeAt(i));
 	return value;
+}
+
+/** The value of a character of a TID: `2` to `7` are 0 to 5, `a` to `z` are 6 to 31. */
+function tidDigit(code: number): number {
+	return code < 0x61 ? code - 0x32 : code - 0x61 + 6;
 }
 
 /**

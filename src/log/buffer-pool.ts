@@ -1,0 +1,29 @@
+/** Smaller stretches are as cheap to allocate, and rounding would waste more than it saves. */
+const POOLED_BYTES_MIN = 64 * 1024;
+/** Sizes are multiples of this, so that what one stretch leaves fits the next. */
+const UNIT_BYTES = 32 * 1024;
+const FREE_MAX = 4;
+
+/**
+ * Memory for stretches of the log, used again when they leave the reader's caches. Memory that is fresh for each stretch
+ * would have to be taken from the system and cleared by it, which costs more than reading the file into it.
+ */
+export class BufferPool {
+	readonly #free: ArrayBufferLike[] = [];
+
+	/** Memory of `length` bytes, with whatever was in it. */
+	take(length: number): Buffer {
+		if (length < POOLED_BYTES_MIN) return Buffer.allocUnsafeSlow(length);
+		const fitting = this.#free.findIndex((memory) => memory.byteLength >= length);
+		const [memory] = fitting < 0 ? [] : this.#free.splice(fitting, 1);
+		return Buffer.from(memory ?? new ArrayBuffer(Math.ceil(length / UNIT_BYTES) * UNIT_BYTES), 0, length);
+	}
+
+	/** Takes back what nobody reads any more. */
+	give(bytes: Buffer): void {
+		if (bytes.length < POOLED_BYTES_MIN) return;
+		// The oldest is the one that did not fit for longest.
+		if (this.#free.length >= FREE_MAX) this.#free.shift();
+		this.#free.push(bytes.buffer);
+	}
+}
