@@ -1,0 +1,283 @@
+/**
+ * How many frames go through the pipeline when verification costs nothing; what share of the CPU time all the rest takes when
+ * it costs what it does with the portable engine; and how near the native engine brings the whole to what the signatures and
+ * hashes alone cost one core. Load, consumer and relay share the machine.
+ */
+import { join } from "node:path";
+import type { EngineChoice } from "../src/verify/engine.ts";
+import { createPortableEngine } from "../src/verify/portable/engine.ts";
+import { type CorpusFrame, makeCorpus } from "../test/sim/corpus.ts";
+import { SimPlc } from "../test/sim/plc.ts";
+import { RelayProcess } from "../test/sim/relay-process.ts";
+import { CountingConsumer } from "./rig/counting-consumer.ts";
+import { processCpuMs, threadCpuMs } from "./rig/cpu.ts";
+import { median, type Row, report } from "./rig/figures.ts";
+import { RecordedFrames, RestampedFrames } from "./rig/frames.ts";
+import { LoadHost } from "./rig/load-host.ts";
+import { TouchedMemory } from "./rig/touched-memory.ts";
+import { floorUsOf, verificationCpuMs } from "./rig/verification.ts";
+
+const HOSTS = 4;
+const ACCOUNTS = 32;
+const FRAME_BYTES = 5_500;
+/** The compilers go on for a while. */
+const WARM_UP_MS = 6_000;
+const WINDOW_MS = 3_000;
+const WINDOWS = 3;
+/** Commits that are really signed, and how many of them warm both sides up and are not counted. */
+const PORTABLE_FRAMES = 6_400;
+const PORTABLE_WARM_UP = 1_600;
+const NATIVE_FRAMES = 24_000;
+const NATIVE_WARM_UP = 8_000;
+/** What the run without verification appends to the log, at most. */
+const LOG_BYTES_MAX = 6 * 1024 ** 3;
+const POLL_MS = 2;
+
+const RIG = join(import.meta.dir, "rig");
+const SOURCES = join(import.meta.dir, "..", "src", "main.ts");
+
+/** What one window of a run showed. CPU times are per frame. */
+interface Flow {
+	framesPerS: number;
+	relayUs: number;
+	/** Of the relay's, by thread. */
+	threadUs: ReadonlyMap<string, number>;
+	loadUs: number;
+}
+
+const corpus = await makeCorpus({ seed: "bench/pipeline", accounts: ACCOUNTS, frames: NATIVE_FRAMES });
+const copied = await flowOfCopy();
+const noop = await flowOfNoop();
+const portable = await flowWithPortable();
+const native = await flowWithNative();
+const frameBytes = corpus.frames.reduce((sum, { frame }) => sum + frame.length, 0) / corpus.frames.length;
+
+const rows: Row[] = [
+	{ name: "bare copy, socket to socket", value: copied.framesPerS, unit: "frames/s", note: "one thread, same load" },
+	{ name: "  its CPU time", value: copied.relayUs, unit: "µs/frame" },
+	{ name: "  CPU time of load and consumer", value: copied.loadUs, unit: "µs/frame" },
+	{
+		name: "pipeline without verification",
+		value: noop.framesPerS,
+		unit: "frames/s",
+		note: `${(noop.framesPerS / copied.framesPerS).toFixed(2)} of the copy`,
+	},
+	{
+		name: "  its CPU time",
+		value: noop.relayUs,
+		unit: "µs/frame",
+		note: `${(noop.relayUs / copied.relayUs).toFixed(2)} of the copy`,
+	},
+	...byThread(noop),
+	{ name: "  CPU time of load and consumer", value: noop.loadUs, unit: "µs/frame" },
+	{
+		name: "pipeline with the portable engine",
+		value: portable.framesPerS,
+		unit: "frames/s",
+		note: `frames of ${Math.round(frameBytes)} bytes`,
+	},
+	{ name: "  its CPU time", value: portable.relayUs, unit: "µs/frame" },
+	{ name: "  verification alone", value: portable.verifyUs, unit: "µs/frame" },
+	{ name: "  share that is not verification", value: 100 * portable.share, unit: "%" },
+];
+const figures: Record<string, number> = {
+	frames_per_s_noop: noop.framesPerS,
+	share_not_verification: portable.share,
+};
+if (native !== null) {
+	rows.push(
+		{ name: "pipeline with the native engine", value: native.framesPerS, unit: "frames/s" },
+		{ name: "  its CPU time", value: native.relayUs, unit: "µs/frame" },
+		...byThread(native),
+		{ name: "  CPU time of load and consumer", value: native.loadUs, unit: "µs/frame" },
+		{ name: "  signatures and hashes alone", value: native.floorUs, unit: "µs/frame", note: "the floor, on one core" },
+		{ name: "  share of that core's rate", value: 100 * native.share, unit: "%" },
+	);
+	figures["commits_per_s"] = native.framesPerS;
+	figures["share_of_floor"] = native.share;
+}
+await report(`frames of ${FRAME_BYTES} bytes from ${HOSTS} hosts to one consumer`, rows, figures);
+process.exit(0);
+
+async function flowOfCopy(): Promise<Flow> {
+	const hosts = makeHosts();
+	const child = Bun.spawn([process.execPath, join(RIG, "copy-relay.ts"), ...hosts.map(({ hostname }) => hostname)], {
+		stdout: "pipe",
+		stderr: "inherit",
+	});
+	const { value } = await child.stdout.getReader().read();
+	const consumer = new CountingConsumer();
+	await consumer.connect(`ws://127.0.0.1:${Number(new TextDecoder().decode(value))}`);
+	await until(() => hosts.every((host) => host.connected));
+	const flow = await measureFlow(hosts, consumer, child.pid);
+	consumer.close();
+	child.kill();
+	for (const host of hosts) host.stop();
+	return flow;
+}
+
+async function flowOfNoop(): Promise<Flow> {
+	const memory = new TouchedMemory(LOG_BYTES_MAX);
+	try {
+		return await withRelay(join(RIG, "noop-relay.ts"), async ({ hosts, consumer, relay }) => {
+			const timer = setInterval(() => memory.keepAheadOf(consumer.bytes), 50);
+			const flow = await measureFlow(hosts, consumer, relay.pid);
+			clearInterval(timer);
+			return flow;
+		});
+	} finally {
+		memory.remove();
+	}
+}
+
+/** Lets the hosts send for a while, and gives the middle one of several windows. */
+async function measureFlow(hosts: readonly LoadHost[], consumer: CountingConsumer, relayPid: number): Promise<Flow> {
+	for (const [number, host] of hosts.entries()) {
+		host.send(new RestampedFrames(framesOf(number, corpus.frames.slice(0, ACCOUNTS)), FRAME_BYTES));
+	}
+	await Bun.sleep(WARM_UP_MS);
+	const flows: Flow[] = [];
+	for (let window = 0; window < WINDOWS; window++) {
+		const start = sample(consumer, relayPid);
+		await Bun.sleep(WINDOW_MS);
+		flows.push(flowBetween(start, sample(consumer, relayPid)));
+	}
+	for (const host of hosts) host.pause();
+	const framesPerS = median(flows.map((flow) => flow.framesPerS));
+	const middle = flows.find((flow) => flow.framesPerS === framesPerS);
+	if (middle === undefined) throw new Error("the median is none of its values");
+	return middle;
+}
+
+interface Sample {
+	atMs: number;
+	frames: number;
+	relayMs: number;
+	threadMs: ReadonlyMap<string, number>;
+	loadMs: number;
+}
+
+function sample(consumer: CountingConsumer, relayPid: number): Sample {
+	return {
+		atMs: performance.now(),
+		frames: consumer.frames,
+		relayMs: processCpuMs(relayPid),
+		threadMs: threadCpuMs(relayPid),
+		loadMs: processCpuMs(process.pid),
+	};
+}
+
+function flowBetween(start: Sample, end: Sample): Flow {
+	const frames = end.frames - start.frames;
+	const usPerFrame = (startMs: number, endMs: number): number => ((endMs - startMs) * 1000) / frames;
+	const threads = [...end.threadMs].map(
+		([thread, ms]) => [thread, usPerFrame(start.threadMs.get(thread) ?? 0, ms)] as const,
+	);
+	return {
+		framesPerS: (frames * 1000) / (end.atMs - start.atMs),
+		relayUs: usPerFrame(start.relayMs, end.relayMs),
+		threadUs: new Map(threads),
+		loadUs: usPerFrame(start.loadMs, end.loadMs),
+	};
+}
+
+/** The relay as it is with the portable engine, and the same engine on the same commits by itself. */
+async function flowWithPortable(): Promise<Flow & { verifyUs: number; share: number }> {
+	const warmUp = corpus.frames.slice(0, PORTABLE_WARM_UP);
+	const rest = corpus.frames.slice(PORTABLE_WARM_UP, PORTABLE_FRAMES);
+	const verifyUs = (verificationCpuMs(createPortableEngine(), warmUp, rest) * 1000) / rest.length;
+	const flow = await flowOfSigned("portable", warmUp, rest);
+	return { ...flow, verifyUs, share: 1 - verifyUs / flow.relayUs };
+}
+
+/** The same with the native engine, beside the floor: see `bench/verify.ts`. Null where the addon is not built. */
+async function flowWithNative(): Promise<(Flow & { floorUs: number; share: number }) | null> {
+	const warmUp = corpus.frames.slice(0, NATIVE_WARM_UP);
+	const rest = corpus.frames.slice(NATIVE_WARM_UP);
+	const floorUs = floorUsOf(rest);
+	if (floorUs === null) return null;
+	const flow = await flowOfSigned("native", warmUp, rest);
+	return { ...flow, floorUs, share: (flow.framesPerS * floorUs) / 1_000_000 };
+}
+
+function flowOfSigned(engine: EngineChoice, warmUp: CorpusFrame[], rest: CorpusFrame[]): Promise<Flow> {
+	const use = async ({ hosts, consumer, relay }: RunningRelay): Promise<Flow> => {
+		const send = async (frames: readonly CorpusFrame[]): Promise<void> => {
+			const end = consumer.frames + frames.length;
+			for (const [number, host] of hosts.entries()) {
+				host.send(new RecordedFrames(framesOf(number, frames).map(({ frame }) => frame)));
+			}
+			await until(() => consumer.frames === end);
+		};
+		await send(warmUp);
+		const start = sample(consumer, relay.pid);
+		await send(rest);
+		return flowBetween(start, sample(consumer, relay.pid));
+	};
+	return withRelay(SOURCES, use, { RELAY_VERIFY_ENGINE: engine });
+}
+
+function makeHosts(): LoadHost[] {
+	return Array.from({ length: HOSTS }, () => new LoadHost());
+}
+
+/** The frames of a host: accounts are dealt out to the hosts in turn. */
+function framesOf(host: number, frames: readonly CorpusFrame[]): CorpusFrame[] {
+	return frames.filter(({ account }) => corpus.accounts.indexOf(account) % HOSTS === host);
+}
+
+function byThread({ threadUs }: Flow): Row[] {
+	return ["ingest 0", "log", "fanout 0", "index"].map((thread) => ({
+		name: `    of it ${thread}`,
+		value: threadUs.get(thread) ?? 0,
+		unit: "µs/frame",
+	}));
+}
+
+interface RunningRelay {
+	hosts: LoadHost[];
+	relay: RelayProcess;
+	consumer: CountingConsumer;
+}
+
+/** Runs a relay that follows hosts and has one consumer. */
+async function withRelay(
+	entry: string,
+	use: (parts: RunningRelay) => Promise<Flow>,
+	env: Record<string, string> = {},
+): Promise<Flow> {
+	const hosts = makeHosts();
+	const plc = new SimPlc();
+	plc.start();
+	for (const [at, account] of corpus.accounts.entries()) {
+		const host = hosts[at % hosts.length];
+		if (host !== undefined) plc.register(account, host.endpoint);
+	}
+	const relay = await RelayProcess.create({
+		command: [process.execPath, entry],
+		plcUrl: plc.url,
+		env: { RELAY_LOG_LEVEL: "warning", ...env },
+	});
+	const consumer = new CountingConsumer();
+	try {
+		await relay.start();
+		await consumer.connect(relay.firehoseOrigin);
+		for (const host of hosts) await relay.requestCrawl(host.hostname);
+		await until(() => hosts.every((host) => host.connected));
+		const flow = await use({ hosts, relay, consumer });
+		const { rejected } = await relay.stats();
+		const reasons = Object.entries(rejected).filter(([, count]) => count > 0);
+		if (reasons.length > 0) throw new Error(`the relay rejected frames of the load: ${JSON.stringify(reasons)}`);
+		return flow;
+	} finally {
+		consumer.close();
+		await relay.stop();
+		await relay.remove();
+		await plc.stop();
+		for (const host of hosts) host.stop();
+	}
+}
+
+async function until(condition: () => boolean): Promise<void> {
+	while (!condition()) await Bun.sleep(POLL_MS);
+}

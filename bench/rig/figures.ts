@@ -1,0 +1,41 @@
+import { parseArgs } from "node:util";
+
+/** One line of a bench's table. */
+export interface Row {
+	name: string;
+	value: number;
+	unit: string;
+	/** What the value is a ratio of, or is to be compared with. */
+	note?: string;
+}
+
+/**
+ * Prints a bench's table, and with `--json FILE` writes its figures as `{"figures": {name: number}}`.
+ *
+ * @param figures the numbers that the project promises something about, by name
+ */
+export async function report(title: string, rows: readonly Row[], figures: Record<string, number>): Promise<void> {
+	const { values } = parseArgs({ options: { json: { type: "string" } } });
+	const cells = rows.map(({ name, value, unit, note }) => [name, rounded(value), unit, note ?? ""]);
+	const widths = [0, 1, 2].map((column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
+	console.log(title);
+	for (const [name = "", value = "", unit = "", note = ""] of cells) {
+		const [nameWidth = 0, valueWidth = 0, unitWidth = 0] = widths;
+		console.log(
+			`  ${name.padEnd(nameWidth)}  ${value.padStart(valueWidth)} ${unit.padEnd(unitWidth)}  ${note}`.trimEnd(),
+		);
+	}
+	if (values.json !== undefined) await Bun.write(values.json, `${JSON.stringify({ figures })}\n`);
+}
+
+/** Three digits are more than a measurement on a shared machine is worth. */
+function rounded(value: number): string {
+	return value >= 100 ? Math.round(value).toLocaleString("en-US") : value.toPrecision(3);
+}
+
+export function median(values: readonly number[]): number {
+	const sorted = [...values].sort((a, b) => a - b);
+	const middle = sorted[Math.floor(sorted.length / 2)];
+	if (middle === undefined) throw new RangeError("the median of nothing");
+	return middle;
+}

@@ -1,0 +1,131 @@
+import type { CorpusFrame } from "../../test/sim/corpus.ts";
+import { encodeFrame, type SimMessage } from "../../test/sim/message.ts";
+
+/** A server's WebSocket header of a binary message of 126 to 65,535 bytes. */
+const WS_HEADER_BYTES = 4;
+const TID_ALPHABET = "234567abcdefghijklmnopqrstuvwxyz";
+/** From here to 2^32 a CBOR integer takes 5 bytes, so that a seq can be replaced in place. */
+const SEQ_MIN = 65_536;
+
+/** Commits of each account in one block of restamped frames. */
+const ROUNDS = 8;
+/** Recorded frames that are written at once. */
+const BLOCK_FRAMES = 16;
+
+/** Where a load host takes what it sends from. */
+export interface FrameSource {
+	/** The next messages with their WebSocket headers, valid until the next call; null at the end. */
+	next(): Buffer | null;
+}
+
+/** Frames as they are, in blocks. */
+export class RecordedFrames implements FrameSource {
+	readonly #frames: readonly Uint8Array[];
+	#at = 0;
+
+	constructor(frames: readonly Uint8Array[]) {
+		this.#frames = frames;
+	}
+
+	next(): Buffer | null {
+		if (this.#at >= this.#frames.length) return null;
+		const frames = this.#frames.slice(this.#at, this.#at + BLOCK_FRAMES);
+		this.#at += frames.length;
+		return Buffer.concat(frames.map(withWsHeader));
+	}
+}
+
+/** Where a frame's changing fields stand in the block. */
+interface Places {
+	seq: number;
+	rev: number;
+	since: number;
+}
+
+/**
+ * The same few commits again and again, one of each account in turn, each time with the next seq and rev: an endless load
+ * that costs next to nothing to make. Nothing but their signatures is wrong with them.
+ */
+export class RestampedFrames implements FrameSource {
+	readonly #accounts: number;
+	readonly #block: Buffer;
+	readonly #places: Places[] = [];
+	#seq = SEQ_MIN;
+	#rev: Buffer;
+
+	/** @param frames one of each account; each is made `frameBytes` long */
+	constructor(frames: readonly CorpusFrame[], frameBytes: number) {
+		this.#accounts = frames.length;
+		this.#rev = Buffer.from(
+			frames
+				.map(({ message }) => message.rev ?? "")
+				.sort()
+				.at(-1) ?? "",
+		);
+		const parts: Buffer[] = [];
+		let at = 0;
+		const messages = frames.map(({ message }) => message);
+		for (const message of Array.from({ length: ROUNDS }, () => messages).flat()) {
+			const frame = encodeToLength(message, frameBytes);
+			this.#places.push({
+				seq: at + WS_HEADER_BYTES + placeOf(frame, "seq", 0x1a),
+				rev: at + WS_HEADER_BYTES + placeOf(frame, "rev", 0x6d),
+				since: at + WS_HEADER_BYTES + placeOf(frame, "since", 0x6d),
+			});
+			const part = withWsHeader(frame);
+			parts.push(part);
+			at += part.length;
+		}
+		this.#block = Buffer.concat(parts);
+	}
+
+	next(): Buffer {
+		let since = this.#rev;
+		for (const [at, places] of this.#places.entries()) {
+			if (at % this.#accounts === 0) {
+				since = this.#rev;
+				this.#rev = nextTid(since);
+			}
+			this.#block.writeUInt32BE(this.#seq++, places.seq);
+			this.#block.set(this.#rev, places.rev);
+			this.#block.set(since, places.since);
+		}
+		return this.#block;
+	}
+}
+
+function withWsHeader(frame: Uint8Array): Buffer {
+	const bytes = Buffer.allocUnsafeSlow(WS_HEADER_BYTES + frame.length);
+	bytes[0] = 0x82;
+	bytes[1] = 126;
+	bytes.writeUInt16BE(frame.length, 2);
+	bytes.set(frame, WS_HEADER_BYTES);
+	return bytes;
+}
+
+/** Encodes a message with a field that no relay knows, as long as it takes to make the frame `frameBytes` long. */
+function encodeToLength(message: SimMessage, frameBytes: number): Uint8Array {
+	const encode = (paddingBytes: number): Uint8Array =>
+		encodeFrame({ ...message, body: { ...message.body, padding: "x".repeat(paddingBytes) } }, SEQ_MIN);
+	const padded = encode(256);
+	return encode(Math.max(256, 256 + frameBytes - padded.length));
+}
+
+/** Offset of the value of the payload's field `key`, behind the value's head. */
+function placeOf(frame: Uint8Array, key: string, head: number): number {
+	const found = Buffer.from(frame).indexOf(Buffer.from([0x60 + key.length, ...Buffer.from(key), head]));
+	if (found < 0) throw new Error(`a frame of the load has no ${key} as it should be`);
+	return found + 1 + key.length + 1;
+}
+
+/** The TID a microsecond later. */
+function nextTid(tid: Buffer): Buffer {
+	const next = Buffer.from(tid);
+	// The last two characters are the clock id.
+	for (let i = next.length - 3; i >= 0; i--) {
+		const digit = TID_ALPHABET.indexOf(String.fromCharCode(next[i] ?? 0));
+		next[i] = TID_ALPHABET.charCodeAt((digit + 1) % TID_ALPHABET.length);
+		if (digit + 1 < TID_ALPHABET.length) break;
+	}
+	return next;
+}

@@ -1,0 +1,17 @@
+import { availableParallelism } from "node:os";
+import { loadConfig } from "../../src/config.ts";
+import { setUpLog } from "../../src/observe/log.ts";
+import { Relay } from "../../src/relay.ts";
+
+/** The relay with a no-op in the place of verification. Nothing but this entry file can bring it about. */
+const { config } = loadConfig([], process.env, { cores: availableParallelism() });
+setUpLog(config.logLevel);
+const relay = await Relay.start(
+	config,
+	(thread, error) => {
+		console.error(`${thread} failed: ${error}`);
+		process.exit(1);
+	},
+	new URL("./noop-ingest-worker.ts", import.meta.url),
+);
+process.on("SIGTERM", () => void relay.drain().then(() => process.exit(0)));
