@@ -27,8 +27,8 @@ export interface Arrival<M extends Message = Message> {
 	resolution: Resolution | null;
 	/** Whether its identity was refreshed because of it: that is done once. */
 	refreshed: boolean;
-	/** Checked and found good: what to hand over, kept while the ring is full. */
-	admitted: Admitted | null;
+	/** What is to follow it into the log, once it is handed over itself. */
+	following: Admitted | null;
 }
 
 /** What comes of a good message: an entry for the log, and what the account becomes by it (null: no change). */
@@ -44,5 +44,5 @@ export function arrivalOf(
 	settle: Arrival["settle"],
 	arrivedAtMs = Date.now(),
 ): Arrival {
-	return { sender, frame, message, settle, arrivedAtMs, resolution: null, refreshed: false, admitted: null };
+	return { sender, frame, message, settle, arrivedAtMs, resolution: null, refreshed: false, following: null };
 }

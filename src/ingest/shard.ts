@@ -111,11 +111,9 @@ export class Shard {
 	#attempt(arrival: Arrival): Promise<unknown> | null {
 		if (this.#room !== null) return this.#room.promise;
 		try {
-			if (arrival.admitted === null) {
-				const waiting = this.#admit(arrival);
-				if (waiting !== null) return waiting;
-			}
-			return this.#handOver(arrival);
+			const admitted = arrival.following ?? this.#admit(arrival);
+			if (admitted === null || admitted instanceof Promise) return admitted;
+			return this.#handOver(arrival, admitted);
 		} catch (error) {
 			if (!(error instanceof Rejection)) throw error;
 			this.#options.rules.counters.reject(error.reason);
@@ -125,10 +123,8 @@ export class Shard {
 		}
 	}
 
-	#handOver(arrival: Arrival): Promise<void> | null {
-		const { admitted } = arrival;
-		// A replay: in the log already, so there is nothing to hand over.
-		if (admitted === null) return null;
+	/** Where the ring is full, the message is admitted anew later: what it was judged by may have changed until then. */
+	#handOver(arrival: Arrival, admitted: Admitted): Promise<void> | null {
 		const { handover, accounts, rules } = this.#options;
 		const position = handover.push(admitted.entry);
 		if (position === null) {
@@ -137,11 +133,8 @@ export class Shard {
 		}
 		if (admitted.state !== null) accounts.set(arrival.message.did, { ...admitted.state, position });
 		rules.counters.add("messages_accepted_total");
-		const next = this.#following(arrival, admitted);
-		if (next !== null) {
-			arrival.admitted = next;
-			return this.#handOver(arrival);
-		}
+		arrival.following = this.#following(arrival, admitted);
+		if (arrival.following !== null) return this.#handOver(arrival, arrival.following);
 		arrival.settle({ rejected: false, ring: handover.ring, position });
 		return null;
 	}
@@ -156,7 +149,8 @@ export class Shard {
 			: admitTombstone(narrow(arrival, arrival.message), account, this.#options.rules.clock);
 	}
 
-	#admit(arrival: Arrival): Promise<unknown> | null {
+	/** Null: the message is a replay, and settled. A promise: what to wait for. */
+	#admit(arrival: Arrival): Admitted | Promise<unknown> | null {
 		const { message } = arrival;
 		checkDid(message.did, this.#options.allowLocalhost);
 		const account = this.#options.accounts.get(message.did);
@@ -169,9 +163,7 @@ export class Shard {
 		const resolution = this.#resolution(arrival, account);
 		if (resolution instanceof Promise) return resolution;
 		const admitted = this.#decide(arrival, account, resolution);
-		if (admitted === "retry") return this.#refresh(arrival);
-		arrival.admitted = admitted;
-		return null;
+		return admitted === "retry" ? this.#refresh(arrival) : admitted;
 	}
 
 	#decide(arrival: Arrival, account: AccountState | null, resolution: Resolution): Admitted | "retry" {

@@ -2,7 +2,7 @@ import { Counters } from "../observe/counters.ts";
 import { type LOG_LEVELS, setUpLog } from "../observe/log.ts";
 import { Doorbell } from "../ring/doorbell.ts";
 import { RingReader } from "../ring/ring.ts";
-import { serveRole } from "../thread.ts";
+import { endThreadOnFailure, serveRole } from "../thread.ts";
 import { LogHead } from "./head.ts";
 import { systemLogFs } from "./log-fs.ts";
 import { LogWriter, type SyncMode } from "./log-writer.ts";
@@ -104,12 +104,8 @@ serveRole<SequencerStart, never, never>(() => {
 		async start(options) {
 			setUpLog(options.logLevel);
 			loop = new SequencerLoop(options);
-			loop.stopped.catch((error: unknown) => {
-				// Damage or a failing disk: outside of any promise this ends the thread, and with it the process.
-				setTimeout(() => {
-					throw error;
-				});
-			});
+			// Damage or a failing disk.
+			endThreadOnFailure(loop.stopped);
 		},
 		command() {},
 		async drain() {
