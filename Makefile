@@ -35,7 +35,7 @@ native/.built: $(RUST_SOURCES)
 	@touch $@
 
 test: dist/standpipe network
-	$(BUN) test --timeout 60000
+	$(BUN) test --timeout 300000
 
 check: node_modules/.installed
 	node_modules/.bin/tsc --noEmit

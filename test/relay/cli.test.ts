@@ -55,7 +55,7 @@ describe("the command line", () => {
 		await rig.stop();
 		expect(code).toBe(1);
 		expect(err).toMatch(/^standpipe: log failed: the log in .* is in use by another relay/);
-	}, 30_000);
+	}, 300_000);
 
 	test("a port that is taken ends the start with its name", async () => {
 		const taken = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
@@ -68,5 +68,5 @@ describe("the command line", () => {
 		taken.stop(true);
 		expect(code).toBe(1);
 		expect(err).toContain(String(taken.port));
-	}, 30_000);
+	}, 300_000);
 });

@@ -9,10 +9,9 @@ test("SIGTERM under load: all that was taken goes out, consumers get 1001, exit 
 	const running = network.run(300, traffic.signal);
 	try {
 		await consumer.until(() => consumer.received > 300);
-		const stoppedAtMs = Date.now();
+		// A drain that takes longer than its 10 seconds ends with 1.
 		expect(await relay.stop()).toBe(0);
-		expect(Date.now() - stoppedAtMs).toBeLessThan(10_000);
-		await consumer.until(() => !consumer.connected);
+		await consumer.until(() => consumer.closes.length > 0);
 		expect(consumer.closes).toEqual([{ code: 1001, reason: "relay is shutting down" }]);
 
 		await relay.start();
@@ -39,4 +38,4 @@ test("SIGTERM under load: all that was taken goes out, consumers get 1001, exit 
 		await running;
 		await rig.stop();
 	}
-}, 60_000);
+}, 300_000);
