@@ -18,7 +18,7 @@ import { TouchedMemory } from "./rig/touched-memory.ts";
 import { floorUsOf, verificationCpuMs } from "./rig/verification.ts";
 
 const HOSTS = 4;
-const ACCOUNTS = 32;
+const ACCOUNTS = 16;
 const FRAME_BYTES = 5_500;
 /** The compilers go on for a while. */
 const WARM_UP_MS = 6_000;
@@ -30,7 +30,7 @@ const PORTABLE_WARM_UP = 1_600;
 const NATIVE_FRAMES = 24_000;
 const NATIVE_WARM_UP = 8_000;
 /** What the run without verification appends to the log, at most. */
-const LOG_BYTES_MAX = 6 * 1024 ** 3;
+const LOG_BYTES_MAX = 5 * 1024 ** 3;
 const POLL_MS = 2;
 
 const RIG = join(import.meta.dir, "rig");
