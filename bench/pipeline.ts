@@ -27,8 +27,8 @@ const WINDOWS = 3;
 /** Commits that are really signed, and how many of them warm both sides up and are not counted. */
 const PORTABLE_FRAMES = 6_400;
 const PORTABLE_WARM_UP = 1_600;
-const NATIVE_FRAMES = 24_000;
-const NATIVE_WARM_UP = 8_000;
+const NATIVE_FRAMES = 12_000;
+const NATIVE_WARM_UP = 4_000;
 /** What the run without verification appends to the log, at most. */
 const LOG_BYTES_MAX = 5 * 1024 ** 3;
 const POLL_MS = 2;
