@@ -11,8 +11,6 @@ import { DidDocumentError, hostOfPds, parseDidDocument } from "./did-document.ts
 import { ForbiddenTargetError, guardedFetch, type Lookup } from "./guarded-fetch.ts";
 import type { Resolution } from "./identity.ts";
 
-export type { Identity, Resolution } from "./identity.ts";
-
 export interface ResolverOptions {
 	/** Origin of the PLC directory. It is the operator's choice, so it may be on any address. */
 	plcUrl: string;

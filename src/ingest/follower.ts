@@ -67,10 +67,6 @@ export class HostFollower {
 		});
 	}
 
-	get connected(): boolean {
-		return this.#openedAtMs !== null;
-	}
-
 	/** Connects, and again whenever the connection ends, until `stop`. */
 	start(): void {
 		this.#stopped = false;

@@ -1,6 +1,6 @@
 import { IdentityCache } from "../../src/identity/cache.ts";
 import { hostOfPds } from "../../src/identity/did-document.ts";
-import type { Resolution } from "../../src/identity/resolver.ts";
+import type { Resolution } from "../../src/identity/identity.ts";
 import { signingKeyOfDidKey } from "../../src/identity/signing-key.ts";
 import type { Account, IndexReader } from "../../src/index/store.ts";
 import { AccountCache } from "../../src/ingest/accounts.ts";
