@@ -27,8 +27,8 @@ const WINDOWS = 3;
 /** Commits that are really signed, and how many of them warm both sides up and are not counted. */
 const PORTABLE_FRAMES = 6_400;
 const PORTABLE_WARM_UP = 1_600;
-const NATIVE_FRAMES = 12_000;
-const NATIVE_WARM_UP = 4_000;
+const NATIVE_FRAMES = 40_000;
+const NATIVE_WARM_UP = 16_000;
 /** What the run without verification appends to the log, at most. */
 const LOG_BYTES_MAX = 5 * 1024 ** 3;
 const POLL_MS = 2;
@@ -202,16 +202,19 @@ async function flowWithNative(): Promise<(Flow & { floorUs: number; share: numbe
 
 function flowOfSigned(engine: EngineChoice, warmUp: CorpusFrame[], rest: CorpusFrame[]): Promise<Flow> {
 	const use = async ({ hosts, consumer, relay }: RunningRelay): Promise<Flow> => {
-		const send = async (frames: readonly CorpusFrame[]): Promise<void> => {
-			const end = consumer.frames + frames.length;
-			for (const [number, host] of hosts.entries()) {
-				host.send(new RecordedFrames(framesOf(number, frames).map(({ frame }) => frame)));
-			}
+		// Both are made in advance, so that the load costs no more than writing it.
+		const recorded = (frames: readonly CorpusFrame[]): RecordedFrames[] =>
+			hosts.map((_, number) => new RecordedFrames(framesOf(number, frames).map(({ frame }) => frame)));
+		const first = recorded(warmUp);
+		const second = recorded(rest);
+		const send = async (sources: readonly RecordedFrames[], count: number): Promise<void> => {
+			const end = consumer.frames + count;
+			for (const [number, source] of sources.entries()) hosts[number]?.send(source);
 			await until(() => consumer.frames === end);
 		};
-		await send(warmUp);
+		await send(first, warmUp.length);
 		const start = sample(consumer, relay.pid);
-		await send(rest);
+		await send(second, rest.length);
 		return flowBetween(start, sample(consumer, relay.pid));
 	};
 	return withRelay(SOURCES, use, { RELAY_VERIFY_ENGINE: engine });

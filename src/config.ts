@@ -20,7 +20,8 @@ import { ENGINE_CHOICES } from "./verify/engine.ts";
 
 const MIB = 1024 ** 2;
 const HOUR_MS = 3_600_000;
-const INGEST_WORKERS_MAX = 16;
+/** By default. So many verify some twenty times what the network sends, and the rings between them grow with their square. */
+const INGEST_WORKERS_MAX = 8;
 
 /**
  * Every setting. Parsing, `--help` and the README's table all come from here. Names are those that operators of other
@@ -134,8 +135,8 @@ const SETTINGS = {
 		env: ["RELAY_INGEST_WORKERS"],
 		kind: wholeNumber(1, 64),
 		default: null,
-		unset: ({ cores }) => Math.min(Math.max(1, Math.floor(cores / 2)), INGEST_WORKERS_MAX),
-		unsetText: `half the cores, from 1 to ${INGEST_WORKERS_MAX}`,
+		unset: ({ cores }) => Math.min(Math.ceil((3 * cores) / 4), INGEST_WORKERS_MAX),
+		unsetText: `three quarters of the cores, at most ${INGEST_WORKERS_MAX}`,
 		meaning: "Threads that follow hosts and verify messages.",
 	}),
 	fanoutWorkers: setting({

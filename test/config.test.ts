@@ -38,7 +38,7 @@ describe("defaults", () => {
 			disableRequestCrawl: false,
 			newHostsPerDayMax: 50,
 			identityCacheSize: 500_000,
-			ingestWorkers: 4,
+			ingestWorkers: 6,
 			fanoutWorkers: 1,
 			consumersMax: 1000,
 			consumersPerIpMax: 50,
@@ -51,9 +51,9 @@ describe("defaults", () => {
 
 	test.each([
 		[1, 1],
-		[2, 1],
-		[5, 2],
-		[128, 16],
+		[2, 2],
+		[5, 4],
+		[128, 8],
 	])("%d cores give %d ingest workers", (cores, workers) => {
 		expect(load([], {}, { cores }).config.ingestWorkers).toBe(workers);
 	});

@@ -18,20 +18,19 @@ export interface FrameSource {
 	next(): Buffer | null;
 }
 
-/** Frames as they are, in blocks. */
+/** Frames as they are, in blocks that are ready to be written. */
 export class RecordedFrames implements FrameSource {
-	readonly #frames: readonly Uint8Array[];
+	readonly #blocks: Buffer[] = [];
 	#at = 0;
 
 	constructor(frames: readonly Uint8Array[]) {
-		this.#frames = frames;
+		for (let at = 0; at < frames.length; at += BLOCK_FRAMES) {
+			this.#blocks.push(Buffer.concat(frames.slice(at, at + BLOCK_FRAMES).map(withWsHeader)));
+		}
 	}
 
 	next(): Buffer | null {
-		if (this.#at >= this.#frames.length) return null;
-		const frames = this.#frames.slice(this.#at, this.#at + BLOCK_FRAMES);
-		this.#at += frames.length;
-		return Buffer.concat(frames.map(withWsHeader));
+		return this.#blocks[this.#at++] ?? null;
 	}
 }
 
