@@ -75,6 +75,21 @@ const SETTINGS = {
 		default: "72h",
 		meaning: "How long the log keeps messages for consumers that come back.",
 	}),
+	replayBytesMax: setting<number | null>({
+		env: ["RELAY_REPLAY_BYTES"],
+		kind: byteCount(2 * MIB, 1024 ** 5),
+		default: null,
+		unset: () => null,
+		unsetText: "no limit",
+		meaning: "The most bytes that the log keeps, however young they are: two segments at least.",
+	}),
+	diskReserveBytes: setting({
+		env: ["RELAY_DISK_RESERVE"],
+		kind: byteCount(0, 1024 ** 5),
+		default: "512MiB",
+		meaning:
+			"Bytes of the log's disk that stay free: for them the oldest segments go, and then hosts are paused. More than a segment, or the disk may fill up between two looks at it.",
+	}),
 	syncMode: setting({
 		env: ["RELAY_SYNC_MODE"],
 		kind: oneOf(["always", "write"]),
@@ -302,6 +317,10 @@ function withoutCredentials(text: string): string {
 }
 
 function checkTogether(config: Config, faults: string[]): void {
+	if (config.replayBytesMax !== null && config.replayBytesMax < 2 * config.segmentBytes)
+		faults.push(
+			`RELAY_REPLAY_BYTES: ${config.replayBytesMax} is less than two segments, and RELAY_SEGMENT_BYTES is ${config.segmentBytes}`,
+		);
 	if (config.ingestBufferBytes < config.hostBufferBytes)
 		faults.push(
 			`RELAY_INGEST_BUFFER_BYTES: ${config.ingestBufferBytes} is less than RELAY_HOST_BUFFER_BYTES, ${config.hostBufferBytes}`,

@@ -13,6 +13,7 @@ import type { IndexOptions } from "./index/worker.ts";
 import { Handover } from "./ingest/handover.ts";
 import type { IngestOptions } from "./ingest/ingest.ts";
 import { controlEntry } from "./ingest/shard.ts";
+import type { DiskFaultReason } from "./log/disk-fault.ts";
 import { encodeHostFacts, type HostFacts } from "./log/facts.ts";
 import { createHeadBuffer, LogHead } from "./log/head.ts";
 import { RecordKind } from "./log/record.ts";
@@ -35,8 +36,8 @@ const APPEND_POLL_MS = 5;
 
 const USER_AGENT = `standpipe/${VERSION} (atproto-relay)`;
 
-type LogThread = Thread<SequencerStart, never, never>;
-type IndexThread = Thread<IndexOptions, never, never>;
+type LogThread = Thread<SequencerStart, never, DiskFaultReason | null>;
+type IndexThread = Thread<IndexOptions, never, DiskFaultReason | null>;
 type IngestThread = Thread<IngestOptions, HostCommand, HostEvent>;
 type FanoutThread = Thread<FanoutWorkerOptions, FanoutCommand, FanoutEvent>;
 
@@ -49,6 +50,12 @@ interface Shared {
 	producers: { ring: SharedArrayBuffer; doorbell: SharedArrayBuffer }[];
 	/** From each ingest worker to each other one. */
 	peers: SharedArrayBuffer[][];
+}
+
+/** Why the log and the index can't be written; null where they can. */
+interface Stalls {
+	log: DiskFaultReason | null;
+	index: DiskFaultReason | null;
 }
 
 /** Rows of the counters: the control thread, log and index, then the ingest and fan-out workers. */
@@ -103,7 +110,11 @@ export class Relay {
 		const counters = (thread: number) => ({ buffer: shared.counters, thread });
 		const common = { headBuffer: shared.head, logLevel: config.logLevel, directory: config.persistDir };
 
-		const log: LogThread = new Thread("log", url("log"), ignore, onFailure);
+		const stalls: Stalls = { log: null, index: null };
+		const noteStall = (part: keyof Stalls) => (reason: DiskFaultReason | null) => {
+			stalls[part] = reason;
+		};
+		const log: LogThread = new Thread("log", url("log"), noteStall("log"), onFailure);
 		await log.start({
 			...common,
 			rings: shared.producers.map(({ ring, doorbell }) => ({ buffer: ring, doorbell })),
@@ -112,9 +123,11 @@ export class Relay {
 			syncMode: config.syncMode,
 			segmentBytes: config.segmentBytes,
 			replayWindowMs: config.replayWindowMs,
+			replayBytesMax: config.replayBytesMax,
+			diskReserveBytes: config.diskReserveBytes,
 			initialSeq: config.initialSeq,
 		});
-		const index: IndexThread = new Thread("index", url("index"), ignore, onFailure);
+		const index: IndexThread = new Thread("index", url("index"), noteStall("index"), onFailure);
 		await index.start({ ...common, databasePath: config.databasePath, counters: counters(INDEX_ROW) });
 
 		const reader = openSqliteReader(config.databasePath);
@@ -154,7 +167,7 @@ export class Relay {
 				}),
 			),
 		);
-		const internal = serveInternal(config, shared);
+		const internal = serveInternal(config, shared, stalls);
 		await hosts.start();
 		logOf("relay").info("standpipe {version} serves on {api}, metrics on {metrics}", {
 			version: VERSION,
@@ -177,8 +190,6 @@ export class Relay {
 		await this.#internal.stop(true);
 	}
 }
-
-function ignore(): void {}
 
 function createShared(config: Config): Shared {
 	const { ingestWorkers: workers } = config;
@@ -267,7 +278,7 @@ async function append(handover: Handover, facts: HostFacts): Promise<void> {
 	while (handover.acknowledged() < position) await Bun.sleep(APPEND_POLL_MS);
 }
 
-function serveInternal(config: Config, shared: Shared): Bun.Server<undefined> {
+function serveInternal(config: Config, shared: Shared, stalls: Stalls): Bun.Server<undefined> {
 	const head = new LogHead(shared.head);
 	const app = createInternalApp({
 		counters: shared.counters,
@@ -275,10 +286,17 @@ function serveInternal(config: Config, shared: Shared): Bun.Server<undefined> {
 			const { firstSeq, lastSeq } = head.snapshot();
 			return { firstSeq, lastSeq, appliedSeq: head.applied() };
 		},
-		// A thread that dies takes the process with it, so whoever can answer is well.
-		health: () => null,
+		health: () => faultOf(stalls),
 	});
 	return Bun.serve({ hostname: config.metricsListen.host, port: config.metricsListen.port, fetch: app.fetch });
+}
+
+/** What is wrong, in words, or null. A thread that dies takes the process with it, so there is only what can be waited for. */
+function faultOf({ log, index }: Stalls): string | null {
+	const faults: string[] = [];
+	if (log !== null) faults.push(`the log can't be written (${log}): hosts are paused, consumers get what is there`);
+	if (index !== null) faults.push(`the index can't be written (${index}): the log goes on without it`);
+	return faults.length === 0 ? null : faults.join("; ");
 }
 
 function at<T>(items: readonly T[], index: number): T {

@@ -29,6 +29,8 @@ describe("defaults", () => {
 			plcHost: "https://plc.directory",
 			adminPassword: null,
 			replayWindowMs: 72 * 3_600_000,
+			replayBytesMax: null,
+			diskReserveBytes: 536_870_912,
 			syncMode: "always",
 			segmentBytes: 268_435_456,
 			initialSeq: 1,

@@ -36,6 +36,9 @@ export interface FanoutWorkerOptions {
 export type FanoutCommand = CrawlResultCommand;
 export type FanoutEvent = CrawlRequestEvent;
 
+/** How often segments that retention has removed are looked for among those that are open. */
+const CLOSE_REMOVED_MS = 1_000;
+
 /** Ready when it listens. */
 serveRole<FanoutWorkerOptions, FanoutCommand, FanoutEvent>((emit): WorkerRole<FanoutWorkerOptions, FanoutCommand> => {
 	const crawls = new CrawlRequests(emit);
@@ -49,6 +52,8 @@ serveRole<FanoutWorkerOptions, FanoutCommand, FanoutEvent>((emit): WorkerRole<Fa
 		const counters = new Counters(options.counters.buffer, options.counters.thread);
 		const head = new LogHead(options.headBuffer);
 		reader = new LogReader({ ...options, head, fs: systemLogFs, counters });
+		// Consumers that are live read nothing while the log stands still, such as for want of the space that this gives back.
+		setInterval(() => reader.closeRemoved(), CLOSE_REMOVED_MS);
 		index = openSqliteReader(options.databasePath);
 		const app = createXrpcApp({ index, requestCrawl });
 		app.route("/", createAdminApp({ password: options.adminPassword, requestCrawl }));

@@ -1,6 +1,6 @@
 import { Batch, Gap } from "../log/batch.ts";
 import type { HeadSnapshot } from "../log/head.ts";
-
+import { RETRY_MS, type Stall } from "../log/stall.ts";
 import type { StoredRecord } from "../log/stored-record.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
@@ -26,6 +26,13 @@ export interface FollowedLog {
 	read(cursor: number): Batch | Gap | null;
 }
 
+/** What the follower does where the database can't be written. */
+export interface FollowerRetry {
+	stall: Stall;
+	/** Waits before the next attempt. */
+	sleep(ms: number): Promise<void>;
+}
+
 /** The index is ahead of the log. */
 export class CheckpointError extends Error {
 	override readonly name = "CheckpointError";
@@ -37,14 +44,16 @@ export class IndexFollower {
 	readonly #source: FollowedLog;
 	readonly #head: FollowedHead;
 	readonly #counters: Counters;
+	readonly #retry: FollowerRetry;
 	#cursor = 0;
 	#isStopping = false;
 
-	constructor(writer: IndexWriter, source: FollowedLog, head: FollowedHead, counters: Counters) {
+	constructor(writer: IndexWriter, source: FollowedLog, head: FollowedHead, counters: Counters, retry: FollowerRetry) {
 		this.#writer = writer;
 		this.#source = source;
 		this.#head = head;
 		this.#counters = counters;
+		this.#retry = retry;
 	}
 
 	/**
@@ -77,12 +86,15 @@ export class IndexFollower {
 		}
 	}
 
-	/** Makes `run` return when it has applied everything that the log has published by now. */
+	/**
+	 * Makes `run` return when it has applied everything that the log has published by now; or soon, where the database can't
+	 * be written: what is left is applied at the next start.
+	 */
 	stop(): void {
 		this.#isStopping = true;
 	}
 
-	/** Applies a stretch of the log. False where there is nothing behind the cursor yet. */
+	/** Applies a stretch of the log. False where there is nothing behind the cursor yet, or it can't be applied before a stop. */
 	async #step(): Promise<boolean> {
 		const start = this.#cursor;
 		const records: StoredRecord[] = [];
@@ -95,11 +107,31 @@ export class IndexFollower {
 			if (records.length >= RECORDS_MAX || bytes >= BATCH_BYTES_MAX) break;
 			read = this.#source.read(this.#cursor);
 		}
-		await this.#writer.apply(records);
+		if (!(await this.#apply(records))) return false;
 		this.#counters.add("index_records_total", records.length);
 		if (read instanceof Gap) this.#pass(read);
 		this.#head.setApplied(this.#cursor);
 		return this.#cursor > start;
+	}
+
+	/**
+	 * Applies records, as often as it takes: the log keeps what is not applied, and its readers need nothing of us. False
+	 * where a stop comes first.
+	 */
+	async #apply(records: readonly StoredRecord[]): Promise<boolean> {
+		const { stall, sleep } = this.#retry;
+		for (;;) {
+			const isLastTry = this.#isStopping;
+			try {
+				await this.#writer.apply(records);
+				stall.end();
+				return true;
+			} catch (error) {
+				stall.note(error);
+			}
+			if (isLastTry) return false;
+			await sleep(RETRY_MS);
+		}
 	}
 
 	/** What a gap held is lost to the index too; the accounts in it are put right by their next message. */

@@ -1,6 +1,7 @@
 import { Database, type Statement } from "bun:sqlite";
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
+import { diskFaultReason } from "../log/disk-fault.ts";
 import type { HostStatus } from "../log/facts.ts";
 import type { StoredRecord } from "../log/stored-record.ts";
 import { type AccountRow, foldRecords } from "./applier.ts";
@@ -190,9 +191,16 @@ class SqliteWriter extends SqliteReader implements IndexWriter {
 		if (last !== undefined) this.#applyInTransaction(records, last.seq);
 	}
 
-	/** Brings the write-ahead log into the database file, so that this file alone is a whole copy of the index. */
+	/**
+	 * Brings the write-ahead log into the database file, so that this file alone is a whole copy of the index. Where the disk
+	 * does not let it, the two of them are, and the next writer goes on with both.
+	 */
 	override async close(): Promise<void> {
-		this.database.run("PRAGMA wal_checkpoint(TRUNCATE)");
+		try {
+			this.database.run("PRAGMA wal_checkpoint(TRUNCATE)");
+		} catch (error) {
+			if (diskFaultReason(error) === null) throw error;
+		}
 		await super.close();
 	}
 

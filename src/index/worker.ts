@@ -1,6 +1,8 @@
+import type { DiskFaultReason } from "../log/disk-fault.ts";
 import { LogHead } from "../log/head.ts";
 import { systemLogFs } from "../log/log-fs.ts";
 import { LogReader } from "../log/reader.ts";
+import { Stall } from "../log/stall.ts";
 import { Counters } from "../observe/counters.ts";
 import { type LOG_LEVELS, setUpLog } from "../observe/log.ts";
 import { endThreadOnFailure, serveRole, type WorkerRole } from "../thread.ts";
@@ -20,8 +22,11 @@ export interface IndexOptions {
 /** One reader with one cursor has no use for a batch a second time. */
 const CACHE_BYTES_MAX = 4 * 1024 * 1024;
 
-/** Ready when the index has caught up with the log as it was published at the start. Takes no commands, sends no events. */
-serveRole<IndexOptions, never, never>((): WorkerRole<IndexOptions, never> => {
+/**
+ * Ready when the index has caught up with the log as it was published at the start. Takes no commands. Emits why the
+ * database can't be written, each time that changes.
+ */
+serveRole<IndexOptions, never, DiskFaultReason | null>((emit): WorkerRole<IndexOptions, never> => {
 	let reader: LogReader;
 	let writer: IndexWriter;
 	let follower: IndexFollower;
@@ -33,7 +38,8 @@ serveRole<IndexOptions, never, never>((): WorkerRole<IndexOptions, never> => {
 		const head = new LogHead(headBuffer);
 		reader = new LogReader({ directory, head, fs: systemLogFs, cacheBytesMax: CACHE_BYTES_MAX, counters: row });
 		writer = openSqliteWriter(databasePath);
-		follower = new IndexFollower(writer, reader, head, row);
+		const stall = new Stall({ part: "index", counters: row, clock: Date.now, onChange: emit });
+		follower = new IndexFollower(writer, reader, head, row, { stall, sleep: Bun.sleep });
 		await follower.catchUp();
 		running = follower.run();
 		endThreadOnFailure(running);

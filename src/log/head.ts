@@ -14,6 +14,8 @@ export interface HeadSnapshot {
 	seqUsedMax: number;
 	/** Names the segment that is written to; 0 before the log is open. */
 	activeFirstSeq: number;
+	/** Its epoch: another one with the same name takes its place where its first sync failed. */
+	activeEpoch: number;
 	/** Offset in it behind the last published record. */
 	endOffset: number;
 	/** Time of the last published record, microseconds since 1970. */
@@ -23,7 +25,7 @@ export interface HeadSnapshot {
 /** Words, of 4 bytes. Numbers take two: with Atomics on halves there is no BigInt to allocate. */
 const VERSION = 0;
 const FIELDS = 2;
-const FIELD_COUNT = 6;
+const FIELD_COUNT = 7;
 const ACTIVE_FIRST_SEQ = FIELDS + 6;
 const INDEX_LENGTH = FIELDS + 2 * FIELD_COUNT;
 const APPLIED = INDEX_LENGTH + 2;
@@ -69,6 +71,7 @@ export class LogHead {
 				activeFirstSeq: this.#load(ACTIVE_FIRST_SEQ),
 				endOffset: this.#load(FIELDS + 8),
 				lastTimeUs: this.#load(FIELDS + 10),
+				activeEpoch: this.#load(FIELDS + 12),
 			};
 			if (Atomics.load(this.#words, VERSION) !== version) continue;
 			this.#snapshot = snapshot;
@@ -108,6 +111,7 @@ export class LogHead {
 		this.#store(ACTIVE_FIRST_SEQ, snapshot.activeFirstSeq);
 		this.#store(FIELDS + 8, snapshot.endOffset);
 		this.#store(FIELDS + 10, snapshot.lastTimeUs);
+		this.#store(FIELDS + 12, snapshot.activeEpoch);
 		const length = Math.min(index.length, INDEX_ENTRIES_MAX);
 		for (let entry = isSameSegment ? this.#load(INDEX_LENGTH) : 0; entry < length; entry++) {
 			this.#store(INDEX + 4 * entry, index.seqAt(entry));

@@ -10,6 +10,7 @@ import {
 	readdirSync,
 	readSync,
 	renameSync,
+	statfsSync,
 	unlinkSync,
 	writeSync,
 } from "node:fs";
@@ -25,7 +26,7 @@ export interface LogFs {
 	sizeBytes(file: number): number;
 	/** Reads into all of `target`. Returns how many bytes it got, which is less only at the end of the file. */
 	read(file: number, target: Buffer, position: number): number;
-	/** Writes all of `bytes`. */
+	/** Writes all of `bytes`. Where it throws, any part of them may have been written. */
 	write(file: number, bytes: Buffer, position: number): void;
 	truncate(file: number, lengthBytes: number): void;
 	/** Makes the file's content durable, and of its metadata what reading it back needs. */
@@ -36,6 +37,8 @@ export interface LogFs {
 	syncDirectory(path: string): void;
 	rename(from: string, to: string): void;
 	remove(path: string): void;
+	/** Bytes that this process may still write on the file system that holds `directory`. */
+	freeBytes(directory: string): number;
 }
 
 /** The machine's file system. */
@@ -75,6 +78,10 @@ export const systemLogFs: LogFs = {
 	},
 	rename: renameSync,
 	remove: unlinkSync,
+	freeBytes(directory) {
+		const { bavail, bsize } = statfsSync(directory);
+		return bavail * bsize;
+	},
 };
 
 /** Whether an error says that the file does not exist. */

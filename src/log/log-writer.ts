@@ -1,14 +1,17 @@
-import { join } from "node:path";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
+import { appendResealed, carryOver } from "./carry.ts";
+import { DiskFault, type DiskFaultReason, diskFaultReason } from "./disk-fault.ts";
 import type { LogHead } from "./head.ts";
+import { KeptSegments } from "./kept-segments.ts";
 import { DirectoryLock } from "./lock.ts";
 import type { LogFs } from "./log-fs.ts";
 import { type RecoveredLog, recoverLog } from "./recovery.ts";
 import { RESERVE_STEP, Reserve, readReserve } from "./reserve.ts";
-import { expiredSegments, type Segment, segmentAgeMsMax } from "./retention.ts";
-import { SEGMENT_BYTES_MAX, segmentName } from "./segment.ts";
+import { segmentAgeMsMax } from "./retention.ts";
+import { SEGMENT_BYTES_MAX } from "./segment.ts";
 import { SegmentWriter } from "./segment-writer.ts";
+import { Stall } from "./stall.ts";
 
 /** `always`: a batch is durable before it is published. `write`: it is written, and durable a moment later. */
 export type SyncMode = "always" | "write";
@@ -25,29 +28,48 @@ export interface LogWriterOptions {
 	segmentBytes: number;
 	/** Older records are removed. */
 	replayWindowMs: number;
+	/** Bytes of segments that are kept at most; none or null for no limit. */
+	replayBytesMax?: number | null;
+	/** Bytes of the disk that are to stay free: the oldest segments go for it, then the log stalls; none or 0 for no reserve. */
+	diskReserveBytes?: number;
 	/** Seq of the first record of an empty log, from 1. */
 	initialSeq: number;
+	/** Told why the log can't be written, each time that changes; null when it can be again. */
+	onStall?: (reason: DiskFaultReason | null) => void;
 }
+
+/** The last record that readers may see, and the greatest seq given out by then. */
+interface PublishedEnd {
+	lastSeq: number;
+	seqUsedMax: number;
+	lastTimeUs: number;
+}
+
+const NO_RECORDS = Buffer.alloc(0);
 
 const log = logOf("log");
 
 /**
  * The log's one writer: the active segment, its rotation, retention, and what is published of them.
  *
- * A failure to write or sync is final. What is in the file after it is not known (a second sync may well succeed without
- * having written anything), so the writer refuses to go on and the process is to stop; recovery then sorts it out.
+ * A disk that fails stalls the writer: what was to be written stays with the caller and is tried again. A failed write can
+ * be repeated in place. A failed sync can't, since the system may have given up the pages and call the next sync a success:
+ * the segment is left as it is durable, and a new one begins with what came behind (`#replaceActive`). Any other failure
+ * is final.
  */
 export class LogWriter {
 	readonly #options: LogWriterOptions;
 	readonly #lock: DirectoryLock;
 	readonly #reserve: Reserve;
-	/** All segments, oldest first, the active one last. */
-	readonly #segments: Segment[];
+	readonly #kept: KeptSegments;
+	readonly #stall: Stall;
 	#active: SegmentWriter;
-	#lastSeq: number;
+	#published: PublishedEnd;
 	#nextSeq: number;
 	#lastTimeUs: number;
-	#isUnsynced = false;
+	/** The active segment is to end although it is not full. */
+	#isEndDue = false;
+	#isSyncing = false;
 	#failure: unknown = null;
 
 	/**
@@ -59,8 +81,9 @@ export class LogWriter {
 		if (options.segmentBytes > SEGMENT_BYTES_MAX) {
 			throw new RangeError(`a segment must not be larger than ${SEGMENT_BYTES_MAX} bytes`);
 		}
-		const { directory, fs, counters } = options;
+		const { directory, fs, counters, clock, onStall = () => {} } = options;
 		this.#options = options;
+		this.#stall = new Stall({ part: "log", counters, clock, onChange: onStall });
 		fs.makeDirectory(directory);
 		this.#lock = new DirectoryLock(directory);
 		try {
@@ -69,16 +92,17 @@ export class LogWriter {
 			const seqUsedMax = usedSeqMax(options, recovered, reserved);
 			this.#reserve = new Reserve(fs, directory, reserved ?? 0);
 			this.#nextSeq = seqUsedMax + 1;
-			this.#lastSeq = recovered.lastSeq ?? seqUsedMax;
 			this.#lastTimeUs = recovered.lastTimeUs;
-			this.#segments = recovered.sealed;
-			if (recovered.active === null) {
-				this.#active = this.#createSegment();
-			} else {
-				this.#active = new SegmentWriter(fs, recovered.active);
-				const { firstSeq, createdUs } = recovered.active;
-				this.#segments.push({ firstSeq, createdUs });
-			}
+			this.#published = {
+				lastSeq: recovered.lastSeq ?? seqUsedMax,
+				seqUsedMax,
+				lastTimeUs: recovered.lastTimeUs,
+			};
+			const { replayBytesMax = null, diskReserveBytes = 0 } = options;
+			this.#kept = new KeptSegments({ ...options, replayBytesMax, diskReserveBytes }, recovered.sealed);
+			this.#active =
+				recovered.active === null ? this.#createSegment(this.#nextSeq) : new SegmentWriter(fs, recovered.active);
+			this.#keepActive();
 		} catch (error) {
 			this.#lock.release();
 			throw error;
@@ -101,10 +125,19 @@ export class LogWriter {
 		return this.#active.state.epoch;
 	}
 
-	/** To be called before each batch: ends a full segment and begins the next. */
-	prepare(): void {
-		this.#orFail(() => {
-			if (!this.#active.isEmpty && this.#active.state.end >= this.#options.segmentBytes) this.#rotate();
+	/**
+	 * To be called before each batch: ends a full segment and begins the next. False where no batch may be made now, since
+	 * the disk fails, or a sync in the background has to end before the segment can.
+	 */
+	prepare(): boolean {
+		if (this.#isSyncing && this.#mustRotate()) return false;
+		return this.#attempt(() => {
+			if (this.#active.isLost) {
+				this.#replaceActive(NO_RECORDS);
+				this.#publish();
+			}
+			if (this.#kept.isBelowReserve) throw new DiskFault("disk-reserve", "there is less free disk than the reserve");
+			if (this.#mustRotate()) this.#rotate();
 		});
 	}
 
@@ -116,112 +149,173 @@ export class LogWriter {
 	}
 
 	/**
-	 * Appends a batch, makes it as durable as the sync mode asks for, and only then publishes it.
+	 * Appends a batch, makes it as durable as the sync mode asks for, and only then publishes it. False where the disk
+	 * fails: then nothing of it is published, and the same batch has to come again until it is taken.
 	 *
-	 * @param bytes the records noted since the last commit
+	 * @param bytes the records noted since the last commit; their checksums and epoch may be made anew
 	 */
-	commit(bytes: Buffer): void {
+	commit(bytes: Buffer): boolean {
 		const { syncMode, counters } = this.#options;
-		this.#orFail(() => {
-			const lastSeq = this.#nextSeq - 1;
-			this.#reserve.cover(lastSeq);
-			this.#active.append(bytes);
-			if (syncMode === "always") {
-				this.#active.sync();
-				counters.add("log_syncs_total");
-			} else {
-				this.#isUnsynced = true;
-			}
+		return this.#attempt(() => {
+			const seq = this.#nextSeq - 1;
+			this.#reserve.cover(seq);
+			if (this.#active.isLost) this.#replaceActive(bytes);
+			else this.#active.append(bytes, { seq, timeUs: this.#lastTimeUs }, syncMode === "always");
+			if (syncMode === "always") counters.add("log_syncs_total");
 			counters.add("log_bytes_total", bytes.length);
-			this.#lastSeq = lastSeq;
+			this.#published = { lastSeq: seq, seqUsedMax: seq, lastTimeUs: this.#lastTimeUs };
 			this.#publish();
 		});
 	}
 
-	/** To be called about once a minute: ends a segment that is old, and removes those that are past the replay window. */
+	/** To be called about once a minute: has an old segment end with the next batch, and removes what need not be kept. */
 	maintain(): void {
 		this.#orFail(() => {
 			const { clock, replayWindowMs } = this.#options;
 			const ageMs = clock() - this.#active.state.createdUs / 1000;
-			if (!this.#active.isEmpty && ageMs >= segmentAgeMsMax(replayWindowMs)) this.#rotate();
-			this.#removeExpired();
+			if (ageMs >= segmentAgeMsMax(replayWindowMs)) this.#isEndDue = true;
+			this.#makeRoom();
 		});
 	}
 
 	/**
 	 * Makes what was written durable, off this thread; for sync mode `write`. One at a time: resolves when it is done, and
-	 * never rejects. Where it fails, so does the writer's next call.
+	 * never rejects. Where it fails, the writer's next call deals with it.
 	 */
 	async syncInBackground(): Promise<void> {
-		const segment = this.#active;
-		this.#isUnsynced = false;
+		this.#isSyncing = true;
 		try {
-			await segment.syncInBackground();
+			await this.#active.syncInBackground();
 			this.#options.counters.add("log_syncs_total");
 		} catch (error) {
-			// A segment that was sealed meanwhile was synced for that, and its file is closed.
-			if (segment === this.#active) this.#failure = error;
+			if (diskFaultReason(error) === null) this.#failure = error;
+			else this.#stall.note(error);
+		} finally {
+			this.#isSyncing = false;
 		}
 	}
 
 	/** Whether anything is written and not yet being synced. */
 	get isUnsynced(): boolean {
-		return this.#isUnsynced;
+		return this.#active.isUnsynced && !this.#isSyncing && !this.#active.isLost;
 	}
 
-	/** Makes everything durable, says so, and gives up the directory. A writer that has failed only does the last. */
+	/** Lets what failed be tried again at once. */
+	retryNow(): void {
+		this.#stall.retryNow();
+	}
+
+	/**
+	 * Makes everything durable, says so, and gives up the directory. Where the disk does not allow it, or a batch was not
+	 * taken, only the last: the next start finds the log as after a crash. No sync may be under way.
+	 */
 	close(): void {
 		try {
 			if (this.#failure !== null) return;
-			this.#orFail(() => {
-				this.#active.close();
-				this.#reserve.settle(this.#nextSeq - 1);
-			});
+			const isWhole = this.#published.seqUsedMax === this.#nextSeq - 1 && !this.#active.isLost;
+			const isClean = isWhole && this.#settle();
+			if (!isClean) log.warning("the disk did not let the log end cleanly: the next start recovers it");
+			this.#active.close();
 		} finally {
 			this.#lock.release();
 		}
 	}
 
+	#settle(): boolean {
+		this.#stall.retryNow();
+		return this.#attempt(() => {
+			if (!this.#active.isSealed) this.#active.sync();
+			this.#reserve.settle(this.#nextSeq - 1);
+		});
+	}
+
+	#mustRotate(): boolean {
+		const { isEmpty, isSealed, state } = this.#active;
+		if (isSealed) return true;
+		return !isEmpty && (this.#isEndDue || state.end >= this.#options.segmentBytes);
+	}
+
+	/** Ends the active segment and begins the next. Called again after a fault, it goes on where that was. */
 	#rotate(): void {
-		this.#active.seal();
-		this.#active = this.#createSegment();
+		if (!this.#active.isSealed) this.#active.seal();
+		this.#become(this.#createSegment(this.#nextSeq));
 		this.#publish();
+		this.#makeRoom();
 	}
 
-	#createSegment(): SegmentWriter {
+	/**
+	 * Gives up the active segment behind its durable end, since a sync of it failed. A new one begins with the published
+	 * records from there on and with `pending`, under the same seqs, and takes over when it is durable as a whole. What is
+	 * left of them in the old one is never read: no reader looks in a segment for seqs from the next one's `firstSeq` on.
+	 * To be published by the caller, together with what came in `pending`.
+	 *
+	 * @param pending a batch that was not appended, or nothing
+	 */
+	#replaceActive(pending: Buffer): void {
+		const lost = this.#active;
+		lost.cut();
+		const segment = this.#createSegment(lost.durable.lastSeq + 1, (made) => {
+			carryOver(this.#options.fs, lost, made);
+			if (pending.length > 0) appendResealed(made, pending);
+		});
+		log.warning("segment {lost} is left at byte {end}: segment {firstSeq} takes its place", {
+			lost: lost.state.firstSeq,
+			end: lost.durable.end,
+			firstSeq: segment.state.firstSeq,
+		});
+		this.#become(segment);
+	}
+
+	/** @param fill appends the records that it begins with */
+	#createSegment(firstSeq: number, fill?: (segment: SegmentWriter) => void): SegmentWriter {
 		const { fs, directory } = this.#options;
-		const firstSeq = this.#nextSeq;
-		const createdUs = this.timeUs();
-		const previousFirstSeq = this.#segments.at(-1)?.firstSeq ?? 0;
-		const segment = SegmentWriter.create(fs, directory, { firstSeq, previousFirstSeq, createdUs });
-		this.#segments.push({ firstSeq, createdUs });
-		return segment;
+		const previousFirstSeq = this.#kept.before(firstSeq);
+		return SegmentWriter.create(fs, directory, { firstSeq, previousFirstSeq, createdUs: this.timeUs() }, fill);
 	}
 
-	#removeExpired(): void {
-		const { clock, replayWindowMs, head, fs, directory, counters } = this.#options;
-		const count = expiredSegments(this.#segments, clock(), replayWindowMs, head.applied());
-		if (count === 0) return;
-		const removed = this.#segments.splice(0, count);
-		// Readers are told first, so that a file that is gone never surprises them.
-		this.#publish();
-		for (const { firstSeq } of removed) fs.remove(join(directory, segmentName(firstSeq)));
-		counters.add("segments_removed_total", count);
+	/** Goes on with this segment. */
+	#become(segment: SegmentWriter): void {
+		const before = this.#active;
+		this.#active = segment;
+		this.#isEndDue = false;
+		this.#kept.noteBytes(before.state.end);
+		this.#keepActive();
+		before.close();
+	}
+
+	#keepActive(): void {
+		const { firstSeq, createdUs } = this.#active.state;
+		this.#kept.add({ firstSeq, createdUs, bytes: 0 });
+	}
+
+	#makeRoom(): void {
+		this.#kept.makeRoom(this.#options.head.applied(), () => this.#publish());
 	}
 
 	#publish(): void {
-		const { firstSeq, end, index } = this.#active.state;
+		const { firstSeq, epoch, end, index } = this.#active.state;
 		this.#options.head.publish(
 			{
-				firstSeq: this.#segments[0]?.firstSeq ?? firstSeq,
-				lastSeq: this.#lastSeq,
-				seqUsedMax: this.#nextSeq - 1,
+				...this.#published,
+				firstSeq: this.#kept.firstSeq ?? firstSeq,
 				activeFirstSeq: firstSeq,
+				activeEpoch: epoch,
 				endOffset: end,
-				lastTimeUs: this.#lastTimeUs,
 			},
 			index,
 		);
+	}
+
+	/** Tries what the disk may refuse. Returns whether it was done. */
+	#attempt(work: () => void): boolean {
+		let isDone = false;
+		this.#orFail(() => {
+			isDone = this.#stall.attempt(() => {
+				if (this.#stall.reason !== null) this.#makeRoom();
+				work();
+			});
+		});
+		return isDone;
 	}
 
 	#orFail(work: () => void): void {

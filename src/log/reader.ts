@@ -68,7 +68,10 @@ export class LogReader {
 			const head = this.#options.head.snapshot();
 			if (head.activeFirstSeq === 0) return null;
 			if (cursor + 1 < head.firstSeq) return new Gap(head.firstSeq);
-			if (before >= head.lastSeq) return null;
+			if (before >= head.lastSeq) {
+				if (head.firstSeq !== this.#listedFirstSeq) this.closeRemoved();
+				return null;
+			}
 			const recent = this.#recent.find(cursor);
 			if (recent !== null) return recent;
 			const place = this.#locate(head, before);
@@ -78,6 +81,12 @@ export class LogReader {
 			if (part !== null) return part;
 			before = place.block.seqMax;
 		}
+	}
+
+	/** Lets go of segments that retention has removed: the disk has their space back when nobody has them open any more. */
+	closeRemoved(): void {
+		const { firstSeq: oldestSeq } = this.#options.head.snapshot();
+		for (const firstSeq of this.#open.keys()) if (firstSeq < oldestSeq) this.#close(firstSeq);
 	}
 
 	close(): void {
@@ -93,10 +102,11 @@ export class LogReader {
 		for (let before: SegmentReader | null = null; ; at++) {
 			const firstSeq = this.#segments[at];
 			if (firstSeq === undefined) throw new Error(`the log has no segment for seq ${seq}`);
-			const segment = this.#segment(firstSeq);
+			const segment = this.#segment(firstSeq, head);
 			if (segment === null) return null;
 			if (before !== null && cursor + 1 < firstSeq && isGapBetween(before, segment)) return new Gap(firstSeq);
-			const block = blockOf(this.#options.head, head, segment, seq);
+			const nextFirstSeq = this.#segments[at + 1] ?? Number.MAX_SAFE_INTEGER;
+			const block = blockOf(this.#options.head, head, segment, { seq, seqMax: nextFirstSeq - 1 });
 			if (block === undefined) return null;
 			if (block !== null && block.seqMax > cursor) return { segment, block };
 			before = segment;
@@ -147,19 +157,21 @@ export class LogReader {
 		this.#segments = listSegments(fs, directory).filter(
 			(firstSeq) => firstSeq >= head.firstSeq && firstSeq <= head.activeFirstSeq,
 		);
+		// While it was active it may have been replaced by another of its name.
+		this.#close(this.#listedActiveFirstSeq);
 		this.#listedFirstSeq = head.firstSeq;
 		this.#listedActiveFirstSeq = head.activeFirstSeq;
-		for (const [firstSeq, segment] of this.#open) {
-			if (firstSeq >= head.firstSeq) continue;
-			segment.close();
-			this.#open.delete(firstSeq);
-		}
+		this.closeRemoved();
 	}
 
 	/** An open segment, or null where it was removed since the directory was listed. */
-	#segment(firstSeq: number): SegmentReader | null {
+	#segment(firstSeq: number, head: HeadSnapshot): SegmentReader | null {
 		let segment = this.#open.get(firstSeq);
 		this.#open.delete(firstSeq);
+		if (segment !== undefined && firstSeq === head.activeFirstSeq && segment.epoch !== head.activeEpoch) {
+			segment.close();
+			segment = undefined;
+		}
 		if (segment === undefined) {
 			try {
 				segment = new SegmentReader(this.#options.fs, this.#options.directory, firstSeq);
@@ -175,13 +187,15 @@ export class LogReader {
 		return segment;
 	}
 
+	#close(firstSeq: number): void {
+		this.#open.get(firstSeq)?.close();
+		this.#open.delete(firstSeq);
+	}
+
 	#closeOldest(): void {
 		if (this.#open.size < SEGMENTS_OPEN_MAX) return;
-		for (const [firstSeq, segment] of this.#open) {
-			segment.close();
-			this.#open.delete(firstSeq);
-			return;
-		}
+		const [oldest = 0] = this.#open.keys();
+		this.#close(oldest);
 	}
 }
 
@@ -191,10 +205,18 @@ function isGapBetween(before: SegmentReader, next: SegmentReader): boolean {
 	return next.header !== null && next.header.previousFirstSeq !== before.firstSeq;
 }
 
-/** The block of a segment that would hold `seq`; null where it has none, undefined where `snapshot` is outdated. */
-function blockOf(head: LogHead, snapshot: HeadSnapshot, segment: SegmentReader, seq: number): Block | null | undefined {
+/**
+ * The block of a segment that would hold `seq`; null where it has none, undefined where `snapshot` is outdated. Records
+ * with a seq above `seqMax` are the next segment's.
+ */
+function blockOf(
+	head: LogHead,
+	snapshot: HeadSnapshot,
+	segment: SegmentReader,
+	{ seq, seqMax }: { seq: number; seqMax: number },
+): Block | null | undefined {
 	if (segment.firstSeq === snapshot.activeFirstSeq) return head.activeBlock(snapshot, seq);
 	if (segment.header === null) return null;
-	const { index, lastSeq, dataEnd } = segment.footer();
+	const { index, lastSeq, dataEnd } = segment.footer(seqMax);
 	return index.block(seq, { start: SEGMENT_HEADER_BYTES, end: dataEnd, lastSeq });
 }

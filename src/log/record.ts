@@ -87,7 +87,22 @@ export function sealRecord(target: Buffer, at: number, length: number, epoch: nu
 	target[at + 41] = header.flags;
 	target.writeUInt16LE(header.factsLength, at + 42);
 	target.writeUInt32LE(0, at + 44);
+	writeChecksum(target, at, length);
+}
+
+/** Makes the sealed record of `length` bytes at `at` one of another segment. */
+export function resealRecord(target: Buffer, at: number, length: number, epoch: number): void {
+	target.writeUInt32LE(epoch, at + 36);
+	writeChecksum(target, at, length);
+}
+
+function writeChecksum(target: Buffer, at: number, length: number): void {
 	target.writeUInt32LE(crc32(target.subarray(at + 4, at + length)), at);
+}
+
+/** Length that the record at `at` says it has: for records that this process has sealed, and still holds. */
+export function sealedRecordLength(source: Buffer, at: number): number {
+	return source.readUInt32LE(at + 4);
 }
 
 /** Length of the record at `at`, or 0 where the header can't be one of this epoch. The checksum is not looked at. */

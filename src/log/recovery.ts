@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
 import type { LogFs } from "./log-fs.ts";
-import { TEMPORARY_SUFFIX } from "./reserve.ts";
+import { TEMPORARY_SUFFIX } from "./new-file.ts";
 import type { Segment } from "./retention.ts";
 import { FileSource, scanRecords } from "./scan.ts";
 import {
@@ -47,22 +47,15 @@ export function recoverLog(fs: LogFs, directory: string, counters: Counters): Re
 		const file = fs.open(path, isLast ? "update" : "read");
 		const header = fs.sizeBytes(file) < SEGMENT_HEADER_BYTES ? null : readSegmentHeader(fs, file);
 		if (header !== null) checkChain(header, recovered, counters);
-		if (!isLast) {
-			recovered.sealed.push({ firstSeq, createdUs: header?.createdUs ?? null });
-			fs.close(file);
-		} else if (header !== null) {
+		if (isLast && header !== null) {
 			recoverLast(fs, file, header, recovered, counters);
-		} else if (holdsRecords(fs, file)) {
-			reportGap(counters, "the header of segment {firstSeq} is damaged: its records can't be read", { firstSeq });
-			recovered.sealed.push({ firstSeq, createdUs: null });
-			fs.close(file);
-		} else {
-			// A segment's header is durable before anything is published from it: this one was still being made.
-			fs.close(file);
-			fs.remove(path);
-			fs.syncDirectory(directory);
-			readLastOf(fs, directory, recovered);
+			continue;
 		}
+		// A new segment gets its name when it is whole, so this one had records.
+		if (isLast)
+			reportGap(counters, "the header of segment {firstSeq} is damaged: its records can't be read", { firstSeq });
+		recovered.sealed.push({ firstSeq, createdUs: header?.createdUs ?? null, bytes: fs.sizeBytes(file) });
+		fs.close(file);
 	}
 	return recovered;
 }
@@ -83,7 +76,7 @@ function recoverLast(
 ): void {
 	const footer = readSegmentFooter(fs, file, header.epoch);
 	if (footer !== null) {
-		recovered.sealed.push({ firstSeq: header.firstSeq, createdUs: header.createdUs });
+		recovered.sealed.push({ firstSeq: header.firstSeq, createdUs: header.createdUs, bytes: fs.sizeBytes(file) });
 		recovered.lastSeq = footer.lastSeq;
 		recovered.lastTimeUs = footer.lastTimeUs;
 		fs.close(file);
@@ -122,37 +115,17 @@ function scanActive(fs: LogFs, file: number, header: SegmentHeader, counters: Co
 	return state;
 }
 
+/** What a crash left behind the last whole record goes; what it left whole may not be on disk yet, and is to be served. */
 function cutTail(fs: LogFs, active: SegmentState): void {
 	const tailBytes = fs.sizeBytes(active.file) - active.end;
-	if (tailBytes <= 0) return;
-	log.warning("cut {tailBytes} bytes without a whole record from the end of segment {firstSeq}", {
-		tailBytes,
-		firstSeq: active.firstSeq,
-	});
-	fs.truncate(active.file, active.end);
-	fs.sync(active.file);
-}
-
-/** Whether there is anything but zeros behind the place of the header. */
-function holdsRecords(fs: LogFs, file: number): boolean {
-	const source = new FileSource(fs, file);
-	for (let offset = SEGMENT_HEADER_BYTES; offset < source.end; offset += source.bytes.length) {
-		source.load(offset, 1);
-		if (source.bytes.some((byte) => byte !== 0)) return true;
+	if (tailBytes > 0) {
+		log.warning("cut {tailBytes} bytes without a whole record from the end of segment {firstSeq}", {
+			tailBytes,
+			firstSeq: active.firstSeq,
+		});
+		fs.truncate(active.file, active.end);
 	}
-	return false;
-}
-
-/** Takes the log's end from the last sealed segment, where there is no other. */
-function readLastOf(fs: LogFs, directory: string, recovered: RecoveredLog): void {
-	const last = recovered.sealed.at(-1);
-	if (last === undefined) return;
-	const file = fs.open(join(directory, segmentName(last.firstSeq)), "read");
-	const header = readSegmentHeader(fs, file);
-	const footer = header === null ? null : readSegmentFooter(fs, file, header.epoch);
-	recovered.lastSeq = footer?.lastSeq ?? null;
-	recovered.lastTimeUs = footer?.lastTimeUs ?? 0;
-	fs.close(file);
+	fs.sync(active.file);
 }
 
 function reportGap(counters: Counters, message: string, properties: Record<string, unknown>): void {

@@ -2,13 +2,12 @@ import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { readU64, writeU64 } from "./bytes.ts";
 import { isNotFound, type LogFs } from "./log-fs.ts";
+import { createFile } from "./new-file.ts";
 
 /** How far ahead seqs are reserved: what a crash may leave out. */
 export const RESERVE_STEP = 100_000;
 
 const NAME = "reserve";
-/** Ending of files that are written aside and then renamed: what is found of them at the start is left over. */
-export const TEMPORARY_SUFFIX = ".tmp";
 const RESERVE_BYTES = 20;
 const MAGIC = Buffer.from("stndpseq", "latin1");
 
@@ -46,13 +45,11 @@ export class Reserve {
 		bytes.set(MAGIC, 0);
 		writeU64(bytes, seqMax, 8);
 		bytes.writeUInt32LE(crc32(bytes.subarray(0, 16)), 16);
-		const path = join(this.#directory, NAME);
-		const file = this.#fs.open(path + TEMPORARY_SUFFIX, "create");
-		this.#fs.write(file, bytes, 0);
-		this.#fs.sync(file);
+		const file = createFile(this.#fs, this.#directory, NAME, (file) => {
+			this.#fs.write(file, bytes, 0);
+			return file;
+		});
 		this.#fs.close(file);
-		this.#fs.rename(path + TEMPORARY_SUFFIX, path);
-		this.#fs.syncDirectory(this.#directory);
 		this.#seqMax = seqMax;
 	}
 }

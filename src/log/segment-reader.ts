@@ -33,14 +33,16 @@ export class SegmentReader {
 		return this.header?.epoch ?? 0;
 	}
 
-	/** The footer of a sealed segment; made anew, by a scan, where it is damaged or absent. */
-	footer(): SegmentFooter {
+	/**
+	 * The footer of a sealed segment; made anew, by a scan, where it is damaged or absent.
+	 *
+	 * @param seqMax records with greater seqs are no part of it: the next segment has them, since a sync of this one failed
+	 */
+	footer(seqMax: number): SegmentFooter {
 		if (this.#footer !== null) return this.#footer;
-		this.#footer = readSegmentFooter(this.#fs, this.#file, this.epoch);
-		if (this.#footer === null) {
-			this.#footerIsRebuilt = true;
-			this.#footer = this.#rebuildFooter();
-		}
+		const footer = readSegmentFooter(this.#fs, this.#file, this.epoch);
+		this.#footerIsRebuilt = footer === null || footer.lastSeq > seqMax;
+		this.#footer = footer === null || footer.lastSeq > seqMax ? this.#rebuildFooter(seqMax) : footer;
 		return this.#footer;
 	}
 
@@ -64,16 +66,11 @@ export class SegmentReader {
 		this.#fs.close(this.#file);
 	}
 
-	#rebuildFooter(): SegmentFooter {
+	#rebuildFooter(seqMax: number): SegmentFooter {
 		const index = new SegmentIndex();
 		let lastSeq = this.firstSeq - 1;
 		let lastTimeUs = 0;
-		const rules = {
-			start: SEGMENT_HEADER_BYTES,
-			epoch: this.epoch,
-			seqAfter: lastSeq,
-			seqMax: Number.MAX_SAFE_INTEGER,
-		};
+		const rules = { start: SEGMENT_HEADER_BYTES, epoch: this.epoch, seqAfter: lastSeq, seqMax };
 		const dataEnd = scanRecords(new FileSource(this.#fs, this.#file), rules, {
 			record(offset, _length, seq, timeUs) {
 				index.add(seq, timeUs, offset);

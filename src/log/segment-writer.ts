@@ -1,5 +1,6 @@
-import { join } from "node:path";
+import { DiskFault, diskFaultReason } from "./disk-fault.ts";
 import type { LogFs } from "./log-fs.ts";
+import { closeAnyway, createFile } from "./new-file.ts";
 import { encodeSegmentFooter, encodeSegmentHeader, SEGMENT_HEADER_BYTES, segmentName } from "./segment.ts";
 import { SegmentIndex } from "./segment-index.ts";
 
@@ -14,83 +15,172 @@ export interface SegmentState {
 	/** Of the last record; `firstSeq - 1` and `createdUs` where there is none. */
 	lastSeq: number;
 	lastTimeUs: number;
+	/** May already have entries of records that are yet to be appended. */
 	index: SegmentIndex;
+}
+
+/** How far a segment is surely on disk. */
+export interface DurableEnd {
+	end: number;
+	lastSeq: number;
 }
 
 /** Writes the active segment. */
 export class SegmentWriter {
 	readonly #fs: LogFs;
 	readonly #state: SegmentState;
+	#durable: DurableEnd;
+	#isLost = false;
+	#isSealed = false;
 
+	/** @param state of a segment that is durable up to its end */
 	constructor(fs: LogFs, state: SegmentState) {
 		this.#fs = fs;
 		this.#state = state;
+		this.#durable = { end: state.end, lastSeq: state.lastSeq };
 	}
 
-	/** Makes a new segment, durable with its directory entry before this returns. */
+	/**
+	 * Makes a new segment, durable with its directory entry before this returns. Until then no file of its name is touched.
+	 *
+	 * @param fill appends the records that it begins with
+	 */
 	static create(
 		fs: LogFs,
 		directory: string,
 		header: { firstSeq: number; previousFirstSeq: number; createdUs: number },
+		fill: (segment: SegmentWriter) => void = () => {},
 	): SegmentWriter {
-		const file = fs.open(join(directory, segmentName(header.firstSeq)), "create");
 		// Zero would make a page of zeros look like the beginning of a record.
 		const epoch = Math.max(1, crypto.getRandomValues(new Uint32Array(1))[0] ?? 0);
-		fs.write(file, encodeSegmentHeader({ ...header, epoch }), 0);
-		fs.sync(file);
-		fs.syncDirectory(directory);
-		return new SegmentWriter(fs, {
-			file,
-			epoch,
-			firstSeq: header.firstSeq,
-			createdUs: header.createdUs,
-			end: SEGMENT_HEADER_BYTES,
-			lastSeq: header.firstSeq - 1,
-			lastTimeUs: header.createdUs,
-			index: new SegmentIndex(),
+		const segment = createFile(fs, directory, segmentName(header.firstSeq), (file) => {
+			fs.write(file, encodeSegmentHeader({ ...header, epoch }), 0);
+			const made = new SegmentWriter(fs, {
+				file,
+				epoch,
+				firstSeq: header.firstSeq,
+				createdUs: header.createdUs,
+				end: SEGMENT_HEADER_BYTES,
+				lastSeq: header.firstSeq - 1,
+				lastTimeUs: header.createdUs,
+				index: new SegmentIndex(),
+			});
+			fill(made);
+			return made;
 		});
+		segment.#durable = segment.#here();
+		return segment;
 	}
 
 	get state(): Readonly<SegmentState> {
 		return this.#state;
 	}
 
+	get durable(): DurableEnd {
+		return this.#durable;
+	}
+
 	get isEmpty(): boolean {
 		return this.#state.end === SEGMENT_HEADER_BYTES;
 	}
 
-	/** Notes that the next `append` has a record at `offset` within its bytes, and that it is the last one so far. */
+	/** A sync of the file failed: what it holds behind `durable` is not known, and no later sync would say so again. */
+	get isLost(): boolean {
+		return this.#isLost;
+	}
+
+	/** The footer is written: the segment takes no more records. */
+	get isSealed(): boolean {
+		return this.#isSealed;
+	}
+
+	/** Whether some records are written and not surely on disk. */
+	get isUnsynced(): boolean {
+		return this.#durable.end < this.#state.end;
+	}
+
+	/** Notes that the next `append` has a record at `offset` within its bytes. */
 	noteRecord(seq: number, timeUs: number, offset: number): void {
+		this.#state.index.add(seq, timeUs, this.#state.end + offset);
+	}
+
+	/**
+	 * Appends records that were noted. Where it throws, they are not appended, and unless the segment is lost the same call
+	 * can be made again.
+	 *
+	 * @param last what the last of them says of itself
+	 */
+	append(bytes: Buffer, last: { seq: number; timeUs: number }, isSynced: boolean): void {
 		const state = this.#state;
-		state.index.add(seq, timeUs, state.end + offset);
-		state.lastSeq = seq;
-		state.lastTimeUs = timeUs;
+		this.#fs.write(state.file, bytes, state.end);
+		if (isSynced) this.#sync();
+		state.end += bytes.length;
+		state.lastSeq = last.seq;
+		state.lastTimeUs = last.timeUs;
+		if (isSynced) this.#durable = this.#here();
 	}
 
-	append(bytes: Buffer): void {
-		this.#fs.write(this.#state.file, bytes, this.#state.end);
-		this.#state.end += bytes.length;
+	/** Makes what is appended by now durable, off this thread. */
+	async syncInBackground(): Promise<void> {
+		const end = this.#here();
+		try {
+			await this.#fs.syncInBackground(this.#state.file);
+		} catch (error) {
+			throw this.#lose(error);
+		}
+		this.#durable = end;
 	}
 
-	sync(): void {
-		this.#fs.sync(this.#state.file);
-	}
-
-	syncInBackground(): Promise<void> {
-		return this.#fs.syncInBackground(this.#state.file);
-	}
-
-	/** Writes the footer behind the records, makes the whole segment durable and closes it. */
+	/** Writes the footer behind the records and makes the whole segment durable. After a fault it can be called again. */
 	seal(): void {
 		const { file, end, lastSeq, lastTimeUs, index, epoch } = this.#state;
 		this.#fs.write(file, encodeSegmentFooter({ dataEnd: end, lastSeq, lastTimeUs, index }, epoch), end);
-		this.#fs.sync(file);
-		this.#fs.close(file);
+		this.#sync();
+		this.#durable = this.#here();
+		this.#isSealed = true;
 	}
 
-	/** Makes the records durable and closes the file; a later start goes on with it. */
+	/**
+	 * Cuts off whatever stands behind the records: a start would find a batch there, and take for durable what only the
+	 * cache has.
+	 */
+	cut(): void {
+		this.#fs.truncate(this.#state.file, this.#state.end);
+	}
+
+	/** Makes the records durable; a later start goes on with them. */
+	sync(): void {
+		this.#sync();
+		this.#durable = this.#here();
+	}
+
+	/** Closes the file. */
 	close(): void {
-		this.#fs.sync(this.#state.file);
-		this.#fs.close(this.#state.file);
+		closeAnyway(this.#fs, this.#state.file);
+	}
+
+	#sync(): void {
+		try {
+			this.#fs.sync(this.#state.file);
+		} catch (error) {
+			throw this.#lose(error);
+		}
+	}
+
+	/** Takes note of a failed sync, and returns what to throw. */
+	#lose(error: unknown): unknown {
+		this.#isLost = true;
+		if (diskFaultReason(error) === null) return error;
+		try {
+			this.cut();
+		} catch (second) {
+			// Whoever replaces this segment tries it again.
+			if (diskFaultReason(second) === null) return second;
+		}
+		return new DiskFault("sync-failed", `segment ${this.#state.firstSeq} could not be synced`, { cause: error });
+	}
+
+	#here(): DurableEnd {
+		return { end: this.#state.end, lastSeq: this.#state.lastSeq };
 	}
 }

@@ -25,6 +25,8 @@ export class Sequencer {
 	readonly #counters: Counters;
 	readonly #buffer = Buffer.allocUnsafeSlow(BATCH_BYTES + RECORD_BYTES_MAX);
 	#used = 0;
+	/** The producers of the batch in the buffer; empty where there is none. */
+	#taken: Producer[] = [];
 	/** The producer that the next batch begins with. */
 	#first = 0;
 
@@ -35,20 +37,24 @@ export class Sequencer {
 	}
 
 	/**
-	 * Makes one batch of what the rings hold. Returns whether they held anything.
+	 * Makes one batch of what the rings hold. Returns whether one was appended. Where the disk fails, the batch stays, and
+	 * the next step goes on with it; meanwhile the rings fill up, and so the hosts are paused.
 	 *
-	 * @throws what a failing write or sync throws: then nothing of the batch was published, and the process must stop
+	 * @throws what is no disk's fault: then nothing of the batch was published, and the process must stop
 	 */
 	step(): boolean {
-		this.#used = 0;
-		this.#log.prepare();
-		const taken = this.#takeBatch();
-		if (taken.length === 0) return false;
-		this.#log.commit(this.#buffer.subarray(0, this.#used));
-		for (const producer of taken) {
+		if (this.#taken.length === 0) {
+			if (!this.#log.prepare()) return false;
+			this.#used = 0;
+			this.#taken = this.#takeBatch();
+			if (this.#taken.length === 0) return false;
+		}
+		if (!this.#log.commit(this.#buffer.subarray(0, this.#used))) return false;
+		for (const producer of this.#taken) {
 			producer.ring.acknowledge(producer.ring.position);
 			producer.doorbell.ring();
 		}
+		this.#taken = [];
 		return true;
 	}
 

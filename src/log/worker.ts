@@ -3,6 +3,7 @@ import { type LOG_LEVELS, setUpLog } from "../observe/log.ts";
 import { Doorbell } from "../ring/doorbell.ts";
 import { RingReader } from "../ring/ring.ts";
 import { endThreadOnFailure, serveRole } from "../thread.ts";
+import type { DiskFaultReason } from "./disk-fault.ts";
 import { LogHead } from "./head.ts";
 import { systemLogFs } from "./log-fs.ts";
 import { LogWriter, type SyncMode } from "./log-writer.ts";
@@ -20,6 +21,8 @@ export interface SequencerStart {
 	syncMode: SyncMode;
 	segmentBytes: number;
 	replayWindowMs: number;
+	replayBytesMax: number | null;
+	diskReserveBytes: number;
 	initialSeq: number;
 	logLevel: (typeof LOG_LEVELS)[number];
 }
@@ -37,16 +40,18 @@ class SequencerLoop {
 	readonly #doorbell: Doorbell;
 	readonly #stopped: Promise<void>;
 	#isStopping = false;
-	#maintainedAtMs = performance.now();
+	/** At once, since the disk may have filled up while nobody looked. */
+	#maintainedAtMs = Number.NEGATIVE_INFINITY;
 	#syncedAtMs = performance.now();
 	/** The last sync in the background. */
 	#syncing: Promise<void> = Promise.resolve();
 	#isSyncing = false;
 
-	constructor(options: SequencerStart) {
+	/** @param onStall told why the log can't be written, each time that changes */
+	constructor(options: SequencerStart, onStall: (reason: DiskFaultReason | null) => void) {
 		const counters = new Counters(options.counters.buffer, options.counters.thread);
 		const head = new LogHead(options.headBuffer);
-		this.#writer = new LogWriter({ ...options, fs: systemLogFs, head, counters, clock: Date.now });
+		this.#writer = new LogWriter({ ...options, fs: systemLogFs, head, counters, clock: Date.now, onStall });
 		const producers = options.rings.map(
 			(ring): Producer => ({ ring: new RingReader(ring.buffer), doorbell: new Doorbell(ring.doorbell) }),
 		);
@@ -60,9 +65,13 @@ class SequencerLoop {
 		return this.#stopped;
 	}
 
-	/** Lets the loop empty the rings and end. The producers have ended before. */
+	/**
+	 * Lets the loop empty the rings and end. The producers have ended before. A disk that fails gets one more try: what it
+	 * does not take was never acknowledged, and hosts send it again.
+	 */
 	stop(): void {
 		this.#isStopping = true;
+		this.#writer.retryNow();
 		this.#doorbell.ring();
 	}
 
@@ -71,7 +80,7 @@ class SequencerLoop {
 		for (;;) {
 			const ticket = this.#doorbell.ticket();
 			const wasIdle = !this.#sequencer.step();
-			if (wasIdle && this.#isStopping) break;
+			if (wasIdle && this.#isStopping && !this.#isSyncing) break;
 			this.#keepUp();
 			if (wasIdle) await this.#doorbell.sleep(ticket, SYNC_INTERVAL_MS);
 			if (performance.now() < turnEndsAtMs) continue;
@@ -94,17 +103,20 @@ class SequencerLoop {
 		this.#isSyncing = true;
 		this.#syncing = this.#writer.syncInBackground().then(() => {
 			this.#isSyncing = false;
+			// A segment that has to end waits for this.
+			this.#doorbell.ring();
 		});
 	}
 }
 
-serveRole<SequencerStart, never, never>(() => {
+/** Ready when the log is open. Emits why it can't be written, each time that changes. */
+serveRole<SequencerStart, never, DiskFaultReason | null>((emit) => {
 	let loop: SequencerLoop | null = null;
 	return {
 		async start(options) {
 			setUpLog(options.logLevel);
-			loop = new SequencerLoop(options);
-			// Damage or a failing disk.
+			loop = new SequencerLoop(options, emit);
+			// Damage: a disk that only fails is waited for.
 			endThreadOnFailure(loop.stopped);
 		},
 		command() {},

@@ -1,15 +1,18 @@
+import type { Database } from "bun:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { CheckpointError, IndexFollower } from "../../src/index/follower.ts";
+import { CheckpointError, type FollowedLog, IndexFollower } from "../../src/index/follower.ts";
 import { openSqliteWriter } from "../../src/index/sqlite.ts";
 import type { IndexWriter } from "../../src/index/store.ts";
+import type { DiskFaultReason } from "../../src/log/disk-fault.ts";
 import { LogHead } from "../../src/log/head.ts";
 import { systemLogFs } from "../../src/log/log-fs.ts";
 import { LogWriter } from "../../src/log/log-writer.ts";
 import { LogReader } from "../../src/log/reader.ts";
 import { RECORD_HEADER_BYTES, sealRecord } from "../../src/log/record.ts";
+import { Stall } from "../../src/log/stall.ts";
 import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
 import * as records from "./records.ts";
 
@@ -20,8 +23,11 @@ let reader: LogReader;
 let writer: IndexWriter;
 let counterBuffer: SharedArrayBuffer;
 let follower: IndexFollower;
+/** What the follower said of the disk. */
+let stalls: (DiskFaultReason | null)[];
 
 beforeEach(() => {
+	stalls = [];
 	folder = mkdtempSync(join(tmpdir(), "standpipe-follower-"));
 	openLog("log", 1);
 	writer = openSqliteWriter(join(folder, "index.sqlite"));
@@ -58,7 +64,15 @@ function closeLog(): void {
 }
 
 function follow(): IndexFollower {
-	return new IndexFollower(writer, reader, head, new Counters(counterBuffer));
+	return followerOf(reader);
+}
+
+/** Whoever waits to try again gets a turn of the event loop, which is when a test lets the fault pass. */
+function followerOf(source: FollowedLog): IndexFollower {
+	const counters = new Counters(counterBuffer);
+	const stall = new Stall({ part: "index", counters, clock: Date.now, onChange: (reason) => stalls.push(reason) });
+	const sleep = () => new Promise<void>((resolve) => setImmediate(resolve));
+	return new IndexFollower(writer, source, head, counters, { stall, sleep });
 }
 
 /** Appends one batch, as the sequencer does. */
@@ -189,7 +203,7 @@ describe("following", () => {
 				return reader.read(cursor);
 			},
 		};
-		follower = new IndexFollower(writer, busyLog, head, new Counters(counterBuffer));
+		follower = followerOf(busyLog);
 		const leftAtFirstTurn = new Promise<number>((resolve) => setImmediate(() => resolve(stretchesLeft)));
 		const running = follower.run();
 		expect(await leftAtFirstTurn).toBeGreaterThan(0);
@@ -203,5 +217,61 @@ describe("following", () => {
 		append(records.host(1));
 		append(records.host(2, { hostname: "pds1.example.com" }));
 		await expect(follower.run()).rejects.toThrow("UNIQUE");
+	});
+
+	for (const [code, reason] of [
+		["SQLITE_FULL", "disk-full"],
+		["SQLITE_IOERR_WRITE", "io-error"],
+		["SQLITE_READONLY", "read-only"],
+		["SQLITE_CANTOPEN", "io-error"],
+	] as const) {
+		test(`waits where the disk fails with ${code}, and goes on with the same records`, async () => {
+			await follower.catchUp();
+			const { apply } = writer;
+			let failures = 0;
+			writer.apply = async (list) => {
+				if (failures === 3) return apply.call(writer, list);
+				failures += 1;
+				throw Object.assign(new Error("by the test"), { code });
+			};
+			const running = follower.run();
+			appendCommits(1, 3);
+			await untilApplied(3);
+			expect(failures).toBe(3);
+			expect(stalls).toEqual([reason, null]);
+			expect(await writer.account("did:plc:a")).toMatchObject({ hostSeq: 3 });
+			expect(readCounters(counterBuffer).counters).toMatchObject({ index_stalls_total: 1, index_stalled: 0 });
+			follower.stop();
+			await running;
+		});
+	}
+
+	test("a stop ends where the disk still fails, and the checkpoint stays where it is", async () => {
+		await follower.catchUp();
+		writer.apply = () => Promise.reject(Object.assign(new Error("by the test"), { code: "SQLITE_FULL" }));
+		appendCommits(1, 3);
+		follower.stop();
+		await follower.run();
+		expect(stalls).toEqual(["disk-full"]);
+		expect([head.applied(), await writer.checkpoint()]).toEqual([0, 0]);
+	});
+
+	test("a database that may grow no more is waited for, and its failed transaction leaves nothing", async () => {
+		await follower.catchUp();
+		const { database } = writer as unknown as { database: Database };
+		// SQLite fails with SQLITE_FULL beyond it, as it does where the disk is full.
+		const limitPages = (pages: number) => database.run(`PRAGMA max_page_count = ${pages}`);
+		limitPages(1);
+		const running = follower.run();
+		append(...Array.from({ length: 2_000 }, (_, at) => records.commit([1, at + 1], `did:plc:${at}`, at)));
+		while (stalls.length === 0) await new Promise((resolve) => setImmediate(resolve));
+		expect(stalls).toEqual(["disk-full"]);
+		expect(await writer.checkpoint()).toBe(0);
+		limitPages(1_000_000);
+		await untilApplied(2_000);
+		expect(stalls).toEqual(["disk-full", null]);
+		expect(await writer.hosts(0, 1)).toMatchObject([{ accountCount: 2_000 }]);
+		follower.stop();
+		await running;
 	});
 });

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openSqliteReader } from "../../src/index/sqlite.ts";
 import type { IndexOptions } from "../../src/index/worker.ts";
+import type { DiskFaultReason } from "../../src/log/disk-fault.ts";
 import { LogHead } from "../../src/log/head.ts";
 import { systemLogFs } from "../../src/log/log-fs.ts";
 import { LogWriter } from "../../src/log/log-writer.ts";
@@ -28,7 +29,7 @@ test("the thread starts on an empty log, makes the index, and drains", async () 
 		initialSeq: 1,
 	});
 	const failed = Promise.withResolvers<never>();
-	const thread = new Thread<IndexOptions, never, never>(
+	const thread = new Thread<IndexOptions, never, DiskFaultReason | null>(
 		"index",
 		new URL("../../src/index/worker.ts", import.meta.url),
 		() => {},

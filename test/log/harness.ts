@@ -100,13 +100,18 @@ export class TestLog {
 
 	/** Hands these entries over, as one batch. */
 	append(...entries: Entry[]): void {
+		this.handOver(...entries);
+		this.sequencer.step();
+	}
+
+	/** Puts these entries into the ring and leaves them there. */
+	handOver(...entries: Entry[]): void {
 		for (const entry of entries) {
 			const target = this.ring.reserve(entryBytes(entry));
 			if (target === null) throw new Error("the test's ring is too small");
 			writeEntry(target, entry);
 		}
 		this.ring.publish();
-		this.sequencer.step();
 	}
 
 	appendLabels(labels: readonly string[], padBytes = 0): void {

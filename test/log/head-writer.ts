@@ -15,6 +15,7 @@ self.onmessage = (received: MessageEvent<{ buffer: SharedArrayBuffer; last: numb
 				firstSeq: value,
 				lastSeq: value,
 				seqUsedMax: value,
+				activeEpoch: value,
 				activeFirstSeq: value,
 				endOffset: value,
 				lastTimeUs: value,

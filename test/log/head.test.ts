@@ -4,7 +4,16 @@ import { SegmentIndex } from "../../src/log/segment-index.ts";
 
 function state(lastSeq: number, changes: Partial<HeadSnapshot> = {}): HeadSnapshot {
 	const endOffset = 128 + lastSeq * 100_000;
-	return { firstSeq: 1, lastSeq, seqUsedMax: lastSeq, activeFirstSeq: 1, endOffset, lastTimeUs: 1.7e15, ...changes };
+	return {
+		firstSeq: 1,
+		lastSeq,
+		seqUsedMax: lastSeq,
+		activeFirstSeq: 1,
+		activeEpoch: 9,
+		endOffset,
+		lastTimeUs: 1.7e15,
+		...changes,
+	};
 }
 
 describe("the head", () => {

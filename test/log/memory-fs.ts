@@ -4,6 +4,13 @@ interface MemoryFile {
 	content: Buffer;
 	/** What a power cut leaves of it. */
 	durable: Buffer;
+	/** A sync of it failed: the pages count as written, and nothing makes them durable any more. */
+	isGivenUp: boolean;
+}
+
+/** The start of all files in memory. */
+function newFile(content: Buffer): MemoryFile {
+	return { content: Buffer.from(content), durable: Buffer.from(content), isGivenUp: false };
 }
 
 /** A file system in memory that records its calls, fails on demand, and can lose what was never synced. */
@@ -13,6 +20,9 @@ export class MemoryFs implements LogFs {
 	readonly calls: string[] = [];
 	/** Asked before each such call; what it throws, the call throws. */
 	fault: (call: string) => void = () => {};
+	/** A write that fails has written half of its bytes. */
+	writesHalf = false;
+	freeDiskBytes = Number.POSITIVE_INFINITY;
 	readonly #open = new Map<number, { path: string; file: MemoryFile }>();
 	#durableEntries = new Map<string, MemoryFile>();
 	#nextFile = 3;
@@ -35,8 +45,15 @@ export class MemoryFs implements LogFs {
 		return fs;
 	}
 
+	/** A copy in which the directory has another name, so that it can be opened beside this one. */
+	moved(from: string, to: string): MemoryFs {
+		const fs = new MemoryFs();
+		for (const [path, file] of this.files) fs.put(path.replace(from, to), file.content);
+		return fs;
+	}
+
 	put(path: string, content: Buffer): void {
-		const file = { content: Buffer.from(content), durable: Buffer.from(content) };
+		const file = newFile(content);
 		this.files.set(path, file);
 		this.#durableEntries.set(path, file);
 	}
@@ -58,7 +75,7 @@ export class MemoryFs implements LogFs {
 		if (mode === "create") {
 			this.#call("create", path);
 			if (this.files.has(path)) throw new Error(`EEXIST: ${path}`);
-			this.files.set(path, { content: Buffer.alloc(0), durable: Buffer.alloc(0) });
+			this.files.set(path, newFile(Buffer.alloc(0)));
 		}
 		const file = this.files.get(path);
 		if (file === undefined) throw notFound(path);
@@ -80,11 +97,20 @@ export class MemoryFs implements LogFs {
 
 	write(file: number, bytes: Buffer, position: number): void {
 		const opened = this.#opened(file);
-		this.#call("write", opened.path);
-		const content = Buffer.alloc(Math.max(opened.file.content.length, position + bytes.length));
-		opened.file.content.copy(content);
+		try {
+			this.#call("write", opened.path);
+		} catch (error) {
+			if (this.writesHalf) this.#put(opened.file, bytes.subarray(0, bytes.length / 2), position);
+			throw error;
+		}
+		this.#put(opened.file, bytes, position);
+	}
+
+	#put(file: MemoryFile, bytes: Buffer, position: number): void {
+		const content = Buffer.alloc(Math.max(file.content.length, position + bytes.length));
+		file.content.copy(content);
 		content.set(bytes, position);
-		opened.file.content = content;
+		file.content = content;
 	}
 
 	truncate(file: number, lengthBytes: number): void {
@@ -95,8 +121,14 @@ export class MemoryFs implements LogFs {
 
 	sync(file: number): void {
 		const opened = this.#opened(file);
-		this.#call("sync", opened.path);
-		opened.file.durable = Buffer.from(opened.file.content);
+		try {
+			this.#call("sync", opened.path);
+		} catch (error) {
+			opened.file.isGivenUp = true;
+			throw error;
+		}
+		// As on Linux, where the sync behind one that failed has nothing left to write.
+		if (!opened.file.isGivenUp) opened.file.durable = Buffer.from(opened.file.content);
 	}
 
 	async syncInBackground(file: number): Promise<void> {
@@ -114,11 +146,17 @@ export class MemoryFs implements LogFs {
 		if (file === undefined) throw notFound(from);
 		this.files.delete(from);
 		this.files.set(to, file);
+		for (const opened of this.#open.values()) if (opened.file === file) opened.path = to;
 	}
 
 	remove(path: string): void {
+		if (!this.files.has(path)) throw notFound(path);
 		this.#call("remove", path);
-		if (!this.files.delete(path)) throw notFound(path);
+		this.files.delete(path);
+	}
+
+	freeBytes(): number {
+		return this.freeDiskBytes;
 	}
 
 	#opened(file: number): { path: string; file: MemoryFile } {

@@ -52,7 +52,7 @@ describe("publication", () => {
 	});
 
 	for (const failing of ["write", "sync"]) {
-		test(`where the ${failing} fails, nothing is published or acknowledged, and the writer is done`, () => {
+		test(`where the ${failing} fails for no fault of the disk, nothing is published or acknowledged, and the writer is done`, () => {
 			const fs = new MemoryFs();
 			const log = new TestLog(temporaryDirectory(), fs);
 			log.appendLabels(["good"]);
@@ -62,9 +62,9 @@ describe("publication", () => {
 			fs.fault = (call) => {
 				if (call !== `${failing} ${FIRST_SEGMENT}`) return;
 				failures += 1;
-				throw new Error("EIO");
+				throw new Error("EBADF");
 			};
-			expect(() => log.appendLabels(["lost"])).toThrow("EIO");
+			expect(() => log.appendLabels(["lost"])).toThrow("EBADF");
 			fs.fault = () => {};
 			expect(failures).toBe(1);
 			expect(log.head.snapshot()).toEqual(before);
@@ -73,11 +73,12 @@ describe("publication", () => {
 		});
 	}
 
-	test("mode write: a sync that fails in the background fails the next step", async () => {
+	test("mode write: a sync that fails in the background for no fault of the disk fails the next step", async () => {
 		const { log } = recordedLog("write");
 		const fs = log.options.fs as MemoryFs;
+		log.appendLabels(["a"]);
 		fs.fault = (call) => {
-			if (call.startsWith("sync")) throw new Error("EIO");
+			if (call.startsWith("sync")) throw new Error("EBADF");
 		};
 		await log.writer.syncInBackground();
 		expect(() => log.sequencer.step()).toThrow("failed before");
@@ -95,9 +96,10 @@ describe("publication", () => {
 		expect(fs.calls.map((call) => (call.startsWith("syncDirectory") ? "syncDirectory" : call))).toEqual([
 			`write ${FIRST_SEGMENT}`,
 			`sync ${FIRST_SEGMENT}`,
-			`create ${second}`,
-			`write ${second}`,
-			`sync ${second}`,
+			`create ${second}.tmp`,
+			`write ${second}.tmp`,
+			`sync ${second}.tmp`,
+			`rename ${second}`,
 			"syncDirectory",
 			"publish",
 			`write ${second}`,

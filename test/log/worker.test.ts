@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import type { DiskFaultReason } from "../../src/log/disk-fault.ts";
 import { createHeadBuffer, LogHead } from "../../src/log/head.ts";
 import { systemLogFs } from "../../src/log/log-fs.ts";
 import { LogReader } from "../../src/log/reader.ts";
@@ -23,7 +24,7 @@ describe("the sequencer's thread", () => {
 				const ringBuffer = createRingBuffer(64 * 1024);
 				const [own, producer] = [new Doorbell(), new Doorbell()];
 				const failures: string[] = [];
-				const thread = new Thread<SequencerStart, never, never>(
+				const thread = new Thread<SequencerStart, never, DiskFaultReason | null>(
 					"sequencer",
 					WORKER,
 					() => {},
@@ -38,6 +39,8 @@ describe("the sequencer's thread", () => {
 					syncMode,
 					segmentBytes: 100_000,
 					replayWindowMs: 3_600_000,
+					replayBytesMax: null,
+					diskReserveBytes: 0,
 					initialSeq: 1,
 					logLevel: "warning",
 				});

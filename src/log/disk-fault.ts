@@ -1,0 +1,57 @@
+/**
+ * Why the log or the index can't be written for now. The names are stable: they stand in the health answer and in log lines.
+ *
+ * - `disk-full`: no space, quota or file size left
+ * - `disk-reserve`: there is less free disk than `RELAY_DISK_RESERVE` asks for, and nothing more to remove
+ * - `io-error`: the device or the system failed a call
+ * - `read-only`: the file system or the folder takes no writes
+ * - `sync-failed`: written data could not be made durable
+ */
+export type DiskFaultReason = "disk-full" | "disk-reserve" | "io-error" | "read-only" | "sync-failed";
+
+/** A fault of the disk, not of what is on it: it is waited for, and tried again. */
+export class DiskFault extends Error {
+	override readonly name = "DiskFault";
+	readonly reason: DiskFaultReason;
+
+	constructor(reason: DiskFaultReason, message: string, options?: ErrorOptions) {
+		super(message, options);
+		this.reason = reason;
+	}
+}
+
+/** What can pass without anybody having changed a line of ours. A code that is not here is a mistake, and final. */
+const REASONS: Readonly<Record<string, DiskFaultReason>> = {
+	ENOSPC: "disk-full",
+	EDQUOT: "disk-full",
+	EFBIG: "disk-full",
+	EROFS: "read-only",
+	EACCES: "read-only",
+	EPERM: "read-only",
+	EIO: "io-error",
+	ENXIO: "io-error",
+	ENODEV: "io-error",
+	// The folder was moved away or unmounted.
+	ENOENT: "io-error",
+	ESTALE: "io-error",
+	ETIMEDOUT: "io-error",
+	ENOMEM: "io-error",
+	EMFILE: "io-error",
+	ENFILE: "io-error",
+	EINTR: "io-error",
+	EAGAIN: "io-error",
+	SQLITE_FULL: "disk-full",
+	SQLITE_IOERR: "io-error",
+	SQLITE_READONLY: "read-only",
+	SQLITE_CANTOPEN: "io-error",
+};
+
+/** SQLite's codes may say more behind the name: `SQLITE_IOERR_WRITE`. */
+const SQLITE_CODE = /^SQLITE_[A-Z]+/;
+
+/** The reason where `error` is a disk's fault, by the code that the system or SQLite gave it; null where it is not. */
+export function diskFaultReason(error: unknown): DiskFaultReason | null {
+	if (error instanceof DiskFault) return error.reason;
+	if (!(error instanceof Error) || !("code" in error) || typeof error.code !== "string") return null;
+	return REASONS[SQLITE_CODE.exec(error.code)?.[0] ?? error.code] ?? null;
+}
