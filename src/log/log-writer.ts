@@ -101,7 +101,9 @@ export class LogWriter {
 			const { replayBytesMax = null, diskReserveBytes = 0 } = options;
 			this.#kept = new KeptSegments({ ...options, replayBytesMax, diskReserveBytes }, recovered.sealed);
 			this.#active =
-				recovered.active === null ? this.#createSegment(this.#nextSeq) : new SegmentWriter(fs, recovered.active);
+				recovered.active === null
+					? this.#createSegment(this.#nextSeq, recovered.missingFirstSeq ?? undefined)
+					: new SegmentWriter(fs, recovered.active);
 			this.#keepActive();
 		} catch (error) {
 			this.#lock.release();
@@ -224,21 +226,25 @@ export class LogWriter {
 	#settle(): boolean {
 		this.#stall.retryNow();
 		return this.#attempt(() => {
-			if (!this.#active.isSealed) this.#active.sync();
+			this.#active.sync();
 			this.#reserve.settle(this.#nextSeq - 1);
 		});
 	}
 
 	#mustRotate(): boolean {
-		const { isEmpty, isSealed, state } = this.#active;
-		if (isSealed) return true;
+		const { isEmpty, state } = this.#active;
 		return !isEmpty && (this.#isEndDue || state.end >= this.#options.segmentBytes);
 	}
 
-	/** Ends the active segment and begins the next. Called again after a fault, it goes on where that was. */
+	/**
+	 * Ends the active segment and begins the next. That is durable before the footer is written, so that a footer in the last
+	 * segment says that one is missing. After a fault it can be called again.
+	 */
 	#rotate(): void {
-		if (!this.#active.isSealed) this.#active.seal();
-		this.#become(this.#createSegment(this.#nextSeq));
+		if (this.#active.isUnsynced) this.#active.sync();
+		const segment = this.#createSegment(this.#nextSeq);
+		this.#active.seal();
+		this.#become(segment);
 		this.#publish();
 		this.#makeRoom();
 	}
@@ -254,7 +260,7 @@ export class LogWriter {
 	#replaceActive(pending: Buffer): void {
 		const lost = this.#active;
 		lost.cut();
-		const segment = this.#createSegment(lost.durable.lastSeq + 1, (made) => {
+		const segment = this.#createSegment(lost.durable.lastSeq + 1, undefined, (made) => {
 			carryOver(this.#options.fs, lost, made);
 			if (pending.length > 0) appendResealed(made, pending);
 		});
@@ -266,10 +272,16 @@ export class LogWriter {
 		this.#become(segment);
 	}
 
-	/** @param fill appends the records that it begins with */
-	#createSegment(firstSeq: number, fill?: (segment: SegmentWriter) => void): SegmentWriter {
+	/**
+	 * @param previousFirstSeq another than the segment that is there, where one is missing between them
+	 * @param fill appends the records that it begins with
+	 */
+	#createSegment(
+		firstSeq: number,
+		previousFirstSeq = this.#kept.before(firstSeq),
+		fill?: (segment: SegmentWriter) => void,
+	): SegmentWriter {
 		const { fs, directory } = this.#options;
-		const previousFirstSeq = this.#kept.before(firstSeq);
 		return SegmentWriter.create(fs, directory, { firstSeq, previousFirstSeq, createdUs: this.timeUs() }, fill);
 	}
 

@@ -104,7 +104,10 @@ export class LogReader {
 			if (firstSeq === undefined) throw new Error(`the log has no segment for seq ${seq}`);
 			const segment = this.#segment(firstSeq, head);
 			if (segment === null) return null;
-			if (before !== null && cursor + 1 < firstSeq && isGapBetween(before, segment)) return new Gap(firstSeq);
+			if (before !== null && cursor + 1 < firstSeq && isGapBetween(before, segment)) {
+				if (before.footerIsRebuilt) this.#reportDamage(before.firstSeq, before.footer(firstSeq - 1).dataEnd);
+				return new Gap(firstSeq);
+			}
 			const nextFirstSeq = this.#segments[at + 1] ?? Number.MAX_SAFE_INTEGER;
 			const block = blockOf(this.#options.head, head, segment, { seq, seqMax: nextFirstSeq - 1 });
 			if (block === undefined) return null;

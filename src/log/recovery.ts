@@ -24,6 +24,8 @@ export interface RecoveredLog {
 	active: SegmentState | null;
 	/** Seq of the last record; null where there is none, or where it can't be read. */
 	lastSeq: number | null;
+	/** Roughly the first seq of a segment that must have been behind the last one that is there; null where none was. */
+	missingFirstSeq: number | null;
 	/** Time of the last record, or at least not before it; 0 where there is none. */
 	lastTimeUs: number;
 }
@@ -39,7 +41,7 @@ export function recoverLog(fs: LogFs, directory: string, counters: Counters): Re
 	for (const name of fs.list(directory)) {
 		if (name.endsWith(TEMPORARY_SUFFIX)) fs.remove(join(directory, name));
 	}
-	const recovered: RecoveredLog = { sealed: [], active: null, lastSeq: null, lastTimeUs: 0 };
+	const recovered: RecoveredLog = { sealed: [], active: null, lastSeq: null, missingFirstSeq: null, lastTimeUs: 0 };
 	const firstSeqs = listSegments(fs, directory);
 	for (const firstSeq of firstSeqs) {
 		const isLast = firstSeq === firstSeqs.at(-1);
@@ -77,8 +79,12 @@ function recoverLast(
 	const footer = readSegmentFooter(fs, file, header.epoch);
 	if (footer !== null) {
 		recovered.sealed.push({ firstSeq: header.firstSeq, createdUs: header.createdUs, bytes: fs.sizeBytes(file) });
-		recovered.lastSeq = footer.lastSeq;
+		// A footer is written when the next segment is durable.
+		recovered.missingFirstSeq = footer.lastSeq + 1;
 		recovered.lastTimeUs = footer.lastTimeUs;
+		reportGap(counters, "the segment behind {firstSeq} is missing: readers get a gap there", {
+			firstSeq: header.firstSeq,
+		});
 		fs.close(file);
 		return;
 	}

@@ -31,7 +31,6 @@ export class SegmentWriter {
 	readonly #state: SegmentState;
 	#durable: DurableEnd;
 	#isLost = false;
-	#isSealed = false;
 
 	/** @param state of a segment that is durable up to its end */
 	constructor(fs: LogFs, state: SegmentState) {
@@ -89,11 +88,6 @@ export class SegmentWriter {
 		return this.#isLost;
 	}
 
-	/** The footer is written: the segment takes no more records. */
-	get isSealed(): boolean {
-		return this.#isSealed;
-	}
-
 	/** Whether some records are written and not surely on disk. */
 	get isUnsynced(): boolean {
 		return this.#durable.end < this.#state.end;
@@ -131,13 +125,18 @@ export class SegmentWriter {
 		this.#durable = end;
 	}
 
-	/** Writes the footer behind the records and makes the whole segment durable. After a fault it can be called again. */
+	/**
+	 * Writes the footer behind the records, which are durable. It only saves readers a scan, so nobody waits for a disk that
+	 * does not take it.
+	 */
 	seal(): void {
 		const { file, end, lastSeq, lastTimeUs, index, epoch } = this.#state;
-		this.#fs.write(file, encodeSegmentFooter({ dataEnd: end, lastSeq, lastTimeUs, index }, epoch), end);
-		this.#sync();
-		this.#durable = this.#here();
-		this.#isSealed = true;
+		try {
+			this.#fs.write(file, encodeSegmentFooter({ dataEnd: end, lastSeq, lastTimeUs, index }, epoch), end);
+			this.#fs.sync(file);
+		} catch (error) {
+			if (diskFaultReason(error) === null) throw error;
+		}
 	}
 
 	/**
@@ -148,7 +147,7 @@ export class SegmentWriter {
 		this.#fs.truncate(this.#state.file, this.#state.end);
 	}
 
-	/** Makes the records durable; a later start goes on with them. */
+	/** Makes the records durable. */
 	sync(): void {
 		this.#sync();
 		this.#durable = this.#here();

@@ -207,6 +207,131 @@ describe("files of a crash", () => {
 	});
 });
 
+describe("a log of several segments", () => {
+	const BATCHES = [
+		["a", "b"],
+		["c", "d"],
+		["e", "f"],
+	];
+	const ALL = lines(BATCHES.flat());
+
+	/** Three segments of two records each, the last one active, and the process killed. */
+	function threeSegments(directory: string): MemoryFs {
+		const fs = new MemoryFs();
+		const log = new TestLog(directory, fs, { segmentBytes: 300 });
+		for (const batch of BATCHES) log.appendLabels(batch);
+		log.kill();
+		return fs.afterKill();
+	}
+
+	/**
+	 * Starts on what is left, writes on, and checks what a reader gets: only what was written, in order, to the end, and
+	 * told of each place where something is gone. Returns the lines.
+	 *
+	 * @param tornSeq records from this seq on may be gone without a word: a tail that was never published looks like that
+	 */
+	function checkStart(directory: string, fs: MemoryFs, tornSeq: number): string[] {
+		const log = new TestLog(directory, fs);
+		log.appendLabels(["next"]);
+		const nextSeq = log.writer.nextSeq - 1;
+		expect(nextSeq).toBeGreaterThan(ALL.length);
+		const reader = log.reader();
+		const seen = readAll(reader);
+		let at = 1;
+		let isTold = false;
+		for (const line of seen) {
+			const seq = Number(line.replace("gap to ", "").split(" ")[0]);
+			if (line.startsWith("gap")) {
+				isTold = true;
+				continue;
+			}
+			expect(line).toBe(seq === nextSeq ? `${seq} next` : (ALL[seq - 1] ?? ""));
+			if (seq > at && at < tornSeq && at <= ALL.length) expect([line, isTold]).toEqual([line, true]);
+			at = seq + 1;
+			isTold = false;
+		}
+		expect(seen.at(-1)).toBe(`${nextSeq} next`);
+		// Without the oldest segment the log looks as retention leaves it.
+		const isDamaged = seen.some((line) => line.startsWith("gap")) && fs.files.has(segmentPath(directory, 1));
+		expect(log.count("log_gaps_total") > 0).toBe(isDamaged);
+		// From any cursor: the same, as far as it lies behind.
+		for (let cursor = 1; cursor <= ALL.length; cursor++) {
+			const behind = readAll(reader, cursor).filter((line) => !line.startsWith("gap"));
+			expect(behind).toEqual(seen.filter((line) => !line.startsWith("gap") && Number(line.split(" ")[0]) > cursor));
+		}
+		reader.close();
+		log.kill();
+		return seen;
+	}
+
+	for (const firstSeq of [1, 3, 5]) {
+		const tornSeq = firstSeq === 5 ? 5 : Number.POSITIVE_INFINITY;
+
+		test(`segment ${firstSeq} cut at every byte`, () => {
+			const directory = temporaryDirectory();
+			const fs = threeSegments(directory);
+			const path = segmentPath(directory, firstSeq);
+			const content = fs.content(path);
+			let whole = 0;
+			for (let cut = 0; cut < content.length; cut++) {
+				const seen = checkStart(directory, withContent(fs, path, content.subarray(0, cut)), tornSeq);
+				if (seen.length === ALL.length + 1) whole += 1;
+			}
+			// Without a footer the records are still there.
+			expect(whole > 0).toBe(firstSeq !== 5);
+		});
+
+		test(`segment ${firstSeq} with a bit flipped at every byte`, () => {
+			const directory = temporaryDirectory();
+			const fs = threeSegments(directory);
+			const path = segmentPath(directory, firstSeq);
+			const content = fs.content(path);
+			let hits = 0;
+			for (let at = 0; at < content.length; at++) {
+				const flipped = Buffer.from(content);
+				flipped.writeUInt8(flipped.readUInt8(at) ^ (1 << (at & 7)), at);
+				const seen = checkStart(directory, withContent(fs, path, flipped), tornSeq);
+				const lost = ALL.filter((line) => !seen.includes(line));
+				expect(lost.length).toBeLessThanOrEqual(1);
+				hits += lost.length;
+			}
+			// Each byte of a record costs that one; those of the header's copies and of the footer, of one entry, nothing.
+			const footerBytes = firstSeq === 5 ? 0 : 24 + 64;
+			expect(hits).toBe(content.length - SEGMENT_HEADER_BYTES - footerBytes);
+		});
+
+		test(`segment ${firstSeq} missing, empty, or with garbage behind it`, () => {
+			const directory = temporaryDirectory();
+			const fs = threeSegments(directory);
+			const path = segmentPath(directory, firstSeq);
+			const others = ALL.filter((_, i) => i + 1 < firstSeq || i + 1 > firstSeq + 1);
+			const missing = fs.afterKill();
+			missing.remove(path);
+			for (const damaged of [missing, withContent(fs, path, Buffer.alloc(0))]) {
+				const seen = checkStart(directory, damaged, Number.POSITIVE_INFINITY);
+				expect(seen.filter((line) => !line.startsWith("gap")).slice(0, -1)).toEqual(others);
+			}
+			const content = fs.content(path);
+			for (const garbage of [Buffer.alloc(4_096), Buffer.alloc(5_000, 0x5a), content.subarray(SEGMENT_HEADER_BYTES)]) {
+				const seen = checkStart(directory, withContent(fs, path, Buffer.concat([content, garbage])), 7);
+				expect(seen.slice(0, -1)).toEqual(ALL);
+			}
+		});
+	}
+
+	test("a last segment that is missing behind a clean stop is told of too", () => {
+		const directory = temporaryDirectory();
+		const fs = new MemoryFs();
+		const log = new TestLog(directory, fs, { segmentBytes: 300 });
+		for (const batch of BATCHES) log.appendLabels(batch);
+		log.stop();
+		const found = fs.afterKill();
+		found.remove(segmentPath(directory, 5));
+		const seen = checkStart(directory, found, Number.POSITIVE_INFINITY);
+		expect(seen).toEqual([...ALL.slice(0, 4), "gap to 7", "7 next"]);
+	});
+});
+
 describe("seqs", () => {
 	test("begin with the initial one, and only in an empty log", () => {
 		const directory = temporaryDirectory();

@@ -94,13 +94,13 @@ describe("publication", () => {
 		log.appendLabels(["b"]);
 		const second = segmentName(6);
 		expect(fs.calls.map((call) => (call.startsWith("syncDirectory") ? "syncDirectory" : call))).toEqual([
-			`write ${FIRST_SEGMENT}`,
-			`sync ${FIRST_SEGMENT}`,
 			`create ${second}.tmp`,
 			`write ${second}.tmp`,
 			`sync ${second}.tmp`,
 			`rename ${second}`,
 			"syncDirectory",
+			`write ${FIRST_SEGMENT}`,
+			`sync ${FIRST_SEGMENT}`,
 			"publish",
 			`write ${second}`,
 			`sync ${second}`,

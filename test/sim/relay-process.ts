@@ -111,6 +111,12 @@ export class RelayProcess {
 		return this.#child?.exitCode ?? null;
 	}
 
+	/** What its health answer says is wrong; null where nothing is. */
+	async fault(): Promise<string | null> {
+		const response = await fetch(`http://127.0.0.1:${this.#internalPort}/_health`);
+		return response.ok ? null : ((await response.json()) as { message: string }).message;
+	}
+
 	/** @throws {Error} if the relay doesn't answer */
 	async stats(): Promise<RelayStats> {
 		const response = await fetch(`http://127.0.0.1:${this.#internalPort}/_stats`);
