@@ -343,10 +343,12 @@ export class LogWriter {
 
 /** The greatest seq that may have been given out already. */
 function usedSeqMax(options: LogWriterOptions, recovered: RecoveredLog, reserved: number | null): number {
-	if (reserved !== null) return Math.max(reserved, recovered.lastSeq ?? 0, options.initialSeq - 1);
+	// A segment that is still empty may begin above all of them.
+	const knownSeqMax = Math.max(recovered.lastSeq ?? 0, (recovered.active?.firstSeq ?? 0) - 1);
+	if (reserved !== null) return Math.max(reserved, knownSeqMax, options.initialSeq - 1);
 	if (recovered.lastSeq !== null) {
 		log.error("the file `reserve` is absent or damaged: {step} seqs are left out", { step: RESERVE_STEP });
-		return recovered.lastSeq + RESERVE_STEP;
+		return knownSeqMax + RESERVE_STEP;
 	}
 	if (recovered.sealed.length > 0) {
 		throw new Error(

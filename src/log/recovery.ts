@@ -14,6 +14,7 @@ import {
 	segmentName,
 } from "./segment.ts";
 import { SegmentIndex } from "./segment-index.ts";
+import { SegmentReader } from "./segment-reader.ts";
 import type { SegmentState } from "./segment-writer.ts";
 
 /** What a start finds in the log's directory. */
@@ -50,7 +51,7 @@ export function recoverLog(fs: LogFs, directory: string, counters: Counters): Re
 		const header = fs.sizeBytes(file) < SEGMENT_HEADER_BYTES ? null : readSegmentHeader(fs, file);
 		if (header !== null) checkChain(header, recovered, counters);
 		if (isLast && header !== null) {
-			recoverLast(fs, file, header, recovered, counters);
+			recoverLast(fs, directory, file, header, recovered, counters);
 			continue;
 		}
 		// A new segment gets its name when it is whole, so this one had records.
@@ -71,6 +72,7 @@ function checkChain(header: SegmentHeader, recovered: RecoveredLog, counters: Co
 
 function recoverLast(
 	fs: LogFs,
+	directory: string,
 	file: number,
 	header: SegmentHeader,
 	recovered: RecoveredLog,
@@ -93,6 +95,8 @@ function recoverLast(
 	recovered.active = active;
 	recovered.lastSeq = active.lastSeq;
 	recovered.lastTimeUs = active.lastTimeUs;
+	// Where a crash left seqs out, an empty segment begins far behind the last record.
+	if (active.end === SEGMENT_HEADER_BYTES) readLastOf(fs, directory, recovered, active.firstSeq);
 }
 
 function scanActive(fs: LogFs, file: number, header: SegmentHeader, counters: Counters): SegmentState {
@@ -132,6 +136,19 @@ function cutTail(fs: LogFs, active: SegmentState): void {
 		fs.truncate(active.file, active.end);
 	}
 	fs.sync(active.file);
+}
+
+/** Takes the log's end from the last sealed segment, where no record is behind it. `nextFirstSeq` names the one behind. */
+function readLastOf(fs: LogFs, directory: string, recovered: RecoveredLog, nextFirstSeq: number): void {
+	const last = recovered.sealed.at(-1);
+	if (last === undefined) return;
+	const segment = new SegmentReader(fs, directory, last.firstSeq);
+	if (segment.header !== null) {
+		const { lastSeq, lastTimeUs } = segment.footer(nextFirstSeq - 1);
+		recovered.lastSeq = lastSeq;
+		recovered.lastTimeUs = Math.max(recovered.lastTimeUs, lastTimeUs);
+	}
+	segment.close();
 }
 
 function reportGap(counters: Counters, message: string, properties: Record<string, unknown>): void {

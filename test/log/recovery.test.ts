@@ -182,6 +182,33 @@ describe("files of a crash", () => {
 		}
 	});
 
+	test("an empty segment that begins above seqs left out is gone on with, also at the second start", () => {
+		const directory = temporaryDirectory();
+		const fs = new MemoryFs();
+		const log = new TestLog(directory, fs, { segmentBytes: 1_000 });
+		log.appendLabels(labels("a", 10), 100);
+		log.kill();
+		// The next start leaves seqs out, and then ends the full segment before it has a record of its own.
+		let found = fs.afterKill();
+		const rotated = new TestLog(directory, found, { segmentBytes: 1_000 });
+		rotated.writer.prepare();
+		found = found.afterKill();
+		rotated.kill();
+		for (let start = 0; start < 3; start++) {
+			const again = new TestLog(directory, found);
+			expect(found.content(segmentPath(directory, RESERVE_STEP + 11)).length).toBe(SEGMENT_HEADER_BYTES);
+			expect(again.head.snapshot()).toMatchObject({ lastSeq: 10, seqUsedMax: RESERVE_STEP + 10 });
+			expect(readAll(again.reader()).at(-1)).toBe("10 a10");
+			found = found.afterKill();
+			again.kill();
+		}
+		// Whatever became of the reserve, no seq may lie before its segment.
+		found.remove(`${directory}/reserve`);
+		const last = new TestLog(directory, found, { initialSeq: 5 });
+		last.appendLabels(["next"]);
+		expect(readAll(last.reader()).slice(-2)).toEqual(["10 a10", `${2 * RESERVE_STEP + 11} next`]);
+	});
+
 	test("leftover temporary files go", () => {
 		const directory = temporaryDirectory();
 		const { fs } = killedLog(directory, NAMES);
