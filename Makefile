@@ -8,7 +8,7 @@ RUST_SOURCES := $(shell find native -name target -prune -o -name fuzz -prune -o 
 	native/Cargo.toml native/Cargo.lock native/addon/Cargo.toml native/verifier/Cargo.toml
 WORKERS := src/ingest/worker.ts src/log/worker.ts src/index/worker.ts src/fanout/worker.ts
 
-.PHONY: demo test run build native check bench fuzz fuzz-native network clean
+.PHONY: demo test run build native check bench crash fuzz fuzz-native mutants network clean
 
 # A small synthetic network, the relay and a consumer, offline, until Ctrl-C.
 demo: dist/standpipe
@@ -44,6 +44,16 @@ check: node_modules/.installed
 
 bench: dist/standpipe
 	@for bench in bench/*.ts; do echo "== $$bench"; $(BUN) $$bench || exit 1; done
+
+# Relays killed at seeded moments, and an oracle that compares what their hosts sent with what their consumers got.
+ROUNDS ?= 1000
+SEED ?= kill -9
+crash: dist/standpipe
+	@$(BUN) test/crash/run.ts --rounds $(ROUNDS) --seed "$(SEED)"
+
+# Faults put into the data path one at a time, in a copy of the tree: the tests have to find each.
+mutants: dist/standpipe
+	@$(BUN) test/mutants/run.ts
 
 # Both verification engines against each other on mutated commits, for as long as FUZZ_FLAGS say: `--cases N`, `--minutes M`,
 # `--seed S`. What they disagree on becomes a case of the tests.

@@ -35,6 +35,8 @@ export interface SimConsumerOptions {
 	eventsMax?: number;
 	/** Called with each event. */
 	onEvent?: (event: SimEvent) => void;
+	/** Called with each frame, as it came, before anything else looks at it. */
+	onFrame?: (frame: Uint8Array) => void;
 }
 
 /** A consumer of a firehose, like one that a third party would write: it decodes every frame and watches the order. */
@@ -96,6 +98,11 @@ export class SimConsumer {
 		await this.until(() => this.closes.length > count);
 	}
 
+	/** Drops the connection, with all that was not read from it yet. */
+	abort(): void {
+		this.#socket?.terminate();
+	}
+
 	/** Stops reading from the socket, so that what is sent piles up at the sender. */
 	pause(): void {
 		this.#socket?.pause();
@@ -134,6 +141,7 @@ export class SimConsumer {
 
 	#receive(data: unknown): void {
 		if (!(data instanceof ArrayBuffer)) throw new TypeError("a consumer must get binary messages only");
+		this.#options.onFrame?.(new Uint8Array(data));
 		const [header, rest] = decodeFirst(new Uint8Array(data)) as [{ op: number; t?: string }, Uint8Array];
 		const [payload, trailing] = decodeFirst(rest) as [DecodedPayload, Uint8Array];
 		if (trailing.length > 0) throw new TypeError("a frame must hold two objects only");

@@ -59,6 +59,11 @@ export class RelayProcess {
 		return this.#child.pid;
 	}
 
+	/** The folder of its log's segments. */
+	get logDirectory(): string {
+		return join(this.#dir, "log");
+	}
+
 	/** The file that its standard output and error go to. */
 	get logPath(): string {
 		return join(this.#dir, "relay.log");
@@ -80,7 +85,7 @@ export class RelayProcess {
 				...process.env,
 				RELAY_API_BIND: `127.0.0.1:${this.#apiPort}`,
 				RELAY_METRICS_LISTEN: `127.0.0.1:${this.#internalPort}`,
-				RELAY_PERSIST_DIR: join(this.#dir, "log"),
+				RELAY_PERSIST_DIR: this.logDirectory,
 				DATABASE_URL: `sqlite://${join(this.#dir, "index.sqlite")}`,
 				RELAY_PLC_HOST: this.#options.plcUrl,
 				RELAY_ALLOW_INSECURE_HOSTS: "true",
@@ -91,7 +96,9 @@ export class RelayProcess {
 		this.#child = child;
 		const giveUpAtMs = Date.now() + START_MS_MAX;
 		while (!(await this.#healthy())) {
-			if (child.exitCode !== null) throw new Error(`the relay ended with code ${child.exitCode} at its start`);
+			if (child.exitCode !== null || child.signalCode !== null) {
+				throw new Error(`the relay ended with ${child.signalCode ?? `code ${child.exitCode}`} at its start`);
+			}
 			if (Date.now() > giveUpAtMs) throw new Error(`the relay is not healthy after ${START_MS_MAX} ms`);
 			await Bun.sleep(POLL_MS);
 		}
@@ -133,6 +140,11 @@ export class RelayProcess {
 		});
 		if (!response.ok)
 			throw new Error(`requestCrawl of ${hostname} answered ${response.status}: ${await response.text()}`);
+	}
+
+	/** Sends SIGTERM, and waits for nothing. */
+	terminate(): void {
+		this.#child?.kill("SIGTERM");
 	}
 
 	/** Sends SIGTERM and waits for the end. Returns the exit code; null where it had to be killed. */

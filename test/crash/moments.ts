@@ -1,0 +1,103 @@
+import { watch } from "node:fs";
+import type { RelayProcess } from "../sim/relay-process.ts";
+import type { Rng } from "../sim/rng.ts";
+import type { Load } from "./load.ts";
+import type { Witness } from "./oracle.ts";
+
+/** What a moment has to work with: a relay that is up, with its consumers connected and its hosts sending. */
+export interface Scene {
+	rng: Rng;
+	load: Load;
+	relay: RelayProcess;
+	/** Ends the relay at once, and notes how much it had to do. */
+	kill: () => void;
+	/** The consumer that keeps up. */
+	live: Witness;
+	/** What has been sent up to now, over the whole run. */
+	sentCount: () => number;
+	/** Waits until the condition holds, which is looked at whenever the live consumer gets something. */
+	until: (condition: () => boolean) => Promise<void>;
+	/** How long the last start took. */
+	startMs: number;
+}
+
+/** Most milliseconds between the event that a moment waits for and the kill. */
+const JITTER_MS_MAX = 40;
+/** Longer than the interval at which a relay stores its hosts' cursors. */
+const IDLE_MS_MAX = 1_300;
+const DRAIN_MS_MAX = 60;
+/** A file comes into being a few milliseconds before its segment is in use. */
+const ROTATION_MS_MAX = 6;
+const BURST_MAX = 40;
+/** Long messages on their way at once while a segment is filled. */
+const BEHIND_MAX = 10;
+
+/** In the middle of more work than the relay can have done. */
+async function burst({ rng, load, kill, live, until }: Scene): Promise<void> {
+	const count = live.count + 1 + rng.int(BURST_MAX);
+	const bursting = load.burst(rng.int(BURST_MAX) + BURST_MAX / 2);
+	await until(() => live.count >= count);
+	await Bun.sleep(rng.int(JITTER_MS_MAX));
+	kill();
+	await bursting;
+}
+
+/** With nothing to do but what timers want. */
+async function idle({ rng, load, kill, live, until, sentCount }: Scene): Promise<void> {
+	load.paused = true;
+	await load.burst(1 + rng.int(20));
+	await until(() => live.count === sentCount());
+	await Bun.sleep(rng.int(IDLE_MS_MAX));
+	kill();
+	load.paused = false;
+}
+
+/** While a segment ends and the next one begins. */
+async function rotation({ rng, load, relay, kill, live, until, sentCount }: Scene): Promise<void> {
+	let isRotated = false;
+	const rotated = Promise.withResolvers<void>();
+	const watcher = watch(relay.logDirectory, (event, name) => {
+		if (event !== "rename" || name?.endsWith(".seg") !== true) return;
+		isRotated = true;
+		rotated.resolve();
+	});
+	try {
+		while (!isRotated) {
+			await load.bulk();
+			await until(() => live.count + BEHIND_MAX > sentCount());
+			await new Promise(setImmediate);
+		}
+		await rotated.promise;
+		await Bun.sleep(rng.int(ROTATION_MS_MAX));
+		kill();
+	} finally {
+		watcher.close();
+	}
+}
+
+/** On the way down, which a relay goes with its hosts still sending and its consumers still behind. */
+async function drain({ rng, load, relay, kill }: Scene): Promise<void> {
+	const bursting = load.burst(1 + rng.int(BURST_MAX));
+	relay.terminate();
+	await Bun.sleep(rng.int(DRAIN_MS_MAX));
+	kill();
+	await bursting;
+}
+
+/** On the way up: killed in whatever it does, started again, and killed before or just after it is there. */
+async function startUp({ rng, load, relay, kill, startMs }: Scene): Promise<void> {
+	await load.burst(1 + rng.int(BURST_MAX));
+	kill();
+	await relay.exited();
+	const starting = relay.start().catch(() => undefined);
+	await Bun.sleep(rng.float() * startMs * 1.1);
+	kill();
+	await starting;
+}
+
+/** The moments at which a relay is killed. Each takes the relay from up and running to killed. */
+export const MOMENTS = { burst, idle, rotation, drain, startUp };
+export type Moment = keyof typeof MOMENTS;
+
+/** How often each is drawn. */
+export const MOMENT_WEIGHTS: Record<Moment, number> = { burst: 35, idle: 10, rotation: 20, drain: 20, startUp: 15 };

@@ -1,0 +1,108 @@
+import { describe, expect, test } from "bun:test";
+import { joinFrame } from "../sim/message.ts";
+import { Oracle } from "./oracle.ts";
+
+const HOST = "host.example.com";
+
+/** An oracle to which `count` messages of one DID were sent, with a text of their own. */
+function oracleOf(count: number): Oracle {
+	const oracle = new Oracle();
+	for (let i = 1; i <= count; i++) oracle.send(HOST, i, { type: "commit", did: "did:plc:a", body: bodyOf(i) });
+	return oracle;
+}
+
+function bodyOf(mark: number): object {
+	return { repo: "did:plc:a", rev: `rev ${mark}`, padding: { mark } };
+}
+
+/** The frame in which a relay sends a message on. */
+function frameOf(mark: number, seq: number, changes: object = {}): Uint8Array {
+	return joinFrame({ op: 1, t: "#commit" }, { ...bodyOf(mark), seq, ...changes });
+}
+
+test("a relay that does all right has nothing against it", () => {
+	const oracle = oracleOf(3);
+	const [live, late] = [oracle.witness("live"), oracle.witness("late")];
+	for (const witness of [live, late]) for (const mark of [1, 2, 3]) witness.receive(frameOf(mark, mark * 10));
+	oracle.expectAll(live);
+	oracle.expectAll(late);
+	expect(oracle.violations).toEqual([]);
+	expect(oracle.seqsLeftOut).toBe(27);
+});
+
+describe("a violation", () => {
+	test("a message that never came, and whether the host may forget it", () => {
+		const oracle = oracleOf(3);
+		oracle.acknowledge(HOST, 2);
+		const live = oracle.witness("live");
+		live.receive(frameOf(1, 1));
+		oracle.expectAll(live);
+		expect(oracle.violations).toEqual([
+			`live never got message 2 (${HOST} seq 2, did:plc:a), which was acknowledged to its host`,
+			`live never got message 3 (${HOST} seq 3, did:plc:a), which was not acknowledged`,
+		]);
+	});
+
+	test("a message that came twice, under a seq of its own or the same one", () => {
+		for (const seq of [1, 2]) {
+			const oracle = oracleOf(1);
+			const live = oracle.witness("live");
+			live.receive(frameOf(1, 1));
+			live.receive(frameOf(1, seq));
+			expect(oracle.violations).toContain(`live got message 1 twice, again with seq ${seq}`);
+		}
+	});
+
+	test("a seq that does not rise", () => {
+		const oracle = oracleOf(2);
+		const live = oracle.witness("live");
+		live.receive(frameOf(1, 2));
+		live.receive(frameOf(2, 1));
+		expect(oracle.violations).toEqual(["live got seq 1 behind seq 2"]);
+	});
+
+	test("messages of one DID in another order than sent", () => {
+		const oracle = oracleOf(2);
+		const live = oracle.witness("live");
+		live.receive(frameOf(2, 1));
+		live.receive(frameOf(1, 2));
+		expect(oracle.violations).toEqual(["live got message 1 of did:plc:a (its host's seq 1) after 2"]);
+	});
+
+	test("a seq that stands for two messages, as only two consumers together can tell", () => {
+		const oracle = oracleOf(2);
+		oracle.witness("live").receive(frameOf(1, 1));
+		oracle.witness("late").receive(frameOf(2, 1));
+		expect(oracle.violations).toEqual(["seq 1 is used for messages 1 and 2"]);
+	});
+
+	test("a message with two seqs", () => {
+		const oracle = oracleOf(1);
+		oracle.witness("live").receive(frameOf(1, 1));
+		oracle.witness("late").receive(frameOf(1, 2));
+		expect(oracle.violations).toEqual(["message 1 has the seqs 1 and 2"]);
+	});
+
+	test("a message that is not as it was sent", () => {
+		const oracle = oracleOf(1);
+		oracle.witness("live").receive(frameOf(1, 1, { rev: "another" }));
+		expect(oracle.violations).toEqual(["live got message 1 changed"]);
+	});
+
+	test("a message that nobody sent", () => {
+		const oracle = oracleOf(1);
+		oracle.witness("live").receive(frameOf(2, 1));
+		expect(oracle.violations).toEqual(["live got a #commit with seq 1 that no host sent"]);
+	});
+
+	test("an error, and a word of a gap", () => {
+		const oracle = oracleOf(1);
+		const live = oracle.witness("live");
+		live.receive(joinFrame({ op: -1 }, { error: "FutureCursor" }));
+		live.receive(joinFrame({ op: 1, t: "#info" }, { name: "OutdatedCursor" }));
+		expect(oracle.violations).toEqual([
+			'live was told {"error":"FutureCursor"}',
+			'live was told {"name":"OutdatedCursor"}',
+		]);
+	});
+});

@@ -1,0 +1,246 @@
+import { RELAY_COMMAND, until } from "../relay/rig.ts";
+import { SimConsumer } from "../sim/consumer.ts";
+import { SimNetwork } from "../sim/network.ts";
+import { RelayProcess } from "../sim/relay-process.ts";
+import { Rng } from "../sim/rng.ts";
+import { Load } from "./load.ts";
+import { MOMENT_WEIGHTS, MOMENTS, type Moment } from "./moments.ts";
+import { Oracle } from "./oracle.ts";
+
+/** Rounds that one relay's state lives through. More rounds are more relays, each from its own seed. */
+const ROUNDS_PER_RIG = 25;
+/** Relays under test at a time. */
+const RIGS_AT_ONCE = 2;
+const HOSTS = 3;
+const ACCOUNTS = 12;
+/** The smallest that the relay takes, so that segments end often. */
+const SEGMENT_BYTES = 1024 * 1024;
+/** A relay that delivers nothing for so long has lost something, or hangs. */
+const WAIT_MS_MAX = 120_000;
+/** Most messages that the slow consumer takes from one connection. */
+const SLOW_MESSAGES_MAX = 200;
+
+export interface CrashOptions {
+	rounds: number;
+	/** Decides the traffic and the moments of the kills. What the machine makes of them is its own. */
+	seed: string;
+	/** Called after each round. */
+	onRound?: (summary: CrashSummary) => void;
+}
+
+/** What came of all the rounds so far. */
+export interface CrashSummary {
+	rounds: number;
+	sent: number;
+	delivered: number;
+	/** Rounds that were killed with messages sent that the live consumer did not have yet. */
+	killedInFlight: number;
+	/** Seqs that no message has: control records, and what a start after a crash leaves out. */
+	seqsLeftOut: number;
+	moments: Record<Moment, number>;
+}
+
+/** One relay with its hosts and consumers, killed again and again on the same state. */
+class CrashRig {
+	readonly #rng: Rng;
+	readonly #network: SimNetwork;
+	readonly #relay: RelayProcess;
+	readonly #load: Load;
+	readonly #oracle = new Oracle();
+	readonly #live = this.#oracle.witness("the live consumer");
+	readonly #slow = this.#oracle.witness("the slow consumer");
+	readonly #liveConsumer: SimConsumer;
+	readonly #slowConsumer: SimConsumer;
+	/** Messages that the slow consumer still takes from this connection. */
+	#slowLeft = 0;
+	#startMs = 0;
+	#wasInFlight = false;
+
+	private constructor(rng: Rng, network: SimNetwork, relay: RelayProcess) {
+		this.#rng = rng;
+		this.#network = network;
+		this.#relay = relay;
+		this.#load = new Load(network, this.#oracle);
+		this.#liveConsumer = new SimConsumer(relay.firehoseOrigin, {
+			eventsMax: 1,
+			onFrame: (frame) => this.#live.receive(frame),
+		});
+		this.#slowConsumer = new SimConsumer(relay.firehoseOrigin, {
+			eventsMax: 1,
+			onFrame: (frame) => {
+				this.#slow.receive(frame);
+				if (--this.#slowLeft === 0) this.#slowConsumer.pause();
+			},
+		});
+	}
+
+	static async start(seed: string, syncMode: string): Promise<CrashRig> {
+		const network = new SimNetwork({ seed, hosts: HOSTS, accounts: ACCOUNTS });
+		await network.start();
+		const relay = await RelayProcess.create({
+			command: RELAY_COMMAND,
+			plcUrl: network.plc.url,
+			env: { RELAY_SYNC_MODE: syncMode, RELAY_SEGMENT_BYTES: String(SEGMENT_BYTES) },
+		});
+		const rig = new CrashRig(new Rng(`${seed}/moments`), network, relay);
+		await rig.#up();
+		for (const host of network.hosts) await relay.requestCrawl(host.hostname);
+		await until(() => network.hosts.every((host) => host.connections > 0));
+		rig.#load.start();
+		return rig;
+	}
+
+	get oracle(): Oracle {
+		return this.#oracle;
+	}
+
+	/** Messages that the live consumer has. */
+	get delivered(): number {
+		return this.#live.count;
+	}
+
+	/** The relay's log, with its index and output beside it. */
+	get stateDirectory(): string {
+		return this.#relay.logDirectory;
+	}
+
+	/** Runs until some moment, kills there, and brings all up again. */
+	async round(): Promise<{ moment: Moment; wasInFlight: boolean }> {
+		const moment = this.#rng.weighted(MOMENT_WEIGHTS);
+		if (this.#rng.int(4) === 0) await this.#load.newcomer();
+		await MOMENTS[moment]({
+			rng: this.#rng,
+			load: this.#load,
+			relay: this.#relay,
+			kill: () => {
+				this.#wasInFlight = this.#oracle.sentCount > this.#live.count;
+				this.#relay.kill();
+			},
+			live: this.#live,
+			sentCount: () => this.#oracle.sentCount,
+			until: (condition) => this.#liveConsumer.until(condition, WAIT_MS_MAX),
+			startMs: this.#startMs,
+		});
+		await this.#relay.exited();
+		await this.#liveConsumer.until(() => !this.#liveConsumer.connected, WAIT_MS_MAX);
+		this.#slowConsumer.abort();
+		await this.#up();
+		for (const { hostname, cursors } of this.#network.hosts) {
+			for (const cursor of cursors.splice(0)) this.#oracle.acknowledge(hostname, cursor ?? 0);
+		}
+		return { moment, wasInFlight: this.#wasInFlight };
+	}
+
+	/** Lets everything arrive, at whoever replays the whole log too, and ends the relay in good order. */
+	async finish(): Promise<void> {
+		await this.#load.stop();
+		const replay = this.#oracle.witness("the replaying consumer");
+		const replayer = new SimConsumer(this.#relay.firehoseOrigin, {
+			eventsMax: 1,
+			onFrame: (frame) => replay.receive(frame),
+		});
+		this.#slowLeft = 0;
+		this.#slowConsumer.abort();
+		const all = this.#oracle.sentCount;
+		await this.#liveConsumer.until(() => this.#live.count >= all, WAIT_MS_MAX);
+		await Promise.all([this.#slowConsumer.connect(), replayer.connect(0)]);
+		await this.#slowConsumer.until(() => this.#slow.count >= all, WAIT_MS_MAX);
+		await replayer.until(() => replay.count >= all, WAIT_MS_MAX);
+		const code = await this.#relay.stop();
+		if (code !== 0) throw new Error(`the relay ended with code ${code}`);
+	}
+
+	/** What the oracle has against the relay once `finish` is over or has failed. */
+	judge(): string[] {
+		this.#oracle.expectAll(this.#live);
+		this.#oracle.expectAll(this.#slow);
+		return this.#oracle.violations;
+	}
+
+	async stop(): Promise<void> {
+		await this.#load.stop();
+		this.#relay.kill();
+		await this.#relay.exited();
+		await this.#network.stop();
+	}
+
+	async remove(): Promise<void> {
+		await this.#relay.remove();
+	}
+
+	async #up(): Promise<void> {
+		const startedAtMs = performance.now();
+		await this.#relay.start();
+		this.#startMs = performance.now() - startedAtMs;
+		this.#slowLeft = 1 + this.#rng.int(SLOW_MESSAGES_MAX);
+		await Promise.all([this.#liveConsumer.connect(), this.#slowConsumer.connect()]);
+	}
+}
+
+/**
+ * Kills relays at seeded moments, starts them again on what they left, and has an oracle compare what their hosts sent with
+ * what each consumer got.
+ *
+ * @throws {Error} at the first violation, with the seed and round to repeat it; the relay's state is left for a look
+ */
+export async function runRounds({ rounds, seed, onRound }: CrashOptions): Promise<CrashSummary> {
+	const moments: Record<Moment, number> = { burst: 0, idle: 0, rotation: 0, drain: 0, startUp: 0 };
+	const summary: CrashSummary = { rounds: 0, sent: 0, delivered: 0, killedInFlight: 0, seqsLeftOut: 0, moments };
+	let next = 0;
+	let failed = false;
+	const rigs = Math.ceil(rounds / ROUNDS_PER_RIG);
+	const worker = async (): Promise<void> => {
+		while (next < rigs && !failed) {
+			const at = next++;
+			try {
+				await runRig(at, seed, Math.min(ROUNDS_PER_RIG, rounds - at * ROUNDS_PER_RIG), summary, onRound);
+			} catch (error) {
+				failed = true;
+				throw error;
+			}
+		}
+	};
+	const ended = await Promise.allSettled(Array.from({ length: RIGS_AT_ONCE }, worker));
+	for (const end of ended) if (end.status === "rejected") throw end.reason;
+	return summary;
+}
+
+async function runRig(
+	at: number,
+	seed: string,
+	rounds: number,
+	summary: CrashSummary,
+	onRound: CrashOptions["onRound"],
+): Promise<void> {
+	const rig = await CrashRig.start(`${seed}/${at}`, at % 2 === 0 ? "always" : "write");
+	let round = 0;
+	let moment: Moment | null = null;
+	let failure: unknown = null;
+	try {
+		for (; round < rounds && rig.oracle.violations.length === 0; round++) {
+			const done = await rig.round();
+			moment = done.moment;
+			summary.rounds++;
+			summary.moments[moment]++;
+			if (done.wasInFlight) summary.killedInFlight++;
+			onRound?.(summary);
+		}
+		if (rig.oracle.violations.length === 0) await rig.finish();
+	} catch (error) {
+		failure = error;
+	} finally {
+		await rig.stop();
+	}
+	const violations = rig.judge();
+	if (failure !== null || violations.length > 0) {
+		const what = failure === null ? violations : [String(failure), ...violations];
+		throw new Error(
+			`seed ${JSON.stringify(seed)}, rig ${at}, round ${round}, the last moment ${moment}; the relay's state is kept in ` +
+				`${rig.stateDirectory}:\n  ${what.join("\n  ")}`,
+		);
+	}
+	summary.sent += rig.oracle.sentCount;
+	summary.delivered += rig.delivered;
+	summary.seqsLeftOut += rig.oracle.seqsLeftOut;
+	await rig.remove();
+}
