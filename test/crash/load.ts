@@ -50,6 +50,14 @@ export class Load {
 		await this.#step(true);
 	}
 
+	/** Sends one message from each host. */
+	introduce(): void {
+		for (const host of this.#network.hosts) {
+			const account = this.#network.accounts.find((account) => this.#network.hostOf(account) === host);
+			if (account !== undefined) this.#send(account.account(true), account);
+		}
+	}
+
 	/** Lets an account that nobody has heard of send its first messages: behind a crash, nothing at all is known of it. */
 	async newcomer(): Promise<void> {
 		const account = await this.#network.addAccount();

@@ -86,6 +86,9 @@ class CrashRig {
 		await rig.#up();
 		for (const host of network.hosts) await relay.requestCrawl(host.hostname);
 		await until(() => network.hosts.every((host) => host.connections > 0));
+		// Until its first message is durable, a relay has no cursor of a host, and begins at its live end after a crash.
+		rig.#load.introduce();
+		await rig.#liveConsumer.until(() => rig.#live.count === rig.#oracle.sentCount, WAIT_MS_MAX);
 		rig.#load.start();
 		return rig;
 	}
@@ -143,7 +146,7 @@ class CrashRig {
 		this.#slowConsumer.abort();
 		const all = this.#oracle.sentCount;
 		await this.#liveConsumer.until(() => this.#live.count >= all, WAIT_MS_MAX);
-		await Promise.all([this.#slowConsumer.connect(), replayer.connect(0)]);
+		await Promise.all([goOn(this.#slowConsumer), replayer.connect(0)]);
 		await this.#slowConsumer.until(() => this.#slow.count >= all, WAIT_MS_MAX);
 		await replayer.until(() => replay.count >= all, WAIT_MS_MAX);
 		const code = await this.#relay.stop();
@@ -173,8 +176,13 @@ class CrashRig {
 		await this.#relay.start();
 		this.#startMs = performance.now() - startedAtMs;
 		this.#slowLeft = 1 + this.#rng.int(SLOW_MESSAGES_MAX);
-		await Promise.all([this.#liveConsumer.connect(), this.#slowConsumer.connect()]);
+		await Promise.all([this.#liveConsumer, this.#slowConsumer].map(goOn));
 	}
+}
+
+/** Connects from the last message on, or from the log's beginning: without any cursor, a consumer misses what it is late for. */
+function goOn(consumer: SimConsumer): Promise<void> {
+	return consumer.connect(consumer.cursor ?? 0);
 }
 
 /**

@@ -1,0 +1,145 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { Budget } from "../../src/ingest/budget.ts";
+import { Handover } from "../../src/ingest/handover.ts";
+import { Hosts } from "../../src/ingest/hosts.ts";
+import { type Outcome, REJECTED } from "../../src/ingest/window.ts";
+import { decodeCursorsFacts } from "../../src/log/facts.ts";
+import { RecordKind } from "../../src/log/record.ts";
+import { Counters } from "../../src/observe/counters.ts";
+import { Doorbell } from "../../src/ring/doorbell.ts";
+import { readEntry } from "../../src/ring/entry.ts";
+import { createRingBuffer, RingReader, RingWriter } from "../../src/ring/ring.ts";
+import { SimAccount } from "../sim/account.ts";
+import { SimClock } from "../sim/clock.ts";
+import { SimHost } from "../sim/host.ts";
+import { encodeFrame, type SimMessage } from "../sim/message.ts";
+import { Rng } from "../sim/rng.ts";
+
+const HOST_ID = 7;
+const RING_BYTES = 1024;
+const BUDGET_BYTES = 1024 * 1024;
+
+let host: SimHost;
+let message: SimMessage;
+let reader: RingReader;
+let handover: Handover;
+let hosts: Hosts;
+/** What was delivered, in order, with what settles it. */
+let arrivals: { seq: number; settle: (outcome: Outcome) => void }[];
+/** How far the ring of the messages is durable. */
+let durable: number;
+let storedWithFirst: unknown[] | null;
+
+beforeEach(async () => {
+	host = new SimHost();
+	host.start();
+	const account = await SimAccount.create({ rng: new Rng("hosts"), clock: new SimClock(), curve: "k256" });
+	message = account.identity();
+	const buffer = createRingBuffer(RING_BYTES);
+	reader = new RingReader(buffer);
+	const counters = new Counters();
+	handover = new Handover(0, new RingWriter(buffer), new Doorbell(), counters);
+	arrivals = [];
+	durable = 0;
+	storedWithFirst = null;
+	hosts = new Hosts({
+		budget: new Budget(BUDGET_BYTES),
+		hostBufferBytes: BUDGET_BYTES,
+		userAgent: "a test",
+		counters,
+		deliver: (_sender, _frame, { seq }, settle) => {
+			storedWithFirst ??= storedCursors();
+			arrivals.push({ seq, settle });
+		},
+		emit: () => undefined,
+		acknowledged: () => durable,
+		handover,
+	});
+});
+afterEach(async () => {
+	hosts.stopAll();
+	await host.stop();
+});
+
+/** Follows the host, and waits until it is connected. */
+async function follow(cursor: number | null): Promise<void> {
+	const { hostname } = host;
+	hosts.command({ type: "connect", host: { id: HOST_ID, hostname, insecure: true, cursor, seqMax: 0 } });
+	await until(() => host.connections === 1);
+}
+
+async function until(condition: () => boolean): Promise<void> {
+	while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Lets the host send so many messages, and waits until all are delivered. */
+async function send(count: number): Promise<void> {
+	const delivered = arrivals.length + count;
+	for (let i = 0; i < count; i++) host.emit(message);
+	await until(() => arrivals.length >= delivered);
+}
+
+/** The cursors handed to the log since the last call. Other entries are passed over. */
+function storedCursors(): unknown[] {
+	const cursors: unknown[] = [];
+	handover.flush();
+	for (let bytes = reader.next(); bytes !== null; bytes = reader.next()) {
+		const { kind, facts } = readEntry(bytes);
+		if (kind === RecordKind.cursors) cursors.push(...decodeCursorsFacts(facts).cursors);
+	}
+	reader.release();
+	return cursors;
+}
+
+describe("a host's cursor", () => {
+	test("is stored before its first message ever is delivered, so that a crash does not lose its place", async () => {
+		await follow(null);
+		await send(1);
+		expect(storedWithFirst).toEqual([{ host: HOST_ID, seq: 0 }]);
+	});
+
+	test("is stored when the messages up to it are durable, and not when they are handed over", async () => {
+		await follow(0);
+		await send(3);
+		for (const [i, { settle }] of arrivals.entries()) settle({ rejected: false, ring: 0, position: 100 * (i + 1) });
+		hosts.storeCursors();
+		expect(storedCursors()).toEqual([]);
+		durable = 250;
+		hosts.storeCursors();
+		expect(storedCursors()).toEqual([{ host: HOST_ID, seq: 2 }]);
+		// What did not move is not stored again.
+		hosts.storeCursors();
+		expect(storedCursors()).toEqual([]);
+	});
+
+	test("that finds the ring full is stored the next time", async () => {
+		await follow(0);
+		await send(1);
+		arrivals[0]?.settle(REJECTED);
+		const filling = { kind: RecordKind.host, flags: 0, host: 0, upstreamSeq: 0, seqStart: 0, seqEnd: 0 };
+		const entry = { ...filling, facts: new Uint8Array(0), frame: new Uint8Array(0) };
+		while (handover.push(entry) !== null);
+		hosts.storeCursors();
+		expect(storedCursors()).toEqual([]);
+		hosts.storeCursors();
+		expect(storedCursors()).toEqual([{ host: HOST_ID, seq: 1 }]);
+	});
+});
+
+test("a host that comes back is asked for what follows the last message received, durable or not", async () => {
+	await follow(0);
+	await send(3);
+	host.closeAll(1001);
+	await until(() => host.cursors.length === 2 && host.connections === 1);
+	await send(2);
+	expect(host.cursors).toEqual([0, 3]);
+	expect(arrivals.map(({ seq }) => seq)).toEqual([1, 2, 3, 4, 5]);
+});
+
+test("a seq that a host sends again is not delivered", async () => {
+	await follow(0);
+	await send(1);
+	host.sendRaw(encodeFrame(message, 1));
+	await send(1);
+	expect(arrivals.map(({ seq }) => seq)).toEqual([1, 2]);
+});

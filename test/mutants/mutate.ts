@@ -1,0 +1,13 @@
+/**
+ * The source with the one place that is `find` replaced.
+ *
+ * @throws {Error} where there is no such place, or more than one, or where what comes out is no TypeScript: then the mutant
+ *   says nothing about the tests
+ */
+export function mutate(source: string, find: string, replace: string): string {
+	const places = source.split(find).length - 1;
+	if (places !== 1) throw new Error(`stale: ${JSON.stringify(find)} stands there ${places} times`);
+	const mutated = source.replace(find, () => replace);
+	new Bun.Transpiler({ loader: "ts" }).transformSync(mutated);
+	return mutated;
+}
