@@ -10,6 +10,7 @@ import {
 	UNRESPONSIVE_MS_MAX,
 	WATERMARK_BYTES,
 } from "../../src/fanout/consumer.ts";
+import { Pump } from "../../src/fanout/pump.ts";
 import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
 import { FRAME_BYTES_MAX } from "../../src/protocol/limits.ts";
 import { MemoryLog, seqOf, seqs } from "./memory-log.ts";
@@ -127,6 +128,16 @@ describe("a turn", () => {
 		socket.frames.splice(3, 1);
 		expect(socket.frames.map(seqOf)).toEqual([1, 2, 3, 7, 8, 9, 10]);
 	});
+});
+
+test("a pump gives turns for as long as there is something to send, though the log does not grow", async () => {
+	const frames = Math.ceil((3 * TURN_BYTES_MAX) / 1000);
+	log.appendFrames(frames, 1000);
+	const pump = new Pump(log, log);
+	pump.add(consumerAt(0));
+	// A slice of the pump's work has ended when the next callback runs, so this is far more of them than it takes.
+	for (let i = 0; i < 1_000 && socket.frames.length < frames; i++) await new Promise(setImmediate);
+	expect(socket.frames.map(seqOf)).toEqual(seqs(1, frames));
 });
 
 describe("backpressure", () => {

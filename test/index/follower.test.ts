@@ -1,5 +1,5 @@
 import type { Database } from "bun:sqlite";
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, spyOn, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -118,6 +118,19 @@ describe("catching up", () => {
 		await follower.catchUp();
 		expect(readCounters(counterBuffer).counters.index_records_total).toBe(1);
 		expect(await writer.checkpoint()).toBe(3);
+	});
+
+	test("says how far it is only when the database has it", async () => {
+		appendCommits(1, 3);
+		const saidBefore: number[] = [];
+		const apply = writer.apply.bind(writer);
+		spyOn(writer, "apply").mockImplementation((list) => {
+			if (list.length > 0) saidBefore.push(head.applied());
+			return apply(list);
+		});
+		await follower.catchUp();
+		expect(saidBefore).toEqual([0]);
+		expect(head.applied()).toBe(3);
 	});
 
 	test("an empty log is caught up with", async () => {

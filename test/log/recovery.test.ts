@@ -29,6 +29,8 @@ function lines(names: readonly string[]): string[] {
 }
 
 const NAMES = ["a", "b", "c", "d"];
+/** What recovery reads of a segment at a time. */
+const WINDOW_BYTES = 1024 * 1024;
 
 describe("a torn tail", () => {
 	test("cut at every byte: the whole records before it, and no seq used twice", () => {
@@ -66,13 +68,15 @@ describe("a torn tail", () => {
 		}
 	});
 
-	test("an old record, as of a file that was used before, does not pass for one", () => {
+	test("an old record, as of a file that was used before, does not pass for one, be it the last", () => {
 		const directory = temporaryDirectory();
 		const { fs, path, ends } = killedLog(directory, NAMES);
 		const content = fs.content(path);
-		const ghost = content.subarray(SEGMENT_HEADER_BYTES, ends[0]);
-		const log = new TestLog(directory, withContent(fs, path, Buffer.concat([content, ghost])));
-		expect(readAll(log.reader())).toEqual(lines(NAMES));
+		for (const ghost of [content.subarray(SEGMENT_HEADER_BYTES, ends[0]), content.subarray(ends[2], ends[3])]) {
+			const log = new TestLog(directory, withContent(fs, path, Buffer.concat([content, ghost])));
+			expect(readAll(log.reader())).toEqual(lines(NAMES));
+			log.stop();
+		}
 	});
 });
 
@@ -98,6 +102,29 @@ describe("damage", () => {
 			log.stop();
 		}
 		expect(first).toBeGreaterThan(SEGMENT_HEADER_BYTES);
+	});
+
+	test("the next record is found across the edge of what recovery holds in memory", () => {
+		// The first record ends where an edge falls upon each byte of the next one's epoch.
+		for (const cutAt of [37, 38, 39]) {
+			const end = SEGMENT_HEADER_BYTES + WINDOW_BYTES - cutAt;
+			const directory = temporaryDirectory();
+			const path = segmentPath(directory, 1);
+			const measured = new MemoryFs();
+			new TestLog(temporaryDirectory(), measured).append(messageEntry("a", WINDOW_BYTES));
+			const overBytes = Math.max(...[...measured.files.values()].map(({ content }) => content.length)) - end;
+			const fs = new MemoryFs();
+			const log = new TestLog(directory, fs);
+			log.append(messageEntry("a", WINDOW_BYTES - overBytes));
+			expect(fs.content(path).length).toBe(end);
+			log.appendLabels(["b"], 100);
+			log.kill();
+			const content = Buffer.from(fs.content(path));
+			content.writeUInt8(content.readUInt8(end - 1) ^ 1, end - 1);
+			const again = new TestLog(directory, withContent(fs, path, content));
+			expect(again.count("log_gaps_total")).toBe(1);
+			expect(readAll(again.reader())).toEqual(["gap to 2", "2 b"]);
+		}
 	});
 
 	test("goes on behind a quarantined stretch", () => {
@@ -405,6 +432,22 @@ describe("seqs", () => {
 		expect(Number(seen[2]?.split(" ")[0])).toBeGreaterThan(4);
 	});
 
+	test("mode write: a power cut does not bring back an older reserve", async () => {
+		const directory = temporaryDirectory();
+		const fs = new MemoryFs();
+		let log = new TestLog(directory, fs, { syncMode: "write" });
+		log.appendLabels(["a"]);
+		log.kill();
+		log = new TestLog(directory, fs.afterKill(), { syncMode: "write" });
+		log.appendLabels(["b"]);
+		expect(readAll(log.reader())).toEqual(["1 a", `${RESERVE_STEP + 2} b`]);
+		const cut = (log.options.fs as MemoryFs).afterPowerCut();
+		log.kill();
+		log = new TestLog(directory, cut, { syncMode: "write" });
+		log.appendLabels(["c"]);
+		expect(readAll(log.reader())).toEqual(["1 a", `${2 * RESERVE_STEP + 3} c`]);
+	});
+
 	test("mode always: a power cut takes nothing that was published", () => {
 		const directory = temporaryDirectory();
 		const fs = new MemoryFs();
@@ -427,4 +470,18 @@ test("without the reserve file, seqs are left out rather than used again", () =>
 	const log = new TestLog(directory, fs);
 	log.append(messageEntry("next"));
 	expect(readAll(log.reader()).at(-1)).toBe(`${NAMES.length + RESERVE_STEP + 1} next`);
+});
+
+test("a damaged reserve counts as none", () => {
+	const directory = temporaryDirectory();
+	const { fs } = killedLog(directory, NAMES);
+	const path = `${directory}/reserve`;
+	const reserve = fs.content(path);
+	for (let at = 0; at < reserve.length; at++) {
+		const flipped = Buffer.from(reserve);
+		flipped.writeUInt8(flipped.readUInt8(at) ^ 1, at);
+		const log = new TestLog(directory, withContent(fs, path, flipped));
+		expect(log.writer.nextSeq).toBe(NAMES.length + RESERVE_STEP + 1);
+		log.stop();
+	}
 });

@@ -277,7 +277,7 @@ export const MUTANTS: readonly Mutant[] = [
 		file: "fanout/pump.ts",
 		find: 'if (consumer.turn(this.#reader) === "more") this.#ready.add(consumer);',
 		replace: "consumer.turn(this.#reader);",
-		tests: ["fanout/real-log.test.ts"],
+		tests: CONSUMER,
 	},
 	{
 		name: "one consumer too many from an address",
