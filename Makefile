@@ -48,11 +48,12 @@ bench: dist/standpipe
 # Relays killed at seeded moments, and an oracle that compares what their hosts sent with what their consumers got.
 ROUNDS ?= 1000
 SEED ?= kill -9
+RIG ?= 0
 crash: dist/standpipe
-	@$(BUN) test/crash/run.ts --rounds $(ROUNDS) --seed "$(SEED)"
+	@$(BUN) test/crash/run.ts --rounds $(ROUNDS) --seed "$(SEED)" --rig $(RIG)
 
 # Faults put into the data path one at a time, in a copy of the tree: the tests have to find each.
-mutants: dist/standpipe
+mutants: node_modules/.installed
 	@$(BUN) test/mutants/run.ts
 
 # Both verification engines against each other on mutated commits, for as long as FUZZ_FLAGS say: `--cases N`, `--minutes M`,

@@ -24,6 +24,8 @@ export interface CrashOptions {
 	rounds: number;
 	/** Decides the traffic and the moments of the kills. What the machine makes of them is its own. */
 	seed: string;
+	/** The first relay to run, for one that failed in the middle of a longer run. */
+	firstRig?: number;
 	/** Called after each round. */
 	onRound?: (summary: CrashSummary) => void;
 }
@@ -55,6 +57,7 @@ class CrashRig {
 	#slowLeft = 0;
 	#startMs = 0;
 	#wasInFlight = false;
+	readonly #onExit = (): void => this.#relay.kill();
 
 	private constructor(rng: Rng, network: SimNetwork, relay: RelayProcess) {
 		this.#rng = rng;
@@ -83,13 +86,12 @@ class CrashRig {
 			env: { RELAY_SYNC_MODE: syncMode, RELAY_SEGMENT_BYTES: String(SEGMENT_BYTES) },
 		});
 		const rig = new CrashRig(new Rng(`${seed}/moments`), network, relay);
-		await rig.#up();
-		for (const host of network.hosts) await relay.requestCrawl(host.hostname);
-		await until(() => network.hosts.every((host) => host.connections > 0));
-		// Until its first message is durable, a relay has no cursor of a host, and begins at its live end after a crash.
-		rig.#load.introduce();
-		await rig.#liveConsumer.until(() => rig.#live.count === rig.#oracle.sentCount, WAIT_MS_MAX);
-		rig.#load.start();
+		try {
+			await rig.#begin();
+		} catch (error) {
+			await rig.stop();
+			throw error;
+		}
 		return rig;
 	}
 
@@ -164,11 +166,25 @@ class CrashRig {
 		await this.#load.stop();
 		this.#relay.kill();
 		await this.#relay.exited();
+		process.off("exit", this.#onExit);
 		await this.#network.stop();
 	}
 
 	async remove(): Promise<void> {
 		await this.#relay.remove();
+	}
+
+	/** Brings up a relay that knows nothing yet, and has it follow the hosts. */
+	async #begin(): Promise<void> {
+		process.on("exit", this.#onExit);
+		await this.#up();
+		const { hosts } = this.#network;
+		for (const host of hosts) await this.#relay.requestCrawl(host.hostname);
+		await until(() => hosts.every((host) => host.connections > 0));
+		// Until its first message is durable, a relay has no cursor of a host, and begins at its live end after a crash.
+		this.#load.introduce();
+		await this.#liveConsumer.until(() => this.#live.count === this.#oracle.sentCount, WAIT_MS_MAX);
+		this.#load.start();
 	}
 
 	async #up(): Promise<void> {
@@ -191,7 +207,7 @@ function goOn(consumer: SimConsumer): Promise<void> {
  *
  * @throws {Error} at the first violation, with the seed and round to repeat it; the relay's state is left for a look
  */
-export async function runRounds({ rounds, seed, onRound }: CrashOptions): Promise<CrashSummary> {
+export async function runRounds({ rounds, seed, firstRig = 0, onRound }: CrashOptions): Promise<CrashSummary> {
 	const moments: Record<Moment, number> = { burst: 0, idle: 0, rotation: 0, drain: 0, startUp: 0 };
 	const summary: CrashSummary = { rounds: 0, sent: 0, delivered: 0, killedInFlight: 0, seqsLeftOut: 0, moments };
 	let next = 0;
@@ -201,7 +217,7 @@ export async function runRounds({ rounds, seed, onRound }: CrashOptions): Promis
 		while (next < rigs && !failed) {
 			const at = next++;
 			try {
-				await runRig(at, seed, Math.min(ROUNDS_PER_RIG, rounds - at * ROUNDS_PER_RIG), summary, onRound);
+				await runRig(firstRig + at, seed, Math.min(ROUNDS_PER_RIG, rounds - at * ROUNDS_PER_RIG), summary, onRound);
 			} catch (error) {
 				failed = true;
 				throw error;
@@ -243,8 +259,8 @@ async function runRig(
 	if (failure !== null || violations.length > 0) {
 		const what = failure === null ? violations : [String(failure), ...violations];
 		throw new Error(
-			`seed ${JSON.stringify(seed)}, rig ${at}, round ${round}, the last moment ${moment}; the relay's state is kept in ` +
-				`${rig.stateDirectory}:\n  ${what.join("\n  ")}`,
+			`rig ${at} failed in round ${round}, the last moment was ${moment}; its relay's state is kept in ${rig.stateDirectory}; ` +
+				`to repeat: make crash RIG=${at} ROUNDS=${ROUNDS_PER_RIG} SEED=${JSON.stringify(seed)}\n  ${what.join("\n  ")}`,
 		);
 	}
 	summary.sent += rig.oracle.sentCount;

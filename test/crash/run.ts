@@ -5,16 +5,24 @@ import { runRounds } from "./rounds.ts";
 const PROGRESS_ROUNDS = 10;
 
 const { values } = parseArgs({
-	options: { rounds: { type: "string", default: "100" }, seed: { type: "string", default: "kill -9" } },
+	options: {
+		rounds: { type: "string", default: "100" },
+		seed: { type: "string", default: "kill -9" },
+		rig: { type: "string", default: "0" },
+	},
 });
 const rounds = Number(values.rounds);
 if (!Number.isSafeInteger(rounds) || rounds < 1) throw new RangeError("--rounds takes a number from 1");
+
+// The relays are in process groups of their own; a rig ends its relay when this process exits, for whatever reason it can.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(1));
 
 const startedAtMs = performance.now();
 const seconds = (): string => `${((performance.now() - startedAtMs) / 1000).toFixed(0)} s`;
 const summary = await runRounds({
 	rounds,
 	seed: values.seed,
+	firstRig: Number(values.rig),
 	onRound: (soFar) => {
 		if (soFar.rounds % PROGRESS_ROUNDS === 0) console.log(`${soFar.rounds} of ${rounds} rounds, ${seconds()}`);
 	},
