@@ -7,13 +7,12 @@ import { join } from "node:path";
 import type { EngineChoice } from "../src/verify/engine.ts";
 import { createPortableEngine } from "../src/verify/portable/engine.ts";
 import { type CorpusFrame, makeCorpus } from "../test/sim/corpus.ts";
-import { SimPlc } from "../test/sim/plc.ts";
-import { RelayProcess } from "../test/sim/relay-process.ts";
 import { CountingConsumer } from "./rig/counting-consumer.ts";
 import { processCpuMs, threadCpuMs } from "./rig/cpu.ts";
 import { median, type Row, report } from "./rig/figures.ts";
 import { RecordedFrames, RestampedFrames } from "./rig/frames.ts";
-import { LoadHost } from "./rig/load-host.ts";
+import type { LoadHost } from "./rig/load-host.ts";
+import { type RelayRun, until, withCopyRelay, withRelay } from "./rig/relay-run.ts";
 import { TouchedMemory } from "./rig/touched-memory.ts";
 import { floorUsOf, verificationCpuMs } from "./rig/verification.ts";
 
@@ -31,7 +30,6 @@ const NATIVE_FRAMES = 40_000;
 const NATIVE_WARM_UP = 16_000;
 /** What the run without verification appends to the log, at most. */
 const LOG_BYTES_MAX = 5 * 1024 ** 3;
-const POLL_MS = 2;
 
 const RIG = join(import.meta.dir, "rig");
 const SOURCES = join(import.meta.dir, "..", "src", "main.ts");
@@ -99,27 +97,16 @@ if (native !== null) {
 await report(`frames of ${FRAME_BYTES} bytes from ${HOSTS} hosts to one consumer`, rows, figures);
 process.exit(0);
 
-async function flowOfCopy(): Promise<Flow> {
-	const hosts = makeHosts();
-	const child = Bun.spawn([process.execPath, join(RIG, "copy-relay.ts"), ...hosts.map(({ hostname }) => hostname)], {
-		stdout: "pipe",
-		stderr: "inherit",
-	});
-	const { value } = await child.stdout.getReader().read();
-	const consumer = new CountingConsumer();
-	await consumer.connect(`ws://127.0.0.1:${Number(new TextDecoder().decode(value))}`);
-	await until(() => hosts.every((host) => host.connected));
-	const flow = await measureFlow(hosts, consumer, child.pid);
-	consumer.close();
-	child.kill();
-	for (const host of hosts) host.stop();
-	return flow;
+function flowOfCopy(): Promise<Flow> {
+	return withCopyRelay(HOSTS, ({ hosts, pid, origin }) =>
+		withConsumer(origin, (consumer) => measureFlow(hosts, consumer, pid)),
+	);
 }
 
 async function flowOfNoop(): Promise<Flow> {
 	const memory = new TouchedMemory(LOG_BYTES_MAX);
 	try {
-		return await withRelay(join(RIG, "noop-relay.ts"), async ({ hosts, consumer, relay }) => {
+		return await runRelay(join(RIG, "noop-relay.ts"), async ({ hosts, relay }, consumer) => {
 			const timer = setInterval(() => memory.keepAheadOf(consumer.bytes), 50);
 			const flow = await measureFlow(hosts, consumer, relay.pid);
 			clearInterval(timer);
@@ -201,7 +188,7 @@ async function flowWithNative(): Promise<(Flow & { floorUs: number; share: numbe
 }
 
 function flowOfSigned(engine: EngineChoice, warmUp: CorpusFrame[], rest: CorpusFrame[]): Promise<Flow> {
-	const use = async ({ hosts, consumer, relay }: RunningRelay): Promise<Flow> => {
+	const use = async ({ hosts, relay }: RelayRun, consumer: CountingConsumer): Promise<Flow> => {
 		// Both are made in advance, so that the load costs no more than writing it.
 		const recorded = (frames: readonly CorpusFrame[]): RecordedFrames[] =>
 			hosts.map((_, number) => new RecordedFrames(framesOf(number, frames).map(({ frame }) => frame)));
@@ -217,11 +204,7 @@ function flowOfSigned(engine: EngineChoice, warmUp: CorpusFrame[], rest: CorpusF
 		await send(second, rest.length);
 		return flowBetween(start, sample(consumer, relay.pid));
 	};
-	return withRelay(SOURCES, use, { RELAY_VERIFY_ENGINE: engine });
-}
-
-function makeHosts(): LoadHost[] {
-	return Array.from({ length: HOSTS }, () => new LoadHost());
+	return runRelay(SOURCES, use, { RELAY_VERIFY_ENGINE: engine });
 }
 
 /** The frames of a host: accounts are dealt out to the hosts in turn. */
@@ -237,50 +220,22 @@ function byThread({ threadUs }: Flow): Row[] {
 	}));
 }
 
-interface RunningRelay {
-	hosts: LoadHost[];
-	relay: RelayProcess;
-	consumer: CountingConsumer;
-}
-
 /** Runs a relay that follows hosts and has one consumer. */
-async function withRelay(
+function runRelay(
 	entry: string,
-	use: (parts: RunningRelay) => Promise<Flow>,
+	use: (run: RelayRun, consumer: CountingConsumer) => Promise<Flow>,
 	env: Record<string, string> = {},
 ): Promise<Flow> {
-	const hosts = makeHosts();
-	const plc = new SimPlc();
-	plc.start();
-	for (const [at, account] of corpus.accounts.entries()) {
-		const host = hosts[at % hosts.length];
-		if (host !== undefined) plc.register(account, host.endpoint);
-	}
-	const relay = await RelayProcess.create({
-		command: [process.execPath, entry],
-		plcUrl: plc.url,
-		env: { RELAY_LOG_LEVEL: "warning", ...env },
-	});
-	const consumer = new CountingConsumer();
-	try {
-		await relay.start();
-		await consumer.connect(relay.firehoseOrigin);
-		for (const host of hosts) await relay.requestCrawl(host.hostname);
-		await until(() => hosts.every((host) => host.connected));
-		const flow = await use({ hosts, relay, consumer });
-		const { rejected } = await relay.stats();
-		const reasons = Object.entries(rejected).filter(([, count]) => count > 0);
-		if (reasons.length > 0) throw new Error(`the relay rejected frames of the load: ${JSON.stringify(reasons)}`);
-		return flow;
-	} finally {
-		consumer.close();
-		await relay.stop();
-		await relay.remove();
-		await plc.stop();
-		for (const host of hosts) host.stop();
-	}
+	const options = { command: [process.execPath, entry], hosts: HOSTS, accounts: corpus.accounts, env };
+	return withRelay(options, (run) => withConsumer(run.relay.firehoseOrigin, (consumer) => use(run, consumer)));
 }
 
-async function until(condition: () => boolean): Promise<void> {
-	while (!condition()) await Bun.sleep(POLL_MS);
+async function withConsumer(origin: string, use: (consumer: CountingConsumer) => Promise<Flow>): Promise<Flow> {
+	const consumer = new CountingConsumer();
+	await consumer.connect(origin);
+	try {
+		return await use(consumer);
+	} finally {
+		consumer.close();
+	}
 }

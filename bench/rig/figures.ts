@@ -39,3 +39,11 @@ export function median(values: readonly number[]): number {
 	if (middle === undefined) throw new RangeError("the median of nothing");
 	return middle;
 }
+
+/** The least value that a share of all, from 0 to 1, does not exceed: `percentile(values, 0.99)`. */
+export function percentile(values: readonly number[], share: number): number {
+	const sorted = values.toSorted((a, b) => a - b);
+	const found = sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)];
+	if (found === undefined) throw new RangeError("a percentile of nothing");
+	return found;
+}

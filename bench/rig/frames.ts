@@ -2,7 +2,7 @@ import type { CorpusFrame } from "../../test/sim/corpus.ts";
 import { encodeFrame, type SimMessage } from "../../test/sim/message.ts";
 
 /** A server's WebSocket header of a binary message of 126 to 65,535 bytes. */
-const WS_HEADER_BYTES = 4;
+export const WS_HEADER_BYTES = 4;
 const TID_ALPHABET = "234567abcdefghijklmnopqrstuvwxyz";
 /** From here to 2^32 a CBOR integer takes 5 bytes, so that a seq can be replaced in place. */
 const SEQ_MIN = 65_536;
@@ -34,8 +34,10 @@ export class RecordedFrames implements FrameSource {
 	}
 }
 
-/** Where a frame's changing fields stand in the block. */
+/** Where a frame, with its WebSocket header, and its changing fields stand in the block. */
 interface Places {
+	start: number;
+	end: number;
 	seq: number;
 	rev: number;
 	since: number;
@@ -51,6 +53,9 @@ export class RestampedFrames implements FrameSource {
 	readonly #places: Places[] = [];
 	#seq = SEQ_MIN;
 	#rev: Buffer;
+	#since: Buffer;
+	/** Frame of the block that is restamped next. */
+	#at = 0;
 
 	/** @param frames one of each account; each is made `frameBytes` long */
 	constructor(frames: readonly CorpusFrame[], frameBytes: number) {
@@ -61,17 +66,20 @@ export class RestampedFrames implements FrameSource {
 				.sort()
 				.at(-1) ?? "",
 		);
+		this.#since = this.#rev;
 		const parts: Buffer[] = [];
 		let at = 0;
 		const messages = frames.map(({ message }) => message);
 		for (const message of Array.from({ length: ROUNDS }, () => messages).flat()) {
 			const frame = encodeToLength(message, frameBytes);
+			const part = withWsHeader(frame);
 			this.#places.push({
+				start: at,
+				end: at + part.length,
 				seq: at + WS_HEADER_BYTES + placeOf(frame, "seq", 0x1a),
 				rev: at + WS_HEADER_BYTES + placeOf(frame, "rev", 0x6d),
 				since: at + WS_HEADER_BYTES + placeOf(frame, "since", 0x6d),
 			});
-			const part = withWsHeader(frame);
 			parts.push(part);
 			at += part.length;
 		}
@@ -79,21 +87,28 @@ export class RestampedFrames implements FrameSource {
 	}
 
 	next(): Buffer {
-		let since = this.#rev;
-		for (const [at, places] of this.#places.entries()) {
-			if (at % this.#accounts === 0) {
-				since = this.#rev;
-				this.#rev = nextTid(since);
-			}
-			this.#block.writeUInt32BE(this.#seq++, places.seq);
-			this.#block.set(this.#rev, places.rev);
-			this.#block.set(since, places.since);
-		}
+		for (const _ of this.#places) this.nextFrame();
 		return this.#block;
+	}
+
+	/** The next message alone, with its WebSocket header. It is valid until the whole block has been gone through. */
+	nextFrame(): Buffer {
+		const places = this.#places[this.#at];
+		if (places === undefined) throw new RangeError("a load without frames");
+		if (this.#at % this.#accounts === 0) {
+			this.#since = this.#rev;
+			this.#rev = nextTid(this.#since);
+		}
+		this.#at = (this.#at + 1) % this.#places.length;
+		this.#block.writeUInt32BE(this.#seq++, places.seq);
+		this.#block.set(this.#rev, places.rev);
+		this.#block.set(this.#since, places.since);
+		return this.#block.subarray(places.start, places.end);
 	}
 }
 
-function withWsHeader(frame: Uint8Array): Buffer {
+/** A server's message of 126 to 65,535 bytes. */
+export function withWsHeader(frame: Uint8Array): Buffer {
 	const bytes = Buffer.allocUnsafeSlow(WS_HEADER_BYTES + frame.length);
 	bytes[0] = 0x82;
 	bytes[1] = 126;

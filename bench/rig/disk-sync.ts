@@ -1,0 +1,25 @@
+import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+/** About what a batch of the log has at 2,000 events/s. */
+const BATCH_BYTES = 32 * 1024;
+
+/** ms that `fdatasync` takes behind an append of 32 KiB, `count` times, on the disk that a bench's relay has its log on. */
+export function measureSyncs(count: number): number[] {
+	const directory = mkdtempSync(join(tmpdir(), "standpipe-bench-"));
+	try {
+		const file = openSync(join(directory, "synced"), "w");
+		const batch = Buffer.alloc(BATCH_BYTES, 1);
+		const tookMs = Array.from({ length: count }, (_, at) => {
+			writeSync(file, batch, 0, batch.length, at * batch.length);
+			const startMs = performance.now();
+			fdatasyncSync(file);
+			return performance.now() - startMs;
+		});
+		closeSync(file);
+		return tookMs;
+	} finally {
+		rmSync(directory, { recursive: true });
+	}
+}

@@ -1,0 +1,96 @@
+import type { SimAccount } from "../../test/sim/account.ts";
+import { SimPlc } from "../../test/sim/plc.ts";
+import { RelayProcess } from "../../test/sim/relay-process.ts";
+import { LoadHost } from "./load-host.ts";
+
+const POLL_MS = 2;
+const UNTIL_MS_MAX = 300_000;
+
+/** A relay that follows some hosts. */
+export interface RelayRun {
+	hosts: LoadHost[];
+	relay: RelayProcess;
+}
+
+export interface RelayRunOptions {
+	/** Program and arguments that serve. */
+	command: string[];
+	hosts: number;
+	/** Dealt out to the hosts in turn. */
+	accounts: readonly SimAccount[];
+	/** Further environment variables. */
+	env?: Record<string, string>;
+}
+
+/**
+ * Runs a relay until `use` is done with it.
+ *
+ * @throws Error where the relay rejected anything: the load of a bench is good
+ */
+export async function withRelay<Result>(
+	options: RelayRunOptions,
+	use: (run: RelayRun) => Promise<Result>,
+): Promise<Result> {
+	const hosts = makeHosts(options.hosts);
+	const plc = new SimPlc();
+	plc.start();
+	for (const [at, account] of options.accounts.entries()) {
+		const host = hosts[at % hosts.length];
+		if (host !== undefined) plc.register(account, host.endpoint);
+	}
+	const { command, env } = options;
+	const relay = await RelayProcess.create({ command, plcUrl: plc.url, env: { RELAY_LOG_LEVEL: "warning", ...env } });
+	// A bench that is broken off leaves no relay behind, which is in a process group of its own.
+	const kill = (): void => relay.kill();
+	process.on("exit", kill);
+	try {
+		await relay.start();
+		for (const host of hosts) await relay.requestCrawl(host.hostname);
+		await until(() => hosts.every((host) => host.connected));
+		const result = await use({ hosts, relay });
+		const { rejected } = await relay.stats();
+		const reasons = Object.entries(rejected).filter(([, count]) => count > 0);
+		if (reasons.length > 0) throw new Error(`the relay rejected frames of the load: ${JSON.stringify(reasons)}`);
+		return result;
+	} finally {
+		await relay.stop();
+		process.off("exit", kill);
+		await relay.remove();
+		await plc.stop();
+		for (const host of hosts) host.stop();
+	}
+}
+
+/** Runs `rig/copy-relay.ts` on hosts of its own until `use` is done with it. `origin` is where its one consumer connects. */
+export async function withCopyRelay<Result>(
+	hostCount: number,
+	use: (run: { hosts: LoadHost[]; pid: number; origin: string }) => Promise<Result>,
+): Promise<Result> {
+	const hosts = makeHosts(hostCount);
+	const script = new URL("./copy-relay.ts", import.meta.url).pathname;
+	const child = Bun.spawn([process.execPath, script, ...hosts.map(({ hostname }) => hostname)], {
+		stdout: "pipe",
+		stderr: "inherit",
+	});
+	try {
+		const { value } = await child.stdout.getReader().read();
+		await until(() => hosts.every((host) => host.connected));
+		return await use({ hosts, pid: child.pid, origin: `ws://127.0.0.1:${Number(new TextDecoder().decode(value))}` });
+	} finally {
+		child.kill();
+		for (const host of hosts) host.stop();
+	}
+}
+
+/** @throws Error where the condition does not come true in five minutes: then something has died */
+export async function until(condition: () => boolean): Promise<void> {
+	const giveUpAtMs = performance.now() + UNTIL_MS_MAX;
+	while (!condition()) {
+		if (performance.now() > giveUpAtMs) throw new Error(`waited in vain for ${condition}`);
+		await Bun.sleep(POLL_MS);
+	}
+}
+
+function makeHosts(count: number): LoadHost[] {
+	return Array.from({ length: count }, () => new LoadHost());
+}
