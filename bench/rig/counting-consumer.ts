@@ -13,16 +13,20 @@ export class CountingConsumer {
 	#isOpen = false;
 	readonly #opened = Promise.withResolvers<void>();
 
-	/** @param origin such as `ws://127.0.0.1:2470` */
-	async connect(origin: string): Promise<void> {
+	/**
+	 * @param origin such as `ws://127.0.0.1:2470`
+	 * @param cursor null for the live end
+	 */
+	async connect(origin: string, cursor: number | null = null): Promise<void> {
 		const { hostname, port } = new URL(origin);
 		this.#socket = await Bun.connect({
 			hostname,
 			port: Number(port),
 			socket: { data: (_socket, bytes) => this.#receive(bytes) },
 		});
+		const query = cursor === null ? "" : `?cursor=${cursor}`;
 		this.#socket.write(
-			`GET /xrpc/com.atproto.sync.subscribeRepos HTTP/1.1\r\nHost: ${hostname}:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`,
+			`GET /xrpc/com.atproto.sync.subscribeRepos${query} HTTP/1.1\r\nHost: ${hostname}:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`,
 		);
 		await this.#opened.promise;
 	}

@@ -10,6 +10,8 @@ const UNTIL_MS_MAX = 300_000;
 export interface RelayRun {
 	hosts: LoadHost[];
 	relay: RelayProcess;
+	/** From the start of its process until it was healthy. */
+	startMs: number;
 }
 
 export interface RelayRunOptions {
@@ -44,10 +46,12 @@ export async function withRelay<Result>(
 	const kill = (): void => relay.kill();
 	process.on("exit", kill);
 	try {
+		const startedAtMs = performance.now();
 		await relay.start();
+		const startMs = performance.now() - startedAtMs;
 		for (const host of hosts) await relay.requestCrawl(host.hostname);
 		await until(() => hosts.every((host) => host.connected));
-		const result = await use({ hosts, relay });
+		const result = await use({ hosts, relay, startMs });
 		const { rejected } = await relay.stats();
 		const reasons = Object.entries(rejected).filter(([, count]) => count > 0);
 		if (reasons.length > 0) throw new Error(`the relay rejected frames of the load: ${JSON.stringify(reasons)}`);

@@ -1,0 +1,121 @@
+import { openSqliteWriter } from "../../src/index/sqlite.ts";
+import { encodeHostFacts, encodeRepoFacts } from "../../src/log/facts.ts";
+import { LogHead } from "../../src/log/head.ts";
+import { systemLogFs } from "../../src/log/log-fs.ts";
+import { LogWriter } from "../../src/log/log-writer.ts";
+import { RecordKind } from "../../src/log/record.ts";
+import { Sequencer } from "../../src/log/sequencer.ts";
+import type { StoredRecord } from "../../src/log/stored-record.ts";
+import { Counters, createCounterBuffer } from "../../src/observe/counters.ts";
+import { scanFrame } from "../../src/protocol/frame.ts";
+import { CID_BYTES } from "../../src/protocol/limits.ts";
+import { Doorbell } from "../../src/ring/doorbell.ts";
+import { type Entry, entryBytes, writeEntry } from "../../src/ring/entry.ts";
+import { createRingBuffer, RingReader, RingWriter } from "../../src/ring/ring.ts";
+import { type RestampedFrames, WS_HEADER_BYTES } from "./frames.ts";
+
+export const SEGMENT_BYTES = 256 * 1024 * 1024;
+const RING_BYTES = 16 * 1024 * 1024;
+const HOUR_MS = 3_600_000;
+/** The host that all of a filled log is from. */
+const HOST_ID = 1;
+const HOST_FACTS = encodeHostFacts({
+	id: HOST_ID,
+	hostname: "filled.test",
+	insecure: false,
+	// Hosts that are idle are not connected to.
+	status: "idle",
+	resetCursor: false,
+});
+
+/**
+ * Fills a log's folder as the relay would, through its own ring, sequencer and writer, only without verifying anything. The
+ * records' facts tell the index of `accounts` accounts in turn; the frames are those of the few that the load has.
+ */
+export class LogFiller {
+	readonly #log: LogWriter;
+	readonly #sequencer: Sequencer;
+	readonly #ring: RingWriter;
+	readonly #frames: RestampedFrames;
+	readonly #accounts: number;
+	#upstreamSeq = 0;
+
+	constructor(directory: string, frames: RestampedFrames, accounts: number) {
+		const counters = new Counters(createCounterBuffer(1), 0);
+		const ring = createRingBuffer(RING_BYTES);
+		this.#log = new LogWriter({
+			directory,
+			fs: systemLogFs,
+			head: new LogHead(),
+			counters,
+			clock: Date.now,
+			syncMode: "write",
+			segmentBytes: SEGMENT_BYTES,
+			replayWindowMs: 72 * HOUR_MS,
+			initialSeq: 1,
+		});
+		this.#sequencer = new Sequencer(this.#log, [{ ring: new RingReader(ring), doorbell: new Doorbell() }], counters);
+		this.#ring = new RingWriter(ring);
+		this.#frames = frames;
+		this.#accounts = accounts;
+	}
+
+	get lastSeq(): number {
+		return this.#log.nextSeq - 1;
+	}
+
+	/** Appends records that take about so many bytes of the log. */
+	fill(bytes: number): void {
+		let left = bytes;
+		while (left > 0) {
+			const entry = this.#nextEntry();
+			const length = entryBytes(entry);
+			let target = this.#ring.reserve(length);
+			while (target === null) {
+				this.#sequence();
+				target = this.#ring.reserve(length);
+			}
+			writeEntry(target, entry);
+			left -= length;
+		}
+		this.#sequence();
+	}
+
+	/** Ends the log as a relay does at a clean stop. */
+	close(): void {
+		this.#log.close();
+	}
+
+	#sequence(): void {
+		this.#ring.publish();
+		while (this.#sequencer.step());
+	}
+
+	#nextEntry(): Entry {
+		const frame = this.#frames.nextFrame().subarray(WS_HEADER_BYTES);
+		const scanned = scanFrame(frame);
+		if (scanned.kind !== "message" || scanned.message.type !== "commit") throw new Error("the load is commits only");
+		const { rev, commit, seqStart, seqEnd } = scanned.message;
+		const did = `did:plc:${String(this.#upstreamSeq % this.#accounts).padStart(24, "a")}`;
+		this.#upstreamSeq += 1;
+		return {
+			kind: RecordKind.commit,
+			flags: 0,
+			host: HOST_ID,
+			upstreamSeq: this.#upstreamSeq,
+			seqStart,
+			seqEnd,
+			facts: encodeRepoFacts({ did, rev, commit, data: Buffer.alloc(CID_BYTES, commit) }),
+			frame,
+		};
+	}
+}
+
+/** Makes an index that has applied a filled log up to `seq`, and of what came before knows the host only. */
+export async function makeIndex(databasePath: string, seq: number): Promise<void> {
+	const writer = openSqliteWriter(databasePath);
+	const control = { timeUs: Date.now() * 1000, upstreamSeq: 0, host: 0, flags: 0, frame: new Uint8Array(0) };
+	const record: StoredRecord = { ...control, seq, kind: RecordKind.host, facts: HOST_FACTS };
+	await writer.apply([record]);
+	await writer.close();
+}
