@@ -6,6 +6,7 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { makeCorpus } from "../test/sim/corpus.ts";
+import { processCpuMs, threadCpuMs } from "./rig/cpu.ts";
 import { type Row, report } from "./rig/figures.ts";
 import { RestampedFrames, WS_HEADER_BYTES } from "./rig/frames.ts";
 import { LogFiller, makeIndex } from "./rig/log-filler.ts";
@@ -31,8 +32,13 @@ const MIB = 1024 ** 2;
 
 const RIG = join(import.meta.dir, "rig");
 
-interface Replay {
+/** What consumers got together, and the CPU time per frame of the thread that sent it. */
+interface Flow {
 	framesPerS: number;
+	senderUs: number;
+}
+
+interface Replay extends Flow {
 	/** Of the relay's reads, what the page cache did not have. */
 	diskMibPerS: number;
 	live: Latency;
@@ -44,8 +50,8 @@ const databasePath = join(directory, "index.sqlite");
 const corpus = await makeCorpus({ seed: "bench/replay", accounts: ACCOUNTS, frames: ACCOUNTS, records: 500 });
 const { lastSeq, mibPerS } = await fillLog();
 
-const bareOne = await bareFramesPerS(1);
-const bareTwenty = await bareFramesPerS(CONSUMERS);
+const bareOne = await bareFlow(1);
+const bareTwenty = await bareFlow(CONSUMERS);
 const { before, one, together, spread, after } = await withRelay(
 	{
 		command: [process.execPath, join(RIG, "noop-relay.ts")],
@@ -77,8 +83,8 @@ const { before, one, together, spread, after } = await withRelay(
 const aloneP99Ms = (before.p99 + after.p99) / 2;
 const rows: Row[] = [
 	{ name: "log written", value: LOG_BYTES / MIB, unit: "MiB", note: `${Math.round(mibPerS)} MiB/s, with its syncs` },
-	{ name: "bare sends to one", value: bareOne, unit: "frames/s", note: "the same bytes from memory, nothing else" },
-	{ name: "bare sends to twenty", value: bareTwenty, unit: "frames/s", note: "in total" },
+	...flowRows("bare sends to one", bareOne, "the same bytes from memory, nothing else"),
+	...flowRows("bare sends to twenty", bareTwenty, "in total"),
 	...rowsOf("one consumer", one, bareOne),
 	...rowsOf("twenty that begin together", together, bareTwenty),
 	...rowsOf("twenty all over the log", spread, bareTwenty),
@@ -127,43 +133,69 @@ async function measureReplay(
 	const readBytes = diskReadBytes(relay.pid);
 	const startMs = performance.now();
 	const measuring = live(CONNECT_MS + REPLAY_MS);
-	const framesPerS = await replayedFramesPerS(relay.firehoseOrigin, cursors);
+	const flow = await replayFlow(relay.firehoseOrigin, cursors, () => threadCpuMs(relay.pid).get("fanout 0") ?? 0);
 	const diskMibPerS = ((diskReadBytes(relay.pid) - readBytes) / MIB / (performance.now() - startMs)) * 1000;
-	return { framesPerS, diskMibPerS, live: await measuring };
+	return { ...flow, diskMibPerS, live: await measuring };
 }
 
-async function replayedFramesPerS(origin: string, cursors: readonly number[]): Promise<number> {
+async function replayFlow(origin: string, cursors: readonly number[], senderCpuMs: () => number): Promise<Flow> {
 	const script = join(RIG, "replay-consumers.ts");
 	const child = Bun.spawn([process.execPath, script, origin, String(REPLAY_MS), ...cursors.map(String)], {
 		stdout: "pipe",
 		stderr: "inherit",
 	});
-	const { frames, tookMs } = (await new Response(child.stdout).json()) as { frames: number; tookMs: number };
-	return (frames * 1000) / tookMs;
+	const lines = linesOf(child.stdout);
+	await lines.next();
+	const startCpuMs = senderCpuMs();
+	const { value } = await lines.next();
+	const cpuMs = senderCpuMs() - startCpuMs;
+	const { frames, tookMs } = JSON.parse(value ?? "") as { frames: number; tookMs: number };
+	return { framesPerS: (frames * 1000) / tookMs, senderUs: (cpuMs * 1000) / frames };
 }
 
-async function bareFramesPerS(consumers: number): Promise<number> {
+async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
+	const decoder = new TextDecoder();
+	for await (const bytes of stream) yield* decoder.decode(bytes).trimEnd().split("\n");
+}
+
+async function bareFlow(consumers: number): Promise<Flow> {
 	const child = Bun.spawn([process.execPath, join(RIG, "bare-sender.ts"), String(FRAME_BYTES)], {
 		stdout: "pipe",
 		stderr: "inherit",
 	});
 	try {
-		const { value } = await child.stdout.getReader().read();
-		const origin = `ws://127.0.0.1:${Number(new TextDecoder().decode(value))}`;
-		return await replayedFramesPerS(
-			origin,
-			Array.from({ length: consumers }, () => 0),
-		);
+		const { value } = await linesOf(child.stdout).next();
+		const cursors = Array.from({ length: consumers }, () => 0);
+		return await replayFlow(`ws://127.0.0.1:${Number(value)}`, cursors, () => processCpuMs(child.pid));
 	} finally {
 		child.kill();
 	}
 }
 
-function rowsOf(name: string, { framesPerS, diskMibPerS, live }: Replay, bare: number): Row[] {
+function flowRows(name: string, { framesPerS, senderUs }: Flow, note: string): Row[] {
+	return [
+		{ name, value: framesPerS, unit: "frames/s", note },
+		{ name: "  its sender's CPU time", value: senderUs, unit: "µs/frame" },
+	];
+}
+
+function rowsOf(name: string, replay: Replay, bare: Flow): Row[] {
+	const { framesPerS, senderUs, diskMibPerS, live } = replay;
 	const sustained =
 		live.framesPerS / LIVE_PER_S >= 0.95 ? "" : `; only ${Math.round(live.framesPerS)} events/s were live`;
 	return [
-		{ name, value: framesPerS, unit: "frames/s", note: `${(framesPerS / bare).toFixed(2)} of the bare sends` },
+		{
+			name,
+			value: framesPerS,
+			unit: "frames/s",
+			note: `${(framesPerS / bare.framesPerS).toFixed(2)} of the bare sends`,
+		},
+		{
+			name: "  CPU time of the fan-out",
+			value: senderUs,
+			unit: "µs/frame",
+			note: `${(senderUs / bare.senderUs).toFixed(2)} of the bare sends; it serves the live consumer too`,
+		},
 		{ name: "  read from disk", value: diskMibPerS, unit: "MiB/s" },
 		{
 			name: "  live p99",

@@ -15,7 +15,8 @@ export interface Row {
  * @param figures the numbers that the project promises something about, by name
  */
 export async function report(title: string, rows: readonly Row[], figures: Record<string, number>): Promise<void> {
-	const { values } = parseArgs({ options: { json: { type: "string" } } });
+	// Not strict: a bench may have flags of its own.
+	const { values } = parseArgs({ options: { json: { type: "string" } }, strict: false });
 	const cells = rows.map(({ name, value, unit, note }) => [name, rounded(value), unit, note ?? ""]);
 	const widths = [0, 1, 2].map((column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
 	console.log(title);
@@ -25,7 +26,7 @@ export async function report(title: string, rows: readonly Row[], figures: Recor
 			`  ${name.padEnd(nameWidth)}  ${value.padStart(valueWidth)} ${unit.padEnd(unitWidth)}  ${note}`.trimEnd(),
 		);
 	}
-	if (values.json !== undefined) await Bun.write(values.json, `${JSON.stringify({ figures })}\n`);
+	if (typeof values.json === "string") await Bun.write(values.json, `${JSON.stringify({ figures })}\n`);
 }
 
 /** Three digits are more than a measurement on a shared machine is worth. */

@@ -2,7 +2,7 @@ import { CountingConsumer } from "./counting-consumer.ts";
 
 /**
  * Consumers that replay, in a process of their own so that they hold up nobody's clock: `ORIGIN DURATION_MS CURSOR...`. When
- * each has its first frame they are counted for that long; what they got goes to standard output.
+ * each has its first frame a line says so, and they are counted for that long; what they got is the second line.
  */
 const [origin = "", durationMs = "", ...cursors] = process.argv.slice(2);
 const consumers = await Promise.all(
@@ -16,6 +16,7 @@ while (consumers.some(({ frames }) => frames === 0)) await Bun.sleep(1);
 const total = (): number => consumers.reduce((sum, { frames }) => sum + frames, 0);
 const startMs = performance.now();
 const before = total();
+console.log("counting");
 await Bun.sleep(Number(durationMs));
 console.log(JSON.stringify({ frames: total() - before, tookMs: performance.now() - startMs }));
 process.exit(0);
