@@ -22,7 +22,16 @@ export function threadCpuMs(pid: number): Map<string, number> {
 
 /** Resident memory of a process. */
 export function residentMib(pid: number): number {
-	const kib = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+	return statusMib(pid, "VmRSS");
+}
+
+/** The most that a process ever had resident. */
+export function peakResidentMib(pid: number): number {
+	return statusMib(pid, "VmHWM");
+}
+
+function statusMib(pid: number, field: string): number {
+	const kib = new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
 	if (kib === undefined) throw new Error(`/proc says nothing of the memory of process ${pid}`);
 	return (Number(kib) * 1024) / MIB;
 }

@@ -30,7 +30,7 @@ export async function report(title: string, rows: readonly Row[], figures: Recor
 }
 
 /** Three digits are more than a measurement on a shared machine is worth. */
-function rounded(value: number): string {
+export function rounded(value: number): string {
 	return value >= 100 ? Math.round(value).toLocaleString("en-US") : value.toPrecision(3);
 }
 

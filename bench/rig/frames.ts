@@ -107,7 +107,7 @@ export class RestampedFrames implements FrameSource {
 	}
 }
 
-/** A server's message of 126 to 65,535 bytes. */
+/** A frame of 126 to 65,535 bytes as the message that a server sends. */
 export function withWsHeader(frame: Uint8Array): Buffer {
 	const bytes = Buffer.allocUnsafeSlow(WS_HEADER_BYTES + frame.length);
 	bytes[0] = 0x82;

@@ -23,7 +23,7 @@ export interface RelayProcessOptions {
 }
 
 /** A port that was free a moment ago. */
-function freePort(): number {
+export function freePort(): number {
 	const server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
 	const { port } = server;
 	server.stop(true);

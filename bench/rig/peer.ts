@@ -1,0 +1,138 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { SimAccount } from "../../test/sim/account.ts";
+import { freePort } from "../../test/sim/relay-process.ts";
+
+const START_MS_MAX = 60_000;
+const STOP_MS_MAX = 30_000;
+const POLL_MS = 1;
+
+/** An account as a peer has to know it. */
+export interface PeerAccount {
+	account: SimAccount;
+	/** `localhost:PORT` of the host that it is at. */
+	hostname: string;
+}
+
+/** Where one run of a peer takes place. */
+export interface PeerPlace {
+	/** A folder of its own, empty at first, which is also its working directory. */
+	dir: string;
+	apiPort: number;
+	internalPort: number;
+	plcUrl: string;
+	accounts: readonly PeerAccount[];
+	/** `localhost:PORT` each. */
+	hostnames: readonly string[];
+}
+
+/** A relay that can be measured: how it is started, configured and told of hosts. */
+export interface Peer {
+	name: string;
+	/** Program and arguments that serve. */
+	command: readonly string[];
+	/** The public port, where no setting changes it. */
+	apiPort?: number;
+	env(place: PeerPlace): Record<string, string>;
+	/** Puts what it needs into its folder before the start. `run` runs it there until it is ready, and ends it. */
+	prepare?(place: PeerPlace, run: () => Promise<void>): Promise<void>;
+	/** Asks it to follow a host. Called again as long as it hasn't connected. */
+	follow?(origin: string, hostname: string): Promise<void>;
+}
+
+/** A peer as a child process. */
+export class PeerProcess {
+	readonly #peer: Peer;
+	readonly #place: PeerPlace;
+	#child: Bun.Subprocess | null = null;
+
+	private constructor(peer: Peer, place: PeerPlace) {
+		this.#peer = peer;
+		this.#place = place;
+	}
+
+	/** Makes its folder and what belongs into it. `start` starts it. */
+	static async create(peer: Peer, network: Pick<PeerPlace, "plcUrl" | "accounts" | "hostnames">): Promise<PeerProcess> {
+		const place = {
+			...network,
+			dir: await mkdtemp(join(tmpdir(), "standpipe-versus-")),
+			apiPort: peer.apiPort ?? freePort(),
+			internalPort: freePort(),
+		};
+		const process = new PeerProcess(peer, place);
+		await peer.prepare?.(place, async () => {
+			await process.start();
+			await process.stop();
+		});
+		return process;
+	}
+
+	/** Where consumers connect. */
+	get firehoseOrigin(): string {
+		return `ws://127.0.0.1:${this.#place.apiPort}`;
+	}
+
+	/** @throws {Error} before `start` */
+	get pid(): number {
+		if (this.#child === null) throw new Error("the relay was not started");
+		return this.#child.pid;
+	}
+
+	/**
+	 * Starts it and waits until its public port answers a request, whatever the answer.
+	 * @returns ms from the process's start to the answer
+	 * @throws {Error} if it ends, or doesn't answer within a minute
+	 */
+	async start(): Promise<number> {
+		const [program = "", ...args] = this.#peer.command;
+		const log = Bun.file(join(this.#place.dir, "output.log"));
+		const startMs = performance.now();
+		const child = Bun.spawn([program, ...args], {
+			cwd: this.#place.dir,
+			stdio: ["ignore", log, log],
+			env: { ...process.env, ...this.#peer.env(this.#place) },
+		});
+		this.#child = child;
+		while (!(await this.#answers())) {
+			const ended = child.exitCode ?? child.signalCode;
+			if (ended !== null) {
+				throw new Error(`${this.#peer.name} ended with ${ended} at its start: ${(await log.text()).slice(-500)}`);
+			}
+			if (performance.now() - startMs > START_MS_MAX) {
+				throw new Error(`${this.#peer.name} doesn't answer after ${START_MS_MAX} ms`);
+			}
+			await Bun.sleep(POLL_MS);
+		}
+		return performance.now() - startMs;
+	}
+
+	async #answers(): Promise<boolean> {
+		try {
+			await fetch(`http://127.0.0.1:${this.#place.apiPort}/_health`);
+			return true;
+		} catch {
+			return false;
+		}
+	}
+
+	/** Asks it to follow a host, where it is asked for that at all. */
+	async follow(hostname: string): Promise<void> {
+		await this.#peer.follow?.(`http://127.0.0.1:${this.#place.apiPort}`, hostname);
+	}
+
+	/** Sends SIGTERM and waits for the end; kills it where it takes too long. */
+	async stop(): Promise<void> {
+		const child = this.#child;
+		if (child === null) return;
+		child.kill("SIGTERM");
+		const timer = setTimeout(() => child.kill("SIGKILL"), STOP_MS_MAX);
+		await child.exited;
+		clearTimeout(timer);
+	}
+
+	/** Removes its folder. */
+	async remove(): Promise<void> {
+		await rm(this.#place.dir, { recursive: true, force: true });
+	}
+}

@@ -1,0 +1,294 @@
+import type { Corpus, CorpusFrame } from "../../test/sim/corpus.ts";
+import { SimPlc } from "../../test/sim/plc.ts";
+import { ConsumerProcess, type Count } from "./consumer-process.ts";
+import { peakResidentMib, processCpuMs } from "./cpu.ts";
+import { median } from "./figures.ts";
+import { RecordedFrames } from "./frames.ts";
+import { LoadHost } from "./load-host.ts";
+import { type Peer, type PeerAccount, PeerProcess } from "./peer.ts";
+import { QueuedFrames } from "./queued-frames.ts";
+import { type Receipt, wallClockMs } from "./recording-consumer.ts";
+
+const HOSTS = 4;
+const COLD_STARTS = 3;
+/** Frames of each part of a trial. The compilers and the caches are warm after the first. */
+const WARM_UP_FRAMES = 2_000;
+const SUSTAINED_FRAMES = 4_000;
+const LATENCY_FRAMES = 1_400;
+const CATCH_UP_FRAMES = 1_000;
+/** A crowd of consumers, and what each of them gets. */
+const CROWDS = [
+	{ consumers: 50, frames: 1_600 },
+	{ consumers: 200, frames: 600 },
+];
+export const TRIAL_FRAMES =
+	WARM_UP_FRAMES +
+	SUSTAINED_FRAMES +
+	LATENCY_FRAMES +
+	CATCH_UP_FRAMES +
+	CROWDS.reduce((sum, { frames }) => sum + frames, 0);
+
+/** The modest load that latency is measured at, and that goes on while a consumer catches up. */
+export const PACED_FRAMES_PER_S = 200;
+const PACE_MS = 1;
+/** Whatever hasn't come when nothing came for so long does not come any more. */
+const STALL_MS = 10_000;
+/** A relay may answer a handshake before it has put the consumer where it hands frames out. */
+const SETTLE_MS = 500;
+const FOLLOW_MS_MAX = 30_000;
+const FOLLOW_AGAIN_MS = 2_000;
+const POLL_MS = 2;
+
+/** Frames handed out to a number of consumers. */
+export interface Delivery {
+	consumers: number;
+	/** Over all consumers. */
+	framesPerS: number;
+	/** Of the frames times consumers that were due, how many did not come. */
+	missing: number;
+	/** CPU seconds of the consumers' process per second: near 1 it is what the rate is limited by. */
+	consumersBusy: number;
+}
+
+/** A consumer that asked for everything since the start while new messages came. */
+export interface CatchUp {
+	/** What it had to catch up with. */
+	backlog: number;
+	/** Until it had the last message of the backlog. */
+	seconds: number;
+	/** Of the backlog and of what was sent meanwhile. */
+	missing: number;
+	repeated: number;
+	/** Seqs that did not rise, and commits of an account that came before an earlier one. */
+	outOfOrder: number;
+	disconnected: boolean;
+}
+
+/** What one relay did with the load. */
+export interface Trial {
+	/** From the process's start in an empty folder to its first answer to a request. */
+	coldStartMs: number;
+	/** Verified and given to one consumer, with the hosts sending as fast as the relay reads. */
+	commitsPerS: number;
+	/** CPU time of the relay for it. */
+	cpuSPerMillion: number;
+	deliveries: Delivery[];
+	latencyP50Ms: number;
+	latencyP99Ms: number;
+	catchUp: CatchUp;
+	peakMib: number;
+}
+
+/**
+ * Measures one relay, from an empty folder on.
+ * @param corpus `TRIAL_FRAMES` frames; the relays of a run get the same ones
+ * @throws {Error} where the relay does not start or does not follow the hosts
+ */
+export async function tryPeer(peer: Peer, corpus: Corpus): Promise<Trial> {
+	const hosts = Array.from({ length: HOSTS }, () => new LoadHost());
+	const plc = new SimPlc();
+	plc.start();
+	const accounts: PeerAccount[] = [];
+	for (const [at, account] of corpus.accounts.entries()) {
+		const host = hosts[at % HOSTS];
+		if (host === undefined) continue;
+		plc.register(account, host.endpoint);
+		accounts.push({ account, hostname: host.hostname });
+	}
+	const network = { plcUrl: plc.url, accounts, hostnames: hosts.map(({ hostname }) => hostname) };
+	try {
+		const coldStarts: number[] = [];
+		while (coldStarts.length < COLD_STARTS) {
+			coldStarts.push(await withPeer(peer, { ...network, hostnames: [] }, async (relay) => await relay.start()));
+		}
+		return await withPeer(peer, network, async (relay) => {
+			await relay.start();
+			await follow(relay, hosts);
+			const consumers = new ConsumerProcess();
+			try {
+				const figures = await new TrialRun(relay, hosts, consumers, corpus).measure();
+				return { coldStartMs: median(coldStarts), ...figures };
+			} finally {
+				await consumers.stop();
+			}
+		});
+	} finally {
+		await plc.stop();
+		for (const host of hosts) host.stop();
+	}
+}
+
+async function withPeer<T>(
+	peer: Peer,
+	network: Parameters<typeof PeerProcess.create>[1],
+	use: (relay: PeerProcess) => Promise<T>,
+): Promise<T> {
+	const relay = await PeerProcess.create(peer, network);
+	try {
+		return await use(relay);
+	} finally {
+		await relay.stop();
+		await relay.remove();
+	}
+}
+
+/** Has all hosts followed. A relay that did not act on the request is asked again. */
+async function follow(relay: PeerProcess, hosts: readonly LoadHost[]): Promise<void> {
+	const startMs = performance.now();
+	let askedMs = Number.NEGATIVE_INFINITY;
+	while (hosts.some(({ connected }) => !connected)) {
+		const nowMs = performance.now();
+		if (nowMs - startMs > FOLLOW_MS_MAX) throw new Error("the relay did not connect to the hosts");
+		if (nowMs - askedMs > FOLLOW_AGAIN_MS) {
+			for (const host of hosts) if (!host.connected) await relay.follow(host.hostname);
+			askedMs = nowMs;
+		}
+		await Bun.sleep(POLL_MS);
+	}
+}
+
+/** The parts of a trial, one after the other on one relay that is never restarted. */
+class TrialRun {
+	readonly #relay: PeerProcess;
+	readonly #hosts: readonly LoadHost[];
+	readonly #consumers: ConsumerProcess;
+	readonly #corpus: Corpus;
+	#sent = 0;
+
+	constructor(relay: PeerProcess, hosts: readonly LoadHost[], consumers: ConsumerProcess, corpus: Corpus) {
+		this.#relay = relay;
+		this.#hosts = hosts;
+		this.#consumers = consumers;
+		this.#corpus = corpus;
+	}
+
+	async measure(): Promise<Omit<Trial, "coldStartMs">> {
+		await this.#burst(1, WARM_UP_FRAMES);
+		const cpuMs = processCpuMs(this.#relay.pid);
+		const sustained = await this.#burst(1, SUSTAINED_FRAMES);
+		const usedMs = processCpuMs(this.#relay.pid) - cpuMs;
+		const commits = SUSTAINED_FRAMES - sustained.missing;
+		const latencies = await this.#latencies();
+		const deliveries = [sustained];
+		for (const { consumers, frames } of CROWDS) deliveries.push(await this.#burst(consumers, frames));
+		const catchUp = await this.#catchUp();
+		return {
+			commitsPerS: sustained.framesPerS,
+			cpuSPerMillion: (usedMs * 1000) / commits,
+			deliveries,
+			latencyP50Ms: quantile(latencies, 0.5),
+			latencyP99Ms: quantile(latencies, 0.99),
+			catchUp,
+			peakMib: peakResidentMib(this.#relay.pid),
+		};
+	}
+
+	/** The next frames of the corpus. */
+	#take(count: number): CorpusFrame[] {
+		const frames = this.#corpus.frames.slice(this.#sent, this.#sent + count);
+		if (frames.length < count) throw new RangeError("the corpus is shorter than a trial");
+		this.#sent += count;
+		return frames;
+	}
+
+	/** Sends frames as fast as the relay reads them, to consumers that do nothing but count. */
+	async #burst(consumers: number, count: number): Promise<Delivery> {
+		const frames = this.#take(count);
+		await this.#consumers.count(this.#relay.firehoseOrigin, consumers);
+		await Bun.sleep(SETTLE_MS);
+		const cpuMs = processCpuMs(this.#consumers.pid);
+		const startMs = wallClockMs();
+		for (const [number, host] of this.#hosts.entries()) {
+			host.send(new RecordedFrames(frames.filter((frame) => this.#hostOf(frame) === number).map(({ frame }) => frame)));
+		}
+		const due = count * consumers;
+		const { frames: came, atMs }: Count = await this.#consumers.received(due, STALL_MS);
+		const consumersBusy = (processCpuMs(this.#consumers.pid) - cpuMs) / (wallClockMs() - startMs);
+		await this.#consumers.close();
+		return { consumers, framesPerS: (came * 1000) / (atMs - startMs), missing: due - came, consumersBusy };
+	}
+
+	/** ms from each frame's due time at its host to its receipt, in order of size. A frame that never came counts as endless. */
+	async #latencies(): Promise<number[]> {
+		const frames = this.#take(LATENCY_FRAMES);
+		await this.#consumers.record(this.#relay.firehoseOrigin, null);
+		await Bun.sleep(SETTLE_MS);
+		const dueMs = await this.#pace(frames);
+		await this.#consumers.received(frames.length, STALL_MS);
+		const { receipts } = await this.#consumers.receipts();
+		await this.#consumers.close();
+		const cameMs = new Map(receipts.map(([did, rev, , atMs]) => [`${did} ${rev}`, atMs]));
+		return frames
+			.map((frame, at) => (cameMs.get(keyOf(frame)) ?? Number.POSITIVE_INFINITY) - (dueMs[at] ?? 0))
+			.sort((a, b) => a - b);
+	}
+
+	async #catchUp(): Promise<CatchUp> {
+		const live = this.#take(CATCH_UP_FRAMES);
+		const backlog = this.#corpus.frames.slice(0, this.#sent - CATCH_UP_FRAMES);
+		const pacing = this.#pace(live);
+		const startMs = wallClockMs();
+		await this.#consumers.record(this.#relay.firehoseOrigin, 0);
+		await pacing;
+		await this.#consumers.received(this.#sent, STALL_MS);
+		const { receipts, closed } = await this.#consumers.receipts();
+		await this.#consumers.close();
+		const cameMs = new Map(receipts.map(([did, rev, , atMs]) => [`${did} ${rev}`, atMs]));
+		const lastMs = Math.max(startMs, ...backlog.map((frame) => cameMs.get(keyOf(frame)) ?? startMs));
+		return {
+			backlog: backlog.length,
+			seconds: (lastMs - startMs) / 1000,
+			missing: [...backlog, ...live].filter((frame) => !cameMs.has(keyOf(frame))).length,
+			repeated: receipts.length - cameMs.size,
+			outOfOrder: outOfOrder(receipts),
+			disconnected: closed,
+		};
+	}
+
+	/**
+	 * Sends frames at `PACED_FRAMES_PER_S`, whatever becomes of those before.
+	 * @returns when each was due, by `wallClockMs`, so that a late timer counts as the frame's delay and hides none
+	 */
+	async #pace(frames: readonly CorpusFrame[]): Promise<number[]> {
+		const queues = this.#hosts.map(() => new QueuedFrames());
+		const startMs = wallClockMs();
+		const dueMs = frames.map((_, at) => startMs + (at * 1000) / PACED_FRAMES_PER_S);
+		for (const [at, frame] of frames.entries()) {
+			while (wallClockMs() < (dueMs[at] ?? 0)) await Bun.sleep(PACE_MS);
+			const number = this.#hostOf(frame);
+			const queue = queues[number];
+			if (queue === undefined) continue;
+			queue.push(frame.frame);
+			this.#hosts[number]?.send(queue);
+		}
+		return dueMs;
+	}
+
+	/** Accounts are dealt out to the hosts in turn. */
+	#hostOf(frame: CorpusFrame): number {
+		return this.#corpus.accounts.indexOf(frame.account) % HOSTS;
+	}
+}
+
+function keyOf({ message }: CorpusFrame): string {
+	return `${message.did} ${message.rev}`;
+}
+
+function outOfOrder(receipts: readonly Receipt[]): number {
+	const lastRevs = new Map<string, string>();
+	let lastSeq = 0;
+	let count = 0;
+	for (const [did, rev, seq] of receipts) {
+		if (seq <= lastSeq || rev < (lastRevs.get(did) ?? "")) count++;
+		lastSeq = seq;
+		lastRevs.set(did, rev);
+	}
+	return count;
+}
+
+/** @param sorted ascending, not empty */
+function quantile(sorted: readonly number[], q: number): number {
+	const value = sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))];
+	if (value === undefined) throw new RangeError("a quantile of nothing");
+	return value;
+}
