@@ -1,14 +1,15 @@
 /**
  * This relay beside others: the same corpus, directory, hosts and consumers for each of them, one after the other on one
  * machine. `--indigo PATH` and `--rsky PATH` name the programs of indigo's relay and of rsky-relay; without them only this
- * relay is measured. `--json FILE` and `--svg FILE` write the figures and a chart of them.
+ * relay is measured. `--rounds N` measures each N times, the relays in turn, and gives the medians, for a machine that does
+ * other things too. `--json FILE` and `--svg FILE` write the figures and a chart of them.
  */
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { makeCorpus } from "../test/sim/corpus.ts";
 import { type BarPanel, barChart } from "./rig/bar-chart.ts";
-import { rounded } from "./rig/figures.ts";
+import { median, rounded } from "./rig/figures.ts";
 import { indigo } from "./rig/indigo.ts";
 import type { Peer } from "./rig/peer.ts";
 import { rsky } from "./rig/rsky.ts";
@@ -17,6 +18,7 @@ import { PACED_FRAMES_PER_S, TRIAL_FRAMES, type Trial, tryPeer } from "./rig/tri
 
 const BINARY = join(import.meta.dir, "..", "dist", "standpipe");
 const ACCOUNTS = 16;
+const ROUNDS_MAX = 20;
 
 /** What is said of each relay. */
 interface Figure {
@@ -49,10 +51,13 @@ const FIGURES: readonly Figure[] = [
 	{ key: "catch_up_s", name: "catching up", unit: "s", better: "less", of: (trial) => trial.catchUp.seconds },
 ];
 
-/** A relay and what it did, or why that is not known. */
+/** A relay and what it did in each round, or why that is not known. */
 interface Entry {
 	name: string;
-	result: Trial | string;
+	/** Null where the command line does not name its program. */
+	peer: Peer | null;
+	trials: Trial[];
+	failure: string | null;
 }
 
 const { values: options } = parseArgs({
@@ -61,31 +66,55 @@ const { values: options } = parseArgs({
 		svg: { type: "string" },
 		indigo: { type: "string" },
 		rsky: { type: "string" },
+		rounds: { type: "string", default: "1" },
 	},
 });
 if (!existsSync(BINARY)) throw new Error("there is no dist/standpipe: `make build` makes it");
-const peers: Peer[] = [standpipe(BINARY)];
-if (options.indigo !== undefined) peers.push(indigo(resolve(options.indigo)));
-if (options.rsky !== undefined) peers.push(rsky(resolve(options.rsky)));
+
+const rounds = Number(options.rounds);
+if (!Number.isInteger(rounds) || rounds < 1 || rounds > ROUNDS_MAX) {
+	throw new RangeError(`--rounds must be a whole number from 1 to ${ROUNDS_MAX}`);
+}
 
 const corpus = await makeCorpus({ seed: "bench/versus", accounts: ACCOUNTS, frames: TRIAL_FRAMES });
-const entries: Entry[] = [];
-for (const peer of peers) entries.push({ name: peer.name, result: await resultOf(peer) });
-printTable(entries);
-if (options.json !== undefined) await Bun.write(options.json, `${JSON.stringify(jsonOf(entries), null, "\t")}\n`);
+const ours = entryOf("standpipe", BINARY, standpipe);
+const entries = [ours, entryOf("indigo", options.indigo, indigo), entryOf("rsky-relay", options.rsky, rsky)];
+for (let round = 0; round < rounds; round++) {
+	for (const entry of entries) if (entry.failure === null) await measure(entry);
+}
+printTable();
+if (options.json !== undefined) await Bun.write(options.json, `${JSON.stringify(toJson(), null, "\t")}\n`);
 if (options.svg !== undefined) {
-	await Bun.write(options.svg, barChart("Relays on one machine with the same load", panelsOf(entries)));
+	await Bun.write(options.svg, barChart("Relays on one machine with the same load", panels()));
 }
 // A peer that could not be measured is a line of the table; this relay must be measurable.
-process.exit(typeof entries[0]?.result === "string" ? 1 : 0);
+process.exit(ours.failure === null ? 0 : 1);
 
-async function resultOf(peer: Peer): Promise<Trial | string> {
-	console.error(`measuring ${peer.name} …`);
+/** A relay whose program is not given is a line of the result too: it must not look as if it were not there. */
+function entryOf(name: string, program: string | undefined, peerOf: (program: string) => Peer): Entry {
+	if (program === undefined)
+		return { name, peer: null, trials: [], failure: "not measured: its program was not given" };
+	return { name, peer: peerOf(resolve(program)), trials: [], failure: null };
+}
+
+async function measure(entry: Entry): Promise<void> {
+	if (entry.peer === null) return;
+	console.error(`measuring ${entry.name} …`);
 	try {
-		return await tryPeer(peer, corpus);
+		entry.trials.push(await tryPeer(entry.peer, corpus));
 	} catch (error) {
-		return `not measured: ${error instanceof Error ? error.message : String(error)}`;
+		entry.failure = `not measured: ${error instanceof Error ? error.message : String(error)}`;
 	}
+}
+
+/** The median of the rounds; null for a relay that failed in one of them. */
+function medianOf({ trials, failure }: Entry, figure: Figure): number | null {
+	return failure === null ? median(trials.map((trial) => figure.of(trial))) : null;
+}
+
+function textOf(value: number | null): string {
+	if (value === null) return "not measured";
+	return Number.isFinite(value) ? rounded(value) : "never came";
 }
 
 function delivered(consumers: number): Figure {
@@ -108,24 +137,21 @@ function latency(quantile: string, of: Figure["of"]): Figure {
 	};
 }
 
-function printTable(entries: readonly Entry[]): void {
+function printTable(): void {
 	const rows = [
 		["", "", ...entries.map(({ name }) => name)],
-		...FIGURES.map((figure) => [
-			figure.name,
-			figure.unit,
-			...entries.map(({ result }) => (typeof result === "string" ? "–" : rounded(figure.of(result)))),
-		]),
+		...FIGURES.map((figure) => [figure.name, figure.unit, ...entries.map((entry) => textOf(medianOf(entry, figure)))]),
 	];
 	const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
 	const bytes = corpus.frames.reduce((sum, { frame }) => sum + frame.length, 0) / corpus.frames.length;
-	console.log(`${TRIAL_FRAMES} commits of ${Math.round(bytes)} bytes from ${ACCOUNTS} accounts`);
+	console.log(`${TRIAL_FRAMES} commits of ${Math.round(bytes)} bytes from ${ACCOUNTS} accounts, rounds: ${rounds}`);
 	for (const row of rows) {
 		const cells = row.map((cell, at) => (at < 2 ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0)));
 		console.log(`  ${cells.join("  ")}`.trimEnd());
 	}
-	for (const { name, result } of entries) {
-		for (const line of typeof result === "string" ? [result] : remarksOn(result)) console.log(`${name}: ${line}`);
+	for (const { name, trials, failure } of entries) {
+		const remarks = new Set([...trials.flatMap(remarksOn), ...(failure === null ? [] : [failure])]);
+		for (const remark of remarks) console.log(`${name}: ${remark}`);
 	}
 }
 
@@ -148,23 +174,23 @@ function remarksOn({ deliveries, catchUp }: Trial): string[] {
 	return [...short, ...limited, `catching up with ${catchUp.backlog} messages: ${found}${end}`];
 }
 
-function jsonOf(entries: readonly Entry[]): object {
-	const figures = entries.flatMap(({ name, result }) =>
-		typeof result === "string" ? [] : FIGURES.map(({ key, of }) => [`${key}_${name}`, of(result)]),
+function toJson(): object {
+	const figures = entries.flatMap((entry) =>
+		FIGURES.map((figure) => [`${figure.key}_${entry.name}`, medianOf(entry, figure)] as const),
 	);
-	return { figures: Object.fromEntries(figures), relays: Object.fromEntries(entries.map((e) => [e.name, e.result])) };
+	return {
+		figures: Object.fromEntries(figures.filter(([, value]) => value !== null)),
+		relays: entries.map(({ name, trials, failure }) => ({ name, trials, failure })),
+	};
 }
 
-function panelsOf(entries: readonly Entry[]): BarPanel[] {
-	return FIGURES.filter(({ drawn }) => drawn !== false).map(({ name, unit, better, of }) => ({
-		title: name,
-		note: `${unit}, ${better} is better`,
-		bars: entries.map(({ name: label, result }) => {
-			if (typeof result === "string") return { label, value: null, text: "not measured" };
-			const value = of(result);
-			return Number.isFinite(value)
-				? { label, value, text: rounded(value) }
-				: { label, value: null, text: "never came" };
+function panels(): BarPanel[] {
+	return FIGURES.filter(({ drawn }) => drawn !== false).map((figure) => ({
+		title: figure.name,
+		note: `${figure.unit}, ${figure.better} is better`,
+		bars: entries.map((entry) => {
+			const value = medianOf(entry, figure);
+			return { label: entry.name, value: Number.isFinite(value) ? value : null, text: textOf(value) };
 		}),
 	}));
 }

@@ -1,7 +1,7 @@
 import type { Corpus, CorpusFrame } from "../../test/sim/corpus.ts";
 import { SimPlc } from "../../test/sim/plc.ts";
 import { ConsumerProcess, type Count } from "./consumer-process.ts";
-import { peakResidentMib, processCpuMs } from "./cpu.ts";
+import { peakResidentMib, processCpuMs, threadCpuMs } from "./cpu.ts";
 import { median } from "./figures.ts";
 import { RecordedFrames } from "./frames.ts";
 import { LoadHost } from "./load-host.ts";
@@ -12,14 +12,14 @@ import { type Receipt, wallClockMs } from "./recording-consumer.ts";
 const HOSTS = 4;
 const COLD_STARTS = 3;
 /** Frames of each part of a trial. The compilers and the caches are warm after the first. */
-const WARM_UP_FRAMES = 2_000;
-const SUSTAINED_FRAMES = 4_000;
-const LATENCY_FRAMES = 1_400;
-const CATCH_UP_FRAMES = 1_000;
+const WARM_UP_FRAMES = 2_500;
+const SUSTAINED_FRAMES = 3_000;
+const LATENCY_FRAMES = 700;
+const CATCH_UP_FRAMES = 500;
 /** A crowd of consumers, and what each of them gets. */
 const CROWDS = [
-	{ consumers: 50, frames: 1_600 },
-	{ consumers: 200, frames: 600 },
+	{ consumers: 50, frames: 1_000 },
+	{ consumers: 200, frames: 400 },
 ];
 export const TRIAL_FRAMES =
 	WARM_UP_FRAMES +
@@ -29,7 +29,7 @@ export const TRIAL_FRAMES =
 	CROWDS.reduce((sum, { frames }) => sum + frames, 0);
 
 /** The modest load that latency is measured at, and that goes on while a consumer catches up. */
-export const PACED_FRAMES_PER_S = 200;
+export const PACED_FRAMES_PER_S = 100;
 const PACE_MS = 1;
 /** Whatever hasn't come when nothing came for so long does not come any more. */
 const STALL_MS = 10_000;
@@ -72,6 +72,8 @@ export interface Trial {
 	commitsPerS: number;
 	/** CPU time of the relay for it. */
 	cpuSPerMillion: number;
+	/** The same by the names of its threads. */
+	threadCpuSPerMillion: Record<string, number>;
 	deliveries: Delivery[];
 	latencyP50Ms: number;
 	latencyP99Ms: number;
@@ -164,22 +166,26 @@ class TrialRun {
 
 	async measure(): Promise<Omit<Trial, "coldStartMs">> {
 		await this.#burst(1, WARM_UP_FRAMES);
-		const cpuMs = processCpuMs(this.#relay.pid);
+		const { pid } = this.#relay;
+		const before = { cpuMs: processCpuMs(pid), threadMs: threadCpuMs(pid) };
 		const sustained = await this.#burst(1, SUSTAINED_FRAMES);
-		const usedMs = processCpuMs(this.#relay.pid) - cpuMs;
-		const commits = SUSTAINED_FRAMES - sustained.missing;
+		const after = { cpuMs: processCpuMs(pid), threadMs: threadCpuMs(pid) };
+		const perMillion = (usedMs: number): number => (usedMs * 1000) / (SUSTAINED_FRAMES - sustained.missing);
 		const latencies = await this.#latencies();
 		const deliveries = [sustained];
 		for (const { consumers, frames } of CROWDS) deliveries.push(await this.#burst(consumers, frames));
 		const catchUp = await this.#catchUp();
 		return {
 			commitsPerS: sustained.framesPerS,
-			cpuSPerMillion: (usedMs * 1000) / commits,
+			cpuSPerMillion: perMillion(after.cpuMs - before.cpuMs),
+			threadCpuSPerMillion: Object.fromEntries(
+				[...after.threadMs].map(([name, ms]) => [name, perMillion(ms - (before.threadMs.get(name) ?? 0))]),
+			),
 			deliveries,
 			latencyP50Ms: quantile(latencies, 0.5),
 			latencyP99Ms: quantile(latencies, 0.99),
 			catchUp,
-			peakMib: peakResidentMib(this.#relay.pid),
+			peakMib: peakResidentMib(pid),
 		};
 	}
 
