@@ -172,6 +172,19 @@ const SETTINGS = {
 		default: "50",
 		meaning: "Consumers connected at once from one address. Behind a proxy, see RELAY_TRUST_PROXY.",
 	}),
+	slowConsumerBytesPerS: setting({
+		env: ["RELAY_SLOW_CONSUMER_RATE"],
+		kind: byteCount(1, 1024 * MIB),
+		default: "16KiB",
+		meaning:
+			"Bytes per second that a consumer which is far behind has to read; below it, for a whole window, it is dropped with `ConsumerTooSlow`.",
+	}),
+	slowConsumerWindowMs: setting({
+		env: ["RELAY_SLOW_CONSUMER_WINDOW"],
+		kind: duration(10_000, 24 * HOUR_MS),
+		default: "60s",
+		meaning: "That window.",
+	}),
 	trustProxy: setting({
 		env: ["RELAY_TRUST_PROXY"],
 		kind: yesOrNo,

@@ -162,6 +162,7 @@ export class Relay {
 					cacheBytesMax: Math.floor(LOG_CACHE_BYTES / config.fanoutWorkers),
 					adminPassword: config.adminPassword,
 					trustProxy: config.trustProxy,
+					floor: { bytesPerS: config.slowConsumerBytesPerS, windowMs: config.slowConsumerWindowMs },
 					consumersMax: Math.ceil(config.consumersMax / config.fanoutWorkers),
 					consumersPerIpMax: config.consumersPerIpMax,
 				}),

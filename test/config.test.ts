@@ -44,6 +44,8 @@ describe("defaults", () => {
 			fanoutWorkers: 1,
 			consumersMax: 1000,
 			consumersPerIpMax: 50,
+			slowConsumerBytesPerS: 16_384,
+			slowConsumerWindowMs: 60_000,
 			trustProxy: false,
 			hostBufferBytes: 8_388_608,
 			ingestBufferBytes: 67_108_864,

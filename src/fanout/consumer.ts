@@ -2,6 +2,7 @@ import { isMessageKind, RECORD_HEADER_BYTES } from "../log/record.ts";
 import type { Counters } from "../observe/counters.ts";
 import { encodeErrorFrame } from "../protocol/event-frames.ts";
 import { outdatedCursorFrame } from "./cursor.ts";
+import { Pace, type PaceFloor } from "./pace.ts";
 import type { SourceBatch, SourceReader } from "./source.ts";
 
 /** What one consumer may be sent before the next one has its turn. */
@@ -16,14 +17,24 @@ export const WATERMARK_BYTES = 1024 * 1024;
  */
 export const BACKPRESSURE_BYTES_MAX = 8 * 1024 * 1024;
 
-/** Without a write for this long, a consumer gets a ping. */
+/** A consumer that is further behind the end of the log than this is far behind: some seconds of a busy network. */
+export const FAR_BEHIND_SEQS = 10_000;
+
+/** A consumer that nothing was heard of for this long gets a ping. */
 export const PING_AFTER_MS = 30_000;
 
-/** A consumer that takes nothing from its buffer, or answers no ping, for this long is given up. */
-export const UNRESPONSIVE_MS_MAX = 60_000;
+/**
+ * A ping that stays unanswered for this long means that the consumer is dead. It is as long as that since the ping waits
+ * behind megabytes in the kernel's buffers, which a consumer that reads slowly and keeps up may take its time for.
+ */
+export const PONG_MS_MAX = 180_000;
 
-/** A consumer that is being closed has this long to take what is left in its buffer. */
-export const CLOSE_GRACE_MS = 5_000;
+/** A consumer that takes nothing of its buffer, and says nothing, for this long is dead. */
+export const STALL_MS_MAX = 60_000;
+
+/** A consumer that is being closed has as long to take its buffer as it needs at half the floor rate, within these limits. */
+export const CLOSE_MS_MIN = 5_000;
+export const CLOSE_MS_MAX = 300_000;
 
 /** The part of Bun's server socket that a consumer uses. */
 export interface ConsumerSocket {
@@ -41,6 +52,7 @@ export interface ConsumerOptions {
 	socket: ConsumerSocket;
 	/** The consumer gets every message with a greater seq. */
 	cursor: number;
+	floor: PaceFloor;
 	counters: Counters;
 	clock: () => number;
 }
@@ -63,10 +75,14 @@ export class Consumer {
 	#state: "streaming" | "paused" | "closing" = "streaming";
 	/** Set when the consumer is to be closed: at once, or when it has caught up. */
 	#farewell: { code: number; reason: string } | null = null;
-	#closingSinceMs = 0;
-	#writtenAtMs: number;
-	/** When the buffer was last seen empty or shrinking. */
-	#progressAtMs: number;
+	#closeByMs = 0;
+	/** All that the socket was given so far. */
+	#givenBytes = 0;
+	readonly #floor: PaceFloor;
+	readonly #pace: Pace;
+	/** When the buffer was last seen empty or shrinking, or something was heard of the consumer. */
+	#aliveAtMs: number;
+	#heardAtMs: number;
 	#pingSentAtMs: number | null = null;
 
 	constructor(options: ConsumerOptions) {
@@ -74,7 +90,10 @@ export class Consumer {
 		this.#cursor = options.cursor;
 		this.#counters = options.counters;
 		this.#clock = options.clock;
-		this.#writtenAtMs = this.#progressAtMs = options.clock();
+		this.#floor = options.floor;
+		const nowMs = options.clock();
+		this.#pace = new Pace(options.floor, nowMs);
+		this.#aliveAtMs = this.#heardAtMs = nowMs;
 	}
 
 	/** Seq of the last record that the socket took or that was not for it. */
@@ -100,32 +119,44 @@ export class Consumer {
 
 	/** Called when the socket wrote some of its buffer. Returns whether the consumer wants a turn. */
 	drained(): boolean {
-		this.#progressAtMs = this.#clock();
+		this.#aliveAtMs = this.#clock();
+		// The answer to a ping may be far behind what it takes.
+		this.#pingSentAtMs = null;
 		if (this.#state === "closing") this.#closeWhenEmpty();
 		return this.#resume();
 	}
 
 	/** Called for whatever comes from the consumer: it is alive. Its content is of no interest (rulebook 1.2.8). */
 	heard(): void {
+		this.#aliveAtMs = this.#heardAtMs = this.#clock();
 		this.#pingSentAtMs = null;
 	}
 
-	/** Looks after the consumer; to be called every few seconds. */
-	check(): void {
+	/**
+	 * Looks after the consumer; to be called every few seconds.
+	 *
+	 * @param lastSeq the end of the log
+	 */
+	check(lastSeq: number): void {
 		const nowMs = this.#clock();
+		const bufferedBytes = this.#socket.getBufferedAmount();
+		if (bufferedBytes === 0) this.#aliveAtMs = nowMs;
 		if (this.#state === "closing") {
-			if (nowMs - this.#closingSinceMs >= CLOSE_GRACE_MS) this.#socket.terminate();
+			if (nowMs >= this.#closeByMs || nowMs - this.#aliveAtMs >= STALL_MS_MAX) this.#socket.terminate();
 			return;
 		}
-		if (this.#socket.getBufferedAmount() > 0) {
-			if (nowMs - this.#progressAtMs >= UNRESPONSIVE_MS_MAX) this.#closeAsTooSlow();
-			return;
-		}
-		this.#progressAtMs = nowMs;
-		if (this.#pingSentAtMs !== null) {
-			if (nowMs - this.#pingSentAtMs >= UNRESPONSIVE_MS_MAX) this.#socket.terminate();
-		} else if (nowMs - this.#writtenAtMs >= PING_AFTER_MS) {
-			this.#pingSentAtMs = this.#writtenAtMs = nowMs;
+		// Who has taken all that it was given is not slow, however far behind: then it is our turns that are slow.
+		const isHeldUp = bufferedBytes > 0 && lastSeq - this.#cursor >= FAR_BEHIND_SEQS;
+		const takenBytes = this.#givenBytes - bufferedBytes;
+		if (!isHeldUp) this.#pace.restart(nowMs, takenBytes);
+		const isUnanswered = this.#pingSentAtMs !== null && nowMs - this.#pingSentAtMs >= PONG_MS_MAX;
+		if (isHeldUp && this.#pace.isTooSlow(nowMs, takenBytes)) {
+			this.#closeAsTooSlow();
+		} else if (isUnanswered || nowMs - this.#aliveAtMs >= STALL_MS_MAX) {
+			this.#counters.add("consumers_dead_total");
+			this.#socket.terminate();
+		} else if (this.#pingSentAtMs === null && nowMs - this.#heardAtMs >= PING_AFTER_MS && bufferedBytes === 0) {
+			this.#pingSentAtMs = nowMs;
 			this.#socket.ping();
 		}
 	}
@@ -204,7 +235,7 @@ export class Consumer {
 		// A batch may lie in shared memory, which the socket reads as well as its types' ArrayBuffer.
 		const status = this.#socket.sendBinary(frame as Uint8Array<ArrayBuffer>);
 		if (status === 0) return false;
-		this.#writtenAtMs = this.#clock();
+		this.#givenBytes += frame.length;
 		if (status < 0 && this.#socket.getBufferedAmount() >= WATERMARK_BYTES && this.#state === "streaming") {
 			this.#state = "paused";
 			this.#counters.add("consumers_slow_total");
@@ -219,15 +250,21 @@ export class Consumer {
 		return "blocked";
 	}
 
+	/** The error frame arrives behind what is buffered, if the consumer reads on (`CLOSE_MS_MAX`). */
 	#closeAsTooSlow(): void {
-		const frame = encodeErrorFrame("ConsumerTooSlow", `Nothing was read for ${UNRESPONSIVE_MS_MAX / 1000} seconds.`);
-		this.#socket.sendBinary(frame);
+		const { bytesPerS, windowMs } = this.#floor;
+		const message = `Less than ${bytesPerS} bytes per second were read for ${windowMs / 1000} seconds, far behind.`;
+		this.#counters.add("consumers_too_slow_total");
+		this.#socket.sendBinary(encodeErrorFrame("ConsumerTooSlow", message));
 		this.close(1008, "ConsumerTooSlow");
 	}
 
 	#beginClosing(): void {
 		this.#state = "closing";
-		this.#closingSinceMs = this.#clock();
+		const nowMs = this.#clock();
+		const neededMs = (2000 * this.#socket.getBufferedAmount()) / this.#floor.bytesPerS;
+		this.#closeByMs = nowMs + Math.min(Math.max(neededMs, CLOSE_MS_MIN), CLOSE_MS_MAX);
+		this.#aliveAtMs = nowMs;
 	}
 
 	/** The server's own close gives a buffer that is not empty a time of its own, and hides it from us: so wait here. */

@@ -44,7 +44,8 @@ export class Pump {
 
 	/** Looks after every consumer; to be called every few seconds. */
 	check(): void {
-		for (const consumer of this.#consumers) consumer.check();
+		const { lastSeq } = this.#head.snapshot();
+		for (const consumer of this.#consumers) consumer.check(lastSeq);
 	}
 
 	/** Wakes everyone whenever the log has grown. Resolves after `stop`. */

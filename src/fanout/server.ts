@@ -6,6 +6,7 @@ import { endThreadOnFailure } from "../thread.ts";
 import { Admission, type AdmissionLimits } from "./admission.ts";
 import { BACKPRESSURE_BYTES_MAX, Consumer } from "./consumer.ts";
 import { CURSOR_RULE, parseCursor, type StreamStart, startOfStream } from "./cursor.ts";
+import type { PaceFloor } from "./pace.ts";
 import { Pump } from "./pump.ts";
 import type { SourceHead, SourceReader } from "./source.ts";
 
@@ -29,6 +30,8 @@ export interface FanoutOptions extends AdmissionLimits {
 	/** Answers everything but subscribeRepos. */
 	app: (request: Request) => Response | Promise<Response>;
 	counters: Counters;
+	/** What consumers that are far behind have to take. */
+	floor: PaceFloor;
 	/** Believe `X-Forwarded-For`: only where a proxy stands before the relay and sets it. */
 	trustProxy: boolean;
 	clock?: () => number;
@@ -55,7 +58,7 @@ interface SocketData {
  * the connections.
  */
 export function createFanoutServer(options: FanoutOptions): FanoutServer {
-	const { head, reader, counters, clock = Date.now } = options;
+	const { head, reader, counters, floor, clock = Date.now } = options;
 	const admission = new Admission(options);
 	const pump = new Pump(head, reader);
 	let draining = false;
@@ -111,7 +114,7 @@ export function createFanoutServer(options: FanoutOptions): FanoutServer {
 					socket.close(1008, "FutureCursor");
 					return;
 				}
-				const consumer = new Consumer({ socket, cursor: start.cursor, counters, clock });
+				const consumer = new Consumer({ socket, cursor: start.cursor, floor, counters, clock });
 				socket.data.consumer = consumer;
 				if (start.first !== null) consumer.announce(start.first);
 				pump.add(consumer);

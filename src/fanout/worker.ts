@@ -9,6 +9,7 @@ import { Counters } from "../observe/counters.ts";
 import { type LOG_LEVELS, logOf, setUpLog } from "../observe/log.ts";
 import { serveRole, type WorkerRole } from "../thread.ts";
 import { type CrawlRequestEvent, CrawlRequests, type CrawlResultCommand } from "./crawl-requests.ts";
+import type { PaceFloor } from "./pace.ts";
 import { createFanoutServer, type FanoutServer } from "./server.ts";
 
 export interface FanoutWorkerOptions {
@@ -27,6 +28,7 @@ export interface FanoutWorkerOptions {
 	/** Null turns the admin API off. */
 	adminPassword: string | null;
 	trustProxy: boolean;
+	floor: PaceFloor;
 	/** Of this thread. */
 	consumersMax: number;
 	/** Of this thread. */

@@ -41,6 +41,8 @@ export const COUNTERS = {
 	frames_sent_total: "frames sent to consumers",
 	bytes_sent_total: "bytes of those frames",
 	consumers_slow_total: "consumers paused since their socket's buffer reached the watermark",
+	consumers_too_slow_total: "consumers dropped since they were far behind and read below the floor rate",
+	consumers_dead_total: "consumers given up since they took nothing or did not answer",
 	consumers_refused_total: "consumers refused since a limit on their number was reached",
 	index_records_total: "records applied to the index",
 	engine_panics_total: "messages on which the native engine failed, and which the portable one judged",

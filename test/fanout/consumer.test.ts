@@ -2,16 +2,19 @@ import { beforeEach, describe, expect, test } from "bun:test";
 import { decode, decodeFirst } from "@atcute/cbor";
 import {
 	BACKPRESSURE_BYTES_MAX,
-	CLOSE_GRACE_MS,
+	CLOSE_MS_MAX,
+	CLOSE_MS_MIN,
 	Consumer,
 	type ConsumerSocket,
+	FAR_BEHIND_SEQS,
 	PING_AFTER_MS,
+	PONG_MS_MAX,
+	STALL_MS_MAX,
 	TURN_BYTES_MAX,
-	UNRESPONSIVE_MS_MAX,
 	WATERMARK_BYTES,
 } from "../../src/fanout/consumer.ts";
 import { Pump } from "../../src/fanout/pump.ts";
-import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
+import { type CounterName, Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
 import { FRAME_BYTES_MAX } from "../../src/protocol/limits.ts";
 import { MemoryLog, seqOf, seqs } from "./memory-log.ts";
 
@@ -63,6 +66,8 @@ class FakeSocket implements ConsumerSocket {
 	}
 }
 
+const FLOOR = { bytesPerS: 16 * 1024, windowMs: 60_000 };
+
 let log: MemoryLog;
 let socket: FakeSocket;
 let nowMs: number;
@@ -76,13 +81,10 @@ beforeEach(() => {
 });
 
 function consumerAt(cursor: number): Consumer {
-	return new Consumer({ socket, cursor, counters: new Counters(counterBuffer), clock: () => nowMs });
+	return new Consumer({ socket, cursor, floor: FLOOR, counters: new Counters(counterBuffer), clock: () => nowMs });
 }
 
-const counted = (name: "frames_sent_total" | "bytes_sent_total" | "consumers_slow_total"): number =>
-	readCounters(counterBuffer).counters[name];
-
-const nameOfLastFrame = (): unknown => decode(decodeFirst(socket.frames.at(-1) ?? new Uint8Array())[1]);
+const counted = (name: CounterName): number => readCounters(counterBuffer).counters[name];
 
 describe("a turn", () => {
 	test("sends what lies behind the cursor, in order, and counts it", () => {
@@ -203,83 +205,168 @@ describe("backpressure", () => {
 		expect(socket.closed).toEqual([1011, "a frame could not be queued"]);
 		expect(consumer.turn(log)).toBe("blocked");
 	});
+});
 
-	test("a consumer that takes nothing for a minute is told so and closed", () => {
-		log.appendFrames(1_000, 5_500);
-		socket.kernelBytes = 0;
-		const consumer = consumerAt(0);
-		while (consumer.turn(log) === "more");
-		nowMs += UNRESPONSIVE_MS_MAX - 1;
-		consumer.check();
-		expect(socket.closed).toBeNull();
-		socket.write(1);
-		consumer.drained();
-		nowMs += UNRESPONSIVE_MS_MAX - 1;
-		consumer.check();
+/** Lets a consumer fill its buffer, of which the kernel takes nothing. */
+function filledConsumer(): Consumer {
+	log.appendFrames(1_000, 5_500);
+	socket.kernelBytes = 0;
+	const consumer = consumerAt(0);
+	while (consumer.turn(log) === "more");
+	return consumer;
+}
+
+const CHECK_MS = 5_000;
+
+/** Checks the consumer every few seconds, and lets it take so much in between. */
+function watch(consumer: Consumer, durationMs: number, bytesPerS: number, lastSeq: number): void {
+	for (let passedMs = 0; passedMs < durationMs; passedMs += CHECK_MS) {
+		nowMs += CHECK_MS;
+		if (bytesPerS > 0) {
+			socket.write((bytesPerS * CHECK_MS) / 1000);
+			if (consumer.drained()) while (consumer.turn(log) === "more");
+		}
+		consumer.check(lastSeq);
+	}
+}
+
+const isToldToBeTooSlow = (): boolean => {
+	const [header, payload] = decodeFirst(socket.frames.at(-1) ?? new Uint8Array());
+	return (header as { op?: number }).op === -1 && (decode(payload) as { error?: string }).error === "ConsumerTooSlow";
+};
+
+describe("a consumer that reads slowly", () => {
+	/** Where the log ends for one that is far behind, whatever it reads of the frames above. */
+	const farSeq = 1_000 + FAR_BEHIND_SEQS;
+
+	test("and is far behind is told so behind its buffer, and closed when that is taken", () => {
+		const consumer = filledConsumer();
+		watch(consumer, FLOOR.windowMs - CHECK_MS, FLOOR.bytesPerS - 1, farSeq);
 		const sent = socket.frames.length;
-		nowMs += 1;
-		consumer.check();
+		expect(counted("consumers_too_slow_total")).toBe(0);
+		watch(consumer, CHECK_MS, FLOOR.bytesPerS - 1, farSeq);
 		expect(socket.frames.length).toBe(sent + 1);
-		expect(nameOfLastFrame()).toMatchObject({ error: "ConsumerTooSlow" });
-		// The error frame waits behind what is buffered, and so does the close.
+		expect(isToldToBeTooSlow()).toBe(true);
+		expect(counted("consumers_too_slow_total")).toBe(1);
+		// At two thirds of the floor rate its buffer takes far more than the shortest time, and it is given that.
 		expect(socket.closed).toBeNull();
-		socket.write(socket.buffered);
-		consumer.drained();
+		while (socket.closed === null && !socket.terminated) watch(consumer, CHECK_MS, (FLOOR.bytesPerS * 2) / 3, farSeq);
 		expect(socket.closed).toEqual([1008, "ConsumerTooSlow"]);
+		expect(socket.terminated).toBe(false);
+		expect(socket.frames.length).toBe(sent + 1);
 	});
 
-	test("one that doesn't take the error frame either is cut off", () => {
-		log.appendFrames(1_000, 5_500);
-		socket.kernelBytes = 0;
+	test("but keeps to the floor rate stays, however far behind", () => {
+		const consumer = filledConsumer();
+		watch(consumer, 4 * FLOOR.windowMs, FLOOR.bytesPerS, 1_000_000);
+		expect(counted("consumers_too_slow_total")).toBe(0);
+		expect([socket.closed, socket.terminated]).toEqual([null, false]);
+		expect(consumer.cursor).toBeLessThan(1_000);
+	});
+
+	test("but is not far behind stays", () => {
+		const consumer = filledConsumer();
+		watch(consumer, 3 * FLOOR.windowMs, 100, consumer.cursor + FAR_BEHIND_SEQS - 1);
+		expect([socket.closed, socket.terminated]).toEqual([null, false]);
+	});
+
+	test("is measured from when it fell far behind, over whole windows", () => {
+		const consumer = filledConsumer();
+		watch(consumer, 3 * FLOOR.windowMs, 100, 1_000);
+		watch(consumer, FLOOR.windowMs - CHECK_MS, 100, farSeq);
+		expect(counted("consumers_too_slow_total")).toBe(0);
+		watch(consumer, CHECK_MS, 100, farSeq);
+		expect(counted("consumers_too_slow_total")).toBe(1);
+	});
+
+	test("is not one that has taken all it was given: then its turns are slow", () => {
+		log.appendFrames(3);
 		const consumer = consumerAt(0);
-		while (consumer.turn(log) === "more");
-		nowMs += UNRESPONSIVE_MS_MAX;
-		consumer.check();
-		nowMs += CLOSE_GRACE_MS - 1;
-		consumer.check();
+		consumer.turn(log);
+		for (let round = 0; round < 100; round++) {
+			consumer.heard();
+			watch(consumer, CHECK_MS, 0, farSeq);
+		}
+		expect([socket.closed, socket.terminated]).toEqual([null, false]);
+	});
+
+	test("too slow for the error frame is cut off when its time is over", () => {
+		const consumer = filledConsumer();
+		watch(consumer, FLOOR.windowMs, 1_000, farSeq);
+		const neededMs = (socket.buffered / FLOOR.bytesPerS) * 2_000;
+		expect(neededMs).toBeWithin(CLOSE_MS_MIN, CLOSE_MS_MAX);
+		watch(consumer, Math.floor(neededMs / CHECK_MS) * CHECK_MS, 1_000, farSeq);
 		expect(socket.terminated).toBe(false);
-		nowMs += 1;
-		consumer.check();
+		watch(consumer, CHECK_MS, 1_000, farSeq);
 		expect(socket.terminated).toBe(true);
 		expect(socket.closed).toBeNull();
 	});
 });
 
-describe("a quiet stream", () => {
-	test("is pinged, and stays open as long as there are answers", () => {
+describe("a dead consumer", () => {
+	test("with a full buffer is cut off a minute after its last sign of life", () => {
+		const consumer = filledConsumer();
+		watch(consumer, STALL_MS_MAX - CHECK_MS, 0, 1_000);
+		consumer.heard();
+		watch(consumer, STALL_MS_MAX - CHECK_MS, 0, 1_000);
+		socket.write(1);
+		consumer.drained();
+		watch(consumer, STALL_MS_MAX - CHECK_MS, 0, 1_000);
+		expect(socket.terminated).toBe(false);
+		watch(consumer, CHECK_MS, 0, 1_000);
+		expect(socket.terminated).toBe(true);
+		expect(counted("consumers_dead_total")).toBe(1);
+	});
+
+	test("that is far behind has one more minute to take the error frame", () => {
+		const consumer = filledConsumer();
+		watch(consumer, FLOOR.windowMs, 0, 1_000_000);
+		expect(isToldToBeTooSlow()).toBe(true);
+		watch(consumer, STALL_MS_MAX - CHECK_MS, 0, 1_000_000);
+		expect(socket.terminated).toBe(false);
+		watch(consumer, CHECK_MS, 0, 1_000_000);
+		expect(socket.terminated).toBe(true);
+	});
+});
+
+describe("a silent consumer", () => {
+	test("is pinged, and stays as long as it answers", () => {
 		const consumer = consumerAt(0);
 		nowMs += PING_AFTER_MS - 1;
-		consumer.check();
+		consumer.check(0);
 		expect(socket.pings).toBe(0);
 		for (let round = 1; round <= 10; round++) {
 			nowMs += PING_AFTER_MS;
-			consumer.check();
+			consumer.check(0);
 			expect(socket.pings).toBe(round);
 			consumer.heard();
 		}
 		expect(socket.terminated).toBe(false);
 	});
 
-	test("without an answer ends after a minute", () => {
+	test("without an answer ends, even where the kernel takes every frame", () => {
 		const consumer = consumerAt(0);
 		nowMs += PING_AFTER_MS;
-		consumer.check();
-		nowMs += UNRESPONSIVE_MS_MAX - 1;
-		consumer.check();
+		consumer.check(0);
+		for (let passedMs = CHECK_MS; passedMs < PONG_MS_MAX; passedMs += CHECK_MS) {
+			log.appendFrame();
+			consumer.turn(log);
+			watch(consumer, CHECK_MS, 0, 0);
+		}
 		expect(socket.terminated).toBe(false);
-		nowMs += 1;
-		consumer.check();
+		watch(consumer, CHECK_MS, 0, 0);
 		expect(socket.terminated).toBe(true);
 		expect(socket.pings).toBe(1);
+		expect(counted("consumers_dead_total")).toBe(1);
 	});
 
-	test("is not pinged where frames were sent", () => {
+	test("that speaks by itself is not pinged", () => {
 		const consumer = consumerAt(0);
-		nowMs += PING_AFTER_MS - 1;
-		log.appendFrame();
-		consumer.turn(log);
-		nowMs += PING_AFTER_MS - 1;
-		consumer.check();
+		for (let round = 0; round < 10; round++) {
+			nowMs += PING_AFTER_MS - 1;
+			consumer.heard();
+			consumer.check(0);
+		}
 		expect(socket.pings).toBe(0);
 	});
 });

@@ -41,6 +41,7 @@ beforeEach(() => {
 		reader,
 		app: () => new Response(),
 		counters,
+		floor: { bytesPerS: 16 * 1024, windowMs: 60_000 },
 		trustProxy: false,
 		consumersMax: 10,
 		consumersPerIpMax: 10,

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { decode, decodeFirst } from "@atcute/cbor";
 import WebSocket from "ws";
-import { PING_AFTER_MS, UNRESPONSIVE_MS_MAX } from "../../src/fanout/consumer.ts";
+import { FAR_BEHIND_SEQS, PING_AFTER_MS, PONG_MS_MAX } from "../../src/fanout/consumer.ts";
 import { createFanoutServer, type FanoutOptions, type FanoutServer, SUBSCRIBE_PATH } from "../../src/fanout/server.ts";
 import { SERVER_NAME } from "../../src/http/version.ts";
 import { type CounterName, Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
@@ -31,6 +31,7 @@ function startServer(options: Partial<FanoutOptions> = {}): Fixture {
 		reader: log,
 		app: () => new Response("the app"),
 		counters: new Counters(counterBuffer),
+		floor: { bytesPerS: 16 * 1024, windowMs: 60_000 },
 		trustProxy: false,
 		consumersMax: 100,
 		consumersPerIpMax: 50,
@@ -387,7 +388,7 @@ describe("keeping alive", () => {
 		server.check();
 		await eventually(() => client.frames.length === 1);
 		expect(client.frames[0]?.opcode).toBe(PING);
-		nowMs += UNRESPONSIVE_MS_MAX;
+		nowMs += PONG_MS_MAX;
 		server.check();
 		await once(client.socket, "close");
 		expect(counted("consumers_connected")).toBe(0);
@@ -411,6 +412,36 @@ describe("keeping alive", () => {
 		client.socket.on("error", () => undefined);
 		client.socket.send(new Uint8Array(100_000));
 		await client.closed;
+	});
+});
+
+describe("a consumer that is too slow", () => {
+	test("gets an error frame behind all that it was sent, and 1008, once it reads on", async () => {
+		const { log, server, url, counted } = startServer({ floor: { bytesPerS: 16 * 1024, windowMs: 20_000 } });
+		const client = new RawClient(server.port, `${url.slice(url.indexOf("/"))}?cursor=0`);
+		await eventually(() => client.head !== "");
+		client.socket.pause();
+		log.appendFrames(FAR_BEHIND_SEQS + 3_000, 6_000);
+		await eventually(() => counted("consumers_slow_total") > 0);
+		// In the first window the kernel's buffers take megabytes, in the second nothing.
+		for (const tooSlow of [0, 1]) {
+			nowMs += 20_000;
+			server.check();
+			expect(counted("consumers_too_slow_total")).toBe(tooSlow);
+		}
+		const sent = counted("frames_sent_total");
+		expect(sent).toBeLessThan(3_000);
+
+		client.socket.resume();
+		await eventually(() => client.frames.at(-1)?.opcode === CLOSE);
+		const [error, close] = client.frames.splice(-2);
+		expect(close?.payload.readUInt16BE(0)).toBe(1008);
+		expect(close?.payload.toString("latin1", 2)).toBe("ConsumerTooSlow");
+		const [header, payload] = decodeFirst(error?.payload ?? new Uint8Array());
+		expect(header).toEqual({ op: -1 });
+		expect(decode(payload)).toMatchObject({ error: "ConsumerTooSlow" });
+		expect(client.frames.map(({ payload }) => seqOf(payload))).toEqual(seqs(1, sent));
+		await eventually(() => counted("consumers_connected") === 0);
 	});
 });
 
