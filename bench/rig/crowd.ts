@@ -1,0 +1,64 @@
+import type { Socket } from "bun";
+
+/**
+ * Many consumers that cost as little as they can: they throw away what they read, and count the bytes. One that has read all
+ * that there is begins again.
+ */
+export class Crowd {
+	bytes = 0;
+	readonly #port: number;
+	readonly #cursor: number | null;
+	readonly #bytesOfAll: number;
+	readonly #sockets = new Set<Socket<{ bytes: number }>>();
+	#isClosing = false;
+	#isStalled = false;
+
+	/**
+	 * @param cursor where each begins; null for live
+	 * @param bytesOfAll what one gets before it begins again
+	 */
+	constructor(port: number, cursor: number | null, bytesOfAll: number) {
+		this.#port = port;
+		this.#cursor = cursor;
+		this.#bytesOfAll = bytesOfAll;
+	}
+
+	async connect(count: number): Promise<void> {
+		for (let index = 0; index < count; index++) await this.#connectOne();
+	}
+
+	/** Those that connect from now on read nothing. */
+	stall(): void {
+		this.#isStalled = true;
+	}
+
+	close(): void {
+		this.#isClosing = true;
+		for (const socket of this.#sockets) socket.terminate();
+	}
+
+	async #connectOne(): Promise<void> {
+		const socket = await Bun.connect<{ bytes: number }>({
+			hostname: "127.0.0.1",
+			port: this.#port,
+			data: { bytes: 0 },
+			socket: {
+				data: (socket, bytes) => {
+					this.bytes += bytes.length;
+					socket.data.bytes += bytes.length;
+					if (socket.data.bytes >= this.#bytesOfAll) socket.terminate();
+				},
+				close: (socket) => {
+					this.#sockets.delete(socket);
+					if (!this.#isClosing) void this.#connectOne();
+				},
+			},
+		});
+		this.#sockets.add(socket);
+		if (this.#isStalled) socket.pause();
+		const query = this.#cursor === null ? "" : `?cursor=${this.#cursor}`;
+		socket.write(
+			`GET /xrpc/com.atproto.sync.subscribeRepos${query} HTTP/1.1\r\nHost: 127.0.0.1:${this.#port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`,
+		);
+	}
+}

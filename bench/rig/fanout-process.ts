@@ -1,0 +1,68 @@
+/**
+ * A process whose one thread of interest sends frames to consumers: the relay's own fan-out worker, or a bare loop. This
+ * thread appends to the log, as the sequencer does. `fanout DIR PORT FRAME_BYTES LIVE_PER_S` or `bare DIR PORT FRAME_BYTES`;
+ * it says `ready` when it listens, and lives until it is killed.
+ */
+import { join } from "node:path";
+import type { FanoutWorkerOptions } from "../../src/fanout/worker.ts";
+import { openSqliteWriter } from "../../src/index/sqlite.ts";
+import { createCounterBuffer } from "../../src/observe/counters.ts";
+import { Thread } from "../../src/thread.ts";
+import type { BareFanoutOptions } from "./bare-fanout-worker.ts";
+import { PreparedLog } from "./prepared-log.ts";
+
+const APPEND_EVERY_MS = 10;
+const BARE_BYTES = 64 * 1024 ** 2;
+
+const [mode, directory = "", ...numbers] = process.argv.slice(2);
+const [port = 0, frameBytes = 0, livePerS = 0] = numbers.map(Number);
+
+if (mode === "bare") await startBare();
+else await startFanout();
+console.log("ready");
+
+async function startBare(): Promise<void> {
+	const worker = new Worker(new URL("./bare-fanout-worker.ts", import.meta.url).href, { name: "fanout 0" });
+	const ready = new Promise((resolve) => worker.addEventListener("message", resolve, { once: true }));
+	const options: BareFanoutOptions = { port, frameBytes, framesBytes: BARE_BYTES };
+	worker.postMessage(options);
+	await ready;
+}
+
+async function startFanout(): Promise<void> {
+	const log = new PreparedLog(directory, frameBytes);
+	const databasePath = join(directory, "index.sqlite");
+	await openSqliteWriter(databasePath).close();
+	const url = new URL("../../src/fanout/worker.ts", import.meta.url);
+	const fail = (thread: string, error: string): never => {
+		console.error(`${thread} failed: ${error}`);
+		process.exit(1);
+	};
+	const thread = new Thread<FanoutWorkerOptions, never, never>("fanout 0", url, () => {}, fail);
+	await thread.start({
+		directory,
+		databasePath,
+		headBuffer: log.head.buffer,
+		counters: { buffer: createCounterBuffer(1), thread: 0 },
+		logLevel: "warning",
+		host: "127.0.0.1",
+		port,
+		cacheBytesMax: 64 * 1024 ** 2,
+		adminPassword: null,
+		floor: { bytesPerS: 1, windowMs: 3_600_000 },
+		trustProxy: false,
+		consumersMax: 10_000,
+		consumersPerIpMax: 10_000,
+	});
+	if (livePerS > 0) appendForever(log);
+}
+
+function appendForever(log: PreparedLog): void {
+	const startMs = performance.now();
+	let appended = 0;
+	setInterval(() => {
+		const due = Math.floor(((performance.now() - startMs) * livePerS) / 1000) - appended;
+		log.append(due);
+		appended += due;
+	}, APPEND_EVERY_MS);
+}

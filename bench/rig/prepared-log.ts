@@ -1,0 +1,53 @@
+import { LogHead } from "../../src/log/head.ts";
+import { systemLogFs } from "../../src/log/log-fs.ts";
+import { LogWriter } from "../../src/log/log-writer.ts";
+import { RECORD_HEADER_BYTES, RecordKind, sealRecord } from "../../src/log/record.ts";
+import { Counters } from "../../src/observe/counters.ts";
+
+const RECORDS_PER_BATCH = 500;
+
+/** A log of commits that are all alike, for benches of what reads it. */
+export class PreparedLog {
+	readonly head = new LogHead();
+	readonly #writer: LogWriter;
+	readonly #recordBytes: number;
+
+	/** Opens the log in `directory`, or makes it there. Records have no facts: nobody but consumers is to read them. */
+	constructor(directory: string, frameBytes: number) {
+		this.#recordBytes = RECORD_HEADER_BYTES + frameBytes;
+		this.#writer = new LogWriter({
+			directory,
+			fs: systemLogFs,
+			head: this.head,
+			counters: new Counters(),
+			clock: Date.now,
+			syncMode: "write",
+			segmentBytes: 256 * 1024 ** 2,
+			replayWindowMs: 3_600_000,
+			initialSeq: 1,
+		});
+	}
+
+	append(frames: number): void {
+		for (let left = frames; left > 0; left -= RECORDS_PER_BATCH) this.#appendBatch(Math.min(left, RECORDS_PER_BATCH));
+	}
+
+	close(): void {
+		this.#writer.close();
+	}
+
+	#appendBatch(records: number): void {
+		const writer = this.#writer;
+		const length = this.#recordBytes;
+		writer.prepare();
+		const timeUs = writer.timeUs();
+		const bytes = Buffer.alloc(records * length, 0x61);
+		for (let at = 0; at < bytes.length; at += length) {
+			const seq = writer.nextSeq;
+			const header = { seq, timeUs, upstreamSeq: 0, host: 0, kind: RecordKind.commit, flags: 0, factsLength: 0 };
+			sealRecord(bytes, at, length, writer.epoch, header);
+			writer.noteRecord(timeUs, at);
+		}
+		writer.commit(bytes);
+	}
+}
