@@ -9,7 +9,7 @@ import { createInternalApp } from "./http/internal.ts";
 import { VERSION } from "./http/version.ts";
 import { openSqliteReader } from "./index/sqlite.ts";
 import type { IndexReader } from "./index/store.ts";
-import type { IndexOptions } from "./index/worker.ts";
+import type { IndexEvent, IndexOptions } from "./index/worker.ts";
 import { Handover } from "./ingest/handover.ts";
 import type { IngestOptions } from "./ingest/ingest.ts";
 import { controlEntry } from "./ingest/shard.ts";
@@ -37,7 +37,7 @@ const APPEND_POLL_MS = 5;
 const USER_AGENT = `standpipe/${VERSION} (atproto-relay)`;
 
 type LogThread = Thread<SequencerStart, never, DiskFaultReason | null>;
-type IndexThread = Thread<IndexOptions, never, DiskFaultReason | null>;
+type IndexThread = Thread<IndexOptions, never, IndexEvent>;
 type IngestThread = Thread<IngestOptions, HostCommand, HostEvent>;
 type FanoutThread = Thread<FanoutWorkerOptions, FanoutCommand, FanoutEvent>;
 
@@ -127,7 +127,13 @@ export class Relay {
 			diskReserveBytes: config.diskReserveBytes,
 			initialSeq: config.initialSeq,
 		});
-		const index: IndexThread = new Thread("index", url("index"), noteStall("index"), onFailure);
+		// Until there are fan-out threads nobody needs to be told: they begin with what the index holds then.
+		let fanout: FanoutThread[] = [];
+		const onIndexEvent = (event: IndexEvent): void => {
+			if (event.type === "stall") noteStall("index")(event.reason);
+			else for (const thread of fanout) thread.command(event);
+		};
+		const index: IndexThread = new Thread("index", url("index"), onIndexEvent, onFailure);
 		await index.start({ ...common, databasePath: config.databasePath, counters: counters(INDEX_ROW) });
 
 		const reader = openSqliteReader(config.databasePath);
@@ -138,7 +144,7 @@ export class Relay {
 		);
 		await Promise.all(ingest.map((thread, worker) => thread.start(ingestOptions(config, shared, worker))));
 
-		const fanout = Array.from({ length: config.fanoutWorkers }, (_, worker): FanoutThread => {
+		fanout = Array.from({ length: config.fanoutWorkers }, (_, worker): FanoutThread => {
 			const thread: FanoutThread = new Thread(
 				`fanout ${worker}`,
 				url("fanout"),

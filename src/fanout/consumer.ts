@@ -4,6 +4,7 @@ import { encodeErrorFrame } from "../protocol/event-frames.ts";
 import { outdatedCursorFrame } from "./cursor.ts";
 import { Pace, type PaceFloor } from "./pace.ts";
 import type { SourceBatch, SourceReader } from "./source.ts";
+import type { Withheld } from "./withheld.ts";
 
 /** What one consumer may be sent before the next one has its turn. */
 export const TURN_BYTES_MAX = 1024 * 1024;
@@ -53,6 +54,7 @@ export interface ConsumerOptions {
 	/** The consumer gets every message with a greater seq. */
 	cursor: number;
 	floor: PaceFloor;
+	withheld: Withheld;
 	counters: Counters;
 	clock: () => number;
 }
@@ -79,6 +81,7 @@ export class Consumer {
 	/** All that the socket was given so far. */
 	#givenBytes = 0;
 	readonly #floor: PaceFloor;
+	readonly #withheld: Withheld;
 	readonly #pace: Pace;
 	/** When the buffer was last seen empty or shrinking, or something was heard of the consumer. */
 	#aliveAtMs: number;
@@ -91,6 +94,7 @@ export class Consumer {
 		this.#counters = options.counters;
 		this.#clock = options.clock;
 		this.#floor = options.floor;
+		this.#withheld = options.withheld;
 		const nowMs = options.clock();
 		this.#pace = new Pace(options.floor, nowMs);
 		this.#aliveAtMs = this.#heardAtMs = nowMs;
@@ -210,9 +214,12 @@ export class Consumer {
 		let cost = 0;
 		let frames = 0;
 		let frameBytes = 0;
+		const withheld = this.#withheld.judge(batch);
 		for (let index = batch.indexAfter(this.#cursor); index < batch.count && cost < budgetBytes; index++) {
 			cost += RECORD_HEADER_BYTES;
-			if (isMessageKind(batch.kind(index))) {
+			if (withheld?.[index] === 1) {
+				this.#counters.add("frames_withheld_total");
+			} else if (isMessageKind(batch.kind(index))) {
 				const frame = batch.frame(index);
 				if (!this.#give(frame)) {
 					this.#giveUp();

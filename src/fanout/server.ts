@@ -9,6 +9,7 @@ import { CURSOR_RULE, parseCursor, type StreamStart, startOfStream } from "./cur
 import type { PaceFloor } from "./pace.ts";
 import { Pump } from "./pump.ts";
 import type { SourceHead, SourceReader } from "./source.ts";
+import type { Withheld } from "./withheld.ts";
 
 export const SUBSCRIBE_PATH = "/xrpc/com.atproto.sync.subscribeRepos";
 
@@ -32,6 +33,7 @@ export interface FanoutOptions extends AdmissionLimits {
 	counters: Counters;
 	/** What consumers that are far behind have to take. */
 	floor: PaceFloor;
+	withheld: Withheld;
 	/** Believe `X-Forwarded-For`: only where a proxy stands before the relay and sets it. */
 	trustProxy: boolean;
 	clock?: () => number;
@@ -58,7 +60,7 @@ interface SocketData {
  * the connections.
  */
 export function createFanoutServer(options: FanoutOptions): FanoutServer {
-	const { head, reader, counters, floor, clock = Date.now } = options;
+	const { head, reader, counters, floor, withheld, clock = Date.now } = options;
 	const admission = new Admission(options);
 	const pump = new Pump(head, reader);
 	let draining = false;
@@ -114,7 +116,7 @@ export function createFanoutServer(options: FanoutOptions): FanoutServer {
 					socket.close(1008, "FutureCursor");
 					return;
 				}
-				const consumer = new Consumer({ socket, cursor: start.cursor, floor, counters, clock });
+				const consumer = new Consumer({ socket, cursor: start.cursor, floor, withheld, counters, clock });
 				socket.data.consumer = consumer;
 				if (start.first !== null) consumer.announce(start.first);
 				pump.add(consumer);

@@ -35,6 +35,8 @@ export interface SourceBatch {
 	indexAfter(cursor: number): number;
 	seq(index: number): number;
 	kind(index: number): number;
+	/** The DID of a `commit` or `sync` record. */
+	repoDid(index: number): string;
 	/** The frame as it goes over the wire. */
 	frame(index: number): Uint8Array;
 }

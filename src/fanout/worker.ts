@@ -2,6 +2,7 @@ import { createAdminApp } from "../http/admin.ts";
 import { createXrpcApp } from "../http/xrpc.ts";
 import { openSqliteReader } from "../index/sqlite.ts";
 import type { IndexReader } from "../index/store.ts";
+import type { TakedownEvent } from "../index/worker.ts";
 import { LogHead } from "../log/head.ts";
 import { systemLogFs } from "../log/log-fs.ts";
 import { LogReader } from "../log/reader.ts";
@@ -11,6 +12,7 @@ import { serveRole, type WorkerRole } from "../thread.ts";
 import { type CrawlRequestEvent, CrawlRequests, type CrawlResultCommand } from "./crawl-requests.ts";
 import type { PaceFloor } from "./pace.ts";
 import { createFanoutServer, type FanoutServer } from "./server.ts";
+import { WITHHELD_MAX, Withheld } from "./withheld.ts";
 
 export interface FanoutWorkerOptions {
 	/** The log's directory. */
@@ -35,7 +37,7 @@ export interface FanoutWorkerOptions {
 	consumersPerIpMax: number;
 }
 
-export type FanoutCommand = CrawlResultCommand;
+export type FanoutCommand = CrawlResultCommand | TakedownEvent;
 export type FanoutEvent = CrawlRequestEvent;
 
 /** How often segments that retention has removed are looked for among those that are open. */
@@ -48,18 +50,23 @@ serveRole<FanoutWorkerOptions, FanoutCommand, FanoutEvent>((emit): WorkerRole<Fa
 	let index: IndexReader;
 	let reader: LogReader;
 	let server: FanoutServer;
+	let head: LogHead;
+	let withheld: Withheld;
 
 	async function start(options: FanoutWorkerOptions): Promise<void> {
 		setUpLog(options.logLevel);
 		const counters = new Counters(options.counters.buffer, options.counters.thread);
-		const head = new LogHead(options.headBuffer);
+		head = new LogHead(options.headBuffer);
 		reader = new LogReader({ ...options, head, fs: systemLogFs, counters });
 		// Consumers that are live read nothing while the log stands still, such as for want of the space that this gives back.
 		setInterval(() => reader.closeRemoved(), CLOSE_REMOVED_MS);
 		index = openSqliteReader(options.databasePath);
+		withheld = new Withheld(counters);
+		const { firstSeq } = head.snapshot();
+		withheld.update((await index.takenDownSince(firstSeq, WITHHELD_MAX)).reverse(), firstSeq);
 		const app = createXrpcApp({ index, requestCrawl });
 		app.route("/", createAdminApp({ password: options.adminPassword, requestCrawl }));
-		server = createFanoutServer({ ...options, head, reader, counters, app: (request) => app.fetch(request) });
+		server = createFanoutServer({ ...options, head, reader, counters, withheld, app: (request) => app.fetch(request) });
 		logOf("fanout").info("the firehose is served on {host}:{port}", { host: options.host, port: server.port });
 	}
 
@@ -69,5 +76,10 @@ serveRole<FanoutWorkerOptions, FanoutCommand, FanoutEvent>((emit): WorkerRole<Fa
 		reader.close();
 	}
 
-	return { start, command: ({ id, result }) => crawls.settle(id, result), drain };
+	function command(message: FanoutCommand): void {
+		if (message.type === "takedowns") withheld.update(message.takedowns, head.snapshot().firstSeq);
+		else crawls.settle(message.id, message.result);
+	}
+
+	return { start, command, drain };
 });

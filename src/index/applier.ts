@@ -31,6 +31,8 @@ export interface RowChanges {
 	/** Identities that no longer hold, if they were resolved before this time. */
 	outdated: { did: string; beforeMs: number }[];
 	hosts: Host[];
+	/** Accounts whose status was told of, whatever it was before. */
+	statuses: ReadonlySet<string>;
 }
 
 /** The lookup that an `#identity` causes begins before its record is written, by up to this much with all its retries. */
@@ -49,6 +51,7 @@ class Fold {
 	readonly #identities = new Map<string, StoredIdentity>();
 	readonly #outdated = new Map<string, number>();
 	readonly #hosts = new Map<number, Host>();
+	readonly #statuses = new Set<string>();
 
 	constructor(rows: RowSource) {
 		this.#rows = rows;
@@ -96,6 +99,7 @@ class Fold {
 			identities: [...this.#identities.values()],
 			outdated: Array.from(this.#outdated, ([did, beforeMs]) => ({ did, beforeMs })),
 			hosts: [...this.#hosts.values()],
+			statuses: this.#statuses,
 		};
 	}
 
@@ -103,8 +107,7 @@ class Fold {
 		const account = this.#account(facts.did) ?? this.#createAccount(facts.did, record.host);
 		if (account.host !== record.host) {
 			// Its status at the host it left says nothing any more.
-			account.upstreamActive = true;
-			account.upstreamStatus = null;
+			this.#tellStatus(account, record.seq, true, null);
 		}
 		account.host = record.host;
 		account.hostSeq = record.upstreamSeq;
@@ -117,8 +120,14 @@ class Fold {
 		const account = this.#account(facts.did) ?? this.#createAccount(facts.did, record.host);
 		account.host = record.host;
 		account.hostSeq = record.upstreamSeq;
-		account.upstreamActive = facts.active;
-		account.upstreamStatus = facts.status;
+		this.#tellStatus(account, record.seq, facts.active, facts.status);
+	}
+
+	#tellStatus(account: AccountRow, seq: number, active: boolean, status: string | null): void {
+		account.upstreamActive = active;
+		account.upstreamStatus = status;
+		account.statusSeq = seq;
+		this.#statuses.add(account.did);
 	}
 
 	/**
@@ -157,6 +166,7 @@ class Fold {
 			hostSeq: 0,
 			upstreamActive: true,
 			upstreamStatus: null,
+			statusSeq: 0,
 			rev: null,
 			commit: null,
 			data: null,

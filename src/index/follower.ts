@@ -4,7 +4,7 @@ import { RETRY_MS, type Stall } from "../log/stall.ts";
 import type { StoredRecord } from "../log/stored-record.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
-import type { IndexWriter } from "./store.ts";
+import type { IndexWriter, Takedown } from "./store.ts";
 
 /** One transaction holds no more than this. More records tell of the same accounts and hosts and cost one row each. */
 const RECORDS_MAX = 5000;
@@ -26,11 +26,13 @@ export interface FollowedLog {
 	read(cursor: number): Batch | Gap | null;
 }
 
-/** What the follower does where the database can't be written. */
-export interface FollowerRetry {
+export interface FollowerOptions {
+	/** Told where the database can't be written. */
 	stall: Stall;
 	/** Waits before the next attempt. */
 	sleep(ms: number): Promise<void>;
+	/** Called when statuses that the log told of are in the index. */
+	onTakedowns(takedowns: Takedown[]): void;
 }
 
 /** The index is ahead of the log. */
@@ -44,16 +46,22 @@ export class IndexFollower {
 	readonly #source: FollowedLog;
 	readonly #head: FollowedHead;
 	readonly #counters: Counters;
-	readonly #retry: FollowerRetry;
+	readonly #options: FollowerOptions;
 	#cursor = 0;
 	#isStopping = false;
 
-	constructor(writer: IndexWriter, source: FollowedLog, head: FollowedHead, counters: Counters, retry: FollowerRetry) {
+	constructor(
+		writer: IndexWriter,
+		source: FollowedLog,
+		head: FollowedHead,
+		counters: Counters,
+		options: FollowerOptions,
+	) {
 		this.#writer = writer;
 		this.#source = source;
 		this.#head = head;
 		this.#counters = counters;
-		this.#retry = retry;
+		this.#options = options;
 	}
 
 	/**
@@ -119,12 +127,13 @@ export class IndexFollower {
 	 * where a stop comes first.
 	 */
 	async #apply(records: readonly StoredRecord[]): Promise<boolean> {
-		const { stall, sleep } = this.#retry;
+		const { stall, sleep, onTakedowns } = this.#options;
 		for (;;) {
 			const isLastTry = this.#isStopping;
 			try {
-				await this.#writer.apply(records);
+				const takedowns = await this.#writer.apply(records);
 				stall.end();
+				if (takedowns.length > 0) onTakedowns(takedowns);
 				return true;
 			} catch (error) {
 				stall.note(error);

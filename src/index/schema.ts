@@ -1,11 +1,19 @@
 import type { Database } from "bun:sqlite";
 
 /** Raised with every change to the tables. A database of another version is refused, never guessed at. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
+
+/**
+ * Of an account's row: it is taken down, suspended or deleted, by its host or by this relay's operator (rulebook 2.14). One
+ * that its owner has deactivated is not: he may be back in a moment, and what it said stands.
+ */
+export const TAKEN_DOWN = `(local_status IN ('takendown', 'suspended', 'deleted')
+	OR (upstream_active = 0 AND upstream_status IN ('takendown', 'suspended', 'deleted')))`;
 
 /**
  * DIDs are text, CIDs are binary. Accounts have a rowid since it is their paging key and keeps the DID index small;
- * identities are looked up by DID only, so they live in that index themselves.
+ * identities are looked up by DID only, so they live in that index themselves. Accounts that are taken down
+ * are found by the time of that, so that the fan-out need not look at all of them.
  */
 const TABLES = `
 CREATE TABLE host (
@@ -26,10 +34,13 @@ CREATE TABLE account (
 	upstream_active INTEGER NOT NULL,
 	upstream_status TEXT,
 	local_status TEXT,
+	status_seq INTEGER NOT NULL,
 	rev TEXT,
 	commit_cid BLOB,
 	data_cid BLOB
 ) STRICT;
+
+CREATE INDEX account_taken_down ON account (status_seq) WHERE ${TAKEN_DOWN};
 
 CREATE TABLE identity (
 	did TEXT PRIMARY KEY,

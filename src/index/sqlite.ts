@@ -5,8 +5,8 @@ import { diskFaultReason } from "../log/disk-fault.ts";
 import type { HostStatus } from "../log/facts.ts";
 import type { StoredRecord } from "../log/stored-record.ts";
 import { type AccountRow, foldRecords } from "./applier.ts";
-import { checkSchema, ensureSchema } from "./schema.ts";
-import type { Account, Host, IndexReader, IndexWriter, StoredIdentity } from "./store.ts";
+import { checkSchema, ensureSchema, TAKEN_DOWN } from "./schema.ts";
+import type { Account, Host, IndexReader, IndexWriter, StoredIdentity, Takedown } from "./store.ts";
 
 /** How long a statement waits for another thread's lock. SQLite's own default is not to wait at all. */
 const BUSY_TIMEOUT_MS = 5000;
@@ -33,6 +33,7 @@ interface AccountColumns {
 	upstreamActive: Flag;
 	upstreamStatus: string | null;
 	localStatus: string | null;
+	statusSeq: number;
 	rev: string | null;
 	commit: Uint8Array | null;
 	data: Uint8Array | null;
@@ -49,19 +50,26 @@ interface IdentityColumns {
 const SELECT_HOST = `SELECT id, hostname, insecure, status, cursor, seq_max AS seqMax, account_count AS accountCount
 	FROM host`;
 const SELECT_ACCOUNT = `SELECT id, did, host, host_seq AS hostSeq, upstream_active AS upstreamActive,
-	upstream_status AS upstreamStatus, local_status AS localStatus, rev, commit_cid AS "commit", data_cid AS data
+	upstream_status AS upstreamStatus, local_status AS localStatus, status_seq AS statusSeq, rev, commit_cid AS "commit", data_cid AS data
 	FROM account`;
 const SELECT_IDENTITY = `SELECT did, signing_key AS signingKey, pds, tombstoned, resolved_at_ms AS resolvedAtMs
 	FROM identity`;
+
+const SELECT_TAKEN_DOWN = `SELECT did, status_seq AS takenDownSinceSeq FROM account
+	WHERE ${TAKEN_DOWN} AND status_seq >= ? ORDER BY status_seq DESC LIMIT ?`;
+const SELECT_TAKEDOWN = `SELECT did, CASE WHEN ${TAKEN_DOWN} THEN status_seq END AS takenDownSinceSeq FROM account
+	WHERE did = ?`;
 
 const UPSERT_HOST = `INSERT INTO host (id, hostname, insecure, status, cursor, seq_max, account_count)
 	VALUES (?, ?, ?, ?, ?, ?, ?)
 	ON CONFLICT (id) DO UPDATE SET hostname = excluded.hostname, insecure = excluded.insecure, status = excluded.status,
 		cursor = excluded.cursor, seq_max = excluded.seq_max, account_count = excluded.account_count`;
 const UPSERT_ACCOUNT = `INSERT INTO account
-	(did, host, host_seq, upstream_active, upstream_status, rev, commit_cid, data_cid) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+	(did, host, host_seq, upstream_active, upstream_status, status_seq, rev, commit_cid, data_cid)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 	ON CONFLICT (did) DO UPDATE SET host = excluded.host, host_seq = excluded.host_seq,
 		upstream_active = excluded.upstream_active, upstream_status = excluded.upstream_status,
+		status_seq = excluded.status_seq,
 		rev = excluded.rev, commit_cid = excluded.commit_cid, data_cid = excluded.data_cid`;
 const UPSERT_IDENTITY = `INSERT INTO identity (did, signing_key, pds, tombstoned, resolved_at_ms) VALUES (?, ?, ?, ?, ?)
 	ON CONFLICT (did) DO UPDATE SET signing_key = excluded.signing_key, pds = excluded.pds,
@@ -115,6 +123,7 @@ class SqliteReader implements IndexReader {
 	readonly #hostByName: Statement<HostColumns, [string]>;
 	readonly #hosts: Statement<HostColumns, [number, number]>;
 	readonly #repos: Statement<AccountColumns, [number, number]>;
+	readonly #takenDown: Statement<Takedown, [number, number]>;
 	readonly #checkpoint: Statement<{ seq: number }, []>;
 
 	constructor(database: Database) {
@@ -124,6 +133,7 @@ class SqliteReader implements IndexReader {
 		this.#hostByName = database.prepare(`${SELECT_HOST} WHERE hostname = ?`);
 		this.#hosts = database.prepare(`${SELECT_HOST} WHERE id > ? ORDER BY id LIMIT ?`);
 		this.#repos = database.prepare(`${SELECT_ACCOUNT} WHERE id > ? AND rev IS NOT NULL ORDER BY id LIMIT ?`);
+		this.#takenDown = database.prepare(SELECT_TAKEN_DOWN);
 		this.#checkpoint = database.prepare("SELECT seq FROM checkpoint");
 	}
 
@@ -150,6 +160,10 @@ class SqliteReader implements IndexReader {
 		return this.#repos.all(afterId, limit).map(toAccount);
 	}
 
+	async takenDownSince(seq: number, limit: number): Promise<Takedown[]> {
+		return this.#takenDown.all(seq, limit);
+	}
+
 	async checkpoint(): Promise<number> {
 		const row = this.#checkpoint.get();
 		if (row === null) throw new Error(`${this.database.filename} has lost its checkpoint row`);
@@ -164,31 +178,34 @@ class SqliteReader implements IndexReader {
 class SqliteWriter extends SqliteReader implements IndexWriter {
 	readonly #accountRow: Statement<AccountColumns, [string]>;
 	readonly #hostRow: Statement<HostColumns, [number]>;
+	readonly #takedown: Statement<Takedown, [string]>;
 	readonly #upsertHost: Statement;
 	readonly #upsertAccount: Statement;
 	readonly #upsertIdentity: Statement;
 	readonly #deleteIdentity: Statement<void, [string, number]>;
 	readonly #setCheckpoint: Statement<void, [number]>;
-	readonly #applyInTransaction: (records: readonly StoredRecord[], lastSeq: number) => void;
+	readonly #applyInTransaction: (records: readonly StoredRecord[], lastSeq: number) => Takedown[];
 
 	constructor(database: Database) {
 		super(database);
 		this.#accountRow = database.prepare(`${SELECT_ACCOUNT} WHERE did = ?`);
 		this.#hostRow = database.prepare(`${SELECT_HOST} WHERE id = ?`);
+		this.#takedown = database.prepare(SELECT_TAKEDOWN);
 		this.#upsertHost = database.prepare(UPSERT_HOST);
 		this.#upsertAccount = database.prepare(UPSERT_ACCOUNT);
 		this.#upsertIdentity = database.prepare(UPSERT_IDENTITY);
 		this.#deleteIdentity = database.prepare("DELETE FROM identity WHERE did = ? AND resolved_at_ms < ?");
 		this.#setCheckpoint = database.prepare("UPDATE checkpoint SET seq = ?");
 		this.#applyInTransaction = database.transaction((records: readonly StoredRecord[], lastSeq: number) => {
-			this.#write(records);
+			const takedowns = this.#write(records);
 			this.#setCheckpoint.run(lastSeq);
+			return takedowns;
 		}).immediate;
 	}
 
-	async apply(records: readonly StoredRecord[]): Promise<void> {
+	async apply(records: readonly StoredRecord[]): Promise<Takedown[]> {
 		const last = records.at(-1);
-		if (last !== undefined) this.#applyInTransaction(records, last.seq);
+		return last === undefined ? [] : this.#applyInTransaction(records, last.seq);
 	}
 
 	/**
@@ -204,7 +221,7 @@ class SqliteWriter extends SqliteReader implements IndexWriter {
 		await super.close();
 	}
 
-	#write(records: readonly StoredRecord[]): void {
+	#write(records: readonly StoredRecord[]): Takedown[] {
 		const changes = foldRecords(records, {
 			account: (did) => {
 				const columns = this.#accountRow.get(did);
@@ -220,6 +237,8 @@ class SqliteWriter extends SqliteReader implements IndexWriter {
 		for (const { did, signingKey, pds, tombstoned, resolvedAtMs } of changes.identities)
 			this.#upsertIdentity.run(did, signingKey, pds, tombstoned, resolvedAtMs);
 		for (const { did, beforeMs } of changes.outdated) this.#deleteIdentity.run(did, beforeMs);
+		// Read back, since the fold does not know the operator's own status.
+		return Array.from(changes.statuses).flatMap((did) => this.#takedown.get(did) ?? []);
 	}
 
 	#writeHost(row: Host): void {
@@ -233,6 +252,7 @@ class SqliteWriter extends SqliteReader implements IndexWriter {
 			row.hostSeq,
 			row.upstreamActive,
 			row.upstreamStatus,
+			row.statusSeq,
 			row.rev,
 			row.commit,
 			row.data,

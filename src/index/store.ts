@@ -28,10 +28,19 @@ export interface Account {
 	upstreamStatus: string | null;
 	/** Null, or the status that this relay's operator gave it, such as `takendown`. */
 	localStatus: string | null;
+	/** Our seq of the last record that told of its status; 0 before the first. */
+	statusSeq: number;
 	/** State of the repo; all three null before its first commit or sync. */
 	rev: string | null;
 	commit: Uint8Array | null;
 	data: Uint8Array | null;
+}
+
+/** Whether an account is taken down, suspended or deleted, by its host or by this relay's operator (rulebook 2.14). */
+export interface Takedown {
+	did: string;
+	/** Seq of the record that last told of its status; null for an account that is none of these. */
+	takenDownSinceSeq: number | null;
 }
 
 /** What a DID last resolved to, kept so that a restart doesn't ask the PLC directory for everyone again. */
@@ -55,6 +64,8 @@ export interface IndexReader {
 	hosts(afterId: number, limit: number): Promise<Host[]>;
 	/** Accounts with id > `afterId` that have a repo, by id. */
 	repos(afterId: number, limit: number): Promise<Account[]>;
+	/** Up to `limit` accounts that are taken down and whose status was told of at `seq` or later, the latest first. */
+	takenDownSince(seq: number, limit: number): Promise<Takedown[]>;
 	/** Seq of the last record applied; 0 before the first. */
 	checkpoint(): Promise<number>;
 	close(): Promise<void>;
@@ -62,6 +73,10 @@ export interface IndexReader {
 
 /** The one writer of the index. Only the log applier calls it. */
 export interface IndexWriter extends IndexReader {
-	/** Applies consecutive records and moves the checkpoint, all in one transaction. */
-	apply(records: readonly StoredRecord[]): Promise<void>;
+	/**
+	 * Applies consecutive records and moves the checkpoint, all in one transaction.
+	 *
+	 * @returns of each account whose status they tell of, whether it is taken down now
+	 */
+	apply(records: readonly StoredRecord[]): Promise<Takedown[]>;
 }

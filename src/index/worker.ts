@@ -8,7 +8,7 @@ import { type LOG_LEVELS, setUpLog } from "../observe/log.ts";
 import { endThreadOnFailure, serveRole, type WorkerRole } from "../thread.ts";
 import { IndexFollower } from "./follower.ts";
 import { openSqliteWriter } from "./sqlite.ts";
-import type { IndexWriter } from "./store.ts";
+import type { IndexWriter, Takedown } from "./store.ts";
 
 export interface IndexOptions {
 	/** The log's directory. */
@@ -22,11 +22,22 @@ export interface IndexOptions {
 /** One reader with one cursor has no use for a batch a second time. */
 const CACHE_BYTES_MAX = 4 * 1024 * 1024;
 
-/**
- * Ready when the index has caught up with the log as it was published at the start. Takes no commands. Emits why the
- * database can't be written, each time that changes.
- */
-serveRole<IndexOptions, never, DiskFaultReason | null>((emit): WorkerRole<IndexOptions, never> => {
+/** Of accounts whose status the log told of: whether they are taken down now, as the index has it. */
+export interface TakedownEvent {
+	type: "takedowns";
+	takedowns: Takedown[];
+}
+
+/** Why the database can't be written; null where it can again. */
+export interface StallEvent {
+	type: "stall";
+	reason: DiskFaultReason | null;
+}
+
+export type IndexEvent = TakedownEvent | StallEvent;
+
+/** Ready when the index has caught up with the log as it was published at the start. Takes no commands. */
+serveRole<IndexOptions, never, IndexEvent>((emit): WorkerRole<IndexOptions, never> => {
 	let reader: LogReader;
 	let writer: IndexWriter;
 	let follower: IndexFollower;
@@ -38,8 +49,12 @@ serveRole<IndexOptions, never, DiskFaultReason | null>((emit): WorkerRole<IndexO
 		const head = new LogHead(headBuffer);
 		reader = new LogReader({ directory, head, fs: systemLogFs, cacheBytesMax: CACHE_BYTES_MAX, counters: row });
 		writer = openSqliteWriter(databasePath);
-		const stall = new Stall({ part: "index", counters: row, clock: Date.now, onChange: emit });
-		follower = new IndexFollower(writer, reader, head, row, { stall, sleep: Bun.sleep });
+		const onChange = (reason: DiskFaultReason | null): void => emit({ type: "stall", reason });
+		follower = new IndexFollower(writer, reader, head, row, {
+			stall: new Stall({ part: "index", counters: row, clock: Date.now, onChange }),
+			sleep: Bun.sleep,
+			onTakedowns: (takedowns) => emit({ type: "takedowns", takedowns }),
+		});
 		await follower.catchUp();
 		running = follower.run();
 		endThreadOnFailure(running);

@@ -2,7 +2,7 @@ import type { Account, IndexReader } from "../index/store.ts";
 import type { Counters } from "../observe/counters.ts";
 
 /** What a shard knows of an account: the index's row, ahead of it by what the index has not applied yet. */
-export interface AccountState extends Omit<Account, "id" | "did"> {
+export interface AccountState extends Omit<Account, "id" | "did" | "statusSeq"> {
 	/** Ring position of its last change; 0 where the index has it as it is. */
 	position: number;
 }

@@ -1,5 +1,6 @@
+import { decodeRepoDid } from "./facts.ts";
 import type { RecordKind } from "./record.ts";
-import { decodeRecord, recordFrame, recordKind } from "./record.ts";
+import { decodeRecord, recordFacts, recordFrame, recordKind } from "./record.ts";
 import { MemorySource, scanRecords } from "./scan.ts";
 import type { StoredRecord } from "./stored-record.ts";
 
@@ -57,6 +58,11 @@ export class Batch {
 		const frame = recordFrame(this.bytes, this.#offset(i), this.#length(i));
 		this.#frames[i] = frame;
 		return frame;
+	}
+
+	/** The DID of a `commit` or `sync` record. */
+	repoDid(i: number): string {
+		return decodeRepoDid(recordFacts(this.bytes, this.#offset(i)));
 	}
 
 	record(i: number): StoredRecord {

@@ -89,6 +89,11 @@ export function decodeRepoFacts(facts: Uint8Array): RepoFacts {
 	};
 }
 
+/** The DID of repo facts alone. */
+export function decodeRepoDid(facts: Buffer): string {
+	return facts.toString("utf8", 2 * CID_BYTES + 1 + facts.readUInt8(2 * CID_BYTES));
+}
+
 const NO_STATUS = 0xffff;
 
 /** Layout: active (u8), length of status (u16, 65535 for none), status, DID to the end. */

@@ -137,9 +137,14 @@ export function recordFrame(source: Buffer, at: number, length: number): Buffer 
 	return source.subarray(at + RECORD_HEADER_BYTES + source.readUInt16LE(at + 42), at + length);
 }
 
+/** The facts of the record at `at`, a view into `source`. */
+export function recordFacts(source: Buffer, at: number): Buffer {
+	const start = at + RECORD_HEADER_BYTES;
+	return source.subarray(start, start + source.readUInt16LE(at + 42));
+}
+
 /** Decodes the intact record of `length` bytes at `at`. Its facts and frame are views into `source`. */
 export function decodeRecord(source: Buffer, at: number, length: number): StoredRecord {
-	const factsStart = at + RECORD_HEADER_BYTES;
 	return {
 		seq: recordSeq(source, at),
 		timeUs: recordTimeUs(source, at),
@@ -147,7 +152,7 @@ export function decodeRecord(source: Buffer, at: number, length: number): Stored
 		host: source.readUInt32LE(at + 32),
 		kind: recordKind(source, at),
 		flags: source.readUInt8(at + 41),
-		facts: source.subarray(factsStart, factsStart + source.readUInt16LE(at + 42)),
+		facts: recordFacts(source, at),
 		frame: recordFrame(source, at, length),
 	};
 }

@@ -40,6 +40,8 @@ export const COUNTERS = {
 	batches_evicted_total: "batches that left the readers' cache since it was full",
 	frames_sent_total: "frames sent to consumers",
 	bytes_sent_total: "bytes of those frames",
+	frames_withheld_total: "frames not sent to a consumer since their account is taken down",
+	withheld_evictions_total: "accounts whose frames are withheld no longer since there were too many of them",
 	consumers_slow_total: "consumers paused since their socket's buffer reached the watermark",
 	consumers_too_slow_total: "consumers dropped since they were far behind and read below the floor rate",
 	consumers_dead_total: "consumers given up since they took nothing or did not answer",

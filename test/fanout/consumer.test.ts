@@ -14,6 +14,8 @@ import {
 	WATERMARK_BYTES,
 } from "../../src/fanout/consumer.ts";
 import { Pump } from "../../src/fanout/pump.ts";
+import { Withheld } from "../../src/fanout/withheld.ts";
+import { RecordKind } from "../../src/log/record.ts";
 import { type CounterName, Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
 import { FRAME_BYTES_MAX } from "../../src/protocol/limits.ts";
 import { MemoryLog, seqOf, seqs } from "./memory-log.ts";
@@ -72,16 +74,25 @@ let log: MemoryLog;
 let socket: FakeSocket;
 let nowMs: number;
 let counterBuffer: SharedArrayBuffer;
+let withheld: Withheld;
 
 beforeEach(() => {
 	log = new MemoryLog();
 	socket = new FakeSocket();
 	nowMs = 1_000_000;
 	counterBuffer = createCounterBuffer(1);
+	withheld = new Withheld(new Counters(counterBuffer));
 });
 
 function consumerAt(cursor: number): Consumer {
-	return new Consumer({ socket, cursor, floor: FLOOR, counters: new Counters(counterBuffer), clock: () => nowMs });
+	return new Consumer({
+		socket,
+		cursor,
+		floor: FLOOR,
+		withheld,
+		counters: new Counters(counterBuffer),
+		clock: () => nowMs,
+	});
 }
 
 const counted = (name: CounterName): number => readCounters(counterBuffer).counters[name];
@@ -108,6 +119,19 @@ describe("a turn", () => {
 		expect(consumer.turn(log)).toBe("caught-up");
 		expect(socket.frames.map(seqOf)).toEqual([1, 3]);
 		expect(consumer.cursor).toBe(4);
+	});
+
+	test("passes over what is withheld", () => {
+		log.appendFrames(3);
+		log.appendFrame(64, "did:plc:gone");
+		log.appendFrames(2);
+		log.appendFrame(64, "did:plc:gone", RecordKind.account);
+		withheld.update([{ did: "did:plc:gone", takenDownSinceSeq: 7 }], 1);
+		const consumer = consumerAt(0);
+		expect(consumer.turn(log)).toBe("caught-up");
+		expect(socket.frames.map(seqOf)).toEqual([1, 2, 3, 5, 6, 7]);
+		expect(consumer.cursor).toBe(7);
+		expect(counted("frames_withheld_total")).toBe(1);
 	});
 
 	test("ends when its budget is used up, and the next one goes on from there", () => {

@@ -6,6 +6,7 @@ const BATCH_RECORDS_MAX = 50;
 interface MemoryRecord {
 	seq: number;
 	kind: number;
+	did: string;
 	frame: Uint8Array<ArrayBuffer>;
 }
 
@@ -17,10 +18,10 @@ export class MemoryLog implements SourceHead, SourceReader {
 	#grown = Promise.withResolvers<void>();
 
 	/** Appends a frame that starts with its seq, as 8 bytes. */
-	appendFrame(length = 64): number {
+	appendFrame(length = 64, did = "did:plc:a", kind: number = RecordKind.commit): number {
 		const frame = new Uint8Array(length);
 		new DataView(frame.buffer).setBigUint64(0, BigInt(this.#lastSeq + 1));
-		return this.#append({ seq: this.#lastSeq + 1, kind: RecordKind.commit, frame });
+		return this.#append({ seq: this.#lastSeq + 1, kind, did, frame });
 	}
 
 	appendFrames(count: number, length = 64): void {
@@ -28,7 +29,7 @@ export class MemoryLog implements SourceHead, SourceReader {
 	}
 
 	appendControl(): number {
-		return this.#append({ seq: this.#lastSeq + 1, kind: RecordKind.cursors, frame: new Uint8Array(0) });
+		return this.#append({ seq: this.#lastSeq + 1, kind: RecordKind.cursors, did: "", frame: new Uint8Array(0) });
 	}
 
 	/** Removes what is before `seq`, as retention does. */
@@ -94,6 +95,10 @@ class MemoryBatch implements SourceBatch {
 
 	kind(index: number): number {
 		return this.#at(index).kind;
+	}
+
+	repoDid(index: number): string {
+		return this.#at(index).did;
 	}
 
 	frame(index: number): Uint8Array<ArrayBuffer> {

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import WebSocket from "ws";
 import { createFanoutServer, type FanoutServer, SUBSCRIBE_PATH } from "../../src/fanout/server.ts";
+import { Withheld } from "../../src/fanout/withheld.ts";
 import { LogHead } from "../../src/log/head.ts";
 import { systemLogFs } from "../../src/log/log-fs.ts";
 import { LogWriter } from "../../src/log/log-writer.ts";
@@ -42,6 +43,7 @@ beforeEach(() => {
 		app: () => new Response(),
 		counters,
 		floor: { bytesPerS: 16 * 1024, windowMs: 60_000 },
+		withheld: new Withheld(counters),
 		trustProxy: false,
 		consumersMax: 10,
 		consumersPerIpMax: 10,

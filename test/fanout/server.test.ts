@@ -5,6 +5,7 @@ import { decode, decodeFirst } from "@atcute/cbor";
 import WebSocket from "ws";
 import { FAR_BEHIND_SEQS, PING_AFTER_MS, PONG_MS_MAX } from "../../src/fanout/consumer.ts";
 import { createFanoutServer, type FanoutOptions, type FanoutServer, SUBSCRIBE_PATH } from "../../src/fanout/server.ts";
+import { Withheld } from "../../src/fanout/withheld.ts";
 import { SERVER_NAME } from "../../src/http/version.ts";
 import { type CounterName, Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
 import { encodeErrorFrame } from "../../src/protocol/event-frames.ts";
@@ -32,6 +33,7 @@ function startServer(options: Partial<FanoutOptions> = {}): Fixture {
 		app: () => new Response("the app"),
 		counters: new Counters(counterBuffer),
 		floor: { bytesPerS: 16 * 1024, windowMs: 60_000 },
+		withheld: new Withheld(new Counters()),
 		trustProxy: false,
 		consumersMax: 100,
 		consumersPerIpMax: 50,

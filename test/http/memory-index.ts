@@ -1,4 +1,4 @@
-import type { Account, Host, IndexReader, StoredIdentity } from "../../src/index/store.ts";
+import type { Account, Host, IndexReader, StoredIdentity, Takedown } from "../../src/index/store.ts";
 
 /** An index in memory. */
 export class MemoryIndex implements IndexReader {
@@ -31,6 +31,7 @@ export class MemoryIndex implements IndexReader {
 			upstreamActive: true,
 			upstreamStatus: null,
 			localStatus: null,
+			statusSeq: 0,
 			rev: "3l3qo2vuowo2b",
 			commit: COMMIT,
 			data: COMMIT,
@@ -58,6 +59,10 @@ export class MemoryIndex implements IndexReader {
 
 	async repos(afterId: number, limit: number): Promise<Account[]> {
 		return this.accountRows.filter(({ id, rev }) => id > afterId && rev !== null).slice(0, limit);
+	}
+
+	async takenDownSince(): Promise<Takedown[]> {
+		throw new Error("no HTTP method asks for this");
 	}
 
 	async checkpoint(): Promise<number> {

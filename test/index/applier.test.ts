@@ -28,6 +28,24 @@ function hostOf(changes: RowChanges, id: number): Host | undefined {
 	return changes.hosts.find((row) => row.id === id);
 }
 
+describe("statuses", () => {
+	test("name the accounts that were told of, and where, and no others", () => {
+		const before = fold([records.commit([1, 1], BOB, 1), records.account([1, 2], ALICE, "takendown")]);
+		expect([...before.statuses]).toEqual([ALICE]);
+		expect(accountOf(before, ALICE)?.statusSeq).toBe(2);
+		const again = fold([records.host(1), records.host(1), records.account([1, 9], ALICE, null)], after(before));
+		expect([...again.statuses]).toEqual([ALICE]);
+		expect(accountOf(again, ALICE)).toMatchObject({ statusSeq: 3, upstreamActive: true });
+	});
+
+	test("an account that moves is active again, from there on", () => {
+		const before = fold([records.account([1, 2], ALICE, "deactivated")]);
+		const moved = fold([records.host(2), records.commit([2, 1], ALICE, 5)], after(before));
+		expect([...moved.statuses]).toEqual([ALICE]);
+		expect(accountOf(moved, ALICE)).toMatchObject({ statusSeq: 2, upstreamActive: true });
+	});
+});
+
 describe("accounts", () => {
 	test("a commit makes one, active, with its repo", () => {
 		const { accounts } = fold([records.host(1), records.commit([1, 7], ALICE, 5)]);
@@ -38,6 +56,7 @@ describe("accounts", () => {
 				hostSeq: 7,
 				upstreamActive: true,
 				upstreamStatus: null,
+				statusSeq: 0,
 				rev: records.rev(5),
 				commit: expect.anything(),
 				data: expect.anything(),
@@ -188,7 +207,7 @@ describe("hosts", () => {
 		];
 		for (let end = 1; end <= list.length; end++) {
 			for (let split = 0; split <= end; split++) {
-				const whole: RowChanges = { accounts: [], identities: [], outdated: [], hosts: [] };
+				const whole: RowChanges = { accounts: [], identities: [], outdated: [], hosts: [], statuses: new Set() };
 				for (const part of [list.slice(0, split), list.slice(split, end)]) {
 					const changes = fold(part, after(whole));
 					whole.accounts = [...changes.accounts, ...whole.accounts.filter(({ did }) => !accountOf(changes, did))];

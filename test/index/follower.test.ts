@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CheckpointError, type FollowedLog, IndexFollower } from "../../src/index/follower.ts";
 import { openSqliteWriter } from "../../src/index/sqlite.ts";
-import type { IndexWriter } from "../../src/index/store.ts";
+import type { IndexWriter, Takedown } from "../../src/index/store.ts";
 import type { DiskFaultReason } from "../../src/log/disk-fault.ts";
 import { LogHead } from "../../src/log/head.ts";
 import { systemLogFs } from "../../src/log/log-fs.ts";
@@ -25,6 +25,7 @@ let counterBuffer: SharedArrayBuffer;
 let follower: IndexFollower;
 /** What the follower said of the disk. */
 let stalls: (DiskFaultReason | null)[];
+let told: Takedown[];
 
 beforeEach(() => {
 	stalls = [];
@@ -32,6 +33,7 @@ beforeEach(() => {
 	openLog("log", 1);
 	writer = openSqliteWriter(join(folder, "index.sqlite"));
 	follower = follow();
+	told = [];
 });
 afterEach(async () => {
 	closeLog();
@@ -72,7 +74,11 @@ function followerOf(source: FollowedLog): IndexFollower {
 	const counters = new Counters(counterBuffer);
 	const stall = new Stall({ part: "index", counters, clock: Date.now, onChange: (reason) => stalls.push(reason) });
 	const sleep = () => new Promise<void>((resolve) => setImmediate(resolve));
-	return new IndexFollower(writer, source, head, counters, { stall, sleep });
+	return new IndexFollower(writer, source, head, counters, {
+		stall,
+		sleep,
+		onTakedowns: (takedowns) => told.push(...takedowns),
+	});
 }
 
 /** Appends one batch, as the sequencer does. */
@@ -110,6 +116,18 @@ describe("catching up", () => {
 		expect(await writer.checkpoint()).toBe(21);
 		expect(await writer.account("did:plc:a")).toMatchObject({ hostSeq: 20 });
 		expect(readCounters(counterBuffer).counters.index_records_total).toBe(21);
+	});
+
+	test("tells of statuses, which the index then holds", async () => {
+		append(records.host(1), records.commit([1, 1], "did:plc:a", 1), records.account([1, 2], "did:plc:a", "takendown"));
+		append(records.commit([1, 3], "did:plc:b", 1), records.account([1, 4], "did:plc:b", null));
+		await follower.catchUp();
+		expect(told).toEqual([
+			{ did: "did:plc:a", takenDownSinceSeq: 3 },
+			{ did: "did:plc:b", takenDownSinceSeq: null },
+		]);
+		expect(await writer.takenDownSince(1, 10)).toEqual([{ did: "did:plc:a", takenDownSinceSeq: 3 }]);
+		expect(await writer.takenDownSince(4, 10)).toEqual([]);
 	});
 
 	test("goes on from the checkpoint, though the log's batches begin before it", async () => {

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { copyFileSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { SchemaError } from "../../src/index/schema.ts";
+import { SchemaError, TAKEN_DOWN } from "../../src/index/schema.ts";
 import { openSqliteReader, openSqliteWriter } from "../../src/index/sqlite.ts";
 import type { StoredRecord } from "../../src/log/stored-record.ts";
 import * as records from "./records.ts";
@@ -97,6 +97,7 @@ describe("reading", () => {
 			hostSeq: seq,
 			upstreamActive: false,
 			upstreamStatus: "suspended",
+			statusSeq: 3,
 			localStatus: null,
 			rev: records.rev(1),
 			commit: records.cid(1),
@@ -186,7 +187,7 @@ describe("reading", () => {
 			reading.reject(new Error(message));
 			finished.reject(new Error(message));
 		};
-		const applyPair = (at: number): Promise<void> =>
+		const applyPair = (at: number): Promise<unknown> =>
 			writer.apply(
 				records.sequence(
 					[records.commit([1, at], "did:plc:a", at), records.commit([2, at], "did:plc:b", at)],
@@ -290,7 +291,7 @@ describe("opening", () => {
 		database.close();
 		for (const open of [openSqliteReader, openSqliteWriter]) {
 			expect(() => open(path)).toThrow(SchemaError);
-			expect(() => open(path)).toThrow("schema version 99; this program uses schema version 1");
+			expect(() => open(path)).toThrow("schema version 99; this program uses schema version 2");
 		}
 	});
 
@@ -306,5 +307,47 @@ describe("opening", () => {
 	test("a reader does not make what is absent", () => {
 		expect(() => openSqliteReader(join(folder, "absent.sqlite"))).toThrow();
 		expect(existsSync(join(folder, "absent.sqlite"))).toBe(false);
+	});
+});
+
+describe("takedowns", () => {
+	const statuses = [null, "takendown", "deactivated", "suspended", "deleted", "desynchronized"];
+
+	test("are the statuses that take an account's content away, and survive a restart", async () => {
+		const writer = openSqliteWriter(path);
+		const told = await writer.apply(
+			records.sequence(statuses.map((status, at) => records.account([1, at + 1], `did:plc:${at}`, status))),
+		);
+		expect(told.map(({ takenDownSinceSeq }) => takenDownSinceSeq)).toEqual([null, 2, null, 4, 5, null]);
+		await writer.close();
+		const reader = openSqliteReader(path);
+		const taken = [5, 4, 2].map((seq) => ({ did: `did:plc:${seq - 1}`, takenDownSinceSeq: seq }));
+		expect(await reader.takenDownSince(1, 10)).toEqual(taken);
+		expect(await reader.takenDownSince(3, 10)).toEqual(taken.slice(0, 2));
+		expect(await reader.takenDownSince(1, 1)).toEqual(taken.slice(0, 1));
+		await reader.close();
+	});
+
+	test("of the operator hold whatever the host says", async () => {
+		const writer = openSqliteWriter(path);
+		await writer.apply(records.sequence([records.account([1, 1], "did:plc:a", null)]));
+		const database = new Database(path);
+		database.run("UPDATE account SET local_status = 'takendown'");
+		database.close();
+		const told = await writer.apply(records.sequence([records.account([1, 2], "did:plc:a", null)], 2));
+		expect(told).toEqual([{ did: "did:plc:a", takenDownSinceSeq: 2 }]);
+		await writer.close();
+	});
+
+	test("are found without looking at all accounts", () => {
+		openSqliteWriter(path).close();
+		const database = new Database(path, { readonly: true });
+		const plan = database
+			.query<{ detail: string }, []>(
+				`EXPLAIN QUERY PLAN SELECT did FROM account WHERE ${TAKEN_DOWN} AND status_seq >= 1 ORDER BY status_seq DESC`,
+			)
+			.all();
+		database.close();
+		expect(plan.map(({ detail }) => detail)).toEqual([expect.stringContaining("USING INDEX account_taken_down")]);
 	});
 });

@@ -23,7 +23,7 @@ function cacheOver(rows: ReadonlyMap<string, AccountState> = new Map()) {
 	const buffer = createCounterBuffer(1);
 	const account = async (did: string): Promise<Account | null> => {
 		const row = rows.get(did);
-		return row === undefined ? null : { id: 1, did, ...row };
+		return row === undefined ? null : { id: 1, did, statusSeq: 0, ...row };
 	};
 	return {
 		cache: new AccountCache({ account }, ENTRIES_MAX, new Counters(buffer)),

@@ -15,6 +15,7 @@ function rowOf(account: SimAccount, changes: Partial<Account> = {}): Account {
 		upstreamActive: true,
 		upstreamStatus: null,
 		localStatus: null,
+		statusSeq: 0,
 		rev: null,
 		commit: null,
 		data: null,

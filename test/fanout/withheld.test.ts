@@ -1,0 +1,119 @@
+import { beforeEach, describe, expect, test } from "bun:test";
+import type { SourceBatch } from "../../src/fanout/source.ts";
+import { Withheld } from "../../src/fanout/withheld.ts";
+import { RecordKind } from "../../src/log/record.ts";
+import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
+
+const ALICE = "did:plc:alice";
+const BOB = "did:plc:bob";
+const ENTRIES_MAX = 3;
+
+let counterBuffer: SharedArrayBuffer;
+let withheld: Withheld;
+/** DIDs that were looked up in batches. */
+let lookups = 0;
+
+beforeEach(() => {
+	counterBuffer = createCounterBuffer(1);
+	withheld = new Withheld(new Counters(counterBuffer), ENTRIES_MAX);
+	lookups = 0;
+});
+
+/** Records of seqs from `firstSeq` on. */
+function batchOf(firstSeq: number, records: [kind: number, did: string][]): SourceBatch {
+	return {
+		count: records.length,
+		indexAfter: (cursor) => Math.max(0, cursor + 1 - firstSeq),
+		seq: (index) => firstSeq + index,
+		kind: (index) => records[index]?.[0] ?? 0,
+		frame: () => new Uint8Array(1),
+		repoDid(index) {
+			lookups++;
+			return records[index]?.[1] ?? "";
+		},
+	};
+}
+
+const { commit, sync, identity, account, cursors } = RecordKind;
+const withheldIn = (batch: SourceBatch): number[] => Array.from(withheld.judge(batch) ?? []);
+
+describe("of an account that is taken down", () => {
+	const batch = batchOf(10, [
+		[commit, ALICE],
+		[commit, BOB],
+		[sync, ALICE],
+		[identity, ALICE],
+		[cursors, ""],
+		[account, ALICE],
+		[commit, ALICE],
+	]);
+
+	test("commits and syncs before the record that said so are withheld, and nothing else", () => {
+		expect(withheld.judge(batch)).toBeNull();
+		withheld.update([{ did: ALICE, takenDownSinceSeq: 15 }], 1);
+		expect(withheldIn(batch)).toEqual([1, 0, 1, 0, 0, 0, 0]);
+	});
+
+	test("they come back when it does", () => {
+		withheld.update([{ did: ALICE, takenDownSinceSeq: 15 }], 1);
+		expect(withheldIn(batch)).toContain(1);
+		withheld.update([{ did: ALICE, takenDownSinceSeq: null }], 1);
+		expect(withheld.judge(batch)).toBeNull();
+	});
+
+	test("its second end counts", () => {
+		withheld.update([{ did: ALICE, takenDownSinceSeq: 11 }], 1);
+		withheld.update([{ did: ALICE, takenDownSinceSeq: null }], 1);
+		withheld.update([{ did: ALICE, takenDownSinceSeq: 20 }], 1);
+		expect(withheldIn(batch)).toEqual([1, 0, 1, 0, 0, 0, 1]);
+	});
+});
+
+describe("judging", () => {
+	test("is done once for all who read a batch, until the accounts change", () => {
+		const batch = batchOf(1, [
+			[commit, ALICE],
+			[commit, BOB],
+		]);
+		withheld.update([{ did: ALICE, takenDownSinceSeq: 5 }], 1);
+		for (let consumer = 0; consumer < 100; consumer++) expect(withheldIn(batch)).toEqual([1, 0]);
+		expect(lookups).toBe(2);
+		withheld.update([{ did: "did:plc:other", takenDownSinceSeq: null }], 1);
+		expect(withheldIn(batch)).toEqual([1, 0]);
+		expect(lookups).toBe(2);
+		withheld.update([{ did: BOB, takenDownSinceSeq: 6 }], 1);
+		expect(withheldIn(batch)).toEqual([1, 1]);
+		expect(lookups).toBe(4);
+	});
+
+	test("looks at nothing behind the last change", () => {
+		withheld.update([{ did: ALICE, takenDownSinceSeq: 5 }], 1);
+		expect(withheld.judge(batchOf(6, [[commit, ALICE]]))).toBeNull();
+		expect(lookups).toBe(0);
+	});
+});
+
+describe("the list", () => {
+	const old = batchOf(1, [[commit, ALICE]]);
+
+	test("forgets an account when the log holds nothing from before its change", () => {
+		withheld.update([{ did: ALICE, takenDownSinceSeq: 5 }], 4);
+		expect(withheldIn(old)).toEqual([1]);
+		withheld.update([{ did: BOB, takenDownSinceSeq: 9 }], 5);
+		expect(withheld.judge(old)).toBeNull();
+		expect(readCounters(counterBuffer).counters.withheld_evictions_total).toBe(0);
+	});
+
+	test("has a limit, and counts what it forgets for it: the oldest", () => {
+		const more = Array.from({ length: ENTRIES_MAX }, (_, index) => ({
+			did: `did:plc:${index}`,
+			takenDownSinceSeq: 10 + index,
+		}));
+		withheld.update([{ did: ALICE, takenDownSinceSeq: 5 }, ...more.slice(1)], 1);
+		expect(withheldIn(old)).toEqual([1]);
+		withheld.update(more, 1);
+		expect(withheld.judge(old)).toBeNull();
+		expect(readCounters(counterBuffer).counters.withheld_evictions_total).toBe(1);
+		expect(withheldIn(batchOf(2, [[commit, "did:plc:0"]]))).toEqual([1]);
+	});
+});

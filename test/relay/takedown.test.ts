@@ -1,0 +1,50 @@
+import { expect, test } from "bun:test";
+import { SimConsumer } from "../sim/consumer.ts";
+import { RelayRig } from "./rig.ts";
+
+test("what a taken-down account said is not replayed, until it is back; across a restart too", async () => {
+	const rig = await RelayRig.start({ seed: "takedown", hosts: 1, accounts: 2 }, { RELAY_FANOUT_WORKERS: "2" });
+	const { network, relay, consumer } = rig;
+	const [gone, other] = network.accounts;
+	if (gone === undefined || other === undefined) throw new Error("the network has no two accounts");
+	try {
+		await network.burst(20);
+		for (const account of [gone, other]) network.send(account, await account.commit());
+		network.send(gone, gone.account(false, "takendown"));
+		network.send(other, await other.commit());
+		await consumer.until(() => rig.received(other.did).length === rig.expected(other.did).length);
+		expect(rig.received(gone.did)).toEqual(rig.expected(gone.did));
+
+		const withoutRepo = rig.expected(gone.did).filter((event) => !/^(commit|sync)/.test(event));
+		expect(withoutRepo.at(-1)).toStartWith("account");
+		expect(withoutRepo.length).toBeLessThan(rig.expected(gone.did).length);
+		expect(await replayUntil(() => withoutRepo)).toEqual(rig.expected(other.did));
+
+		expect(await relay.stop()).toBe(0);
+		await relay.start();
+		expect(await replayUntil(() => withoutRepo)).toEqual(rig.expected(other.did));
+
+		await consumer.connect();
+		network.send(gone, gone.account(true));
+		network.send(gone, await gone.commit());
+		await consumer.until(() => rig.received(gone.did).length === rig.expected(gone.did).length);
+		expect(rig.received(gone.did)).toEqual(rig.expected(gone.did));
+		expect(await replayUntil(() => rig.expected(gone.did))).toEqual(rig.expected(other.did));
+	} finally {
+		await rig.stop();
+	}
+
+	/** Replays the log until the account's part of it is this, and gives the other's. The index follows in a moment. */
+	async function replayUntil(expected: () => string[]): Promise<string[]> {
+		const end = consumer.cursor ?? 0;
+		for (;;) {
+			const replayer = new SimConsumer(relay.firehoseOrigin);
+			await replayer.connect(0);
+			await replayer.until(() => (replayer.cursor ?? 0) >= end);
+			await replayer.disconnect();
+			const of = (did: string): string[] =>
+				replayer.events.filter((event) => event.did === did).map(({ type, rev }) => `${type} ${rev ?? ""}`);
+			if (Bun.deepEquals(of(gone?.did ?? ""), expected())) return of(other?.did ?? "");
+		}
+	}
+}, 120_000);
