@@ -170,7 +170,7 @@ const SETTINGS = {
 		env: ["RELAY_MAX_CONSUMERS_PER_IP"],
 		kind: wholeNumber(1, 1_000_000),
 		default: "50",
-		meaning: "Consumers connected at once from one address. Behind a proxy, see RELAY_TRUST_PROXY.",
+		meaning: "Consumers connected at once from one IPv4 address or IPv6 /64. Behind a proxy, see RELAY_TRUST_PROXY.",
 	}),
 	slowConsumerBytesPerS: setting({
 		env: ["RELAY_SLOW_CONSUMER_RATE"],

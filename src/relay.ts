@@ -1,6 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Config } from "./config.ts";
+import { createAdmissionBuffer } from "./fanout/admission.ts";
 import type { FanoutCommand, FanoutEvent, FanoutWorkerOptions } from "./fanout/worker.ts";
 import { HostManager } from "./hosts/manager.ts";
 import type { HostCommand, HostEvent } from "./hosts/messages.ts";
@@ -46,6 +47,7 @@ interface Shared {
 	counters: SharedArrayBuffer;
 	head: SharedArrayBuffer;
 	sequencerDoorbell: SharedArrayBuffer;
+	admission: SharedArrayBuffer;
 	/** Of the control thread first, then of each ingest worker. */
 	producers: { ring: SharedArrayBuffer; doorbell: SharedArrayBuffer }[];
 	/** From each ingest worker to each other one. */
@@ -169,8 +171,10 @@ export class Relay {
 					adminPassword: config.adminPassword,
 					trustProxy: config.trustProxy,
 					floor: { bytesPerS: config.slowConsumerBytesPerS, windowMs: config.slowConsumerWindowMs },
-					consumersMax: Math.ceil(config.consumersMax / config.fanoutWorkers),
-					consumersPerIpMax: config.consumersPerIpMax,
+					admission: {
+						limits: { consumersMax: config.consumersMax, consumersPerIpMax: config.consumersPerIpMax },
+						buffer: shared.admission,
+					},
 				}),
 			),
 		);
@@ -208,6 +212,7 @@ function createShared(config: Config): Shared {
 		counters: createCounterBuffer(FIRST_INGEST_ROW + workers + config.fanoutWorkers),
 		head: createHeadBuffer(),
 		sequencerDoorbell: new Doorbell().buffer,
+		admission: createAdmissionBuffer(config.consumersMax),
 		producers: [producer(CONTROL_RING_BYTES), ...Array.from({ length: workers }, () => producer(HANDOVER_RING_BYTES))],
 		peers: Array.from({ length: workers }, (_, from) =>
 			Array.from({ length: workers }, (_, to) => createRingBuffer(from === to ? 1024 : PEER_RING_BYTES)),

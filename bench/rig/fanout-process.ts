@@ -4,6 +4,7 @@
  * it says `ready` when it listens, and lives until it is killed.
  */
 import { join } from "node:path";
+import { createAdmissionBuffer } from "../../src/fanout/admission.ts";
 import type { FanoutWorkerOptions } from "../../src/fanout/worker.ts";
 import { openSqliteWriter } from "../../src/index/sqlite.ts";
 import { createCounterBuffer } from "../../src/observe/counters.ts";
@@ -12,6 +13,7 @@ import type { BareFanoutOptions } from "./bare-fanout-worker.ts";
 import { PreparedLog } from "./prepared-log.ts";
 
 const APPEND_EVERY_MS = 10;
+const CONSUMERS_MAX = 10_000;
 const BARE_BYTES = 64 * 1024 ** 2;
 
 const [mode, directory = "", ...numbers] = process.argv.slice(2);
@@ -51,8 +53,10 @@ async function startFanout(): Promise<void> {
 		adminPassword: null,
 		floor: { bytesPerS: 1, windowMs: 3_600_000 },
 		trustProxy: false,
-		consumersMax: 10_000,
-		consumersPerIpMax: 10_000,
+		admission: {
+			limits: { consumersMax: CONSUMERS_MAX, consumersPerIpMax: CONSUMERS_MAX },
+			buffer: createAdmissionBuffer(CONSUMERS_MAX),
+		},
 	});
 	if (livePerS > 0) appendForever(log);
 }

@@ -1,38 +1,100 @@
-/** How many consumers one fan-out thread serves. */
+import { isIPv6 } from "node:net";
+
+/** How many consumers the relay serves, on all of its fan-out threads together. */
 export interface AdmissionLimits {
 	consumersMax: number;
-	/** From one IP address. */
+	/** From one IPv4 address, or from one /64 of IPv6, which is what one customer gets. */
 	consumersPerIpMax: number;
 }
 
-/** Counts consumers against the limits. It remembers an address only while a consumer from there is connected. */
+/** An address counts in one cell of each row; where others share some of its cells, the least full one tells the most. */
+const ROWS = 4;
+/** Cells of a row for each consumer that may be connected. */
+const CELLS_PER_CONSUMER = 4;
+const CELLS_MIN = 4_096;
+
+/** Words before the cells: the seed of the hash, which strangers must not know, and all consumers. */
+const SEED = 0;
+const CONSUMERS = 1;
+const CELLS = 2;
+
+/** Makes the memory in which the fan-out threads count together: 64 bytes for each consumer allowed, at least 64 KiB. */
+export function createAdmissionBuffer(consumersMax: number): SharedArrayBuffer {
+	const cells = Math.max(CELLS_MIN, CELLS_PER_CONSUMER * consumersMax);
+	const buffer = new SharedArrayBuffer(4 * (CELLS + ROWS * cells));
+	crypto.getRandomValues(new Uint32Array(buffer, 4 * SEED, 1));
+	return buffer;
+}
+
+/**
+ * Counts consumers against the limits, over all threads that share its memory. No more are ever admitted than the limits
+ * allow. An address could be refused early only where others fill all of its cells, once in millions; and two that take the
+ * last place at one moment may both be refused.
+ */
 export class Admission {
 	readonly #limits: AdmissionLimits;
-	readonly #consumersByIp = new Map<string, number>();
-	#consumers = 0;
+	readonly #words: Int32Array;
+	readonly #rowCells: number;
 
-	constructor(limits: AdmissionLimits) {
+	constructor(limits: AdmissionLimits, buffer: SharedArrayBuffer) {
 		this.#limits = limits;
+		this.#words = new Int32Array(buffer);
+		this.#rowCells = (this.#words.length - CELLS) / ROWS;
 	}
 
 	/** Takes a place, which `release` gives back. Returns null, or the limit that stands against it. */
 	admit(ip: string): string | null {
-		const fromIp = this.#consumersByIp.get(ip) ?? 0;
-		if (this.#consumers >= this.#limits.consumersMax) {
-			return `this relay already serves its limit of ${this.#limits.consumersMax} consumers`;
+		const { consumersMax, consumersPerIpMax } = this.#limits;
+		if (Atomics.add(this.#words, CONSUMERS, 1) >= consumersMax) {
+			Atomics.sub(this.#words, CONSUMERS, 1);
+			return `this relay already serves its limit of ${consumersMax} consumers`;
 		}
-		if (fromIp >= this.#limits.consumersPerIpMax) {
-			return `this relay already serves its limit of ${this.#limits.consumersPerIpMax} consumers from your address`;
+		const before = this.#cells(ip).map((cell) => Atomics.add(this.#words, cell, 1));
+		if (Math.min(...before) >= consumersPerIpMax) {
+			this.release(ip);
+			return `this relay already serves its limit of ${consumersPerIpMax} consumers from your address`;
 		}
-		this.#consumers++;
-		this.#consumersByIp.set(ip, fromIp + 1);
 		return null;
 	}
 
 	release(ip: string): void {
-		this.#consumers--;
-		const left = (this.#consumersByIp.get(ip) ?? 1) - 1;
-		if (left === 0) this.#consumersByIp.delete(ip);
-		else this.#consumersByIp.set(ip, left);
+		Atomics.sub(this.#words, CONSUMERS, 1);
+		for (const cell of this.#cells(ip)) Atomics.sub(this.#words, cell, 1);
 	}
+
+	/** One cell of each row. */
+	#cells(ip: string): number[] {
+		const network = networkOf(ip);
+		const seed = Atomics.load(this.#words, SEED) >>> 0;
+		return Array.from({ length: ROWS }, (_, row) => {
+			const hash = Bun.hash.xxHash64(network, BigInt(seed) * BigInt(ROWS) + BigInt(row));
+			return CELLS + row * this.#rowCells + Number(hash % BigInt(this.#rowCells));
+		});
+	}
+}
+
+/** What is counted as one address: an IPv4 address, also where it is mapped into IPv6, or the /64 of an IPv6 address. */
+export function networkOf(ip: string): string {
+	if (!isIPv6(ip)) return ip;
+	const groups = groupsOf(ip);
+	const isMapped = groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff;
+	if (!isMapped) return `${groups.slice(0, 4).join(":")}/64`;
+	const [high = 0, low = 0] = groups.slice(6);
+	return [high >> 8, high & 255, low >> 8, low & 255].join(".");
+}
+
+/** The eight groups of an IPv6 address, which may be written with `::`, with an IPv4 address at its end and with a zone. */
+function groupsOf(ip: string): number[] {
+	const [address = ""] = ip.split("%");
+	const [before = "", after] = address.split("::");
+	const parse = (part: string): number[] =>
+		part.split(":").flatMap((group) => {
+			if (group === "") return [];
+			if (!group.includes(".")) return [Number.parseInt(group, 16)];
+			const [a = 0, b = 0, c = 0, d = 0] = group.split(".").map(Number);
+			return [a * 256 + b, c * 256 + d];
+		});
+	const head = parse(before);
+	const tail = parse(after ?? "");
+	return [...head, ...Array.from({ length: 8 - head.length - tail.length }, () => 0), ...tail];
 }

@@ -3,7 +3,7 @@ import { SERVER_NAME } from "../http/version.ts";
 import type { Counters } from "../observe/counters.ts";
 import { encodeErrorFrame } from "../protocol/event-frames.ts";
 import { endThreadOnFailure } from "../thread.ts";
-import { Admission, type AdmissionLimits } from "./admission.ts";
+import type { Admission } from "./admission.ts";
 import { BACKPRESSURE_BYTES_MAX, Consumer } from "./consumer.ts";
 import { CURSOR_RULE, parseCursor, type StreamStart, startOfStream } from "./cursor.ts";
 import type { PaceFloor } from "./pace.ts";
@@ -21,13 +21,15 @@ const RETRY_AFTER_S = 30;
 /** How long a drain waits for consumers to take what is published. */
 const DRAIN_MS_MAX = 5_000;
 
-export interface FanoutOptions extends AdmissionLimits {
+export interface FanoutOptions {
 	/** Address to listen at, such as `0.0.0.0`. */
 	host: string;
 	/** 0 lets the system choose. */
 	port: number;
 	head: SourceHead;
 	reader: SourceReader;
+	/** Counts the consumers of all threads that listen on the port. */
+	admission: Admission;
 	/** Answers everything but subscribeRepos. */
 	app: (request: Request) => Response | Promise<Response>;
 	counters: Counters;
@@ -60,8 +62,7 @@ interface SocketData {
  * the connections.
  */
 export function createFanoutServer(options: FanoutOptions): FanoutServer {
-	const { head, reader, counters, floor, withheld, clock = Date.now } = options;
-	const admission = new Admission(options);
+	const { head, reader, admission, counters, floor, withheld, clock = Date.now } = options;
 	const pump = new Pump(head, reader);
 	let draining = false;
 

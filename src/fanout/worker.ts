@@ -9,6 +9,7 @@ import { LogReader } from "../log/reader.ts";
 import { Counters } from "../observe/counters.ts";
 import { type LOG_LEVELS, logOf, setUpLog } from "../observe/log.ts";
 import { serveRole, type WorkerRole } from "../thread.ts";
+import { Admission, type AdmissionLimits } from "./admission.ts";
 import { type CrawlRequestEvent, CrawlRequests, type CrawlResultCommand } from "./crawl-requests.ts";
 import type { PaceFloor } from "./pace.ts";
 import { createFanoutServer, type FanoutServer } from "./server.ts";
@@ -31,10 +32,8 @@ export interface FanoutWorkerOptions {
 	adminPassword: string | null;
 	trustProxy: boolean;
 	floor: PaceFloor;
-	/** Of this thread. */
-	consumersMax: number;
-	/** Of this thread. */
-	consumersPerIpMax: number;
+	/** Of all fan-out threads together. */
+	admission: { limits: AdmissionLimits; buffer: SharedArrayBuffer };
 }
 
 export type FanoutCommand = CrawlResultCommand | TakedownEvent;
@@ -66,7 +65,16 @@ serveRole<FanoutWorkerOptions, FanoutCommand, FanoutEvent>((emit): WorkerRole<Fa
 		withheld.update((await index.takenDownSince(firstSeq, WITHHELD_MAX)).reverse(), firstSeq);
 		const app = createXrpcApp({ index, requestCrawl });
 		app.route("/", createAdminApp({ password: options.adminPassword, requestCrawl }));
-		server = createFanoutServer({ ...options, head, reader, counters, withheld, app: (request) => app.fetch(request) });
+		const admission = new Admission(options.admission.limits, options.admission.buffer);
+		server = createFanoutServer({
+			...options,
+			head,
+			reader,
+			admission,
+			counters,
+			withheld,
+			app: (request) => app.fetch(request),
+		});
 		logOf("fanout").info("the firehose is served on {host}:{port}", { host: options.host, port: server.port });
 	}
 

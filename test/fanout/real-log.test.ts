@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import WebSocket from "ws";
+import { Admission, createAdmissionBuffer } from "../../src/fanout/admission.ts";
 import { createFanoutServer, type FanoutServer, SUBSCRIBE_PATH } from "../../src/fanout/server.ts";
 import { Withheld } from "../../src/fanout/withheld.ts";
 import { LogHead } from "../../src/log/head.ts";
@@ -45,8 +46,7 @@ beforeEach(() => {
 		floor: { bytesPerS: 16 * 1024, windowMs: 60_000 },
 		withheld: new Withheld(counters),
 		trustProxy: false,
-		consumersMax: 10,
-		consumersPerIpMax: 10,
+		admission: new Admission({ consumersMax: 10, consumersPerIpMax: 10 }, createAdmissionBuffer(10)),
 	});
 });
 

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { decode, decodeFirst } from "@atcute/cbor";
 import WebSocket from "ws";
+import { Admission, type AdmissionLimits, createAdmissionBuffer } from "../../src/fanout/admission.ts";
 import { FAR_BEHIND_SEQS, PING_AFTER_MS, PONG_MS_MAX } from "../../src/fanout/consumer.ts";
 import { createFanoutServer, type FanoutOptions, type FanoutServer, SUBSCRIBE_PATH } from "../../src/fanout/server.ts";
 import { Withheld } from "../../src/fanout/withheld.ts";
@@ -21,6 +22,10 @@ interface Fixture {
 const servers: FanoutServer[] = [];
 let nowMs = 0;
 
+function admissionOf(limits: Partial<AdmissionLimits>): Admission {
+	return new Admission({ consumersMax: 100, consumersPerIpMax: 50, ...limits }, createAdmissionBuffer(100));
+}
+
 function startServer(options: Partial<FanoutOptions> = {}): Fixture {
 	const log = new MemoryLog();
 	const counterBuffer = createCounterBuffer(1);
@@ -35,8 +40,7 @@ function startServer(options: Partial<FanoutOptions> = {}): Fixture {
 		floor: { bytesPerS: 16 * 1024, windowMs: 60_000 },
 		withheld: new Withheld(new Counters()),
 		trustProxy: false,
-		consumersMax: 100,
-		consumersPerIpMax: 50,
+		admission: admissionOf({}),
 		clock: () => nowMs,
 		...options,
 	});
@@ -240,7 +244,7 @@ describe("limits", () => {
 	}
 
 	test("per address, which a place given back makes room in", async () => {
-		const { url, counted } = startServer({ consumersPerIpMax: 2 });
+		const { url, counted } = startServer({ admission: admissionOf({ consumersPerIpMax: 2 }) });
 		const clients = [await new Client(url).opened(), await new Client(url).opened()];
 		const [status, body, retryAfter] = await refusal(url);
 		expect([status, retryAfter]).toEqual([429, "30"]);
@@ -256,7 +260,7 @@ describe("limits", () => {
 	});
 
 	test("in total", async () => {
-		const { url } = startServer({ consumersMax: 1 });
+		const { url } = startServer({ admission: admissionOf({ consumersMax: 1 }) });
 		await new Client(url).opened();
 		const [status, body] = await refusal(url);
 		expect(status).toBe(429);
@@ -264,7 +268,7 @@ describe("limits", () => {
 	});
 
 	test("count the address that a trusted proxy saw, whatever the consumer claims", async () => {
-		const { url } = startServer({ consumersPerIpMax: 1, trustProxy: true });
+		const { url } = startServer({ admission: admissionOf({ consumersPerIpMax: 1 }), trustProxy: true });
 		await new Client(url, { "X-Forwarded-For": "203.0.113.1" }).opened();
 		await new Client(url, { "X-Forwarded-For": "203.0.113.2" }).opened();
 		const [status] = await refusal(url, { "X-Forwarded-For": "203.0.113.77, 203.0.113.1" });
@@ -272,7 +276,7 @@ describe("limits", () => {
 	});
 
 	test("ignore the proxy's header where it is not trusted", async () => {
-		const { url } = startServer({ consumersPerIpMax: 1 });
+		const { url } = startServer({ admission: admissionOf({ consumersPerIpMax: 1 }) });
 		await new Client(url, { "X-Forwarded-For": "203.0.113.1" }).opened();
 		const [status] = await refusal(url, { "X-Forwarded-For": "203.0.113.2" });
 		expect(status).toBe(429);
