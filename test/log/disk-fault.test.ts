@@ -334,10 +334,14 @@ describe("a failed sync", () => {
 		expect(disk.retry()).toBe(true);
 		log.appendLabels(["d"]);
 		expect(stray.length).toBeGreaterThan(before);
-		// The power cut undoes the truncation: the old records are whole again, or in part.
-		for (let length = before; length <= stray.length; length += 7) {
+		// The power cut undoes the truncation: the old records are whole again, or cut short, or damaged.
+		const cuts: Buffer[] = [];
+		for (let at = before; at <= stray.length; at += 7) {
+			cuts.push(stray.subarray(0, at), Buffer.from(stray).fill(0, before, at));
+		}
+		for (const content of cuts) {
 			const found = fs.afterKill();
-			found.put(segmentPath(directory, 1), stray.subarray(0, length));
+			found.put(segmentPath(directory, 1), content);
 			const elsewhere = temporaryDirectory();
 			const again = new TestLog(elsewhere, found.moved(directory, elsewhere));
 			expect(readAll(again.reader())).toEqual(["1 a", "2 b", "3 c", "4 d"]);
