@@ -13,6 +13,7 @@ export interface Mutant {
 
 const LOG = ["log/sequencer.test.ts", "log/recovery.test.ts"];
 const RECOVERY = ["log/recovery.test.ts"];
+const FAULTS = ["log/disk-fault.test.ts"];
 const READER = ["log/reader.test.ts"];
 const CONSUMER = ["fanout/consumer.test.ts"];
 const CURSOR = ["fanout/cursor.test.ts"];
@@ -22,22 +23,23 @@ const HOSTS = ["ingest/hosts.test.ts"];
 export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "mode always does not sync",
-		file: "log/log-writer.ts",
-		find: "this.#active.sync();",
+		file: "log/segment-writer.ts",
+		find: "if (isSynced) this.#sync();",
 		replace: "",
 		tests: LOG,
 	},
 	{
 		name: "a batch is published before its sync",
 		file: "log/log-writer.ts",
-		find: "this.#active.append(bytes);",
-		replace: "this.#active.append(bytes);\nthis.#lastSeq = lastSeq;\nthis.#publish();",
+		find: "this.#reserve.cover(seq);",
+		replace:
+			"this.#reserve.cover(seq);\nthis.#published = { lastSeq: seq, seqUsedMax: seq, lastTimeUs: this.#lastTimeUs };\nthis.#publish();",
 		tests: LOG,
 	},
 	{
 		name: "no seqs are reserved ahead",
 		file: "log/log-writer.ts",
-		find: "this.#reserve.cover(lastSeq);",
+		find: "this.#reserve.cover(seq);",
 		replace: "",
 		tests: RECOVERY,
 	},
@@ -64,10 +66,38 @@ export const MUTANTS: readonly Mutant[] = [
 	},
 	{
 		name: "a sync that failed in the background is forgotten",
+		file: "log/segment-writer.ts",
+		find: "throw this.#lose(error);\n\t\t}\n\t\tthis.#durable = end;",
+		replace: "void error;\n\t\t}\n\t\tthis.#durable = end;",
+		tests: FAULTS,
+	},
+	{
+		name: "a file whose sync failed is synced again and believed",
+		file: "log/segment-writer.ts",
+		find: "this.#isLost = true;",
+		replace: "",
+		tests: FAULTS,
+	},
+	{
+		name: "what was published and not synced is not carried over",
 		file: "log/log-writer.ts",
-		find: "if (segment === this.#active) this.#failure = error;",
-		replace: "void error;",
-		tests: LOG,
+		find: "carryOver(this.#options.fs, lost, made);",
+		replace: "",
+		tests: FAULTS,
+	},
+	{
+		name: "a segment that was given up keeps a batch behind its end",
+		file: "log/log-writer.ts",
+		find: "lost.cut();",
+		replace: "",
+		tests: FAULTS,
+	},
+	{
+		name: "a batch that the disk refused is dropped",
+		file: "log/sequencer.ts",
+		find: "if (this.#taken.length === 0) {\n\t\t\tif (!this.#log.prepare())",
+		replace: "{\n\t\t\tif (!this.#log.prepare())",
+		tests: FAULTS,
 	},
 	{
 		name: "time goes back with the clock",
@@ -77,24 +107,24 @@ export const MUTANTS: readonly Mutant[] = [
 		tests: LOG,
 	},
 	{
-		name: "a new segment's directory entry is not synced",
-		file: "log/segment-writer.ts",
+		name: "a new file's directory entry is not durable",
+		file: "log/new-file.ts",
 		find: "fs.syncDirectory(directory);",
 		replace: "",
 		tests: LOG,
 	},
 	{
-		name: "a sealed segment is not synced",
-		file: "log/segment-writer.ts",
-		find: "epoch), end);\n\t\tthis.#fs.sync(file);",
-		replace: "epoch), end);",
-		tests: LOG,
+		name: "a segment is ended before its records are durable",
+		file: "log/log-writer.ts",
+		find: "if (this.#active.isUnsynced) this.#active.sync();",
+		replace: "",
+		tests: [...LOG, ...FAULTS],
 	},
 	{
 		name: "entries are acknowledged before they are durable",
 		file: "log/sequencer.ts",
-		find: "this.#log.commit(",
-		replace: "for (const { ring } of taken) ring.acknowledge(ring.position);\n\t\tthis.#log.commit(",
+		find: "if (!this.#log.commit(",
+		replace: "for (const { ring } of this.#taken) ring.acknowledge(ring.position);\n\t\tif (!this.#log.commit(",
 		tests: LOG,
 	},
 	{
@@ -182,24 +212,17 @@ export const MUTANTS: readonly Mutant[] = [
 		tests: RECOVERY,
 	},
 	{
-		name: "the reserve is not synced",
-		file: "log/reserve.ts",
-		find: "this.#fs.sync(file);",
+		name: "a file takes its name before it is durable",
+		file: "log/new-file.ts",
+		find: "fs.sync(file);",
 		replace: "",
-		tests: RECOVERY,
-	},
-	{
-		name: "the reserve's new name is not durable",
-		file: "log/reserve.ts",
-		find: "this.#fs.syncDirectory(this.#directory);",
-		replace: "",
-		tests: RECOVERY,
+		tests: LOG,
 	},
 	{
 		name: "retention removes what the index has not applied",
 		file: "log/retention.ts",
-		find: "next.firstSeq - 1 <= appliedSeq",
-		replace: "next.firstSeq - 1 <= Math.max(appliedSeq, next.firstSeq)",
+		find: "behind === undefined || behind.firstSeq - 1 > appliedSeq",
+		replace: "behind === undefined",
 		tests: ["log/retention.test.ts"],
 	},
 	{
@@ -282,9 +305,30 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "one consumer too many from an address",
 		file: "fanout/admission.ts",
-		find: "fromIp >= this.#limits.consumersPerIpMax",
-		replace: "fromIp > this.#limits.consumersPerIpMax",
-		tests: ["fanout/server.test.ts"],
+		find: "Math.min(...before) >= consumersPerIpMax",
+		replace: "Math.min(...before) > consumersPerIpMax",
+		tests: ["fanout/admission.test.ts"],
+	},
+	{
+		name: "what a taken-down account said is replayed",
+		file: "fanout/consumer.ts",
+		find: "if (withheld?.[index] === 1) {",
+		replace: "if (withheld?.[index] === 2) {",
+		tests: ["fanout/withheld.test.ts", "fanout/consumer.test.ts"],
+	},
+	{
+		name: "what an account said since it came back is withheld",
+		file: "fanout/withheld.ts",
+		find: "|| batch.seq(index) > sinceSeq",
+		replace: "",
+		tests: ["fanout/withheld.test.ts"],
+	},
+	{
+		name: "a consumer is too slow however near it is",
+		file: "fanout/consumer.ts",
+		find: "bufferedBytes > 0 && lastSeq - this.#cursor >= FAR_BEHIND_SEQS",
+		replace: "bufferedBytes > 0",
+		tests: CONSUMER,
 	},
 	{
 		name: "the low-water cursor passes messages that are not durable",
