@@ -4,6 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import WebSocket from "ws";
 import { Admission, createAdmissionBuffer } from "../../src/fanout/admission.ts";
+import { Consumer } from "../../src/fanout/consumer.ts";
+import { Pump } from "../../src/fanout/pump.ts";
 import { createFanoutServer, type FanoutServer, SUBSCRIBE_PATH } from "../../src/fanout/server.ts";
 import { Withheld } from "../../src/fanout/withheld.ts";
 import { LogHead } from "../../src/log/head.ts";
@@ -12,6 +14,7 @@ import { LogWriter } from "../../src/log/log-writer.ts";
 import { LogReader } from "../../src/log/reader.ts";
 import { RECORD_HEADER_BYTES, RecordKind, sealRecord } from "../../src/log/record.ts";
 import { Counters } from "../../src/observe/counters.ts";
+import { EndlessSocket } from "./endless-socket.ts";
 import { seqOf, seqs } from "./memory-log.ts";
 
 const FRAME_BYTES = 2_000;
@@ -21,10 +24,11 @@ let directory: string;
 let writer: LogWriter;
 let reader: LogReader;
 let server: FanoutServer;
+let head: LogHead;
 
 beforeEach(() => {
 	directory = mkdtempSync(join(tmpdir(), "standpipe-fanout-"));
-	const head = new LogHead();
+	head = new LogHead();
 	const counters = new Counters();
 	const common = { directory, fs: systemLogFs, head, counters };
 	writer = new LogWriter({
@@ -111,5 +115,63 @@ describe("consumers of a log on disk", () => {
 		await Promise.all(consumed);
 		const segments = systemLogFs.list(directory).filter((name) => name.endsWith(".seg"));
 		expect(segments.length).toBeGreaterThan(2);
+	});
+});
+
+describe("two thousand consumers", () => {
+	const CONSUMERS = 2_000;
+
+	test("read the log once for all of them, in history and live, each from a cursor of its own", async () => {
+		let fileReads = 0;
+		const fs = {
+			...systemLogFs,
+			read(...args: Parameters<typeof systemLogFs.read>): number {
+				fileReads++;
+				return systemLogFs.read(...args);
+			},
+		};
+		const openReader = (): LogReader =>
+			new LogReader({ directory, head, fs, counters: new Counters(), cacheBytesMax: 8 * 1024 * 1024 });
+		for (let batch = 0; batch < 10; batch++) append(100);
+		const alone = openReader();
+		for (let read = alone.read(0); read !== null; ) read = alone.read(read.lastSeq);
+		alone.close();
+		const readsAlone = fileReads;
+		expect(readsAlone).toBeGreaterThan(1);
+
+		fileReads = 0;
+		const reader = openReader();
+		const withheld = new Withheld(new Counters());
+		const pump = new Pump(head, reader);
+		const following = pump.follow();
+		const sockets = Array.from({ length: CONSUMERS }, (_, index) => {
+			const cursor = INITIAL_SEQ - 1 + (index % 10) * 5;
+			const socket = new EndlessSocket(cursor);
+			const floor = { bytesPerS: 1, windowMs: 60_000 };
+			pump.add(new Consumer({ socket, cursor, floor, withheld, counters: new Counters(), clock: () => 0 }));
+			return { socket, cursor };
+		});
+		const arrived = async (lastSeq: number): Promise<void> => {
+			while (sockets.some(({ socket }) => socket.lastSeq < lastSeq)) await new Promise(setImmediate);
+		};
+		await arrived(INITIAL_SEQ + 999);
+		// Whoever is first reads on as the head of the log, and a block that others come to later is read once more.
+		expect(fileReads).toBeLessThanOrEqual(2 * readsAlone);
+
+		fileReads = 0;
+		for (let batch = 1; batch <= 20; batch++) {
+			append(10);
+			await arrived(INITIAL_SEQ + 999 + batch * 10);
+		}
+		// One for each batch, and a few where a segment begins.
+		expect(fileReads).toBeLessThanOrEqual(20 + 10);
+		const last = INITIAL_SEQ + 999 + 200;
+		for (const { socket, cursor } of sockets) {
+			expect(socket.inOrder).toBe(true);
+			expect(socket.frames).toBe(messagesIn(cursor + 1, last).length);
+		}
+		await pump.drain(1001, "", 0);
+		await following;
+		reader.close();
 	});
 });

@@ -1,0 +1,39 @@
+import type { ConsumerSocket } from "../../src/fanout/consumer.ts";
+import { seqOf } from "./memory-log.ts";
+
+/** A socket that takes everything, and remembers only whether it came in order: seqs that rise. */
+export class EndlessSocket implements ConsumerSocket {
+	lastSeq: number;
+	frames = 0;
+	turns = 0;
+	inOrder = true;
+
+	constructor(cursor: number) {
+		this.lastSeq = cursor;
+	}
+
+	sendBinary(frame: Uint8Array<ArrayBuffer>): number {
+		const seq = seqOf(frame);
+		this.inOrder &&= seq > this.lastSeq;
+		this.lastSeq = seq;
+		this.frames++;
+		return frame.length;
+	}
+
+	getBufferedAmount(): number {
+		return 0;
+	}
+
+	cork<Result>(callback: () => Result): Result {
+		this.turns++;
+		return callback();
+	}
+
+	ping(): number {
+		return 1;
+	}
+
+	close(): void {}
+
+	terminate(): void {}
+}
