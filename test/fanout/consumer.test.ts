@@ -303,6 +303,15 @@ describe("a consumer that reads slowly", () => {
 		expect(counted("consumers_too_slow_total")).toBe(1);
 	});
 
+	test("is judged by each window, not by how fast it was before", () => {
+		const consumer = filledConsumer();
+		watch(consumer, 2 * FLOOR.windowMs, 2 * FLOOR.bytesPerS, farSeq);
+		watch(consumer, FLOOR.windowMs - CHECK_MS, 100, farSeq);
+		expect(counted("consumers_too_slow_total")).toBe(0);
+		watch(consumer, CHECK_MS, 100, farSeq);
+		expect(counted("consumers_too_slow_total")).toBe(1);
+	});
+
 	test("is not one that has taken all it was given: then its turns are slow", () => {
 		log.appendFrames(3);
 		const consumer = consumerAt(0);
