@@ -27,6 +27,7 @@ const READING = 400;
 /** A rate that so many consumers surely take. */
 const SLOW_LIVE_PER_S = 25;
 const POLL_MS = 20;
+const START_MS_MAX = 30_000;
 /** As long as a hundred buffers take to fill, and the collector takes to come by. */
 const SETTLE_MS = 8_000;
 
@@ -144,7 +145,11 @@ async function start(mode: string, livePerS: number): Promise<{ child: Bun.Subpr
 		stdout: "pipe",
 		stderr: "inherit",
 	});
-	await child.stdout.getReader().read();
+	const started = await Promise.race([child.stdout.getReader().read(), Bun.sleep(START_MS_MAX)]);
+	if (started?.value === undefined) {
+		child.kill("SIGKILL");
+		throw new Error(`the ${mode} process did not start`);
+	}
 	return { child, port };
 }
 
