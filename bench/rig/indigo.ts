@@ -13,7 +13,6 @@ const DATABASE = "relay.sqlite";
  */
 export function indigo(program: string): Peer {
 	return {
-		name: "indigo",
 		command: [program, "serve"],
 		env: ({ dir, apiPort, internalPort, plcUrl }) => ({
 			RELAY_API_BIND: `127.0.0.1:${apiPort}`,

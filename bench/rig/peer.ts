@@ -29,7 +29,6 @@ export interface PeerPlace {
 
 /** A relay that can be measured: how it is started, configured and told of hosts. */
 export interface Peer {
-	name: string;
 	/** Program and arguments that serve. */
 	command: readonly string[];
 	/** The public port, where no setting changes it. */
@@ -97,10 +96,10 @@ export class PeerProcess {
 		while (!(await this.#answers())) {
 			const ended = child.exitCode ?? child.signalCode;
 			if (ended !== null) {
-				throw new Error(`${this.#peer.name} ended with ${ended} at its start: ${(await log.text()).slice(-500)}`);
+				throw new Error(`the relay ended with ${ended} at its start: ${(await log.text()).slice(-500)}`);
 			}
 			if (performance.now() - startMs > START_MS_MAX) {
-				throw new Error(`${this.#peer.name} doesn't answer after ${START_MS_MAX} ms`);
+				throw new Error(`the relay doesn't answer after ${START_MS_MAX} ms`);
 			}
 			await Bun.sleep(POLL_MS);
 		}

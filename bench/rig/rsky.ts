@@ -8,11 +8,11 @@ const NO_PROXY = "http://127.0.0.1:9";
 /**
  * rsky-relay, strict as the others are. It has the DID documents in a database that is made beforehand from the directory's
  * export, so the bench makes that database. What it would ask of the internet goes to a proxy that isn't there. The program
- * must be one that was changed to follow hosts by `ws:`: as it is published it connects only to hosts with a public TLS certificate.
+ * must be one that was changed to follow hosts by `ws:`: as it is published it connects only to hosts with a public TLS
+ * certificate. All this is from reading its source: it has not been run here yet.
  */
 export function rsky(program: string): Peer {
 	return {
-		name: "rsky-relay",
 		command: [program],
 		apiPort: 9000,
 		env: ({ internalPort }) => ({

@@ -8,7 +8,6 @@ const CONSUMERS_PER_IP = 1_000;
 /** This relay, with every default that is not about where it runs. */
 export function standpipe(program: string): Peer {
 	return {
-		name: "standpipe",
 		command: [program, "serve"],
 		env: ({ dir, apiPort, internalPort, plcUrl }) => ({
 			RELAY_API_BIND: `127.0.0.1:${apiPort}`,
