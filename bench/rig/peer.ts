@@ -60,10 +60,16 @@ export class PeerProcess {
 			internalPort: freePort(),
 		};
 		const process = new PeerProcess(peer, place);
-		await peer.prepare?.(place, async () => {
-			await process.start();
+		try {
+			await peer.prepare?.(place, async () => {
+				await process.start();
+				await process.stop();
+			});
+		} catch (error) {
 			await process.stop();
-		});
+			await process.remove();
+			throw error;
+		}
 		return process;
 	}
 
@@ -96,7 +102,9 @@ export class PeerProcess {
 		while (!(await this.#answers())) {
 			const ended = child.exitCode ?? child.signalCode;
 			if (ended !== null) {
-				throw new Error(`the relay ended with ${ended} at its start: ${(await log.text()).slice(-500)}`);
+				throw new Error(
+					`the relay ended with ${ended} at its start; it said: ${(await log.text()).slice(-500) || "nothing"}`,
+				);
 			}
 			if (performance.now() - startMs > START_MS_MAX) {
 				throw new Error(`the relay doesn't answer after ${START_MS_MAX} ms`);
