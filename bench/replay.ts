@@ -104,7 +104,7 @@ process.exit(0);
 async function fillLog(): Promise<{ lastSeq: number; mibPerS: number }> {
 	const startMs = performance.now();
 	const filler = new LogFiller(log, restamped(), ACCOUNTS);
-	filler.fill(LOG_BYTES);
+	await filler.fill(LOG_BYTES);
 	filler.close();
 	const mibPerS = (LOG_BYTES / MIB / (performance.now() - startMs)) * 1000;
 	await makeIndex(databasePath, filler.lastSeq);

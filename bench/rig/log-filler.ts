@@ -64,8 +64,8 @@ export class LogFiller {
 		return this.#log.nextSeq - 1;
 	}
 
-	/** Appends records that take about so many bytes of the log. */
-	fill(bytes: number): void {
+	/** Appends records that take about so many bytes of the log. It lets signals through now and then. */
+	async fill(bytes: number): Promise<void> {
 		let left = bytes;
 		while (left > 0) {
 			const entry = this.#nextEntry();
@@ -73,6 +73,7 @@ export class LogFiller {
 			let target = this.#ring.reserve(length);
 			while (target === null) {
 				this.#sequence();
+				await new Promise(setImmediate);
 				target = this.#ring.reserve(length);
 			}
 			writeEntry(target, entry);

@@ -42,9 +42,10 @@ export async function withRelay<Result>(
 	}
 	const { command, env } = options;
 	const relay = await RelayProcess.create({ command, plcUrl: plc.url, env: { RELAY_LOG_LEVEL: "warning", ...env } });
-	// A bench that is broken off leaves no relay behind, which is in a process group of its own.
+	// A bench that is broken off leaves no relay behind, which is in a process group of its own; first of all, since others
+	// remove its files then.
 	const kill = (): void => relay.kill();
-	process.on("exit", kill);
+	process.prependListener("exit", kill);
 	try {
 		const startedAtMs = performance.now();
 		await relay.start();
