@@ -4,6 +4,7 @@
  */
 import { join } from "node:path";
 import { type CorpusFrame, makeCorpus } from "../test/sim/corpus.ts";
+import { processCpuMs } from "./rig/cpu.ts";
 import { measureSyncs } from "./rig/disk-sync.ts";
 import { percentile, type Row, report } from "./rig/figures.ts";
 import { RecordedFrames, withWsHeader } from "./rig/frames.ts";
@@ -29,11 +30,17 @@ const P99_MS_MAX_WITHOUT_SYNCS = 5;
 /** A rate counts as sustained where the last frame came this near to when it was due. */
 const SUSTAINED_SHARE = 0.95;
 
+/** With the CPU time that the process between the sockets spent: little of a core at a rate not reached is a busy machine. */
+interface Load extends Latency {
+	cpuUs: number;
+	cores: number;
+}
+
 const total = LOADS.reduce((sum, { frames }) => sum + frames, WARM_UP_FRAMES);
 const corpus = await makeCorpus({ seed: "bench/latency", accounts: ACCOUNTS, frames: total });
 const syncsMs: number[] = [];
 
-const copied = await withCopyRelay(1, ({ hosts, origin }) => measureLoads(hosts, origin));
+const copied = await withCopyRelay(1, ({ hosts, pid, origin }) => measureLoads(hosts, origin, pid));
 const relayed = await withRelay(
 	{
 		command: [process.execPath, SOURCES],
@@ -41,7 +48,7 @@ const relayed = await withRelay(
 		accounts: corpus.accounts,
 		env: { RELAY_VERIFY_ENGINE: "native", RELAY_SYNC_MODE: "always" },
 	},
-	({ hosts, relay }) => measureLoads(hosts, relay.firehoseOrigin),
+	({ hosts, relay }) => measureLoads(hosts, relay.firehoseOrigin, relay.pid),
 );
 
 const syncMs = percentile(syncsMs, 0.5);
@@ -64,29 +71,32 @@ await report("from a host's socket to a consumer's, native engine, sync=always",
 process.exit(0);
 
 /** Each load in turn, behind the warm-up. */
-async function measureLoads([host]: readonly LoadHost[], origin: string): Promise<Latency[]> {
+async function measureLoads([host]: readonly LoadHost[], origin: string, pid: number): Promise<Load[]> {
 	if (host === undefined) throw new RangeError("there is no host");
 	const consumer = new TimedConsumer();
 	await consumer.connect(origin);
 	host.send(new RecordedFrames(corpus.frames.slice(0, WARM_UP_FRAMES).map(({ frame }) => frame)));
 	await until(() => consumer.arrivedMs.size === WARM_UP_FRAMES);
-	const latencies: Latency[] = [];
+	const loads: Load[] = [];
 	let at = WARM_UP_FRAMES;
 	for (const { framesPerS, frames } of LOADS) {
 		syncsMs.push(...measureSyncs(SYNCS_PER_LOAD));
 		const named = corpus.frames.slice(at, at + frames).map(namedFrame);
-		latencies.push(await measureLatency(host, consumer, named.values(), framesPerS));
+		const startCpuMs = processCpuMs(pid);
+		const latency = await measureLatency(host, consumer, named.values(), framesPerS);
+		const cpuUs = ((processCpuMs(pid) - startCpuMs) * 1000) / frames;
+		loads.push({ ...latency, cpuUs, cores: (cpuUs * latency.framesPerS) / 1_000_000 });
 		at += frames;
 	}
 	consumer.close();
-	return latencies;
+	return loads;
 }
 
 function namedFrame({ frame }: CorpusFrame): NamedFrame {
 	return { name: frameName(frame), bytes: withWsHeader(frame) };
 }
 
-function rowsOf(framesPerS: number, relayed: Latency | undefined, copied: Latency | undefined): Row[] {
+function rowsOf(framesPerS: number, relayed: Load | undefined, copied: Load | undefined): Row[] {
 	if (relayed === undefined || copied === undefined) throw new RangeError(`${framesPerS}/s was not measured`);
 	const reached = relayed.framesPerS / framesPerS >= SUSTAINED_SHARE ? "" : "not sustained: what waited is in it";
 	const ms = (name: string, value: number, copy: number): Row => ({
@@ -106,5 +116,11 @@ function rowsOf(framesPerS: number, relayed: Latency | undefined, copied: Latenc
 		ms("p99", relayed.p99, copied.p99),
 		ms("p99.9", relayed.p999, copied.p999),
 		ms("host late by, p99", relayed.lateP99, copied.lateP99),
+		{
+			name: "  CPU time",
+			value: relayed.cpuUs,
+			unit: "µs/event",
+			note: `${relayed.cores.toFixed(2)} of a core; copy ${copied.cpuUs.toFixed(1)} µs`,
+		},
 	];
 }
