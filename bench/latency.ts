@@ -30,7 +30,7 @@ const P99_MS_MAX_WITHOUT_SYNCS = 5;
 /** A rate counts as sustained where the last frame came this near to when it was due. */
 const SUSTAINED_SHARE = 0.95;
 
-/** With the CPU time that the process between the sockets spent: little of a core at a rate not reached is a busy machine. */
+/** With the CPU time of the process between the sockets: little of a core at a rate not reached is a busy machine. */
 interface Load extends Latency {
 	cpuUs: number;
 	cores: number;
