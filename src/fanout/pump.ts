@@ -7,14 +7,19 @@ const SLICE_MS = 5;
 const HEAD_WAIT_MS = 1_000;
 
 /**
- * Gives consumers their turns. It knows who may have something to read, asks them round-robin, and works in slices, so
- * that neither one consumer nor all of them together hold up the thread.
+ * Gives consumers their turns. It knows who may have something to read, and works in slices, so that neither one consumer
+ * nor all of them together hold up the thread. In each slice those that were at the log's end come first, since what they
+ * wait for is short, and then at least one of those that are behind, who go round-robin: so neither starves the other.
  */
 export class Pump {
 	readonly #head: SourceHead;
 	readonly #reader: SourceReader;
 	readonly #consumers = new Set<Consumer>();
-	readonly #ready = new Set<Consumer>();
+	/** Those that were not at the log's end when they came, or after their last turn. */
+	readonly #behind = new Set<Consumer>();
+	/** Who wants a turn, by whether they are behind. */
+	readonly #readyLive = new Set<Consumer>();
+	readonly #readyBehind = new Set<Consumer>();
 	readonly #empty = Promise.withResolvers<void>();
 	#sliceScheduled = false;
 	#stopped = false;
@@ -27,18 +32,19 @@ export class Pump {
 
 	add(consumer: Consumer): void {
 		this.#consumers.add(consumer);
+		if (consumer.cursor < this.#head.snapshot().lastSeq) this.#behind.add(consumer);
 		this.wake(consumer);
 	}
 
 	remove(consumer: Consumer): void {
 		this.#consumers.delete(consumer);
-		this.#ready.delete(consumer);
+		for (const set of [this.#behind, this.#readyLive, this.#readyBehind]) set.delete(consumer);
 		if (this.#draining && this.#consumers.size === 0) this.#empty.resolve();
 	}
 
 	/** Gives this consumer a turn soon. */
 	wake(consumer: Consumer): void {
-		this.#ready.add(consumer);
+		this.#makeReady(consumer);
 		this.#schedule();
 	}
 
@@ -77,12 +83,16 @@ export class Pump {
 	}
 
 	#wakeAll(): void {
-		for (const consumer of this.#consumers) this.#ready.add(consumer);
+		for (const consumer of this.#consumers) this.#makeReady(consumer);
 		this.#schedule();
 	}
 
+	#makeReady(consumer: Consumer): void {
+		(this.#behind.has(consumer) ? this.#readyBehind : this.#readyLive).add(consumer);
+	}
+
 	#schedule(): void {
-		if (this.#sliceScheduled || this.#ready.size === 0) return;
+		if (this.#sliceScheduled || this.#readyLive.size + this.#readyBehind.size === 0) return;
 		this.#sliceScheduled = true;
 		setImmediate(() => {
 			this.#sliceScheduled = false;
@@ -93,10 +103,19 @@ export class Pump {
 
 	#slice(): void {
 		const endMs = performance.now() + SLICE_MS;
-		// Whoever asks for more goes to the end of the set, which this loop reaches after all others.
-		for (const consumer of this.#ready) {
-			this.#ready.delete(consumer);
-			if (consumer.turn(this.#reader) === "more") this.#ready.add(consumer);
+		this.#giveTurns(this.#readyLive, endMs);
+		this.#giveTurns(this.#readyBehind, endMs);
+	}
+
+	/** Gives at least one turn, where somebody wants one. */
+	#giveTurns(ready: Set<Consumer>, endMs: number): void {
+		for (const consumer of ready) {
+			ready.delete(consumer);
+			const turn = consumer.turn(this.#reader);
+			if (turn === "caught-up") this.#behind.delete(consumer);
+			else this.#behind.add(consumer);
+			// Whoever asks for more goes to the end of the set, which this loop reaches after all others.
+			if (turn === "more") this.#readyBehind.add(consumer);
 			if (performance.now() >= endMs) return;
 		}
 	}
