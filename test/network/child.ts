@@ -61,6 +61,15 @@ export class Child {
 		await this.exited;
 	}
 
+	/** Lets the process stand still, as one that is swapped out or in a debugger, until `thaw`. */
+	freeze(): void {
+		this.#process.kill("SIGSTOP");
+	}
+
+	thaw(): void {
+		this.#process.kill("SIGCONT");
+	}
+
 	/** Asks the process to end, and kills it where it does not. */
 	async stop(): Promise<void> {
 		this.#process.kill("SIGTERM");

@@ -59,6 +59,15 @@ export class Consumer {
 		await this.#child.stop();
 	}
 
+	/** Lets it read nothing until `thaw`. */
+	freeze(): void {
+		this.#child.freeze();
+	}
+
+	thaw(): void {
+		this.#child.thaw();
+	}
+
 	#receive(line: string): void {
 		if (!line.startsWith("{")) return;
 		const { event, op, fault, connection } = JSON.parse(line) as Report;

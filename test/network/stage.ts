@@ -45,9 +45,10 @@ export class Stage {
 		return new Stage(net, relay, await Promise.all(net.pdses.map(watch)), node);
 	}
 
-	/** Connects one more consumer, which gets all of the log. */
-	connect(name: ConsumerName): Consumer {
-		return new Consumer({ name, node: this.#node, service: this.relay.service, plcOrigin: this.net.plcOrigin });
+	/** Connects one more consumer, which gets all of the log, or what is behind a cursor. */
+	connect(name: ConsumerName, cursor = 0): Consumer {
+		const { relay, net } = this;
+		return new Consumer({ name, node: this.#node, service: relay.service, plcOrigin: net.plcOrigin, cursor });
 	}
 
 	async clear(): Promise<void> {
