@@ -12,7 +12,7 @@ const RECORD_BYTES = Math.floor((SEGMENT_BYTES - SEGMENT_HEADER_BYTES) / RECORDS
 /**
  * Begins a log with sealed segments that have everything but their records: headers that name the segment before, indexes
  * and footers are whole, and where the records would stand is a hole in the file. Whoever reads there finds damage, which
- * the relay counts: a bench that sees none of it knows that nothing was read there.
+ * the relay counts: a bench that sees none of it knows that nothing was read there. The last segment is empty, to go on with.
  *
  * @returns the last seq that the segments are said to hold
  */
@@ -37,6 +37,12 @@ export function makeSparseSegments(directory: string, count: number): number {
 		fs.close(file);
 	}
 	const lastSeq = count * RECORDS;
+	// A footer is written when the next segment is there: without it the log would be damaged.
+	const next = fs.open(join(directory, segmentName(lastSeq + 1)), "create");
+	const previousFirstSeq = lastSeq + 1 - RECORDS;
+	const header = encodeSegmentHeader({ epoch: count + 1, firstSeq: lastSeq + 1, previousFirstSeq, createdUs });
+	fs.write(next, header, 0);
+	fs.close(next);
 	new Reserve(fs, directory, 0).settle(lastSeq);
 	return lastSeq;
 }
