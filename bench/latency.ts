@@ -23,7 +23,7 @@ const LOADS = [
 	{ framesPerS: 10_000, frames: 10_000 },
 ];
 /** For the compilers; not measured. */
-const WARM_UP_FRAMES = 4_000;
+const WARM_UP_FRAMES = 16_000;
 const SYNCS_PER_LOAD = 100;
 /** What is promised at 2,000 events/s: so many ms and two syncs. */
 const P99_MS_MAX_WITHOUT_SYNCS = 5;
