@@ -317,6 +317,20 @@ describe("a failed sync", () => {
 		expect(log.head.snapshot().activeFirstSeq).toBe(2);
 	});
 
+	test("mode write: as a segment ends, what it holds unsynced is carried over, and not left to its footer's sync", () => {
+		const disk = new FaultyDisk({ syncMode: "write", segmentBytes: 1_000 });
+		const { log } = disk;
+		log.appendLabels(["a"], 2_000);
+		disk.fail("EIO", (call) => call === `sync ${segmentName(1)}`);
+		log.handOver(messageEntry("b"));
+		expect(log.sequencer.step()).toBe(false);
+		expect(disk.reasons).toEqual(["sync-failed"]);
+		expect(disk.retry()).toBe(true);
+		disk.heal();
+		expect(readAll(log.reader())).toEqual(["1 a", "2 b"]);
+		expect(disk.recovered("afterPowerCut")[0]).toBe("1 a");
+	});
+
 	test("what the given-up segment still holds never wins over the new one's, whatever a crash brings back", () => {
 		const disk = new FaultyDisk();
 		const { log, fs } = disk;
