@@ -197,6 +197,11 @@ export class LogWriter {
 		}
 	}
 
+	/** Whether a sync in the background is under way. */
+	get isSyncing(): boolean {
+		return this.#isSyncing;
+	}
+
 	/** Whether anything is written and not yet being synced. */
 	get isUnsynced(): boolean {
 		return this.#active.isUnsynced && !this.#isSyncing && !this.#active.isLost;

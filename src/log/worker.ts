@@ -43,9 +43,6 @@ class SequencerLoop {
 	/** At once, since the disk may have filled up while nobody looked. */
 	#maintainedAtMs = Number.NEGATIVE_INFINITY;
 	#syncedAtMs = performance.now();
-	/** The last sync in the background. */
-	#syncing: Promise<void> = Promise.resolve();
-	#isSyncing = false;
 
 	/** @param onStall told why the log can't be written, each time that changes */
 	constructor(options: SequencerStart, onStall: (reason: DiskFaultReason | null) => void) {
@@ -80,14 +77,13 @@ class SequencerLoop {
 		for (;;) {
 			const ticket = this.#doorbell.ticket();
 			const wasIdle = !this.#sequencer.step();
-			if (wasIdle && this.#isStopping && !this.#isSyncing) break;
+			if (wasIdle && this.#isStopping && !this.#writer.isSyncing) break;
 			this.#keepUp();
 			if (wasIdle) await this.#doorbell.sleep(ticket, SYNC_INTERVAL_MS);
 			if (performance.now() < turnEndsAtMs) continue;
 			await new Promise(setImmediate);
 			turnEndsAtMs = performance.now() + TURN_MS_MAX;
 		}
-		await this.#syncing;
 		this.#writer.close();
 	}
 
@@ -98,14 +94,10 @@ class SequencerLoop {
 			this.#maintainedAtMs = nowMs;
 			this.#writer.maintain();
 		}
-		if (!this.#writer.isUnsynced || this.#isSyncing || nowMs - this.#syncedAtMs < SYNC_INTERVAL_MS) return;
+		if (!this.#writer.isUnsynced || nowMs - this.#syncedAtMs < SYNC_INTERVAL_MS) return;
 		this.#syncedAtMs = nowMs;
-		this.#isSyncing = true;
-		this.#syncing = this.#writer.syncInBackground().then(() => {
-			this.#isSyncing = false;
-			// A segment that has to end waits for this.
-			this.#doorbell.ring();
-		});
+		// A segment that has to end waits for this.
+		void this.#writer.syncInBackground().then(() => this.#doorbell.ring());
 	}
 }
 
