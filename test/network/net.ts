@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePort } from "../sim/relay-process.ts";
 import { Child } from "./child.ts";
 import { until } from "./until.ts";
 import { basicAuth } from "./xrpc.ts";
@@ -79,7 +79,7 @@ interface PdsPlace {
 
 async function bootPds(node: string, children: Child[], { name, folder, plcOrigin }: PdsPlace): Promise<Pds> {
 	mkdirSync(folder);
-	const port = await freePort();
+	const port = freePort();
 	const handleDomain = `.${name}.test`;
 	const mails: string[] = [];
 	let ready = false;
@@ -158,18 +158,6 @@ async function isReady(child: Child, ready: () => boolean): Promise<void> {
 		() => child.log,
 	);
 	if (child.isGone) throw new Error(`${child.name} ended as it started:\n${child.log}`);
-}
-
-/** A port of loopback that nobody listens on now. */
-export function freePort(): Promise<number> {
-	return new Promise((resolve, reject) => {
-		const server = createServer();
-		server.once("error", reject);
-		server.listen(0, "127.0.0.1", () => {
-			const address = server.address();
-			server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
-		});
-	});
 }
 
 function randomHex(bytes: number): string {

@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePort } from "../sim/relay-process.ts";
 import { Child } from "./child.ts";
-import { freePort } from "./net.ts";
 import { until } from "./until.ts";
 import { basicAuth } from "./xrpc.ts";
 
@@ -50,7 +50,7 @@ export class Relay {
 
 	/** Starts a relay without data. */
 	static async start(command: readonly string[], plcOrigin: string): Promise<Relay> {
-		const relay = new Relay(command, plcOrigin, await freePort(), await freePort());
+		const relay = new Relay(command, plcOrigin, freePort(), freePort());
 		try {
 			await relay.#isHealthy();
 		} catch (error) {
