@@ -3,13 +3,13 @@
  * the same bytes to as many sockets; and what a consumer that does not read costs in memory. The consumers are in this
  * process, the fan-out is in one of its own.
  */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePort } from "../test/sim/relay-process.ts";
 import { processCpuMs, residentMib, threadCpuMs } from "./rig/cpu.ts";
 import { Crowd } from "./rig/crowd.ts";
 import { median, type Row, report } from "./rig/figures.ts";
 import { PreparedLog } from "./rig/prepared-log.ts";
+import { scratchDirectory } from "./rig/scratch.ts";
 
 const FRAME_BYTES = 5_500;
 /** What a frame takes on the wire, with its WebSocket header. */
@@ -43,15 +43,11 @@ interface Flow {
 	residentMib: number;
 }
 
-const directory = mkdtempSync(join(tmpdir(), "standpipe-bench-"));
-try {
-	const log = new PreparedLog(directory, FRAME_BYTES);
-	log.append(LOG_FRAMES);
-	log.close();
-	await main();
-} finally {
-	rmSync(directory, { recursive: true });
-}
+const directory = scratchDirectory();
+const log = new PreparedLog(directory, FRAME_BYTES);
+log.append(LOG_FRAMES);
+log.close();
+await main();
 process.exit(0);
 
 async function main(): Promise<void> {
@@ -151,13 +147,6 @@ async function start(mode: string, livePerS: number): Promise<{ child: Bun.Subpr
 		throw new Error(`the ${mode} process did not start`);
 	}
 	return { child, port };
-}
-
-function freePort(): number {
-	const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
-	const { port } = listener;
-	listener.stop();
-	return port;
 }
 
 function sample(crowd: Crowd, pid: number): { atMs: number; bytes: number; threadMs: number; processMs: number } {

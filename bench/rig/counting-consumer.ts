@@ -1,4 +1,5 @@
 import type { Socket } from "bun";
+import { subscribeRequest } from "./subscribe-request.ts";
 
 /** A consumer that costs as little as one can: it hops from WebSocket header to header and counts. */
 export class CountingConsumer {
@@ -24,10 +25,7 @@ export class CountingConsumer {
 			port: Number(port),
 			socket: { data: (_socket, bytes) => this.#receive(bytes) },
 		});
-		const query = cursor === null ? "" : `?cursor=${cursor}`;
-		this.#socket.write(
-			`GET /xrpc/com.atproto.sync.subscribeRepos${query} HTTP/1.1\r\nHost: ${hostname}:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`,
-		);
+		this.#socket.write(subscribeRequest(hostname, Number(port), cursor));
 		await this.#opened.promise;
 	}
 

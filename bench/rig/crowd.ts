@@ -1,4 +1,5 @@
 import type { Socket } from "bun";
+import { subscribeRequest } from "./subscribe-request.ts";
 
 /**
  * Many consumers that cost as little as they can: they throw away what they read, and count the bytes. One that has read all
@@ -56,9 +57,6 @@ export class Crowd {
 		});
 		this.#sockets.add(socket);
 		if (this.#isStalled) socket.pause();
-		const query = this.#cursor === null ? "" : `?cursor=${this.#cursor}`;
-		socket.write(
-			`GET /xrpc/com.atproto.sync.subscribeRepos${query} HTTP/1.1\r\nHost: 127.0.0.1:${this.#port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`,
-		);
+		socket.write(subscribeRequest("127.0.0.1", this.#port, this.#cursor));
 	}
 }

@@ -2,7 +2,7 @@ import type { Corpus, CorpusFrame } from "../../test/sim/corpus.ts";
 import { SimPlc } from "../../test/sim/plc.ts";
 import { ConsumerProcess, type Count } from "./consumer-process.ts";
 import { peakResidentMib, processCpuMs, threadCpuMs } from "./cpu.ts";
-import { median } from "./figures.ts";
+import { median, percentile } from "./figures.ts";
 import { RecordedFrames } from "./frames.ts";
 import { LoadHost } from "./load-host.ts";
 import { type Peer, type PeerAccount, PeerProcess } from "./peer.ts";
@@ -182,8 +182,8 @@ class TrialRun {
 				[...after.threadMs].map(([name, ms]) => [name, perMillion(ms - (before.threadMs.get(name) ?? 0))]),
 			),
 			deliveries,
-			latencyP50Ms: quantile(latencies, 0.5),
-			latencyP99Ms: quantile(latencies, 0.99),
+			latencyP50Ms: percentile(latencies, 0.5),
+			latencyP99Ms: percentile(latencies, 0.99),
 			catchUp,
 			peakMib: peakResidentMib(pid),
 		};
@@ -214,7 +214,7 @@ class TrialRun {
 		return { consumers, framesPerS: (came * 1000) / (atMs - startMs), missing: due - came, consumersBusy };
 	}
 
-	/** ms from each frame's due time at its host to its receipt, in order of size. A frame that never came counts as endless. */
+	/** ms from each frame's due time at its host to its receipt. A frame that never came counts as endless. */
 	async #latencies(): Promise<number[]> {
 		const frames = this.#take(LATENCY_FRAMES);
 		await this.#consumers.record(this.#relay.firehoseOrigin, null);
@@ -223,10 +223,8 @@ class TrialRun {
 		await this.#consumers.received(frames.length, STALL_MS);
 		const { receipts } = await this.#consumers.receipts();
 		await this.#consumers.close();
-		const cameMs = new Map(receipts.map(([did, rev, , atMs]) => [`${did} ${rev}`, atMs]));
-		return frames
-			.map((frame, at) => (cameMs.get(keyOf(frame)) ?? Number.POSITIVE_INFINITY) - (dueMs[at] ?? 0))
-			.sort((a, b) => a - b);
+		const cameMs = receiptTimes(receipts);
+		return frames.map((frame, at) => (cameMs.get(keyOf(frame)) ?? Number.POSITIVE_INFINITY) - (dueMs[at] ?? 0));
 	}
 
 	async #catchUp(): Promise<CatchUp> {
@@ -239,7 +237,7 @@ class TrialRun {
 		await this.#consumers.received(this.#sent, STALL_MS);
 		const { receipts, closed } = await this.#consumers.receipts();
 		await this.#consumers.close();
-		const cameMs = new Map(receipts.map(([did, rev, , atMs]) => [`${did} ${rev}`, atMs]));
+		const cameMs = receiptTimes(receipts);
 		const lastMs = Math.max(startMs, ...backlog.map((frame) => cameMs.get(keyOf(frame)) ?? startMs));
 		return {
 			backlog: backlog.length,
@@ -280,6 +278,11 @@ function keyOf({ message }: CorpusFrame): string {
 	return `${message.did} ${message.rev}`;
 }
 
+/** When each commit came, by `keyOf` its frame. */
+function receiptTimes(receipts: readonly Receipt[]): Map<string, number> {
+	return new Map(receipts.map(([did, rev, , atMs]) => [`${did} ${rev}`, atMs]));
+}
+
 function outOfOrder(receipts: readonly Receipt[]): number {
 	const lastRevs = new Map<string, string>();
 	let lastSeq = 0;
@@ -290,11 +293,4 @@ function outOfOrder(receipts: readonly Receipt[]): number {
 		lastRevs.set(did, rev);
 	}
 	return count;
-}
-
-/** @param sorted ascending, not empty */
-function quantile(sorted: readonly number[], q: number): number {
-	const value = sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))];
-	if (value === undefined) throw new RangeError("a quantile of nothing");
-	return value;
 }
