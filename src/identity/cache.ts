@@ -1,13 +1,13 @@
 import type { StoredIdentity } from "../index/store.ts";
 import type { DidDocumentFacts } from "../log/facts.ts";
 import type { Counters } from "../observe/counters.ts";
+import { Slots } from "../slots.ts";
 import { hostOfPds } from "./did-document.ts";
 import type { Resolution } from "./identity.ts";
 import { LastTimes } from "./last-times.ts";
 import { FRESH_MS, type ResolutionLimits, Resolutions } from "./resolutions.ts";
 import type { DidResolver } from "./resolver.ts";
 import { signingKeyOfDidKey } from "./signing-key.ts";
-import { Slots } from "./slots.ts";
 
 export interface IdentityCacheLimits extends ResolutionLimits {
 	/** Requests at once to the PLC directory; and as many again to did:web hosts. */

@@ -1,6 +1,6 @@
 /**
- * A limit on how much is done at once. Who finds no slot free waits, first come first served. Nothing limits how many wait:
- * each waits for a message that a budget in bytes has already made room for.
+ * A limit on how much is done at once. Who finds no slot free waits, first come first served. Nothing here limits how many
+ * wait: each stands for something that has a limit already, such as a consumer, or a message within its budget in bytes.
  */
 export class Slots {
 	#free: number;
