@@ -150,8 +150,8 @@ const SETTINGS = {
 		env: ["RELAY_INGEST_WORKERS"],
 		kind: wholeNumber(1, 64),
 		default: null,
-		unset: ({ cores }) => Math.min(Math.ceil((3 * cores) / 4), INGEST_WORKERS_MAX),
-		unsetText: `three quarters of the cores, at most ${INGEST_WORKERS_MAX}`,
+		unset: ({ cores }) => Math.min(Math.max(Math.floor((3 * cores) / 4), 1), INGEST_WORKERS_MAX),
+		unsetText: `three quarters of the cores, from 1 to ${INGEST_WORKERS_MAX}`,
 		meaning: "Threads that follow hosts and verify messages.",
 	}),
 	fanoutWorkers: setting({

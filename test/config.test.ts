@@ -55,8 +55,8 @@ describe("defaults", () => {
 
 	test.each([
 		[1, 1],
-		[2, 2],
-		[5, 4],
+		[2, 1],
+		[5, 3],
 		[128, 8],
 	])("%d cores give %d ingest workers", (cores, workers) => {
 		expect(load([], {}, { cores }).config.ingestWorkers).toBe(workers);
