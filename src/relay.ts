@@ -32,6 +32,8 @@ const CONTROL_RING_BYTES = 64 * 1024;
 /** Account states in memory, over all ingest workers: about 400 bytes each. */
 const ACCOUNT_CACHE_ENTRIES = 500_000;
 const LOG_CACHE_BYTES = 64 * 1024 * 1024;
+/** What one fan-out thread has of it at least: blocks enough that those loaded for some consumers don't drive out others'. */
+const LOG_CACHE_BYTES_MIN = 8 * 1024 * 1024;
 /** How often the control thread looks whether its own record is durable. */
 const APPEND_POLL_MS = 5;
 
@@ -167,7 +169,7 @@ export class Relay {
 					counters: counters(FIRST_INGEST_ROW + ingest.length + worker),
 					host: config.apiBind.host,
 					port: config.apiBind.port,
-					cacheBytesMax: Math.floor(LOG_CACHE_BYTES / config.fanoutWorkers),
+					cacheBytesMax: Math.max(Math.floor(LOG_CACHE_BYTES / config.fanoutWorkers), LOG_CACHE_BYTES_MIN),
 					adminPassword: config.adminPassword,
 					trustProxy: config.trustProxy,
 					floor: { bytesPerS: config.slowConsumerBytesPerS, windowMs: config.slowConsumerWindowMs },

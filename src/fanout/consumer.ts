@@ -1,5 +1,6 @@
 import { isMessageKind, RECORD_HEADER_BYTES } from "../log/record.ts";
 import type { Counters } from "../observe/counters.ts";
+import { logOf } from "../observe/log.ts";
 import { encodeErrorFrame } from "../protocol/event-frames.ts";
 import { outdatedCursorFrame } from "./cursor.ts";
 import { Pace, type PaceFloor } from "./pace.ts";
@@ -37,6 +38,8 @@ export const STALL_MS_MAX = 60_000;
 export const CLOSE_MS_MIN = 5_000;
 export const CLOSE_MS_MAX = 300_000;
 
+const log = logOf("fanout");
+
 /** The part of Bun's server socket that a consumer uses. */
 export interface ConsumerSocket {
 	/** Returns the bytes taken, -1 where the frame was queued behind others, or 0 where it was dropped. */
@@ -60,10 +63,10 @@ export interface ConsumerOptions {
 }
 
 /**
- * What came of a turn: `more` asks for another turn; `caught-up` waits for the log to grow; `blocked` waits for the socket,
- * or for nothing at all.
+ * What came of a turn: `more` asks for another turn, and a promise for one when it resolves; `caught-up` waits for the log to
+ * grow; `blocked` waits for the socket, or for nothing at all.
  */
-export type Turn = "more" | "caught-up" | "blocked";
+export type Turn = "more" | "caught-up" | "blocked" | Promise<void>;
 
 /**
  * A reader of the log whose sink is a socket. It has no queue: what it has not been sent yet is in the log, behind its
@@ -178,6 +181,13 @@ export class Consumer {
 		this.#closeWhenEmpty();
 	}
 
+	/** Closes the consumer since the log could not be read at its cursor, where it can go on later. */
+	failToRead(error: unknown): void {
+		this.#counters.add("log_read_failures_total");
+		log.error("the log can't be read behind seq {cursor}: {error}", { cursor: this.#cursor, error });
+		this.close(1011, "the log could not be read");
+	}
+
 	/** Ends the connection at once, whatever is in the buffer. */
 	terminate(): void {
 		this.#socket.terminate();
@@ -198,6 +208,7 @@ export class Consumer {
 		while (budgetBytes > 0) {
 			const read = reader.read(this.#cursor);
 			if (read === null) return "caught-up";
+			if (read instanceof Promise) return read;
 			if ("nextSeq" in read) {
 				if (!this.#give(outdatedCursorFrame(read.nextSeq))) return this.#giveUp();
 				this.#cursor = read.nextSeq - 1;

@@ -1,4 +1,5 @@
-import type { Consumer } from "./consumer.ts";
+import { diskFaultReason } from "../log/disk-fault.ts";
+import type { Consumer, Turn } from "./consumer.ts";
 import type { SourceHead, SourceReader } from "./source.ts";
 
 /** After this long the pump lets sockets, timers and other requests have their turn. */
@@ -20,6 +21,8 @@ export class Pump {
 	/** Who wants a turn, by whether they are behind. */
 	readonly #readyLive = new Set<Consumer>();
 	readonly #readyBehind = new Set<Consumer>();
+	/** Those whose next records are being fetched: a turn before that would be for nothing. */
+	readonly #fetching = new Set<Consumer>();
 	readonly #empty = Promise.withResolvers<void>();
 	#sliceScheduled = false;
 	#stopped = false;
@@ -38,7 +41,7 @@ export class Pump {
 
 	remove(consumer: Consumer): void {
 		this.#consumers.delete(consumer);
-		for (const set of [this.#behind, this.#readyLive, this.#readyBehind]) set.delete(consumer);
+		for (const set of [this.#behind, this.#readyLive, this.#readyBehind, this.#fetching]) set.delete(consumer);
 		if (this.#draining && this.#consumers.size === 0) this.#empty.resolve();
 	}
 
@@ -88,6 +91,7 @@ export class Pump {
 	}
 
 	#makeReady(consumer: Consumer): void {
+		if (this.#fetching.has(consumer)) return;
 		(this.#behind.has(consumer) ? this.#readyBehind : this.#readyLive).add(consumer);
 	}
 
@@ -111,12 +115,35 @@ export class Pump {
 	#giveTurns(ready: Set<Consumer>, endMs: number): void {
 		for (const consumer of ready) {
 			ready.delete(consumer);
-			const turn = consumer.turn(this.#reader);
+			const turn = this.#turn(consumer);
 			if (turn === "caught-up") this.#behind.delete(consumer);
 			else this.#behind.add(consumer);
 			// Whoever asks for more goes to the end of the set, which this loop reaches after all others.
 			if (turn === "more") this.#readyBehind.add(consumer);
+			if (turn instanceof Promise) void this.#wakeAfter(turn, consumer);
 			if (performance.now() >= endMs) return;
 		}
+	}
+
+	#turn(consumer: Consumer): Turn {
+		try {
+			return consumer.turn(this.#reader);
+		} catch (error) {
+			if (diskFaultReason(error) === null) throw error;
+			consumer.failToRead(error);
+			return "blocked";
+		}
+	}
+
+	/** Gives the consumer a turn when what it needs is there. What can't be read costs only those who want it. */
+	async #wakeAfter(fetched: Promise<void>, consumer: Consumer): Promise<void> {
+		this.#fetching.add(consumer);
+		try {
+			await fetched;
+		} catch (error) {
+			consumer.failToRead(error);
+		}
+		// It may have left meanwhile.
+		if (this.#fetching.delete(consumer)) this.wake(consumer);
 	}
 }

@@ -19,13 +19,14 @@ export interface LogSpan {
 	seqUsedMax: number;
 }
 
-/** Reads the log by cursor, such as `LogReader`. */
+/** Reads the log by cursor, such as `BackgroundReader`. */
 export interface SourceReader {
 	/**
 	 * Records right after `cursor`, at least one; or a hole there; or null where the log ends at `cursor`. Valid until the
-	 * next call.
+	 * next call. Where they have to be fetched first, a promise that resolves when they were: then call again. It rejects
+	 * where they can't be had.
 	 */
-	read(cursor: number): SourceBatch | SourceGap | null;
+	read(cursor: number): SourceBatch | SourceGap | Promise<void> | null;
 }
 
 /** Consecutive records, shared by all consumers that read here. */

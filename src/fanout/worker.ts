@@ -3,6 +3,7 @@ import { createXrpcApp } from "../http/xrpc.ts";
 import { openSqliteReader } from "../index/sqlite.ts";
 import type { IndexReader } from "../index/store.ts";
 import type { TakedownEvent } from "../index/worker.ts";
+import { BackgroundReader } from "../log/background-reader.ts";
 import { LogHead } from "../log/head.ts";
 import { systemLogFs } from "../log/log-fs.ts";
 import { LogReader } from "../log/reader.ts";
@@ -69,7 +70,7 @@ serveRole<FanoutWorkerOptions, FanoutCommand, FanoutEvent>((emit): WorkerRole<Fa
 		server = createFanoutServer({
 			...options,
 			head,
-			reader,
+			reader: new BackgroundReader(reader),
 			admission,
 			counters,
 			withheld,

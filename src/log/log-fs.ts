@@ -7,6 +7,7 @@ import {
 	ftruncateSync,
 	mkdirSync,
 	openSync,
+	read,
 	readdirSync,
 	readSync,
 	renameSync,
@@ -26,6 +27,8 @@ export interface LogFs {
 	sizeBytes(file: number): number;
 	/** Reads into all of `target`. Returns how many bytes it got, which is less only at the end of the file. */
 	read(file: number, target: Buffer, position: number): number;
+	/** The same, off this thread: `target` is written to until the promise is settled. */
+	readInBackground(file: number, target: Buffer, position: number): Promise<number>;
 	/** Writes all of `bytes`. Where it throws, any part of them may have been written. */
 	write(file: number, bytes: Buffer, position: number): void;
 	truncate(file: number, lengthBytes: number): void;
@@ -57,6 +60,15 @@ export const systemLogFs: LogFs = {
 		}
 		return done;
 	},
+	async readInBackground(file, target, position) {
+		let done = 0;
+		while (done < target.length) {
+			const count = await readSome(file, target.subarray(done), position + done);
+			if (count === 0) break;
+			done += count;
+		}
+		return done;
+	},
 	write(file, bytes, position) {
 		let done = 0;
 		while (done < bytes.length) done += writeSync(file, bytes, done, bytes.length - done, position + done);
@@ -83,6 +95,12 @@ export const systemLogFs: LogFs = {
 		return bavail * bsize;
 	},
 };
+
+function readSome(file: number, target: Buffer, position: number): Promise<number> {
+	const { promise, resolve, reject } = Promise.withResolvers<number>();
+	read(file, target, 0, target.length, position, (error, count) => (error ? reject(error) : resolve(count)));
+	return promise;
+}
 
 /** Whether an error says that the file does not exist. */
 export function isNotFound(error: unknown): boolean {

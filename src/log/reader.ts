@@ -23,8 +23,24 @@ const SEGMENTS_OPEN_MAX = 32;
 /** Damaged stretches that are told apart, so that each is counted and reported once. */
 const DAMAGE_KNOWN_MAX = 1_024;
 
-/** Where a cursor's next records are. */
-type Place = { segment: SegmentReader; block: Block } | Gap;
+/** What was written last is in the page cache: to read it costs no wait. */
+const HOT_BYTES = 16 * 1024 * 1024;
+
+/** Where a block is on the disk. */
+export class BlockPlace {
+	readonly segment: SegmentReader;
+	readonly block: Block;
+
+	constructor(segment: SegmentReader, block: Block) {
+		this.segment = segment;
+		this.block = block;
+	}
+
+	/** Names it among all blocks. */
+	get key(): string {
+		return `${this.segment.firstSeq}:${this.block.start}:${this.block.end}`;
+	}
+}
 
 const log = logOf("log");
 
@@ -63,6 +79,15 @@ export class LogReader {
 	 * @throws Error where the log's files can't be read
 	 */
 	read(cursor: number): Batch | Gap | null {
+		for (;;) {
+			const found = this.poll(cursor);
+			if (!(found instanceof BlockPlace)) return found;
+			this.#blocks.add(found.key, this.#read(found.segment, found.block.start, found.block));
+		}
+	}
+
+	/** The same without a wait for the disk: where it would take one, the place of the block that has to be loaded first. */
+	poll(cursor: number): Batch | Gap | BlockPlace | null {
 		let before = cursor;
 		for (;;) {
 			const head = this.#options.head.snapshot();
@@ -77,10 +102,28 @@ export class LogReader {
 			const place = this.#locate(head, before);
 			if (place === null) continue;
 			if (place instanceof Gap) return place;
-			const part = this.#partAfter(place.segment, place.block, cursor);
+			const stretch = this.#stretch(head, place, cursor);
+			if (stretch instanceof BlockPlace) return stretch;
+			const part = partAfter(stretch, cursor);
 			if (part !== null) return part;
 			before = place.block.seqMax;
 		}
+	}
+
+	/**
+	 * Reads a block off this thread: then `poll` finds it in memory, for a while. To be called for a block once at a time, and
+	 * only while its segment is held.
+	 */
+	async load(place: BlockPlace): Promise<void> {
+		const { segment, block } = place;
+		const bytes = this.#memory.take(block.end - block.start);
+		try {
+			await segment.readInBackground(bytes, block.start);
+		} catch (error) {
+			this.#memory.give(bytes);
+			throw error;
+		}
+		this.#blocks.add(place.key, this.#parse(segment, block.start, block, bytes));
 	}
 
 	/** Lets go of segments that retention has removed: the disk has their space back when nobody has them open any more. */
@@ -95,7 +138,7 @@ export class LogReader {
 	}
 
 	/** Finds the block behind `cursor`. Null where the log changed meanwhile: look again. */
-	#locate(head: HeadSnapshot, cursor: number): Place | null {
+	#locate(head: HeadSnapshot, cursor: number): BlockPlace | Gap | null {
 		this.#list(head);
 		const seq = Math.max(cursor + 1, head.firstSeq);
 		let at = this.#segments.findLastIndex((firstSeq) => firstSeq <= seq);
@@ -111,35 +154,41 @@ export class LogReader {
 			const nextFirstSeq = this.#segments[at + 1] ?? Number.MAX_SAFE_INTEGER;
 			const block = blockOf(this.#options.head, head, segment, { seq, seqMax: nextFirstSeq - 1 });
 			if (block === undefined) return null;
-			if (block !== null && block.seqMax > cursor) return { segment, block };
+			if (block !== null && block.seqMax > cursor) return new BlockPlace(segment, block);
 			before = segment;
 		}
 	}
 
-	/** The stretch's first part behind `cursor`, read as the continuation of the recent ones where it is that. */
-	#partAfter(segment: SegmentReader, block: Block, cursor: number): Batch | Gap | null {
+	/** What is in memory of a place, or in the page cache and ahead of all that was read; else the place itself. */
+	#stretch(head: HeadSnapshot, place: BlockPlace, cursor: number): Stretch | BlockPlace {
+		const { segment, block } = place;
+		const isHot = segment.firstSeq === head.activeFirstSeq && block.start >= head.endOffset - HOT_BYTES;
+		if (isHot && block.seqMax > this.#recent.lastSeq) return this.#readRecent(segment, block, cursor);
+		return this.#blocks.get(place.key) ?? place;
+	}
+
+	/** Reads a block as the continuation of the recent stretches where it is that, else as a new beginning of them. */
+	#readRecent(segment: SegmentReader, block: Block, cursor: number): Stretch {
 		const end = { firstSeq: segment.firstSeq, offset: block.end };
-		if (cursor === this.#recent.lastSeq) {
-			const { firstSeq, offset } = this.#recent.end;
-			const start = firstSeq === segment.firstSeq ? Math.max(offset, block.start) : block.start;
-			const stretch = this.#read(segment, start, block);
-			this.#recent.append(stretch, block.seqMax, end);
-			return partAfter(stretch, cursor);
+		if (cursor !== this.#recent.lastSeq) {
+			const stretch = this.#read(segment, block.start, block);
+			this.#recent.restart(stretch, cursor, block.seqMax, end);
+			return stretch;
 		}
-		const key = `${segment.firstSeq}:${block.start}:${block.end}`;
-		let stretch = this.#blocks.get(key);
-		if (stretch === undefined) {
-			stretch = this.#read(segment, block.start, block);
-			// What is read ahead of all the others is where the recent stretches go on from.
-			if (block.seqMax > this.#recent.lastSeq) this.#recent.restart(stretch, cursor, block.seqMax, end);
-			else this.#blocks.add(key, stretch);
-		}
-		return partAfter(stretch, cursor);
+		const { firstSeq, offset } = this.#recent.end;
+		const start = firstSeq === segment.firstSeq ? Math.max(offset, block.start) : block.start;
+		const stretch = this.#read(segment, start, block);
+		this.#recent.append(stretch, block.seqMax, end);
+		return stretch;
 	}
 
 	#read(segment: SegmentReader, start: number, block: Block): Stretch {
 		const bytes = this.#memory.take(block.end - start);
 		segment.read(bytes, start);
+		return this.#parse(segment, start, block, bytes);
+	}
+
+	#parse(segment: SegmentReader, start: number, block: Block, bytes: Buffer): Stretch {
 		const stretch = parseStretch(bytes, start, segment.epoch, block.seqMax);
 		for (const offset of stretch.damage) this.#reportDamage(segment.firstSeq, offset);
 		return stretch;

@@ -1,7 +1,7 @@
 import { readU64, writeU64 } from "./bytes.ts";
 
-/** Bytes of records between two entries of a sparse index. */
-export const INDEX_STRIDE_BYTES = 128 * 1024;
+/** Bytes of records between two entries of a sparse index: what a reader that catches up reads at once. */
+export const INDEX_STRIDE_BYTES = 512 * 1024;
 
 const ENTRY_BYTES = 24;
 
@@ -20,7 +20,7 @@ export interface Extent {
 	lastSeq: number;
 }
 
-/** Sparse index of a segment: seq, time and offset of a record about every 128 KiB, the first record among them. */
+/** Sparse index of a segment: seq, time and offset of a record about every 512 KiB, the first record among them. */
 export class SegmentIndex {
 	readonly #seqs: number[] = [];
 	readonly #timesUs: number[] = [];

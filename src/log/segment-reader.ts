@@ -20,6 +20,9 @@ export class SegmentReader {
 	readonly #file: number;
 	#footer: SegmentFooter | null = null;
 	#footerIsRebuilt = false;
+	/** Reads that are under way off this thread, or are about to be. */
+	#holders = 0;
+	#isClosing = false;
 
 	/** @throws an ENOENT error where retention has removed the segment */
 	constructor(fs: LogFs, directory: string, firstSeq: number) {
@@ -57,13 +60,33 @@ export class SegmentReader {
 	 * @throws Error where the segment ends before that, as no segment of ours does
 	 */
 	read(target: Buffer, start: number): void {
-		if (this.#fs.read(this.#file, target, start) < target.length) {
-			throw new Error(`segment ${this.firstSeq} ends before byte ${start + target.length}, which was published`);
+		this.#checkWhole(this.#fs.read(this.#file, target, start), target, start);
+	}
+
+	/** The same, off this thread, and only within `hold`. */
+	async readInBackground(target: Buffer, start: number): Promise<void> {
+		this.#checkWhole(await this.#fs.readInBackground(this.#file, target, start), target, start);
+	}
+
+	/** Keeps the file open until `work` is done, whoever closes it meanwhile: its number may soon be another file's. */
+	async hold(work: () => Promise<void>): Promise<void> {
+		this.#holders++;
+		try {
+			await work();
+		} finally {
+			this.#holders--;
+			if (this.#isClosing && this.#holders === 0) this.#fs.close(this.#file);
 		}
 	}
 
 	close(): void {
-		this.#fs.close(this.#file);
+		this.#isClosing = true;
+		if (this.#holders === 0) this.#fs.close(this.#file);
+	}
+
+	#checkWhole(count: number, target: Buffer, start: number): void {
+		if (count === target.length) return;
+		throw new Error(`segment ${this.firstSeq} ends before byte ${start + target.length}, which was published`);
 	}
 
 	#rebuildFooter(seqMax: number): SegmentFooter {

@@ -33,6 +33,7 @@ export const COUNTERS = {
 	log_syncs_total: "syncs of the log to disk",
 	segments_removed_total: "segments removed by retention",
 	log_gaps_total: "damaged stretches of the log that were quarantined",
+	log_read_failures_total: "consumers closed since the log could not be read for them",
 	log_stalls_total: "times the log could not be written for a while, since the disk failed or was full",
 	index_stalls_total: "times the index could not be written for a while",
 	log_stalled: "1 while the log can't be written; `/_health` says why",

@@ -7,6 +7,7 @@ export class EndlessSocket implements ConsumerSocket {
 	frames = 0;
 	turns = 0;
 	inOrder = true;
+	closedWith: number | null = null;
 
 	constructor(cursor: number) {
 		this.lastSeq = cursor;
@@ -33,7 +34,9 @@ export class EndlessSocket implements ConsumerSocket {
 		return 1;
 	}
 
-	close(): void {}
+	close(code: number): void {
+		this.closedWith = code;
+	}
 
 	terminate(): void {}
 }

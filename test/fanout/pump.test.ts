@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { Consumer, TURN_BYTES_MAX } from "../../src/fanout/consumer.ts";
 import { Pump } from "../../src/fanout/pump.ts";
+import type { SourceBatch, SourceGap, SourceReader } from "../../src/fanout/source.ts";
 import { Withheld } from "../../src/fanout/withheld.ts";
 import { Counters } from "../../src/observe/counters.ts";
 import { EndlessSocket } from "./endless-socket.ts";
@@ -15,15 +16,25 @@ beforeEach(() => {
 });
 
 function join(cursor: number): EndlessSocket {
+	return joinAs(cursor).socket;
+}
+
+function joinAs(cursor: number): { socket: EndlessSocket; consumer: Consumer } {
 	const counters = new Counters();
 	const socket = new EndlessSocket(cursor);
 	const floor = { bytesPerS: 1, windowMs: 60_000 };
 	const withheld = new Withheld(counters);
-	pump.add(new Consumer({ socket, cursor, floor, withheld, counters, clock: () => 0 }));
-	return socket;
+	const consumer = new Consumer({ socket, cursor, floor, withheld, counters, clock: () => 0 });
+	pump.add(consumer);
+	return { socket, consumer };
 }
 
 const slice = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** Lets the pump work until something holds, or for so many slices that it never will. */
+async function slicesUntil(holds: () => boolean): Promise<void> {
+	for (let slices = 0; slices < 10_000 && !holds(); slices++) await slice();
+}
 
 describe("fairness", () => {
 	const HISTORY = 4_000;
@@ -76,5 +87,87 @@ describe("fairness", () => {
 		expect(replaying.turns).toBeLessThanOrEqual(Math.ceil((HISTORY * FRAME_BYTES) / TURN_BYTES_MAX) + 2);
 		await pump.drain(1001, "", 0);
 		await following;
+	});
+});
+
+/** The log in memory, whose records up to `coldSeqMax` have to be fetched. */
+class ColdLog implements SourceReader {
+	coldSeqMax: number;
+	readonly fetched = Promise.withResolvers<void>();
+	/** What a read throws on the spot. */
+	fault: Error | null = null;
+
+	constructor(coldSeqMax: number) {
+		this.coldSeqMax = coldSeqMax;
+	}
+
+	read(cursor: number): SourceBatch | SourceGap | Promise<void> | null {
+		if (cursor >= this.coldSeqMax) return log.read(cursor);
+		if (this.fault !== null) throw this.fault;
+		return this.fetched.promise;
+	}
+
+	arrive(): void {
+		this.coldSeqMax = 0;
+		this.fetched.resolve();
+	}
+}
+
+describe("a consumer whose records have to be fetched", () => {
+	const HISTORY = 100;
+	let cold: ColdLog;
+
+	beforeEach(() => {
+		log.appendFrames(HISTORY);
+		cold = new ColdLog(HISTORY);
+		pump = new Pump(log, cold);
+	});
+
+	const diskError = (): Error => Object.assign(new Error("EIO: i/o error"), { code: "EIO" });
+
+	test("waits without turns, while the live get on, and goes on when they are there", async () => {
+		const replaying = join(0);
+		const live = join(HISTORY);
+		const following = pump.follow();
+		for (let message = 1; message <= 20; message++) {
+			log.appendFrame();
+			await slicesUntil(() => live.lastSeq === HISTORY + message);
+		}
+		expect([replaying.frames, replaying.turns]).toEqual([0, 1]);
+		cold.arrive();
+		await slicesUntil(() => replaying.lastSeq === HISTORY + 20);
+		expect([replaying.frames, replaying.inOrder]).toEqual([HISTORY + 20, true]);
+		await pump.drain(1001, "", 0);
+		await following;
+	});
+
+	test("is closed where they can't be read, and nobody else is", async () => {
+		const replaying = join(0);
+		const live = join(HISTORY);
+		await slice();
+		cold.fetched.reject(diskError());
+		await slicesUntil(() => replaying.closedWith !== null);
+		expect(replaying.closedWith).toBe(1011);
+		cold.fault = diskError();
+		const next = join(0);
+		await slicesUntil(() => next.closedWith !== null);
+		expect(next.closedWith).toBe(1011);
+		log.appendFrame();
+		const following = pump.follow();
+		await pump.drain(1001, "", 0);
+		await following;
+		expect([live.frames, live.closedWith]).toEqual([1, 1001]);
+		expect([replaying.frames, next.frames]).toEqual([0, 0]);
+	});
+
+	test("may leave before they are there", async () => {
+		const { socket, consumer } = joinAs(0);
+		await slice();
+		expect(socket.turns).toBe(1);
+		pump.remove(consumer);
+		cold.arrive();
+		await slice();
+		await slice();
+		expect(socket.turns).toBe(1);
 	});
 });

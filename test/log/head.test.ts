@@ -3,7 +3,7 @@ import { type HeadSnapshot, LogHead } from "../../src/log/head.ts";
 import { SegmentIndex } from "../../src/log/segment-index.ts";
 
 function state(lastSeq: number, changes: Partial<HeadSnapshot> = {}): HeadSnapshot {
-	const endOffset = 128 + lastSeq * 100_000;
+	const endOffset = 128 + lastSeq * 400_000;
 	return {
 		firstSeq: 1,
 		lastSeq,
@@ -75,14 +75,14 @@ describe("the head", () => {
 	test("finds blocks of the active segment, none beyond the snapshot, and none of another segment's", () => {
 		const head = new LogHead();
 		const index = new SegmentIndex();
-		for (let seq = 1; seq <= 10; seq++) index.add(seq, 1.7e15, 128 + (seq - 1) * 100_000);
+		for (let seq = 1; seq <= 10; seq++) index.add(seq, 1.7e15, 128 + (seq - 1) * 400_000);
 		head.publish(state(5), index);
 		const early = head.snapshot();
-		expect(head.activeBlock(early, 1)).toEqual({ start: 128, end: 200_128, seqMax: 2 });
-		expect(head.activeBlock(early, 4)).toEqual({ start: 200_128, end: 400_128, seqMax: 4 });
-		expect(head.activeBlock(early, 5)).toEqual({ start: 400_128, end: 500_128, seqMax: 5 });
+		expect(head.activeBlock(early, 1)).toEqual({ start: 128, end: 800_128, seqMax: 2 });
+		expect(head.activeBlock(early, 4)).toEqual({ start: 800_128, end: 1_600_128, seqMax: 4 });
+		expect(head.activeBlock(early, 5)).toEqual({ start: 1_600_128, end: 2_000_128, seqMax: 5 });
 		head.publish(state(10), index);
-		expect(head.activeBlock(early, 5)).toEqual({ start: 400_128, end: 500_128, seqMax: 5 });
+		expect(head.activeBlock(early, 5)).toEqual({ start: 1_600_128, end: 2_000_128, seqMax: 5 });
 		head.publish(state(10, { activeFirstSeq: 11, endOffset: 128 }), new SegmentIndex());
 		expect(head.activeBlock(early, 5)).toBeUndefined();
 		expect(head.activeBlock(head.snapshot(), 11)).toBeNull();

@@ -95,6 +95,10 @@ export class MemoryFs implements LogFs {
 		return this.#opened(file).file.content.copy(target, 0, position);
 	}
 
+	async readInBackground(file: number, target: Buffer, position: number): Promise<number> {
+		return this.read(file, target, position);
+	}
+
 	write(file: number, bytes: Buffer, position: number): void {
 		const opened = this.#opened(file);
 		try {

@@ -15,6 +15,7 @@ const LOG = ["log/sequencer.test.ts", "log/recovery.test.ts"];
 const RECOVERY = ["log/recovery.test.ts"];
 const FAULTS = ["log/disk-fault.test.ts"];
 const READER = ["log/reader.test.ts"];
+const BACKGROUND = ["log/background-reader.test.ts"];
 const CONSUMER = ["fanout/consumer.test.ts"];
 const CURSOR = ["fanout/cursor.test.ts"];
 const HOSTS = ["ingest/hosts.test.ts"];
@@ -205,6 +206,27 @@ export const MUTANTS: readonly Mutant[] = [
 		tests: READER,
 	},
 	{
+		name: "a file is closed while it is read off the thread",
+		file: "log/segment-reader.ts",
+		find: "if (this.#holders === 0) this.#fs.close",
+		replace: "this.#fs.close",
+		tests: BACKGROUND,
+	},
+	{
+		name: "a block is read once for each consumer that waits for it",
+		file: "log/background-reader.ts",
+		find: "if (known !== undefined) return known;",
+		replace: "",
+		tests: BACKGROUND,
+	},
+	{
+		name: "a block that was never written last is read on the consumers' thread",
+		file: "log/reader.ts",
+		find: "segment.firstSeq === head.activeFirstSeq && block.start",
+		replace: "block.start",
+		tests: BACKGROUND,
+	},
+	{
 		name: "a damaged reserve is believed",
 		file: "log/reserve.ts",
 		find: "|| crc32(bytes.subarray(0, 16)) !== bytes.readUInt32LE(16)",
@@ -301,6 +323,13 @@ export const MUTANTS: readonly Mutant[] = [
 		find: 'if (turn === "more") this.#readyBehind.add(consumer);',
 		replace: "",
 		tests: CONSUMER,
+	},
+	{
+		name: "a consumer is not told that the records it waits for are there",
+		file: "fanout/pump.ts",
+		find: "if (this.#fetching.delete(consumer)) this.wake(consumer);",
+		replace: "this.#fetching.delete(consumer);",
+		tests: ["fanout/pump.test.ts"],
 	},
 	{
 		name: "one consumer too many from an address",

@@ -1,0 +1,62 @@
+import { Slots } from "../slots.ts";
+import { Batch, type Gap } from "./batch.ts";
+import { BlockPlace, type LogReader } from "./reader.ts";
+
+/** Blocks that are read at once: what keeps a disk busy, and little memory. */
+const LOADS_MAX = 2;
+
+/**
+ * Reads the log on a thread that must never wait for the disk, since it serves others meanwhile: blocks that are not in memory
+ * are read off this thread, once for all that wait for them. While the disk has nothing else to do, the block behind
+ * what was read is loaded ahead.
+ */
+export class BackgroundReader {
+	readonly #reader: LogReader;
+	readonly #slots = new Slots(LOADS_MAX);
+	/** By block: those that are being read, or wait for a slot. */
+	readonly #loads = new Map<string, Promise<void>>();
+	/** Whoever read up to these seqs will want what is behind them. */
+	readonly #aheadOf = new Set<number>();
+
+	constructor(reader: LogReader) {
+		this.#reader = reader;
+	}
+
+	/**
+	 * As `LogReader.read`; but where the next records are on the disk, a promise that resolves when another call is worth
+	 * while. It rejects where they can't be read.
+	 */
+	read(cursor: number): Batch | Gap | Promise<void> | null {
+		const found = this.#reader.poll(cursor);
+		if (found instanceof BlockPlace) return this.#load(found);
+		if (found instanceof Batch) this.#lookAhead(found.lastSeq);
+		return found;
+	}
+
+	#load(place: BlockPlace): Promise<void> {
+		const { key, segment } = place;
+		const known = this.#loads.get(key);
+		if (known !== undefined) return known;
+		const load = segment
+			.hold(() => this.#slots.run(() => this.#reader.load(place)))
+			.finally(() => this.#loads.delete(key));
+		this.#loads.set(key, load);
+		return load;
+	}
+
+	/** Not at once: what was just read is valid until the next call to the reader. */
+	#lookAhead(seq: number): void {
+		if (this.#aheadOf.size === 0) queueMicrotask(() => this.#loadAhead());
+		this.#aheadOf.add(seq);
+	}
+
+	#loadAhead(): void {
+		for (const seq of this.#aheadOf) {
+			if (this.#loads.size >= LOADS_MAX) break;
+			const next = this.#reader.poll(seq);
+			// Whoever comes to need what could not be read tries it again, and is told.
+			if (next instanceof BlockPlace) this.#load(next).catch(() => {});
+		}
+		this.#aheadOf.clear();
+	}
+}
