@@ -2,8 +2,8 @@ import { Slots } from "../slots.ts";
 import { Batch, type Gap } from "./batch.ts";
 import { BlockPlace, type LogReader } from "./reader.ts";
 
-/** Blocks that are read at once: what keeps a disk busy, and little memory. */
-const LOADS_MAX = 2;
+/** Blocks that are read at once. More would get nothing more out of an NVMe disk, and stand in the way of the log's syncs. */
+export const LOADS_MAX = 2;
 
 /**
  * Reads the log on a thread that must never wait for the disk, since it serves others meanwhile: blocks that are not in memory
