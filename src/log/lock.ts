@@ -1,5 +1,6 @@
 import { Database } from "bun:sqlite";
 import { join } from "node:path";
+import { DiskFault, diskFaultReason } from "./disk-fault.ts";
 
 /**
  * The one writer's claim on a log directory.
@@ -12,18 +13,26 @@ import { join } from "node:path";
 export class DirectoryLock {
 	readonly #database: Database;
 
-	/** @throws Error where another process, or another part of this one, writes to the log */
+	/**
+	 * @throws DiskFault where the directory can't be written to
+	 * @throws Error where another process, or another part of this one, writes to the log
+	 */
 	constructor(directory: string) {
-		this.#database = new Database(join(directory, "lock"));
+		let database: Database | null = null;
 		try {
-			this.#database.run("PRAGMA busy_timeout = 0");
-			this.#database.run("BEGIN EXCLUSIVE");
+			database = new Database(join(directory, "lock"));
+			database.run("PRAGMA busy_timeout = 0");
+			database.run("BEGIN EXCLUSIVE");
 		} catch (cause) {
-			this.#database.close();
+			database?.close();
+			const reason = diskFaultReason(cause);
+			if (reason !== null)
+				throw new DiskFault(reason, `the log in ${directory} can't be written: ${reason}`, { cause });
 			throw new Error(`the log in ${directory} is in use by another relay: only one process may write to it`, {
 				cause,
 			});
 		}
+		this.#database = database;
 	}
 
 	release(): void {

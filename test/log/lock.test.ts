@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
 import { DirectoryLock } from "../../src/log/lock.ts";
 import { TestLog, temporaryDirectory } from "./harness.ts";
 import { MemoryFs } from "./memory-fs.ts";
@@ -38,6 +39,11 @@ describe("the lock", () => {
 		expect(() => new TestLog(directory, new MemoryFs())).toThrow("in use by another relay");
 		log.stop();
 		new TestLog(directory, new MemoryFs());
+	});
+
+	test("tells a directory that can't be written from one that is in use", () => {
+		const directory = join(temporaryDirectory(), "not there");
+		expect(() => new DirectoryLock(directory)).toThrow("can't be written");
 	});
 
 	test("refuses another process", async () => {
