@@ -4,11 +4,13 @@ import { BlockPlace, type LogReader } from "./reader.ts";
 
 /** Blocks that are read at once. More would get nothing more out of an NVMe disk, and stand in the way of the log's syncs. */
 export const LOADS_MAX = 2;
+/** How far is looked ahead of who reads on: it has a turn of some 1 MiB, and the disk goes on meanwhile. */
+export const AHEAD_BLOCKS = 2;
 
 /**
  * Reads the log on a thread that must never wait for the disk, since it serves others meanwhile: blocks that are not in memory
- * are read off this thread, once for all that wait for them. While the disk has nothing else to do, the block behind
- * what was read is loaded ahead.
+ * are read off this thread, once for all that wait for them. While the disk has nothing else to do, the blocks behind
+ * what was read are loaded ahead.
  */
 export class BackgroundReader {
 	readonly #reader: LogReader;
@@ -52,10 +54,14 @@ export class BackgroundReader {
 
 	#loadAhead(): void {
 		for (const seq of this.#aheadOf) {
-			if (this.#loads.size >= LOADS_MAX) break;
-			const next = this.#reader.poll(seq);
-			// Whoever comes to need what could not be read tries it again, and is told.
-			if (next instanceof BlockPlace) this.#load(next).catch(() => {});
+			let at = seq;
+			for (let blocks = 0; blocks < AHEAD_BLOCKS && this.#loads.size < LOADS_MAX; blocks++) {
+				const next = this.#reader.poll(at);
+				if (next === null) break;
+				// Whoever comes to need what could not be read tries it again, and is told.
+				if (next instanceof BlockPlace) this.#load(next).catch(() => {});
+				at = next instanceof BlockPlace ? next.block.seqMax : next.lastSeq;
+			}
 		}
 		this.#aheadOf.clear();
 	}

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { BackgroundReader, LOADS_MAX } from "../../src/log/background-reader.ts";
+import { AHEAD_BLOCKS, BackgroundReader, LOADS_MAX } from "../../src/log/background-reader.ts";
 import { Batch } from "../../src/log/batch.ts";
 import type { LogReader } from "../../src/log/reader.ts";
 import { describePart, labels, readAll, TestLog, temporaryDirectory } from "./harness.ts";
@@ -137,28 +137,34 @@ describe("reading in the background", () => {
 		expect(fs.waitingMax).toBe(LOADS_MAX);
 	});
 
-	test("loads the block behind the one that is read, unless others wait for the disk", async () => {
+	test("loads the blocks behind the one that is read, unless others wait for the disk", async () => {
 		const { fs, reader } = coldLog();
+		const goOn = async (): Promise<void> => {
+			while (fs.waiting.length > 0) {
+				fs.go();
+				await settled();
+			}
+		};
 		const first = reader.read(0);
 		await settled();
-		fs.go();
+		await goOn();
 		await first;
+		expect(fs.loads).toBe(1);
 		expect(reader.read(0)).toBeInstanceOf(Batch);
 		await settled();
-		expect(fs.waiting.length).toBe(1);
-		fs.go();
-		await settled();
+		await goOn();
+		expect(fs.loads).toBe(1 + AHEAD_BLOCKS);
 		// Others have all of the disk: nothing is read ahead of the one that goes on here.
 		const others = CURSORS.slice(-LOADS_MAX).map((cursor) => reader.read(cursor));
 		await settled();
 		expect(fs.waiting.length).toBe(LOADS_MAX);
 		expect(reader.read(5)).toBeInstanceOf(Batch);
-		while (fs.waiting.length > 0) {
-			fs.go();
-			await settled();
-		}
+		expect(reader.read(10)).toBeInstanceOf(Batch);
+		await settled();
+		await goOn();
 		await Promise.all(others);
-		expect(reader.read(10)).toBeInstanceOf(Promise);
+		expect(fs.loads).toBe(1 + AHEAD_BLOCKS + LOADS_MAX);
+		expect(reader.read(15)).toBeInstanceOf(Promise);
 	});
 
 	test("a read that fails is told to those who wait for it, and the next call tries again", async () => {
