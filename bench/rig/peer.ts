@@ -87,9 +87,11 @@ export class PeerProcess {
 	/**
 	 * Starts it and waits until its public port answers a request, whatever the answer.
 	 * @returns ms from the process's start to the answer
-	 * @throws {Error} if it ends, or doesn't answer within a minute
+	 * @throws {Error} if another program has the port, if it ends, or if it doesn't answer within a minute
 	 */
 	async start(): Promise<number> {
+		// A port that no setting changes may be taken, and then the other program would be measured.
+		if (await this.#answers()) throw new Error(`another program answers at port ${this.#place.apiPort}`);
 		const [program = "", ...args] = this.#peer.command;
 		const log = Bun.file(join(this.#place.dir, "output.log"));
 		const startMs = performance.now();
