@@ -1,6 +1,5 @@
 import { isMessageKind, RECORD_HEADER_BYTES } from "../log/record.ts";
 import type { Counters } from "../observe/counters.ts";
-import { logOf } from "../observe/log.ts";
 import { encodeErrorFrame } from "../protocol/event-frames.ts";
 import { outdatedCursorFrame } from "./cursor.ts";
 import { Pace, type PaceFloor } from "./pace.ts";
@@ -37,8 +36,6 @@ export const STALL_MS_MAX = 60_000;
 /** A consumer that is being closed has as long to take its buffer as it needs at half the floor rate, within these limits. */
 export const CLOSE_MS_MIN = 5_000;
 export const CLOSE_MS_MAX = 300_000;
-
-const log = logOf("fanout");
 
 /** The part of Bun's server socket that a consumer uses. */
 export interface ConsumerSocket {
@@ -182,9 +179,8 @@ export class Consumer {
 	}
 
 	/** Closes the consumer since the log could not be read at its cursor, where it can go on later. */
-	failToRead(error: unknown): void {
+	failToRead(): void {
 		this.#counters.add("log_read_failures_total");
-		log.error("the log can't be read behind seq {cursor}: {error}", { cursor: this.#cursor, error });
 		this.close(1011, "the log could not be read");
 	}
 

@@ -1,4 +1,5 @@
 import { diskFaultReason } from "../log/disk-fault.ts";
+import { logOf } from "../observe/log.ts";
 import type { Consumer, Turn } from "./consumer.ts";
 import type { SourceHead, SourceReader } from "./source.ts";
 
@@ -6,6 +7,8 @@ import type { SourceHead, SourceReader } from "./source.ts";
 const SLICE_MS = 5;
 /** How often the head of the log is looked at even if nobody says that it moved. */
 const HEAD_WAIT_MS = 1_000;
+
+const log = logOf("fanout");
 
 /**
  * Gives consumers their turns. It knows who may have something to read, and works in slices, so that neither one consumer
@@ -130,7 +133,8 @@ export class Pump {
 			return consumer.turn(this.#reader);
 		} catch (error) {
 			if (diskFaultReason(error) === null) throw error;
-			consumer.failToRead(error);
+			log.error("the log can't be read behind seq {cursor}: {error}", { cursor: consumer.cursor, error });
+			consumer.failToRead();
 			return "blocked";
 		}
 	}
@@ -140,8 +144,9 @@ export class Pump {
 		this.#fetching.add(consumer);
 		try {
 			await fetched;
-		} catch (error) {
-			consumer.failToRead(error);
+		} catch {
+			// Said by the reader, once for all who waited.
+			consumer.failToRead();
 		}
 		// It may have left meanwhile.
 		if (this.#fetching.delete(consumer)) this.wake(consumer);

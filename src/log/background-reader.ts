@@ -1,3 +1,4 @@
+import { logOf } from "../observe/log.ts";
 import { Slots } from "../slots.ts";
 import { Batch, type Gap } from "./batch.ts";
 import { BlockPlace, type LogReader } from "./reader.ts";
@@ -6,6 +7,8 @@ import { BlockPlace, type LogReader } from "./reader.ts";
 export const LOADS_MAX = 2;
 /** How far is looked ahead of who reads on: it has a turn of some 1 MiB, and the disk goes on meanwhile. */
 export const AHEAD_BLOCKS = 2;
+
+const log = logOf("log");
 
 /**
  * Reads the log on a thread that must never wait for the disk, since it serves others meanwhile: blocks that are not in memory
@@ -39,11 +42,23 @@ export class BackgroundReader {
 		const { key, segment } = place;
 		const known = this.#loads.get(key);
 		if (known !== undefined) return known;
-		const load = segment
-			.hold(() => this.#slots.run(() => this.#reader.load(place)))
-			.finally(() => this.#loads.delete(key));
+		const load = segment.hold(() => this.#slots.run(() => this.#loadNow(place))).finally(() => this.#loads.delete(key));
 		this.#loads.set(key, load);
 		return load;
+	}
+
+	async #loadNow(place: BlockPlace): Promise<void> {
+		try {
+			await this.#reader.load(place);
+		} catch (error) {
+			const { segment, block } = place;
+			log.error("segment {firstSeq} can't be read at byte {offset}: {error}", {
+				firstSeq: segment.firstSeq,
+				offset: block.start,
+				error,
+			});
+			throw error;
+		}
 	}
 
 	/** Not at once: what was just read is valid until the next call to the reader. */
