@@ -10,7 +10,7 @@ import {
 	type IdentityFacts,
 	type RepoFacts,
 } from "../log/facts.ts";
-import { isMessageKind, RecordKind } from "../log/record.ts";
+import { isMessageKind, RecordFlag, RecordKind } from "../log/record.ts";
 import type { StoredRecord } from "../log/stored-record.ts";
 import type { Account, Host, StoredIdentity } from "./store.ts";
 
@@ -105,12 +105,7 @@ class Fold {
 
 	#setRepo(record: StoredRecord, facts: RepoFacts): void {
 		const account = this.#account(facts.did) ?? this.#createAccount(facts.did, record.host);
-		if (account.host !== record.host) {
-			// Its status at the host it left says nothing any more.
-			this.#tellStatus(account, record.seq, true, null);
-		}
-		account.host = record.host;
-		account.hostSeq = record.upstreamSeq;
+		this.#comeFrom(account, record);
 		account.rev = facts.rev;
 		account.commit = facts.commit;
 		account.data = facts.data;
@@ -131,13 +126,23 @@ class Fold {
 	}
 
 	/**
-	 * Any host may announce an identity, so this neither makes an account nor moves one. What the DID resolved to before must
-	 * not be taken for the present after a restart, where the lookup that followed has failed.
+	 * Any host may announce an identity, but only one from home makes an account or moves it. What the DID resolved to before
+	 * must not be taken for the present after a restart, where the lookup that followed has failed.
 	 */
 	#noteIdentity(record: StoredRecord, facts: IdentityFacts): void {
 		this.#outdated.set(facts.did, record.timeUs / 1000 - LOOKUP_MS_MAX);
-		const account = this.#account(facts.did);
-		if (account !== null && account.host === record.host) account.hostSeq = record.upstreamSeq;
+		const isHome = (record.flags & RecordFlag.home) !== 0;
+		const account = this.#account(facts.did) ?? (isHome ? this.#createAccount(facts.did, record.host) : null);
+		if (account === null || (account.host !== record.host && !isHome)) return;
+		this.#comeFrom(account, record);
+	}
+
+	/** A message of the account's that says nothing of its status. */
+	#comeFrom(account: AccountRow, record: StoredRecord): void {
+		// Its status at the host it left says nothing any more.
+		if (account.host !== record.host) this.#tellStatus(account, record.seq, true, null);
+		account.host = record.host;
+		account.hostSeq = record.upstreamSeq;
 	}
 
 	#setHost(facts: HostFacts): void {

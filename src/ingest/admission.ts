@@ -120,18 +120,21 @@ export function admitIdentity(
 	rules: AdmissionRules,
 ): Admitted {
 	const { message, sender } = arrival;
-	const ownHost = account?.host === sender.hostId;
+	const known = account?.host === sender.hostId ? account : null;
+	const isHome = resolution.outcome === "resolved" && resolution.identity.pdsHost === sender.hostname;
 	if (resolution.outcome === "not-found") throw new Rejection("identity-not-found");
-	if (resolution.outcome === "unavailable" && !ownHost) throw new Rejection("identity-unresolvable");
-	if (resolution.outcome === "resolved" && !ownHost && resolution.identity.pdsHost !== sender.hostname) {
-		if (sameIdentity(before, resolution)) throw new Rejection("host-mismatch", "and nothing changed");
+	if (resolution.outcome === "unavailable" && known === null) throw new Rejection("identity-unresolvable");
+	if (known === null && !isHome && sameIdentity(before, resolution)) {
+		throw new Rejection("host-mismatch", "and nothing changed");
 	}
-	const flags = checkTime(message.time, rules);
+	const flags = checkTime(message.time, rules) | (isHome ? RecordFlag.home : 0);
 	// We don't resolve handles, so we don't vouch for one either.
 	const stripped = message.handle === null ? arrival : withFields(arrival, { handle: undefined });
+	// From home it may be the first that is heard of an account, or of its move: without a row it would pass again after a crash.
+	const base = isHome ? (atHost(account, sender.hostId) ?? UNSEEN_ACCOUNT) : known;
 	return {
 		entry: messageEntry(stripped, RecordKind.identity, flags, encodeIdentityFacts({ did: message.did })),
-		state: ownHost && account !== null ? { ...account, hostSeq: message.seq } : null,
+		state: base === null ? null : { ...base, host: sender.hostId, hostSeq: message.seq },
 	};
 }
 
@@ -157,6 +160,8 @@ export function admitTombstone(
 }
 
 const NEW_ACCOUNT = { localStatus: null, rev: null, commit: null, data: null } as const;
+/** Nobody has said anything of its status, so it is taken to be active. */
+const UNSEEN_ACCOUNT = { ...NEW_ACCOUNT, upstreamActive: true, upstreamStatus: null } as const;
 
 /** What we know of an account that is now at `host`. Its status at the host it left says nothing any more. */
 function atHost(account: AccountState | null, host: number): AccountState | null {
@@ -231,7 +236,7 @@ function repoOf({ commit, data }: Verdict): { commit: Uint8Array; data: Uint8Arr
 }
 
 function sameIdentity(before: Resolution | null, after: Resolution): boolean {
-	if (before?.outcome !== "resolved" || after.outcome !== "resolved") return false;
+	if (before?.outcome !== "resolved" || after.outcome !== "resolved") return before?.outcome === after.outcome;
 	const { pds, signingKeyDidKey } = before.identity;
 	return pds === after.identity.pds && signingKeyDidKey === after.identity.signingKeyDidKey;
 }

@@ -57,6 +57,8 @@ export const RecordFlag = {
 	discontinuous: 1,
 	/** Only the strict rules would have dropped it. */
 	lenient: 2,
+	/** An `#identity` from the host that the DID document names: any host may send one. */
+	home: 4,
 } as const;
 
 /** What the header says besides length, epoch and checksum. */

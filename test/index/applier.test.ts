@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { type AccountRow, foldRecords, type RowChanges, type RowSource } from "../../src/index/applier.ts";
 import type { Host } from "../../src/index/store.ts";
+import { RecordFlag } from "../../src/log/record.ts";
 import * as records from "./records.ts";
 
 const ALICE = "did:plc:aliceaaaaaaaaaaaaaaaaaaaa";
@@ -80,7 +81,17 @@ describe("accounts", () => {
 		expect(changes.accounts).toMatchObject([{ upstreamStatus: "suspended", rev: records.rev(2), hostSeq: 3 }]);
 	});
 
-	test("an identity message makes none, and counts only from the account's own host", () => {
+	test("an identity message from home makes one, so that it is known when it comes again, or moves it", () => {
+		const first = fold([records.identity([1, 4], ALICE, RecordFlag.home)]);
+		expect(first.accounts).toMatchObject([{ host: 1, hostSeq: 4, upstreamActive: true, rev: null }]);
+		const left = fold([records.commit([1, 5], ALICE, 1), records.account([1, 6], ALICE, "deactivated")], after(first));
+		const moved = fold([records.identity([2, 3], ALICE, RecordFlag.home)], after(left));
+		expect(accountOf(moved, ALICE)).toMatchObject({ host: 2, hostSeq: 3, upstreamActive: true, rev: records.rev(1) });
+		const stays = fold([records.identity([1, 7], ALICE, RecordFlag.home)], after(left));
+		expect(accountOf(stays, ALICE)).toMatchObject({ hostSeq: 7, upstreamStatus: "deactivated" });
+	});
+
+	test("an identity message from elsewhere makes none, and counts only from the account's own host", () => {
 		expect(fold([records.identity([1, 1], ALICE)]).accounts).toEqual([]);
 		const first = fold([records.commit([1, 1], ALICE, 1)]);
 		expect(accountOf(fold([records.identity([1, 9], ALICE)], after(first)), ALICE)).toMatchObject({ hostSeq: 9 });

@@ -48,8 +48,9 @@ export function account(from: From, did: string, status: string | null): Unseque
 	return record(RecordKind.account, from, encodeAccountFacts({ did, active: status === null, status }));
 }
 
-export function identity(from: From, did: string): Unsequenced {
-	return record(RecordKind.identity, from, encodeIdentityFacts({ did }));
+/** @param flags such as `RecordFlag.home` */
+export function identity(from: From, did: string, flags = 0): Unsequenced {
+	return { ...record(RecordKind.identity, from, encodeIdentityFacts({ did })), flags };
 }
 
 export function didDocument(did: string, signingKey: string | null, tombstoned = false): Unsequenced {

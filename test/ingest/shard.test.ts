@@ -132,6 +132,25 @@ describe("state", () => {
 		expect(rig.rejected).toEqual({});
 	});
 
+	test("an identity that is the first of its account, or of its move, is a replay when it comes again", async () => {
+		const account = await ShardRig.account("first");
+		const rig = new ShardRig();
+		rig.identity(account);
+		rig.send(account.identity(), 4, 1, 6);
+		rig.send(account.identity(), 4, 1, 6);
+		await rig.settle();
+		rig.identity(account, "https://two.example");
+		rig.send(account.identity(), 5, 2, 6);
+		rig.send(account.identity(), 5, 2, 6);
+		await rig.settle();
+		const entries = rig.entries();
+		expect(entries.map(({ host, upstreamSeq, flags }) => [host, upstreamSeq, flags])).toEqual([
+			[1, 4, RecordFlag.home],
+			[2, 5, RecordFlag.home],
+		]);
+		expect(rig.counters.messages_replayed_total).toBe(2);
+	});
+
 	test("commits pass only while the account is active, here and upstream", async () => {
 		const rig = new ShardRig();
 		const account = await ShardRig.account("status");
@@ -233,6 +252,19 @@ describe("identity", () => {
 		rig.send(account.identity("who.example"), 1);
 		await rig.settle();
 		expect(scanFrame(rig.entries()[0]?.frame ?? new Uint8Array())).toMatchObject({ message: { handle: null } });
+	});
+
+	test("that the DID of an account nobody knows is tombstoned is passed on once, whoever says it", async () => {
+		const rig = new ShardRig();
+		const account = await ShardRig.account("unknown tombstone");
+		rig.resolution(account.did, { outcome: "tombstoned" });
+		rig.send(account.identity(), 1);
+		await rig.settle();
+		rig.passTime();
+		rig.send(account.identity(), 2);
+		await rig.settle();
+		expect(rig.entries().map(({ upstreamSeq, flags }) => [upstreamSeq, flags])).toEqual([[1, 0]]);
+		expect(rig.rejected).toEqual({ "host-mismatch": 1 });
 	});
 
 	test("a known account whose DID is tombstoned is announced as deleted, once", async () => {

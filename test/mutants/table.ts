@@ -360,6 +360,13 @@ export const MUTANTS: readonly Mutant[] = [
 		tests: CONSUMER,
 	},
 	{
+		name: "an identity that is the first of its account is forgotten over a crash",
+		file: "index/applier.ts",
+		find: "(isHome ? this.#createAccount(facts.did, record.host) : null)",
+		replace: "null",
+		tests: ["index/applier.test.ts"],
+	},
+	{
 		name: "the low-water cursor passes messages that are not durable",
 		file: "ingest/window.ts",
 		find: "if (!outcome.rejected && acknowledged(outcome.ring) < outcome.position) break;",
