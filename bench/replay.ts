@@ -92,7 +92,7 @@ const rows: Row[] = [
 		name: "live p99 alone",
 		value: aloneP99Ms,
 		unit: "ms",
-		note: `${before.p99.toFixed(1)} before, ${after.p99.toFixed(1)} after`,
+		note: `${before.p99.toFixed(1)} before, ${after.p99.toFixed(1)} after; p50 ${before.p50.toFixed(1)}, ${after.p50.toFixed(1)}`,
 	},
 ];
 await report(`replay of frames of ${FRAME_BYTES} bytes while ${LIVE_PER_S} events/s are live`, rows, {
@@ -197,6 +197,7 @@ function rowsOf(name: string, replay: Replay, bare: Flow): Row[] {
 			note: `${(senderUs / bare.senderUs).toFixed(2)} of the bare sends; it serves the live consumer too`,
 		},
 		{ name: "  read from disk", value: diskMibPerS, unit: "MiB/s" },
+		{ name: "  live p50", value: live.p50, unit: "ms", note: `the host was late by ${live.lateP99.toFixed(1)} at p99` },
 		{
 			name: "  live p99",
 			value: live.p99,
