@@ -69,15 +69,22 @@ export class BackgroundReader {
 
 	#loadAhead(): void {
 		for (const seq of this.#aheadOf) {
-			let at = seq;
-			for (let blocks = 0; blocks < AHEAD_BLOCKS && this.#loads.size < LOADS_MAX; blocks++) {
-				const next = this.#reader.poll(at);
-				if (next === null) break;
+			try {
+				this.#loadBehind(seq);
+			} catch {
 				// Whoever comes to need what could not be read tries it again, and is told.
-				if (next instanceof BlockPlace) this.#load(next).catch(() => {});
-				at = next instanceof BlockPlace ? next.block.seqMax : next.lastSeq;
 			}
 		}
 		this.#aheadOf.clear();
+	}
+
+	#loadBehind(seq: number): void {
+		let at = seq;
+		for (let blocks = 0; blocks < AHEAD_BLOCKS && this.#loads.size < LOADS_MAX; blocks++) {
+			const next = this.#reader.poll(at);
+			if (next === null) return;
+			if (next instanceof BlockPlace) this.#load(next).catch(() => {});
+			at = next instanceof BlockPlace ? next.block.seqMax : next.lastSeq;
+		}
 	}
 }

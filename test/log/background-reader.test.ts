@@ -178,6 +178,25 @@ describe("reading in the background", () => {
 		expect(await readOn(reader, 0)).toEqual(all);
 	});
 
+	test("a segment ahead that can't be opened is nobody's error before it is needed", async () => {
+		const { fs, reader } = coldLog();
+		fs.isSlow = false;
+		await reader.read(0);
+		const open = fs.open.bind(fs);
+		let refused = 0;
+		fs.open = () => {
+			refused++;
+			throw Object.assign(new Error("EMFILE"), { code: "EMFILE" });
+		};
+		expect(reader.read(0)).toBeInstanceOf(Batch);
+		await settled();
+		expect(refused).toBe(1);
+		expect(() => reader.read(5)).toThrow("EMFILE");
+		fs.open = open;
+		await reader.read(5);
+		expect(reader.read(5)).toBeInstanceOf(Batch);
+	});
+
 	test("a segment that is closed while it is read stays open until then", async () => {
 		const { fs, inner, reader } = coldLog();
 		const files = fs.openFiles;
