@@ -113,8 +113,7 @@ class Fold {
 
 	#setStatus(record: StoredRecord, facts: AccountFacts): void {
 		const account = this.#account(facts.did) ?? this.#createAccount(facts.did, record.host);
-		account.host = record.host;
-		account.hostSeq = record.upstreamSeq;
+		this.#comeFrom(account, record);
 		this.#tellStatus(account, record.seq, facts.active, facts.status);
 	}
 
@@ -137,7 +136,7 @@ class Fold {
 		this.#comeFrom(account, record);
 	}
 
-	/** A message of the account's that says nothing of its status. */
+	/** Notes which host the account's message came from, and that it is there now. */
 	#comeFrom(account: AccountRow, record: StoredRecord): void {
 		// Its status at the host it left says nothing any more.
 		if (account.host !== record.host) this.#tellStatus(account, record.seq, true, null);
