@@ -4,7 +4,7 @@ import { toBase58Btc } from "@atcute/multibase";
 import { p256 } from "@noble/curves/nist.js";
 import { secp256k1 } from "@noble/curves/secp256k1.js";
 import { didKeyOf, SigningKeyError, signingKeyOfDidKey, signingKeyOfMethod } from "../../src/identity/signing-key.ts";
-import { describeWithFixtures, fixturePath } from "../fixtures.ts";
+import { fixturePath } from "../fixtures.ts";
 
 const CURVES = {
 	k256: { curve: secp256k1, prefix: [0xe7, 0x01], legacyType: "EcdsaSecp256k1VerificationKey2019" },
@@ -15,7 +15,7 @@ function multibase(...parts: Iterable<number>[]): string {
 	return `z${toBase58Btc(Uint8Array.from(parts.flatMap((part) => [...part])))}`;
 }
 
-describeWithFixtures("shared key vectors", () => {
+describe("the key vectors", () => {
 	test("did:key of K-256 and P-256", () => {
 		const k256 = JSON.parse(readFileSync(fixturePath("interop/crypto/w3c_didkey_K256.json"), "utf8"));
 		for (const { privateKeyBytesHex, publicDidKey } of k256) {

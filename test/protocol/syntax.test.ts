@@ -10,7 +10,7 @@ import {
 	isTid,
 	tidToMicroseconds,
 } from "../../src/protocol/syntax.ts";
-import { describeWithFixtures, fixturePath } from "../fixtures.ts";
+import { fixturePath } from "../fixtures.ts";
 
 /** Lines as they are: leading and trailing spaces are part of a vector. */
 function vectors(name: string): string[] {
@@ -20,7 +20,7 @@ function vectors(name: string): string[] {
 	return found;
 }
 
-describeWithFixtures("shared syntax vectors", () => {
+describe("the syntax vectors", () => {
 	const checks = { did: isDid, nsid: isNsid, recordkey: isRecordKey, tid: isTid, datetime: isDatetime };
 	for (const [name, check] of Object.entries(checks)) {
 		test(`${name}: valid`, () => {

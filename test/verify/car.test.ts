@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { CidLinkWrapper, encode } from "@atcute/cbor";
 import { type Car, readCar } from "../../src/verify/portable/car.ts";
 import { bytesOfLink, linkOfBlock } from "../../src/verify/portable/link.ts";
-import { describeWithFixtures, fixturePath } from "../fixtures.ts";
+import { fixturePath } from "../fixtures.ts";
 import { linkOf, rejectionOf } from "./packed.ts";
 
 interface CarFixture {
@@ -27,7 +27,7 @@ const BLOCK = Buffer.concat([CID, DATA]);
 const ROOTS = [new CidLinkWrapper(CID)];
 const HEADER = section(encode({ roots: ROOTS, version: 1 }));
 
-describeWithFixtures("the CAR fixtures", () => {
+describe("the CAR fixtures", () => {
 	test("have the roots and blocks they say", async () => {
 		const fixtures: CarFixture[] = await Bun.file(fixturePath("car/car-file-fixtures.json")).json();
 		expect(fixtures.length).toBeGreaterThan(0);

@@ -1,4 +1,4 @@
-import { beforeAll, expect, test } from "bun:test";
+import { beforeAll, describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import type { Block } from "../../src/verify/portable/car.ts";
 import { readCar } from "../../src/verify/portable/car.ts";
@@ -7,7 +7,7 @@ import { keyHeight } from "../../src/verify/portable/key-height.ts";
 import { type Link, linkOfBlock } from "../../src/verify/portable/link.ts";
 import { insertKey, linkOfTree, removeKey, type Tree, trimTop } from "../../src/verify/portable/mst.ts";
 import { loadTree } from "../../src/verify/portable/mst-load.ts";
-import { describeWithFixtures, fixturePath } from "../fixtures.ts";
+import { fixturePath } from "../fixtures.ts";
 import { SimTree } from "../sim/tree.ts";
 import { linkOf, packBlocks, rejectionOf } from "./packed.ts";
 
@@ -24,7 +24,7 @@ interface ProofFixture {
 
 const OTHER_VALUE = linkOfBlock(Buffer.from("another value"));
 
-describeWithFixtures("the interop commit proofs", () => {
+describe("the interop commit proofs", () => {
 	test("invert to the tree before the commit", async () => {
 		const fixtures: ProofFixture[] = await Bun.file(fixturePath("interop/firehose/commit-proof-fixtures.json")).json();
 		expect(fixtures).toHaveLength(6);
@@ -144,7 +144,7 @@ function outcome(pair: Diff, proof: ReadonlySet<Link>, changed = pair.ops): stri
 	return reason ?? (inverted === pair.before.root ? "before" : "another tree");
 }
 
-describeWithFixtures("the exhaustive trees", () => {
+describe("the exhaustive trees", () => {
 	let suite: WholeTree[] = [];
 	const diffs: Diff[] = [];
 

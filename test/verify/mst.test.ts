@@ -5,7 +5,7 @@ import { bytesOfLink, type Link, linkOfBlock } from "../../src/verify/portable/l
 import { EMPTY_TREE, insertKey, linkOfTree, type Tree } from "../../src/verify/portable/mst.ts";
 import { commonPrefixLength } from "../../src/verify/portable/mst-encode.ts";
 import { loadTree } from "../../src/verify/portable/mst-load.ts";
-import { describeWithFixtures, fixturePath } from "../fixtures.ts";
+import { fixturePath } from "../fixtures.ts";
 import { linkOf, packBlocks, rejectionOf } from "./packed.ts";
 
 /** Keys in order; the digit is the height. */
@@ -18,7 +18,7 @@ const F1 = "F1/085263";
 
 const VALUE = linkOfBlock(Buffer.from("a value"));
 
-describeWithFixtures("the interop MST vectors", () => {
+describe("the interop MST vectors", () => {
 	test("key heights", async () => {
 		const fixtures: { key: string; height: number }[] = await Bun.file(
 			fixturePath("interop/mst/key_heights.json"),

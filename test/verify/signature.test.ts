@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { fromBase58Btc } from "@atcute/multibase";
 import type { SigningKey } from "../../src/verify/engine.ts";
 import { checkSignature } from "../../src/verify/portable/signature.ts";
-import { describeWithFixtures, fixturePath } from "../fixtures.ts";
+import { fixturePath } from "../fixtures.ts";
 import { SimKey } from "../sim/keys.ts";
 import { Rng } from "../sim/rng.ts";
 import { rejectionOf } from "./packed.ts";
@@ -29,7 +29,7 @@ function keyOf(fixture: SignatureFixture): SigningKey {
 	};
 }
 
-describeWithFixtures("the interop signatures", () => {
+describe("the interop signatures", () => {
 	test("are valid or not as they say", async () => {
 		const fixtures: SignatureFixture[] = await Bun.file(fixturePath("interop/crypto/signature-fixtures.json")).json();
 		expect(fixtures).toHaveLength(6);

@@ -3,7 +3,7 @@ import { fromBase58Btc } from "@atcute/multibase";
 import { loadAddon } from "../../../src/verify/native-addon.ts";
 import { checkSignature } from "../../../src/verify/portable/signature.ts";
 import { SELF_TEST_VECTORS } from "../../../src/verify/self-test-vectors.ts";
-import { describeWithFixtures, fixturePath } from "../../fixtures.ts";
+import { fixturePath } from "../../fixtures.ts";
 import { SimTree } from "../../sim/tree.ts";
 import { linkOf, rejectionOf } from "../packed.ts";
 import { nativeForTests } from "./difference.ts";
@@ -57,7 +57,7 @@ test("the built-in vectors are what the simulator makes", async () => {
 });
 
 describe.each(ENGINES)("the %s engine", (_name, judge, invert) => {
-	describeWithFixtures("on the shared vectors", () => {
+	describe("on the vectors of others", () => {
 		test("judges the interop signatures as they say", async () => {
 			const fixtures: SignatureFixture[] = await Bun.file(fixturePath("interop/crypto/signature-fixtures.json")).json();
 			expect(fixtures).toHaveLength(6);
@@ -104,7 +104,7 @@ describe.each(ENGINES)("the %s engine", (_name, judge, invert) => {
 });
 
 describe.skipIf(!isBuilt)("both engines (skipped where the addon is not built)", () => {
-	describeWithFixtures("on the exhaustive trees", () => {
+	describe("on the exhaustive trees", () => {
 		test("say the same where a node or an op is left out", async () => {
 			const invertNatively = nativeInverter();
 			const suite = readSuite();
