@@ -4,7 +4,7 @@ import type { Consumer, Turn } from "./consumer.ts";
 import type { SourceHead, SourceReader } from "./source.ts";
 
 /** After this long the pump lets sockets, timers and other requests have their turn. */
-const SLICE_MS = 5;
+export const SLICE_MS = 5;
 /** How often the head of the log is looked at even if nobody says that it moved. */
 const HEAD_WAIT_MS = 1_000;
 
@@ -18,6 +18,7 @@ const log = logOf("fanout");
 export class Pump {
 	readonly #head: SourceHead;
 	readonly #reader: SourceReader;
+	readonly #clock: () => number;
 	readonly #consumers = new Set<Consumer>();
 	/** Those that were not at the log's end when they came, or after their last turn. */
 	readonly #behind = new Set<Consumer>();
@@ -31,9 +32,11 @@ export class Pump {
 	#stopped = false;
 	#draining = false;
 
-	constructor(head: SourceHead, reader: SourceReader) {
+	/** @param clock milliseconds from any start that never go back */
+	constructor(head: SourceHead, reader: SourceReader, clock: () => number = () => performance.now()) {
 		this.#head = head;
 		this.#reader = reader;
+		this.#clock = clock;
 	}
 
 	add(consumer: Consumer): void {
@@ -109,7 +112,7 @@ export class Pump {
 	}
 
 	#slice(): void {
-		const endMs = performance.now() + SLICE_MS;
+		const endMs = this.#clock() + SLICE_MS;
 		this.#giveTurns(this.#readyLive, endMs);
 		this.#giveTurns(this.#readyBehind, endMs);
 	}
@@ -124,7 +127,7 @@ export class Pump {
 			// Whoever asks for more goes to the end of the set, which this loop reaches after all others.
 			if (turn === "more") this.#readyBehind.add(consumer);
 			if (turn instanceof Promise) void this.#wakeAfter(turn, consumer);
-			if (performance.now() >= endMs) return;
+			if (this.#clock() >= endMs) return;
 		}
 	}
 

@@ -8,9 +8,12 @@ export class EndlessSocket implements ConsumerSocket {
 	turns = 0;
 	inOrder = true;
 	closedWith: number | null = null;
+	readonly #onTurn: () => void;
 
-	constructor(cursor: number) {
+	/** @param onTurn called after each turn */
+	constructor(cursor: number, onTurn = (): void => undefined) {
 		this.lastSeq = cursor;
+		this.#onTurn = onTurn;
 	}
 
 	sendBinary(frame: Uint8Array<ArrayBuffer>): number {
@@ -27,7 +30,9 @@ export class EndlessSocket implements ConsumerSocket {
 
 	cork<Result>(callback: () => Result): Result {
 		this.turns++;
-		return callback();
+		const result = callback();
+		this.#onTurn();
+		return result;
 	}
 
 	ping(): number {
