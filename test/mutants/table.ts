@@ -325,6 +325,13 @@ export const MUTANTS: readonly Mutant[] = [
 		tests: CONSUMER,
 	},
 	{
+		name: "a slice of turns has no end",
+		file: "fanout/pump.ts",
+		find: "if (this.#clock() >= endMs) return;",
+		replace: "",
+		tests: ["fanout/pump.test.ts"],
+	},
+	{
 		name: "a consumer is not told that the records it waits for are there",
 		file: "fanout/pump.ts",
 		find: "if (this.#fetching.delete(consumer)) this.wake(consumer);",
