@@ -1,9 +1,10 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
+import { reportFailure } from "./boundary.ts";
 import type { Config } from "./config.ts";
 import { createAdmissionBuffer } from "./fanout/admission.ts";
 import type { FanoutCommand, FanoutEvent, FanoutWorkerOptions } from "./fanout/worker.ts";
-import { HostManager } from "./hosts/manager.ts";
+import { HostManager, refusal } from "./hosts/manager.ts";
 import type { HostCommand, HostEvent } from "./hosts/messages.ts";
 import { probeHost } from "./hosts/probe.ts";
 import { createInternalApp } from "./http/internal.ts";
@@ -155,6 +156,10 @@ export class Relay {
 				({ id, hostname, admin }) => {
 					void hosts
 						.requestCrawl(hostname, { admin })
+						.catch((error: unknown) => {
+							reportFailure("a crawl request", error, { host: hostname.slice(0, 300) });
+							return refusal(500, "InternalServerError", "the relay failed to answer this request");
+						})
 						.then((result) => thread.command({ type: "crawlResult", id, result }));
 				},
 				onFailure,

@@ -1,6 +1,9 @@
+import { contain } from "./boundary.ts";
+
 /**
  * How the control thread and its workers talk: few messages, by `postMessage`; the data goes through rings and the log.
  * Workers are made once and never terminated. One that fails takes the process down: the supervisor restarts it whole.
+ * A command or an event that fails is reported and does no more harm: strangers cause many of them.
  */
 
 type ToWorker<Start, Command> =
@@ -44,7 +47,7 @@ export function serveRole<Start, Command, Event>(
 				await served.start(message.options);
 				post({ type: "ready" });
 			} else if (message.type === "command") {
-				served.command(message.command);
+				contain("a thread's command", () => served.command(message.command));
 			} else {
 				await served.drain();
 				post({ type: "drained" });
@@ -95,7 +98,7 @@ export class Thread<Start, Command, Event> {
 		this.#worker = new Worker(url.href, { name });
 		this.#worker.onmessage = (received: MessageEvent<FromWorker<Event>>) => {
 			const message = received.data;
-			if (message.type === "event") onEvent(message.event);
+			if (message.type === "event") contain(`an event of ${name}`, () => onEvent(message.event));
 			else if (message.type === "ready") this.#ready.resolve();
 			else if (message.type === "failed") onFailure(name, message.error);
 			else this.#drained.resolve();

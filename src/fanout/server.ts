@@ -1,3 +1,4 @@
+import { contain } from "../boundary.ts";
 import { errorResponse } from "../http/response.ts";
 import { SERVER_NAME } from "../http/version.ts";
 import type { Counters } from "../observe/counters.ts";
@@ -91,6 +92,19 @@ export function createFanoutServer(options: FanoutOptions): FanoutServer {
 		return errorResponse(400, "InvalidRequest", "the WebSocket handshake is malformed (RFC 6455, section 4.2.1)");
 	}
 
+	function begin(socket: Bun.ServerWebSocket<SocketData>): void {
+		const { start } = socket.data;
+		if (start === "future") {
+			socket.sendBinary(encodeErrorFrame("FutureCursor", "Cursor in the future."));
+			socket.close(1008, "FutureCursor");
+			return;
+		}
+		const consumer = new Consumer({ socket, cursor: start.cursor, floor, withheld, counters, clock });
+		socket.data.consumer = consumer;
+		if (start.first !== null) consumer.announce(start.first);
+		pump.add(consumer);
+	}
+
 	const server = Bun.serve<SocketData>({
 		hostname: options.host,
 		port: options.port,
@@ -111,32 +125,26 @@ export function createFanoutServer(options: FanoutOptions): FanoutServer {
 			sendPings: false,
 			open(socket) {
 				counters.add("consumers_connected");
-				const { start } = socket.data;
-				if (start === "future") {
-					socket.sendBinary(encodeErrorFrame("FutureCursor", "Cursor in the future."));
-					socket.close(1008, "FutureCursor");
-					return;
-				}
-				const consumer = new Consumer({ socket, cursor: start.cursor, floor, withheld, counters, clock });
-				socket.data.consumer = consumer;
-				if (start.first !== null) consumer.announce(start.first);
-				pump.add(consumer);
+				if (!contain("a consumer's start", () => begin(socket))) socket.close(1011, "internal error");
 			},
 			message: (socket) => socket.data.consumer?.heard(),
 			ping: (socket) => socket.data.consumer?.heard(),
 			pong: (socket) => socket.data.consumer?.heard(),
 			drain(socket) {
 				const { consumer } = socket.data;
-				if (consumer?.drained()) pump.wake(consumer);
+				contain("a consumer's drain", () => {
+					if (consumer?.drained()) pump.wake(consumer);
+				});
 			},
 			close(socket) {
 				counters.add("consumers_connected", -1);
 				admission.release(socket.data.ip);
-				if (socket.data.consumer !== null) pump.remove(socket.data.consumer);
+				const { consumer } = socket.data;
+				if (consumer !== null) contain("a consumer's end", () => pump.remove(consumer));
 			},
 		},
 	});
-	const checks = setInterval(() => pump.check(), CHECK_INTERVAL_MS);
+	const checks = setInterval(() => contain("the consumers' check", () => pump.check()), CHECK_INTERVAL_MS);
 	endThreadOnFailure(pump.follow());
 
 	return {

@@ -1,3 +1,4 @@
+import { contain } from "../boundary.ts";
 import { createAdminApp } from "../http/admin.ts";
 import { createXrpcApp } from "../http/xrpc.ts";
 import { openSqliteReader } from "../index/sqlite.ts";
@@ -59,7 +60,7 @@ serveRole<FanoutWorkerOptions, FanoutCommand, FanoutEvent>((emit): WorkerRole<Fa
 		head = new LogHead(options.headBuffer);
 		reader = new LogReader({ ...options, head, fs: systemLogFs, counters });
 		// Consumers that are live read nothing while the log stands still, such as for want of the space that this gives back.
-		setInterval(() => reader.closeRemoved(), CLOSE_REMOVED_MS);
+		setInterval(() => contain("the timer for removed segments", () => reader.closeRemoved()), CLOSE_REMOVED_MS);
 		index = openSqliteReader(options.databasePath);
 		withheld = new Withheld(counters);
 		const { firstSeq } = head.snapshot();

@@ -223,6 +223,7 @@ export class HostManager {
 	}
 }
 
-function refusal(status: number, error: string, message: string): CrawlResult {
+/** An XRPC error as the answer to a crawl request. */
+export function refusal(status: number, error: string, message: string): CrawlResult {
 	return { ok: false, status, error, message };
 }

@@ -26,9 +26,9 @@ export async function probeHost(
 	{ hostname, insecure }: ParsedHostname,
 	{ guard, userAgent, timeoutMs = PROBE_TIMEOUT_MS }: ProbeOptions,
 ): Promise<void> {
-	const url = new URL(`${insecure ? "http" : "https"}://${hostname}/xrpc/com.atproto.server.describeServer`);
 	const headers = { Accept: "application/json", "User-Agent": userAgent };
 	try {
+		const url = new URL(`${insecure ? "http" : "https"}://${hostname}/xrpc/com.atproto.server.describeServer`);
 		await checkResponse(await guardedFetch(url, { headers, signal: AbortSignal.timeout(timeoutMs) }, guard));
 	} catch (error) {
 		if (error instanceof ProbeError) throw error;

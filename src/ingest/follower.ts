@@ -1,3 +1,4 @@
+import { contain, reportFailure } from "../boundary.ts";
 import type { HostConnection, HostEvent } from "../hosts/messages.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
@@ -103,15 +104,22 @@ export class HostFollower {
 		this.#madeProgress = false;
 		const { hostname, insecure } = this.#host;
 		const { userAgent } = this.#options;
-		this.#socket = new HostSocket(
-			{ hostname, insecure, cursor: this.#received, userAgent },
-			{
-				opened: (server) => this.#opened(server),
-				frame: (bytes) => this.#frame(bytes),
-				unreadable: (reason) => this.#reject(reason, "unreadable message"),
-				closed: (detail) => this.#closed(detail),
-			},
-		);
+		try {
+			this.#socket = new HostSocket(
+				{ hostname, insecure, cursor: this.#received, userAgent },
+				{
+					opened: (server) => this.#opened(server),
+					frame: (bytes) => this.#frame(bytes),
+					unreadable: (reason) => this.#reject(reason, "unreadable message"),
+					closed: (detail) => this.#closed(detail),
+				},
+			);
+		} catch (error) {
+			// A name that an older release accepted need not be one that can be dialled.
+			reportFailure("a dial", error, { host: hostname });
+			this.#closed("the connection could not be set up");
+			return;
+		}
 		this.#applyPause();
 	}
 
@@ -149,7 +157,7 @@ export class HostFollower {
 			delayMs: Math.round(delayMs),
 		});
 		if (this.#backoff.offline) this.#emit("offline", detail);
-		this.#redial = setTimeout(() => this.#dial(), delayMs);
+		this.#redial = setTimeout(() => contain("a redial", () => this.#dial()), delayMs);
 	}
 
 	#frame(bytes: Buffer): void {
@@ -162,10 +170,12 @@ export class HostFollower {
 			if (scanned.kind === "message") this.#message(frame, scanned.message);
 			else this.#notice(scanned);
 		} catch (error) {
-			if (!(error instanceof Rejection)) throw error;
-			this.#reject(error.reason, error.message);
-			const code = CLOSE_CODES[error.reason];
-			if (code !== undefined) this.#socket?.close(code, error.reason);
+			const isRule = error instanceof Rejection;
+			if (!isRule) reportFailure("a frame's intake", error, { host: this.#host.hostname }, bytes);
+			const { reason, message } = isRule ? error : new Rejection("internal-error");
+			this.#reject(reason, message);
+			const code = CLOSE_CODES[reason];
+			if (code !== undefined) this.#socket?.close(code, reason);
 		}
 	}
 
@@ -187,6 +197,7 @@ export class HostFollower {
 			this.#options.counters.add("inflight_bytes", -bytes);
 			this.window.settle(slot, outcome);
 			this.#budget.release(bytes);
+			if (outcome.rejected && outcome.internalError) this.#socket?.close(1011, "internal-error");
 		});
 	}
 
@@ -203,7 +214,7 @@ export class HostFollower {
 			log.warning("{host} sent the error {error}: {text}", { host, error: scanned.error, text: scanned.text });
 			// Its seqs went back. Whether to forget our cursor is the operator's to say (rulebook 1.7).
 			if (scanned.error === "FutureCursor") this.#giveUp("idle", "it answered FutureCursor to our cursor");
-			else this.#socket?.close(1000, scanned.error.slice(0, 100));
+			else this.#socket?.close(1000, "error received");
 		}
 	}
 

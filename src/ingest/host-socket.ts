@@ -1,6 +1,7 @@
 import { lookup as lookupAddress } from "node:dns";
 import type { LookupFunction } from "node:net";
 import WebSocket from "ws";
+import { contain, reportFailure } from "../boundary.ts";
 import { isPublicAddress } from "../protocol/address.ts";
 import { FRAME_BYTES_MAX } from "../protocol/limits.ts";
 
@@ -8,6 +9,8 @@ const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** We ping this often, and give a host that long to answer anything at all. */
 const PING_INTERVAL_MS = 30_000;
 const SILENCE_MS_MAX = 75_000;
+/** A close frame's payload is at most 125 bytes, two of which are the code (RFC 6455, section 5.5). */
+const CLOSE_REASON_BYTES_MAX = 123;
 
 /** What a socket tells its host's follower. */
 export interface HostSocketEvents {
@@ -66,9 +69,10 @@ export class HostSocket {
 		if (this.#socket.readyState === WebSocket.OPEN) this.#socket.resume();
 	}
 
-	/** Closes with a WebSocket close code, and at once as far as we are concerned. */
+	/** Closes with a WebSocket close code, and at once as far as we are concerned. A reason that is too long is cut. */
 	close(code: number, reason: string): void {
-		if (this.#socket.readyState === WebSocket.OPEN) this.#socket.close(code, reason);
+		if (this.#socket.readyState === WebSocket.OPEN)
+			this.#socket.close(code, cutToBytes(reason, CLOSE_REASON_BYTES_MAX));
 		else this.#socket.terminate();
 		this.#end(`closed by us with ${code}: ${reason}`);
 	}
@@ -76,17 +80,17 @@ export class HostSocket {
 	#listen(): void {
 		const socket = this.#socket;
 		let server = "";
-		socket.on("upgrade", (response) => {
-			const header: unknown = response.headers["server"];
+		this.#on("upgrade", (response: { headers: Record<string, unknown> }) => {
+			const header = response.headers["server"];
 			server = typeof header === "string" ? header : "";
 		});
-		socket.on("open", () => {
+		this.#on("open", () => {
 			this.#lastHeardMs = Date.now();
-			this.#pingTimer = setInterval(() => this.#keepAlive(), PING_INTERVAL_MS);
+			this.#pingTimer = setInterval(() => contain("a keep-alive", () => this.#keepAlive()), PING_INTERVAL_MS);
 			this.#events.opened(server);
 			if (this.#paused) socket.pause();
 		});
-		socket.on("message", (data, isBinary) => {
+		this.#on("message", (data: unknown, isBinary: boolean) => {
 			this.#lastHeardMs = Date.now();
 			if (this.#closed) return;
 			if (isBinary && Buffer.isBuffer(data)) this.#events.frame(data);
@@ -95,17 +99,30 @@ export class HostSocket {
 				this.close(1003, "text message");
 			}
 		});
-		socket.on("pong", () => {
+		this.#on("pong", () => {
 			this.#lastHeardMs = Date.now();
 		});
-		socket.on("error", (error) => {
+		this.#on("error", (error: Error) => {
 			if (/max payload/i.test(error.message) && !this.#closed) {
 				this.#events.unreadable("frame-too-large");
 				this.close(1009, "message too large");
 			}
 			this.#end(error.message);
 		});
-		socket.on("close", (code, reason) => this.#end(`closed with ${code} ${reason.toString()}`.trim()));
+		this.#on("close", (code: number, reason: Buffer) => this.#end(`closed with ${code} ${reason.toString()}`.trim()));
+	}
+
+	/** Handles an event of the socket. A handler that fails costs the connection, and nothing else. */
+	#on<Args extends unknown[]>(event: string, handle: (...args: Args) => void): void {
+		this.#socket.on(event, (...args: unknown[]) => {
+			try {
+				handle(...(args as Args));
+			} catch (error) {
+				reportFailure(`a host socket's ${event}`, error);
+				this.#socket.terminate();
+				this.#end("internal error");
+			}
+		});
 	}
 
 	#keepAlive(): void {
@@ -124,6 +141,12 @@ export class HostSocket {
 		if (this.#pingTimer !== null) clearInterval(this.#pingTimer);
 		this.#events.closed(detail);
 	}
+}
+
+/** The longest start of `text` that takes at most `bytesMax` bytes of UTF-8, without half a character. */
+export function cutToBytes(text: string, bytesMax: number): string {
+	const { read } = new TextEncoder().encodeInto(text, new Uint8Array(bytesMax));
+	return text.slice(0, read);
 }
 
 function urlOf({ hostname, insecure, cursor }: HostSocketOptions): string {

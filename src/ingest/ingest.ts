@@ -1,3 +1,4 @@
+import { contain } from "../boundary.ts";
 import type { HostCommand, HostEvent } from "../hosts/messages.ts";
 import { IDENTITY_CACHE_LIMITS, IdentityCache } from "../identity/cache.ts";
 import { DidResolver } from "../identity/resolver.ts";
@@ -121,12 +122,13 @@ function ingestRole(
 			handover,
 		});
 
-		setInterval(() => {
+		const keepBooks = (): void => {
 			hosts.storeCursors();
 			const { lastSeq } = head.snapshot();
 			const { position } = handover;
 			accounts.noteProgress({ position, acknowledged: handover.acknowledged(), lastSeq, appliedSeq: head.applied() });
-		}, CURSOR_INTERVAL_MS);
+		};
+		setInterval(() => contain("the cursors' timer", keepBooks), CURSOR_INTERVAL_MS);
 		endThreadOnFailure(
 			runLoop(() => {
 				shard.ringHasRoom();

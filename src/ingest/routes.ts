@@ -1,9 +1,10 @@
+import { reportFailure } from "../boundary.ts";
 import { scanFrame } from "../protocol/frame.ts";
 import type { Message } from "../protocol/message.ts";
 import type { Doorbell } from "../ring/doorbell.ts";
 import type { RingReader, RingWriter } from "../ring/ring.ts";
 import type { Sender } from "./arrival.ts";
-import { type Outcome, REJECTED } from "./window.ts";
+import { FAILED, type Outcome, REJECTED } from "./window.ts";
 
 /** The rings between this worker and one other. */
 export interface Peer {
@@ -20,8 +21,11 @@ const OUTCOME = 1;
 
 /** FRAME: kind u8, unused u8, hostname length u16, host u32, seqMax f64, ticket f64, hostname, frame. */
 const FRAME_HEADER_BYTES = 24;
-/** OUTCOME: kind u8, rejected u8, unused u16, ring u32, position f64, ticket f64. */
+/** OUTCOME: kind u8, verdict u8, unused u16, ring u32, position f64, ticket f64. */
 const OUTCOME_BYTES = 24;
+
+/** Verdicts of an OUTCOME. */
+const Verdict = { passed: 0, rejected: 1, failed: 2 } as const;
 
 type Settle = (outcome: Outcome) => void;
 type Deliver = (sender: Sender, frame: Uint8Array, message: Message, settle: Settle) => void;
@@ -97,11 +101,16 @@ export class Routes {
 		const ticket = record.readDoubleLE(16);
 		// A copy, since a message may have to wait, and the ring must go on.
 		const frame = Buffer.copyBytesFrom(record, hostnameEnd);
-		const scanned = scanFrame(frame);
-		if (scanned.kind !== "message") throw new Error("a routed frame is not a message");
-		this.#deliver(sender, frame, scanned.message, (outcome) =>
-			this.#send(peer, (ring) => writeOutcome(ring, ticket, outcome)),
-		);
+		const settle = (outcome: Outcome): void => this.#send(peer, (ring) => writeOutcome(ring, ticket, outcome));
+		let message: Message;
+		try {
+			message = messageOf(frame);
+		} catch (error) {
+			reportFailure("a routed frame", error, { host: sender.hostname }, frame);
+			settle(FAILED);
+			return;
+		}
+		this.#deliver(sender, frame, message, settle);
 	}
 
 	#receiveOutcome(record: Buffer): void {
@@ -109,9 +118,7 @@ export class Routes {
 		const settle = this.#settles.get(ticket);
 		if (settle === undefined) throw new Error(`no message has the ticket ${ticket}`);
 		this.#settles.delete(ticket);
-		const outcome: Outcome =
-			record[1] === 1 ? REJECTED : { rejected: false, ring: record.readUInt32LE(4), position: record.readDoubleLE(8) };
-		settle(outcome);
+		settle(readOutcome(record));
 	}
 
 	#send(peer: Peer, write: (target: RingWriter) => boolean): void {
@@ -154,11 +161,24 @@ function writeFrame(ring: RingWriter, sender: Sender, ticket: number, frame: Uin
 	return true;
 }
 
+/** Scans a frame that the worker of its host has scanned before. */
+function messageOf(frame: Uint8Array): Message {
+	const scanned = scanFrame(frame);
+	if (scanned.kind !== "message") throw new Error("a routed frame is not a message");
+	return scanned.message;
+}
+
+function readOutcome(record: Buffer): Outcome {
+	if (record[1] === Verdict.rejected) return REJECTED;
+	if (record[1] === Verdict.failed) return FAILED;
+	return { rejected: false, ring: record.readUInt32LE(4), position: record.readDoubleLE(8) };
+}
+
 function writeOutcome(ring: RingWriter, ticket: number, outcome: Outcome): boolean {
 	const target = ring.reserve(OUTCOME_BYTES);
 	if (target === null) return false;
 	target[0] = OUTCOME;
-	target[1] = outcome.rejected ? 1 : 0;
+	target[1] = !outcome.rejected ? Verdict.passed : outcome.internalError ? Verdict.failed : Verdict.rejected;
 	target.writeUInt32LE(outcome.rejected ? 0 : outcome.ring, 4);
 	target.writeDoubleLE(outcome.rejected ? 0 : outcome.position, 8);
 	target.writeDoubleLE(ticket, 16);

@@ -1,3 +1,4 @@
+import { reportFailure } from "../boundary.ts";
 import type { IdentityCache } from "../identity/cache.ts";
 import type { Resolution } from "../identity/identity.ts";
 import { type DidDocumentFacts, encodeDidDocumentFacts } from "../log/facts.ts";
@@ -11,7 +12,7 @@ import type { AccountCache, AccountState } from "./accounts.ts";
 import { type AdmissionRules, admitAccount, admitIdentity, admitRepoMessage, admitTombstone } from "./admission.ts";
 import type { Admitted, Arrival } from "./arrival.ts";
 import type { Handover } from "./handover.ts";
-import { REJECTED } from "./window.ts";
+import { FAILED, REJECTED } from "./window.ts";
 
 export interface ShardOptions {
 	accounts: AccountCache;
@@ -90,7 +91,22 @@ export class Shard {
 	}
 
 	#resumeAfter(waiting: Promise<unknown>, name: string): void {
-		endThreadOnFailure(waiting.then(() => this.#resume(name)));
+		const resumed = waiting.then(
+			() => this.#resume(name),
+			(error: unknown) => this.#failFirst(name, error),
+		);
+		endThreadOnFailure(resumed);
+	}
+
+	/** What the lane's first message waited for has failed. */
+	#failFirst(name: string, error: unknown): void {
+		const lane = this.#lanes.get(name);
+		const arrival = lane?.shift();
+		if (arrival !== undefined) {
+			this.#countParked(-1);
+			this.#reject(arrival, error);
+		}
+		this.#resume(name);
 	}
 
 	#resume(name: string): void {
@@ -115,12 +131,22 @@ export class Shard {
 			if (admitted === null || admitted instanceof Promise) return admitted;
 			return this.#handOver(arrival, admitted);
 		} catch (error) {
-			if (!(error instanceof Rejection)) throw error;
-			this.#options.rules.counters.reject(error.reason);
-			this.#options.onRejection(arrival, error);
-			arrival.settle(REJECTED);
+			this.#reject(arrival, error);
 			return null;
 		}
+	}
+
+	/** Settles a message that broke a rule, or on which our own code failed. Throws `error` itself when it is fatal. */
+	#reject(arrival: Arrival, error: unknown): void {
+		const { rules, onRejection } = this.#options;
+		const { type, did } = arrival.message;
+		const isRule = error instanceof Rejection;
+		if (!isRule)
+			reportFailure(`an admission of #${type}`, error, { did, host: arrival.sender.hostname }, arrival.frame);
+		const rejection = isRule ? error : new Rejection("internal-error");
+		rules.counters.reject(rejection.reason);
+		onRejection(arrival, rejection);
+		arrival.settle(rejection.reason === "internal-error" ? FAILED : REJECTED);
 	}
 
 	/** Where the ring is full, the message is admitted anew later: what it was judged by may have changed until then. */

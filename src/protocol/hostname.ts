@@ -76,6 +76,9 @@ export function dnsNameFault(name: string, allowTest: boolean): string | null {
 	if (labels.length < 2) return "a single label is not allowed, a full DNS name is required";
 	// This is how IPv4 addresses are told from names, in all the forms that resolvers accept.
 	if (!isLetter(tld)) return "the top-level domain must start with a letter, IP addresses are not allowed";
+	// Some names that keep these rules are no host of a URL, such as an xn-- label that is not Punycode.
+	if (URL.parse(`https://${name}`)?.hostname !== name)
+		return "the name is not valid in a URL (xn-- labels must be Punycode)";
 	if (RESERVED_TLDS.has(tld) || (tld === "test" && !allowTest)) return `the top-level domain .${tld} is reserved`;
 	return null;
 }

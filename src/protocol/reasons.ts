@@ -3,6 +3,8 @@
  * once it is published. The numbers in brackets are the checks of the rulebook's table 2.6.
  */
 export const REJECTION_REASONS = {
+	// A fault of ours, which a message brought to light.
+	"internal-error": "the relay failed on this message, by a fault of its own",
 	// [0] Framing. These close the connection: what follows on it can't be trusted to be framed either.
 	"frame-text": "a text message arrived where only binary ones are allowed",
 	"frame-too-large": "the message is longer than 5,000,000 bytes",
@@ -75,4 +77,5 @@ export const CLOSE_CODES: Partial<Record<RejectionReason, number>> = {
 	"frame-too-large": 1009,
 	"frame-malformed": 1002,
 	"frame-header": 1002,
+	"internal-error": 1011,
 };

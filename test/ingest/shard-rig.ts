@@ -13,6 +13,7 @@ import { scanFrame } from "../../src/protocol/frame.ts";
 import { Doorbell } from "../../src/ring/doorbell.ts";
 import { type Entry, readEntry } from "../../src/ring/entry.ts";
 import { createRingBuffer, RingReader, RingWriter } from "../../src/ring/ring.ts";
+import type { Engine } from "../../src/verify/engine.ts";
 import { createPortableEngine } from "../../src/verify/portable/engine.ts";
 import { SimAccount } from "../sim/account.ts";
 import { SimClock } from "../sim/clock.ts";
@@ -24,6 +25,7 @@ export interface RigOptions {
 	strict?: boolean;
 	/** Rows that the index has from before. */
 	accounts?: Account[];
+	engine?: Engine;
 }
 
 /**
@@ -40,7 +42,12 @@ export class ShardRig {
 	readonly #held = new Map<string, PromiseWithResolvers<void>>();
 	lookups = 0;
 
-	constructor({ ringBytes = 1024 * 1024, strict = true, accounts = [] }: RigOptions = {}) {
+	constructor({
+		ringBytes = 1024 * 1024,
+		strict = true,
+		accounts = [],
+		engine = createPortableEngine(),
+	}: RigOptions = {}) {
 		const counters = new Counters(this.#counters);
 		const ring = createRingBuffer(ringBytes);
 		this.reader = new RingReader(ring);
@@ -61,7 +68,7 @@ export class ShardRig {
 				},
 			}),
 			handover: new Handover(0, new RingWriter(ring), new Doorbell(), counters),
-			rules: { engine: createPortableEngine(), strict, clock, counters },
+			rules: { engine, strict, clock, counters },
 			allowLocalhost: false,
 			onRejection: () => {},
 		});
@@ -89,6 +96,18 @@ export class ShardRig {
 
 	resolution(did: string, resolution: Resolution): void {
 		this.#resolutions.set(did, resolution);
+	}
+
+	/** Lookups of the DID fail in a way that no resolver should. */
+	breakLookups(did: string, error: Error): void {
+		const broken = Promise.withResolvers<void>();
+		broken.promise.catch(() => {});
+		broken.reject(error);
+		this.#held.set(did, broken);
+	}
+
+	mendLookups(did: string): void {
+		this.#held.delete(did);
 	}
 
 	/** Lookups of the DID wait until the returned function is called. */

@@ -1,8 +1,11 @@
 import { describe, expect, test } from "bun:test";
+import { Damage } from "../../src/boundary.ts";
 import type { Account } from "../../src/index/store.ts";
+import { FAILED } from "../../src/ingest/window.ts";
 import { decodeRepoFacts } from "../../src/log/facts.ts";
 import { RecordFlag, RecordKind } from "../../src/log/record.ts";
 import { scanFrame } from "../../src/protocol/frame.ts";
+import { createPortableEngine } from "../../src/verify/portable/engine.ts";
 import type { SimAccount } from "../sim/account.ts";
 import { ShardRig } from "./shard-rig.ts";
 
@@ -340,4 +343,62 @@ test("lenient passes and counts what only the strict rules drop", async () => {
 		if (strict) expect(rig.rejected).toEqual({ "too-big-flag": 1 });
 		else expect(entries.map(({ flags }) => flags)).toEqual([0, RecordFlag.lenient]);
 	}
+});
+
+describe("a fault of our own", () => {
+	/** An engine that fails with what `next` returns, and works when that is null. */
+	function failingEngine(next: () => Error | null) {
+		const engine = createPortableEngine();
+		return {
+			...engine,
+			verifyCommit(...args: Parameters<typeof engine.verifyCommit>) {
+				const error = next();
+				if (error !== null) throw error;
+				return engine.verifyCommit(...args);
+			},
+		};
+	}
+
+	test("on a message rejects that message as an internal error, and the next one passes", async () => {
+		let error: Error | null = new TypeError("undefined is not an object");
+		const rig = new ShardRig({ engine: failingEngine(() => error) });
+		const account = await ShardRig.account("unlucky");
+		rig.identity(account);
+		rig.send(await account.commit(), 1);
+		await rig.settle();
+		expect(rig.rejected).toEqual({ "internal-error": 1 });
+		expect(rig.outcomes).toEqual([FAILED]);
+		error = null;
+		rig.send(await account.commit(), 2);
+		await rig.settle();
+		expect(rig.entries().map(({ upstreamSeq }) => upstreamSeq)).toEqual([2]);
+		expect(rig.shard.parked).toBe(0);
+	});
+
+	test("in what a message waits for costs that message only, and its lane goes on", async () => {
+		const rig = new ShardRig();
+		const account = await ShardRig.account("waiting");
+		rig.identity(account);
+		rig.breakLookups(account.did, new TypeError("undefined is not an object"));
+		rig.send(await account.commit(), 1);
+		rig.send(await account.commit(), 2);
+		await rig.settle();
+		expect(rig.rejected).toEqual({ "internal-error": 2 });
+		expect(rig.outcomes).toEqual([FAILED, FAILED]);
+		expect(rig.shard.parked).toBe(0);
+		rig.mendLookups(account.did);
+		rig.send(await account.commit(), 3);
+		await rig.settle();
+		expect(rig.entries().map(({ upstreamSeq }) => upstreamSeq)).toEqual([3]);
+	});
+
+	test("that shows our own data to be damaged is not contained", async () => {
+		const rig = new ShardRig({ engine: failingEngine(() => new Damage("a state that can't be")) });
+		const account = await ShardRig.account("damaged");
+		rig.identity(account);
+		rig.send(account.identity(), 1);
+		await rig.settle();
+		const commit = await account.commit();
+		expect(() => rig.send(commit, 2)).toThrow(Damage);
+	});
 });

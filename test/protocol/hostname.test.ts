@@ -51,6 +51,7 @@ describe("a hostname", () => {
 	});
 
 	const refused: Record<string, string[]> = {
+		"not valid in a URL": ["xn--a.com", "pds.xn--a", "a.xn--0.com"],
 		"an explicit port": ["pds.example.com:443", "https://pds.example.com:8443", "pds.example.com:", "1.2.3.4:80"],
 		"IP addresses": ["127.0.0.1", "1.1", "[::1]", "::1", "https://[2606:4700::1111]", "0x7f.0.0.0x1"],
 		"single label": ["pds", "https://pds/"],

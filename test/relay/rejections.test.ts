@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { CLOSE_CODES, REJECTION_REASON_NAMES } from "../../src/protocol/reasons.ts";
+import { CLOSE_CODES } from "../../src/protocol/reasons.ts";
 import type { SimAccount } from "../sim/account.ts";
-import { sendBad } from "../sim/bad.ts";
+import { BAD_REASONS, type BadReason, sendBad } from "../sim/bad.ts";
 import { RelayRig, until } from "./rig.ts";
 
 let rig: RelayRig;
 const accounts: SimAccount[] = [];
 
 beforeAll(async () => {
-	rig = await RelayRig.start({ seed: "rejections", hosts: 2, accounts: REJECTION_REASON_NAMES.length });
+	rig = await RelayRig.start({ seed: "rejections", hosts: 2, accounts: BAD_REASONS.length });
 	accounts.push(...rig.network.accounts);
 });
 
@@ -17,12 +17,12 @@ afterAll(async () => {
 	await rig.stop();
 });
 
-async function rejections(reason: (typeof REJECTION_REASON_NAMES)[number]): Promise<number> {
+async function rejections(reason: BadReason): Promise<number> {
 	return (await rig.stats()).rejected[reason];
 }
 
 describe("each reason, sent through a socket", () => {
-	for (const [index, reason] of REJECTION_REASON_NAMES.entries()) {
+	for (const [index, reason] of BAD_REASONS.entries()) {
 		test(reason, async () => {
 			const account = accounts[index];
 			if (account === undefined) throw new Error("an account for each reason");
@@ -53,7 +53,7 @@ describe("each reason, sent through a socket", () => {
 
 test("nothing else was rejected, and nothing came twice or out of order", async () => {
 	const { rejected } = await rig.stats();
-	expect(Object.values(rejected).reduce((sum, count) => sum + count, 0)).toBe(REJECTION_REASON_NAMES.length);
+	expect(Object.values(rejected).reduce((sum, count) => sum + count, 0)).toBe(BAD_REASONS.length);
 	expect(rig.consumer.orderViolations).toBe(0);
 	expect(rig.consumer.errors).toEqual([]);
 });

@@ -34,10 +34,14 @@ export class RelayRig {
 		this.consumer = new SimConsumer(relay.firehoseOrigin);
 	}
 
-	static async start(options: SimNetworkOptions, env: Record<string, string> = {}): Promise<RelayRig> {
+	static async start(
+		options: SimNetworkOptions,
+		env: Record<string, string> = {},
+		command = RELAY_COMMAND,
+	): Promise<RelayRig> {
 		const network = new SimNetwork(options);
 		await network.start();
-		const relay = await RelayProcess.create({ command: RELAY_COMMAND, plcUrl: network.plc.url, env });
+		const relay = await RelayProcess.create({ command, plcUrl: network.plc.url, env });
 		const rig = new RelayRig(network, relay);
 		await relay.start();
 		await rig.consumer.connect();

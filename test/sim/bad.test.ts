@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { REJECTION_REASON_NAMES } from "../../src/protocol/reasons.ts";
-import { sendBad } from "./bad.ts";
+import { BAD_REASONS, sendBad } from "./bad.ts";
 import { BROKEN_COMMIT_REASONS, brokenCommit } from "./broken-commit.ts";
 import { SimNetwork } from "./network.ts";
 import { invertWithReference, ReferenceFollower } from "./reference.ts";
@@ -10,7 +9,7 @@ describe("bad messages", () => {
 	beforeAll(() => network.start());
 	afterAll(() => network.stop());
 
-	test.each(REJECTION_REASON_NAMES)("%s is noted once, and the account's chain goes on", async (reason) => {
+	test.each(BAD_REASONS)("%s is noted once, and the account's chain goes on", async (reason) => {
 		const account = network.accounts[0];
 		if (account === undefined) throw new Error("the network has an account");
 		network.sent.length = 0;

@@ -1,6 +1,6 @@
 import { encode } from "@atcute/cbor";
 import { FRAME_BYTES_MAX } from "../../src/protocol/limits.ts";
-import type { RejectionReason } from "../../src/protocol/reasons.ts";
+import { REJECTION_REASON_NAMES, type RejectionReason } from "../../src/protocol/reasons.ts";
 import type { SimAccount } from "./account.ts";
 import { BROKEN_COMMIT_REASONS, brokenCommit } from "./broken-commit.ts";
 import { linkOf, sealCommit, sealSync, signCommit } from "./commit.ts";
@@ -15,6 +15,11 @@ export interface BadOutcome {
 	/** Ends the situation that the reason needed, with the messages that a PDS would send of it. */
 	heal: () => void;
 }
+
+/** The reasons that a message can bring about. An internal error takes a fault of the relay. */
+export type BadReason = Exclude<RejectionReason, "internal-error">;
+
+export const BAD_REASONS = REJECTION_REASON_NAMES.filter((reason): reason is BadReason => reason !== "internal-error");
 
 type BadScript = (network: SimNetwork, account: SimAccount) => Promise<BadOutcome>;
 
@@ -104,7 +109,7 @@ const commitScripts = Object.fromEntries(
 	]),
 ) as Record<(typeof BROKEN_COMMIT_REASONS)[number], BadScript>;
 
-const SCRIPTS: Record<RejectionReason, BadScript> = {
+const SCRIPTS: Record<BadReason, BadScript> = {
 	...commitScripts,
 	/** A text message. */
 	"frame-text": rawScript("frame-text", () => "#commit"),
@@ -144,7 +149,7 @@ const SCRIPTS: Record<RejectionReason, BadScript> = {
  * the bad one are sent too, and are in `network.sent` as such.
  * @param account one of the network's; reasons about a DID's identity take an account of their own instead
  */
-export async function sendBad(reason: RejectionReason, network: SimNetwork, account: SimAccount): Promise<BadOutcome> {
+export async function sendBad(reason: BadReason, network: SimNetwork, account: SimAccount): Promise<BadOutcome> {
 	if (account.rev === null) for (const message of await firstMessages(account)) network.send(account, message);
 	return SCRIPTS[reason](network, account);
 }

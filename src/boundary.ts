@@ -1,0 +1,68 @@
+import { SQLiteError } from "bun:sqlite";
+import { DiskFault } from "./log/disk-fault.ts";
+import { logOf } from "./observe/log.ts";
+import { LogLimiter } from "./observe/log-limiter.ts";
+
+/**
+ * The boundary between strangers and the process. Code that handles what a stranger sent may fail in ways that nobody
+ * foresaw. Such a failure costs the stranger his message or his connection; it never ends the process. Only damage to our
+ * own data and a disk that fails go further up.
+ */
+
+/** Our own data or state is not what it must be: going on could lose or falsify messages, so the process ends. */
+export class Damage extends Error {
+	override readonly name = "Damage";
+}
+
+/** One report a minute for each place. */
+const REPORT_INTERVAL_MS = 60_000;
+/** Places are named in the code, so there are few. */
+const PLACES_MAX = 256;
+/** Bytes of a frame that a report shows. */
+const REPORTED_BYTES_MAX = 64;
+
+const log = logOf("boundary");
+const limiter = new LogLimiter({ intervalMs: REPORT_INTERVAL_MS, keysMax: PLACES_MAX });
+
+/** Whether the boundary must let an error through: it is about our data or our disk, whoever caused it to show. */
+export function isFatal(error: unknown): boolean {
+	return error instanceof Damage || error instanceof DiskFault || error instanceof SQLiteError;
+}
+
+/**
+ * Logs a failure that nobody foresaw, at most once a minute for each place.
+ *
+ * @param place where it was caught, in a few constant words
+ * @param details of the message at hand, such as its host
+ * @param frame its bytes, of which the log shows the first 64 in hex
+ * @throws `error` itself when it is fatal
+ */
+export function reportFailure(
+	place: string,
+	error: unknown,
+	details: Record<string, unknown> = {},
+	frame?: Uint8Array,
+): void {
+	if (isFatal(error)) throw error;
+	const omitted = limiter.take(place);
+	if (omitted === null) return;
+	log.error("internal error in {place}: {failure}", {
+		...details,
+		place,
+		failure: error instanceof Error ? `${error.name}: ${error.message}`.slice(0, 500) : String(error).slice(0, 500),
+		stack: error instanceof Error ? error.stack?.split("\n").slice(1, 8) : undefined,
+		omitted,
+		...(frame === undefined ? {} : { frame: Buffer.from(frame.subarray(0, REPORTED_BYTES_MAX)).toString("hex") }),
+	});
+}
+
+/** Runs `work`, and reports a failure instead of passing it on. Returns whether it succeeded. */
+export function contain(place: string, work: () => void): boolean {
+	try {
+		work();
+		return true;
+	} catch (error) {
+		reportFailure(place, error);
+		return false;
+	}
+}

@@ -1,0 +1,35 @@
+import { Database, SQLiteError } from "bun:sqlite";
+import { expect, test } from "bun:test";
+import { contain, Damage, isFatal } from "../src/boundary.ts";
+import { DiskFault } from "../src/log/disk-fault.ts";
+
+function thrownBy(work: () => void): unknown {
+	try {
+		work();
+	} catch (error) {
+		return error;
+	}
+	throw new Error("nothing was thrown");
+}
+
+test("what nobody foresaw is contained, whatever was thrown", () => {
+	for (const thrown of [new TypeError("no"), new RangeError("no"), "a text", null, undefined, { code: "EIO" }]) {
+		const work = (): void => {
+			throw thrown;
+		};
+		expect(contain("a test", work)).toBe(false);
+	}
+	expect(contain("a test", () => {})).toBe(true);
+});
+
+test("damage and a failing disk are not contained", () => {
+	const sqlite = thrownBy(() => new Database(":memory:").run("SELECT * FROM nothing"));
+	expect(sqlite).toBeInstanceOf(SQLiteError);
+	for (const fatal of [new Damage("ours"), new DiskFault("io-error", "the disk"), sqlite]) {
+		expect(isFatal(fatal)).toBe(true);
+		const work = (): void => {
+			throw fatal;
+		};
+		expect(thrownBy(() => contain("a test", work))).toBe(fatal);
+	}
+});
