@@ -125,7 +125,7 @@ async function listRepos(context: Context, index: IndexReader): Promise<Response
 async function getRepoStatus(context: Context, index: IndexReader): Promise<Response> {
 	const account = await findAccount(context, index);
 	const status = effectiveStatus(account);
-	return context.json({ did: account.did, ...status, rev: status.active ? (account.rev ?? undefined) : undefined });
+	return context.json({ did: account.did, ...status, rev: status.active ? headOf(account)?.rev : undefined });
 }
 
 async function getLatestCommit(context: Context, index: IndexReader): Promise<Response> {

@@ -12,6 +12,7 @@ import {
 } from "../log/facts.ts";
 import { isMessageKind, RecordFlag, RecordKind } from "../log/record.ts";
 import type { StoredRecord } from "../log/stored-record.ts";
+import { FORGOTTEN_REPO, isDeletion } from "../protocol/deletion.ts";
 import type { Account, Host, StoredIdentity } from "./store.ts";
 
 /** An account's row without what the log does not set: its id, and the operator's own status. */
@@ -115,6 +116,7 @@ class Fold {
 		const account = this.#account(facts.did) ?? this.#createAccount(facts.did, record.host);
 		this.#comeFrom(account, record);
 		this.#tellStatus(account, record.seq, facts.active, facts.status);
+		if (isDeletion(facts.active, facts.status)) Object.assign(account, FORGOTTEN_REPO);
 	}
 
 	#tellStatus(account: AccountRow, seq: number, active: boolean, status: string | null): void {

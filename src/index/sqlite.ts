@@ -132,7 +132,7 @@ class SqliteReader implements IndexReader {
 		this.#identity = database.prepare(`${SELECT_IDENTITY} WHERE did = ?`);
 		this.#hostByName = database.prepare(`${SELECT_HOST} WHERE hostname = ?`);
 		this.#hosts = database.prepare(`${SELECT_HOST} WHERE id > ? ORDER BY id LIMIT ?`);
-		this.#repos = database.prepare(`${SELECT_ACCOUNT} WHERE id > ? AND rev IS NOT NULL ORDER BY id LIMIT ?`);
+		this.#repos = database.prepare(`${SELECT_ACCOUNT} WHERE id > ? AND commit_cid IS NOT NULL ORDER BY id LIMIT ?`);
 		this.#takenDown = database.prepare(SELECT_TAKEN_DOWN);
 		this.#checkpoint = database.prepare("SELECT seq FROM checkpoint");
 	}

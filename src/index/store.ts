@@ -30,7 +30,7 @@ export interface Account {
 	localStatus: string | null;
 	/** Our seq of the last record that told of its status; 0 before the first. */
 	statusSeq: number;
-	/** State of the repo; all three null before its first commit or sync. */
+	/** State of the repo, null before its first commit or sync. Of a deleted one only the last rev is kept. */
 	rev: string | null;
 	commit: Uint8Array | null;
 	data: Uint8Array | null;

@@ -2,6 +2,7 @@ import type { Resolution } from "../identity/identity.ts";
 import { encodeAccountFacts, encodeIdentityFacts, encodeRepoFacts } from "../log/facts.ts";
 import { RecordFlag, RecordKind } from "../log/record.ts";
 import type { Counters } from "../observe/counters.ts";
+import { FORGOTTEN_REPO, isDeletion } from "../protocol/deletion.ts";
 import { encodeFrame, replaceFields, scanFrame } from "../protocol/frame.ts";
 import { REV_FUTURE_MS_MAX } from "../protocol/limits.ts";
 import type { AccountMessage, CommitMessage, IdentityMessage, Message, SyncMessage } from "../protocol/message.ts";
@@ -98,6 +99,7 @@ export function admitAccount(
 		entry: messageEntry(changed, RecordKind.account, flags, encodeAccountFacts({ did, active, status })),
 		state: {
 			...(account ?? NEW_ACCOUNT),
+			...(isDeletion(active, status) ? FORGOTTEN_REPO : null),
 			host: sender.hostId,
 			hostSeq: message.seq,
 			upstreamActive: active,
@@ -155,7 +157,14 @@ export function admitTombstone(
 			0,
 			encodeAccountFacts({ did, active: false, status }),
 		),
-		state: { ...account, host: arrival.sender.hostId, hostSeq: seq, upstreamActive: false, upstreamStatus: status },
+		state: {
+			...account,
+			...FORGOTTEN_REPO,
+			host: arrival.sender.hostId,
+			hostSeq: seq,
+			upstreamActive: false,
+			upstreamStatus: status,
+		},
 	};
 }
 
@@ -190,8 +199,9 @@ function checkRev(message: CommitMessage | SyncMessage, known: AccountState | nu
 	}
 	if (tidToMicroseconds(rev) / 1000 > nowMs + REV_FUTURE_MS_MAX) throw new Rejection("rev-future");
 	if (known === null || known.rev === null) return;
-	// A sync may repeat the last commit: the reference PDS does so when an account is made.
-	if (rev < known.rev || (rev === known.rev && type === "commit")) throw new Rejection("rev-stale");
+	// A sync may repeat the last commit, as the reference PDS does when an account is made, but not one of a deleted repo.
+	const mayRepeat = type === "sync" && known.commit !== null;
+	if (rev < known.rev || (rev === known.rev && !mayRepeat)) throw new Rejection("rev-stale");
 }
 
 function checkFork(message: SyncMessage, known: AccountState | null, commit: Uint8Array): void {

@@ -211,6 +211,14 @@ export class SimAccount {
 		return { type: "account", did: this.did, rev: null, body };
 	}
 
+	/** The same account with an empty repo, as after a deletion. Its clock and key go on. */
+	async madeAnew(): Promise<SimAccount> {
+		const { rng, clock, did, key } = this;
+		const account = await SimAccount.create({ rng, clock, did, curve: key.curve });
+		account.key = key;
+		return account;
+	}
+
 	/** Takes a new signing key. Commits verify again once the DID document has it too. */
 	rotateKey(curve: SimCurve = this.key.curve): void {
 		this.key = new SimKey(curve, this.rng);

@@ -1,0 +1,155 @@
+import { describe, expect, test } from "bun:test";
+import { type AccountRow, foldRecords } from "../../src/index/applier.ts";
+import type { Account } from "../../src/index/store.ts";
+import type { StoredRecord } from "../../src/log/stored-record.ts";
+import { SimAccount } from "../sim/account.ts";
+import { cidBytes } from "../sim/blocks.ts";
+import { SimClock } from "../sim/clock.ts";
+import type { SimMessage } from "../sim/message.ts";
+import { Rng } from "../sim/rng.ts";
+import { ShardRig } from "./shard-rig.ts";
+
+/** Where every message of these tests comes from. */
+const HOST = 1;
+
+/** One DID over the repos that it has one after the other, with the relay's shard and index beside it. */
+class Life {
+	rig = new ShardRig();
+	account: SimAccount;
+	row: AccountRow | null = null;
+	/** Everything sent so far, by seq from 1 on, and whether it had to pass. */
+	readonly sent: { message: SimMessage; passes: boolean }[] = [];
+
+	private constructor(account: SimAccount) {
+		this.account = account;
+		this.rig.identity(account);
+	}
+
+	static async begin(seed: string): Promise<Life> {
+		return new Life(await SimAccount.create({ rng: new Rng(seed), clock: new SimClock(), curve: "k256" }));
+	}
+
+	/** The account gets an empty repo, under the key it has. */
+	async makeAnew(): Promise<void> {
+		this.account = await this.account.madeAnew();
+	}
+
+	async send(message: SimMessage, passes: boolean): Promise<void> {
+		this.sent.push({ message, passes });
+		expect(await this.#deliver(message, this.sent.length)).toBe(passes ? 1 : 0);
+	}
+
+	/** The relay dies: a new one knows what the log's records say. The host repeats its last messages. */
+	async restart(repeated: number): Promise<void> {
+		const row: Account[] = this.row === null ? [] : [{ ...this.row, id: 1, localStatus: null }];
+		this.rig = new ShardRig({ accounts: row });
+		this.rig.identity(this.account);
+		for (let seq = Math.max(1, this.sent.length - repeated + 1); seq <= this.sent.length; seq++) {
+			const message = this.sent[seq - 1]?.message;
+			if (message !== undefined) expect(await this.#deliver(message, seq)).toBe(0);
+		}
+	}
+
+	/** Returns how many entries came of the message. */
+	async #deliver(message: SimMessage, seq: number): Promise<number> {
+		this.rig.send(message, seq, HOST, this.sent.length);
+		await this.rig.settle();
+		const entries = this.rig.entries();
+		const records = entries.map((entry): StoredRecord => ({ ...entry, seq, timeUs: 1_700_000_000_000_000 }));
+		const rows = { account: () => (this.row === null ? null : { ...this.row }), host: () => null };
+		this.row = foldRecords(records, rows).accounts[0] ?? this.row;
+		return entries.length;
+	}
+}
+
+describe("an account that is deleted and made anew", () => {
+	test("begins with a first commit, and goes on from there", async () => {
+		const life = await Life.begin("anew");
+		await life.send(await life.account.commit(), true);
+		const last = await life.account.commit();
+		await life.send(last, true);
+		await life.send(life.account.account(false, "deleted"), true);
+		expect(life.row).toMatchObject({ rev: last.rev, commit: null, data: null });
+		await life.makeAnew();
+		await life.send(life.account.account(true), true);
+		await life.send(await life.account.commit([]), true);
+		await life.send(await life.account.commit(), true);
+		expect(life.rig.counters.discontinuities_total).toBe(0);
+		expect(life.rig.rejected).toEqual({});
+	});
+
+	test("can't be given its old commits again, nor its old sync", async () => {
+		const life = await Life.begin("old");
+		const first = await life.account.commit();
+		const second = await life.account.commit();
+		const sync = await life.account.sync();
+		for (const message of [first, second, sync, life.account.account(false, "deleted")]) await life.send(message, true);
+		await life.send(life.account.account(true), true);
+		for (const message of [first, second, sync]) await life.send(message, false);
+		expect(life.rig.rejected).toEqual({ "rev-stale": 3 });
+	});
+
+	test("is one that is only deactivated: that keeps its repo, and a first commit is none", async () => {
+		const life = await Life.begin("paused");
+		await life.send(await life.account.commit(), true);
+		await life.send(life.account.account(false, "deactivated"), true);
+		await life.makeAnew();
+		await life.send(life.account.account(true), true);
+		await life.send(await life.account.commit(), false);
+		expect(life.rig.rejected).toEqual({ "prev-data-missing": 1 });
+	});
+});
+
+/** What may happen next, each as often as its weight says. */
+const STEPS = {
+	commit: 30,
+	sync: 6,
+	old: 10,
+	pause: 4,
+	activate: 14,
+	delete: 8,
+	restart: 8,
+} as const;
+
+/** Lives one history, of which every message's fate is known beforehand. */
+async function live(seed: string, steps: number): Promise<Life> {
+	const life = await Life.begin(seed);
+	const rng = new Rng(`${seed}/steps`);
+	let status: "active" | "deactivated" | "deleted" = "active";
+	for (let step = 0; step < steps; step++) {
+		const kind = rng.weighted(STEPS);
+		if (kind === "restart") await life.restart(rng.int(8));
+		else if (kind === "pause" || kind === "delete") {
+			status = kind === "pause" ? "deactivated" : "deleted";
+			await life.send(life.account.account(false, status), true);
+			// Only a host that has deleted a repo makes another one of the same DID.
+			if (kind === "delete") await life.makeAnew();
+		} else if (kind === "activate") {
+			status = "active";
+			await life.send(life.account.account(true), true);
+		} else if (kind === "old") {
+			const old = rng.int(life.sent.length + 1);
+			const again = life.sent[old]?.message;
+			if (again?.type === "commit") await life.send(again, false);
+		} else if (status === "active") {
+			const isFirst = life.account.rev === null;
+			await life.send(kind === "sync" && !isFirst ? await life.account.sync() : await life.account.commit(), true);
+		}
+	}
+	return life;
+}
+
+test("over any history, shard and index agree, good messages pass, and old ones don't, across restarts too", async () => {
+	let reborn = 0;
+	for (let seed = 0; seed < 60; seed++) {
+		const life = await live(`history ${seed}`, 60);
+		const { rev, head } = life.account;
+		if (rev !== null) {
+			expect(life.row?.rev).toBe(rev);
+			expect(life.row?.commit).toEqual(new Uint8Array(cidBytes(head ?? "")));
+		}
+		reborn += life.sent.filter(({ message, passes }) => passes && message.body.since === null).length;
+		expect(life.rig.counters.discontinuities_total).toBe(0);
+	}
+	expect(reborn).toBeGreaterThan(60);
+});
