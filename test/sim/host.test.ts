@@ -142,6 +142,54 @@ test("keeps its seq and backlog over a restart", async () => {
 	expect(seqs(consumer)).toEqual([1, 2, 3]);
 });
 
+test("keeps what is no frame under a seq of its own, and replays it", async () => {
+	const host = startHost();
+	await emitMany(host, 1);
+	expect(host.emitUnreadable("no frame")).toBe(2);
+	expect(host.emitUnreadable(new Uint8Array(5_000_001))).toBe(3);
+	await emitMany(host, 1);
+	for (const cursor of [1, 2, 3]) {
+		const sizes: number[] = [];
+		const socket = new WebSocket(`ws://${host.hostname}/xrpc/com.atproto.sync.subscribeRepos?cursor=${cursor}`);
+		socket.binaryType = "arraybuffer";
+		socket.onmessage = ({ data }) => sizes.push(typeof data === "string" ? data.length : data.byteLength);
+		const expected = [8, 5_000_001].slice(cursor - 1);
+		while (sizes.length <= expected.length) await Bun.sleep(1);
+		expect(sizes.slice(0, -1)).toEqual(expected);
+		socket.close();
+	}
+});
+
+test("begins a new numbering when it is wiped, and may take the old cursor as live", async () => {
+	const host = startHost();
+	await emitMany(host, 5);
+	const before = makeConsumer(host);
+	await before.connect(5);
+	host.wipe();
+	await before.until(() => before.closes.length === 1);
+	await emitMany(host, 2);
+	const refused = makeConsumer(host);
+	await refused.connect(5);
+	await refused.until(() => refused.closes.length === 1);
+	expect(refused.errors).toEqual(["FutureCursor"]);
+	host.onFutureCursor = "live";
+	const live = makeConsumer(host);
+	await live.connect(5);
+	await emitMany(host, 1);
+	await live.until(() => live.received === 1);
+	expect(seqs(live)).toEqual([3]);
+});
+
+test("replays inclusively where it is told to", async () => {
+	const host = startHost();
+	await emitMany(host, 3);
+	host.replaysInclusively = true;
+	const consumer = makeConsumer(host);
+	await consumer.connect(2);
+	await consumer.until(() => consumer.received === 2);
+	expect(seqs(consumer)).toEqual([2, 3]);
+});
+
 test("describes itself, with the Server header it was given", async () => {
 	const host = startHost({ serverHeader: "atproto-relay" });
 	const response = await fetch(`${host.endpoint}/xrpc/com.atproto.server.describeServer`);

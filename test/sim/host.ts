@@ -3,7 +3,7 @@ import { encodeErrorFrame, encodeFrame, encodeInfoFrame, type SimMessage } from 
 /** Bytes in a socket's buffer at which we wait for its drain: well below the 16 MiB at which Bun drops what is sent. */
 const BUFFERED_BYTES_MAX = 1024 * 1024;
 
-/** What is sent to sockets, in order. Entries without a seq are raw sends of a test: a reconnect does not bring them again. */
+/** What is sent to sockets, in order. Entries without a seq are raw sends of a test: a reconnect does not send them again. */
 interface Entry {
 	seq: number | null;
 	data: Uint8Array<ArrayBuffer> | string;
@@ -26,10 +26,17 @@ export interface SimHostOptions {
 	backlogMax?: number;
 }
 
+/** How a host answers a cursor beyond its last seq: with an error, as the specification says, or as if there were none. */
+export type FutureCursorAnswer = "FutureCursor" | "live";
+
 /** A PDS as a relay sees it: `describeServer` and a firehose with a seq of its own. */
 export class SimHost {
 	/** The cursors that connections asked for, in order; null where one asked for none. */
 	readonly cursors: (number | null)[] = [];
+	/** What it does with a cursor beyond its last seq. A test may change it at any time. */
+	onFutureCursor: FutureCursorAnswer = "FutureCursor";
+	/** Replays the message at the cursor too, and not only what follows it. */
+	replaysInclusively = false;
 	readonly #options: SimHostOptions;
 	readonly #sockets = new Set<Socket>();
 	#server: Bun.Server<Connection> | null = null;
@@ -110,6 +117,34 @@ export class SimHost {
 		if (backlogMax !== undefined && this.#entries.length > backlogMax * 2) this.forget(backlogMax);
 	}
 
+	/**
+	 * Gives the next seq to bytes (or a text) that need be no frame, keeps them, and sends them to who is connected: each
+	 * replay from before that seq brings them again. More than 5,000,000 bytes make a message too large. Returns the seq.
+	 */
+	emitUnreadable(data: Uint8Array<ArrayBuffer> | string): number {
+		this.#lastSeq++;
+		this.#push({ seq: this.#lastSeq, data });
+		return this.#lastSeq;
+	}
+
+	/**
+	 * Loses its backlog and its numbering, as a PDS does that is set up anew on the same name: the next message has the seq
+	 * `lastSeq + 1`. Who is connected is dropped.
+	 */
+	wipe(lastSeq = 0): void {
+		this.#firstPosition += this.#entries.length;
+		this.#entries = [];
+		this.#lastSeq = lastSeq;
+		this.#forgottenSeq = lastSeq;
+		for (const socket of this.#sockets) socket.terminate();
+		this.#sockets.clear();
+	}
+
+	/** Leaves out the next `count` seqs. */
+	skipSeqs(count: number): void {
+		this.#lastSeq += count;
+	}
+
 	/** Sends bytes, or a text message, to who is connected, behind what was emitted before: in no backlog, with no check. */
 	sendRaw(data: Uint8Array<ArrayBuffer> | string): void {
 		this.#push({ seq: null, data });
@@ -173,8 +208,9 @@ export class SimHost {
 		const end = this.#firstPosition + this.#entries.length;
 		socket.data.joinedAt = end;
 		socket.data.next = end;
-		if (cursor !== null) {
-			if (cursor > this.#lastSeq) {
+		const isFuture = cursor !== null && cursor > this.#lastSeq;
+		if (cursor !== null && !(isFuture && this.onFutureCursor === "live")) {
+			if (isFuture) {
 				socket.send(encodeErrorFrame("FutureCursor", "Cursor in the future."));
 				socket.close(1008, "FutureCursor");
 				return;
@@ -182,7 +218,8 @@ export class SimHost {
 			if (cursor < this.#forgottenSeq) {
 				socket.send(encodeInfoFrame("OutdatedCursor", "Requested cursor exceeded limit."));
 			}
-			const index = this.#entries.findIndex((entry) => entry.seq !== null && entry.seq > cursor);
+			const firstSeq = this.replaysInclusively ? cursor : cursor + 1;
+			const index = this.#entries.findIndex((entry) => entry.seq !== null && entry.seq >= firstSeq);
 			if (index >= 0) socket.data.next = this.#firstPosition + index;
 		}
 		this.#sockets.add(socket);
