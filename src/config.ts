@@ -203,6 +203,13 @@ const SETTINGS = {
 		default: "64MiB",
 		meaning: "The same for all hosts of one ingest worker together.",
 	}),
+	drainTimeoutMs: setting({
+		env: ["RELAY_DRAIN_TIMEOUT"],
+		kind: duration(1_000, HOUR_MS),
+		default: "10s",
+		meaning:
+			"How long a stop may take until the process ends with code 1. Consumers have half of it to take what is published. Give the supervisor a longer grace.",
+	}),
 	logLevel: setting({
 		env: ["RELAY_LOG_LEVEL", "GO_LOG_LEVEL", "LOG_LEVEL"],
 		kind: oneOf(LOG_LEVELS, { warn: "warning" }),

@@ -15,9 +15,6 @@ Each setting is a flag or an environment variable; a flag goes first.
 
 ${settingsHelp()}`;
 
-/** What a drain may take. A process that takes longer is ended by its supervisor with less grace. */
-const DRAIN_MS_MAX = 10_000;
-
 /** Exit codes: 0 done, 1 the relay failed, 2 it was told to do something that it can't. */
 async function main(args: string[]): Promise<void> {
 	if (args.includes("--help") || args.includes("-h")) {
@@ -56,7 +53,7 @@ async function serve({ config, warnings }: { config: Config; warnings: string[] 
 		if (draining) process.exit(1);
 		draining = true;
 		log.info("{signal}: draining", { signal });
-		setTimeout(() => fail("control", "the drain took too long"), DRAIN_MS_MAX).unref();
+		setTimeout(() => fail("control", "the drain took too long"), config.drainTimeoutMs).unref();
 		relay.drain().then(
 			() => process.exit(0),
 			(error: unknown) => fail("control", describeFailure(error)),

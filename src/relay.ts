@@ -182,6 +182,7 @@ export class Relay {
 						limits: { consumersMax: config.consumersMax, consumersPerIpMax: config.consumersPerIpMax },
 						buffer: shared.admission,
 					},
+					drainTimeoutMs: config.drainTimeoutMs / 2,
 				}),
 			),
 		);
@@ -197,7 +198,7 @@ export class Relay {
 
 	/**
 	 * Ends with nothing left behind: hosts are no longer read, what is on its way becomes durable, cursors are stored,
-	 * consumers get what is published and are told to come back. Takes up to 10 seconds.
+	 * consumers get what is published and are told to come back. Consumers have half of `drainTimeoutMs` for it.
 	 */
 	async drain(): Promise<void> {
 		this.#hosts.stop();

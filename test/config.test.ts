@@ -49,6 +49,7 @@ describe("defaults", () => {
 			trustProxy: false,
 			hostBufferBytes: 8_388_608,
 			ingestBufferBytes: 67_108_864,
+			drainTimeoutMs: 10_000,
 			logLevel: "info",
 		});
 	});

@@ -57,6 +57,7 @@ async function startFanout(): Promise<void> {
 			limits: { consumersMax: CONSUMERS_MAX, consumersPerIpMax: CONSUMERS_MAX },
 			buffer: createAdmissionBuffer(CONSUMERS_MAX),
 		},
+		drainTimeoutMs: 5_000,
 	});
 	if (livePerS > 0) appendForever(log);
 }

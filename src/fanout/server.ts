@@ -19,8 +19,6 @@ const CONSUMER_MESSAGE_BYTES_MAX = 4_096;
 const CHECK_INTERVAL_MS = 5_000;
 /** What a refused consumer is told to wait. */
 const RETRY_AFTER_S = 30;
-/** How long a drain waits for consumers to take what is published. */
-const DRAIN_MS_MAX = 5_000;
 
 export interface FanoutOptions {
 	/** Address to listen at, such as `0.0.0.0`. */
@@ -46,8 +44,8 @@ export interface FanoutServer {
 	port: number;
 	/** Pings the silent, gives up the dead. The server does it itself every 5 seconds. */
 	check(): void;
-	/** Sends consumers what is published, closes them with 1001, and stops listening. */
-	drain(timeoutMs?: number): Promise<void>;
+	/** Sends consumers what is published, closes them with 1001, and stops listening. Who has not taken it in time is cut off. */
+	drain(timeoutMs: number): Promise<void>;
 }
 
 /** What a socket carries from its upgrade on. */
@@ -150,7 +148,7 @@ export function createFanoutServer(options: FanoutOptions): FanoutServer {
 	return {
 		port: server.port ?? options.port,
 		check: () => pump.check(),
-		async drain(timeoutMs = DRAIN_MS_MAX) {
+		async drain(timeoutMs) {
 			draining = true;
 			await pump.drain(1001, "relay is shutting down", timeoutMs);
 			clearInterval(checks);

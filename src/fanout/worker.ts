@@ -36,6 +36,8 @@ export interface FanoutWorkerOptions {
 	floor: PaceFloor;
 	/** Of all fan-out threads together. */
 	admission: { limits: AdmissionLimits; buffer: SharedArrayBuffer };
+	/** How long a drain waits for consumers to take what is published. */
+	drainTimeoutMs: number;
 }
 
 export type FanoutCommand = CrawlResultCommand | TakedownEvent;
@@ -53,8 +55,10 @@ serveRole<FanoutWorkerOptions, FanoutCommand, FanoutEvent>((emit): WorkerRole<Fa
 	let server: FanoutServer;
 	let head: LogHead;
 	let withheld: Withheld;
+	let drainTimeoutMs = 0;
 
 	async function start(options: FanoutWorkerOptions): Promise<void> {
+		drainTimeoutMs = options.drainTimeoutMs;
 		setUpLog(options.logLevel);
 		const counters = new Counters(options.counters.buffer, options.counters.thread);
 		head = new LogHead(options.headBuffer);
@@ -81,7 +85,7 @@ serveRole<FanoutWorkerOptions, FanoutCommand, FanoutEvent>((emit): WorkerRole<Fa
 	}
 
 	async function drain(): Promise<void> {
-		await server.drain();
+		await server.drain(drainTimeoutMs);
 		await index.close();
 		reader.close();
 	}

@@ -29,7 +29,7 @@ const server = Bun.serve({
 afterAll(() => server.stop(true));
 
 /** Whatever is wrong with the host when the server gives this answer; null where nothing is. */
-async function faultWith(given: string, timeoutMs = 5000): Promise<string | null> {
+async function faultWith(given: string, timeoutMs = 240_000): Promise<string | null> {
 	answer = given;
 	const host = { hostname: `localhost:${server.port}`, insecure: true };
 	try {

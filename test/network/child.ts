@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 
 const LOG_LINES_MAX = 500;
-const STOP_GRACE_MS = 5000;
+const STOP_GRACE_MS = 60_000;
 
 export interface ChildOptions {
 	name: string;

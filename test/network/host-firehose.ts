@@ -1,7 +1,7 @@
 import { type CidLink, decode, decodeFirst } from "@atcute/cbor";
 import type { FirehoseEvent } from "./event.ts";
 
-const OPEN_DEADLINE_MS = 60_000;
+const OPEN_DEADLINE_MS = 240_000;
 
 interface Message {
 	seq: number;

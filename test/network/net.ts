@@ -7,8 +7,8 @@ import { Child } from "./child.ts";
 import { until } from "./until.ts";
 import { basicAuth } from "./xrpc.ts";
 
-const BOOT_DEADLINE_MS = 120_000;
-const MAIL_DEADLINE_MS = 60_000;
+const BOOT_DEADLINE_MS = 240_000;
+const MAIL_DEADLINE_MS = 240_000;
 const ADMIN_PASSWORD = "pds-admin";
 
 /** A reference PDS. */

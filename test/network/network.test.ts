@@ -10,9 +10,9 @@ import { findTools, type Tools } from "./tools.ts";
 import { until } from "./until.ts";
 import { procedure, query, request, type XrpcFailure } from "./xrpc.ts";
 
-const SETUP_TIMEOUT_MS = 240_000;
-const TEST_TIMEOUT_MS = 480_000;
-const ANSWER_DEADLINE_MS = 120_000;
+const SETUP_TIMEOUT_MS = 900_000;
+const TEST_TIMEOUT_MS = 1_200_000;
+const ANSWER_DEADLINE_MS = 240_000;
 
 /** How many of a burst's commits a consumer has as the relay is killed; one round each. */
 const KILL_AFTER_COMMITS = [10, 75, 150];

@@ -6,9 +6,9 @@ import { Child } from "./child.ts";
 import { until } from "./until.ts";
 import { basicAuth } from "./xrpc.ts";
 
-const START_DEADLINE_MS = 60_000;
-const CONNECT_DEADLINE_MS = 60_000;
-const INDEX_DEADLINE_MS = 60_000;
+const START_DEADLINE_MS = 240_000;
+const CONNECT_DEADLINE_MS = 240_000;
+const INDEX_DEADLINE_MS = 240_000;
 const ADMIN_PASSWORD = "relay-admin";
 
 /** What the internal port's `/_stats` says, as far as the test reads it. */

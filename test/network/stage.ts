@@ -8,8 +8,8 @@ import type { Tools } from "./tools.ts";
 import { until } from "./until.ts";
 
 const PDS_COUNT = 2;
-const TRUTH_DEADLINE_MS = 60_000;
-const ARRIVAL_DEADLINE_MS = 120_000;
+const TRUTH_DEADLINE_MS = 240_000;
+const ARRIVAL_DEADLINE_MS = 240_000;
 
 /** One PDS with its own firehose read beside the relay. */
 interface Watched {

@@ -10,7 +10,7 @@ test("SIGTERM under load: all that was taken goes out, consumers get 1001, exit 
 	try {
 		// The relay keeps up: a drain is bounded in time, and may leave a backlog to the hosts.
 		await consumer.until(() => consumer.received > 300 && network.sent.length - consumer.received < 20);
-		// A drain that takes longer than its 10 seconds ends with 1.
+		// A drain that takes longer than it may ends with 1.
 		expect(await relay.stop()).toBe(0);
 		await consumer.until(() => consumer.closes.length > 0);
 		expect(consumer.closes).toEqual([{ code: 1001, reason: "relay is shutting down" }]);

@@ -53,7 +53,7 @@ describe("a host that sends what is no frame", () => {
 			expect(otherHost.cursors.length).toBe(otherConnects);
 			await expectFlow(0);
 		},
-		30_000,
+		300_000,
 	);
 });
 
@@ -74,7 +74,7 @@ test("a commit cut at every 40th byte never passes, and costs its sender at most
 
 describe("a PLC directory that misbehaves", () => {
 	test.each([
-		["is slow", { kind: "slow", delayMs: 1_500 }],
+		["does not answer at first", { kind: "hang" }],
 		["answers for another DID at first", { kind: "wrong-id" }],
 		["answers garbage at first", { kind: "garbage" }],
 		["answers with megabytes at first", { kind: "huge", bytes: 3_000_000 }],
@@ -100,9 +100,9 @@ describe("a PLC directory that misbehaves", () => {
 			}
 			expect(rig.received(stranger.did)).toEqual([]);
 			network.plc.clearFaults();
-			if (fault.kind === "slow") await until(() => rig.received(stranger.did).includes(`commit ${message.rev}`));
+			if (fault.kind === "hang") await until(() => rig.received(stranger.did).includes(`commit ${message.rev}`));
 		},
-		30_000,
+		300_000,
 	);
 
 	test("that is down is asked again, and nothing that waited for it is lost", async () => {

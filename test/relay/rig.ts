@@ -14,7 +14,7 @@ export const RELAY_COMMAND = existsSync(BINARY)
 	: [process.execPath, join(ROOT, "src", "main.ts"), "serve"];
 
 /** Polls until `condition` holds. Throws after `timeoutMs`. */
-export async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 120_000): Promise<void> {
+export async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 240_000): Promise<void> {
 	const giveUpAtMs = Date.now() + timeoutMs;
 	while (!(await condition())) {
 		if (Date.now() > giveUpAtMs) throw new Error(`after ${timeoutMs} ms: not (${condition})`);

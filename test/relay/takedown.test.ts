@@ -47,4 +47,4 @@ test("what a taken-down account said is not replayed, until it is back; across a
 			if (Bun.deepEquals(of(gone?.did ?? ""), expected())) return of(other?.did ?? "");
 		}
 	}
-}, 120_000);
+}, 300_000);

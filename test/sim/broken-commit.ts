@@ -102,9 +102,9 @@ const BREAKAGES = {
 	"ops-too-many": { writes: (account) => Array.from({ length: COMMIT_OPS_MAX + 1 }, () => account.newRecord()) },
 	/** `rev` is a text that is no TID, in message and commit. */
 	"rev-syntax": { commit: () => ({ rev: "not-a-tid" }) },
-	/** `rev` lies a minute further in the future than may be. */
+	/** `rev` lies an hour further in the future than may be. */
 	"rev-future": {
-		commit: (account) => ({ rev: tidOf((account.clock.nowMs() + REV_FUTURE_MS_MAX + 60_000) * 1000, 0) }),
+		commit: (account) => ({ rev: tidOf((account.clock.nowMs() + REV_FUTURE_MS_MAX + 3_600_000) * 1000, 0) }),
 	},
 	/** `rev` is the one of the account's last commit again. */
 	"rev-stale": { commit: ({ rev }) => (rev === null ? {} : { rev }) },

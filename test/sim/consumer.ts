@@ -116,7 +116,7 @@ export class SimConsumer {
 	 * Waits until `condition` holds; it is checked after each message and close.
 	 * @throws {Error} after `timeoutMs`
 	 */
-	async until(condition: () => boolean, timeoutMs = 60_000): Promise<void> {
+	async until(condition: () => boolean, timeoutMs = 240_000): Promise<void> {
 		if (condition()) return;
 		const done = Promise.withResolvers<void>();
 		const check = (): void => {

@@ -16,7 +16,7 @@ const RECORDS_MAX = 1500;
 /** One message in so many is broken on purpose. */
 const BROKEN_SHARE = 100;
 const BACKLOG_MAX = 2000;
-const LAST_MESSAGES_MS_MAX = 5000;
+const LAST_MESSAGES_MS_MAX = 60_000;
 
 /** Reasons whose messages are megabytes long, or cost much to make: left to the tests. */
 const COSTLY_REASONS: readonly RejectionReason[] = ["blocks-too-large", "ops-too-many", "record-too-large"];
@@ -81,14 +81,15 @@ async function start(command: string[]): Promise<Demo> {
 	return demo;
 }
 
-/** Prints a line a second until the signal is aborted. */
+/** Prints a line a second until the signal is aborted, and a last one then. */
 async function report({ network, relay, consumer, lagsMs, sent }: Demo, signal: AbortSignal): Promise<void> {
 	let last: Sample | null = null;
-	while (!signal.aborted) {
+	for (;;) {
 		const sample: Sample = { atMs: performance.now(), stats: await relay.stats(), received: consumer.received };
 		if (last !== null) console.log(reportLine(last, sample, HOSTS, lagsMs.splice(0)));
 		last = sample;
 		sent.take(network);
+		if (signal.aborted) return;
 		await sleep(1000, signal);
 	}
 }
@@ -132,12 +133,12 @@ async function main(): Promise<number> {
 		died = true;
 		ending.abort();
 	});
-	if (values.seconds !== undefined) setTimeout(() => ending.abort(), Number(values.seconds) * 1000);
 
 	// The hosts are quiet until the relay listens to all of them, since a new host is followed from its live end.
 	while (!ending.signal.aborted && demo.network.hosts.some((host) => host.connections === 0)) {
 		await sleep(20, ending.signal);
 	}
+	if (values.seconds !== undefined) setTimeout(() => ending.abort(), Number(values.seconds) * 1000);
 	const traffic = demo.network.run(Number(values.rate), ending.signal, () => step(demo));
 	await Promise.all([traffic, report(demo, ending.signal)]).catch((error: unknown) => {
 		ending.abort();

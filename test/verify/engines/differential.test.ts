@@ -59,7 +59,7 @@ describeBoth(
 				reasons.add(portable === null ? "no commit" : (portable.reason ?? "good"));
 			}
 			expect(REASONS_REACHED.filter((reason) => !reasons.has(reason))).toEqual([]);
-		}, 180_000);
+		}, 600_000);
 
 		test.each(["k256", "p256"] as const)("of a %s commit of each broken kind, cut at every byte", async (curve) => {
 			const account = await makeAccount(`cut ${curve}`, 12, curve);
