@@ -1,4 +1,6 @@
+import { Damage } from "../boundary.ts";
 import type { Account, IndexReader } from "../index/store.ts";
+import type { HeadSnapshot } from "../log/head.ts";
 import type { Counters } from "../observe/counters.ts";
 
 /** What a shard knows of an account: the index's row, ahead of it by what the index has not applied yet. */
@@ -12,16 +14,16 @@ export function isActive(account: AccountState): boolean {
 	return account.localStatus === null && account.upstreamActive;
 }
 
-/** Progress of the log that decides what may leave the cache. */
+/** Progress of the log, which decides what may leave the cache. All of it moves on while it is read. */
 export interface Progress {
-	/** Position behind the last entry handed over. */
+	/** Position after the last entry handed over. Only this thread moves it. */
 	position: number;
 	/** How far the ring is durable. */
-	acknowledged: number;
-	/** Last published seq of the log. */
-	lastSeq: number;
+	acknowledged(): number;
 	/** Last seq that the index has applied. */
-	appliedSeq: number;
+	applied(): number;
+	/** What the log has published. */
+	head(): Pick<HeadSnapshot, "lastSeq" | "seqUsedMax">;
 }
 
 /**
@@ -67,12 +69,25 @@ export class AccountCache {
 		else this.#insert(did, state);
 	}
 
-	/** Learns how far the index is. Call it now and then. */
+	/**
+	 * Learns how far the index is. Call it now and then.
+	 *
+	 * What is acknowledged was published before, and what is applied was published before. So the head is read last: read
+	 * earlier, it could lack the acknowledged records, and states that the index has yet to apply would count as applied.
+	 *
+	 * @throws Damage if the readings contradict each other
+	 */
 	noteProgress(progress: Progress): void {
-		this.#mark ??= { position: progress.position, seq: null };
-		// Whatever is acknowledged was published before: the log's seq now is at or behind the mark's records.
-		if (this.#mark.seq === null && progress.acknowledged >= this.#mark.position) this.#mark.seq = progress.lastSeq;
-		if (this.#mark.seq !== null && progress.appliedSeq >= this.#mark.seq) {
+		const { position } = progress;
+		const acknowledged = progress.acknowledged();
+		const applied = progress.applied();
+		const { lastSeq, seqUsedMax } = progress.head();
+		if (acknowledged > position)
+			throw new Damage(`position ${acknowledged} of a ring is durable, it ends at ${position}`);
+		if (applied > seqUsedMax) throw new Damage(`the index has applied seq ${applied}, the log ends at ${seqUsedMax}`);
+		this.#mark ??= { position, seq: null };
+		if (this.#mark.seq === null && acknowledged >= this.#mark.position) this.#mark.seq = lastSeq;
+		if (this.#mark.seq !== null && applied >= this.#mark.seq) {
 			this.#appliedPosition = this.#mark.position;
 			this.#mark = null;
 		}

@@ -124,9 +124,12 @@ function ingestRole(
 
 		const keepBooks = (): void => {
 			hosts.storeCursors();
-			const { lastSeq } = head.snapshot();
-			const { position } = handover;
-			accounts.noteProgress({ position, acknowledged: handover.acknowledged(), lastSeq, appliedSeq: head.applied() });
+			accounts.noteProgress({
+				position: handover.position,
+				acknowledged: () => handover.acknowledged(),
+				applied: () => head.applied(),
+				head: () => head.snapshot(),
+			});
 		};
 		setInterval(() => contain("the cursors' timer", keepBooks), CURSOR_INTERVAL_MS);
 		endThreadOnFailure(
@@ -147,8 +150,8 @@ function ingestRole(
 
 	async function drain(): Promise<void> {
 		hosts.stopAll();
-		const endMs = Date.now() + DRAIN_TIMEOUT_MS;
-		while (!(hosts.settled && handover.settled) && Date.now() < endMs) {
+		const endMs = performance.now() + DRAIN_TIMEOUT_MS;
+		while (!(hosts.settled && handover.settled) && performance.now() < endMs) {
 			handover.flush();
 			await doorbell.sleep(doorbell.ticket(), 20);
 		}

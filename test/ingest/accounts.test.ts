@@ -1,7 +1,9 @@
 import { expect, test } from "bun:test";
+import { Damage } from "../../src/boundary.ts";
 import type { Account } from "../../src/index/store.ts";
-import { AccountCache, type AccountState } from "../../src/ingest/accounts.ts";
+import { AccountCache, type AccountState, type Progress } from "../../src/ingest/accounts.ts";
 import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
+import { Rng } from "../sim/rng.ts";
 
 const ENTRIES_MAX = 10;
 
@@ -16,6 +18,16 @@ function stateAt(position: number): AccountState {
 		data: null,
 		commit: null,
 		position,
+	};
+}
+
+/** Progress that stands still while it is read. */
+function progress(at: { position: number; acknowledged: number; lastSeq: number; applied: number }): Progress {
+	return {
+		position: at.position,
+		acknowledged: () => at.acknowledged,
+		applied: () => at.applied,
+		head: () => ({ lastSeq: at.lastSeq, seqUsedMax: at.lastSeq }),
 	};
 }
 
@@ -55,16 +67,80 @@ test("a state leaves the full cache only when the index has it; until then the c
 	expect(cache.get("did 1")).not.toBeUndefined();
 
 	// Handed over up to 15, durable up to there as the log's seq 100; the index is at 99, then at 100.
-	const progress = { position: 15, acknowledged: 14, lastSeq: 99, appliedSeq: 99 };
-	cache.noteProgress(progress);
-	cache.noteProgress({ ...progress, acknowledged: 15, lastSeq: 100 });
+	cache.noteProgress(progress({ position: 15, acknowledged: 14, lastSeq: 99, applied: 99 }));
+	cache.noteProgress(progress({ position: 15, acknowledged: 15, lastSeq: 100, applied: 99 }));
 	cache.set("one more", stateAt(16));
 	expect(counters().account_evictions_total).toBe(0);
-	cache.noteProgress({ ...progress, acknowledged: 16, lastSeq: 101, appliedSeq: 100 });
+	cache.noteProgress(progress({ position: 16, acknowledged: 16, lastSeq: 101, applied: 100 }));
 	cache.set("and another", stateAt(17));
 	expect(counters().account_evictions_total).toBe(7);
 	// The one used last is kept, though it is the oldest; what the index lacks is kept in any case.
 	expect(cache.get("did 2")).toBeUndefined();
 	expect(cache.get("did 1")).not.toBeUndefined();
 	expect(cache.get("one more")).not.toBeUndefined();
+});
+
+test("readings that contradict each other are damage", () => {
+	const { cache } = cacheOver();
+	const at = { position: 5, acknowledged: 5, lastSeq: 9, applied: 9 };
+	expect(() => cache.noteProgress(progress({ ...at, acknowledged: 6 }))).toThrow(Damage);
+	expect(() => cache.noteProgress(progress({ ...at, applied: 10 }))).toThrow(Damage);
+	expect(() => cache.noteProgress(progress(at))).not.toThrow();
+});
+
+/** A relay in which the other threads get on a little whenever they are looked at. Each entry gets the seq of its position. */
+class BusyRelay {
+	readonly #rng: Rng;
+	handedOver = 0;
+	published = 0;
+	durable = 0;
+	applied = 0;
+
+	constructor(seed: string) {
+		this.#rng = new Rng(seed);
+	}
+
+	/** Moves each thread on by a few entries, never past the one before it. */
+	getOn(): void {
+		const upTo = (from: number, to: number): number => from + this.#rng.int(to - from + 1);
+		this.published = upTo(this.published, this.handedOver);
+		this.durable = upTo(this.durable, this.published);
+		this.applied = upTo(this.applied, this.published);
+	}
+
+	progress(): Progress {
+		const read = <Value>(value: () => Value): Value => {
+			this.getOn();
+			const seen = value();
+			this.getOn();
+			return seen;
+		};
+		return {
+			position: this.handedOver,
+			acknowledged: () => read(() => this.durable),
+			applied: () => read(() => this.applied),
+			head: () => read(() => ({ lastSeq: this.published, seqUsedMax: this.published })),
+		};
+	}
+}
+
+test("whatever the other threads do while it is read, no state is forgotten that the index has yet to apply", () => {
+	let evictions = 0;
+	for (let run = 0; run < 200; run++) {
+		const rng = new Rng(`busy ${run}`);
+		const relay = new BusyRelay(`relay ${run}`);
+		const { cache, counters } = cacheOver();
+		const changes = new Map<string, number>();
+		for (let step = 0; step < 300; step++) {
+			const did = `did ${rng.int(3 * ENTRIES_MAX)}`;
+			cache.set(did, stateAt(++relay.handedOver));
+			changes.set(did, relay.handedOver);
+			if (rng.int(3) === 0) cache.noteProgress(relay.progress());
+			for (const [changed, position] of changes) {
+				if (cache.get(changed) === undefined) expect(position).toBeLessThanOrEqual(relay.applied);
+			}
+		}
+		evictions += counters().account_evictions_total;
+	}
+	expect(evictions).toBeGreaterThan(1_000);
 });

@@ -404,8 +404,16 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "what the index has is told by a seq of before the change was durable",
 		file: "ingest/accounts.ts",
-		find: "progress.acknowledged >= this.#mark.position",
-		replace: "progress.position >= this.#mark.position",
+		find: "acknowledged >= this.#mark.position",
+		replace: "position >= this.#mark.position",
+		tests: ["ingest/accounts.test.ts"],
+	},
+	{
+		name: "the log's end is read before how far the ring is durable",
+		file: "ingest/accounts.ts",
+		find: "const acknowledged = progress.acknowledged();",
+		replace:
+			"const { head } = progress;\nconst { lastSeq: early } = head();\nprogress = { ...progress, head: () => ({ ...head(), lastSeq: early }) };\nconst acknowledged = progress.acknowledged();",
 		tests: ["ingest/accounts.test.ts"],
 	},
 	{
