@@ -56,6 +56,7 @@ export interface ConsumerOptions {
 	floor: PaceFloor;
 	withheld: Withheld;
 	counters: Counters;
+	/** Monotonic milliseconds. */
 	clock: () => number;
 }
 

@@ -1,5 +1,4 @@
-import { diskFaultReason } from "../log/disk-fault.ts";
-import { logOf } from "../observe/log.ts";
+import { contain, reportFailure } from "../boundary.ts";
 import type { Consumer, Turn } from "./consumer.ts";
 import type { SourceHead, SourceReader } from "./source.ts";
 
@@ -7,8 +6,6 @@ import type { SourceHead, SourceReader } from "./source.ts";
 export const SLICE_MS = 5;
 /** How often the head of the log is looked at even if nobody says that it moved. */
 const HEAD_WAIT_MS = 1_000;
-
-const log = logOf("fanout");
 
 /**
  * Gives consumers their turns. It knows who may have something to read, and works in slices, so that neither one consumer
@@ -135,9 +132,8 @@ export class Pump {
 		try {
 			return consumer.turn(this.#reader);
 		} catch (error) {
-			if (diskFaultReason(error) === null) throw error;
-			log.error("the log can't be read behind seq {cursor}: {error}", { cursor: consumer.cursor, error });
-			consumer.failToRead();
+			reportFailure("a consumer's turn", error);
+			consumer.terminate();
 			return "blocked";
 		}
 	}
@@ -145,13 +141,14 @@ export class Pump {
 	/** Gives the consumer a turn when what it needs is there. What can't be read costs only those who want it. */
 	async #wakeAfter(fetched: Promise<void>, consumer: Consumer): Promise<void> {
 		this.#fetching.add(consumer);
-		try {
-			await fetched;
-		} catch {
-			// Said by the reader, once for all who waited.
-			consumer.failToRead();
-		}
+		// Why not is said by the reader, once for all who waited.
+		const isThere = await fetched.then(
+			() => true,
+			() => false,
+		);
 		// It may have left meanwhile.
-		if (this.#fetching.delete(consumer)) this.wake(consumer);
+		if (!this.#fetching.delete(consumer)) return;
+		if (isThere) this.wake(consumer);
+		else contain("the end of a consumer whose records can't be read", () => consumer.failToRead());
 	}
 }

@@ -37,6 +37,7 @@ export interface FanoutOptions {
 	withheld: Withheld;
 	/** Believe `X-Forwarded-For`: only where a proxy stands before the relay and sets it. */
 	trustProxy: boolean;
+	/** Monotonic milliseconds. */
 	clock?: () => number;
 }
 
@@ -61,7 +62,7 @@ interface SocketData {
  * the connections.
  */
 export function createFanoutServer(options: FanoutOptions): FanoutServer {
-	const { head, reader, admission, counters, floor, withheld, clock = Date.now } = options;
+	const { head, reader, admission, counters, floor, withheld, clock = () => performance.now() } = options;
 	const pump = new Pump(head, reader);
 	let draining = false;
 

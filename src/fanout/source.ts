@@ -23,8 +23,9 @@ export interface LogSpan {
 export interface SourceReader {
 	/**
 	 * Records right after `cursor`, at least one; or a hole there; or null where the log ends at `cursor`. Valid until the
-	 * next call. Where they have to be fetched first, a promise that resolves when they were: then call again. It rejects
-	 * where they can't be had.
+	 * next call. If they have to be fetched first, a promise that resolves when they were: then call again.
+	 *
+	 * What can't be had makes the promise reject: that is the only way in which a read fails. Nobody has to await the promise.
 	 */
 	read(cursor: number): SourceBatch | SourceGap | Promise<void> | null;
 }

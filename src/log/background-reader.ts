@@ -1,4 +1,5 @@
 import { logOf } from "../observe/log.ts";
+import { LogLimiter } from "../observe/log-limiter.ts";
 import { Slots } from "../slots.ts";
 import { Batch, type Gap } from "./batch.ts";
 import { BlockPlace, type LogReader } from "./reader.ts";
@@ -7,6 +8,10 @@ import { BlockPlace, type LogReader } from "./reader.ts";
 export const LOADS_MAX = 2;
 /** How far is looked ahead of who reads on: it has a turn of some 1 MiB, and the disk goes on meanwhile. */
 export const AHEAD_BLOCKS = 2;
+
+/** A place that can't be read is reported at most once in this time, however many consumers come to read there. */
+const REPORT_INTERVAL_MS = 60_000;
+const REPORTED_PLACES_MAX = 256;
 
 const log = logOf("log");
 
@@ -22,20 +27,26 @@ export class BackgroundReader {
 	readonly #loads = new Map<string, Promise<void>>();
 	/** Whoever read up to these seqs will want what is behind them. */
 	readonly #aheadOf = new Set<number>();
+	readonly #reports = new LogLimiter({ intervalMs: REPORT_INTERVAL_MS, keysMax: REPORTED_PLACES_MAX });
 
 	constructor(reader: LogReader) {
 		this.#reader = reader;
 	}
 
 	/**
-	 * As `LogReader.read`; but where the next records are on the disk, a promise that resolves when another call is worth
-	 * while. It rejects where they can't be read.
+	 * As `LogReader.read`; but if the next records are on the disk, a promise that resolves when another call is worth while.
+	 * It never throws: whatever can't be read, for any reason, makes the promise reject. The caller may drop the promise.
 	 */
 	read(cursor: number): Batch | Gap | Promise<void> | null {
-		const found = this.#reader.poll(cursor);
-		if (found instanceof BlockPlace) return this.#load(found);
-		if (found instanceof Batch) this.#lookAhead(found.lastSeq);
-		return found;
+		try {
+			const found = this.#reader.poll(cursor);
+			if (found instanceof BlockPlace) return this.#load(found);
+			if (found instanceof Batch) this.#lookAhead(found.lastSeq);
+			return found;
+		} catch (error) {
+			this.#report(`seq ${cursor}`, "the log can't be read after seq {cursor}: {error}", { cursor, error });
+			return droppable(Promise.reject(error));
+		}
 	}
 
 	#load(place: BlockPlace): Promise<void> {
@@ -44,21 +55,27 @@ export class BackgroundReader {
 		if (known !== undefined) return known;
 		const load = segment.hold(() => this.#slots.run(() => this.#loadNow(place))).finally(() => this.#loads.delete(key));
 		this.#loads.set(key, load);
-		return load;
+		return droppable(load);
 	}
 
 	async #loadNow(place: BlockPlace): Promise<void> {
 		try {
 			await this.#reader.load(place);
 		} catch (error) {
-			const { segment, block } = place;
-			log.error("segment {firstSeq} can't be read at byte {offset}: {error}", {
-				firstSeq: segment.firstSeq,
+			const { segment, block, key } = place;
+			const { firstSeq } = segment;
+			this.#report(key, "segment {firstSeq} can't be read at byte {offset}: {error}", {
+				firstSeq,
 				offset: block.start,
 				error,
 			});
 			throw error;
 		}
+	}
+
+	#report(place: string, message: string, properties: Record<string, unknown>): void {
+		const omitted = this.#reports.take(place);
+		if (omitted !== null) log.error(message, { ...properties, omitted });
 	}
 
 	/** Not at once: what was just read is valid until the next call to the reader. */
@@ -83,8 +100,14 @@ export class BackgroundReader {
 		for (let blocks = 0; blocks < AHEAD_BLOCKS && this.#loads.size < LOADS_MAX; blocks++) {
 			const next = this.#reader.poll(at);
 			if (next === null) return;
-			if (next instanceof BlockPlace) this.#load(next).catch(() => {});
+			if (next instanceof BlockPlace) void this.#load(next);
 			at = next instanceof BlockPlace ? next.block.seqMax : next.lastSeq;
 		}
 	}
+}
+
+/** The same promise, whose rejection is nobody's fault if nobody waits for it. */
+function droppable(promise: Promise<void>): Promise<void> {
+	promise.catch(() => {});
+	return promise;
 }

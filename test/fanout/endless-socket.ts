@@ -8,6 +8,7 @@ export class EndlessSocket implements ConsumerSocket {
 	turns = 0;
 	inOrder = true;
 	closedWith: number | null = null;
+	terminated = false;
 	readonly #onTurn: () => void;
 
 	/** @param onTurn called after each turn */
@@ -43,5 +44,7 @@ export class EndlessSocket implements ConsumerSocket {
 		this.closedWith = code;
 	}
 
-	terminate(): void {}
+	terminate(): void {
+		this.terminated = true;
+	}
 }

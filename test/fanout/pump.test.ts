@@ -113,7 +113,7 @@ describe.each([0.02, 1, 7])("fairness, with turns of %d ms", (turnMs) => {
 class ColdLog implements SourceReader {
 	coldSeqMax: number;
 	readonly fetched = Promise.withResolvers<void>();
-	/** What a read throws on the spot. */
+	/** Why a read fails on the spot. */
 	fault: Error | null = null;
 
 	constructor(coldSeqMax: number) {
@@ -122,7 +122,7 @@ class ColdLog implements SourceReader {
 
 	read(cursor: number): SourceBatch | SourceGap | Promise<void> | null {
 		if (cursor >= this.coldSeqMax) return log.read(cursor);
-		if (this.fault !== null) throw this.fault;
+		if (this.fault !== null) return Promise.reject(this.fault);
 		return this.fetched.promise;
 	}
 
@@ -189,4 +189,15 @@ describe("a consumer whose records have to be fetched", () => {
 		await slice();
 		expect(socket.turns).toBe(1);
 	});
+});
+
+test("a turn that fails by a slip of ours costs that consumer, and nobody else", async () => {
+	log.appendFrames(10);
+	const failing = join(0);
+	failing.sendBinary = () => {
+		throw new TypeError("a slip of ours");
+	};
+	const other = join(0);
+	await slicesUntil(() => other.lastSeq === 10 && failing.terminated);
+	expect([other.lastSeq, failing.terminated, other.terminated]).toEqual([10, true, false]);
 });

@@ -178,6 +178,29 @@ describe("reading in the background", () => {
 		expect(await readOn(reader, 0)).toEqual(all);
 	});
 
+	test.each([
+		["in a segment that can't be opened", "open"],
+		["in a directory that can't be listed", "list"],
+		["in a block that can't be read", "block"],
+	] as const)("a read %s fails as a promise, whatever the reason, and the promise may be dropped", async (_, place) => {
+		// The runner fails a test that leaves a rejection unhandled.
+		for (const error of [Object.assign(new Error("EIO"), { code: "EIO" }), new TypeError("a slip of ours")]) {
+			const { fs, reader } = coldLog();
+			const fail = (): never => {
+				throw error;
+			};
+			if (place === "block") fs.readInBackground = async () => fail();
+			else fs[place] = fail;
+			const first = reader.read(0);
+			expect(first).toBeInstanceOf(Promise);
+			expect(reader.read(0)).toBeInstanceOf(Promise);
+			await expect(Promise.resolve(first)).rejects.toBe(error);
+			expect(reader.read(35)).toBeInstanceOf(Promise);
+			await settled();
+			await settled();
+		}
+	});
+
 	test("a segment ahead that can't be opened is nobody's error before it is needed", async () => {
 		const { fs, reader } = coldLog();
 		fs.isSlow = false;
@@ -191,7 +214,7 @@ describe("reading in the background", () => {
 		expect(reader.read(0)).toBeInstanceOf(Batch);
 		await settled();
 		expect(refused).toBe(1);
-		expect(() => reader.read(5)).toThrow("EMFILE");
+		await expect(Promise.resolve(reader.read(5))).rejects.toThrow("EMFILE");
 		fs.open = open;
 		await reader.read(5);
 		expect(reader.read(5)).toBeInstanceOf(Batch);

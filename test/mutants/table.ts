@@ -220,6 +220,13 @@ export const MUTANTS: readonly Mutant[] = [
 		tests: BACKGROUND,
 	},
 	{
+		name: "a failed read that nobody waits for ends the thread",
+		file: "log/background-reader.ts",
+		find: "promise.catch(() => {});",
+		replace: "",
+		tests: BACKGROUND,
+	},
+	{
 		name: "a block that was never written last is read on the consumers' thread",
 		file: "log/reader.ts",
 		find: "segment.firstSeq === head.activeFirstSeq && block.start",
