@@ -7,6 +7,7 @@ import type { FanoutCommand, FanoutEvent, FanoutWorkerOptions } from "./fanout/w
 import { HostManager, refusal } from "./hosts/manager.ts";
 import type { HostCommand, HostEvent } from "./hosts/messages.ts";
 import { probeHost } from "./hosts/probe.ts";
+import { createEdge, withUrl } from "./http/edge.ts";
 import { createInternalApp } from "./http/internal.ts";
 import { VERSION } from "./http/version.ts";
 import { openSqliteReader } from "./index/sqlite.ts";
@@ -300,15 +301,21 @@ async function append(handover: Handover, facts: HostFacts): Promise<void> {
 
 function serveInternal(config: Config, shared: Shared, stalls: Stalls): Bun.Server<undefined> {
 	const head = new LogHead(shared.head);
+	const own = new Counters(shared.counters, CONTROL_ROW);
 	const app = createInternalApp({
 		counters: shared.counters,
+		own,
 		log: () => {
 			const { firstSeq, lastSeq } = head.snapshot();
 			return { firstSeq, lastSeq, appliedSeq: head.applied() };
 		},
 		health: () => faultOf(stalls),
 	});
-	return Bun.serve({ hostname: config.metricsListen.host, port: config.metricsListen.port, fetch: app.fetch });
+	return Bun.serve({
+		hostname: config.metricsListen.host,
+		port: config.metricsListen.port,
+		...createEdge<undefined, Response>((request, url) => app.fetch(withUrl(request, url)), own),
+	});
 }
 
 /** What is wrong, in words, or null. A thread that dies takes the process with it, so there is only what can be waited for. */

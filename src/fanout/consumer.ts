@@ -33,6 +33,13 @@ export const PONG_MS_MAX = 180_000;
 /** A consumer that takes nothing of its buffer, and says nothing, for this long is dead. */
 export const STALL_MS_MAX = 60_000;
 
+/**
+ * Messages, pings and pongs that one consumer may send within an interval. They are thrown away, but each takes its time
+ * of the thread, and a ping a place in the consumer's buffer for its answer.
+ */
+export const HEARD_MAX = 300;
+export const HEARD_INTERVAL_MS = 10_000;
+
 /** A consumer that is being closed has as long to take its buffer as it needs at half the floor rate, within these limits. */
 export const CLOSE_MS_MIN = 5_000;
 export const CLOSE_MS_MAX = 300_000;
@@ -87,6 +94,9 @@ export class Consumer {
 	/** When the buffer was last seen empty or shrinking, or something was heard of the consumer. */
 	#aliveAtMs: number;
 	#heardAtMs: number;
+	/** How many messages came since when. */
+	#heard = 0;
+	#heardSinceMs: number;
 	#pingSentAtMs: number | null = null;
 
 	constructor(options: ConsumerOptions) {
@@ -98,7 +108,7 @@ export class Consumer {
 		this.#withheld = options.withheld;
 		const nowMs = options.clock();
 		this.#pace = new Pace(options.floor, nowMs);
-		this.#aliveAtMs = this.#heardAtMs = nowMs;
+		this.#aliveAtMs = this.#heardAtMs = this.#heardSinceMs = nowMs;
 	}
 
 	/** Seq of the last record that the socket took or that was not for it. */
@@ -131,9 +141,23 @@ export class Consumer {
 		return this.#resume();
 	}
 
-	/** Called for whatever comes from the consumer: it is alive. Its content is of no interest (rulebook 1.2.8). */
+	/**
+	 * Called for whatever comes from the consumer: it is alive. Its content is of no interest (rulebook 1.2.8). One that
+	 * sends too much is closed, and cut off if it goes on.
+	 */
 	heard(): void {
-		this.#aliveAtMs = this.#heardAtMs = this.#clock();
+		const nowMs = this.#clock();
+		if (nowMs - this.#heardSinceMs >= HEARD_INTERVAL_MS) {
+			this.#heardSinceMs = nowMs;
+			this.#heard = 0;
+		}
+		if (++this.#heard > HEARD_MAX) {
+			if (this.#heard === HEARD_MAX + 1) this.#counters.add("consumers_noisy_total");
+			if (this.#heard <= 2 * HEARD_MAX) this.close(1008, "too many messages");
+			else this.#socket.terminate();
+			return;
+		}
+		this.#aliveAtMs = this.#heardAtMs = nowMs;
 		this.#pingSentAtMs = null;
 	}
 

@@ -1,4 +1,5 @@
 import { contain } from "../boundary.ts";
+import { createEdge, withUrl } from "../http/edge.ts";
 import { errorResponse } from "../http/response.ts";
 import { SERVER_NAME } from "../http/version.ts";
 import type { Counters } from "../observe/counters.ts";
@@ -14,8 +15,15 @@ import type { Withheld } from "./withheld.ts";
 
 export const SUBSCRIBE_PATH = "/xrpc/com.atproto.sync.subscribeRepos";
 
-/** Consumers have nothing to say: what they send is read and thrown away. */
-const CONSUMER_MESSAGE_BYTES_MAX = 4_096;
+/**
+ * Consumers have nothing to say: what they send is read and thrown away. A longer message is not, and ends the connection:
+ * the runtime holds a message in memory until it is complete.
+ */
+export const CONSUMER_MESSAGE_BYTES_MAX = 64 * 1024;
+/** Where a consumer asks for a protocol, the runtime would confirm it. We speak none: frames are binary, by the lexicon. */
+const UPGRADE_HEADERS = { Server: SERVER_NAME, "Sec-WebSocket-Protocol": "" };
+/** A POST may wait for another host's answer for longer than the runtime's idle timeout. */
+const POST_TIMEOUT_S = 60;
 const CHECK_INTERVAL_MS = 5_000;
 /** What a refused consumer is told to wait. */
 const RETRY_AFTER_S = 30;
@@ -29,8 +37,8 @@ export interface FanoutOptions {
 	reader: SourceReader;
 	/** Counts the consumers of all threads that listen on the port. */
 	admission: Admission;
-	/** Answers everything but subscribeRepos. */
-	app: (request: Request) => Response | Promise<Response>;
+	/** Answers everything but subscribeRepos. `request.url` parses; `ip` is the sender's address. */
+	app: (request: Request, client: { ip: string }) => Response | Promise<Response>;
 	counters: Counters;
 	/** What consumers that are far behind have to take. */
 	floor: PaceFloor;
@@ -66,6 +74,10 @@ export function createFanoutServer(options: FanoutOptions): FanoutServer {
 	const pump = new Pump(head, reader);
 	let draining = false;
 
+	function clientOf(request: Request, server: Bun.Server<SocketData>): string {
+		return addressOf(request, server.requestIP(request)?.address ?? "unknown", options.trustProxy);
+	}
+
 	function subscribe(request: Request, url: URL, server: Bun.Server<SocketData>): Response | undefined {
 		if (request.method !== "GET") {
 			return errorResponse(405, "InvalidRequest", "subscribeRepos takes GET only", { Allow: "GET" });
@@ -79,14 +91,14 @@ export function createFanoutServer(options: FanoutOptions): FanoutServer {
 		const cursor = parseCursor(url.searchParams.get("cursor"));
 		if (cursor === "malformed") return errorResponse(400, "InvalidRequest", CURSOR_RULE);
 		if (draining) return refuse(503, "ServiceUnavailable", "the relay is shutting down");
-		const ip = addressOf(request, server.requestIP(request)?.address ?? "unknown", options.trustProxy);
+		const ip = clientOf(request, server);
 		const limit = admission.admit(ip);
 		if (limit !== null) {
 			counters.add("consumers_refused_total");
 			return refuse(429, "RateLimitExceeded", limit);
 		}
 		const data: SocketData = { ip, start: startOfStream(cursor, head.snapshot()), consumer: null };
-		if (server.upgrade(request, { data, headers: { Server: SERVER_NAME } })) return undefined;
+		if (server.upgrade(request, { data, headers: UPGRADE_HEADERS })) return undefined;
 		admission.release(ip);
 		return errorResponse(400, "InvalidRequest", "the WebSocket handshake is malformed (RFC 6455, section 4.2.1)");
 	}
@@ -104,17 +116,21 @@ export function createFanoutServer(options: FanoutOptions): FanoutServer {
 		pump.add(consumer);
 	}
 
+	function heard(socket: Bun.ServerWebSocket<SocketData>): void {
+		contain("a consumer's message", () => socket.data.consumer?.heard());
+	}
+
 	const server = Bun.serve<SocketData>({
 		hostname: options.host,
 		port: options.port,
 		// A port that the system chooses is to be nobody else's; with `reusePort` it might choose one that is in use.
 		reusePort: options.port !== 0,
-		maxRequestBodySize: 64 * 1024,
-		fetch(request, server) {
-			const url = new URL(request.url);
+		...createEdge<SocketData, Response | undefined>((request, url, server) => {
 			const isSubscribe = url.pathname === SUBSCRIBE_PATH && request.method !== "OPTIONS";
-			return isSubscribe ? subscribe(request, url, server) : options.app(request);
-		},
+			if (isSubscribe) return subscribe(request, url, server);
+			if (request.method === "POST") server.timeout(request, POST_TIMEOUT_S);
+			return options.app(withUrl(request, url), { ip: clientOf(request, server) });
+		}, counters),
 		websocket: {
 			perMessageDeflate: false,
 			maxPayloadLength: CONSUMER_MESSAGE_BYTES_MAX,
@@ -126,9 +142,9 @@ export function createFanoutServer(options: FanoutOptions): FanoutServer {
 				counters.add("consumers_connected");
 				if (!contain("a consumer's start", () => begin(socket))) socket.close(1011, "internal error");
 			},
-			message: (socket) => socket.data.consumer?.heard(),
-			ping: (socket) => socket.data.consumer?.heard(),
-			pong: (socket) => socket.data.consumer?.heard(),
+			message: heard,
+			ping: heard,
+			pong: heard,
 			drain(socket) {
 				const { consumer } = socket.data;
 				contain("a consumer's drain", () => {

@@ -69,7 +69,7 @@ serveRole<FanoutWorkerOptions, FanoutCommand, FanoutEvent>((emit): WorkerRole<Fa
 		withheld = new Withheld(counters);
 		const { firstSeq } = head.snapshot();
 		withheld.update((await index.takenDownSince(firstSeq, WITHHELD_MAX)).reverse(), firstSeq);
-		const app = createXrpcApp({ index, requestCrawl });
+		const app = createXrpcApp({ index, requestCrawl, counters });
 		app.route("/", createAdminApp({ password: options.adminPassword, requestCrawl }));
 		const admission = new Admission(options.admission.limits, options.admission.buffer);
 		server = createFanoutServer({
@@ -79,7 +79,7 @@ serveRole<FanoutWorkerOptions, FanoutCommand, FanoutEvent>((emit): WorkerRole<Fa
 			admission,
 			counters,
 			withheld,
-			app: (request) => app.fetch(request),
+			app: (request, client) => app.fetch(request, client),
 		});
 		logOf("fanout").info("the firehose is served on {host}:{port}", { host: options.host, port: server.port });
 	}

@@ -1,9 +1,12 @@
+import { BodyTooLargeError, readBody } from "../identity/bounded-fetch.ts";
 import { type GuardOptions, guardedFetch } from "../identity/guarded-fetch.ts";
 import type { ParsedHostname } from "../protocol/hostname.ts";
 
 const PROBE_TIMEOUT_MS = 5000;
 /** A `describeServer` answer has a few hundred bytes. */
 const PROBE_BODY_BYTES_MAX = 64 * 1024;
+/** What is told of the reason, which may quote the host. */
+const WHY_CHARS_MAX = 200;
 /** Other relays say so in this header (rulebook 1.7.6). */
 const RELAY_TOKEN = "atproto-relay";
 
@@ -27,40 +30,32 @@ export async function probeHost(
 	{ guard, userAgent, timeoutMs = PROBE_TIMEOUT_MS }: ProbeOptions,
 ): Promise<void> {
 	const headers = { Accept: "application/json", "User-Agent": userAgent };
+	const signal = AbortSignal.timeout(timeoutMs);
 	try {
 		const url = new URL(`${insecure ? "http" : "https"}://${hostname}/xrpc/com.atproto.server.describeServer`);
-		await checkResponse(await guardedFetch(url, { headers, signal: AbortSignal.timeout(timeoutMs) }, guard));
+		await checkResponse(await guardedFetch(url, { headers, signal }, guard), signal);
 	} catch (error) {
 		if (error instanceof ProbeError) throw error;
+		if (error instanceof BodyTooLargeError)
+			throw new ProbeError(`answered describeServer with more than ${PROBE_BODY_BYTES_MAX} bytes`);
 		if (error instanceof Error && error.name === "TimeoutError")
 			throw new ProbeError(`did not answer describeServer within ${timeoutMs} ms`);
 		const why = error instanceof Error ? error.message : String(error);
-		throw new ProbeError(`is unreachable: ${why.slice(0, 200)}`);
+		throw new ProbeError(`is unreachable: ${why.slice(0, WHY_CHARS_MAX)}`);
 	}
 }
 
-async function checkResponse(response: Response): Promise<void> {
+async function checkResponse(response: Response, signal: AbortSignal): Promise<void> {
 	try {
 		if (response.headers.get("server")?.toLowerCase().includes(RELAY_TOKEN))
 			throw new ProbeError("is a relay itself, and following it would make a loop");
 		if (response.status !== 200) throw new ProbeError(`answered describeServer with HTTP ${response.status}`);
-		if (!isJsonObject(await readText(response))) throw new ProbeError("answered describeServer without a JSON object");
+		const body = await readBody(response, signal, PROBE_BODY_BYTES_MAX);
+		if (!isJsonObject(new TextDecoder().decode(body)))
+			throw new ProbeError("answered describeServer without a JSON object");
 	} finally {
 		if (!response.bodyUsed) await response.body?.cancel();
 	}
-}
-
-async function readText(response: Response): Promise<string> {
-	const decoder = new TextDecoder();
-	let text = "";
-	let bytes = 0;
-	for await (const chunk of response.body ?? []) {
-		bytes += chunk.byteLength;
-		if (bytes > PROBE_BODY_BYTES_MAX)
-			throw new ProbeError(`answered describeServer with more than ${PROBE_BODY_BYTES_MAX} bytes`);
-		text += decoder.decode(chunk, { stream: true });
-	}
-	return text + decoder.decode();
 }
 
 function isJsonObject(text: string): boolean {

@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import { basicAuth } from "hono/basic-auth";
+import type { ClientEnv } from "./base.ts";
 import { crawlHandler, type RequestCrawl } from "./crawl.ts";
-import { limitBody } from "./parameters.ts";
 import { errorResponse } from "./response.ts";
 
 export interface AdminAppOptions {
@@ -11,8 +11,8 @@ export interface AdminAppOptions {
 }
 
 /** The operator's part of the API, under `/admin`. To be mounted in an app made by `createXrpcApp`. */
-export function createAdminApp(options: AdminAppOptions): Hono {
-	const app = new Hono();
+export function createAdminApp(options: AdminAppOptions): Hono<ClientEnv> {
+	const app = new Hono<ClientEnv>();
 	if (options.password === null) {
 		app.all("/admin/*", () =>
 			errorResponse(403, "AdminDisabled", "the admin API is off, since RELAY_ADMIN_PASSWORD is not set"),
@@ -31,6 +31,6 @@ export function createAdminApp(options: AdminAppOptions): Hono {
 			},
 		}),
 	);
-	app.post("/admin/pds/requestCrawl", limitBody, crawlHandler(options.requestCrawl, true));
+	app.post("/admin/pds/requestCrawl", crawlHandler(options.requestCrawl, true));
 	return app;
 }

@@ -1,33 +1,33 @@
 import { Hono } from "hono";
-import { cors } from "hono/cors";
 import { HTTPException } from "hono/http-exception";
-import { logOf } from "../observe/log.ts";
-import { errorResponse, XrpcError } from "./response.ts";
+import type { Counters } from "../observe/counters.ts";
+import { failureResponse } from "./failure.ts";
+import { preflight } from "./preflight.ts";
+import { CORS_HEADERS, errorResponse, shortened, XrpcError } from "./response.ts";
 import { SERVER_NAME } from "./version.ts";
 
-const PREFLIGHT_AGE_S = 86_400;
+/** What the server knows of a request's sender, for those who handle it. */
+export interface ClientEnv {
+	Bindings: {
+		/** Where the request came from: an IPv4 or IPv6 address. */
+		ip: string;
+	};
+}
 
 /** What all our HTTP apps have in common: the `Server` header, CORS for any origin, and errors in XRPC form. */
-export function createBaseApp(): Hono {
-	const app = new Hono();
+export function createBaseApp(counters: Counters): Hono<ClientEnv> {
+	const app = new Hono<ClientEnv>();
 	app.use(async (context, next) => {
 		await next();
 		context.header("Server", SERVER_NAME);
+		for (const [name, value] of Object.entries(CORS_HEADERS)) context.header(name, value);
 	});
-	app.use(
-		cors({
-			origin: "*",
-			allowMethods: ["GET", "HEAD", "POST", "OPTIONS"],
-			allowHeaders: ["Origin", "Content-Type", "Accept", "Authorization"],
-			maxAge: PREFLIGHT_AGE_S,
-		}),
-	);
+	app.use(preflight);
 	app.onError((error) => {
 		if (error instanceof XrpcError) return error.toResponse();
 		if (error instanceof HTTPException) return error.getResponse();
-		logOf("http").error("a request failed: {error}", { error });
-		return errorResponse(500, "InternalServerError", "the relay failed to answer this request");
+		return failureResponse(error, counters);
 	});
-	app.notFound((context) => errorResponse(404, "NotFound", `there is nothing at ${context.req.path}`));
+	app.notFound((context) => errorResponse(404, "NotFound", `there is nothing at ${shortened(context.req.path)}`));
 	return app;
 }

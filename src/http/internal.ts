@@ -1,6 +1,6 @@
 import type { Hono } from "hono";
-import { readCounters } from "../observe/counters.ts";
-import { createBaseApp } from "./base.ts";
+import { type Counters, readCounters } from "../observe/counters.ts";
+import { type ClientEnv, createBaseApp } from "./base.ts";
 import { createMetrics } from "./metrics.ts";
 import { errorResponse } from "./response.ts";
 import { VERSION } from "./version.ts";
@@ -15,6 +15,8 @@ export interface LogPosition {
 export interface InternalAppOptions {
 	/** Made by `createCounterBuffer`. */
 	counters: SharedArrayBuffer;
+	/** The row of the thread that serves. */
+	own: Counters;
 	log: () => LogPosition;
 	/** What is wrong with the relay, in words, or null where nothing is. */
 	health: () => string | null;
@@ -22,11 +24,11 @@ export interface InternalAppOptions {
 }
 
 /** What the control thread serves for the operator's probes and graphs. It has no auth: keep its port to yourself. */
-export function createInternalApp(options: InternalAppOptions): Hono {
-	const { counters, log, health, rssBytes = process.memoryUsage.rss } = options;
+export function createInternalApp(options: InternalAppOptions): Hono<ClientEnv> {
+	const { counters, own, log, health, rssBytes = process.memoryUsage.rss } = options;
 	const snapshot = () => ({ ...readCounters(counters), log: log(), rssBytes: rssBytes() });
 	const metrics = createMetrics();
-	const app = createBaseApp();
+	const app = createBaseApp(own);
 	app.get("/_health", (context) => {
 		const fault = health();
 		return fault === null ? context.json({ status: "ok", version: VERSION }) : errorResponse(503, "Unhealthy", fault);

@@ -1,19 +1,13 @@
-import type { Context, MiddlewareHandler } from "hono";
-import { bodyLimit } from "hono/body-limit";
+import type { Context } from "hono";
 import * as v from "valibot";
+import { BodyTooLargeError, readBody as readBytes } from "../identity/bounded-fetch.ts";
 import { HOSTNAME_CHARS_MAX, INTEGER_MAX } from "../protocol/limits.ts";
-import { errorResponse, XrpcError } from "./response.ts";
+import { XrpcError } from "./response.ts";
 
 /** JSON bodies of our procedures are one short object. */
 const BODY_BYTES_MAX = 10_000;
 /** A hostname may come as a URL, with a scheme and a path that is ignored. */
 const HOSTNAME_INPUT_CHARS_MAX = HOSTNAME_CHARS_MAX + 64;
-
-/** Refuses bodies that are too long before they are read. */
-export const limitBody: MiddlewareHandler = bodyLimit({
-	maxSize: BODY_BYTES_MAX,
-	onError: () => errorResponse(413, "PayloadTooLarge", `the body must not be longer than ${BODY_BYTES_MAX} bytes`),
-});
 
 /** `limit` of a listing, from 1 to 1000 [L]. */
 export function limitParameter(byDefault: number) {
@@ -46,15 +40,36 @@ export function readQuery<Schema extends v.GenericSchema>(schema: Schema, contex
 	return parse(schema, context.req.query());
 }
 
-/** Reads a JSON body. @throws XrpcError with the rule that it breaks */
+/** Reads a JSON body of up to `BODY_BYTES_MAX` bytes. @throws XrpcError with the rule that it breaks */
 export async function readBody<Schema extends v.GenericSchema>(
 	schema: Schema,
 	context: Context,
 ): Promise<v.InferOutput<Schema>> {
-	const body: unknown = await context.req.json().catch(() => {
-		throw new XrpcError(400, "InvalidRequest", "the body must be a JSON object");
-	});
+	const bytes = await readBodyBytes(context.req.raw);
+	let body: unknown;
+	try {
+		body = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+	} catch {
+		throw new XrpcError(400, "InvalidRequest", "the body must be a JSON object, in UTF-8");
+	}
 	return parse(schema, body);
+}
+
+async function readBodyBytes(request: Request): Promise<Uint8Array> {
+	if (Number(request.headers.get("content-length") ?? 0) > BODY_BYTES_MAX) throw tooLarge();
+	try {
+		return await readBytes(request, request.signal, BODY_BYTES_MAX);
+	} catch (error) {
+		if (error instanceof BodyTooLargeError) throw tooLarge();
+		// Whatever else ends it is the sender's: a connection that closes, a chunk that is none, a body that stands still.
+		throw new XrpcError(400, "InvalidRequest", "the body ended early");
+	}
+}
+
+/** What is still on its way is not worth reading. */
+function tooLarge(): XrpcError {
+	const rule = `the body must not be longer than ${BODY_BYTES_MAX} bytes`;
+	return new XrpcError(413, "PayloadTooLarge", rule, { Connection: "close" });
 }
 
 function parse<Schema extends v.GenericSchema>(schema: Schema, input: unknown): v.InferOutput<Schema> {

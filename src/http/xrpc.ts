@@ -2,18 +2,20 @@ import { toString as cidToString, decode } from "@atcute/cid";
 import type { Context, Hono } from "hono";
 import * as v from "valibot";
 import type { Account, Host, IndexReader } from "../index/store.ts";
+import type { Counters } from "../observe/counters.ts";
 import { isDid } from "../protocol/syntax.ts";
 import { effectiveStatus } from "./account-status.ts";
-import { createBaseApp } from "./base.ts";
+import { type ClientEnv, createBaseApp } from "./base.ts";
 import { crawlHandler, type RequestCrawl } from "./crawl.ts";
 import { readPage } from "./listing.ts";
-import { hostnameParameter, limitBody, limitParameter, pageCursorParameter, readQuery } from "./parameters.ts";
-import { errorResponse, XrpcError } from "./response.ts";
+import { hostnameParameter, limitParameter, pageCursorParameter, readQuery } from "./parameters.ts";
+import { errorResponse, shortened, XrpcError } from "./response.ts";
 import { VERSION } from "./version.ts";
 
 export interface XrpcAppOptions {
 	index: IndexReader;
 	requestCrawl: RequestCrawl;
+	counters: Counters;
 }
 
 const SYNC = "/xrpc/com.atproto.sync.";
@@ -43,13 +45,13 @@ The firehose is a WebSocket at /xrpc/com.atproto.sync.subscribeRepos
 `;
 
 /** The public HTTP API of rulebook 5, but for subscribeRepos, and the landing page. */
-export function createXrpcApp({ index, requestCrawl }: XrpcAppOptions): Hono {
-	const app = createBaseApp();
-	app.get("/", (context) => context.text(LANDING));
+export function createXrpcApp({ index, requestCrawl, counters }: XrpcAppOptions): Hono<ClientEnv> {
+	const app = createBaseApp(counters);
+	app.get("/", (context) => context.text(LANDING, 200, { "Content-Type": "text/plain; charset=utf-8" }));
 	app.get("/_health", (context) => health(context, index));
 	app.get("/xrpc/_health", (context) => health(context, index));
 	for (const method of ["requestCrawl", "notifyOfUpdate"]) {
-		app.post(`${SYNC}${method}`, limitBody, crawlHandler(requestCrawl, false));
+		app.post(`${SYNC}${method}`, crawlHandler(requestCrawl, false));
 	}
 	app.get(`${SYNC}listHosts`, (context) => listHosts(context, index));
 	app.get(`${SYNC}getHostStatus`, (context) => getHostStatus(context, index));
@@ -62,14 +64,18 @@ export function createXrpcApp({ index, requestCrawl }: XrpcAppOptions): Hono {
 }
 
 /** Answers XRPC calls that no route before took: of a method we have, by the wrong verb, or of one that we don't. */
-function refuseOthers(app: Hono): void {
+function refuseOthers(app: Hono<ClientEnv>): void {
 	const verbs = new Map(app.routes.filter(({ method }) => method !== "ALL").map(({ path, method }) => [path, method]));
 	app.all("/xrpc/:method", (context) => {
 		const verb = verbs.get(context.req.path);
 		if (verb !== undefined) {
 			return errorResponse(405, "InvalidRequest", `${context.req.param("method")} takes ${verb} only`, { Allow: verb });
 		}
-		return errorResponse(501, "MethodNotImplemented", `this relay has no method ${context.req.param("method")}`);
+		return errorResponse(
+			501,
+			"MethodNotImplemented",
+			`this relay has no method ${shortened(context.req.param("method"))}`,
+		);
 	});
 }
 

@@ -29,14 +29,23 @@ export async function fetchBounded(
 	return { status: response.status, body: new Uint8Array() };
 }
 
-async function readBody(response: Response, signal: AbortSignal, bytesMax: number): Promise<Uint8Array<ArrayBuffer>> {
+/**
+ * Reads a body to its end. Throws `BodyTooLargeError`, the signal's reason, or what the connection's end throws.
+ *
+ * @param bytesMax of the body as decompressed
+ */
+export async function readBody(
+	{ body }: Pick<Response, "body">,
+	signal: AbortSignal,
+	bytesMax: number,
+): Promise<Uint8Array<ArrayBuffer>> {
 	const chunks: Uint8Array[] = [];
 	let bytes = 0;
-	for await (const chunk of response.body ?? []) {
+	for await (const chunk of body ?? []) {
 		signal.throwIfAborted();
 		bytes += chunk.length;
 		// Leaving the loop cancels the body, which closes the connection.
-		if (bytes > bytesMax) throw new BodyTooLargeError(`the response is longer than ${bytesMax} bytes`);
+		if (bytes > bytesMax) throw new BodyTooLargeError(`the body is longer than ${bytesMax} bytes`);
 		chunks.push(chunk);
 	}
 	return new Uint8Array(Buffer.concat(chunks));

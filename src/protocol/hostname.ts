@@ -25,16 +25,26 @@ const PORT = /^[1-9][0-9]{0,4}$/;
 const PORT_MAX = 65_535;
 const SCHEMES_SECURE: ReadonlySet<string> = new Set(["https", "wss"]);
 const SCHEMES_INSECURE: ReadonlySet<string> = new Set(["http", "ws"]);
-/** Names below these never lead to a host on the public network (rulebook 4). */
+/**
+ * Names below these never lead to a host on the public network (rulebook 4). Some are reserved. The others are what private
+ * networks use (RFC 6762, appendix G; `localdomain` and `mail` beside it), and are not delegated.
+ */
 const RESERVED_TLDS: ReadonlySet<string> = new Set([
 	"alt",
 	"arpa",
+	"corp",
 	"example",
+	"home",
 	"internal",
+	"intranet",
 	"invalid",
+	"lan",
 	"local",
+	"localdomain",
 	"localhost",
+	"mail",
 	"onion",
+	"private",
 ]);
 /** The longest scheme and a closing slash come on top of the name. */
 const INPUT_CHARS_MAX = HOSTNAME_CHARS_MAX + "https:///".length;

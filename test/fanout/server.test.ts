@@ -4,12 +4,25 @@ import { connect, type Socket } from "node:net";
 import { decode, decodeFirst } from "@atcute/cbor";
 import WebSocket from "ws";
 import { Admission, type AdmissionLimits, createAdmissionBuffer } from "../../src/fanout/admission.ts";
-import { FAR_BEHIND_SEQS, PING_AFTER_MS, PONG_MS_MAX } from "../../src/fanout/consumer.ts";
-import { createFanoutServer, type FanoutOptions, type FanoutServer, SUBSCRIBE_PATH } from "../../src/fanout/server.ts";
+import {
+	FAR_BEHIND_SEQS,
+	HEARD_INTERVAL_MS,
+	HEARD_MAX,
+	PING_AFTER_MS,
+	PONG_MS_MAX,
+} from "../../src/fanout/consumer.ts";
+import {
+	CONSUMER_MESSAGE_BYTES_MAX,
+	createFanoutServer,
+	type FanoutOptions,
+	type FanoutServer,
+	SUBSCRIBE_PATH,
+} from "../../src/fanout/server.ts";
 import { Withheld } from "../../src/fanout/withheld.ts";
 import { SERVER_NAME } from "../../src/http/version.ts";
 import { type CounterName, Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
 import { encodeErrorFrame } from "../../src/protocol/event-frames.ts";
+import { Rng } from "../sim/rng.ts";
 import { MemoryLog, seqOf, seqs } from "./memory-log.ts";
 
 interface Fixture {
@@ -302,11 +315,11 @@ class RawClient {
 	/** First byte and payload of each WebSocket frame. */
 	readonly frames: { opcode: number; payload: Buffer }[] = [];
 
-	constructor(port: number, path: string) {
+	constructor(port: number, path: string, headers = "", host = "relay") {
 		this.socket = connect(port, "127.0.0.1");
 		this.socket.on("data", (data: Buffer) => this.#take(data));
 		this.socket.write(
-			`GET ${path} HTTP/1.1\r\nHost: relay\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
+			`GET ${path} HTTP/1.1\r\nHost: ${host}\r\n${headers}Upgrade: websocket\r\nConnection: Upgrade\r\n` +
 				"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
 		);
 	}
@@ -345,6 +358,27 @@ describe("on the wire", () => {
 		expect(client.head).toStartWith("HTTP/1.1 101");
 		expect(client.head.split("\r\n")).toContain(`Server: ${SERVER_NAME}`);
 		expect(client.head.toLowerCase()).not.toContain("sec-websocket-extensions");
+		client.socket.destroy();
+	});
+
+	test("no protocol is confirmed, whatever a consumer asks for", async () => {
+		const { server, url } = startServer();
+		for (const protocol of ["graphql-ws", "a, b", "atproto"]) {
+			const path = url.slice(url.indexOf("/"));
+			const client = new RawClient(server.port, path, `Sec-WebSocket-Protocol: ${protocol}\r\n`);
+			await eventually(() => client.head !== "");
+			expect(client.head).toStartWith("HTTP/1.1 101");
+			expect(client.head.toLowerCase()).not.toContain("sec-websocket-protocol");
+			client.socket.destroy();
+		}
+	});
+
+	test("a consumer may send a Host that is none", async () => {
+		const { server, log, url } = startServer();
+		const client = new RawClient(server.port, url.slice(url.indexOf("/")), "", "h:99999");
+		await eventually(() => client.head !== "");
+		log.appendFrame();
+		await eventually(() => client.frames.length === 1);
 		client.socket.destroy();
 	});
 
@@ -423,12 +457,49 @@ describe("keeping alive", () => {
 		expect(client.seqs).toEqual([1]);
 	});
 
-	test("one that sends too much is closed", async () => {
-		const { url } = startServer();
+	test("a message of any size up to the limit is thrown away, a longer one closes", async () => {
+		const { url, log, counted } = startServer();
 		const client = await new Client(url).opened();
+		const rng = new Rng("consumer messages");
+		const lengths = [
+			0,
+			4_097,
+			CONSUMER_MESSAGE_BYTES_MAX,
+			...Array.from({ length: 50 }, () => rng.int(CONSUMER_MESSAGE_BYTES_MAX)),
+		];
+		for (const length of lengths) client.socket.send(new Uint8Array(length), { binary: rng.int(2) === 0 });
+		client.socket.ping();
+		await once(client.socket, "pong");
+		log.appendFrame();
+		await client.until(() => client.frames.length === 1);
 		client.socket.on("error", () => undefined);
-		client.socket.send(new Uint8Array(100_000));
+		client.socket.send(new Uint8Array(CONSUMER_MESSAGE_BYTES_MAX + 1));
 		await client.closed;
+		expect(counted("consumers_noisy_total")).toBe(0);
+	});
+
+	test("one that sends too many is closed with 1008, others are not", async () => {
+		const { url, log, counted } = startServer();
+		const [quiet, noisy] = [await new Client(url).opened(), await new Client(url).opened()];
+		for (let count = 0; count < HEARD_MAX; count++) noisy.socket.send("hello");
+		noisy.socket.ping();
+		expect(await noisy.closed).toEqual({ code: 1008, reason: "too many messages" });
+		log.appendFrame();
+		await quiet.until(() => quiet.frames.length === 1);
+		expect(counted("consumers_noisy_total")).toBe(1);
+	});
+
+	test("one that sends as much in more time stays", async () => {
+		const { url, log } = startServer();
+		const client = await new Client(url).opened();
+		for (let round = 0; round < 4; round++) {
+			for (let count = 0; count < HEARD_MAX - 1; count++) client.socket.send("hello");
+			client.socket.ping();
+			await once(client.socket, "pong");
+			nowMs += HEARD_INTERVAL_MS;
+		}
+		log.appendFrame();
+		await client.until(() => client.frames.length === 1);
 	});
 });
 

@@ -2,25 +2,27 @@ import { beforeEach, describe, expect, test } from "bun:test";
 import type { Hono } from "hono";
 import type { CrawlResult } from "../../src/hosts/messages.ts";
 import { createAdminApp } from "../../src/http/admin.ts";
+import type { ClientEnv } from "../../src/http/base.ts";
 import { SERVER_NAME } from "../../src/http/version.ts";
 import { createXrpcApp } from "../../src/http/xrpc.ts";
+import { Counters } from "../../src/observe/counters.ts";
 import { MemoryIndex } from "./memory-index.ts";
 
 let crawls: [string, { admin: boolean }][];
 let crawlResult: CrawlResult;
 
-function appWith(password: string | null): Hono {
+function appWith(password: string | null): Hono<ClientEnv> {
 	const requestCrawl = async (hostname: string, options: { admin: boolean }): Promise<CrawlResult> => {
 		crawls.push([hostname, options]);
 		return crawlResult;
 	};
-	const app = createXrpcApp({ index: new MemoryIndex(), requestCrawl });
+	const app = createXrpcApp({ index: new MemoryIndex(), requestCrawl, counters: new Counters() });
 	return app.route("/", createAdminApp({ password, requestCrawl }));
 }
 
 const basic = (credentials: string): string => `Basic ${Buffer.from(credentials).toString("base64")}`;
 
-function crawl(app: Hono, authorization?: string): Response | Promise<Response> {
+function crawl(app: Hono<ClientEnv>, authorization?: string): Response | Promise<Response> {
 	return app.request("/admin/pds/requestCrawl", {
 		method: "POST",
 		headers: authorization === undefined ? {} : { Authorization: authorization },

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import type { Hono } from "hono";
+import type { ClientEnv } from "../../src/http/base.ts";
 import { createInternalApp } from "../../src/http/internal.ts";
 import { VERSION } from "../../src/http/version.ts";
 import { Counters, createCounterBuffer } from "../../src/observe/counters.ts";
@@ -7,7 +8,7 @@ import { REJECTION_REASON_NAMES } from "../../src/protocol/reasons.ts";
 
 let counters: Counters[];
 let fault: string | null;
-let app: Hono;
+let app: Hono<ClientEnv>;
 
 beforeEach(() => {
 	const buffer = createCounterBuffer(2);
@@ -15,6 +16,7 @@ beforeEach(() => {
 	fault = null;
 	app = createInternalApp({
 		counters: buffer,
+		own: new Counters(buffer, 0),
 		log: () => ({ firstSeq: 3, lastSeq: 9, appliedSeq: 8 }),
 		health: () => fault,
 		rssBytes: () => 4_096,

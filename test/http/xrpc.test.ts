@@ -1,8 +1,12 @@
+import { Database } from "bun:sqlite";
 import { beforeEach, describe, expect, test } from "bun:test";
 import type { Hono } from "hono";
 import type { CrawlResult } from "../../src/hosts/messages.ts";
+import type { ClientEnv } from "../../src/http/base.ts";
 import { SERVER_NAME, VERSION } from "../../src/http/version.ts";
 import { createXrpcApp } from "../../src/http/xrpc.ts";
+import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
+import { Rng } from "../sim/rng.ts";
 import { COMMIT_STRING, MemoryIndex } from "./memory-index.ts";
 
 const DID = "did:plc:ewvi7nxzyoun6zhxrhs64oiz";
@@ -12,14 +16,17 @@ const WEB_DID = "did:web:alice.example.com";
 let index: MemoryIndex;
 let crawls: [string, { admin: boolean }][];
 let crawlResult: CrawlResult;
-let app: Hono;
+let app: Hono<ClientEnv>;
+let counters: SharedArrayBuffer;
 
 beforeEach(() => {
 	index = new MemoryIndex();
 	crawls = [];
 	crawlResult = { ok: true };
+	counters = createCounterBuffer(1);
 	app = createXrpcApp({
 		index,
+		counters: new Counters(counters),
 		requestCrawl: async (hostname, options) => {
 			crawls.push([hostname, options]);
 			return crawlResult;
@@ -65,6 +72,24 @@ describe("every response", () => {
 		expect(response.headers.get("server")).toBe(SERVER_NAME);
 		expect(response.headers.get("access-control-allow-origin")).toBe("*");
 		expect(response.headers.get("access-control-allow-headers")).toContain("Authorization");
+	});
+
+	test("to a preflight allows the headers that it asks for, within bounds", async () => {
+		const allowed = async (asked: string): Promise<string | null> => {
+			const headers = { Origin: "https://app.test", "Access-Control-Request-Headers": asked };
+			const response = await call("listRepos", { method: "OPTIONS", headers });
+			expect(response.status).toBe(204);
+			return response.headers.get("access-control-allow-headers");
+		};
+		const rng = new Rng("preflight");
+		const name = () => rng.text(1 + rng.int(30), "abcdefghijklmnopqrstuvwxyz0123456789-_");
+		for (let round = 0; round < 100; round++) {
+			const asked = Array.from({ length: 1 + rng.int(12) }, name).join(rng.pick([",", ", "]));
+			expect(await allowed(asked)).toBe(asked);
+		}
+		expect(await allowed("atproto-accept-labelers")).toBe("atproto-accept-labelers");
+		for (const odd of ["", "a b", "a,,b", "a: b", "é", "a".repeat(2_000)])
+			expect(await allowed(odd)).toBe("Authorization, Content-Type");
 	});
 
 	test("to a HEAD is that of the GET without its body", async () => {
@@ -119,6 +144,23 @@ describe("what is not there", () => {
 			500,
 			{ error: "InternalServerError", message: "the relay failed to answer this request" },
 		]);
+		expect(readCounters(counters).counters.http_failures_total).toBe(1);
+	});
+
+	test("an index that can't be read is 503, and no word of why", async () => {
+		index.account = async () => {
+			new Database(":memory:").run("SELECT nothing FROM nowhere");
+			return null;
+		};
+		const response = await call(`getRepoStatus?did=${DID}`);
+		expect([response.status, response.headers.get("retry-after")]).toEqual([503, "30"]);
+		expect(await response.text()).not.toContain("nowhere");
+	});
+
+	test("an error names the path, or its beginning", async () => {
+		expect(await (await app.request("/a%20b")).json()).toMatchObject({ message: "there is nothing at /a b" });
+		const { message } = (await (await app.request(`/${"x".repeat(5_000)}`)).json()) as { message: string };
+		expect(message.length).toBeLessThan(300);
 	});
 });
 
@@ -159,6 +201,17 @@ describe("requestCrawl", () => {
 		const [status, body] = await answerOf("requestCrawl", post(`{"hostname":"a.test","x":"${"x".repeat(20_000)}"}`));
 		expect(status).toBe(413);
 		expect(body).toMatchObject({ error: "PayloadTooLarge" });
+		const endless = new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(1_000)) });
+		expect((await call("requestCrawl", { method: "POST", body: endless })).status).toBe(413);
+	});
+
+	test("a body that ends early is the sender's fault", async () => {
+		const broken = new ReadableStream({ pull: (controller) => controller.error(new Error("connection reset")) });
+		expect(await answerOf("requestCrawl", { method: "POST", body: broken })).toEqual([
+			400,
+			{ error: "InvalidRequest", message: "the body ended early" },
+		]);
+		expect(readCounters(counters).counters.http_failures_total).toBe(0);
 	});
 });
 

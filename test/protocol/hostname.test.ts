@@ -63,6 +63,13 @@ describe("a hostname", () => {
 			"a.alt",
 			"1.in-addr.arpa",
 			"a.localhost",
+			"localhost.localdomain",
+			"nas.lan",
+			"pds.home",
+			"pds.corp",
+			"pds.intranet",
+			"pds.private",
+			"pds.mail",
 			"a.onion",
 		],
 		"path, query or fragment": [

@@ -55,6 +55,16 @@ export class RelayProcess {
 		return `ws://127.0.0.1:${this.#apiPort}`;
 	}
 
+	/** Where the public port listens, at 127.0.0.1. */
+	get apiPort(): number {
+		return this.#apiPort;
+	}
+
+	/** Where the internal port listens, at 127.0.0.1. */
+	get internalPort(): number {
+		return this.#internalPort;
+	}
+
 	/** @throws {Error} before `start` */
 	get pid(): number {
 		if (this.#child === null) throw new Error("the relay was not started");

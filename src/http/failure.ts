@@ -1,0 +1,29 @@
+import { isFatal, reportFailure } from "../boundary.ts";
+import type { Counters } from "../observe/counters.ts";
+import { logOf } from "../observe/log.ts";
+import { LogLimiter } from "../observe/log-limiter.ts";
+import { errorResponse } from "./response.ts";
+
+const LINE_INTERVAL_MS = 60_000;
+const RETRY_AFTER_S = 30;
+
+const limiter = new LogLimiter({ intervalMs: LINE_INTERVAL_MS, keysMax: 1 });
+
+/**
+ * The answer to a request that failed by a fault of ours, which is counted and reported at most once a minute. What is
+ * wrong is no business of the caller's. An index that can't be read doesn't end the process here: only its writer can tell
+ * whether that passes.
+ */
+export function failureResponse(error: unknown, counters: Counters): Response {
+	counters.add("http_failures_total");
+	if (!isFatal(error)) {
+		reportFailure("an HTTP request", error);
+		return errorResponse(500, "InternalServerError", "the relay failed to answer this request");
+	}
+	const omitted = limiter.take("");
+	const reason = error instanceof Error ? error.message : String(error);
+	if (omitted !== null) logOf("http").warning("the index can't be read for a request: {reason}", { reason, omitted });
+	return errorResponse(503, "ServiceUnavailable", "the relay's index does not answer, try again later", {
+		"Retry-After": String(RETRY_AFTER_S),
+	});
+}
