@@ -4,6 +4,7 @@ export type Fetch = (url: URL, init: BunFetchRequestInit) => Promise<Response>;
 /** A response whose body has been read. */
 export interface BoundedResponse {
 	status: number;
+	headers: Headers;
 	body: Uint8Array<ArrayBuffer>;
 }
 
@@ -24,9 +25,10 @@ export async function fetchBounded(
 ): Promise<BoundedResponse> {
 	const signal = AbortSignal.timeout(limits.timeoutMs);
 	const response = await send(signal);
-	if (response.ok) return { status: response.status, body: await readBody(response, signal, limits.bytesMax) };
+	const { status, headers } = response;
+	if (response.ok) return { status, headers, body: await readBody(response, signal, limits.bytesMax) };
 	await response.body?.cancel();
-	return { status: response.status, body: new Uint8Array() };
+	return { status, headers, body: new Uint8Array() };
 }
 
 /**

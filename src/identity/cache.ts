@@ -21,6 +21,8 @@ export interface IdentityCacheOptions {
 	/** Called after each lookup over the network that says something lasting of the DID, so that it can be logged. */
 	onResolved: (facts: DidDocumentFacts) => void;
 	counters: Counters;
+	/** Take a PDS on localhost for one that can be followed: for development only. */
+	allowInsecure?: boolean;
 	limits?: IdentityCacheLimits;
 	clock?: () => number;
 	sleep?: (ms: number) => Promise<void>;
@@ -62,6 +64,7 @@ export class IdentityCache {
 	readonly #stored: (did: string) => Promise<StoredIdentity | null>;
 	readonly #onResolved: (facts: DidDocumentFacts) => void;
 	readonly #counters: Counters;
+	readonly #allowInsecure: boolean;
 	readonly #clock: () => number;
 	readonly #sleep: (ms: number) => Promise<void>;
 	readonly #resolutions: Resolutions;
@@ -78,6 +81,7 @@ export class IdentityCache {
 		this.#stored = options.stored;
 		this.#onResolved = options.onResolved;
 		this.#counters = options.counters;
+		this.#allowInsecure = options.allowInsecure ?? false;
 		this.#clock = clock;
 		this.#sleep = sleep;
 		this.#resolutions = new Resolutions(limits, () => this.#counters.add("identity_evictions_total"));
@@ -152,7 +156,7 @@ export class IdentityCache {
 	async #fromIndex(did: string, flight: Flight): Promise<Resolution | null> {
 		const stored = await this.#stored(did);
 		if (stored === null || stored.resolvedAtMs <= this.#bordersMs.get(did)) return null;
-		const resolution = resolutionOfStored(stored);
+		const resolution = resolutionOfStored(stored, this.#allowInsecure);
 		const ageMs = this.#clock() - stored.resolvedAtMs;
 		if (ageMs < 0 || ageMs >= FRESH_MS[resolution.outcome]) return null;
 		if (this.#counts(did, flight)) this.#resolutions.set(did, resolution, stored.resolvedAtMs);
@@ -206,7 +210,7 @@ function factsOf(did: string, resolution: Resolution, askedAtMs: number): DidDoc
 	}
 }
 
-function resolutionOfStored(stored: StoredIdentity): Resolution {
+function resolutionOfStored(stored: StoredIdentity, allowInsecure: boolean): Resolution {
 	const { did, signingKey, pds, tombstoned, resolvedAtMs } = stored;
 	if (tombstoned) return { outcome: "tombstoned" };
 	return {
@@ -216,7 +220,8 @@ function resolutionOfStored(stored: StoredIdentity): Resolution {
 			signingKey: signingKey === null ? null : signingKeyOfDidKey(signingKey),
 			signingKeyDidKey: signingKey,
 			pds,
-			pdsHost: hostOfPds(pds),
+			pdsFault: pds === null ? "there was no usable PDS when it was looked up" : null,
+			pdsHost: hostOfPds(pds, { allowInsecure }),
 			resolvedAtMs,
 		},
 	};

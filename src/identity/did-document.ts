@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { HostnameError, parseHostname } from "../protocol/hostname.ts";
 import type { SigningKey } from "../verify/engine.ts";
 import { didKeyOf, SigningKeyError, signingKeyOfMethod } from "./signing-key.ts";
 
@@ -10,6 +11,8 @@ export interface DidDocumentParts {
 	signingKeyDidKey: string | null;
 	/** Origin of the #atproto_pds service, or null where there is no usable one. */
 	pds: string | null;
+	/** Why `pds` is null; null where it isn't. */
+	pdsFault: string | null;
 }
 
 /** A DID document is not an object, or not the one of the DID that was asked for. */
@@ -55,15 +58,33 @@ export function parseDidDocument(
 	return {
 		signingKey,
 		signingKeyDidKey: signingKey === null ? null : didKeyOf(signingKey),
-		pds: pdsOf(firstNamed(did, "#atproto_pds", service), options.allowInsecure),
+		...pdsOf(firstNamed(did, "#atproto_pds", service), options.allowInsecure),
 	};
 }
 
-/** The name of a PDS's host, from its origin: a DNS name without its port, or `localhost:PORT`. */
-export function hostOfPds(pds: string | null): string | null {
-	if (pds === null) return null;
-	const { hostname, host } = new URL(pds);
+/**
+ * The name of a PDS's host, from its origin: a DNS name without its port, or `localhost:PORT`. Null where `pds` is, and for a
+ * host that this relay would not connect to.
+ */
+export function hostOfPds(pds: string | null, options: { allowInsecure: boolean }): string | null {
+	const url = pds === null ? null : URL.parse(pds);
+	return url !== null && hostFault(url, options.allowInsecure) === null ? nameOfHost(url) : null;
+}
+
+/** A DNS name is enough to tell hosts apart; below localhost only the port does. */
+function nameOfHost({ hostname, host }: URL): string {
 	return hostname === "localhost" ? host : hostname;
+}
+
+/** The rule for host names that the URL's host breaks, or null. */
+function hostFault(url: URL, allowInsecure: boolean): string | null {
+	try {
+		parseHostname(nameOfHost(url), { allowLocalhost: allowInsecure });
+		return null;
+	} catch (error) {
+		if (error instanceof HostnameError) return error.message;
+		throw error;
+	}
 }
 
 /** The first entry with this fragment as its id, relative or absolute: whether it is usable or not, no later one counts. */
@@ -81,11 +102,22 @@ function signingKeyOf(did: string, method: unknown): SigningKey | null {
 	}
 }
 
-function pdsOf(service: unknown, allowInsecure: boolean): string | null {
-	if (!v.is(serviceSchema, service) || service.type !== "AtprotoPersonalDataServer") return null;
+function pdsOf(service: unknown, allowInsecure: boolean): Pick<DidDocumentParts, "pds" | "pdsFault"> {
+	if (service === undefined) return withoutPds("there is no #atproto_pds service");
+	if (!v.is(serviceSchema, service)) return withoutPds("the #atproto_pds service lacks its type or endpoint");
+	if (service.type !== "AtprotoPersonalDataServer") return withoutPds("the #atproto_pds service is of another type");
 	const url = URL.parse(service.serviceEndpoint);
-	if (url === null || (url.protocol !== "https:" && !(url.protocol === "http:" && allowInsecure))) return null;
+	if (url === null) return withoutPds("the PDS's endpoint is no URL");
+	if (url.protocol !== "https:" && !(url.protocol === "http:" && allowInsecure)) {
+		return withoutPds("the PDS's endpoint is not on https");
+	}
 	const clean =
 		url.username === "" && url.password === "" && url.pathname === "/" && url.search === "" && url.hash === "";
-	return clean ? url.origin : null;
+	if (!clean) return withoutPds("the PDS's endpoint is more than an origin");
+	const fault = hostFault(url, allowInsecure);
+	return fault === null ? { pds: url.origin, pdsFault: null } : withoutPds(`the PDS's host: ${fault}`);
+}
+
+function withoutPds(pdsFault: string): Pick<DidDocumentParts, "pds" | "pdsFault"> {
+	return { pds: null, pdsFault };
 }

@@ -5,7 +5,7 @@ export interface Identity extends DidDocumentParts {
 	did: string;
 	/** The PDS as hosts are named: a lower-case DNS name, or `localhost:PORT`. Null where `pds` is. */
 	pdsHost: string | null;
-	/** When the lookup that found this began. */
+	/** When the lookup that found this began, in milliseconds since 1970. */
 	resolvedAtMs: number;
 }
 
@@ -18,4 +18,11 @@ export type Resolution =
 	| { outcome: "not-found" }
 	| { outcome: "tombstoned" }
 	| { outcome: "malformed"; detail: string }
-	| { outcome: "unavailable"; detail: string };
+	| Unavailable;
+
+export interface Unavailable {
+	outcome: "unavailable";
+	detail: string;
+	/** How long the server wants to be left alone, where it says so. */
+	retryAfterMs: number | null;
+}

@@ -184,8 +184,8 @@ function authorityOf(resolution: Resolution, hostname: string): Authority | "mis
 	if (resolution.outcome === "tombstoned") throw new Rejection("identity-tombstoned");
 	if (resolution.outcome === "unavailable") throw new Rejection("identity-unresolvable", resolution.detail);
 	if (resolution.outcome === "malformed") throw new Rejection("identity-malformed", resolution.detail);
-	const { signingKey, pdsHost } = resolution.identity;
-	if (pdsHost === null) throw new Rejection("identity-malformed", "no PDS");
+	const { signingKey, pdsHost, pdsFault } = resolution.identity;
+	if (pdsHost === null) throw new Rejection("identity-malformed", pdsFault ?? "there is no usable PDS");
 	if (pdsHost !== hostname) return "mismatch";
 	if (signingKey === null) throw new Rejection("identity-malformed", "no signing key");
 	return { key: signingKey };

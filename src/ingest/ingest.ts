@@ -80,7 +80,12 @@ function ingestRole(
 		counters.add(engine.name === "native" ? "engines_native" : "engines_portable");
 		const accounts = new AccountCache(index, options.accountCacheSize, counters);
 		const identities = new IdentityCache({
-			resolver: new DidResolver({ plcUrl: options.plcHost, allowInsecure: options.allowInsecureHosts }),
+			resolver: new DidResolver({
+				plcUrl: options.plcHost,
+				allowInsecure: options.allowInsecureHosts,
+				userAgent: options.userAgent,
+			}),
+			allowInsecure: options.allowInsecureHosts,
 			stored: (did) => index.identity(did),
 			onResolved: (facts) => shard.logDidDocument(facts),
 			counters,

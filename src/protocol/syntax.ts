@@ -32,7 +32,10 @@ export function didMethod(did: string, options: { allowLocalhost: boolean }): "p
 	if (DID_PLC.test(did)) return "plc";
 	if (!did.startsWith(DID_WEB_PREFIX)) return null;
 	const name = did.slice(DID_WEB_PREFIX.length);
-	if (options.allowLocalhost && DID_WEB_LOCALHOST.test(name)) return "web";
+	// A port beyond 65535 has the right form, but no URL.
+	if (DID_WEB_LOCALHOST.test(name)) {
+		return options.allowLocalhost && URL.canParse(`http://${decodeURIComponent(name)}`) ? "web" : null;
+	}
 	return dnsNameFault(name, options.allowLocalhost) === null ? "web" : null;
 }
 

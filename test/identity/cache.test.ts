@@ -16,7 +16,7 @@ import { type CounterName, Counters, createCounterBuffer, readCounters } from ".
 import { DID, K256_DID_KEY } from "./documents.ts";
 
 const START_MS = 1_700_000_000_000;
-const UNAVAILABLE: Resolution = { outcome: "unavailable", detail: "down" };
+const UNAVAILABLE: Resolution = { outcome: "unavailable", detail: "down", retryAfterMs: null };
 
 /** A DID made of a number. */
 function plc(n: number): string {
@@ -25,7 +25,10 @@ function plc(n: number): string {
 
 function resolved(pds: string, did = DID, resolvedAtMs = nowMs): Resolution {
 	const key = { signingKey: signingKeyOfDidKey(K256_DID_KEY), signingKeyDidKey: K256_DID_KEY };
-	return { outcome: "resolved", identity: { did, ...key, pds, pdsHost: hostOfPds(pds), resolvedAtMs } };
+	return {
+		outcome: "resolved",
+		identity: { did, ...key, pds, pdsFault: null, pdsHost: hostOfPds(pds, { allowInsecure: false }), resolvedAtMs },
+	};
 }
 
 function pdsOf(resolution: Resolution | null): string | null {

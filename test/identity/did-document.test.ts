@@ -32,6 +32,7 @@ test("a document may lack both, and hold things in other places that we can't re
 		signingKey: null,
 		signingKeyDidKey: null,
 		pds: null,
+		pdsFault: "there is no #atproto_pds service",
 	});
 	const odd = { "@context": "x", alsoKnownAs: 7, verificationMethod: [null, 1, verificationMethod()], service: [[]] };
 	expect(parseDidDocument(DID, didDocument(DID, odd), PRODUCTION).signingKeyDidKey).toBe(K256_DID_KEY);
@@ -82,6 +83,24 @@ describe("the PDS", () => {
 		}
 	});
 
+	test("on a host that can't be followed is none, and the reason is said", () => {
+		const faults: [endpoint: string, fault: string][] = [
+			["https://10.0.0.1", "IP addresses"],
+			["https://[::1]", "IP addresses"],
+			["https://pds", "single label"],
+			["https://pds.internal", "reserved"],
+			["https://pds.example.com.", "each label"],
+			["https://p_ds.example.com", "each label"],
+			["https://localhost:2583", "localhost is not allowed"],
+			["https://xn--a.com", "no URL"],
+		];
+		for (const [serviceEndpoint, fault] of faults) {
+			const document = didDocument(DID, { service: [pdsService({ serviceEndpoint })] });
+			const { pds, pdsFault } = parseDidDocument(DID, document, PRODUCTION);
+			expect([serviceEndpoint, pds, pdsFault]).toEqual([serviceEndpoint, null, expect.stringContaining(fault)]);
+		}
+	});
+
 	test("may be on http in development only", () => {
 		const local = pdsService({ serviceEndpoint: "http://localhost:2583" });
 		expect(pdsIn(false, local)).toBeNull();
@@ -95,8 +114,10 @@ describe("the PDS", () => {
 	});
 
 	test("has a host named as hosts are", () => {
-		expect(hostOfPds("https://pds.example.com:8443")).toBe("pds.example.com");
-		expect(hostOfPds("http://localhost:2583")).toBe("localhost:2583");
-		expect(hostOfPds(null)).toBeNull();
+		expect(hostOfPds("https://pds.example.com:8443", PRODUCTION)).toBe("pds.example.com");
+		expect(hostOfPds("http://localhost:2583", { allowInsecure: true })).toBe("localhost:2583");
+		for (const pds of [null, "http://localhost:2583", "https://10.0.0.1", "https://pds.internal", "xn--a"]) {
+			expect(hostOfPds(pds, PRODUCTION)).toBeNull();
+		}
 	});
 });

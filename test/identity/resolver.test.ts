@@ -1,25 +1,34 @@
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
+import { getAtprotoVerificationMaterial, getPdsEndpoint } from "@atcute/identity";
+import { PlcDidDocumentResolver } from "@atcute/identity-resolver";
 import type { Lookup } from "../../src/identity/guarded-fetch.ts";
 import type { Resolution } from "../../src/identity/identity.ts";
 import { DidResolver } from "../../src/identity/resolver.ts";
-import { DID, didDocument, K256_DID_KEY, pdsService } from "./documents.ts";
+import { RATE_LIMITED_PAUSE_MS, RETRY_AFTER_MS_MAX } from "../../src/identity/retry-after.ts";
+import { withOddParts } from "../sim/odd-document.ts";
+import { Rng } from "../sim/rng.ts";
+import { DID, didDocument, K256_DID_KEY, pdsService, verificationMethod } from "./documents.ts";
 
 const NOW_MS = 1_700_000_000_000;
+const USER_AGENT = "standpipe/test";
 const NEVER = new Promise<never>(() => {});
 
 let answer: (request: Request) => Response | Promise<Response>;
 let paths: string[];
+let userAgents: Set<string | null>;
 const server = Bun.serve({
 	port: 0,
 	hostname: "localhost",
 	fetch: (request) => {
 		paths.push(new URL(request.url).pathname);
+		userAgents.add(request.headers.get("user-agent"));
 		return answer(request);
 	},
 });
 afterAll(() => server.stop(true));
 beforeEach(() => {
 	paths = [];
+	userAgents = new Set();
 });
 
 interface Setup {
@@ -30,7 +39,8 @@ interface Setup {
 }
 
 function resolver(setup: Setup = {}): DidResolver {
-	return new DidResolver({ plcUrl: server.url.origin, allowInsecure: false, clock: () => NOW_MS, ...setup });
+	const options = { plcUrl: server.url.origin, allowInsecure: false, userAgent: USER_AGENT, clock: () => NOW_MS };
+	return new DidResolver({ ...options, ...setup });
 }
 
 async function outcomeOf(
@@ -65,9 +75,10 @@ describe("did:plc", () => {
 	test("resolves although key and PDS are missing", async () => {
 		answer = () => Response.json({ id: DID });
 		const identity = { did: DID, signingKey: null, signingKeyDidKey: null, pds: null, pdsHost: null };
+		const pdsFault = "there is no #atproto_pds service";
 		expect(await resolver().resolve(DID)).toEqual({
 			outcome: "resolved",
-			identity: { ...identity, resolvedAtMs: NOW_MS },
+			identity: { ...identity, pdsFault, resolvedAtMs: NOW_MS },
 		});
 	});
 
@@ -88,6 +99,32 @@ describe("did:plc", () => {
 	test("is read whatever type the document is said to be of", async () => {
 		const body = JSON.stringify(didDocument());
 		expect(await outcomeOf(() => new Response(body, { headers: { "Content-Type": "text/plain" } }))).toBe("resolved");
+	});
+
+	test("says how long the directory wants to be left alone", async () => {
+		const pauses: [status: number, retryAfter: string | null, pauseMs: number | null][] = [
+			[429, "7", 7_000],
+			[429, null, RATE_LIMITED_PAUSE_MS],
+			[429, "soon", RATE_LIMITED_PAUSE_MS],
+			[429, "99999999", RETRY_AFTER_MS_MAX],
+			[503, new Date(NOW_MS + 90_000).toUTCString(), 90_000],
+			[503, new Date(NOW_MS - 90_000).toUTCString(), 0],
+			[503, null, null],
+		];
+		for (const [status, retryAfter, retryAfterMs] of pauses) {
+			const headers = retryAfter === null ? {} : { "Retry-After": retryAfter };
+			answer = () => new Response(null, { status, headers });
+			expect(await resolver().resolve(DID)).toEqual({
+				outcome: "unavailable",
+				detail: `HTTP status ${status}`,
+				retryAfterMs,
+			});
+		}
+	});
+
+	test("is asked for under our name", async () => {
+		await outcomeOf(() => Response.json(didDocument()));
+		expect([...userAgents]).toEqual([USER_AGENT]);
 	});
 
 	test("is malformed where the document is huge, and reading it stops", async () => {
@@ -151,6 +188,7 @@ describe("did:web", () => {
 		};
 		const identity = { pds: "http://localhost:2583", pdsHost: "localhost:2583", signingKeyDidKey: K256_DID_KEY };
 		expect(await resolver({ allowInsecure: true }).resolve(did)).toMatchObject({ outcome: "resolved", identity });
+		expect([...userAgents]).toEqual([USER_AGENT]);
 		expect((await resolver().resolve(did)).outcome).toBe("malformed");
 	});
 
@@ -167,5 +205,62 @@ test("a DID of another kind is malformed, and nobody is asked", async () => {
 	for (const did of ["did:web:example.com:user", "did:key:z6Mk", "did:plc:short", "did:plc:../../etc", "", "x"]) {
 		expect((await resolver().resolve(did)).outcome).toBe("malformed");
 	}
+	expect((await resolver({ allowInsecure: true }).resolve("did:web:localhost%3A65536")).outcome).toBe("malformed");
 	expect(paths).toEqual([]);
 });
+
+describe("documents with odd parts, generated", () => {
+	const DOCUMENTS = 500;
+	const PARTS = { signingKeyDidKey: K256_DID_KEY, pds: "https://pds.example.com" };
+
+	test("all resolve to their key and PDS, since what we don't use can't disqualify", async () => {
+		const rng = new Rng("odd documents");
+		const library = new PlcDidDocumentResolver({ apiUrl: server.url.origin });
+		let accepted = 0;
+		for (let i = 0; i < DOCUMENTS; i++) {
+			const document = withOddParts(didDocument(), rng);
+			answer = () => Response.json(document, { headers: { "Content-Type": "application/did+ld+json" } });
+			expect(await resolver().resolve(DID)).toMatchObject({ outcome: "resolved", identity: PARTS });
+			accepted += await library.resolve(DID as `did:plc:${string}`).then(
+				() => 1,
+				() => 0,
+			);
+		}
+		// A library that judges the whole document refuses most of them, so they are odd indeed.
+		expect(accepted).toBeLessThan(DOCUMENTS / 2);
+	});
+
+	test("what the library resolves, we resolve to the same key and PDS", async () => {
+		const rng = new Rng("differences");
+		const library = new PlcDidDocumentResolver({ apiUrl: server.url.origin });
+		let compared = 0;
+		for (let i = 0; i < DOCUMENTS; i++) {
+			const document = didDocument(DID, {
+				verificationMethod: listFrom(rng, [
+					verificationMethod(),
+					verificationMethod(DID, { id: "#atproto" }),
+					verificationMethod(DID, { id: "#other", type: "JsonWebKey2020" }),
+				]),
+				service: listFrom(rng, [
+					pdsService(),
+					pdsService({ id: `${DID}#atproto_pds`, serviceEndpoint: "https://other.example.com" }),
+					pdsService({ id: "#labeler", type: "AtprotoLabeler" }),
+					pdsService({ type: "Other" }),
+				]),
+			});
+			answer = () => Response.json(document, { headers: { "Content-Type": "application/did+ld+json" } });
+			const theirs = await library.resolve(DID as `did:plc:${string}`).catch(() => null);
+			if (theirs === null) continue;
+			compared++;
+			const key = getAtprotoVerificationMaterial(theirs)?.publicKeyMultibase ?? null;
+			expect(await resolver().resolve(DID)).toMatchObject({
+				identity: { signingKeyDidKey: key === null ? null : `did:key:${key}`, pds: getPdsEndpoint(theirs) ?? null },
+			});
+		}
+		expect(compared).toBeGreaterThan(DOCUMENTS / 4);
+	});
+});
+
+function listFrom<T>(rng: Rng, items: readonly T[]): T[] {
+	return Array.from({ length: rng.int(4) }, () => rng.pick(items));
+}

@@ -1,5 +1,4 @@
 import { IdentityCache } from "../../src/identity/cache.ts";
-import { hostOfPds } from "../../src/identity/did-document.ts";
 import type { Resolution } from "../../src/identity/identity.ts";
 import { signingKeyOfDidKey } from "../../src/identity/signing-key.ts";
 import type { Account, IndexReader } from "../../src/index/store.ts";
@@ -88,7 +87,8 @@ export class ShardRig {
 				signingKey: signingKeyOfDidKey(didKey),
 				signingKeyDidKey: didKey,
 				pds,
-				pdsHost: hostOfPds(pds),
+				pdsFault: null,
+				pdsHost: new URL(pds).hostname,
 				resolvedAtMs: this.nowMs,
 			},
 		});

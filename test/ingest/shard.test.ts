@@ -294,7 +294,7 @@ describe("identity", () => {
 	test("while the directory is down messages are held for the retries, then dropped", async () => {
 		const rig = new ShardRig();
 		const account = await ShardRig.account("unresolvable");
-		rig.resolution(account.did, { outcome: "unavailable", detail: "down" });
+		rig.resolution(account.did, { outcome: "unavailable", detail: "down", retryAfterMs: null });
 		rig.send(await account.commit(), 1);
 		await rig.settle();
 		expect(rig.rejected).toEqual({ "identity-unresolvable": 1 });

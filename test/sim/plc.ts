@@ -5,13 +5,15 @@ export type PlcFault =
 	| { kind: "slow"; delayMs: number }
 	/** No answer until the fault is cleared. */
 	| { kind: "hang" }
-	| { kind: "status"; status: number }
+	| { kind: "status"; status: number; headers?: Record<string, string> }
 	/** A good document, but for a member that makes it this much longer. */
 	| { kind: "huge"; bytes: number }
 	| { kind: "garbage" }
 	| { kind: "wrong-id" }
 	/** A good document with some members replaced, such as `{verificationMethod: []}`. */
-	| { kind: "replace"; members: Record<string, unknown> };
+	| { kind: "replace"; members: Record<string, unknown> }
+	/** What the function makes of a good document. */
+	| { kind: "edit"; edit: (document: Record<string, unknown>) => Record<string, unknown> };
 
 interface Entry {
 	key: string;
@@ -27,6 +29,8 @@ interface Entry {
 export class SimPlc {
 	/** How often each DID was asked for. */
 	readonly gets = new Map<string, number>();
+	/** How the clients of all requests called themselves. */
+	readonly userAgents = new Set<string>();
 	readonly #entries = new Map<string, Entry>();
 	readonly #faults = new Map<string, PlcFault>();
 	#globalFault: PlcFault | null = null;
@@ -99,10 +103,13 @@ export class SimPlc {
 		const did = path === "/.well-known/did.json" ? this.webDid : path.slice(1);
 		if (!did.startsWith("did:")) return Response.json({ message: "not found" }, { status: 404 });
 		this.gets.set(did, (this.gets.get(did) ?? 0) + 1);
+		this.userAgents.add(request.headers.get("user-agent") ?? "");
 		const fault = this.#faults.get(did) ?? this.#globalFault;
 		if (fault?.kind === "slow") await Bun.sleep(fault.delayMs);
 		if (fault?.kind === "hang") await this.#healed.promise;
-		if (fault?.kind === "status") return Response.json({ message: "fault" }, { status: fault.status });
+		if (fault?.kind === "status") {
+			return Response.json({ message: "fault" }, { status: fault.status, headers: fault.headers ?? {} });
+		}
 		if (fault?.kind === "garbage") return documentResponse('{"id": "did:plc:');
 		const entry = this.#entries.get(did);
 		if (entry === undefined) return Response.json({ message: `DID not registered: ${did}` }, { status: 404 });
@@ -133,6 +140,8 @@ function faulty(document: Record<string, unknown>, fault: PlcFault | null): Reco
 			return { ...document, id: "did:plc:aaaaaaaaaaaaaaaaaaaaaaaa" };
 		case "replace":
 			return { ...document, ...fault.members };
+		case "edit":
+			return fault.edit(document);
 		default:
 			return document;
 	}
