@@ -25,7 +25,6 @@ const HOST_FACTS = encodeHostFacts({
 	insecure: false,
 	// Hosts that are idle are not connected to.
 	status: "idle",
-	resetCursor: false,
 });
 
 /**

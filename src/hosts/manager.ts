@@ -210,7 +210,7 @@ export class HostManager {
 		host.isFollowed = true;
 		const row = await this.#options.reader.hostByName(host.hostname);
 		const { id, hostname, insecure } = host;
-		const connection = { id, hostname, insecure, cursor: row?.cursor ?? null, seqMax: row?.seqMax ?? 0 };
+		const connection = { id, hostname, insecure, cursor: row?.cursor ?? null };
 		this.#command(host, { type: "connect", host: connection });
 	}
 
@@ -219,7 +219,7 @@ export class HostManager {
 	}
 
 	#record({ id, hostname, insecure, status }: ManagedHost): Promise<void> {
-		return this.#options.append({ id, hostname, insecure, status, resetCursor: false });
+		return this.#options.append({ id, hostname, insecure, status });
 	}
 }
 

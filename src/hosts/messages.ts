@@ -9,15 +9,13 @@ export interface HostConnection {
 	insecure: boolean;
 	/** Where to resume; null starts at the host's live end. */
 	cursor: number | null;
-	/** Greatest upstream seq of this host in the index: what comes again up to here is a replay. */
-	seqMax: number;
 }
 
 /** From the host manager to the ingest worker that owns the host. */
 export type HostCommand =
 	/**
-	 * Follow this host, reconnecting for as long as it takes. Where the worker followed it before, in this process, it
-	 * keeps its own cursor and seqMax if they are further: the index may lag behind what the worker knows.
+	 * Follow this host, reconnecting for as long as it takes. If the worker followed it before, in this process, it goes on
+	 * from its own cursor: the index may lag behind what the worker knows.
 	 */
 	| { type: "connect"; host: HostConnection }
 	/** Stop following it. */

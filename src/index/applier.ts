@@ -59,10 +59,7 @@ class Fold {
 	}
 
 	add(record: StoredRecord): void {
-		if (isMessageKind(record.kind)) {
-			const host = this.#host(record.host);
-			host.seqMax = Math.max(host.seqMax, record.upstreamSeq);
-		}
+		if (isMessageKind(record.kind)) this.#host(record.host);
 		switch (record.kind) {
 			case RecordKind.commit:
 			case RecordKind.sync:
@@ -114,7 +111,7 @@ class Fold {
 
 	#setStatus(record: StoredRecord, facts: AccountFacts): void {
 		const account = this.#account(facts.did) ?? this.#createAccount(facts.did, record.host);
-		this.#comeFrom(account, record);
+		this.#comeFrom(account, record, facts.timeMs);
 		this.#tellStatus(account, record.seq, facts.active, facts.status);
 		if (isDeletion(facts.active, facts.status)) Object.assign(account, FORGOTTEN_REPO);
 	}
@@ -135,15 +132,19 @@ class Fold {
 		const isHome = (record.flags & RecordFlag.home) !== 0;
 		const account = this.#account(facts.did) ?? (isHome ? this.#createAccount(facts.did, record.host) : null);
 		if (account === null || (account.host !== record.host && !isHome)) return;
-		this.#comeFrom(account, record);
+		this.#comeFrom(account, record, facts.timeMs);
 	}
 
 	/** Notes which host the account's message came from, and that it is there now. */
-	#comeFrom(account: AccountRow, record: StoredRecord): void {
-		// Its status at the host it left says nothing any more.
-		if (account.host !== record.host) this.#tellStatus(account, record.seq, true, null);
+	#comeFrom(account: AccountRow, record: StoredRecord, timeMs = 0): void {
+		if (account.host !== record.host) {
+			// Its status at the host it left says nothing any more, and neither do that host's times.
+			this.#tellStatus(account, record.seq, true, null);
+			account.lastTimeMs = 0;
+		}
 		account.host = record.host;
 		account.hostSeq = record.upstreamSeq;
+		account.lastTimeMs = Math.max(account.lastTimeMs, timeMs);
 	}
 
 	#setHost(facts: HostFacts): void {
@@ -151,10 +152,6 @@ class Fold {
 		host.hostname = facts.hostname;
 		host.insecure = facts.insecure;
 		host.status = facts.status;
-		if (facts.resetCursor) {
-			host.cursor = null;
-			host.seqMax = 0;
-		}
 	}
 
 	#account(did: string): AccountRow | null {
@@ -170,6 +167,7 @@ class Fold {
 			did,
 			host,
 			hostSeq: 0,
+			lastTimeMs: 0,
 			upstreamActive: true,
 			upstreamStatus: null,
 			statusSeq: 0,
@@ -206,7 +204,6 @@ function nameless(id: number): Host {
 		insecure: false,
 		status: "idle",
 		cursor: null,
-		seqMax: 0,
 		accountCount: 0,
 	};
 }

@@ -1,7 +1,7 @@
 import type { Database } from "bun:sqlite";
 
-/** Raised with every change to the tables. A database of another version is refused, never guessed at. */
-export const SCHEMA_VERSION = 2;
+/** Raised with every change to the tables. A database of a version that no migration leads from is refused. */
+export const SCHEMA_VERSION = 3;
 
 /**
  * Of an account's row: it is taken down, suspended or deleted, by its host or by this relay's operator (rulebook 2.14). One
@@ -22,7 +22,6 @@ CREATE TABLE host (
 	insecure INTEGER NOT NULL,
 	status TEXT NOT NULL,
 	cursor INTEGER,
-	seq_max INTEGER NOT NULL,
 	account_count INTEGER NOT NULL
 ) STRICT;
 
@@ -31,6 +30,7 @@ CREATE TABLE account (
 	did TEXT NOT NULL UNIQUE,
 	host INTEGER NOT NULL,
 	host_seq INTEGER NOT NULL,
+	last_time_ms INTEGER NOT NULL,
 	upstream_active INTEGER NOT NULL,
 	upstream_status TEXT,
 	local_status TEXT,
@@ -57,6 +57,15 @@ CREATE TABLE checkpoint (
 INSERT INTO checkpoint (only, seq) VALUES (1, 0);
 `;
 
+/** By the version that they lead from, the steps to the next one. */
+const MIGRATIONS: ReadonlyMap<number, string> = new Map([
+	[
+		2,
+		`ALTER TABLE host DROP COLUMN seq_max;
+		ALTER TABLE account ADD COLUMN last_time_ms INTEGER NOT NULL DEFAULT 0;`,
+	],
+]);
+
 /** The database was not made by this version of the schema. */
 export class SchemaError extends Error {
 	override readonly name = "SchemaError";
@@ -80,16 +89,25 @@ export function checkSchema(database: Database): void {
 }
 
 /**
- * Makes the tables in an empty database; checks any other.
- * @throws SchemaError
+ * Makes the tables in an empty database, and brings those of an older version up to this one.
+ * @throws SchemaError for a database of a version that there is no way from
  */
 export function ensureSchema(database: Database): void {
 	const create = database.transaction(() => {
 		const tables = database.query<{ count: number }, []>("SELECT count(*) AS count FROM sqlite_schema").get();
-		if (tables?.count !== 0) return;
-		database.run(TABLES);
-		database.run(`PRAGMA user_version = ${SCHEMA_VERSION}`);
+		if (tables?.count === 0) {
+			database.run(TABLES);
+			database.run(`PRAGMA user_version = ${SCHEMA_VERSION}`);
+		} else migrate(database);
 	});
 	create.immediate();
 	checkSchema(database);
+}
+
+function migrate(database: Database): void {
+	let version = schemaVersion(database);
+	for (let steps = MIGRATIONS.get(version); steps !== undefined; steps = MIGRATIONS.get(version)) {
+		database.run(steps);
+		database.run(`PRAGMA user_version = ${++version}`);
+	}
 }

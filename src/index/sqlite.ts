@@ -21,7 +21,6 @@ interface HostColumns {
 	insecure: Flag;
 	status: HostStatus;
 	cursor: number | null;
-	seqMax: number;
 	accountCount: number;
 }
 
@@ -30,6 +29,7 @@ interface AccountColumns {
 	did: string;
 	host: number;
 	hostSeq: number;
+	lastTimeMs: number;
 	upstreamActive: Flag;
 	upstreamStatus: string | null;
 	localStatus: string | null;
@@ -47,9 +47,9 @@ interface IdentityColumns {
 	resolvedAtMs: number;
 }
 
-const SELECT_HOST = `SELECT id, hostname, insecure, status, cursor, seq_max AS seqMax, account_count AS accountCount
+const SELECT_HOST = `SELECT id, hostname, insecure, status, cursor, account_count AS accountCount
 	FROM host`;
-const SELECT_ACCOUNT = `SELECT id, did, host, host_seq AS hostSeq, upstream_active AS upstreamActive,
+const SELECT_ACCOUNT = `SELECT id, did, host, host_seq AS hostSeq, last_time_ms AS lastTimeMs, upstream_active AS upstreamActive,
 	upstream_status AS upstreamStatus, local_status AS localStatus, status_seq AS statusSeq, rev, commit_cid AS "commit", data_cid AS data
 	FROM account`;
 const SELECT_IDENTITY = `SELECT did, signing_key AS signingKey, pds, tombstoned, resolved_at_ms AS resolvedAtMs
@@ -60,14 +60,14 @@ const SELECT_TAKEN_DOWN = `SELECT did, status_seq AS takenDownSinceSeq FROM acco
 const SELECT_TAKEDOWN = `SELECT did, CASE WHEN ${TAKEN_DOWN} THEN status_seq END AS takenDownSinceSeq FROM account
 	WHERE did = ?`;
 
-const UPSERT_HOST = `INSERT INTO host (id, hostname, insecure, status, cursor, seq_max, account_count)
-	VALUES (?, ?, ?, ?, ?, ?, ?)
+const UPSERT_HOST = `INSERT INTO host (id, hostname, insecure, status, cursor, account_count)
+	VALUES (?, ?, ?, ?, ?, ?)
 	ON CONFLICT (id) DO UPDATE SET hostname = excluded.hostname, insecure = excluded.insecure, status = excluded.status,
-		cursor = excluded.cursor, seq_max = excluded.seq_max, account_count = excluded.account_count`;
+		cursor = excluded.cursor, account_count = excluded.account_count`;
 const UPSERT_ACCOUNT = `INSERT INTO account
-	(did, host, host_seq, upstream_active, upstream_status, status_seq, rev, commit_cid, data_cid)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-	ON CONFLICT (did) DO UPDATE SET host = excluded.host, host_seq = excluded.host_seq,
+	(did, host, host_seq, last_time_ms, upstream_active, upstream_status, status_seq, rev, commit_cid, data_cid)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	ON CONFLICT (did) DO UPDATE SET host = excluded.host, host_seq = excluded.host_seq, last_time_ms = excluded.last_time_ms,
 		upstream_active = excluded.upstream_active, upstream_status = excluded.upstream_status,
 		status_seq = excluded.status_seq,
 		rev = excluded.rev, commit_cid = excluded.commit_cid, data_cid = excluded.data_cid`;
@@ -242,7 +242,7 @@ class SqliteWriter extends SqliteReader implements IndexWriter {
 	}
 
 	#writeHost(row: Host): void {
-		this.#upsertHost.run(row.id, row.hostname, row.insecure, row.status, row.cursor, row.seqMax, row.accountCount);
+		this.#upsertHost.run(row.id, row.hostname, row.insecure, row.status, row.cursor, row.accountCount);
 	}
 
 	#writeAccount(row: AccountRow): void {
@@ -250,6 +250,7 @@ class SqliteWriter extends SqliteReader implements IndexWriter {
 			row.did,
 			row.host,
 			row.hostSeq,
+			row.lastTimeMs,
 			row.upstreamActive,
 			row.upstreamStatus,
 			row.statusSeq,

@@ -7,10 +7,8 @@ export interface Host {
 	hostname: string;
 	insecure: boolean;
 	status: HostStatus;
-	/** Low-water cursor; null before the first message. */
+	/** Low-water cursor; null before the first message, and when the host is to be followed from its live end. */
 	cursor: number | null;
-	/** Greatest upstream seq of any of its messages in the log: what comes again up to here is a replay. */
-	seqMax: number;
 	/** Accounts whose current host this is and whose upstream status is not `deleted`. */
 	accountCount: number;
 }
@@ -22,8 +20,10 @@ export interface Account {
 	did: string;
 	/** Id of its current host. */
 	host: number;
-	/** Upstream seq of its last message in the log, in `host`'s numbering. */
+	/** Upstream seq of its last message in the log, in the numbering that `host` had then. */
 	hostSeq: number;
+	/** Greatest `time` of an `#identity` or `#account` that `host` sent of it, in milliseconds; 0 before the first. */
+	lastTimeMs: number;
 	upstreamActive: boolean;
 	upstreamStatus: string | null;
 	/** Null, or the status that this relay's operator gave it, such as `takendown`. */

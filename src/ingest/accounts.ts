@@ -110,6 +110,6 @@ export class AccountCache {
 }
 
 function fromRow(row: Account): AccountState {
-	const { host, hostSeq, upstreamActive, upstreamStatus, localStatus, rev, data, commit } = row;
-	return { host, hostSeq, upstreamActive, upstreamStatus, localStatus, rev, data, commit, position: 0 };
+	const { id: _id, did: _did, statusSeq: _statusSeq, ...state } = row;
+	return { ...state, position: 0 };
 }

@@ -67,6 +67,7 @@ export function admitRepoMessage(
 		state: {
 			host: sender.hostId,
 			hostSeq: message.seq,
+			lastTimeMs: known?.lastTimeMs ?? 0,
 			upstreamActive: true,
 			upstreamStatus: known?.upstreamStatus ?? null,
 			localStatus: known?.localStatus ?? null,
@@ -95,13 +96,13 @@ export function admitAccount(
 	const flags = checkTime(message.time, rules);
 	const local = account?.localStatus ?? null;
 	const changed = local === null ? arrival : withFields(arrival, { active: false, status: local });
+	const timeMs = timeMsOf(message);
 	return {
-		entry: messageEntry(changed, RecordKind.account, flags, encodeAccountFacts({ did, active, status })),
+		entry: messageEntry(changed, RecordKind.account, flags, encodeAccountFacts({ did, active, status, timeMs })),
 		state: {
-			...(account ?? NEW_ACCOUNT),
+			...(atHost(account, sender.hostId) ?? UNSEEN_ACCOUNT),
 			...(isDeletion(active, status) ? FORGOTTEN_REPO : null),
-			host: sender.hostId,
-			hostSeq: message.seq,
+			...heard(account, sender.hostId, message),
 			upstreamActive: active,
 			upstreamStatus: status,
 		},
@@ -134,13 +135,17 @@ export function admitIdentity(
 	const stripped = message.handle === null ? arrival : withFields(arrival, { handle: undefined });
 	// From home it may be the first that is heard of an account, or of its move: without a row it would pass again after a crash.
 	const base = isHome ? (atHost(account, sender.hostId) ?? UNSEEN_ACCOUNT) : known;
+	const facts = encodeIdentityFacts({ did: message.did, timeMs: timeMsOf(message) });
 	return {
-		entry: messageEntry(stripped, RecordKind.identity, flags, encodeIdentityFacts({ did: message.did })),
-		state: base === null ? null : { ...base, host: sender.hostId, hostSeq: message.seq },
+		entry: messageEntry(stripped, RecordKind.identity, flags, facts),
+		state: base === null ? null : { ...base, ...heard(account, sender.hostId, message) },
 	};
 }
 
-/** The `#account` of our own that follows when a known account's DID turns out to be tombstoned (rulebook 2.14). */
+/**
+ * The `#account` of our own that follows when a known account's DID turns out to be tombstoned (rulebook 2.14). Anybody's
+ * `#identity` can bring that to light, so the account stays at its host.
+ */
 export function admitTombstone(
 	arrival: Arrival<IdentityMessage>,
 	account: AccountState,
@@ -150,32 +155,61 @@ export function admitTombstone(
 	const status = "deleted";
 	const time = new Date(clock()).toISOString();
 	const frame = encodeFrame("account", { seq, did, time, active: false, status });
+	// The time is ours. Those of its host's messages are compared with each other only.
+	const facts = encodeAccountFacts({ did, active: false, status, timeMs: 0 });
+	const { host } = account;
+	const hostSeq = host === arrival.sender.hostId ? seq : account.hostSeq;
 	return {
-		entry: messageEntry(
-			{ ...arrival, ...rescan(frame) },
-			RecordKind.account,
-			0,
-			encodeAccountFacts({ did, active: false, status }),
-		),
-		state: {
-			...account,
-			...FORGOTTEN_REPO,
-			host: arrival.sender.hostId,
-			hostSeq: seq,
-			upstreamActive: false,
-			upstreamStatus: status,
+		entry: {
+			...messageEntry({ ...arrival, ...rescan(frame) }, RecordKind.account, 0, facts),
+			host,
+			upstreamSeq: hostSeq,
 		},
+		state: { ...account, ...FORGOTTEN_REPO, hostSeq, upstreamActive: false, upstreamStatus: status },
 	};
 }
 
-const NEW_ACCOUNT = { localStatus: null, rev: null, commit: null, data: null } as const;
-/** Nobody has said anything of its status, so it is taken to be active. */
-const UNSEEN_ACCOUNT = { ...NEW_ACCOUNT, upstreamActive: true, upstreamStatus: null } as const;
+/**
+ * Whether a host sends a message again that it sent before: so it does after a crash of this relay, for what lies after the stored
+ * cursor, and a host may do so at any time. A seq alone does not show it, since a host may have begun to count anew; then
+ * the content tells: a commit or sync that is new has a later rev, an `#identity` or `#account` that is new a later time.
+ */
+export function isRepeat({ sender, message }: Arrival, account: AccountState | null): boolean {
+	if (account === null || account.host !== sender.hostId || message.seq > account.hostSeq) return false;
+	if (message.type === "identity" || message.type === "account") return timeMsOf(message) <= account.lastTimeMs;
+	return account.rev !== null && message.rev <= account.rev;
+}
 
-/** What we know of an account that is now at `host`. Its status at the host it left says nothing any more. */
+/** `time` of a message in milliseconds since 1970; 0 where it is none. */
+function timeMsOf({ time }: Message): number {
+	const timeMs = Date.parse(time);
+	return Number.isNaN(timeMs) ? 0 : timeMs;
+}
+
+/** What an account's row says of the last message from its host, once that is an `#identity` or `#account`. */
+function heard(
+	account: AccountState | null,
+	host: number,
+	message: IdentityMessage | AccountMessage,
+): Pick<AccountState, "host" | "hostSeq" | "lastTimeMs"> {
+	const beforeMs = account?.host === host ? account.lastTimeMs : 0;
+	return { host, hostSeq: message.seq, lastTimeMs: Math.max(beforeMs, timeMsOf(message)) };
+}
+
+/** Nobody has said anything of its status, so it is taken to be active. */
+const UNSEEN_ACCOUNT = {
+	localStatus: null,
+	rev: null,
+	commit: null,
+	data: null,
+	upstreamActive: true,
+	upstreamStatus: null,
+} as const;
+
+/** What we know of an account that is now at `host`. Status and times at the host it left say nothing any more. */
 function atHost(account: AccountState | null, host: number): AccountState | null {
 	if (account === null || account.host === host) return account;
-	return { ...account, upstreamActive: true, upstreamStatus: null };
+	return { ...account, upstreamActive: true, upstreamStatus: null, lastTimeMs: 0 };
 }
 
 /** The key that holds for the account, if this host is the one that its DID document names. */

@@ -9,8 +9,6 @@ export interface Sender {
 	hostId: number;
 	/** As DID documents name it: lower-case DNS name, or `localhost:PORT`. */
 	hostname: string;
-	/** Messages up to this upstream seq may come again after a restart. */
-	seqMax: number;
 }
 
 /** A message at its shard, with what was found out about it so far. */

@@ -52,7 +52,7 @@ export class HostFollower {
 	constructor(host: HostConnection, options: FollowerOptions) {
 		this.#host = host;
 		this.#options = options;
-		this.#sender = { hostId: host.id, hostname: host.hostname, seqMax: host.seqMax };
+		this.#sender = { hostId: host.id, hostname: host.hostname };
 		this.#received = host.cursor;
 		this.window = new HostWindow(host.cursor);
 		this.#budget = options.budget.host(options.hostBufferBytes, {

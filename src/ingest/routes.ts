@@ -19,8 +19,8 @@ export interface Peer {
 const FRAME = 0;
 const OUTCOME = 1;
 
-/** FRAME: kind u8, unused u8, hostname length u16, host u32, seqMax f64, ticket f64, hostname, frame. */
-const FRAME_HEADER_BYTES = 24;
+/** FRAME: kind u8, unused u8, hostname length u16, host u32, ticket f64, hostname, frame. */
+const FRAME_HEADER_BYTES = 16;
 /** OUTCOME: kind u8, verdict u8, unused u16, ring u32, position f64, ticket f64. */
 const OUTCOME_BYTES = 24;
 
@@ -95,10 +95,9 @@ export class Routes {
 		const hostnameEnd = FRAME_HEADER_BYTES + record.readUInt16LE(2);
 		const sender = {
 			hostId: record.readUInt32LE(4),
-			seqMax: record.readDoubleLE(8),
 			hostname: record.toString("latin1", FRAME_HEADER_BYTES, hostnameEnd),
 		};
-		const ticket = record.readDoubleLE(16);
+		const ticket = record.readDoubleLE(8);
 		// A copy, since a message may have to wait, and the ring must go on.
 		const frame = Buffer.copyBytesFrom(record, hostnameEnd);
 		const settle = (outcome: Outcome): void => this.#send(peer, (ring) => writeOutcome(ring, ticket, outcome));
@@ -154,8 +153,7 @@ function writeFrame(ring: RingWriter, sender: Sender, ticket: number, frame: Uin
 	target[0] = FRAME;
 	target.writeUInt16LE(sender.hostname.length, 2);
 	target.writeUInt32LE(sender.hostId, 4);
-	target.writeDoubleLE(sender.seqMax, 8);
-	target.writeDoubleLE(ticket, 16);
+	target.writeDoubleLE(ticket, 8);
 	target.write(sender.hostname, FRAME_HEADER_BYTES, "latin1");
 	target.set(frame, FRAME_HEADER_BYTES + sender.hostname.length);
 	return true;

@@ -9,7 +9,14 @@ import { didMethod, isDid } from "../protocol/syntax.ts";
 import type { Entry } from "../ring/entry.ts";
 import { endThreadOnFailure } from "../thread.ts";
 import type { AccountCache, AccountState } from "./accounts.ts";
-import { type AdmissionRules, admitAccount, admitIdentity, admitRepoMessage, admitTombstone } from "./admission.ts";
+import {
+	type AdmissionRules,
+	admitAccount,
+	admitIdentity,
+	admitRepoMessage,
+	admitTombstone,
+	isRepeat,
+} from "./admission.ts";
 import type { Admitted, Arrival } from "./arrival.ts";
 import type { Handover } from "./handover.ts";
 import { FAILED, REJECTED } from "./window.ts";
@@ -175,13 +182,13 @@ export class Shard {
 			: admitTombstone(narrow(arrival, arrival.message), account, this.#options.rules.clock);
 	}
 
-	/** Null: the message is a replay, and settled. A promise: what to wait for. */
+	/** Null: the message is a repeat, and settled. A promise: what to wait for. */
 	#admit(arrival: Arrival): Admitted | Promise<unknown> | null {
 		const { message } = arrival;
 		checkDid(message.did, this.#options.allowLocalhost);
 		const account = this.#options.accounts.get(message.did);
 		if (account === undefined) return this.#options.accounts.load(message.did);
-		if (isReplay(arrival, account)) {
+		if (isRepeat(arrival, account)) {
 			this.#options.rules.counters.add("messages_replayed_total");
 			arrival.settle(REJECTED);
 			return null;
@@ -239,13 +246,6 @@ function checkDid(did: string, allowLocalhost: boolean): void {
 	if (!isDid(did)) throw new Rejection("did-syntax");
 	if (didMethod(did, { allowLocalhost }) !== null) return;
 	throw new Rejection(/^did:(plc|web):/.test(did) ? "did-syntax" : "did-method");
-}
-
-/** After a restart a host repeats what came behind its stored cursor: of that, what is in the log is not taken twice. */
-function isReplay({ sender, message }: Arrival, account: AccountState | null): boolean {
-	return (
-		account !== null && account.host === sender.hostId && message.seq <= sender.seqMax && message.seq <= account.hostSeq
-	);
 }
 
 /** An entry for the index only. */

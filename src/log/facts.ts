@@ -20,16 +20,23 @@ export interface AccountFacts {
 	did: string;
 	active: boolean;
 	status: string | null;
+	/** `time` of the message, in milliseconds since 1970; 0 where it is not known. */
+	timeMs: number;
 }
 
 /** Of an `identity` record. */
 export interface IdentityFacts {
 	did: string;
+	/** As in `AccountFacts`. */
+	timeMs: number;
 }
 
-/** Of a `cursors` record: everything that these hosts sent up to `seq` is in the log or finally rejected. */
+/**
+ * Of a `cursors` record: everything that these hosts sent up to `seq` is in the log or finally rejected. Null: the host is
+ * to be followed from its live end. A later record may name a smaller seq, when the host's numbering began anew.
+ */
 export interface CursorsFacts {
-	cursors: { host: number; seq: number }[];
+	cursors: { host: number; seq: number | null }[];
 }
 
 /** Cursors that surely fit one record: each takes 15 bytes at most. */
@@ -46,8 +53,6 @@ export interface HostFacts {
 	/** Connected to by ws:// instead of wss://. */
 	insecure: boolean;
 	status: HostStatus;
-	/** Forget the cursor: the host starts again at its live end. */
-	resetCursor: boolean;
 }
 
 /** Of a `didDocument` record: what a DID resolved to. */
@@ -96,15 +101,14 @@ export function decodeRepoDid(facts: Buffer): string {
 
 const NO_STATUS = 0xffff;
 
-/** Layout: active (u8), length of status (u16, 65535 for none), status, DID to the end. */
+/** Layout: active (u8), length of status (u16, 65535 for none), status, then as in identity facts. */
 export function encodeAccountFacts(facts: AccountFacts): Uint8Array {
 	const statusLength = facts.status === null ? 0 : Buffer.byteLength(facts.status);
-	const bytes = Buffer.allocUnsafe(3 + statusLength + Buffer.byteLength(facts.did));
-	bytes.writeUInt8(facts.active ? 1 : 0, 0);
-	bytes.writeUInt16LE(facts.status === null ? NO_STATUS : statusLength, 1);
-	bytes.write(facts.status ?? "", 3);
-	bytes.write(facts.did, 3 + statusLength);
-	return bytes;
+	const head = Buffer.allocUnsafe(3 + statusLength);
+	head.writeUInt8(facts.active ? 1 : 0, 0);
+	head.writeUInt16LE(facts.status === null ? NO_STATUS : statusLength, 1);
+	head.write(facts.status ?? "", 3);
+	return Buffer.concat([head, encodeIdentityFacts(facts)]);
 }
 
 export function decodeAccountFacts(facts: Uint8Array): AccountFacts {
@@ -112,19 +116,27 @@ export function decodeAccountFacts(facts: Uint8Array): AccountFacts {
 	const statusLength = bytes.readUInt16LE(1);
 	const didStart = statusLength === NO_STATUS ? 3 : 3 + statusLength;
 	return {
-		did: bytes.toString("utf8", didStart),
+		...decodeIdentityFacts(bytes.subarray(didStart)),
 		active: bytes.readUInt8(0) === 1,
 		status: statusLength === NO_STATUS ? null : bytes.toString("utf8", 3, didStart),
 	};
 }
 
-/** Layout: the DID. */
-export function encodeIdentityFacts(facts: IdentityFacts): Uint8Array {
-	return Buffer.from(facts.did);
+/** Layout: the DID, a zero byte, the time (f64). Logs of older releases have the DID alone. */
+export function encodeIdentityFacts({ did, timeMs }: IdentityFacts): Uint8Array {
+	const didLength = Buffer.byteLength(did);
+	const bytes = Buffer.allocUnsafe(didLength + 1 + 8);
+	bytes.write(did, 0);
+	bytes.writeUInt8(0, didLength);
+	bytes.writeDoubleLE(timeMs, didLength + 1);
+	return bytes;
 }
 
 export function decodeIdentityFacts(facts: Uint8Array): IdentityFacts {
-	return { did: bufferOf(facts).toString("utf8") };
+	const bytes = bufferOf(facts);
+	const didEnd = bytes.indexOf(0);
+	if (didEnd < 0) return { did: bytes.toString("utf8"), timeMs: 0 };
+	return { did: bytes.toString("utf8", 0, didEnd), timeMs: bytes.readDoubleLE(didEnd + 1) };
 }
 
 /**
@@ -140,7 +152,7 @@ export function encodeCursorsFacts(facts: CursorsFacts): Uint8Array {
 }
 
 export function decodeCursorsFacts(facts: Uint8Array): CursorsFacts {
-	const pairs: [host: number, seq: number][] = decode(facts);
+	const pairs: [host: number, seq: number | null][] = decode(facts);
 	return { cursors: pairs.map(([host, seq]) => ({ host, seq })) };
 }
 

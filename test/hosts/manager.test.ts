@@ -11,7 +11,7 @@ const ADMIN = { admin: true };
 const PUBLIC = { admin: false };
 
 function row(id: number, hostname: string, status: HostStatus = "active"): Host {
-	return { id, hostname, insecure: false, status, cursor: id * 10, seqMax: id * 20, accountCount: 0 };
+	return { id, hostname, insecure: false, status, cursor: id * 10, accountCount: 0 };
 }
 
 /** A manager and everything it does to the outside. */
@@ -81,7 +81,7 @@ describe("start", () => {
 		expect(bench.connected()).toEqual([1, 2, 5]);
 		expect(bench.commands[0]).toEqual({
 			worker: workerOfHost("a.com", WORKERS),
-			command: { type: "connect", host: { id: 1, hostname: "a.com", insecure: false, cursor: 10, seqMax: 20 } },
+			command: { type: "connect", host: { id: 1, hostname: "a.com", insecure: false, cursor: 10 } },
 		});
 		expect(readCounters(bench.counters).counters.hosts_known).toBe(5);
 		expect(bench.appended).toEqual([]);
@@ -138,16 +138,14 @@ describe("requestCrawl of a new host", () => {
 		const crawl = manager.requestCrawl("https://New.Com", PUBLIC);
 		await settle();
 		expect(bench.probed).toEqual(["new.com"]);
-		expect(bench.appended).toEqual([
-			{ id: 42, hostname: "new.com", insecure: false, status: "active", resetCursor: false },
-		]);
+		expect(bench.appended).toEqual([{ id: 42, hostname: "new.com", insecure: false, status: "active" }]);
 		expect(bench.commands).toEqual([]);
 		finishAppend();
 		expect(await crawl).toEqual({ ok: true });
 		expect(bench.commands).toEqual([
 			{
 				worker: workerOfHost("new.com", WORKERS),
-				command: { type: "connect", host: { id: 42, hostname: "new.com", insecure: false, cursor: null, seqMax: 0 } },
+				command: { type: "connect", host: { id: 42, hostname: "new.com", insecure: false, cursor: null } },
 			},
 		]);
 	});
@@ -289,9 +287,7 @@ describe("events", () => {
 		expect(bench.appended).toEqual([]);
 		manager.onEvent({ type: "hostStatus", hostId: 1, status: "offline", detail: "connection refused" });
 		manager.onEvent({ type: "hostStatus", hostId: 1, status: "offline", detail: "timeout" });
-		expect(bench.appended).toEqual([
-			{ id: 1, hostname: "a.com", insecure: false, status: "offline", resetCursor: false },
-		]);
+		expect(bench.appended).toEqual([{ id: 1, hostname: "a.com", insecure: false, status: "offline" }]);
 		expect(manager.hosts()).toMatchObject([{ hostname: "a.com", status: "offline", detail: "timeout" }]);
 	});
 

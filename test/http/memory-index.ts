@@ -14,7 +14,6 @@ export class MemoryIndex implements IndexReader {
 			insecure: false,
 			status: "active",
 			cursor: 10,
-			seqMax: 10,
 			accountCount: 0,
 			...values,
 		};
@@ -28,6 +27,7 @@ export class MemoryIndex implements IndexReader {
 			did,
 			host: 1,
 			hostSeq: 1,
+			lastTimeMs: 0,
 			upstreamActive: true,
 			upstreamStatus: null,
 			localStatus: null,

@@ -55,6 +55,7 @@ describe("accounts", () => {
 				did: ALICE,
 				host: 1,
 				hostSeq: 7,
+				lastTimeMs: 0,
 				upstreamActive: true,
 				upstreamStatus: null,
 				statusSeq: 0,
@@ -101,6 +102,17 @@ describe("accounts", () => {
 		});
 	});
 
+	test("the last time of an #identity or #account is the greatest that its present host gave", () => {
+		const first = fold([
+			records.account([1, 1], ALICE, null, 500),
+			records.identity([1, 2], ALICE, RecordFlag.home, 300),
+			records.commit([1, 3], ALICE, 1),
+		]);
+		expect(accountOf(first, ALICE)).toMatchObject({ hostSeq: 3, lastTimeMs: 500 });
+		const moved = fold([records.identity([2, 9], ALICE, RecordFlag.home, 200)], after(first));
+		expect(accountOf(moved, ALICE)).toMatchObject({ host: 2, hostSeq: 9, lastTimeMs: 200 });
+	});
+
 	test("a message from another host moves one, and keeps its repo", () => {
 		const changes = fold([records.commit([1, 500], ALICE, 1), records.account([2, 3], ALICE, null)]);
 		expect(changes.accounts).toMatchObject([{ host: 2, hostSeq: 3, rev: records.rev(1) }]);
@@ -132,13 +144,13 @@ describe("accounts", () => {
 		});
 		expect(changes.accounts).toHaveLength(500);
 		expect(lookups).toBe(500);
-		expect(changes.hosts).toMatchObject([{ id: 1, seqMax: 5000, accountCount: 500 }]);
+		expect(changes.hosts).toMatchObject([{ id: 1, accountCount: 500 }]);
 		expect(accountOf(changes, "did:plc:499")).toMatchObject({ rev: records.rev(4999), hostSeq: 5000 });
 	});
 });
 
 describe("hosts", () => {
-	test("a host record sets the row, and leaves cursor, seqMax and count alone", () => {
+	test("a host record sets the row, and leaves cursor and count alone", () => {
 		const first = fold([records.host(1), records.commit([1, 8], ALICE, 1), records.cursors([1, 8])]);
 		const second = fold([records.host(1, { status: "offline", insecure: true })], after(first));
 		expect(second.hosts).toEqual([
@@ -148,30 +160,15 @@ describe("hosts", () => {
 				insecure: true,
 				status: "offline",
 				cursor: 8,
-				seqMax: 8,
 				accountCount: 1,
 			},
 		]);
 	});
 
-	test("a reset forgets cursor and seqMax", () => {
-		const changes = fold([
-			records.host(1),
-			records.commit([1, 800], ALICE, 1),
-			records.cursors([1, 800]),
-			records.host(1, { resetCursor: true }),
-			records.commit([1, 3], ALICE, 2),
-		]);
-		expect(changes.hosts).toMatchObject([{ cursor: null, seqMax: 3 }]);
-	});
-
-	test("seqMax is the greatest, whatever kind of message has it and in whatever order they come", () => {
-		const changes = fold([
-			records.identity([1, 12], ALICE),
-			records.account([1, 11], BOB, null),
-			records.commit([2, 5], ALICE, 1),
-		]);
-		expect([hostOf(changes, 1)?.seqMax, hostOf(changes, 2)?.seqMax]).toEqual([12, 5]);
+	test("a cursor goes down where a host counts anew, and is forgotten where its live end is to be followed", () => {
+		const down = fold([records.host(1), records.cursors([1, 800]), records.cursors([1, 3])]);
+		expect(down.hosts).toMatchObject([{ cursor: 3 }]);
+		expect(fold([records.cursors([1, null])], after(down)).hosts).toMatchObject([{ cursor: null }]);
 	});
 
 	test("cursors are per host", () => {

@@ -44,13 +44,13 @@ export function sync(from: From, did: string, number: number): Unsequenced {
 }
 
 /** @param status null for an active account */
-export function account(from: From, did: string, status: string | null): Unsequenced {
-	return record(RecordKind.account, from, encodeAccountFacts({ did, active: status === null, status }));
+export function account(from: From, did: string, status: string | null, timeMs = 0): Unsequenced {
+	return record(RecordKind.account, from, encodeAccountFacts({ did, active: status === null, status, timeMs }));
 }
 
 /** @param flags such as `RecordFlag.home` */
-export function identity(from: From, did: string, flags = 0): Unsequenced {
-	return { ...record(RecordKind.identity, from, encodeIdentityFacts({ did })), flags };
+export function identity(from: From, did: string, flags = 0, timeMs = 0): Unsequenced {
+	return { ...record(RecordKind.identity, from, encodeIdentityFacts({ did, timeMs })), flags };
 }
 
 export function didDocument(did: string, signingKey: string | null, tombstoned = false): Unsequenced {
@@ -64,13 +64,12 @@ export function host(id: number, more: Partial<HostFacts> = {}): Unsequenced {
 		hostname: `pds${id}.example.com`,
 		insecure: false,
 		status: "active",
-		resetCursor: false,
 		...more,
 	};
 	return record(RecordKind.host, CONTROL, encodeHostFacts(facts));
 }
 
-export function cursors(...pairs: [host: number, seq: number][]): Unsequenced {
+export function cursors(...pairs: [host: number, seq: number | null][]): Unsequenced {
 	const facts = { cursors: pairs.map(([id, seq]) => ({ host: id, seq })) };
 	return record(RecordKind.cursors, CONTROL, encodeCursorsFacts(facts));
 }

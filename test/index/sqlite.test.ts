@@ -32,11 +32,11 @@ function history(length: number, seed = 1): StoredRecord[] {
 			() => records.commit(from, did, at),
 			() => records.commit(from, did, at),
 			() => records.sync(from, did, at),
-			() => records.identity(from, did),
-			() => records.account(from, did, statuses[below(5)] ?? null),
+			() => records.identity(from, did, 0, below(1000)),
+			() => records.account(from, did, statuses[below(5)] ?? null, below(1000)),
 			() => records.didDocument(did, `did:key:${at}`, below(9) === 0),
-			() => records.cursors([from[0], at]),
-			() => records.host(from[0], { resetCursor: below(2) === 0, status: below(2) === 0 ? "offline" : "active" }),
+			() => records.cursors([from[0], below(9) === 0 ? null : at]),
+			() => records.host(from[0], { status: below(2) === 0 ? "offline" : "active" }),
 		];
 		list.push(makers[below(makers.length)]?.() ?? records.identity(from, did));
 	}
@@ -74,7 +74,7 @@ describe("reading", () => {
 			records.sequence([
 				records.host(1, { hostname: "localhost:2583", insecure: true, status: "throttled" }),
 				records.commit([1, seq], did, 1),
-				records.account([1, seq], did, "suspended"),
+				records.account([1, seq], did, "suspended", 1_700_000_000_123),
 				records.didDocument(did, null, true),
 				records.cursors([1, seq - 1]),
 			]),
@@ -85,7 +85,6 @@ describe("reading", () => {
 			insecure: true,
 			status: "throttled" as const,
 			cursor: seq - 1,
-			seqMax: seq,
 			accountCount: 1,
 		};
 		expect(await writer.hostByName("localhost:2583")).toEqual(host);
@@ -95,6 +94,7 @@ describe("reading", () => {
 			did,
 			host: 1,
 			hostSeq: seq,
+			lastTimeMs: 1_700_000_000_123,
 			upstreamActive: false,
 			upstreamStatus: "suspended",
 			statusSeq: 3,
@@ -167,7 +167,7 @@ describe("reading", () => {
 			import { Database } from "bun:sqlite";
 			const database = new Database(${JSON.stringify(path)}, { readonly: true });
 			database.run("PRAGMA busy_timeout = 5000");
-			const both = database.query("SELECT a.seq_max AS a, b.seq_max AS b FROM host a, host b WHERE a.id = 1 AND b.id = 2");
+			const both = database.query("SELECT ifnull(a.cursor, 0) AS a, ifnull(b.cursor, 0) AS b FROM host a, host b WHERE a.id = 1 AND b.id = 2");
 			let seen = 0;
 			for (let last = 0; last < 1000; ) {
 				const { a, b } = both.get();
@@ -188,12 +188,7 @@ describe("reading", () => {
 			finished.reject(new Error(message));
 		};
 		const applyPair = (at: number): Promise<unknown> =>
-			writer.apply(
-				records.sequence(
-					[records.commit([1, at], "did:plc:a", at), records.commit([2, at], "did:plc:b", at)],
-					2 * at + 1,
-				),
-			);
+			writer.apply(records.sequence([records.cursors([1, at]), records.cursors([2, at])], 2 * at + 1));
 		await applyPair(1);
 		await reading.promise;
 		for (let at = 2; at <= 1000; at++) await applyPair(at);
@@ -284,6 +279,30 @@ describe("opening", () => {
 		await second.close();
 	});
 
+	test("brings a database of version 2 up to this version, and keeps its rows", async () => {
+		const writer = openSqliteWriter(path);
+		await writer.apply(history(100));
+		await writer.close();
+		const old = new Database(path);
+		old.run("UPDATE account SET last_time_ms = 0");
+		const before = dump();
+		old.run("ALTER TABLE host ADD COLUMN seq_max INTEGER NOT NULL DEFAULT 7");
+		old.run("ALTER TABLE account DROP COLUMN last_time_ms");
+		old.run("PRAGMA user_version = 2");
+		old.close();
+		expect(() => openSqliteReader(path)).toThrow("schema version 2");
+		const migrated = openSqliteWriter(path);
+		expect(await migrated.checkpoint()).toBe(100);
+		await migrated.apply(records.sequence([records.account([1, 5], "did:plc:new", null, 9)], 101));
+		expect(await migrated.account("did:plc:new")).toMatchObject({ hostSeq: 5, lastTimeMs: 9 });
+		await migrated.close();
+		const [hosts, accounts] = dump() as unknown[][];
+		const [hostsBefore, accountsBefore] = before as unknown[][];
+		expect(hosts?.length).toBe(hostsBefore?.length ?? 0);
+		expect(Object.keys(hosts?.[0] ?? {})).toEqual(Object.keys(hostsBefore?.[0] ?? {}));
+		expect(accounts?.slice(0, -1)).toEqual(accountsBefore);
+	});
+
 	test("another schema version is refused by its number", () => {
 		openSqliteWriter(path).close();
 		const database = new Database(path);
@@ -291,7 +310,7 @@ describe("opening", () => {
 		database.close();
 		for (const open of [openSqliteReader, openSqliteWriter]) {
 			expect(() => open(path)).toThrow(SchemaError);
-			expect(() => open(path)).toThrow("schema version 99; this program uses schema version 2");
+			expect(() => open(path)).toThrow("schema version 99; this program uses schema version 3");
 		}
 	});
 

@@ -11,6 +11,7 @@ function stateAt(position: number): AccountState {
 	return {
 		host: 1,
 		hostSeq: 1,
+		lastTimeMs: 0,
 		upstreamActive: true,
 		upstreamStatus: null,
 		localStatus: null,

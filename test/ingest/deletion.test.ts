@@ -52,7 +52,7 @@ class Life {
 
 	/** Returns how many entries came of the message. */
 	async #deliver(message: SimMessage, seq: number): Promise<number> {
-		this.rig.send(message, seq, HOST, this.sent.length);
+		this.rig.send(message, seq, HOST);
 		await this.rig.settle();
 		const entries = this.rig.entries();
 		const records = entries.map((entry): StoredRecord => ({ ...entry, seq, timeUs: 1_700_000_000_000_000 }));

@@ -64,7 +64,7 @@ afterEach(async () => {
 /** Follows the host, and waits until it is connected. */
 async function follow(cursor: number | null): Promise<void> {
 	const { hostname } = host;
-	hosts.command({ type: "connect", host: { id: HOST_ID, hostname, insecure: true, cursor, seqMax: 0 } });
+	hosts.command({ type: "connect", host: { id: HOST_ID, hostname, insecure: true, cursor } });
 	await until(() => host.connections === 1);
 }
 

@@ -121,11 +121,11 @@ export class ShardRig {
 	}
 
 	/** Sends a message from the host with this number, whose name is `one.example`, `two.example` and so on. */
-	send(message: SimMessage, seq: number, hostId = 1, seqMax = 0): void {
+	send(message: SimMessage, seq: number, hostId = 1): void {
 		const frame = encodeFrame(message, seq);
 		const scanned = scanFrame(frame);
 		if (scanned.kind !== "message") throw new Error("the simulator made no message");
-		const sender: Sender = { hostId, hostname: `${["zero", "one", "two"][hostId]}.example`, seqMax };
+		const sender: Sender = { hostId, hostname: `${["zero", "one", "two"][hostId]}.example` };
 		this.shard.submit(arrivalOf(sender, frame, scanned.message, (outcome) => this.outcomes.push(outcome), this.nowMs));
 	}
 

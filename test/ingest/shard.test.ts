@@ -15,6 +15,7 @@ function rowOf(account: SimAccount, changes: Partial<Account> = {}): Account {
 		did: account.did,
 		host: 1,
 		hostSeq: 0,
+		lastTimeMs: 0,
 		upstreamActive: true,
 		upstreamStatus: null,
 		localStatus: null,
@@ -124,11 +125,11 @@ describe("state", () => {
 
 	test("what a host repeats after a restart is a replay, of every type; a first sight is not", async () => {
 		const account = await ShardRig.account("replay");
-		const rig = new ShardRig({ accounts: [rowOf(account, { hostSeq: 5 })] });
+		const rig = new ShardRig({ accounts: [rowOf(account, { hostSeq: 5, lastTimeMs: Date.now() + 60_000 })] });
 		rig.identity(account);
-		rig.send(account.identity(), 4, 1, 6);
-		rig.send(account.account(true), 5, 1, 6);
-		rig.send(account.account(true), 6, 1, 6);
+		rig.send(account.identity(), 4);
+		rig.send(account.account(true), 5);
+		rig.send(account.account(true), 6);
 		await rig.settle();
 		expect(rig.entries().map(({ upstreamSeq }) => upstreamSeq)).toEqual([6]);
 		expect(rig.counters.messages_replayed_total).toBe(2);
@@ -139,12 +140,12 @@ describe("state", () => {
 		const account = await ShardRig.account("first");
 		const rig = new ShardRig();
 		rig.identity(account);
-		rig.send(account.identity(), 4, 1, 6);
-		rig.send(account.identity(), 4, 1, 6);
+		rig.send(account.identity(), 4);
+		rig.send(account.identity(), 4);
 		await rig.settle();
 		rig.identity(account, "https://two.example");
-		rig.send(account.identity(), 5, 2, 6);
-		rig.send(account.identity(), 5, 2, 6);
+		rig.send(account.identity(), 5, 2);
+		rig.send(account.identity(), 5, 2);
 		await rig.settle();
 		const entries = rig.entries();
 		expect(entries.map(({ host, upstreamSeq, flags }) => [host, upstreamSeq, flags])).toEqual([
@@ -289,6 +290,27 @@ describe("identity", () => {
 		]);
 		expect(rig.rejected).toEqual({ "identity-tombstoned": 1 });
 		expect(rig.outcomes.length).toBe(4);
+	});
+
+	test("a stranger's host that brings a tombstone to light does not get the account", async () => {
+		const rig = new ShardRig();
+		const account = await ShardRig.account("stranger's tombstone");
+		rig.identity(account);
+		rig.send(await account.commit(), 7);
+		await rig.settle();
+		rig.resolution(account.did, { outcome: "tombstoned" });
+		rig.passTime();
+		rig.send(account.identity(), 900, 2);
+		await rig.settle();
+		expect(rig.entries().map(({ kind, host, upstreamSeq }) => [kind, host, upstreamSeq])).toEqual([
+			[RecordKind.commit, 1, 7],
+			[RecordKind.identity, 2, 900],
+			[RecordKind.account, 1, 7],
+		]);
+		// It is still at its host, which may say what became of it.
+		rig.send(account.account(false, "deleted"), 8);
+		await rig.settle();
+		expect(rig.entries().map(({ host, upstreamSeq }) => [host, upstreamSeq])).toEqual([[1, 8]]);
 	});
 
 	test("while the directory is down messages are held for the retries, then dropped", async () => {

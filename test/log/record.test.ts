@@ -103,18 +103,26 @@ describe("facts", () => {
 
 	test("of accounts come back", () => {
 		for (const facts of [
-			{ did, active: true, status: null },
-			{ did, active: false, status: "deactivated" },
-			{ did, active: false, status: "" },
-			{ did, active: false, status: "größer" },
+			{ did, active: true, status: null, timeMs: 0 },
+			{ did, active: false, status: "deactivated", timeMs: 1_700_000_000_123 },
+			{ did, active: false, status: "", timeMs: 1 },
+			{ did, active: false, status: "größer", timeMs: -1 },
 		]) {
 			expect(decodeAccountFacts(encodeAccountFacts(facts))).toEqual(facts);
 		}
 	});
 
+	test("of accounts and identities in a log of an older release have no time", () => {
+		expect(decodeIdentityFacts(Buffer.from(did))).toEqual({ did, timeMs: 0 });
+		const bytes = Buffer.concat([Buffer.from([0, 9, 0]), Buffer.from(`suspended${did}`)]);
+		expect(decodeAccountFacts(bytes)).toEqual({ did, active: false, status: "suspended", timeMs: 0 });
+	});
+
 	test("of identities, hosts and DID documents come back", () => {
-		expect(decodeIdentityFacts(encodeIdentityFacts({ did }))).toEqual({ did });
-		const host = { id: 7, hostname: "pds.example", insecure: false, status: "idle", resetCursor: true } as const;
+		for (const timeMs of [0, 1, 1_700_000_000_123, -8.64e15]) {
+			expect(decodeIdentityFacts(encodeIdentityFacts({ did, timeMs }))).toEqual({ did, timeMs });
+		}
+		const host = { id: 7, hostname: "pds.example", insecure: false, status: "idle" } as const;
 		expect(decodeHostFacts(encodeHostFacts(host))).toEqual(host);
 		const document = { did, signingKey: null, pds: "https://pds.example", tombstoned: false, resolvedAtMs: 1.7e12 };
 		expect(decodeDidDocumentFacts(encodeDidDocumentFacts(document))).toEqual(document);
@@ -124,6 +132,9 @@ describe("facts", () => {
 	test("of cursors come back, as many as fit a record, and not one more", () => {
 		const cursor = { host: 0xffffffff, seq: Number.MAX_SAFE_INTEGER };
 		const facts = { cursors: Array.from({ length: CURSORS_PER_RECORD_MAX }, () => cursor) };
+		expect(decodeCursorsFacts(encodeCursorsFacts({ cursors: [{ host: 1, seq: null }] }))).toEqual({
+			cursors: [{ host: 1, seq: null }],
+		});
 		const bytes = encodeCursorsFacts(facts);
 		expect(bytes.length).toBeLessThanOrEqual(RECORD_FACTS_BYTES_MAX);
 		expect(decodeCursorsFacts(bytes)).toEqual(facts);
