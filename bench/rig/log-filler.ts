@@ -48,6 +48,7 @@ export class LogFiller {
 			head: new LogHead(),
 			counters,
 			clock: Date.now,
+			elapsedMs: () => performance.now(),
 			syncMode: "write",
 			segmentBytes: SEGMENT_BYTES,
 			replayWindowMs: 72 * HOUR_MS,

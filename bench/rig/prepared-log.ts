@@ -21,6 +21,7 @@ export class PreparedLog {
 			head: this.head,
 			counters: new Counters(),
 			clock: Date.now,
+			elapsedMs: () => performance.now(),
 			syncMode: "write",
 			segmentBytes: 256 * 1024 ** 2,
 			replayWindowMs: 3_600_000,

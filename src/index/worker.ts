@@ -51,7 +51,7 @@ serveRole<IndexOptions, never, IndexEvent>((emit): WorkerRole<IndexOptions, neve
 		writer = openSqliteWriter(databasePath);
 		const onChange = (reason: DiskFaultReason | null): void => emit({ type: "stall", reason });
 		follower = new IndexFollower(writer, reader, head, row, {
-			stall: new Stall({ part: "index", counters: row, clock: Date.now, onChange }),
+			stall: new Stall({ part: "index", counters: row, clock: () => performance.now(), onChange }),
 			sleep: Bun.sleep,
 			onTakedowns: (takedowns) => emit({ type: "takedowns", takedowns }),
 		});

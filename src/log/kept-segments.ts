@@ -11,8 +11,8 @@ export interface KeptSegmentsOptions {
 	directory: string;
 	fs: LogFs;
 	counters: Counters;
-	/** Milliseconds since 1970. */
-	clock: () => number;
+	/** Milliseconds of a clock that never steps. */
+	elapsedMs: () => number;
 	/** Older records go. */
 	replayWindowMs: number;
 	/** Bytes of segments that are kept at most, the active one counted as full; null for no limit. */
@@ -54,10 +54,16 @@ export class KeptSegments {
 		return this.#segments.findLast((segment) => segment.firstSeq < firstSeq)?.firstSeq ?? 0;
 	}
 
-	/** Adds the segment that is written to from now on. One of the same name is replaced. */
-	add(segment: Segment): void {
-		if (this.#segments.at(-1)?.firstSeq === segment.firstSeq) this.#segments.pop();
-		this.#segments.push(segment);
+	/** Adds a segment that is begun now, and written to from now on. One of the same name is replaced. */
+	begin(firstSeq: number): void {
+		if (this.#segments.at(-1)?.firstSeq === firstSeq) this.#segments.pop();
+		this.#segments.push({ firstSeq, bornMs: this.#options.elapsedMs(), bytes: 0 });
+	}
+
+	/** Age of the newest segment. */
+	get newestAgeMs(): number {
+		const newest = this.#segments.at(-1);
+		return newest === undefined ? 0 : this.#options.elapsedMs() - newest.bornMs;
 	}
 
 	/** Notes how large the newest segment has become. */
@@ -88,12 +94,12 @@ export class KeptSegments {
 	}
 
 	#countToRemove(appliedSeq: number, missingBytes: number): number {
-		const { clock, replayWindowMs, replayBytesMax, segmentBytes } = this.#options;
+		const { elapsedMs, replayWindowMs, replayBytesMax, segmentBytes } = this.#options;
 		const segments = this.#segments;
 		const sealedBytes = segments.slice(0, -1).reduce((sum, segment) => sum + segment.bytes, 0);
 		const extraBytes = replayBytesMax === null ? 0 : sealedBytes + segmentBytes - replayBytesMax;
 		const wanted = Math.max(
-			expiredSegments(segments, clock(), replayWindowMs),
+			expiredSegments(segments, elapsedMs(), replayWindowMs),
 			segmentsOfBytes(segments, extraBytes),
 			// By the sizes of the files, not until the disk says so: a reader may hold one open a moment longer.
 			segmentsOfBytes(segments, missingBytes),

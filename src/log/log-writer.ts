@@ -8,7 +8,7 @@ import { DirectoryLock } from "./lock.ts";
 import type { LogFs } from "./log-fs.ts";
 import { type RecoveredLog, recoverLog } from "./recovery.ts";
 import { RESERVE_STEP, Reserve, readReserve } from "./reserve.ts";
-import { segmentAgeMsMax } from "./retention.ts";
+import { placeSegments, type Segment, segmentAgeMsMax } from "./retention.ts";
 import { SEGMENT_BYTES_MAX } from "./segment.ts";
 import { SegmentWriter } from "./segment-writer.ts";
 import { Stall } from "./stall.ts";
@@ -21,8 +21,10 @@ export interface LogWriterOptions {
 	fs: LogFs;
 	head: LogHead;
 	counters: Counters;
-	/** Milliseconds since 1970. */
+	/** Milliseconds since 1970, for the records' times. It may step. */
 	clock: () => number;
+	/** Milliseconds of a clock that never steps, for every duration. */
+	elapsedMs: () => number;
 	syncMode: SyncMode;
 	/** Size at which a segment ends, up to `SEGMENT_BYTES_MAX`. */
 	segmentBytes: number;
@@ -81,9 +83,9 @@ export class LogWriter {
 		if (options.segmentBytes > SEGMENT_BYTES_MAX) {
 			throw new RangeError(`a segment must not be larger than ${SEGMENT_BYTES_MAX} bytes`);
 		}
-		const { directory, fs, counters, clock, onStall = () => {} } = options;
+		const { directory, fs, counters, elapsedMs, onStall = () => {} } = options;
 		this.#options = options;
-		this.#stall = new Stall({ part: "log", counters, clock, onChange: onStall });
+		this.#stall = new Stall({ part: "log", counters, clock: elapsedMs, onChange: onStall });
 		fs.makeDirectory(directory);
 		this.#lock = new DirectoryLock(directory);
 		try {
@@ -99,12 +101,13 @@ export class LogWriter {
 				lastTimeUs: recovered.lastTimeUs,
 			};
 			const { replayBytesMax = null, diskReserveBytes = 0 } = options;
-			this.#kept = new KeptSegments({ ...options, replayBytesMax, diskReserveBytes }, recovered.sealed);
-			this.#active =
-				recovered.active === null
-					? this.#createSegment(this.#nextSeq, recovered.missingFirstSeq ?? undefined)
-					: new SegmentWriter(fs, recovered.active);
-			this.#keepActive();
+			this.#kept = new KeptSegments({ ...options, replayBytesMax, diskReserveBytes }, placed(recovered, options));
+			if (recovered.active !== null) {
+				this.#active = new SegmentWriter(fs, recovered.active);
+			} else {
+				this.#active = this.#createSegment(this.#nextSeq, recovered.missingFirstSeq ?? undefined);
+				this.#kept.begin(this.#nextSeq);
+			}
 		} catch (error) {
 			this.#lock.release();
 			throw error;
@@ -173,9 +176,7 @@ export class LogWriter {
 	/** To be called about once a minute: has an old segment end with the next batch, and removes what need not be kept. */
 	maintain(): void {
 		this.#orFail(() => {
-			const { clock, replayWindowMs } = this.#options;
-			const ageMs = clock() - this.#active.state.createdUs / 1000;
-			if (ageMs >= segmentAgeMsMax(replayWindowMs)) this.#isEndDue = true;
+			if (this.#kept.newestAgeMs >= segmentAgeMsMax(this.#options.replayWindowMs)) this.#isEndDue = true;
 			this.#makeRoom();
 		});
 	}
@@ -296,13 +297,8 @@ export class LogWriter {
 		this.#active = segment;
 		this.#isEndDue = false;
 		this.#kept.noteBytes(before.state.end);
-		this.#keepActive();
+		this.#kept.begin(segment.state.firstSeq);
 		before.close();
-	}
-
-	#keepActive(): void {
-		const { firstSeq, createdUs } = this.#active.state;
-		this.#kept.add({ firstSeq, createdUs, bytes: 0 });
 	}
 
 	#makeRoom(): void {
@@ -344,6 +340,13 @@ export class LogWriter {
 			throw error;
 		}
 	}
+}
+
+/** The segments that a start has found, by their age. */
+function placed({ sealed, active, lastTimeUs }: RecoveredLog, options: LogWriterOptions): Segment[] {
+	const { clock, elapsedMs, replayWindowMs } = options;
+	const found = active === null ? sealed : [...sealed, { ...active, bytes: 0 }];
+	return placeSegments(found, { lastTimeUs, wallMs: clock(), nowMs: elapsedMs() }, replayWindowMs);
 }
 
 /** The greatest seq that may have been given out already. */

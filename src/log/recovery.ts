@@ -3,7 +3,7 @@ import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
 import type { LogFs } from "./log-fs.ts";
 import { TEMPORARY_SUFFIX } from "./new-file.ts";
-import type { Segment } from "./retention.ts";
+import type { FoundSegment } from "./retention.ts";
 import { FileSource, scanRecords } from "./scan.ts";
 import {
 	listSegments,
@@ -20,7 +20,7 @@ import type { SegmentState } from "./segment-writer.ts";
 /** What a start finds in the log's directory. */
 export interface RecoveredLog {
 	/** The retained segments that are not written to any more, oldest first. */
-	sealed: Segment[];
+	sealed: FoundSegment[];
 	/** The segment to go on with; null where a new one must be made. */
 	active: SegmentState | null;
 	/** Seq of the last record; null where there is none, or where it can't be read. */

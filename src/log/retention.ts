@@ -1,9 +1,17 @@
 /** A segment, as retention sees it. */
 export interface Segment {
 	firstSeq: number;
-	/** When it was begun, microseconds since 1970; null where its header can't be read. */
-	createdUs: number | null;
+	/** When it was begun, in milliseconds of this process's monotonic clock: below its start for those of an earlier process. */
+	bornMs: number;
 	/** Of its file; of the active segment, whatever it has by now. */
+	bytes: number;
+}
+
+/** A segment, as a start finds it. */
+export interface FoundSegment {
+	firstSeq: number;
+	/** When it was begun, by the wall clock of that time, in microseconds since 1970; null if its header can't be read. */
+	createdUs: number | null;
 	bytes: number;
 }
 
@@ -13,6 +21,49 @@ const SEGMENT_AGE_MS_MAX = 6 * 60 * MINUTE_MS;
 /** Age at which a segment ends although it is not full, so that retention works in fine steps on a quiet relay too. */
 export function segmentAgeMsMax(replayWindowMs: number): number {
 	return Math.min(Math.max(replayWindowMs / 24, MINUTE_MS), SEGMENT_AGE_MS_MAX);
+}
+
+/**
+ * How much older than the next one a segment may be for what the wall clock said. A busy log ends its segments sooner, so
+ * whatever is more is a step of the clock, or time in which nothing was written.
+ */
+export function stepMsMax(replayWindowMs: number): number {
+	return segmentAgeMsMax(replayWindowMs) + 2 * MINUTE_MS;
+}
+
+/** The moment of a start, by which the segments that it finds are given an age. */
+export interface StartMoment {
+	/** Time of the log's last record, in microseconds since 1970; 0 if there is none. */
+	lastTimeUs: number;
+	/** Milliseconds since 1970. */
+	wallMs: number;
+	/** The same moment, in milliseconds of the monotonic clock. */
+	nowMs: number;
+}
+
+/**
+ * Places the segments that a start finds on the monotonic clock. Only the wall clock of their time says how old they are, and
+ * it may have stepped: so what it says is believed from one segment to the next, up to `stepMsMax` each. A step forward, of
+ * whatever size, makes the log older by no more than that.
+ *
+ * @param found oldest first, the one that is written to last
+ */
+export function placeSegments(
+	found: readonly FoundSegment[],
+	{ lastTimeUs, wallMs, nowMs }: StartMoment,
+	replayWindowMs: number,
+): Segment[] {
+	const stepMax = stepMsMax(replayWindowMs);
+	const stepMs = (fromUs: number, toUs: number): number => Math.min(Math.max((toUs - fromUs) / 1000, 0), stepMax);
+	let bornMs = nowMs - stepMs(lastTimeUs, wallMs * 1000);
+	let nextUs = lastTimeUs;
+	const placed = found.toReversed().map(({ firstSeq, createdUs, bytes }): Segment => {
+		// A header that can't be read makes nothing older than it is.
+		bornMs -= stepMs(createdUs ?? nextUs, nextUs);
+		nextUs = createdUs ?? nextUs;
+		return { firstSeq, bornMs, bytes };
+	});
+	return placed.reverse();
 }
 
 /**
@@ -29,17 +80,14 @@ export function removableSegments(segments: readonly Segment[], appliedSeq: numb
 }
 
 /**
- * How many of the oldest segments are past the replay window. A segment's records are older than the segment behind it,
- * so that one's creation stands for their age, and no segment has to be opened for this.
+ * How many of the oldest segments are past the replay window. A segment's records are older than the next segment, so the
+ * birth of that one stands for their age, and no segment has to be opened for this.
+ *
+ * @param nowMs by the monotonic clock
  */
 export function expiredSegments(segments: readonly Segment[], nowMs: number, replayWindowMs: number): number {
-	const createdUsMin = (nowMs - replayWindowMs) * 1000;
-	let createdUs = Number.POSITIVE_INFINITY;
-	for (const [expired, next] of [...segments.entries()].reverse()) {
-		createdUs = next.createdUs ?? createdUs;
-		if (createdUs < createdUsMin) return expired;
-	}
-	return 0;
+	const youngest = segments.findLastIndex(({ bornMs }) => nowMs - bornMs > replayWindowMs);
+	return Math.max(youngest, 0);
 }
 
 /** How many of the oldest segments have to go for `bytes` to be free of them; all, where they have not so much. */

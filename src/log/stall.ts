@@ -9,7 +9,7 @@ export interface StallOptions {
 	/** What is held up: names the metrics and the log lines. */
 	part: "log" | "index";
 	counters: Counters;
-	/** Milliseconds. It may jump; then the next attempt comes sooner. */
+	/** Milliseconds of a clock that never steps. */
 	clock: () => number;
 	/** Told of the reason when a stall begins or its reason changes, and of null when it ends. */
 	onChange: (reason: DiskFaultReason | null) => void;
@@ -37,7 +37,7 @@ export class Stall {
 	 * @throws what else `work` throws
 	 */
 	attempt(work: () => void): boolean {
-		if (this.#reason !== null && Math.abs(this.#options.clock() - this.#triedAtMs) < RETRY_MS) return false;
+		if (this.#reason !== null && this.#options.clock() - this.#triedAtMs < RETRY_MS) return false;
 		try {
 			work();
 		} catch (error) {
@@ -86,7 +86,7 @@ export class Stall {
 		counters.add(`${part}_stalled`, -1);
 		logOf(part).warning("the {part} is written again after {stalledMs} ms", {
 			part,
-			stalledMs: Math.max(0, clock() - this.#beganAtMs),
+			stalledMs: Math.round(clock() - this.#beganAtMs),
 		});
 		onChange(null);
 	}

@@ -48,7 +48,8 @@ class SequencerLoop {
 	constructor(options: SequencerStart, onStall: (reason: DiskFaultReason | null) => void) {
 		const counters = new Counters(options.counters.buffer, options.counters.thread);
 		const head = new LogHead(options.headBuffer);
-		this.#writer = new LogWriter({ ...options, fs: systemLogFs, head, counters, clock: Date.now, onStall });
+		const clocks = { clock: Date.now, elapsedMs: () => performance.now() };
+		this.#writer = new LogWriter({ ...options, ...clocks, fs: systemLogFs, head, counters, onStall });
 		const producers = options.rings.map(
 			(ring): Producer => ({ ring: new RingReader(ring.buffer), doorbell: new Doorbell(ring.doorbell) }),
 		);

@@ -35,6 +35,7 @@ beforeEach(() => {
 	writer = new LogWriter({
 		...common,
 		clock: Date.now,
+		elapsedMs: () => performance.now(),
 		syncMode: "write",
 		segmentBytes: 1024 * 1024,
 		replayWindowMs: 3_600_000,

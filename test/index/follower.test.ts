@@ -52,6 +52,7 @@ function openLog(name: string, initialSeq: number): void {
 		head,
 		counters,
 		clock: Date.now,
+		elapsedMs: () => performance.now(),
 		syncMode: "write",
 		segmentBytes: 1024 * 1024,
 		replayWindowMs: 3_600_000,

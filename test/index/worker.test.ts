@@ -23,6 +23,7 @@ test("the thread starts on an empty log, makes the index, and drains", async () 
 		head,
 		counters: new Counters(buffer),
 		clock: Date.now,
+		elapsedMs: () => performance.now(),
 		syncMode: "write",
 		segmentBytes: 1024 * 1024,
 		replayWindowMs: 3_600_000,

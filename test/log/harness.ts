@@ -81,6 +81,8 @@ export class TestLog {
 			head: this.head,
 			counters: this.counters,
 			clock: () => START_MS,
+			// One clock, unless a test brings two.
+			elapsedMs: changes.clock ?? (() => START_MS),
 			syncMode: "always",
 			segmentBytes: 256 * 1024 * 1024,
 			replayWindowMs: 72 * 3_600_000,

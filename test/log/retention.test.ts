@@ -1,7 +1,15 @@
 import { describe, expect, test } from "bun:test";
 import type { LogWriterOptions } from "../../src/log/log-writer.ts";
-import { expiredSegments, removableSegments, segmentAgeMsMax, segmentsOfBytes } from "../../src/log/retention.ts";
+import {
+	expiredSegments,
+	placeSegments,
+	removableSegments,
+	segmentAgeMsMax,
+	segmentsOfBytes,
+	stepMsMax,
+} from "../../src/log/retention.ts";
 import { RETRY_MS } from "../../src/log/stall.ts";
+import { Rng } from "../sim/rng.ts";
 import { labels, readAll, START_MS, segmentPath, TestLog, temporaryDirectory } from "./harness.ts";
 import { MemoryFs } from "./memory-fs.ts";
 
@@ -11,7 +19,7 @@ const WINDOW_MS = 72 * HOUR_MS;
 describe("expired segments", () => {
 	const segments = [0, 10, 20, 30].map((hours, i) => ({
 		firstSeq: 1 + i * 100,
-		createdUs: hours * HOUR_MS * 1000,
+		bornMs: hours * HOUR_MS,
 		bytes: 10 + i,
 	}));
 	const expired = (hours: number): number => expiredSegments(segments, hours * HOUR_MS + WINDOW_MS, WINDOW_MS);
@@ -31,11 +39,166 @@ describe("expired segments", () => {
 			0, 0, 1, 1, 2, 2, 3, 3, 4, 4,
 		]);
 	});
+});
 
-	test("a header that can't be read makes nothing older than it is", () => {
-		const unreadable = segments.map((segment, i) => (i === 1 ? { ...segment, createdUs: null } : segment));
-		expect(expiredSegments(unreadable, 11 * HOUR_MS + WINDOW_MS, WINDOW_MS)).toBe(0);
-		expect(expiredSegments(unreadable, 21 * HOUR_MS + WINDOW_MS, WINDOW_MS)).toBe(2);
+describe("the ages of segments that a start finds", () => {
+	const STEP_MS = stepMsMax(WINDOW_MS);
+	/** Ages in hours of segments that were begun at these hours, at a start at hour `now`, the last record at `last`. */
+	function agesOf(hours: readonly (number | null)[], last: number, now: number): number[] {
+		const found = hours.map((hour, i) => ({
+			firstSeq: 1 + i,
+			createdUs: hour === null ? null : hour * HOUR_MS * 1000,
+			bytes: 1,
+		}));
+		const moment = { lastTimeUs: last * HOUR_MS * 1000, wallMs: now * HOUR_MS, nowMs: 77 };
+		return placeSegments(found, moment, WINDOW_MS).map(({ bornMs }) => (77 - bornMs) / HOUR_MS);
+	}
+
+	test("are what the wall clock says, on a log that is busy", () => {
+		expect(agesOf([1_000, 1_003, 1_005], 1_006, 1_007)).toEqual([7, 4, 2]);
+	});
+
+	test("take a step of the clock, or a time without records, for no more than a segment lasts", () => {
+		const step = STEP_MS / HOUR_MS;
+		expect(agesOf([1_000, 1_003, 9_005], 9_006, 9_007)).toEqual([5 + step, 2 + step, 2].map(expectedHours));
+		expect(agesOf([1_000, 1_003, 1_005], 1_006, 9_000)).toEqual([6 + step, 3 + step, 1 + step].map(expectedHours));
+	});
+
+	test("take a step back for no time at all", () => {
+		expect(agesOf([1_000, 1_003, 1_003], 1_003, 500)).toEqual([3, 0, 0]);
+	});
+
+	test("are no greater for a header that can't be read", () => {
+		expect(agesOf([1_000, null, 1_002], 1_003, 1_003)).toEqual([3, 1, 1]);
+		expect(agesOf([1_000, null], 0, 1_000)).toEqual([STEP_MS / HOUR_MS, STEP_MS / HOUR_MS].map(expectedHours));
+		expect(agesOf([], 0, 1_000)).toEqual([]);
+	});
+});
+
+function expectedHours(hours: number): number {
+	return expect.closeTo(hours, 6);
+}
+
+/** A relay that goes through steps of its wall clock and restarts. What was really the time, only the test knows. */
+class ClockWalk {
+	readonly window = 24 * HOUR_MS;
+	readonly #rng: Rng;
+	readonly #directory = temporaryDirectory();
+	#fs = new MemoryFs();
+	#log: TestLog;
+	#trueMs = 0;
+	#wallAheadMs = 0;
+	#elapsedAheadMs = 0;
+	/** By seq from 1, the true time of the record. */
+	readonly #written: number[] = [];
+	/** True times of the steps forward. */
+	readonly #stepsForward: number[] = [];
+
+	constructor(seed: string) {
+		this.#rng = new Rng(seed);
+		this.#log = this.#open();
+	}
+
+	#open(): TestLog {
+		return new TestLog(this.#directory, this.#fs, {
+			clock: () => START_MS + this.#trueMs + this.#wallAheadMs,
+			elapsedMs: () => this.#trueMs + this.#elapsedAheadMs,
+			replayWindowMs: this.window,
+		});
+	}
+
+	/** For so long, writes a record and looks after the log, on average each `everyMs`. */
+	work(ms: number, everyMs = 600_000): void {
+		for (const endMs = this.#trueMs + ms; this.#trueMs < endMs; ) {
+			this.#trueMs += this.#rng.int(2 * everyMs);
+			this.#log.appendLabels(["x"]);
+			this.#written.push(this.#trueMs);
+			this.#log.head.setApplied(this.#written.length);
+			this.#log.writer.maintain();
+			this.#check();
+		}
+	}
+
+	step(ms: number): void {
+		this.#wallAheadMs += ms;
+		if (ms > 0) this.#stepsForward.push(this.#trueMs);
+	}
+
+	restart(downMs: number): void {
+		this.#log.stop();
+		this.#fs = this.#fs.afterKill();
+		this.#trueMs += downMs;
+		// Another process: its clock begins anywhere.
+		this.#elapsedAheadMs = this.#rng.int(1_000_000) - this.#trueMs;
+		if (downMs > 0) this.#stepsForward.push(this.#trueMs);
+		this.#log = this.#open();
+	}
+
+	/** Hours that the oldest record is old. */
+	oldestHours(): number {
+		const oldest = this.#written[this.#log.head.snapshot().firstSeq - 1] ?? this.#trueMs;
+		return (this.#trueMs - oldest) / HOUR_MS;
+	}
+
+	get removed(): number {
+		return this.#log.head.snapshot().firstSeq - 1;
+	}
+
+	/** Nothing is removed before its time, but for a segment's length for each step of the clock that it has seen. */
+	#check(): void {
+		const removedAt = this.#written[this.removed - 1];
+		if (removedAt === undefined) return;
+		const steps = this.#stepsForward.filter((atMs) => atMs >= removedAt).length;
+		expect(this.#trueMs - removedAt).toBeGreaterThan(this.window - steps * stepMsMax(this.window));
+	}
+}
+
+describe("a wall clock that steps", () => {
+	test("ages nothing while the relay runs, whatever its steps", () => {
+		for (let run = 0; run < 5; run++) {
+			const rng = new Rng(`steps ${run}`);
+			const walk = new ClockWalk(`steps ${run}`);
+			for (let day = 0; day < 4; day++) {
+				walk.work(rng.int(24) * HOUR_MS);
+				walk.step((rng.int(2_000) - 1_000) * HOUR_MS);
+				walk.work(24 * HOUR_MS);
+				expect(walk.oldestHours()).toBeGreaterThan(Math.min(23.9, 24 * (day + 1) - 1));
+				expect(walk.oldestHours()).toBeLessThan(24 + 3);
+			}
+			expect(walk.removed).toBeGreaterThan(100);
+		}
+	});
+
+	test("ages the log by a segment's length at most, once the relay has started anew", () => {
+		let removed = 0;
+		for (let run = 0; run < 15; run++) {
+			const rng = new Rng(`walk ${run}`);
+			const walk = new ClockWalk(`walk ${run}`);
+			for (let move = 0; move < 25; move++) {
+				const moves = [
+					() => walk.work(rng.int(12 * 60) * 60_000),
+					() => walk.step(rng.int(200) * HOUR_MS),
+					() => walk.step(-rng.int(200) * HOUR_MS),
+					() => walk.restart(0),
+					() => walk.restart(rng.int(100) * HOUR_MS),
+				];
+				moves[rng.int(moves.length)]?.();
+				walk.work(HOUR_MS);
+			}
+			removed += walk.removed;
+		}
+		expect(removed).toBeGreaterThan(500);
+	});
+
+	test("a relay that is started anew again and again removes what is old, neither sooner nor much later", () => {
+		const rng = new Rng("restarts");
+		const walk = new ClockWalk("restarts");
+		for (let hour = 0; hour < 72; hour += 2) {
+			walk.work(2 * HOUR_MS, 60_000);
+			if (rng.int(2) === 0) walk.restart(0);
+			if (hour > 30) expect(walk.oldestHours()).toBeLessThan(24 + 3);
+		}
+		expect(walk.removed).toBeGreaterThan(100);
 	});
 });
 

@@ -255,6 +255,21 @@ export const MUTANTS: readonly Mutant[] = [
 		tests: ["log/retention.test.ts"],
 	},
 	{
+		name: "retention goes by the wall clock",
+		file: "log/log-writer.ts",
+		find: "const { replayBytesMax = null, diskReserveBytes = 0 } = options;",
+		replace:
+			"const { replayBytesMax = null, diskReserveBytes = 0 } = options;\noptions = { ...options, elapsedMs: options.clock };",
+		tests: ["log/retention.test.ts"],
+	},
+	{
+		name: "a step of the wall clock ages the log by all of it at the next start",
+		file: "log/retention.ts",
+		find: "Math.min(Math.max((toUs - fromUs) / 1000, 0), stepMax)",
+		replace: "Math.max((toUs - fromUs) / 1000, 0)",
+		tests: ["log/retention.test.ts"],
+	},
+	{
 		name: "a snapshot of the head reaches beyond its own end",
 		file: "log/head.ts",
 		find: "Math.min(block.end, endOffset)",

@@ -1,0 +1,80 @@
+import { expect, onTestFinished, test } from "bun:test";
+import { readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { segmentName } from "../../src/log/segment.ts";
+import { SimConsumer } from "../sim/consumer.ts";
+import { SimPlc } from "../sim/plc.ts";
+import { RelayProcess } from "../sim/relay-process.ts";
+import { RELAY_COMMAND, until } from "./rig.ts";
+import { identityEntry, SEGMENT_BYTES, writeLog } from "./written-log.ts";
+
+const HOUR_MS = 3_600_000;
+const MESSAGES = 12;
+
+async function relayWith(env: Record<string, string>): Promise<RelayProcess> {
+	const plc = new SimPlc();
+	plc.start();
+	const relay = await RelayProcess.create({ command: RELAY_COMMAND, plcUrl: plc.url, env });
+	onTestFinished(async () => {
+		await relay.stop();
+		await relay.remove();
+		await plc.stop();
+	});
+	return relay;
+}
+
+/** Two messages in each segment. */
+function writeSegments(relay: RelayProcess, wallMs: (message: number) => number): void {
+	const padding = "x".repeat(SEGMENT_BYTES / 2);
+	const messages = Array.from({ length: MESSAGES }, (_, i) => [identityEntry(`did:plc:${i}`, 1, i + 1, padding)]);
+	writeLog(relay.logDirectory, messages, wallMs);
+}
+
+/** The DIDs that a consumer gets from the log's beginning. */
+async function replay(relay: RelayProcess, until: (consumer: SimConsumer) => boolean): Promise<SimConsumer> {
+	const consumer = new SimConsumer(relay.firehoseOrigin);
+	await consumer.connect(0);
+	await consumer.until(() => until(consumer));
+	return consumer;
+}
+
+test("a wall clock that is far ahead at a start removes nothing of the log", async () => {
+	const relay = await relayWith({ RELAY_REPLAY_WINDOW: "1h", RELAY_SEGMENT_BYTES: String(SEGMENT_BYTES) });
+	// Whether the relay was down since, or its clock was set: it can't know.
+	const thenMs = Date.now() - 1_000 * HOUR_MS;
+	writeSegments(relay, (message) => thenMs + message * 60_000);
+	const before = readdirSync(relay.logDirectory).filter((name) => name.endsWith(".seg"));
+	await relay.start();
+	await until(async () => (await relay.stats()).log.appliedSeq >= MESSAGES);
+	const consumer = await replay(relay, ({ received }) => received === MESSAGES);
+	expect(consumer.events.map(({ did }) => did)).toEqual(Array.from({ length: MESSAGES }, (_, i) => `did:plc:${i}`));
+	await consumer.disconnect();
+	expect(await relay.stop()).toBe(0);
+	expect(readdirSync(relay.logDirectory)).toEqual(expect.arrayContaining(before));
+	await relay.start();
+	await (await replay(relay, ({ received }) => received === MESSAGES)).disconnect();
+}, 300_000);
+
+test("a segment that vanishes while the relay runs closes those who want it, and nobody else", async () => {
+	const relay = await relayWith({ RELAY_SEGMENT_BYTES: String(SEGMENT_BYTES) });
+	writeSegments(relay, () => Date.now());
+	await relay.start();
+	const lost = join(relay.logDirectory, segmentName(1));
+	rmSync(lost);
+	const live = new SimConsumer(relay.firehoseOrigin);
+	await live.connect();
+	for (let tries = 0; tries < 3; tries++) {
+		const consumer = await replay(relay, ({ closes }) => closes.length > 0);
+		expect(consumer.closes).toEqual([{ code: 1011, reason: "the log could not be read" }]);
+		expect(consumer.received).toBe(0);
+	}
+	const later = new SimConsumer(relay.firehoseOrigin);
+	await later.connect(2);
+	await later.until(() => later.received === MESSAGES - 2);
+	expect(live.closes).toEqual([]);
+	expect((await relay.stats()).counters.log_read_failures_total).toBe(3);
+	await Promise.all([live.disconnect(), later.disconnect()]);
+	const lines = (await Bun.file(relay.logPath).text()).split("\n").filter((line) => line.includes("can't be read"));
+	expect(lines.length).toBe(1);
+	expect(await relay.stop()).toBe(0);
+}, 300_000);
