@@ -29,8 +29,8 @@ interface Authority {
 }
 
 /**
- * Checks 4 to 14 of rulebook 2.6 for a commit or sync whose identity is resolved. `retry` is returned instead of a result
- * where a refreshed identity may change the verdict.
+ * Checks 4 to 14 of rulebook 2.6 for a commit or sync whose identity is resolved. Returned instead of a result are `retry`, if a
+ * refreshed identity may change the verdict, and `ask-host`, if the account's host has to be asked whether the account is active.
  *
  * @throws Rejection
  */
@@ -39,15 +39,17 @@ export function admitRepoMessage(
 	account: AccountState | null,
 	resolution: Resolution,
 	rules: AdmissionRules,
-): Admitted | "retry" {
+): Admitted | "retry" | "ask-host" {
 	const { message, sender, frame } = arrival;
 	const authority = authorityOf(resolution, sender.hostname);
 	if (authority === "mismatch") {
 		if (!arrival.refreshed) return "retry";
 		throw new Rejection("host-mismatch");
 	}
-	const known = atHost(account, sender.hostId);
-	if (known !== null && !isActive(known)) throw new Rejection("account-inactive");
+	const before = atHost(account, sender.hostId);
+	const missed = before !== null && !isActive(before) ? before : null;
+	if (missed !== null && mayBeActive(missed, arrival) === "ask-host") return "ask-host";
+	const known = missed === null ? before : { ...missed, ...ACTIVE };
 	checkRev(message, known, rules.clock());
 
 	const verdict =
@@ -62,7 +64,7 @@ export function admitRepoMessage(
 	rules.counters.add("messages_verified_total");
 
 	const { did, rev } = message;
-	return {
+	const admitted: Admitted = {
 		entry: messageEntry(arrival, RecordKind[message.type], flags, encodeRepoFacts({ did, rev, commit, data })),
 		state: {
 			host: sender.hostId,
@@ -76,6 +78,25 @@ export function admitRepoMessage(
 			data,
 		},
 	};
+	if (missed !== null)
+		admitted.preceding = ownAccountMessage(arrival, missed, { active: true, status: null }, rules.clock);
+	return admitted;
+}
+
+/**
+ * Whether an account that is inactive for all we know may be active at its host, whose `#account` we missed: its host has said so
+ * when asked. It is asked once for a message, and not for one that is old anyway.
+ *
+ * @throws Rejection `account-inactive`
+ */
+function mayBeActive(
+	account: AccountState,
+	{ message, activeAtHost }: Arrival<CommitMessage | SyncMessage>,
+): "yes" | "ask-host" {
+	if (account.localStatus !== null || isStale(message, account) || activeAtHost === false) {
+		throw new Rejection("account-inactive");
+	}
+	return activeAtHost === null ? "ask-host" : "yes";
 }
 
 /** Checks an `#account`, which only the account's own host may send, and gives it the status that holds here (2.14). */
@@ -151,21 +172,35 @@ export function admitTombstone(
 	account: AccountState,
 	clock: () => number,
 ): Admitted {
-	const { did, seq } = arrival.message;
-	const status = "deleted";
+	return ownAccountMessage(arrival, account, { active: false, status: "deleted" }, clock);
+}
+
+/**
+ * An `#account` that the relay itself has to say. In the log it counts as the account's own host's, at the last seq we have of it:
+ * so it neither moves the account nor makes a message of that host a replay.
+ */
+function ownAccountMessage(
+	arrival: Arrival,
+	account: AccountState,
+	{ active, status }: { active: boolean; status: string | null },
+	clock: () => number,
+): Admitted {
+	const { did } = arrival.message;
+	const { host, hostSeq } = account;
 	const time = new Date(clock()).toISOString();
-	const frame = encodeFrame("account", { seq, did, time, active: false, status });
+	// The sequencer gives the frame its seq; until then it needs one that is valid.
+	const frame = encodeFrame("account", { seq: 1, did, time, active, ...(status === null ? null : { status }) });
 	// The time is ours. Those of its host's messages are compared with each other only.
-	const facts = encodeAccountFacts({ did, active: false, status, timeMs: 0 });
-	const { host } = account;
-	const hostSeq = host === arrival.sender.hostId ? seq : account.hostSeq;
+	const facts = encodeAccountFacts({ did, active, status, timeMs: 0 });
+	const entry = messageEntry({ ...arrival, ...rescan(frame) }, RecordKind.account, 0, facts);
 	return {
-		entry: {
-			...messageEntry({ ...arrival, ...rescan(frame) }, RecordKind.account, 0, facts),
-			host,
-			upstreamSeq: hostSeq,
+		entry: { ...entry, host, upstreamSeq: hostSeq },
+		state: {
+			...account,
+			...(isDeletion(active, status) ? FORGOTTEN_REPO : null),
+			upstreamActive: active,
+			upstreamStatus: status,
 		},
-		state: { ...account, ...FORGOTTEN_REPO, hostSeq, upstreamActive: false, upstreamStatus: status },
 	};
 }
 
@@ -196,20 +231,14 @@ function heard(
 	return { host, hostSeq: message.seq, lastTimeMs: Math.max(beforeMs, timeMsOf(message)) };
 }
 
+const ACTIVE = { upstreamActive: true, upstreamStatus: null } as const;
 /** Nobody has said anything of its status, so it is taken to be active. */
-const UNSEEN_ACCOUNT = {
-	localStatus: null,
-	rev: null,
-	commit: null,
-	data: null,
-	upstreamActive: true,
-	upstreamStatus: null,
-} as const;
+const UNSEEN_ACCOUNT = { ...ACTIVE, localStatus: null, rev: null, commit: null, data: null } as const;
 
 /** What we know of an account that is now at `host`. Status and times at the host it left say nothing any more. */
 function atHost(account: AccountState | null, host: number): AccountState | null {
 	if (account === null || account.host === host) return account;
-	return { ...account, upstreamActive: true, upstreamStatus: null, lastTimeMs: 0 };
+	return { ...account, ...ACTIVE, lastTimeMs: 0 };
 }
 
 /** The key that holds for the account, if this host is the one that its DID document names. */
@@ -232,10 +261,15 @@ function checkRev(message: CommitMessage | SyncMessage, known: AccountState | nu
 		throw new Rejection("message-schema", "since is not a TID");
 	}
 	if (tidToMicroseconds(rev) / 1000 > nowMs + REV_FUTURE_MS_MAX) throw new Rejection("rev-future");
-	if (known === null || known.rev === null) return;
+	if (known !== null && isStale(message, known)) throw new Rejection("rev-stale");
+}
+
+/** Check 8. */
+function isStale({ rev, type }: CommitMessage | SyncMessage, known: AccountState): boolean {
+	if (known.rev === null) return false;
 	// A sync may repeat the last commit, as the reference PDS does when an account is made, but not one of a deleted repo.
 	const mayRepeat = type === "sync" && known.commit !== null;
-	if (rev < known.rev || (rev === known.rev && !mayRepeat)) throw new Rejection("rev-stale");
+	return rev < known.rev || (rev === known.rev && !mayRepeat);
 }
 
 function checkFork(message: SyncMessage, known: AccountState | null, commit: Uint8Array): void {

@@ -25,6 +25,8 @@ export interface Arrival<M extends Message = Message> {
 	resolution: Resolution | null;
 	/** Whether its identity was refreshed because of it: that is done once. */
 	refreshed: boolean;
+	/** Whether its host said, when asked because of it, that the account is active; null where it was not asked. */
+	activeAtHost: boolean | null;
 	/** What is to follow it into the log, once it is handed over itself. */
 	following: Admitted | null;
 }
@@ -33,6 +35,8 @@ export interface Arrival<M extends Message = Message> {
 export interface Admitted {
 	entry: Entry;
 	state: Omit<AccountState, "position"> | null;
+	/** What has to be in the log before it. */
+	preceding?: Admitted;
 }
 
 export function arrivalOf(
@@ -42,5 +46,15 @@ export function arrivalOf(
 	settle: Arrival["settle"],
 	arrivedAtMs = Date.now(),
 ): Arrival {
-	return { sender, frame, message, settle, arrivedAtMs, resolution: null, refreshed: false, following: null };
+	return {
+		sender,
+		frame,
+		message,
+		settle,
+		arrivedAtMs,
+		resolution: null,
+		refreshed: false,
+		activeAtHost: null,
+		following: null,
+	};
 }

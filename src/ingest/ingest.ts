@@ -15,6 +15,7 @@ import { arrivalOf } from "./arrival.ts";
 import { Budget } from "./budget.ts";
 import { Handover } from "./handover.ts";
 import { Hosts } from "./hosts.ts";
+import { RepoStatusProbe } from "./repo-status.ts";
 import { Routes } from "./routes.ts";
 import { Shard } from "./shard.ts";
 
@@ -94,6 +95,11 @@ function ingestRole(
 		const shard: Shard = new Shard({
 			accounts,
 			identities,
+			repoStatus: new RepoStatusProbe({
+				guard: { allowInsecure: options.allowInsecureHosts },
+				userAgent: options.userAgent,
+				counters,
+			}),
 			handover,
 			rules: { engine, strict: options.strict, clock: Date.now, counters },
 			allowLocalhost: options.allowInsecureHosts,

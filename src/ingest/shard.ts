@@ -19,11 +19,13 @@ import {
 } from "./admission.ts";
 import type { Admitted, Arrival } from "./arrival.ts";
 import type { Handover } from "./handover.ts";
+import type { RepoStatusProbe } from "./repo-status.ts";
 import { FAILED, REJECTED } from "./window.ts";
 
 export interface ShardOptions {
 	accounts: AccountCache;
 	identities: IdentityCache;
+	repoStatus: Pick<RepoStatusProbe, "isActive">;
 	handover: Handover;
 	rules: AdmissionRules;
 	/** Whether did:web may name localhost and a port. */
@@ -158,18 +160,32 @@ export class Shard {
 
 	/** Where the ring is full, the message is admitted anew later: what it was judged by may have changed until then. */
 	#handOver(arrival: Arrival, admitted: Admitted): Promise<void> | null {
-		const { handover, accounts, rules } = this.#options;
-		const position = handover.push(admitted.entry);
-		if (position === null) {
-			this.#room = Promise.withResolvers();
-			return this.#room.promise;
+		const { handover, rules } = this.#options;
+		if (admitted.preceding !== undefined) {
+			if (this.#push(arrival, admitted.preceding) === null) return this.#waitForRoom();
+			rules.counters.add("accounts_found_active_total");
 		}
-		if (admitted.state !== null) accounts.set(arrival.message.did, { ...admitted.state, position });
-		rules.counters.add("messages_accepted_total");
+		const position = this.#push(arrival, admitted);
+		if (position === null) return this.#waitForRoom();
 		arrival.following = this.#following(arrival, admitted);
 		if (arrival.following !== null) return this.#handOver(arrival, arrival.following);
 		arrival.settle({ rejected: false, ring: handover.ring, position });
 		return null;
+	}
+
+	/** Hands one entry over and notes what its account becomes. Returns the ring position behind it, or null while the ring is full. */
+	#push(arrival: Arrival, { entry, state }: Admitted): number | null {
+		const { handover, accounts, rules } = this.#options;
+		const position = handover.push(entry);
+		if (position === null) return null;
+		if (state !== null) accounts.set(arrival.message.did, { ...state, position });
+		rules.counters.add("messages_accepted_total");
+		return position;
+	}
+
+	#waitForRoom(): Promise<void> {
+		this.#room = Promise.withResolvers();
+		return this.#room.promise;
 	}
 
 	/** A tombstoned DID's `#identity` is followed by an `#account` that says what became of it. */
@@ -196,10 +212,11 @@ export class Shard {
 		const resolution = this.#resolution(arrival, account);
 		if (resolution instanceof Promise) return resolution;
 		const admitted = this.#decide(arrival, account, resolution);
+		if (admitted === "ask-host") return this.#askHost(arrival, resolution);
 		return admitted === "retry" ? this.#refresh(arrival) : admitted;
 	}
 
-	#decide(arrival: Arrival, account: AccountState | null, resolution: Resolution): Admitted | "retry" {
+	#decide(arrival: Arrival, account: AccountState | null, resolution: Resolution): Admitted | "retry" | "ask-host" {
 		const { message } = arrival;
 		const { rules } = this.#options;
 		if (message.type === "account") return admitAccount(narrow(arrival, message), account, resolution, rules);
@@ -226,6 +243,14 @@ export class Shard {
 	#refresh(arrival: Arrival): Promise<unknown> {
 		arrival.refreshed = true;
 		return this.#await(arrival, this.#options.identities.refresh(arrival.message.did, arrival.arrivedAtMs));
+	}
+
+	/** Asks the sender, which is the account's host, whether the account is active after all. */
+	async #askHost(arrival: Arrival, resolution: Resolution): Promise<void> {
+		const pds = resolution.outcome === "resolved" ? resolution.identity.pds : null;
+		const { message, sender } = arrival;
+		arrival.activeAtHost =
+			pds !== null && (await this.#options.repoStatus.isActive(message.did, { id: sender.hostId, pds }));
 	}
 
 	async #await(arrival: Arrival, lookup: Promise<Resolution>): Promise<void> {

@@ -25,6 +25,10 @@ export const COUNTERS = {
 	identity_refreshes_total: "forced refreshes after a bad signature or a host mismatch",
 	identity_refreshes_limited_total: "times a forced refresh had to wait since the DID had one a moment ago",
 	identity_evictions_total: "identities that left the cache since it was full",
+	repo_status_requests_total:
+		"times a host was asked whether an account is active, since its commit came while it was not",
+	repo_status_limited_total: "times a host was not asked, since it or the account had been asked a moment ago",
+	accounts_found_active_total: "accounts that were active again at their host without an #account that said so",
 	account_evictions_total: "account states that left the cache since it was full",
 	account_cache_overflows_total: "times the account cache was full of states the index had not applied yet",
 	ring_full_total: "times a ring was full and its writer had to wait",

@@ -40,6 +40,11 @@ export class ShardRig {
 	readonly #resolutions = new Map<string, Resolution>();
 	readonly #held = new Map<string, PromiseWithResolvers<void>>();
 	lookups = 0;
+	/** DIDs whose hosts say that they are active, when asked. */
+	readonly activeAtHost = new Set<string>();
+	/** DIDs whose hosts were asked, in order. */
+	readonly asked: string[] = [];
+	#answers = Promise.resolve();
 
 	constructor({
 		ringBytes = 1024 * 1024,
@@ -66,6 +71,13 @@ export class ShardRig {
 					this.nowMs += ms;
 				},
 			}),
+			repoStatus: {
+				isActive: async (did) => {
+					this.asked.push(did);
+					await this.#answers;
+					return this.activeAtHost.has(did);
+				},
+			},
 			handover: new Handover(0, new RingWriter(ring), new Doorbell(), counters),
 			rules: { engine, strict, clock, counters },
 			allowLocalhost: false,
@@ -118,6 +130,13 @@ export class ShardRig {
 			this.#held.delete(did);
 			held.resolve();
 		};
+	}
+
+	/** Hosts that are asked for an account's status don't answer until the returned function is called. */
+	holdAnswers(): () => void {
+		const { promise, resolve } = Promise.withResolvers<void>();
+		this.#answers = promise;
+		return resolve;
 	}
 
 	/** Sends a message from the host with this number, whose name is `one.example`, `two.example` and so on. */

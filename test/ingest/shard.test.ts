@@ -183,6 +183,127 @@ describe("state", () => {
 	});
 });
 
+describe("an account whose return was not announced", () => {
+	/** A rig with an account that has a commit, at seq 1, and is deactivated, at seq 2. */
+	async function deactivated(name: string, options: ConstructorParameters<typeof ShardRig>[0] = {}) {
+		const rig = new ShardRig(options);
+		const account = await ShardRig.account(name);
+		rig.identity(account);
+		rig.send(await account.commit(), 1);
+		rig.send(account.account(false, "deactivated"), 2);
+		await rig.settle();
+		rig.entries();
+		return { rig, account };
+	}
+
+	test("is found active at its host, which is asked once; an #account of ours goes before the commit", async () => {
+		const { rig, account } = await deactivated("missed");
+		rig.activeAtHost.add(account.did);
+		rig.send(await account.commit(), 3);
+		rig.send(await account.commit(), 4);
+		await rig.settle();
+		const entries = rig.entries();
+		expect(entries.map(({ kind, host, upstreamSeq }) => [kind, host, upstreamSeq])).toEqual([
+			[RecordKind.account, 1, 2],
+			[RecordKind.commit, 1, 3],
+			[RecordKind.commit, 1, 4],
+		]);
+		expect(scanFrame(entries[0]?.frame ?? new Uint8Array())).toMatchObject({
+			message: { type: "account", did: account.did, active: true, status: null },
+		});
+		expect(rig.asked).toEqual([account.did]);
+		expect(rig.counters).toMatchObject({ accounts_found_active_total: 1, discontinuities_total: 0 });
+		expect(rig.outcomes.length).toBe(4);
+	});
+
+	test("waits for the answer in its lane, and nobody else does", async () => {
+		const { rig, account } = await deactivated("waits");
+		const other = await ShardRig.account("goes on");
+		rig.identity(other);
+		rig.activeAtHost.add(account.did);
+		const answer = rig.holdAnswers();
+		rig.send(await account.commit(), 3);
+		rig.send(await account.commit(), 4);
+		rig.send(await other.commit(), 5);
+		await rig.settle();
+		expect(rig.entries().map(({ upstreamSeq }) => upstreamSeq)).toEqual([5]);
+		expect(rig.shard.parked).toBe(2);
+		answer();
+		await rig.settle();
+		expect(rig.entries().map(({ upstreamSeq }) => upstreamSeq)).toEqual([2, 3, 4]);
+	});
+
+	test("stays inactive if its host does not say otherwise", async () => {
+		const { rig, account } = await deactivated("inactive");
+		rig.send(await account.commit(), 3);
+		await rig.settle();
+		expect(rig.entries()).toEqual([]);
+		expect(rig.rejected).toEqual({ "account-inactive": 1 });
+		expect(rig.asked).toEqual([account.did]);
+	});
+
+	test("is not asked for because of a commit that is old, nor where this relay's operator has the say", async () => {
+		const { rig, account } = await deactivated("old");
+		rig.activeAtHost.add(account.did);
+		const stale = await account.sync();
+		rig.send({ ...stale, body: { ...stale.body, rev: "2222222222222" } }, 3);
+		await rig.settle();
+		const local = new ShardRig({ accounts: [rowOf(account, { localStatus: "takendown", upstreamActive: false })] });
+		local.identity(account);
+		local.activeAtHost.add(account.did);
+		local.send(await account.commit(), 4);
+		await local.settle();
+		for (const each of [rig, local]) {
+			expect(each.rejected).toEqual({ "account-inactive": 1 });
+			expect(each.asked).toEqual([]);
+		}
+	});
+
+	test("is not announced for a commit that is bad", async () => {
+		const { rig, account } = await deactivated("bad");
+		rig.activeAtHost.add(account.did);
+		const { key } = account;
+		account.rotateKey("k256");
+		rig.send(await account.commit(), 3);
+		await rig.settle();
+		account.key = key;
+		expect(rig.entries()).toEqual([]);
+		expect(rig.rejected).toEqual({ "signature-invalid": 1 });
+	});
+
+	test("is announced once, wherever the ring is full", async () => {
+		/** How much of the two entries went into the ring at first. */
+		const went = new Set<number>();
+		for (let fill = 60; fill < 90; fill++) {
+			const { rig, account } = await deactivated(`full ${fill}`, { ringBytes: 16_384 });
+			const filler = await ShardRig.account("filler");
+			rig.identity(filler);
+			rig.send(filler.account(true), 1);
+			await rig.settle();
+			rig.entries();
+			rig.activeAtHost.add(account.did);
+			for (let seq = 3; seq < 3 + fill; seq++) rig.send(filler.account(true), seq);
+			rig.send(await account.commit(), 100);
+			const entries: [number, number][] = [];
+			for (let turn = 0; turn < 50 && rig.outcomes.length < fill + 4; turn++) {
+				await rig.settle();
+				if (turn === 0 && rig.asked.length > 0) went.add(rig.counters.messages_accepted_total - 3 - fill);
+				for (const { kind, upstreamSeq } of rig.entries()) entries.push([kind, upstreamSeq]);
+				rig.shard.ringHasRoom();
+			}
+			const isFiller = (seq: number): boolean => seq >= 3 && seq < 3 + fill;
+			expect(entries.filter(([, seq]) => !isFiller(seq))).toEqual([
+				[RecordKind.account, 2],
+				[RecordKind.commit, 100],
+			]);
+			expect(entries.length).toBe(fill + 2);
+			expect(rig.counters.accounts_found_active_total).toBe(1);
+		}
+		// The ring was full between the two, and it was not.
+		expect([...went]).toEqual(expect.arrayContaining([1, 2]));
+	});
+});
+
 describe("identity", () => {
 	test("a rotated key costs one refresh and no commit", async () => {
 		const rig = new ShardRig();

@@ -37,6 +37,10 @@ export class SimHost {
 	onFutureCursor: FutureCursorAnswer = "FutureCursor";
 	/** Replays the message at the cursor too, and not only what follows it. */
 	replaysInclusively = false;
+	/** What `getRepoStatus` says of a DID; of others, that there is no such repo. A function may take its time. */
+	readonly repoStatuses = new Map<string, () => Response | Promise<Response>>();
+	/** DIDs that `getRepoStatus` was asked for, in order, each with the `User-Agent`. */
+	readonly statusRequests: { did: string | null; userAgent: string | null }[] = [];
 	readonly #options: SimHostOptions;
 	readonly #sockets = new Set<Socket>();
 	#server: Bun.Server<Connection> | null = null;
@@ -188,6 +192,7 @@ export class SimHost {
 				{ headers },
 			);
 		}
+		if (url.pathname === "/xrpc/com.atproto.sync.getRepoStatus") return this.#repoStatus(request, url);
 		if (url.pathname !== "/xrpc/com.atproto.sync.subscribeRepos") {
 			return Response.json({ error: "MethodNotImplemented", message: "no such method" }, { status: 501 });
 		}
@@ -201,6 +206,15 @@ export class SimHost {
 		const data: Connection = { cursor: cursor === null ? null : Number(cursor), next: 0, joinedAt: 0 };
 		if (server.upgrade(request, { data, headers })) return undefined;
 		return Response.json({ error: "InvalidRequest", message: "not a WebSocket handshake" }, { status: 426 });
+	}
+
+	async #repoStatus(request: Request, url: URL): Promise<Response> {
+		const did = url.searchParams.get("did");
+		this.statusRequests.push({ did, userAgent: request.headers.get("user-agent") });
+		const answer = this.repoStatuses.get(did ?? "");
+		return (
+			(await answer?.()) ?? Response.json({ error: "RepoNotFound", message: `no repo for ${did}` }, { status: 400 })
+		);
 	}
 
 	#open(socket: Socket): void {

@@ -1,0 +1,119 @@
+import * as v from "valibot";
+import { fetchBounded } from "../identity/bounded-fetch.ts";
+import { type GuardOptions, guardedFetch } from "../identity/guarded-fetch.ts";
+import { LastTimes } from "../identity/last-times.ts";
+import type { Counters } from "../observe/counters.ts";
+import { Slots } from "../slots.ts";
+
+/** How often and how long hosts are asked. The numbers are those of one ingest worker. */
+export const REPO_STATUS_LIMITS = {
+	/** One DID at most once in this time. */
+	didIntervalMs: 60_000,
+	/** DIDs whose last time is remembered. */
+	didsMax: 20_000,
+	/** Requests to one host in one stretch of `hostIntervalMs`. */
+	perHostMax: 30,
+	hostIntervalMs: 60_000,
+	/** Requests under way, to one host and to all. */
+	inFlightPerHostMax: 2,
+	inFlightMax: 32,
+	timeoutMs: 5_000,
+	/** An answer has about a hundred bytes. */
+	bodyBytesMax: 16_384,
+} as const;
+
+type Limits = { [Name in keyof typeof REPO_STATUS_LIMITS]: number };
+
+export interface RepoStatusOptions {
+	guard: GuardOptions;
+	userAgent: string;
+	counters: Counters;
+	limits?: Limits;
+	/** Monotonic. */
+	nowMs?: () => number;
+}
+
+/** Where an account is. */
+export interface AccountHost {
+	id: number;
+	/** Origin of its PDS, such as `https://pds.example`. */
+	pds: string;
+}
+
+/** What was asked of one host. */
+interface Asked {
+	readonly slots: Slots;
+	sinceMs: number;
+	count: number;
+}
+
+const GET_REPO_STATUS = "/xrpc/com.atproto.sync.getRepoStatus";
+const ANSWER = v.object({ did: v.string(), active: v.boolean() });
+
+/** Asks an account's host what it says of the account now, for when its `#account` seems to have been missed (rulebook 2.6, check 5). */
+export class RepoStatusProbe {
+	readonly #options: RepoStatusOptions;
+	readonly #limits: Limits;
+	readonly #nowMs: () => number;
+	readonly #lastAsked: LastTimes;
+	/** By host id, so there are no more than hosts that are followed. */
+	readonly #hosts = new Map<number, Asked>();
+	readonly #slots: Slots;
+
+	constructor(options: RepoStatusOptions) {
+		this.#options = options;
+		this.#limits = options.limits ?? REPO_STATUS_LIMITS;
+		this.#nowMs = options.nowMs ?? (() => performance.now());
+		this.#lastAsked = new LastTimes(this.#limits.didsMax);
+		this.#slots = new Slots(this.#limits.inFlightMax);
+	}
+
+	/**
+	 * Whether the host says that the account is active. Takes at most the timeout, once it is its turn, and never throws: what is
+	 * asked too often, or not answered as it should be, is not active.
+	 */
+	async isActive(did: string, host: AccountHost): Promise<boolean> {
+		const asked = this.#permit(did, host.id);
+		if (asked === null) {
+			this.#options.counters.add("repo_status_limited_total");
+			return false;
+		}
+		this.#options.counters.add("repo_status_requests_total");
+		return asked.slots.run(() => this.#slots.run(() => this.#ask(did, host.pds)));
+	}
+
+	/** Counts a request against its limits; null if one of them is reached. */
+	#permit(did: string, hostId: number): Asked | null {
+		const { didIntervalMs, perHostMax, hostIntervalMs, inFlightPerHostMax } = this.#limits;
+		const nowMs = this.#nowMs();
+		if (nowMs - this.#lastAsked.get(did) < didIntervalMs) return null;
+		const asked = this.#hosts.get(hostId) ?? { slots: new Slots(inFlightPerHostMax), sinceMs: nowMs, count: 0 };
+		this.#hosts.set(hostId, asked);
+		if (nowMs - asked.sinceMs >= hostIntervalMs) {
+			asked.sinceMs = nowMs;
+			asked.count = 0;
+		}
+		if (asked.count >= perHostMax) return null;
+		asked.count++;
+		this.#lastAsked.set(did, nowMs);
+		return asked;
+	}
+
+	async #ask(did: string, pds: string): Promise<boolean> {
+		const { guard, userAgent } = this.#options;
+		const { timeoutMs, bodyBytesMax } = this.#limits;
+		const headers = { Accept: "application/json", "User-Agent": userAgent };
+		try {
+			const url = new URL(GET_REPO_STATUS, pds);
+			url.searchParams.set("did", did);
+			const send = (signal: AbortSignal): Promise<Response> => guardedFetch(url, { headers, signal }, guard);
+			const { status, body } = await fetchBounded(send, { timeoutMs, bytesMax: bodyBytesMax });
+			if (status !== 200) return false;
+			const answer = v.parse(ANSWER, JSON.parse(new TextDecoder().decode(body)));
+			return answer.did === did && answer.active;
+		} catch {
+			// Whatever went wrong is the host's affair, or the network's. Its next `#account` will tell.
+			return false;
+		}
+	}
+}
