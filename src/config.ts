@@ -1,5 +1,5 @@
-import { parseArgs } from "node:util";
 import { SEGMENT_BYTES_MAX } from "./log/segment.ts";
+import { nearest } from "./nearest.ts";
 import { LOG_LEVELS } from "./observe/log.ts";
 import { FRAME_BYTES_MAX } from "./protocol/limits.ts";
 import {
@@ -20,6 +20,8 @@ import { ENGINE_CHOICES } from "./verify/engine.ts";
 
 const MIB = 1024 ** 2;
 const HOUR_MS = 3_600_000;
+/** As many seqs again fit above it: JavaScript counts exactly up to 2^53. */
+const INITIAL_SEQ_MAX = 2 ** 52;
 /** By default. So many verify some twenty times what the network sends, and the rings between them grow with their square. */
 const INGEST_WORKERS_MAX = 8;
 
@@ -38,8 +40,9 @@ const SETTINGS = {
 	metricsListen: setting({
 		env: ["RELAY_METRICS_LISTEN"],
 		kind: bind,
-		default: ":2471",
-		meaning: "Where the internal port listens: metrics and health. Keep it off the internet.",
+		default: "127.0.0.1:2471",
+		meaning:
+			"Where the internal port listens: metrics and health. It has no authentication: give it a wider address only in a private network.",
 	}),
 	persistDir: setting({
 		env: ["RELAY_PERSIST_DIR", "RELAY_PERSISTER_DIR"],
@@ -105,7 +108,7 @@ const SETTINGS = {
 	}),
 	initialSeq: setting({
 		env: ["RELAY_INITIAL_SEQ_NUMBER"],
-		kind: wholeNumber(1, Number.MAX_SAFE_INTEGER),
+		kind: wholeNumber(1, INITIAL_SEQ_MAX),
 		default: "1",
 		meaning: "First `seq` of a new log. No effect on a log that has records.",
 	}),
@@ -219,7 +222,7 @@ const SETTINGS = {
 } as const;
 
 type Settings = typeof SETTINGS;
-type SettingName = keyof Settings;
+export type SettingName = keyof Settings;
 
 /** The relay's configuration: parsed values, with the unit last in their names. */
 export type Config = { readonly [Name in SettingName]: ReturnType<Settings[Name]["kind"]["parse"]> };
@@ -255,7 +258,7 @@ function flagsOf({ env: [name], flagAliases = [] }: Setting<unknown>): [string, 
 
 /**
  * Reads the configuration. A flag goes before the environment; an empty variable counts as not set.
- * @param args the command line behind the command's name
+ * @param args the command line after the command's name
  * @returns the configuration, and warnings of what looks like a mistake
  * @throws ConfigError with every fault
  */
@@ -282,29 +285,45 @@ interface Given {
 	text: string;
 }
 
+type KnownFlag = readonly [SettingName, Setting<unknown>];
+const BY_FLAG = new Map<string, KnownFlag>(
+	ALL.flatMap((known) => flagsOf(known[1]).map((flag) => [flag, known] as const)),
+);
+
+/**
+ * Reads `--flag value`, `--flag=value` and switches, whose value may be left out. An argument that is no flag is never shown:
+ * it may be a password after a mistyped flag.
+ */
 function readFlags(args: readonly string[], faults: string[]): Map<SettingName, Given> {
-	const byFlag = new Map(ALL.flatMap(([name, one]) => flagsOf(one).map((flag) => [flag, { name, one }] as const)));
-	const options = Object.fromEntries(
-		Array.from(byFlag, ([flag, { one }]) => [flag, { type: one.kind.isSwitch ? "boolean" : "string" } as const]),
-	);
-	const closed = args.map((arg, at) => {
-		const one = arg.startsWith("--") ? byFlag.get(arg.slice(2))?.one : undefined;
-		if (one === undefined || one.kind.isSwitch) return arg;
-		// `--a --b` means that `--a` lacks its value, not that its value is `--b`.
-		return (args[at + 1] ?? "--").startsWith("--") ? `${arg}=` : arg;
-	});
-	// Not strict: strict parsing stops at the first fault, and all of them are to be told at once.
-	const { tokens } = parseArgs({ args: closed, options, strict: false, allowPositionals: true, tokens: true });
 	const given = new Map<SettingName, Given>();
-	for (const token of tokens) {
-		// Not shown, since it may be a password behind a mistyped flag.
-		if (token.kind === "positional") faults.push(`argument ${token.index + 1} is neither a flag nor a flag's value`);
-		if (token.kind !== "option") continue;
-		const known = byFlag.get(token.name);
-		if (known === undefined) faults.push(`${token.rawName}: there is no such flag; --help lists them`);
-		else given.set(known.name, { by: token.rawName, text: token.value ?? "true" });
+	for (let at = 0; at < args.length; at++) {
+		const [, name, inline] = /^--([^=]+)(?:=(.*))?$/s.exec(args[at] ?? "") ?? [];
+		if (name === undefined) {
+			faults.push(`argument ${at + 1} is neither a flag nor a flag's value; flags begin with two dashes`);
+			continue;
+		}
+		const next = args[at + 1];
+		const hasNext = next !== undefined && !next.startsWith("--");
+		const known = BY_FLAG.get(name);
+		if (known === undefined) {
+			faults.push(unknownFlag(name));
+			// What follows was meant as its value.
+			if (inline === undefined && hasNext) at++;
+			continue;
+		}
+		const [setting, one] = known;
+		const text = inline ?? (hasNext ? next : one.kind.isSwitch ? "true" : "");
+		if (inline === undefined && hasNext) at++;
+		if (text === "") faults.push(`--${name}: its value is missing; expected ${one.kind.accepts}`);
+		else given.set(setting, { by: `--${name}`, text });
 	}
 	return given;
+}
+
+function unknownFlag(name: string): string {
+	const near = nearest(name, [...BY_FLAG.keys()]);
+	const hint = near === null ? "--help lists them" : `did you mean --${near}? --help lists them`;
+	return `--${name.slice(0, 64)}: there is no such flag; ${hint}`;
 }
 
 function fromEnvironment(one: Setting<unknown>, env: Readonly<Record<string, string | undefined>>): Given | null {
@@ -321,7 +340,6 @@ function unsetValue(one: Setting<unknown>, machine: Machine): unknown {
 
 function parseGiven(one: Setting<unknown>, { by, text }: Given, faults: string[]): unknown {
 	try {
-		if (text === "") throw new RangeError();
 		return one.kind.parse(text);
 	} catch (error) {
 		if (!(error instanceof RangeError)) throw error;
@@ -352,7 +370,16 @@ function unknownVariables(env: Readonly<Record<string, string | undefined>>): st
 	return Object.keys(env)
 		.filter((name) => name.startsWith("RELAY_") && !known.has(name))
 		.sort()
-		.map((name) => `${name} is set, but there is no such setting`);
+		.map((name) => {
+			const near = nearest(name, [...known]);
+			return `${name} is set, but there is no such setting${near === null ? "" : `; did you mean ${near}?`}`;
+		});
+}
+
+/** How a setting is called where it can't be used: `RELAY_PERSIST_DIR (--persist-dir)`. */
+export function settingLabel(name: SettingName): string {
+	const one: Setting<unknown> = SETTINGS[name];
+	return `${one.env[0]} (--${flagsOf(one)[0]})`;
 }
 
 function defaultText(one: Setting<unknown>): string {

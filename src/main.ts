@@ -1,9 +1,10 @@
 import { availableParallelism } from "node:os";
 import { type Config, ConfigError, loadConfig, settingsHelp } from "./config.ts";
 import { VERSION } from "./http/version.ts";
+import { nearest } from "./nearest.ts";
 import { logOf, setUpLog } from "./observe/log.ts";
 import { Relay } from "./relay.ts";
-import { describeFailure } from "./thread.ts";
+import { type Failure, failureOf } from "./thread.ts";
 
 const USAGE = `standpipe ${VERSION}: an AT Protocol relay
 
@@ -14,6 +15,9 @@ const USAGE = `standpipe ${VERSION}: an AT Protocol relay
 Each setting is a flag or an environment variable; a flag goes first.
 
 ${settingsHelp()}`;
+
+/** Where a mistyped command may have meant to go. */
+const COMMANDS = ["serve", "--help", "--version"];
 
 /** Exit codes: 0 done, 1 the relay failed, 2 it was told to do something that it can't. */
 async function main(args: string[]): Promise<void> {
@@ -27,7 +31,11 @@ async function main(args: string[]): Promise<void> {
 	}
 	const [command = "serve", ...rest] = args[0]?.startsWith("-") === false ? args : ["serve", ...args];
 	if (command !== "serve") {
-		process.stderr.write(`there is no command "${command}"\n\n${USAGE}`);
+		const near = nearest(command, COMMANDS);
+		const hint = near === null ? "" : `did you mean "${near}"? `;
+		process.stderr.write(
+			`there is no command ${JSON.stringify(command.slice(0, 64))}; ${hint}--help shows what there is\n`,
+		);
 		process.exit(2);
 	}
 	await serve(readConfig(rest));
@@ -47,29 +55,51 @@ async function serve({ config, warnings }: { config: Config; warnings: string[] 
 	setUpLog(config.logLevel);
 	const log = logOf("relay");
 	for (const warning of warnings) log.warning(warning);
-	const relay = await Relay.start(config, fail);
-	let draining = false;
+	const started = Relay.start(config, fail);
+	let isStopping = false;
 	const stop = (signal: string): void => {
-		if (draining) process.exit(1);
-		draining = true;
-		log.info("{signal}: draining", { signal });
-		setTimeout(() => fail("control", "the drain took too long"), config.drainTimeoutMs).unref();
-		relay.drain().then(
-			() => process.exit(0),
-			(error: unknown) => fail("control", describeFailure(error)),
-		);
+		if (isStopping) {
+			log.warning("{signal} again: ends at once", { signal });
+			process.exit(1);
+		}
+		isStopping = true;
+		drain(started, signal, config.drainTimeoutMs).catch(failControl);
 	};
-	for (const event of ["uncaughtException", "unhandledRejection"]) {
-		process.on(event, (error: unknown) => fail("control", describeFailure(error)));
-	}
-	process.on("SIGTERM", () => stop("SIGTERM"));
-	process.on("SIGINT", () => stop("SIGINT"));
+	for (const signal of ["SIGTERM", "SIGINT"]) process.on(signal, () => stop(signal));
+	await started;
 }
 
-/** A thread died or a fault of ours came up: end at once and loudly, the supervisor starts us anew (invariant 8). */
-function fail(thread: string, error: string): never {
-	process.stderr.write(`standpipe: ${thread} failed: ${error}\n`);
+/** Ends in peace, with code 0; a start that is under way comes to its end first. With code 1 if that takes too long. */
+async function drain(started: Promise<Relay>, signal: string, timeoutMs: number): Promise<never> {
+	const log = logOf("relay");
+	const beganAtMs = performance.now();
+	const takenMs = (): number => Math.round(performance.now() - beganAtMs);
+	log.info("{signal}: draining", { signal });
+	setTimeout(() => {
+		log.error("the drain is given up after {takenMs} ms: RELAY_DRAIN_TIMEOUT is over", { takenMs: takenMs() });
+		process.exit(1);
+	}, timeoutMs).unref();
+	const relay = await started;
+	await relay.drain();
+	log.info("drained in {takenMs} ms: all is stored", { takenMs: takenMs() });
+	process.exit(0);
+}
+
+/**
+ * A thread died, a fault of ours came up, or the settings can't work here: end at once and loudly, the supervisor starts us
+ * anew (invariant 8).
+ */
+function fail(thread: string, { message, stack, isStart }: Failure): never {
+	const log = logOf("relay");
+	if (isStart) log.error("standpipe can't start: {fault}", { fault: message });
+	else log.error("standpipe ends, since the thread {thread} failed: {fault}", { thread, fault: message, stack });
 	process.exit(1);
 }
 
-await main(process.argv.slice(2)).catch((error: unknown) => fail("control", describeFailure(error)));
+function failControl(error: unknown): never {
+	fail("control", failureOf(error));
+}
+
+setUpLog("info");
+for (const event of ["uncaughtException", "unhandledRejection"]) process.on(event, failControl);
+await main(process.argv.slice(2)).catch(failControl);

@@ -25,7 +25,8 @@ import { Counters, createCounterBuffer } from "./observe/counters.ts";
 import { logOf } from "./observe/log.ts";
 import { Doorbell } from "./ring/doorbell.ts";
 import { createRingBuffer, RingWriter } from "./ring/ring.ts";
-import { Thread } from "./thread.ts";
+import { startListening, startOnPath } from "./start-error.ts";
+import { type Failure, Thread } from "./thread.ts";
 
 /** Takes the greatest frame twice over; a power of two. */
 const HANDOVER_RING_BYTES = 16 * 1024 * 1024;
@@ -101,16 +102,18 @@ export class Relay {
 	/**
 	 * Starts everything: first the log, which recovers; then the index, which catches up with it; then who writes and reads.
 	 *
-	 * @param onFailure called where a thread dies: it has to end the process
+	 * @throws StartError where its settings can't work on this machine
+	 * @param onFailure called when a thread dies: it has to end the process
 	 * @param ingestEntry the ingest workers' entry file: a bench brings one of its own, to measure without an engine
 	 */
 	static async start(
 		config: Config,
-		onFailure: (thread: string, error: string) => never,
+		onFailure: (thread: string, failure: Failure) => never,
 		ingestEntry = new URL("./ingest/worker.ts", import.meta.url),
 	): Promise<Relay> {
-		mkdirSync(config.persistDir, { recursive: true });
-		mkdirSync(dirname(config.databasePath), { recursive: true });
+		await startOnPath("persistDir", config.persistDir, () => mkdirSync(config.persistDir, { recursive: true }));
+		const databaseFolder = dirname(config.databasePath);
+		await startOnPath("databasePath", databaseFolder, () => mkdirSync(databaseFolder, { recursive: true }));
 		const shared = createShared(config);
 		const url = (folder: string): URL => new URL(`./${folder}/worker.ts`, import.meta.url);
 		const counters = (thread: number) => ({ buffer: shared.counters, thread });
@@ -187,7 +190,9 @@ export class Relay {
 				}),
 			),
 		);
-		const internal = serveInternal(config, shared, stalls);
+		const internal = await startListening("metricsListen", config.metricsListen, (hostname) =>
+			serveInternal(hostname, config.metricsListen.port, shared, stalls),
+		);
 		await hosts.start();
 		logOf("relay").info("standpipe {version} serves on {api}, metrics on {metrics}", {
 			version: VERSION,
@@ -299,7 +304,7 @@ async function append(handover: Handover, facts: HostFacts): Promise<void> {
 	while (handover.acknowledged() < position) await Bun.sleep(APPEND_POLL_MS);
 }
 
-function serveInternal(config: Config, shared: Shared, stalls: Stalls): Bun.Server<undefined> {
+function serveInternal(hostname: string, port: number, shared: Shared, stalls: Stalls): Bun.Server<undefined> {
 	const head = new LogHead(shared.head);
 	const own = new Counters(shared.counters, CONTROL_ROW);
 	const app = createInternalApp({
@@ -312,8 +317,8 @@ function serveInternal(config: Config, shared: Shared, stalls: Stalls): Bun.Serv
 		health: () => faultOf(stalls),
 	});
 	return Bun.serve({
-		hostname: config.metricsListen.host,
-		port: config.metricsListen.port,
+		hostname,
+		port,
 		...createEdge<undefined, Response>((request, url) => app.fetch(withUrl(request, url)), own),
 	});
 }

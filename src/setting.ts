@@ -30,12 +30,13 @@ export interface ValueKind<Value> {
 	accepts: string;
 	/** @throws RangeError where the text is not such a value; its message is empty or completes "expected …" better */
 	parse: (text: string) => Value;
-	/** The flag may stand alone, for true. */
+	/** The flag may stand alone, which means true. */
 	isSwitch?: boolean;
 }
 
 /** Where a server listens. */
 export interface Bind {
+	/** `::` for every address of both families. */
 	host: string;
 	/** 0 lets the system choose. */
 	port: number;
@@ -106,13 +107,13 @@ export function oneOf<const Word extends string>(
 	};
 }
 
-/** `:2470` for all addresses, or `127.0.0.1:2470`, `[::1]:2470`, `localhost:2470`. */
+/** `:2470` for all addresses, IPv4 and IPv6, or `127.0.0.1:2470`, `[::1]:2470`, `localhost:2470`. */
 export const bind: ValueKind<Bind> = {
-	accepts: "`:PORT` or `ADDRESS:PORT`, with an IPv6 address in brackets",
+	accepts: "`:PORT` for all addresses of both families, or `ADDRESS:PORT`, with an IPv6 address in brackets",
 	parse(text) {
 		const [, bracketed, plain, port] = /^(?:\[([\da-fA-F:.]+)\]|([\w.-]*)):(\d{1,5})$/.exec(text) ?? [];
 		return {
-			host: bracketed ?? (plain || "0.0.0.0"),
+			host: bracketed ?? (plain || "::"),
 			port: within(port === undefined ? Number.NaN : Number(port), 0, 65_535),
 		};
 	},

@@ -1,4 +1,6 @@
 import { contain } from "./boundary.ts";
+import { messageOf } from "./observe/log-value.ts";
+import { StartError } from "./start-error.ts";
 
 /**
  * How the control thread and its workers talk: few messages, by `postMessage`; the data goes through rings and the log.
@@ -15,7 +17,17 @@ type FromWorker<Event> =
 	| { type: "ready" }
 	| { type: "event"; event: Event }
 	| { type: "drained" }
-	| { type: "failed"; error: string };
+	| { type: "failed"; failure: Failure };
+
+/** What ended a thread, in a form that can be sent to another. */
+export interface Failure {
+	/** The error's message and those of its causes. */
+	message: string;
+	/** Where it happened, a line each. */
+	stack: string[];
+	/** The settings can't work on this machine: the message says all, and nothing is wrong with the thread. */
+	isStart: boolean;
+}
 
 /** What a worker's `worker.ts` provides. `Start` and `Command` come from the control thread. */
 export interface WorkerRole<Start, Command> {
@@ -35,7 +47,7 @@ export function serveRole<Start, Command, Event>(
 ): void {
 	const post = (message: FromWorker<Event>): void => self.postMessage(message);
 	// Whatever nobody caught is said in words: the runtime's own report comes with pages of minified source.
-	const fail = (error: unknown): void => post({ type: "failed", error: describeFailure(error) });
+	const fail = (error: unknown): void => post({ type: "failed", failure: failureOf(error) });
 	process.on("uncaughtException", fail);
 	process.on("unhandledRejection", fail);
 	const served = role((event) => post({ type: "event", event }));
@@ -69,13 +81,12 @@ export function endThreadOnFailure(work: Promise<unknown>): void {
 	});
 }
 
-/** An error's message and those of its causes, then where it happened. */
-export function describeFailure(error: unknown): string {
-	if (!(error instanceof Error)) return String(error);
-	const messages: string[] = [];
-	for (let at: unknown = error; at instanceof Error; at = at.cause) messages.push(at.message);
-	const places = (error.stack ?? "").split("\n").filter((line) => line.startsWith("    at "));
-	return [messages.join(": "), ...places].join("\n");
+/** An error as it is sent and logged. */
+export function failureOf(error: unknown): Failure {
+	if (error instanceof StartError) return { message: error.message, stack: [], isStart: true };
+	const lines = error instanceof Error ? (error.stack ?? "").split("\n") : [];
+	const stack = lines.filter((line) => line.startsWith("    at ")).map((line) => line.trim());
+	return { message: messageOf(error), stack, isStart: false };
 }
 
 /** The control thread's end of a worker. */
@@ -87,23 +98,23 @@ export class Thread<Start, Command, Event> {
 	/**
 	 * @param name for messages, such as `ingest 0`
 	 * @param url of the worker's entry file
-	 * @param onFailure called where the worker dies; what it does must end the process
+	 * @param onFailure called when the worker dies; what it does must end the process
 	 */
 	constructor(
 		name: string,
 		url: URL,
 		onEvent: (event: Event) => void,
-		onFailure: (name: string, error: string) => void,
+		onFailure: (name: string, failure: Failure) => void,
 	) {
 		this.#worker = new Worker(url.href, { name });
 		this.#worker.onmessage = (received: MessageEvent<FromWorker<Event>>) => {
 			const message = received.data;
 			if (message.type === "event") contain(`an event of ${name}`, () => onEvent(message.event));
 			else if (message.type === "ready") this.#ready.resolve();
-			else if (message.type === "failed") onFailure(name, message.error);
+			else if (message.type === "failed") onFailure(name, message.failure);
 			else this.#drained.resolve();
 		};
-		this.#worker.onerror = (event) => onFailure(name, event.message);
+		this.#worker.onerror = (event) => onFailure(name, { message: event.message, stack: [], isStart: false });
 	}
 
 	/** Starts the role. Resolves when it is ready. */

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { ConfigError, loadConfig, settingsHelp, settingsTable } from "../src/config.ts";
+import { Rng } from "./sim/rng.ts";
 
 const MACHINE = { cores: 8 };
 
@@ -22,8 +23,8 @@ describe("defaults", () => {
 		const { config, warnings } = load([]);
 		expect(warnings).toEqual([]);
 		expect(config).toEqual({
-			apiBind: { host: "0.0.0.0", port: 2470 },
-			metricsListen: { host: "0.0.0.0", port: 2471 },
+			apiBind: { host: "::", port: 2470 },
+			metricsListen: { host: "127.0.0.1", port: 2471 },
 			persistDir: "data/log",
 			databasePath: "data/index.sqlite",
 			plcHost: "https://plc.directory",
@@ -82,6 +83,14 @@ describe("names", () => {
 	});
 
 	test("a switch may stand alone or have a value", () => {
+		expect(load(["--trust-proxy", "true", "--bind", ":3"]).config).toMatchObject({
+			trustProxy: true,
+			apiBind: { port: 3 },
+		});
+		expect(load(["--trust-proxy", "--allow-insecure-hosts", "false"]).config).toMatchObject({
+			trustProxy: true,
+			allowInsecureHosts: false,
+		});
 		expect(load(["--trust-proxy"]).config.trustProxy).toBe(true);
 		expect(load(["--trust-proxy=false"], { RELAY_TRUST_PROXY: "true" }).config.trustProxy).toBe(false);
 		expect(load([], { RELAY_TRUST_PROXY: "1" }).config.trustProxy).toBe(true);
@@ -91,7 +100,7 @@ describe("names", () => {
 		const { warnings } = load([], { RELAY_REPLAY_WINDO: "1h", RELAY_A: "1", PATH: "/bin", RELAY_API_BIND: ":1" });
 		expect(warnings).toEqual([
 			"RELAY_A is set, but there is no such setting",
-			"RELAY_REPLAY_WINDO is set, but there is no such setting",
+			"RELAY_REPLAY_WINDO is set, but there is no such setting; did you mean RELAY_REPLAY_WINDOW?",
 		]);
 	});
 });
@@ -141,7 +150,7 @@ describe("values", () => {
 		["--plc-host", "ftp://plc.directory"],
 		["--plc-host", "https://plc.directory/path"],
 		["--initial-seq-number", "0"],
-		["--initial-seq-number", "9007199254740992"],
+		["--initial-seq-number", "4503599627370497"],
 		["--ingest-workers", "1.5"],
 		["--db-url", "data/index.sqlite"],
 		["--db-url", "sqlite://"],
@@ -175,9 +184,9 @@ describe("faults", () => {
 		});
 		expect(faults.map((fault) => fault.split(/[:;]/)[0])).toEqual([
 			"--no-such",
+			"--plc-host",
 			"argument 6 is neither a flag nor a flag's value",
 			"--bind",
-			"--plc-host",
 			"RELAY_REPLAY_WINDOW",
 			"--trust-proxy",
 			"GO_LOG_LEVEL",
@@ -192,6 +201,86 @@ describe("faults", () => {
 		])
 			expect(faultsOf(args).join()).not.toContain("hunter2");
 		expect(faultsOf(["--admin-password="])).toHaveLength(1);
+	});
+});
+
+describe("generated command lines", () => {
+	/** Of each flag: a value that it takes, and what it gives. */
+	const VALUES: Record<string, [text: string, setting: string, value: unknown]> = {
+		"--api-bind": ["127.0.0.1:7", "apiBind", { host: "127.0.0.1", port: 7 }],
+		"--bind": ["[::1]:8", "apiBind", { host: "::1", port: 8 }],
+		"--metrics-listen": [":9", "metricsListen", { host: "::", port: 9 }],
+		"--persist-dir": ["-odd=name", "persistDir", "-odd=name"],
+		"--admin-password": ["p=w d", "adminPassword", "p=w d"],
+		"--segment-bytes": ["2MiB", "segmentBytes", 2_097_152],
+		"--initial-seq-number": ["4503599627370496", "initialSeq", 4503599627370496],
+		"--sync-mode": ["write", "syncMode", "write"],
+		"--trust-proxy": ["1", "trustProxy", true],
+		"--allow-insecure-hosts": ["false", "allowInsecureHosts", false],
+		"--lenient-sync-validation": ["TRUE", "lenientSyncValidation", true],
+		"--disable-request-crawl": ["true", "disableRequestCrawl", true],
+	};
+	const SWITCHES = new Set([
+		"--trust-proxy",
+		"--allow-insecure-hosts",
+		"--lenient-sync-validation",
+		"--disable-request-crawl",
+	]);
+
+	test("mean the same in each form, in any order, and the last of a flag counts", () => {
+		const rng = new Rng("command lines");
+		for (let at = 0; at < 2_000; at++) {
+			const args: string[] = [];
+			const expected: Record<string, unknown> = {};
+			for (let count = rng.int(6); count > 0; count--) {
+				const flag = rng.pick(Object.keys(VALUES));
+				const [text, setting, value] = VALUES[flag] ?? ["", "", null];
+				const form = rng.pick(SWITCHES.has(flag) ? ["apart", "inline", "alone"] : ["apart", "inline"]);
+				if (form === "apart") args.push(flag, text);
+				else args.push(form === "inline" ? `${flag}=${text}` : flag);
+				expected[setting] = form === "alone" ? true : value;
+			}
+			expect(load(args).config).toMatchObject(expected);
+		}
+	});
+
+	test("with one mistake have one fault, which names it and shows no value of another's", () => {
+		const rng = new Rng("mistakes");
+		for (let at = 0; at < 2_000; at++) {
+			const flag = rng.pick(Object.keys(VALUES));
+			const [text] = VALUES[flag] ?? [""];
+			const before = rng.int(2) === 0 ? [] : ["--admin-password", "hunter2"];
+			const after = rng.int(2) === 0 ? [] : ["--bind=:1"];
+			const mistake = rng.pick(["no value", "empty", "mistyped", "positional"] as const);
+			const cut = 2 + rng.int(flag.length - 3);
+			const mistyped = flag.slice(0, cut) + flag.slice(cut + 1);
+			const args = {
+				"no value": [SWITCHES.has(flag) ? `${flag}=` : flag],
+				empty: [`${flag}=`],
+				mistyped: rng.int(2) === 0 ? [mistyped, text] : [`${mistyped}=${text}`],
+				positional: [`${flag}=${text}`, "hunter2"],
+			}[mistake];
+			const faults = faultsOf([...before, ...args, ...after]);
+			expect(faults).toHaveLength(1);
+			expect(faults[0]).not.toContain("hunter2");
+			if (mistake === "positional") expect(faults[0]).toMatch(/^argument \d is neither a flag nor/);
+			else if (mistake === "mistyped") expect(faults[0]).toMatch(/^--.*: there is no such flag; .*--help lists them$/);
+			else expect(faults[0]).toStartWith(`${flag}: its value is missing; expected `);
+		}
+	});
+
+	test("with a letter too many, too few, wrong or swapped are told the flag that was meant", () => {
+		for (const flag of ["metrics-listen", "persist-dir", "allow-insecure-hosts", "replay-window"])
+			for (let at = 0; at < flag.length - 1; at++) {
+				const [left, letter = "", next = "", right] = [flag.slice(0, at), flag[at], flag[at + 1], flag.slice(at + 2)];
+				for (const mistyped of [left + next + right, `${left}x${letter}${next}${right}`, `${left}x${next}${right}`]) {
+					expect(faultsOf([`--${mistyped}=1`])[0]).toContain(`did you mean --${flag}?`);
+				}
+				if (letter !== next)
+					expect(faultsOf([`--${left}${next}${letter}${right}`])[0]).toContain(`did you mean --${flag}?`);
+			}
+		expect(faultsOf(["--colour"])).toEqual(["--colour: there is no such flag; --help lists them"]);
+		expect(faultsOf(["-bind", ":1"])).toHaveLength(2);
 	});
 });
 

@@ -8,7 +8,7 @@ import { createAdmissionBuffer } from "../../src/fanout/admission.ts";
 import type { FanoutWorkerOptions } from "../../src/fanout/worker.ts";
 import { openSqliteWriter } from "../../src/index/sqlite.ts";
 import { createCounterBuffer } from "../../src/observe/counters.ts";
-import { Thread } from "../../src/thread.ts";
+import { type Failure, Thread } from "../../src/thread.ts";
 import type { BareFanoutOptions } from "./bare-fanout-worker.ts";
 import { PreparedLog } from "./prepared-log.ts";
 
@@ -36,8 +36,8 @@ async function startFanout(): Promise<void> {
 	const databasePath = join(directory, "index.sqlite");
 	await openSqliteWriter(databasePath).close();
 	const url = new URL("../../src/fanout/worker.ts", import.meta.url);
-	const fail = (thread: string, error: string): never => {
-		console.error(`${thread} failed: ${error}`);
+	const fail = (thread: string, { message, stack }: Failure): never => {
+		console.error(`${thread} failed: ${message}`, stack);
 		process.exit(1);
 	};
 	const thread = new Thread<FanoutWorkerOptions, never, never>("fanout 0", url, () => {}, fail);

@@ -8,8 +8,8 @@ const { config } = loadConfig([], process.env, { cores: availableParallelism() }
 setUpLog(config.logLevel);
 const relay = await Relay.start(
 	config,
-	(thread, error) => {
-		console.error(`${thread} failed: ${error}`);
+	(thread, failure) => {
+		console.error(thread, failure);
 		process.exit(1);
 	},
 	new URL("./noop-ingest-worker.ts", import.meta.url),

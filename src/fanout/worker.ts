@@ -10,6 +10,7 @@ import { systemLogFs } from "../log/log-fs.ts";
 import { LogReader } from "../log/reader.ts";
 import { Counters } from "../observe/counters.ts";
 import { type LOG_LEVELS, logOf, setUpLog } from "../observe/log.ts";
+import { startListening } from "../start-error.ts";
 import { serveRole, type WorkerRole } from "../thread.ts";
 import { Admission, type AdmissionLimits } from "./admission.ts";
 import { type CrawlRequestEvent, CrawlRequests, type CrawlResultCommand } from "./crawl-requests.ts";
@@ -72,15 +73,18 @@ serveRole<FanoutWorkerOptions, FanoutCommand, FanoutEvent>((emit): WorkerRole<Fa
 		const app = createXrpcApp({ index, requestCrawl, counters });
 		app.route("/", createAdminApp({ password: options.adminPassword, requestCrawl }));
 		const admission = new Admission(options.admission.limits, options.admission.buffer);
-		server = createFanoutServer({
-			...options,
-			head,
-			reader: new BackgroundReader(reader),
-			admission,
-			counters,
-			withheld,
-			app: (request, client) => app.fetch(request, client),
-		});
+		server = await startListening("apiBind", options, (host) =>
+			createFanoutServer({
+				...options,
+				host,
+				head,
+				reader: new BackgroundReader(reader),
+				admission,
+				counters,
+				withheld,
+				app: (request, client) => app.fetch(request, client),
+			}),
+		);
 		logOf("fanout").info("the firehose is served on {host}:{port}", { host: options.host, port: server.port });
 	}
 

@@ -5,6 +5,7 @@ import { LogReader } from "../log/reader.ts";
 import { Stall } from "../log/stall.ts";
 import { Counters } from "../observe/counters.ts";
 import { type LOG_LEVELS, setUpLog } from "../observe/log.ts";
+import { startOnPath } from "../start-error.ts";
 import { endThreadOnFailure, serveRole, type WorkerRole } from "../thread.ts";
 import { IndexFollower } from "./follower.ts";
 import { openSqliteWriter } from "./sqlite.ts";
@@ -48,14 +49,14 @@ serveRole<IndexOptions, never, IndexEvent>((emit): WorkerRole<IndexOptions, neve
 		const row = new Counters(counters.buffer, counters.thread);
 		const head = new LogHead(headBuffer);
 		reader = new LogReader({ directory, head, fs: systemLogFs, cacheBytesMax: CACHE_BYTES_MAX, counters: row });
-		writer = openSqliteWriter(databasePath);
+		writer = await startOnPath("databasePath", databasePath, () => openSqliteWriter(databasePath));
 		const onChange = (reason: DiskFaultReason | null): void => emit({ type: "stall", reason });
 		follower = new IndexFollower(writer, reader, head, row, {
 			stall: new Stall({ part: "index", counters: row, clock: () => performance.now(), onChange }),
 			sleep: Bun.sleep,
 			onTakedowns: (takedowns) => emit({ type: "takedowns", takedowns }),
 		});
-		await follower.catchUp();
+		await startOnPath("persistDir", directory, () => follower.catchUp());
 		running = follower.run();
 		endThreadOnFailure(running);
 	}

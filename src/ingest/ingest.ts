@@ -8,8 +8,10 @@ import { Counters } from "../observe/counters.ts";
 import { type LOG_LEVELS, logOf, setUpLog } from "../observe/log.ts";
 import { Doorbell } from "../ring/doorbell.ts";
 import { RingReader, RingWriter } from "../ring/ring.ts";
+import { StartError } from "../start-error.ts";
 import { endThreadOnFailure, serveRole, type WorkerRole } from "../thread.ts";
 import type { Engine, EngineChoice } from "../verify/engine.ts";
+import { EngineError } from "../verify/select.ts";
 import { AccountCache } from "./accounts.ts";
 import { arrivalOf } from "./arrival.ts";
 import { Budget } from "./budget.ts";
@@ -57,6 +59,16 @@ export function serveIngest(createEngine: CreateEngine): void {
 	serveRole<IngestOptions, HostCommand, HostEvent>((emit) => ingestRole(createEngine, emit));
 }
 
+/** @throws StartError if the engine that the settings ask for does not work here */
+function makeEngine(createEngine: CreateEngine, choice: EngineChoice, counters: Counters): Engine {
+	try {
+		return createEngine(choice, counters);
+	} catch (error) {
+		if (error instanceof EngineError) throw new StartError("verifyEngine", error.message, { cause: error });
+		throw error;
+	}
+}
+
 function ingestRole(
 	createEngine: CreateEngine,
 	emit: (event: HostEvent) => void,
@@ -77,7 +89,7 @@ function ingestRole(
 		doorbell = new Doorbell(options.doorbell);
 		handover = new Handover(options.worker, own, new Doorbell(options.sequencerDoorbell), counters);
 
-		const engine = createEngine(options.engine, counters);
+		const engine = makeEngine(createEngine, options.engine, counters);
 		counters.add(engine.name === "native" ? "engines_native" : "engines_portable");
 		const accounts = new AccountCache(index, options.accountCacheSize, counters);
 		const identities = new IdentityCache({

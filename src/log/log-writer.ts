@@ -93,6 +93,8 @@ export class LogWriter {
 			const reserved = readReserve(fs, directory);
 			const seqUsedMax = usedSeqMax(options, recovered, reserved);
 			this.#reserve = new Reserve(fs, directory, reserved ?? 0);
+			// Before the first segment: a start that ends early leaves nothing that the next one takes for damage.
+			if (reserved === null) this.#reserve.settle(seqUsedMax);
 			this.#nextSeq = seqUsedMax + 1;
 			this.#lastTimeUs = recovered.lastTimeUs;
 			this.#published = {

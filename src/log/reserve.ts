@@ -35,7 +35,7 @@ export class Reserve {
 		if (seq > this.#seqMax) this.#write(seq + RESERVE_STEP);
 	}
 
-	/** At a clean stop, when all records up to `lastSeq` are durable and nothing will be written any more. */
+	/** At a clean stop, when all records up to `lastSeq` are durable and nothing will be written any more; and for a new file. */
 	settle(lastSeq: number): void {
 		this.#write(lastSeq);
 	}

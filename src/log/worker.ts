@@ -2,6 +2,7 @@ import { Counters } from "../observe/counters.ts";
 import { type LOG_LEVELS, setUpLog } from "../observe/log.ts";
 import { Doorbell } from "../ring/doorbell.ts";
 import { RingReader } from "../ring/ring.ts";
+import { startOnPath } from "../start-error.ts";
 import { endThreadOnFailure, serveRole } from "../thread.ts";
 import type { DiskFaultReason } from "./disk-fault.ts";
 import { LogHead } from "./head.ts";
@@ -108,7 +109,7 @@ serveRole<SequencerStart, never, DiskFaultReason | null>((emit) => {
 	return {
 		async start(options) {
 			setUpLog(options.logLevel);
-			loop = new SequencerLoop(options, emit);
+			loop = await startOnPath("persistDir", options.directory, () => new SequencerLoop(options, emit));
 			// Damage: a disk that only fails is waited for.
 			endThreadOnFailure(loop.stopped);
 		},

@@ -2,6 +2,11 @@ import type { Engine, EngineChoice } from "./engine.ts";
 import { createNativeEngine, type NativeEngineOptions } from "./native.ts";
 import { createPortableEngine } from "./portable/engine.ts";
 
+/** The engine that was asked for does not work on this machine. */
+export class EngineError extends Error {
+	override readonly name = "EngineError";
+}
+
 export interface SelectedEngine {
 	engine: Engine;
 	/** One line for the log: which engine runs, and why. */
@@ -15,7 +20,7 @@ export interface SelectedEngine {
  *
  * @param onPanic told when the native code fails on a message, which the portable engine then judges
  * @param createNative for tests
- * @throws Error if the choice is `native` and it does not work here
+ * @throws EngineError if the choice is `native` and it does not work here
  */
 export function selectEngine(
 	choice: EngineChoice,
@@ -29,7 +34,7 @@ export function selectEngine(
 		return { engine, note: "native verifier, self-test passed", isFallback: false };
 	} catch (error) {
 		const fault = error instanceof Error ? error.message : String(error);
-		if (choice === "native") throw new Error(`the native verifier was asked for, but ${fault}`, { cause: error });
+		if (choice === "native") throw new EngineError(`the native verifier was asked for, but ${fault}`, { cause: error });
 		return { engine: portable, note: `portable verifier, some ten times slower: ${fault}`, isFallback: true };
 	}
 }

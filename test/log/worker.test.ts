@@ -28,7 +28,7 @@ describe("the sequencer's thread", () => {
 					"sequencer",
 					WORKER,
 					() => {},
-					(_name, error) => failures.push(error),
+					(_name, { message }) => failures.push(message),
 				);
 				await thread.start({
 					directory,

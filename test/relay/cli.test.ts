@@ -2,7 +2,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { RELAY_COMMAND, RelayRig } from "./rig.ts";
+import { RELAY_COMMAND } from "./rig.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "standpipe-cli-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -40,33 +40,27 @@ describe("the command line", () => {
 		expect(err).toMatch(/RELAY_REPLAY_WINDOW.*"soon".*72h/);
 	});
 
-	test("an unknown command is an error", async () => {
-		expect(await run(["server"])).toMatchObject({ code: 2, err: expect.stringContaining('no command "server"') });
+	test("a mistyped command or flag gets one line, the nearest that there is, and nothing is started", async () => {
+		for (const [args, line] of [
+			[["server"], 'there is no command "server"; did you mean "serve"? --help shows what there is'],
+			[["help"], 'there is no command "help"; did you mean "--help"? --help shows what there is'],
+			[["crawl", "--bind", ":1"], 'there is no command "crawl"; --help shows what there is'],
+		] as const)
+			expect(await run([...args])).toEqual({ code: 2, out: "", err: `${line}\n` });
+		const { code, out, err } = await run(["--persist-dri", "x", "--bind"]);
+		expect({ code, out }).toEqual({ code: 2, out: "" });
+		expect(err.trimEnd().split("\n").slice(1)).toEqual([
+			"  --persist-dri: there is no such flag; did you mean --persist-dir? --help lists them",
+			"  --bind: its value is missing; expected `:PORT` for all addresses of both families, or `ADDRESS:PORT`, with an IPv6 address in brackets",
+		]);
 	});
 
-	test("a log that another process writes to is refused, loudly", async () => {
-		const rig = await RelayRig.start({ seed: "cli", hosts: 1, accounts: 1 });
-		const { code, err } = await run(["serve"], {
-			RELAY_API_BIND: "127.0.0.1:0",
-			RELAY_METRICS_LISTEN: "127.0.0.1:0",
-			RELAY_PERSIST_DIR: join(rig.relay.logPath, "..", "log"),
-			DATABASE_URL: `sqlite://${join(folder, "other.sqlite")}`,
-		});
-		await rig.stop();
-		expect(code).toBe(1);
-		expect(err).toMatch(/^standpipe: log failed: the log in .* is in use by another relay/);
-	}, 300_000);
-
-	test("a port that is taken ends the start with its name", async () => {
-		const taken = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
-		const { code, err } = await run(["serve"], {
-			RELAY_API_BIND: "127.0.0.1:0",
-			RELAY_METRICS_LISTEN: `127.0.0.1:${taken.port}`,
-			RELAY_PERSIST_DIR: join(folder, "log"),
-			DATABASE_URL: `sqlite://${join(folder, "index.sqlite")}`,
-		});
-		taken.stop(true);
-		expect(code).toBe(1);
-		expect(err).toContain(String(taken.port));
-	}, 300_000);
+	test("a switch may have its value after it", async () => {
+		const { code, err } = await run(["--allow-insecure-hosts", "true", "--trust-proxy", "--sync-mode", "never"]);
+		expect(code).toBe(2);
+		expect(err.trimEnd().split("\n")).toEqual([
+			"The configuration is not valid:",
+			'  --sync-mode: "never" is not valid; expected `always` or `write`',
+		]);
+	});
 });

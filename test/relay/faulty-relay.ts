@@ -1,12 +1,13 @@
 import { loadConfig } from "../../src/config.ts";
 import { setUpLog } from "../../src/observe/log.ts";
 import { Relay } from "../../src/relay.ts";
+import type { Failure } from "../../src/thread.ts";
 
 /** The relay with an engine that has a fault. Nothing but this entry file can bring it about. */
 const { config } = loadConfig([], process.env, { cores: 2 });
 setUpLog(config.logLevel);
-const fail = (thread: string, error: string): never => {
-	process.stderr.write(`${thread} failed: ${error}\n`);
+const fail = (thread: string, failure: Failure): never => {
+	console.error(thread, failure);
 	process.exit(1);
 };
 const relay = await Relay.start(config, fail, new URL("./faulty-ingest-worker.ts", import.meta.url));
