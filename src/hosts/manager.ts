@@ -82,11 +82,14 @@ export class HostManager {
 
 	/** Loads all hosts. Connecting to them goes on after it has resolved, a few at a time. */
 	async start(): Promise<void> {
-		let page = await this.#options.reader.hosts(0, HOSTS_PAGE);
+		const { reader } = this.#options;
+		let page = await reader.hosts(0, HOSTS_PAGE);
 		while (page.length > 0) {
 			for (const { id, hostname, insecure, status } of page) this.#know({ id, hostname, insecure }, status);
-			page = await this.#options.reader.hosts(this.#idMax, HOSTS_PAGE);
+			page = await reader.hosts(this.#idMax, HOSTS_PAGE);
 		}
+		// No id is given away twice: accounts may still be filed under one whose host's row was lost.
+		this.#idMax = Math.max(this.#idMax, await reader.hostIdMax());
 		log.info("{count} hosts known", { count: this.#byId.size });
 		void this.#connectKnown();
 	}

@@ -1,5 +1,6 @@
 import {
 	type AccountFacts,
+	type CursorsFacts,
 	decodeAccountFacts,
 	decodeCursorsFacts,
 	decodeDidDocumentFacts,
@@ -22,6 +23,10 @@ export type AccountRow = Omit<Account, "id" | "localStatus">;
 export interface RowSource {
 	account(did: string): AccountRow | null;
 	host(id: number): Host | null;
+	/** The greatest host id that any record has named. */
+	hostIdMax(): number;
+	/** Accounts that are at a host and not deleted. It looks at all accounts. */
+	countAccounts(host: number): number;
 }
 
 /** The rows as a batch leaves them: one for each DID and host, however many records told of it. */
@@ -32,6 +37,10 @@ export interface RowChanges {
 	/** Identities that no longer hold, if they were resolved before this time. */
 	outdated: { did: string; beforeMs: number }[];
 	hosts: Host[];
+	/** The greatest host id that any record has named. */
+	hostIdMax: number;
+	/** How often records named a host that has no row. */
+	unknownHostRecords: number;
 	/** Accounts whose status was told of, whatever it was before. */
 	statuses: ReadonlySet<string>;
 }
@@ -46,20 +55,30 @@ export function foldRecords(records: readonly StoredRecord[], rows: RowSource): 
 	return fold.changes();
 }
 
+/**
+ * A host has a row once its `host` record was seen. That record comes before all others of the host. It is missing only if
+ * the index was lost and the log's beginning is gone, or if the log has a gap. Then nothing is made up: what messages and
+ * cursors say of the host is not kept, until a `host` record names it again.
+ */
 class Fold {
 	readonly #rows: RowSource;
 	readonly #accounts = new Map<string, { row: AccountRow; countedAt: number | null }>();
 	readonly #identities = new Map<string, StoredIdentity>();
 	readonly #outdated = new Map<string, number>();
-	readonly #hosts = new Map<number, Host>();
+	/** Null for those without a row. */
+	readonly #hosts = new Map<number, Host | null>();
 	readonly #statuses = new Set<string>();
+	readonly #hostIdMaxBefore: number;
+	#hostIdMax: number;
+	#unknownHostRecords = 0;
 
 	constructor(rows: RowSource) {
 		this.#rows = rows;
+		this.#hostIdMax = this.#hostIdMaxBefore = rows.hostIdMax();
 	}
 
 	add(record: StoredRecord): void {
-		if (isMessageKind(record.kind)) this.#host(record.host);
+		if (isMessageKind(record.kind)) this.#named(record.host);
 		switch (record.kind) {
 			case RecordKind.commit:
 			case RecordKind.sync:
@@ -72,7 +91,7 @@ class Fold {
 				this.#noteIdentity(record, decodeIdentityFacts(record.facts));
 				break;
 			case RecordKind.cursors:
-				for (const { host, seq } of decodeCursorsFacts(record.facts).cursors) this.#host(host).cursor = seq;
+				this.#setCursors(decodeCursorsFacts(record.facts));
 				break;
 			case RecordKind.host:
 				this.#setHost(decodeHostFacts(record.facts));
@@ -89,14 +108,16 @@ class Fold {
 		for (const { row, countedAt } of this.#accounts.values()) {
 			const countsAt = countingHost(row);
 			if (countsAt === countedAt) continue;
-			if (countedAt !== null) this.#host(countedAt).accountCount--;
-			if (countsAt !== null) this.#host(countsAt).accountCount++;
+			this.#count(countedAt, -1);
+			this.#count(countsAt, 1);
 		}
 		return {
 			accounts: Array.from(this.#accounts.values(), ({ row }) => row),
 			identities: [...this.#identities.values()],
 			outdated: Array.from(this.#outdated, ([did, beforeMs]) => ({ did, beforeMs })),
-			hosts: [...this.#hosts.values()],
+			hosts: Array.from(this.#hosts.values()).filter((host) => host !== null),
+			hostIdMax: this.#hostIdMax,
+			unknownHostRecords: this.#unknownHostRecords,
 			statuses: this.#statuses,
 		};
 	}
@@ -147,11 +168,24 @@ class Fold {
 		account.lastTimeMs = Math.max(account.lastTimeMs, timeMs);
 	}
 
+	#setCursors({ cursors }: CursorsFacts): void {
+		for (const { host: id, seq } of cursors) {
+			const host = this.#named(id);
+			if (host !== null) host.cursor = seq;
+		}
+	}
+
 	#setHost(facts: HostFacts): void {
-		const host = this.#host(facts.id);
-		host.hostname = facts.hostname;
-		host.insecure = facts.insecure;
-		host.status = facts.status;
+		const { id, hostname, insecure, status } = facts;
+		const host = this.#host(id);
+		if (host === null) {
+			// Only a host whose row was lost can have accounts already.
+			const accountCount = id <= this.#hostIdMaxBefore ? this.#rows.countAccounts(id) : 0;
+			this.#hosts.set(id, { id, hostname, insecure, status, cursor: null, accountCount });
+			this.#hostIdMax = Math.max(this.#hostIdMax, id);
+		} else {
+			Object.assign(host, { hostname, insecure, status });
+		}
 	}
 
 	#account(did: string): AccountRow | null {
@@ -179,31 +213,29 @@ class Fold {
 		return row;
 	}
 
-	#host(id: number): Host {
+	/** A host that a record other than its own names. */
+	#named(id: number): Host | null {
+		const host = this.#host(id);
+		if (host === null) this.#unknownHostRecords++;
+		this.#hostIdMax = Math.max(this.#hostIdMax, id);
+		return host;
+	}
+
+	#host(id: number): Host | null {
 		const touched = this.#hosts.get(id);
 		if (touched !== undefined) return touched;
-		const row = this.#rows.host(id) ?? nameless(id);
+		const row = this.#rows.host(id);
 		this.#hosts.set(id, row);
 		return row;
+	}
+
+	#count(id: number | null, change: number): void {
+		const host = id === null ? null : this.#host(id);
+		if (host !== null) host.accountCount += change;
 	}
 }
 
 /** The host whose accountCount this account is part of. */
 function countingHost(account: AccountRow): number | null {
 	return account.upstreamStatus === "deleted" ? null : account.host;
-}
-
-/**
- * The row of a host before its `host` record. It outlives the batch only where that record was lost to a gap in the log:
- * then it keeps the id from being given to another host. `idle` hosts are not connected to.
- */
-function nameless(id: number): Host {
-	return {
-		id,
-		hostname: `host-${id}.invalid`,
-		insecure: false,
-		status: "idle",
-		cursor: null,
-		accountCount: 0,
-	};
 }

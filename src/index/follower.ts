@@ -9,6 +9,7 @@ import type { IndexWriter, Takedown } from "./store.ts";
 /** One transaction holds no more than this. More records tell of the same accounts and hosts and cost one row each. */
 const RECORDS_MAX = 5000;
 const BATCH_BYTES_MAX = 32 * 1024 * 1024;
+const HOSTS_PAGE = 1_000;
 /** The head wakes the follower; this is only how soon a stop is noticed without a new record. */
 const WAIT_MS = 250;
 /**
@@ -21,7 +22,7 @@ const log = logOf("index");
 
 /** The log's end, as the follower needs it. */
 export interface FollowedHead {
-	snapshot(): Pick<HeadSnapshot, "lastSeq" | "seqUsedMax">;
+	snapshot(): Pick<HeadSnapshot, "firstSeq" | "lastSeq" | "seqUsedMax">;
 	wait(seq: number, timeoutMs: number): Promise<void>;
 	setApplied(seq: number): void;
 }
@@ -75,15 +76,19 @@ export class IndexFollower {
 	 */
 	async catchUp(): Promise<void> {
 		this.#cursor = await this.#writer.checkpoint();
-		const { lastSeq, seqUsedMax } = this.#head.snapshot();
+		const { firstSeq, lastSeq, seqUsedMax } = this.#head.snapshot();
 		if (this.#cursor > seqUsedMax)
 			throw new CheckpointError(
 				`the index has applied the log up to seq ${this.#cursor}, but the log ends at seq ${seqUsedMax}: the log's folder ` +
 					"was emptied, or an older copy was put back. Put the right log back; or go on without what it held by " +
 					`setting RELAY_INITIAL_SEQ_NUMBER above ${this.#cursor}`,
 			);
+		// A log that has no records yet lacks none, wherever its seqs are to begin.
+		if (this.#cursor === 0 && lastSeq < firstSeq) this.#cursor = lastSeq;
 		this.#head.setApplied(this.#cursor);
+		const isNew = this.#cursor === 0;
 		while (this.#cursor < lastSeq && (await this.#step()) !== "nothing");
+		if (isNew && firstSeq > 1 && lastSeq >= firstSeq) await this.#reportLoss(firstSeq);
 		log.info("the index is at seq {seq}", { seq: this.#cursor });
 	}
 
@@ -143,8 +148,9 @@ export class IndexFollower {
 		for (;;) {
 			const isLastTry = this.#isStopping;
 			try {
-				const takedowns = await this.#writer.apply(records);
+				const { takedowns, unknownHostRecords } = await this.#writer.apply(records);
 				stall.end();
+				this.#counters.add("index_unknown_host_records_total", unknownHostRecords);
 				if (takedowns.length > 0) onTakedowns(takedowns);
 				return true;
 			} catch (error) {
@@ -155,12 +161,27 @@ export class IndexFollower {
 		}
 	}
 
-	/** What a gap held is lost to the index too; the accounts in it are put right by their next message. */
+	/** What a gap held is lost to the index too. The accounts in it are put right by their next message. */
 	#pass(gap: Gap): void {
 		const seqs = { from: this.#cursor + 1, to: gap.lastSeq };
-		if (this.#cursor === 0) log.info("a new index: the log begins behind seq {to}", seqs);
-		else log.error("the log has a gap: what it held from seq {from} to {to} is not in the index", seqs);
+		if (this.#cursor > 0)
+			log.error("the log has a gap: what it held from seq {from} to {to} is not in the index", seqs);
 		this.#cursor = gap.lastSeq;
+	}
+
+	/** A new index for a log whose beginning is gone. Host ids are given away one after the other: those without a row are lost. */
+	async #reportLoss(firstSeq: number): Promise<void> {
+		let known = 0;
+		let page = await this.#writer.hosts(0, HOSTS_PAGE);
+		for (; page.length > 0; page = await this.#writer.hosts(page.at(-1)?.id ?? 0, HOSTS_PAGE)) known += page.length;
+		const lost = (await this.#writer.hostIdMax()) - known;
+		this.#counters.add("hosts_lost", lost);
+		log.error(
+			"the index database is new, and the log begins at seq {firstSeq}: what only older records told of hosts, accounts and " +
+				"identities is lost. {lost} hosts are not followed any more. Stop the relay and put back a copy of the database, or ask " +
+				"for the hosts again by requestCrawl",
+			{ firstSeq, lost },
+		);
 	}
 }
 

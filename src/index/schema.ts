@@ -1,7 +1,7 @@
 import type { Database } from "bun:sqlite";
 
 /** Raised with every change to the tables. A database of a version that no migration leads from is refused. */
-export const SCHEMA_VERSION = 3;
+export const SCHEMA_VERSION = 4;
 
 /**
  * Of an account's row: it is taken down, suspended or deleted, by its host or by this relay's operator (rulebook 2.14). One
@@ -52,9 +52,10 @@ CREATE TABLE identity (
 
 CREATE TABLE checkpoint (
 	only INTEGER PRIMARY KEY CHECK (only = 1),
-	seq INTEGER NOT NULL
+	seq INTEGER NOT NULL,
+	host_id_max INTEGER NOT NULL
 ) STRICT;
-INSERT INTO checkpoint (only, seq) VALUES (1, 0);
+INSERT INTO checkpoint (only, seq, host_id_max) VALUES (1, 0, 0);
 `;
 
 /** By the version that they lead from, the steps to the next one. */
@@ -63,6 +64,14 @@ const MIGRATIONS: ReadonlyMap<number, string> = new Map([
 		2,
 		`ALTER TABLE host DROP COLUMN seq_max;
 		ALTER TABLE account ADD COLUMN last_time_ms INTEGER NOT NULL DEFAULT 0;`,
+	],
+	[
+		3,
+		`ALTER TABLE checkpoint ADD COLUMN host_id_max INTEGER NOT NULL DEFAULT 0;
+		UPDATE checkpoint SET host_id_max =
+			max((SELECT coalesce(max(id), 0) FROM host), (SELECT coalesce(max(host), 0) FROM account));
+		-- Rows that stood for hosts whose real ones were lost.
+		DELETE FROM host WHERE hostname = 'host-' || id || '.invalid';`,
 	],
 ]);
 

@@ -1,17 +1,20 @@
 import { Database, type Statement } from "bun:sqlite";
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
+import { Damage } from "../boundary.ts";
 import { diskFaultReason } from "../log/disk-fault.ts";
 import type { HostStatus } from "../log/facts.ts";
 import type { StoredRecord } from "../log/stored-record.ts";
-import { type AccountRow, foldRecords } from "./applier.ts";
+import { type AccountRow, foldRecords, type RowChanges } from "./applier.ts";
 import { checkSchema, ensureSchema, TAKEN_DOWN } from "./schema.ts";
-import type { Account, Host, IndexReader, IndexWriter, StoredIdentity, Takedown } from "./store.ts";
+import type { Account, Applied, Host, IndexReader, IndexWriter, StoredIdentity, Takedown } from "./store.ts";
 
 /** How long a statement waits for another thread's lock. SQLite's own default is not to wait at all. */
 const BUSY_TIMEOUT_MS = 5000;
 /** Size that the write-ahead log is cut back to after it has grown. */
 const WAL_BYTES_KEPT = 16 * 1024 * 1024;
+
+const NOTHING_APPLIED: Applied = { takedowns: [], unknownHostRecords: 0 };
 
 type Flag = 0 | 1;
 
@@ -59,6 +62,8 @@ const SELECT_TAKEN_DOWN = `SELECT did, status_seq AS takenDownSinceSeq FROM acco
 	WHERE ${TAKEN_DOWN} AND status_seq >= ? ORDER BY status_seq DESC LIMIT ?`;
 const SELECT_TAKEDOWN = `SELECT did, CASE WHEN ${TAKEN_DOWN} THEN status_seq END AS takenDownSinceSeq FROM account
 	WHERE did = ?`;
+
+const COUNT_ACCOUNTS = "SELECT count(*) AS count FROM account WHERE host = ? AND upstream_status IS NOT 'deleted'";
 
 const UPSERT_HOST = `INSERT INTO host (id, hostname, insecure, status, cursor, account_count)
 	VALUES (?, ?, ?, ?, ?, ?)
@@ -124,7 +129,7 @@ class SqliteReader implements IndexReader {
 	readonly #hosts: Statement<HostColumns, [number, number]>;
 	readonly #repos: Statement<AccountColumns, [number, number]>;
 	readonly #takenDown: Statement<Takedown, [number, number]>;
-	readonly #checkpoint: Statement<{ seq: number }, []>;
+	readonly #checkpoint: Statement<{ seq: number; hostIdMax: number }, []>;
 
 	constructor(database: Database) {
 		this.database = database;
@@ -134,7 +139,7 @@ class SqliteReader implements IndexReader {
 		this.#hosts = database.prepare(`${SELECT_HOST} WHERE id > ? ORDER BY id LIMIT ?`);
 		this.#repos = database.prepare(`${SELECT_ACCOUNT} WHERE id > ? AND commit_cid IS NOT NULL ORDER BY id LIMIT ?`);
 		this.#takenDown = database.prepare(SELECT_TAKEN_DOWN);
-		this.#checkpoint = database.prepare("SELECT seq FROM checkpoint");
+		this.#checkpoint = database.prepare("SELECT seq, host_id_max AS hostIdMax FROM checkpoint");
 	}
 
 	async account(did: string): Promise<Account | null> {
@@ -165,9 +170,17 @@ class SqliteReader implements IndexReader {
 	}
 
 	async checkpoint(): Promise<number> {
+		return this.progress().seq;
+	}
+
+	async hostIdMax(): Promise<number> {
+		return this.progress().hostIdMax;
+	}
+
+	protected progress(): { seq: number; hostIdMax: number } {
 		const row = this.#checkpoint.get();
-		if (row === null) throw new Error(`${this.database.filename} has lost its checkpoint row`);
-		return row.seq;
+		if (row === null) throw new Damage(`${this.database.filename} has lost its checkpoint row`);
+		return row;
 	}
 
 	async close(): Promise<void> {
@@ -183,8 +196,9 @@ class SqliteWriter extends SqliteReader implements IndexWriter {
 	readonly #upsertAccount: Statement;
 	readonly #upsertIdentity: Statement;
 	readonly #deleteIdentity: Statement<void, [string, number]>;
-	readonly #setCheckpoint: Statement<void, [number]>;
-	readonly #applyInTransaction: (records: readonly StoredRecord[], lastSeq: number) => Takedown[];
+	readonly #countAccounts: Statement<{ count: number }, [number]>;
+	readonly #setCheckpoint: Statement<void, [number, number]>;
+	readonly #applyInTransaction: (records: readonly StoredRecord[], lastSeq: number) => Applied;
 
 	constructor(database: Database) {
 		super(database);
@@ -195,17 +209,19 @@ class SqliteWriter extends SqliteReader implements IndexWriter {
 		this.#upsertAccount = database.prepare(UPSERT_ACCOUNT);
 		this.#upsertIdentity = database.prepare(UPSERT_IDENTITY);
 		this.#deleteIdentity = database.prepare("DELETE FROM identity WHERE did = ? AND resolved_at_ms < ?");
-		this.#setCheckpoint = database.prepare("UPDATE checkpoint SET seq = ?");
-		this.#applyInTransaction = database.transaction((records: readonly StoredRecord[], lastSeq: number) => {
-			const takedowns = this.#write(records);
-			this.#setCheckpoint.run(lastSeq);
-			return takedowns;
+		this.#countAccounts = database.prepare(COUNT_ACCOUNTS);
+		this.#setCheckpoint = database.prepare("UPDATE checkpoint SET seq = ?, host_id_max = ?");
+		this.#applyInTransaction = database.transaction((records: readonly StoredRecord[], lastSeq: number): Applied => {
+			const changes = this.#fold(records);
+			const takedowns = this.#write(changes);
+			this.#setCheckpoint.run(lastSeq, changes.hostIdMax);
+			return { takedowns, unknownHostRecords: changes.unknownHostRecords };
 		}).immediate;
 	}
 
-	async apply(records: readonly StoredRecord[]): Promise<Takedown[]> {
+	async apply(records: readonly StoredRecord[]): Promise<Applied> {
 		const last = records.at(-1);
-		return last === undefined ? [] : this.#applyInTransaction(records, last.seq);
+		return last === undefined ? NOTHING_APPLIED : this.#applyInTransaction(records, last.seq);
 	}
 
 	/**
@@ -221,8 +237,8 @@ class SqliteWriter extends SqliteReader implements IndexWriter {
 		await super.close();
 	}
 
-	#write(records: readonly StoredRecord[]): Takedown[] {
-		const changes = foldRecords(records, {
+	#fold(records: readonly StoredRecord[]): RowChanges {
+		return foldRecords(records, {
 			account: (did) => {
 				const columns = this.#accountRow.get(did);
 				return columns && toAccount(columns);
@@ -231,7 +247,12 @@ class SqliteWriter extends SqliteReader implements IndexWriter {
 				const columns = this.#hostRow.get(id);
 				return columns && toHost(columns);
 			},
+			hostIdMax: () => this.progress().hostIdMax,
+			countAccounts: (host) => this.#countAccounts.get(host)?.count ?? 0,
 		});
+	}
+
+	#write(changes: RowChanges): Takedown[] {
 		for (const host of changes.hosts) this.#writeHost(host);
 		for (const account of changes.accounts) this.#writeAccount(account);
 		for (const { did, signingKey, pds, tombstoned, resolvedAtMs } of changes.identities)

@@ -68,15 +68,21 @@ export interface IndexReader {
 	takenDownSince(seq: number, limit: number): Promise<Takedown[]>;
 	/** Seq of the last record applied; 0 before the first. */
 	checkpoint(): Promise<number>;
+	/** The greatest id that a host has had in the log, even if its row was lost; 0 before the first. */
+	hostIdMax(): Promise<number>;
 	close(): Promise<void>;
+}
+
+/** What came of a batch of records. */
+export interface Applied {
+	/** Of each account whose status they tell of, whether it is taken down now. */
+	takedowns: Takedown[];
+	/** How often they named a host that the index does not know. */
+	unknownHostRecords: number;
 }
 
 /** The one writer of the index. Only the log applier calls it. */
 export interface IndexWriter extends IndexReader {
-	/**
-	 * Applies consecutive records and moves the checkpoint, all in one transaction.
-	 *
-	 * @returns of each account whose status they tell of, whether it is taken down now
-	 */
-	apply(records: readonly StoredRecord[]): Promise<Takedown[]>;
+	/** Applies consecutive records and moves the checkpoint, all in one transaction. */
+	apply(records: readonly StoredRecord[]): Promise<Applied>;
 }

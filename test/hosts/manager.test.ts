@@ -23,6 +23,8 @@ class Bench {
 	readonly counters = createCounterBuffer(1);
 	probe: HostManagerOptions["probe"] = async () => {};
 	nowMs = 1_000_000;
+	/** The greatest id that the log has named. */
+	hostIdMax = 0;
 	/** Ends the pause that the manager makes. */
 	wake: (() => void) | null = null;
 
@@ -30,6 +32,7 @@ class Bench {
 		const reader: Partial<IndexReader> = {
 			hosts: async (afterId, limit) => this.rows.filter(({ id }) => id > afterId).slice(0, limit),
 			hostByName: async (hostname) => this.rows.find((host) => host.hostname === hostname) ?? null,
+			hostIdMax: async () => Math.max(this.hostIdMax, ...this.rows.map(({ id }) => id)),
 		};
 		return new HostManager({
 			reader: reader as IndexReader,
@@ -112,6 +115,15 @@ describe("start", () => {
 		bench.wake?.();
 		await settle();
 		expect(bench.connected()).toEqual([1, 2, 3, 4, 5, 7, 6]);
+	});
+
+	test("gives a new host no id that one had whose row was lost", async () => {
+		bench.rows.push(row(2, "kept.com"));
+		bench.hostIdMax = 41;
+		const manager = bench.manager();
+		await manager.start();
+		expect(await manager.requestCrawl("new.com", PUBLIC)).toEqual({ ok: true });
+		expect(bench.appended).toMatchObject([{ id: 42, hostname: "new.com" }]);
 	});
 
 	test("loads more hosts than one page", async () => {

@@ -70,6 +70,10 @@ export class MemoryIndex implements IndexReader {
 		return 1;
 	}
 
+	async hostIdMax(): Promise<number> {
+		return Math.max(0, ...this.hostRows.map(({ id }) => id));
+	}
+
 	async close(): Promise<void> {}
 }
 

@@ -7,9 +7,7 @@ import * as records from "./records.ts";
 const ALICE = "did:plc:aliceaaaaaaaaaaaaaaaaaaaa";
 const BOB = "did:plc:bobbbbbbbbbbbbbbbbbbbbbb";
 
-const EMPTY: RowSource = { account: () => null, host: () => null };
-
-function fold(list: records.Unsequenced[], rows: RowSource = EMPTY): RowChanges {
+function fold(list: records.Unsequenced[], rows: RowSource = records.NO_ROWS): RowChanges {
 	return foldRecords(records.sequence(list), rows);
 }
 
@@ -18,7 +16,13 @@ function after(changes: RowChanges): RowSource {
 	const accounts = new Map(changes.accounts.map((row) => [row.did, row]));
 	const hosts = new Map(changes.hosts.map((row) => [row.id, row]));
 	const copy = <Row>(row: Row | undefined): Row | null => (row === undefined ? null : { ...row });
-	return { account: (did) => copy(accounts.get(did)), host: (id) => copy(hosts.get(id)) };
+	return {
+		account: (did) => copy(accounts.get(did)),
+		host: (id) => copy(hosts.get(id)),
+		hostIdMax: () => changes.hostIdMax,
+		countAccounts: (host) =>
+			changes.accounts.filter((row) => row.host === host && row.upstreamStatus !== "deleted").length,
+	};
 }
 
 function accountOf(changes: RowChanges, did: string): AccountRow | undefined {
@@ -135,13 +139,11 @@ describe("accounts", () => {
 	test("5,000 commits of 500 accounts are 500 rows, with the last state", () => {
 		const list = Array.from({ length: 5000 }, (_, at) => records.commit([1, at + 1], `did:plc:${at % 500}`, at));
 		let lookups = 0;
-		const changes = fold(list, {
-			account: () => {
-				lookups++;
-				return null;
-			},
-			host: () => null,
-		});
+		const account = (): null => {
+			lookups++;
+			return null;
+		};
+		const changes = fold([records.host(1), ...list], { ...records.NO_ROWS, account });
 		expect(changes.accounts).toHaveLength(500);
 		expect(lookups).toBe(500);
 		expect(changes.hosts).toMatchObject([{ id: 1, accountCount: 500 }]);
@@ -181,9 +183,27 @@ describe("hosts", () => {
 		expect([hostOf(changes, 1)?.cursor, hostOf(changes, 2)?.cursor]).toEqual([11, 20]);
 	});
 
-	test("one whose record was lost keeps its id, and is not connected to", () => {
-		const lost = fold([records.commit([7, 5], ALICE, 1)]);
-		expect(lost.hosts).toMatchObject([{ id: 7, hostname: "host-7.invalid", status: "idle", accountCount: 1 }]);
+	test("one whose record was lost gets no row, and nobody else gets its id", () => {
+		const lost = fold([records.commit([7, 5], ALICE, 1), records.cursors([7, 5], [9, 1])]);
+		expect(lost).toMatchObject({ hosts: [], hostIdMax: 9, unknownHostRecords: 3 });
+		expect(accountOf(lost, ALICE)).toMatchObject({ host: 7 });
+		expect(fold([records.account([8, 1], ALICE, null)], after(lost))).toMatchObject({ hosts: [], hostIdMax: 9 });
+	});
+
+	test("one whose record comes after all gets its row then, with the accounts that it has", () => {
+		const lost = fold([records.commit([7, 5], ALICE, 1), records.account([7, 6], BOB, "deleted")]);
+		const found = fold([records.account([7, 7], BOB, null), records.host(7), records.cursors([7, 7])], after(lost));
+		expect(found.hosts).toMatchObject([{ id: 7, hostname: "pds7.example.com", cursor: 7, accountCount: 2 }]);
+		expect(found.unknownHostRecords).toBe(1);
+	});
+
+	test("a new one costs no look at all accounts", () => {
+		const countAccounts = (): never => {
+			throw new Error("all accounts were looked at");
+		};
+		const before = fold([records.host(1), records.commit([1, 1], ALICE, 1)]);
+		const changes = fold([records.host(2), records.commit([2, 1], BOB, 1)], { ...after(before), countAccounts });
+		expect(hostOf(changes, 2)?.accountCount).toBe(1);
 	});
 
 	test("count the accounts that are theirs and not deleted, over any split into batches", () => {
@@ -215,10 +235,11 @@ describe("hosts", () => {
 		];
 		for (let end = 1; end <= list.length; end++) {
 			for (let split = 0; split <= end; split++) {
-				const whole: RowChanges = { accounts: [], identities: [], outdated: [], hosts: [], statuses: new Set() };
+				const whole = fold([]);
 				for (const part of [list.slice(0, split), list.slice(split, end)]) {
 					const changes = fold(part, after(whole));
 					whole.accounts = [...changes.accounts, ...whole.accounts.filter(({ did }) => !accountOf(changes, did))];
+					whole.hostIdMax = changes.hostIdMax;
 					whole.hosts = [...changes.hosts, ...whole.hosts.filter(({ id }) => !hostOf(changes, id))];
 				}
 				const found = [hostOf(whole, 1)?.accountCount ?? 0, hostOf(whole, 2)?.accountCount ?? 0];

@@ -119,6 +119,35 @@ describe("catching up", () => {
 		expect(readCounters(counterBuffer).counters.index_records_total).toBe(21);
 	});
 
+	test("counts what records say of hosts that it does not know", async () => {
+		append(records.host(1), records.commit([1, 1], "did:plc:a", 1), records.commit([7, 1], "did:plc:b", 1));
+		append(records.cursors([1, 1], [7, 1], [8, 1]));
+		await follower.catchUp();
+		expect(readCounters(counterBuffer).counters.index_unknown_host_records_total).toBe(3);
+		expect(await writer.hosts(0, 10)).toMatchObject([{ id: 1, cursor: 1 }]);
+		expect(await writer.hostIdMax()).toBe(8);
+	});
+
+	test("tells how many hosts were lost if the index is new and the log's beginning is gone, and not otherwise", async () => {
+		const hostsLost = (): number => readCounters(counterBuffer).counters.hosts_lost;
+		append(records.host(1), records.commit([1, 1], "did:plc:a", 1), records.commit([7, 1], "did:plc:b", 1));
+		await follower.catchUp();
+		expect(hostsLost()).toBe(0);
+		closeLog();
+		await writer.close();
+		openLog("later", 1_000);
+		writer = openSqliteWriter(join(folder, "later.sqlite"));
+		await follow().catchUp();
+		expect(hostsLost()).toBe(0);
+		append(records.host(5), records.commit([5, 1], "did:plc:a", 1), records.commit([7, 1], "did:plc:b", 1));
+		await follow().catchUp();
+		// Of the ids up to 7, one has a row.
+		expect(hostsLost()).toBe(6);
+		await follow().catchUp();
+		expect(hostsLost()).toBe(6);
+		expect(await writer.hosts(0, 10)).toMatchObject([{ id: 5 }]);
+	});
+
 	test("tells of statuses, which the index then holds", async () => {
 		append(records.host(1), records.commit([1, 1], "did:plc:a", 1), records.account([1, 2], "did:plc:a", "takendown"));
 		append(records.commit([1, 3], "did:plc:b", 1), records.account([1, 4], "did:plc:b", null));
@@ -162,7 +191,7 @@ describe("catching up", () => {
 		for (let at = 0; at < list.length; at += 1000) append(...list.slice(at, at + 1000));
 		await follower.catchUp();
 		expect(await writer.checkpoint()).toBe(6000);
-		expect(await writer.hosts(0, 1)).toMatchObject([{ accountCount: 300 }]);
+		expect(await writer.repos(0, 1_000)).toHaveLength(300);
 	});
 
 	test("a log that begins later is passed as a gap", async () => {
@@ -302,7 +331,7 @@ describe("following", () => {
 		limitPages(1_000_000);
 		await untilApplied(2_000);
 		expect(stalls).toEqual(["disk-full", null]);
-		expect(await writer.hosts(0, 1)).toMatchObject([{ accountCount: 2_000 }]);
+		expect(await writer.repos(0, 10_000)).toHaveLength(2_000);
 		follower.stop();
 		await running;
 	});

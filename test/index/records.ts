@@ -1,3 +1,4 @@
+import type { RowSource } from "../../src/index/applier.ts";
 import {
 	encodeAccountFacts,
 	encodeCursorsFacts,
@@ -78,3 +79,6 @@ export function cursors(...pairs: [host: number, seq: number | null][]): Unseque
 export function sequence(records: readonly Unsequenced[], firstSeq = 1): StoredRecord[] {
 	return records.map((one, at) => ({ ...one, seq: firstSeq + at }));
 }
+
+/** The rows of an index that holds nothing. */
+export const NO_ROWS: RowSource = { account: () => null, host: () => null, hostIdMax: () => 0, countAccounts: () => 0 };

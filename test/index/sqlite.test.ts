@@ -5,6 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SchemaError, TAKEN_DOWN } from "../../src/index/schema.ts";
 import { openSqliteReader, openSqliteWriter } from "../../src/index/sqlite.ts";
+import { decodeHostFacts } from "../../src/log/facts.ts";
+import { RecordKind } from "../../src/log/record.ts";
 import type { StoredRecord } from "../../src/log/stored-record.ts";
 import * as records from "./records.ts";
 
@@ -53,8 +55,8 @@ function dump(of = path): unknown {
 }
 
 /** The counts that the hosts' rows should have. */
-function trueCounts(): unknown {
-	const database = new Database(path, { readonly: true });
+function trueCounts(of = path): unknown {
+	const database = new Database(of, { readonly: true });
 	const wrong = database
 		.query(
 			`SELECT id FROM host WHERE account_count <>
@@ -219,6 +221,28 @@ describe("applying", () => {
 		expect(trueCounts()).toEqual([]);
 	});
 
+	test("from any later record on, as after a loss of the index, makes up no host and miscounts none", async () => {
+		const all = history(1000, 4);
+		for (const start of [1, 2, 3, 50, 400, 900, 990]) {
+			const rest = all.slice(start);
+			const named = new Set(
+				rest.flatMap(({ kind, facts }) => (kind === RecordKind.host ? decodeHostFacts(facts).id : [])),
+			);
+			const dumps = [1, 7, 1000].map(async (size) => {
+				const file = join(folder, `lost-${start}-${size}.sqlite`);
+				const writer = openSqliteWriter(file);
+				for (let at = 0; at < rest.length; at += size) await writer.apply(rest.slice(at, at + size));
+				expect((await writer.hosts(0, 10)).map(({ id }) => id)).toEqual([...named].sort());
+				expect(await writer.hostIdMax()).toBe(3);
+				await writer.close();
+				expect(trueCounts(file)).toEqual([]);
+				return dump(file);
+			});
+			const [first, ...others] = await Promise.all(dumps);
+			for (const other of others) expect(other).toEqual(first);
+		}
+	});
+
 	test("again from an earlier checkpoint leads to the same rows", async () => {
 		const all = history(1000, 2);
 		const writer = openSqliteWriter(path);
@@ -288,6 +312,7 @@ describe("opening", () => {
 		const before = dump();
 		old.run("ALTER TABLE host ADD COLUMN seq_max INTEGER NOT NULL DEFAULT 7");
 		old.run("ALTER TABLE account DROP COLUMN last_time_ms");
+		old.run("ALTER TABLE checkpoint DROP COLUMN host_id_max");
 		old.run("PRAGMA user_version = 2");
 		old.close();
 		expect(() => openSqliteReader(path)).toThrow("schema version 2");
@@ -303,6 +328,23 @@ describe("opening", () => {
 		expect(accounts?.slice(0, -1)).toEqual(accountsBefore);
 	});
 
+	test("brings a database of version 3 up to this version: made-up hosts go, and nobody gets their ids", async () => {
+		const writer = openSqliteWriter(path);
+		await writer.apply(records.sequence([records.host(1), records.host(4, { hostname: "host-4.invalid" })]));
+		await writer.apply(records.sequence([records.host(5, { hostname: "host-4.invalid.example.com" })], 3));
+		await writer.apply(records.sequence([records.commit([6, 1], "did:plc:a", 1)], 4));
+		await writer.close();
+		const old = new Database(path);
+		old.run("ALTER TABLE checkpoint DROP COLUMN host_id_max");
+		old.run("PRAGMA user_version = 3");
+		old.close();
+		const migrated = openSqliteWriter(path);
+		expect(await migrated.checkpoint()).toBe(4);
+		expect(await migrated.hostIdMax()).toBe(6);
+		expect((await migrated.hosts(0, 10)).map(({ id }) => id)).toEqual([1, 5]);
+		await migrated.close();
+	});
+
 	test("another schema version is refused by its number", () => {
 		openSqliteWriter(path).close();
 		const database = new Database(path);
@@ -310,7 +352,7 @@ describe("opening", () => {
 		database.close();
 		for (const open of [openSqliteReader, openSqliteWriter]) {
 			expect(() => open(path)).toThrow(SchemaError);
-			expect(() => open(path)).toThrow("schema version 99; this program uses schema version 3");
+			expect(() => open(path)).toThrow("schema version 99; this program uses schema version 4");
 		}
 	});
 
@@ -337,7 +379,7 @@ describe("takedowns", () => {
 		const told = await writer.apply(
 			records.sequence(statuses.map((status, at) => records.account([1, at + 1], `did:plc:${at}`, status))),
 		);
-		expect(told.map(({ takenDownSinceSeq }) => takenDownSinceSeq)).toEqual([null, 2, null, 4, 5, null]);
+		expect(told.takedowns.map(({ takenDownSinceSeq }) => takenDownSinceSeq)).toEqual([null, 2, null, 4, 5, null]);
 		await writer.close();
 		const reader = openSqliteReader(path);
 		const taken = [5, 4, 2].map((seq) => ({ did: `did:plc:${seq - 1}`, takenDownSinceSeq: seq }));
@@ -354,7 +396,7 @@ describe("takedowns", () => {
 		database.run("UPDATE account SET local_status = 'takendown'");
 		database.close();
 		const told = await writer.apply(records.sequence([records.account([1, 2], "did:plc:a", null)], 2));
-		expect(told).toEqual([{ did: "did:plc:a", takenDownSinceSeq: 2 }]);
+		expect(told.takedowns).toEqual([{ did: "did:plc:a", takenDownSinceSeq: 2 }]);
 		await writer.close();
 	});
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { type AccountRow, foldRecords } from "../../src/index/applier.ts";
 import type { Account } from "../../src/index/store.ts";
 import type { StoredRecord } from "../../src/log/stored-record.ts";
+import { NO_ROWS } from "../index/records.ts";
 import { SimAccount } from "../sim/account.ts";
 import { cidBytes } from "../sim/blocks.ts";
 import { SimClock } from "../sim/clock.ts";
@@ -56,7 +57,7 @@ class Life {
 		await this.rig.settle();
 		const entries = this.rig.entries();
 		const records = entries.map((entry): StoredRecord => ({ ...entry, seq, timeUs: 1_700_000_000_000_000 }));
-		const rows = { account: () => (this.row === null ? null : { ...this.row }), host: () => null };
+		const rows = { ...NO_ROWS, account: () => (this.row === null ? null : { ...this.row }) };
 		this.row = foldRecords(records, rows).accounts[0] ?? this.row;
 		return entries.length;
 	}

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { type AccountRow, foldRecords } from "../../src/index/applier.ts";
 import type { Account } from "../../src/index/store.ts";
 import type { StoredRecord } from "../../src/log/stored-record.ts";
+import { NO_ROWS } from "../index/records.ts";
 import { SimAccount } from "../sim/account.ts";
 import { SimClock } from "../sim/clock.ts";
 import type { SimMessage } from "../sim/message.ts";
@@ -87,7 +88,7 @@ class Life {
 		await this.#rig.settle();
 		const entries = this.#rig.entries();
 		const records = entries.map((entry): StoredRecord => ({ ...entry, seq: ++this.#logSeq, timeUs: 1 }));
-		const rows = { account: (did: string) => structuredClone(this.#rows.get(did) ?? null), host: () => null };
+		const rows = { ...NO_ROWS, account: (did: string) => structuredClone(this.#rows.get(did) ?? null) };
 		for (const row of foldRecords(records, rows).accounts) this.#rows.set(row.did, row);
 		for (const _ of entries) this.passed.push(message.body.padding);
 	}

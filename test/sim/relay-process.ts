@@ -1,3 +1,4 @@
+import { closeSync, openSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -86,7 +87,8 @@ export class RelayProcess {
 	 * @throws {Error} if it ends, or isn't healthy within four minutes
 	 */
 	async start(): Promise<void> {
-		const log = Bun.file(this.logPath);
+		// Both streams append to it, and so does the next start: else they would write over each other.
+		const log = openSync(this.logPath, "a");
 		const child = Bun.spawn(this.#options.command, {
 			stdin: "ignore",
 			stdout: log,
@@ -106,6 +108,7 @@ export class RelayProcess {
 				...this.#options.env,
 			},
 		});
+		closeSync(log);
 		this.#child = child;
 		const giveUpAtMs = Date.now() + START_MS_MAX;
 		while (!(await this.#healthy())) {

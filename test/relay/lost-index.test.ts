@@ -1,0 +1,83 @@
+import { expect, test } from "bun:test";
+import { rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { SimAccount } from "../sim/account.ts";
+import type { RelayProcess } from "../sim/relay-process.ts";
+import { RelayRig, until } from "./rig.ts";
+
+const MIB = 1024 * 1024;
+
+async function sendBulky(rig: RelayRig, account: SimAccount): Promise<void> {
+	const record = { $type: "app.bsky.feed.post", text: "x".repeat(100_000), createdAt: "2026-07-04T12:00:00Z" };
+	const path = `app.bsky.feed.post/${account.clock.tid()}`;
+	rig.network.send(account, await account.commit([{ action: "create", path, record }]));
+}
+
+async function expectAll(rig: RelayRig): Promise<void> {
+	for (const { did } of rig.network.accounts) {
+		await until(() => rig.received(did).length >= rig.expected(did).length);
+		expect(rig.received(did)).toEqual(rig.expected(did));
+	}
+}
+
+async function listedHosts(relay: RelayProcess): Promise<string[]> {
+	const response = await fetch(`${relay.firehoseOrigin.replace("ws", "http")}/xrpc/com.atproto.sync.listHosts`);
+	const { hosts } = (await response.json()) as { hosts: { hostname: string }[] };
+	return hosts.map(({ hostname }) => hostname);
+}
+
+async function errorLines(relay: RelayProcess): Promise<string[]> {
+	const lines = (await Bun.file(relay.logPath).text()).trim().split("\n");
+	return lines.filter((line) => line.includes('"level":"error"'));
+}
+
+test("without its index a start says what is lost, makes nothing up, and follows the hosts again when asked", async () => {
+	const rig = await RelayRig.start(
+		{ seed: "lost index", hosts: 2, accounts: 4 },
+		{ RELAY_SEGMENT_BYTES: String(MIB), RELAY_REPLAY_BYTES: String(3 * MIB), RELAY_INITIAL_SEQ_NUMBER: "1000" },
+	);
+	const { network, relay, consumer } = rig;
+	const names = network.hosts.map(({ hostname }) => hostname);
+	try {
+		// A log that begins anywhere lacks nothing.
+		expect(await errorLines(relay)).toEqual([]);
+		while ((await rig.stats()).log.firstSeq === 1_000) {
+			for (const account of network.accounts) await sendBulky(rig, account);
+			await expectAll(rig);
+			// Retention waits for the index.
+			await until(async () => (await rig.stats()).log.appliedSeq >= (consumer.cursor ?? 0));
+		}
+		expect(await listedHosts(relay)).toEqual(names);
+		expect(await relay.stop()).toBe(0);
+		for (const suffix of ["", "-wal", "-shm"]) {
+			rmSync(`${join(dirname(relay.logDirectory), "index.sqlite")}${suffix}`, { force: true });
+		}
+
+		await relay.start();
+		expect(await listedHosts(relay)).toEqual([]);
+		const { counters, log } = await rig.stats();
+		expect(counters).toMatchObject({ hosts_known: 0, hosts_lost: 2 });
+		expect(counters.index_unknown_host_records_total).toBeGreaterThan(0);
+		const errors = await errorLines(relay);
+		expect(errors).toEqual([
+			expect.stringContaining("2 hosts are not followed any more. Stop the relay and put back a copy"),
+		]);
+		expect(network.hosts.every(({ connections }) => connections === 0)).toBe(true);
+
+		await consumer.connect();
+		for (const name of names) await relay.requestCrawl(name);
+		await until(() => network.hosts.every(({ connections }) => connections > 0));
+		for (const account of network.accounts) network.send(account, await account.commit());
+		await expectAll(rig);
+		await until(async () => Bun.deepEquals(await listedHosts(relay), names));
+		expect(await relay.stop()).toBe(0);
+		await relay.start();
+		await until(async () => (await rig.stats()).counters.hosts_known === 2);
+		// It was said once.
+		expect((await rig.stats()).counters.hosts_lost).toBe(0);
+		expect(await errorLines(relay)).toHaveLength(1);
+		expect((await rig.stats()).log.lastSeq).toBeGreaterThan(log.lastSeq);
+	} finally {
+		await rig.stop();
+	}
+}, 300_000);
