@@ -6,7 +6,7 @@ BUN := $(shell [ "$$(bun --version 2>/dev/null)" = "$(BUN_VERSION)" ] && command
 SOURCES := $(shell find src -name '*.ts')
 RUST_SOURCES := $(shell find native -name target -prune -o -name fuzz -prune -o -name '*.rs' -print) native/build.sh \
 	native/Cargo.toml native/Cargo.lock native/addon/Cargo.toml native/verifier/Cargo.toml
-WORKERS := src/ingest/worker.ts src/log/worker.ts src/index/worker.ts src/fanout/worker.ts
+WORKERS := src/ingest/worker.ts src/log/worker.ts src/index/worker.ts src/reads/worker.ts src/fanout/worker.ts
 
 .PHONY: demo test run build native check bench crash fuzz fuzz-native mutants network clean
 

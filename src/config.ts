@@ -175,6 +175,13 @@ const SETTINGS = {
 		default: "50",
 		meaning: "Consumers connected at once from one IPv4 address or IPv6 /64. Behind a proxy, see RELAY_TRUST_PROXY.",
 	}),
+	readsPerIpPerS: setting({
+		env: ["RELAY_MAX_READS_PER_IP"],
+		kind: wholeNumber(1, 1_000_000),
+		default: "20",
+		meaning:
+			"Requests per second of `listRepos` and the other methods that read the index, from one IPv4 address or IPv6 /64, and five seconds' worth at once. More get 429.",
+	}),
 	slowConsumerBytesPerS: setting({
 		env: ["RELAY_SLOW_CONSUMER_RATE"],
 		kind: byteCount(1, 1024 * MIB),

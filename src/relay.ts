@@ -4,9 +4,10 @@ import { reportFailure } from "./boundary.ts";
 import type { Config } from "./config.ts";
 import { createAdmissionBuffer } from "./fanout/admission.ts";
 import type { FanoutCommand, FanoutEvent, FanoutWorkerOptions } from "./fanout/worker.ts";
-import { HostManager, refusal } from "./hosts/manager.ts";
+import { HostManager } from "./hosts/manager.ts";
 import type { HostCommand, HostEvent } from "./hosts/messages.ts";
 import { probeHost } from "./hosts/probe.ts";
+import { refusal } from "./hosts/refusal.ts";
 import { createEdge, withUrl } from "./http/edge.ts";
 import { createInternalApp } from "./http/internal.ts";
 import { VERSION } from "./http/version.ts";
@@ -23,6 +24,7 @@ import { RecordKind } from "./log/record.ts";
 import type { SequencerStart } from "./log/worker.ts";
 import { Counters, createCounterBuffer } from "./observe/counters.ts";
 import { logOf } from "./observe/log.ts";
+import type { ReadsWorkerOptions } from "./reads/worker.ts";
 import { Doorbell } from "./ring/doorbell.ts";
 import { createRingBuffer, RingWriter } from "./ring/ring.ts";
 import { startListening, startOnPath } from "./start-error.ts";
@@ -45,6 +47,7 @@ const USER_AGENT = `standpipe/${VERSION} (atproto-relay)`;
 type LogThread = Thread<SequencerStart, never, DiskFaultReason | null>;
 type IndexThread = Thread<IndexOptions, never, IndexEvent>;
 type IngestThread = Thread<IngestOptions, HostCommand, HostEvent>;
+type ReadsThread = Thread<ReadsWorkerOptions, never, never>;
 type FanoutThread = Thread<FanoutWorkerOptions, FanoutCommand, FanoutEvent>;
 
 /** The memory that threads share. */
@@ -65,17 +68,19 @@ interface Stalls {
 	index: DiskFaultReason | null;
 }
 
-/** Rows of the counters: the control thread, log and index, then the ingest and fan-out workers. */
+/** Rows of the counters: the control thread, log, index and reads, then the ingest and fan-out workers. */
 const CONTROL_ROW = 0;
 const LOG_ROW = 1;
 const INDEX_ROW = 2;
-const FIRST_INGEST_ROW = 3;
+const READS_ROW = 3;
+const FIRST_INGEST_ROW = 4;
 
 /** A running relay: wires the threads together, and ends them in the order in which data flows. */
 export class Relay {
 	readonly #log: LogThread;
 	readonly #index: IndexThread;
 	readonly #ingest: IngestThread[];
+	readonly #reads: ReadsThread;
 	readonly #fanout: FanoutThread[];
 	readonly #reader: IndexReader;
 	readonly #hosts: HostManager;
@@ -85,6 +90,7 @@ export class Relay {
 		log: LogThread;
 		index: IndexThread;
 		ingest: IngestThread[];
+		reads: ReadsThread;
 		fanout: FanoutThread[];
 		reader: IndexReader;
 		hosts: HostManager;
@@ -93,6 +99,7 @@ export class Relay {
 		this.#log = parts.log;
 		this.#index = parts.index;
 		this.#ingest = parts.ingest;
+		this.#reads = parts.reads;
 		this.#fanout = parts.fanout;
 		this.#reader = parts.reader;
 		this.#hosts = parts.hosts;
@@ -153,13 +160,15 @@ export class Relay {
 		);
 		await Promise.all(ingest.map((thread, worker) => thread.start(ingestOptions(config, shared, worker))));
 
+		const channels = Array.from({ length: config.fanoutWorkers }, () => new MessageChannel());
+		const reads = await startReads(config, counters(READS_ROW), channels, onFailure);
 		fanout = Array.from({ length: config.fanoutWorkers }, (_, worker): FanoutThread => {
 			const thread: FanoutThread = new Thread(
 				`fanout ${worker}`,
 				url("fanout"),
-				({ id, hostname, admin }) => {
+				({ id, hostname, by }) => {
 					void hosts
-						.requestCrawl(hostname, { admin })
+						.requestCrawl(hostname, by)
 						.catch((error: unknown) => {
 							reportFailure("a crawl request", error, { host: hostname.slice(0, 300) });
 							return refusal(500, "InternalServerError", "the relay failed to answer this request");
@@ -172,22 +181,26 @@ export class Relay {
 		});
 		await Promise.all(
 			fanout.map((thread, worker) =>
-				thread.start({
-					...common,
-					databasePath: config.databasePath,
-					counters: counters(FIRST_INGEST_ROW + ingest.length + worker),
-					host: config.apiBind.host,
-					port: config.apiBind.port,
-					cacheBytesMax: Math.max(Math.floor(LOG_CACHE_BYTES / config.fanoutWorkers), LOG_CACHE_BYTES_MIN),
-					adminPassword: config.adminPassword,
-					trustProxy: config.trustProxy,
-					floor: { bytesPerS: config.slowConsumerBytesPerS, windowMs: config.slowConsumerWindowMs },
-					admission: {
-						limits: { consumersMax: config.consumersMax, consumersPerIpMax: config.consumersPerIpMax },
-						buffer: shared.admission,
+				thread.start(
+					{
+						...common,
+						databasePath: config.databasePath,
+						counters: counters(FIRST_INGEST_ROW + ingest.length + worker),
+						host: config.apiBind.host,
+						port: config.apiBind.port,
+						cacheBytesMax: Math.max(Math.floor(LOG_CACHE_BYTES / config.fanoutWorkers), LOG_CACHE_BYTES_MIN),
+						adminPassword: config.adminPassword,
+						trustProxy: config.trustProxy,
+						floor: { bytesPerS: config.slowConsumerBytesPerS, windowMs: config.slowConsumerWindowMs },
+						admission: {
+							limits: { consumersMax: config.consumersMax, consumersPerIpMax: config.consumersPerIpMax },
+							buffer: shared.admission,
+						},
+						drainTimeoutMs: config.drainTimeoutMs / 2,
+						readsPort: at(channels, worker).port1,
 					},
-					drainTimeoutMs: config.drainTimeoutMs / 2,
-				}),
+					[at(channels, worker).port1],
+				),
 			),
 		);
 		const internal = await startListening("metricsListen", config.metricsListen, (hostname) =>
@@ -199,7 +212,7 @@ export class Relay {
 			api: `${config.apiBind.host}:${config.apiBind.port}`,
 			metrics: `${internal.hostname}:${internal.port}`,
 		});
-		return new Relay({ log, index, ingest, fanout, reader, hosts, internal });
+		return new Relay({ log, index, ingest, reads, fanout, reader, hosts, internal });
 	}
 
 	/**
@@ -211,6 +224,7 @@ export class Relay {
 		await Promise.all(this.#ingest.map((thread) => thread.drain()));
 		await this.#log.drain();
 		await Promise.all([...this.#fanout.map((thread) => thread.drain()), this.#index.drain()]);
+		await this.#reads.drain();
 		await this.#reader.close();
 		await this.#internal.stop(true);
 	}
@@ -270,6 +284,25 @@ function ingestOptions(config: Config, shared: Shared, worker: number): IngestOp
 	};
 }
 
+/** Starts the thread that reads the index for the fan-out threads, each of which has a channel to it. */
+async function startReads(
+	config: Config,
+	counters: ReadsWorkerOptions["counters"],
+	channels: readonly MessageChannel[],
+	onFailure: ConstructorParameters<typeof Thread>[3],
+): Promise<ReadsThread> {
+	const ports = channels.map(({ port2 }) => port2);
+	const { databasePath, logLevel, readsPerIpPerS: requestsPerS } = config;
+	const thread: ReadsThread = new Thread(
+		"reads",
+		new URL("./reads/worker.ts", import.meta.url),
+		() => undefined,
+		onFailure,
+	);
+	await thread.start({ databasePath, counters, logLevel, ports, requestsPerS }, ports);
+	return thread;
+}
+
 function createHostManager(
 	config: Config,
 	shared: Shared,
@@ -285,7 +318,7 @@ function createHostManager(
 		command,
 		append: (facts) => append(handover, facts),
 		probe: (host, allowInsecure) => probeHost(host, { guard: { allowInsecure }, userAgent: USER_AGENT }),
-		clock: { nowMs: Date.now, sleep: Bun.sleep },
+		clock: { nowMs: () => performance.now(), sleep: Bun.sleep },
 		counters,
 		allowInsecureHosts: config.allowInsecureHosts,
 		disableRequestCrawl: config.disableRequestCrawl,

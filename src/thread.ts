@@ -117,9 +117,12 @@ export class Thread<Start, Command, Event> {
 		this.#worker.onerror = (event) => onFailure(name, { message: event.message, stack: [], isStart: false });
 	}
 
-	/** Starts the role. Resolves when it is ready. */
-	start(options: Start): Promise<void> {
-		this.#post({ type: "start", options });
+	/**
+	 * Starts the role. Resolves when it is ready.
+	 * @param transfer what of the options moves to the worker, such as ports
+	 */
+	start(options: Start, transfer: Bun.Transferable[] = []): Promise<void> {
+		this.#worker.postMessage({ type: "start", options } satisfies ToWorker<Start, Command>, transfer);
 		return this.#ready.promise;
 	}
 

@@ -45,6 +45,7 @@ describe("defaults", () => {
 			fanoutWorkers: 1,
 			consumersMax: 1000,
 			consumersPerIpMax: 50,
+			readsPerIpPerS: 20,
 			slowConsumerBytesPerS: 16_384,
 			slowConsumerWindowMs: 60_000,
 			trustProxy: false,

@@ -41,7 +41,9 @@ async function startFanout(): Promise<void> {
 		process.exit(1);
 	};
 	const thread = new Thread<FanoutWorkerOptions, never, never>("fanout 0", url, () => {}, fail);
-	await thread.start({
+	// Nobody asks for reads here, so nobody answers them.
+	const { port1: readsPort } = new MessageChannel();
+	const options: FanoutWorkerOptions = {
 		directory,
 		databasePath,
 		headBuffer: log.head.buffer,
@@ -58,7 +60,9 @@ async function startFanout(): Promise<void> {
 			buffer: createAdmissionBuffer(CONSUMERS_MAX),
 		},
 		drainTimeoutMs: 5_000,
-	});
+		readsPort,
+	};
+	await thread.start(options, [readsPort]);
 	if (livePerS > 0) appendForever(log);
 }
 

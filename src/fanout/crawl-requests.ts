@@ -1,11 +1,13 @@
-import type { CrawlResult } from "../hosts/messages.ts";
+import type { CrawlRequester, CrawlResult } from "../hosts/messages.ts";
+import { refusal } from "../hosts/refusal.ts";
+import { PendingAnswers, type PendingLimits } from "../pending-answers.ts";
 
 /** To the control thread, which has the host manager. */
 export interface CrawlRequestEvent {
 	type: "requestCrawl";
 	id: number;
 	hostname: string;
-	admin: boolean;
+	by: CrawlRequester;
 }
 
 /** Its answer. */
@@ -16,45 +18,39 @@ export interface CrawlResultCommand {
 }
 
 /** Requests that wait for the control thread's answer, each of which holds an HTTP request open. */
-const PENDING_MAX = 64;
-/** Above the time that probing the host may take. */
-const TIMEOUT_MS = 15_000;
+const LIMITS: PendingLimits = { max: 512, perAddressMax: 16, timeoutMs: 30_000 };
+const RETRY_AFTER_S = 30;
 
 /** Carries `requestCrawl` from this thread to the control thread and its answer back. */
 export class CrawlRequests {
 	readonly #emit: (event: CrawlRequestEvent) => void;
-	readonly #timeoutMs: number;
-	readonly #pending = new Map<number, (result: CrawlResult) => void>();
-	#lastId = 0;
+	readonly #limits: PendingLimits;
+	readonly #pending: PendingAnswers<CrawlResult>;
 
-	constructor(emit: (event: CrawlRequestEvent) => void, timeoutMs = TIMEOUT_MS) {
+	/** @param limits the time must be above what probing a host may take, and waiting for it */
+	constructor(emit: (event: CrawlRequestEvent) => void, limits = LIMITS) {
 		this.#emit = emit;
-		this.#timeoutMs = timeoutMs;
+		this.#limits = limits;
+		this.#pending = new PendingAnswers(limits);
 	}
 
 	/** Never rejects: too many requests and a missing answer are results too. */
-	request(hostname: string, options: { admin: boolean }): Promise<CrawlResult> {
-		if (this.#pending.size >= PENDING_MAX) {
-			const message = `${PENDING_MAX} requests are being worked on: try again in a minute`;
-			return Promise.resolve({ ok: false, status: 429, error: "RateLimitExceeded", message });
-		}
-		const id = ++this.#lastId;
-		const { promise, resolve } = Promise.withResolvers<CrawlResult>();
-		const timer = setTimeout(() => {
-			const message = `no answer within ${this.#timeoutMs} ms`;
-			this.settle(id, { ok: false, status: 504, error: "UpstreamTimeout", message });
-		}, this.#timeoutMs);
-		this.#pending.set(id, (result) => {
-			clearTimeout(timer);
-			resolve(result);
-		});
-		this.#emit({ type: "requestCrawl", id, hostname, admin: options.admin });
-		return promise;
+	async request(hostname: string, by: CrawlRequester): Promise<CrawlResult> {
+		const { max, perAddressMax, timeoutMs } = this.#limits;
+		const send = (id: number): void => this.#emit({ type: "requestCrawl", id, hostname, by });
+		const answer = await this.#pending.ask(by.admin ? null : by.ip, send);
+		if (answer === "full") return busy(`${max} crawl requests are being worked on`);
+		if (answer === "address-full") return busy(`${perAddressMax} crawl requests from your address are being worked on`);
+		if (answer === "timeout") return refusal(504, "UpstreamTimeout", `no answer within ${timeoutMs} ms`);
+		return answer;
 	}
 
 	/** Takes the control thread's answer. One that comes after the timeout is of no use any more. */
 	settle(id: number, result: CrawlResult): void {
-		this.#pending.get(id)?.(result);
-		this.#pending.delete(id);
+		this.#pending.settle(id, result);
 	}
+}
+
+function busy(why: string): CrawlResult {
+	return refusal(429, "RateLimitExceeded", `${why}: try again in a minute`, RETRY_AFTER_S);
 }

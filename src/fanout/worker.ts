@@ -10,6 +10,7 @@ import { systemLogFs } from "../log/log-fs.ts";
 import { LogReader } from "../log/reader.ts";
 import { Counters } from "../observe/counters.ts";
 import { type LOG_LEVELS, logOf, setUpLog } from "../observe/log.ts";
+import { type ReadAnswer, ReadRequests } from "../reads/requests.ts";
 import { startListening } from "../start-error.ts";
 import { serveRole, type WorkerRole } from "../thread.ts";
 import { Admission, type AdmissionLimits } from "./admission.ts";
@@ -34,6 +35,8 @@ export interface FanoutWorkerOptions {
 	/** Null turns the admin API off. */
 	adminPassword: string | null;
 	trustProxy: boolean;
+	/** To the thread that reads the index for us. */
+	readsPort: MessagePort;
 	floor: PaceFloor;
 	/** Of all fan-out threads together. */
 	admission: { limits: AdmissionLimits; buffer: SharedArrayBuffer };
@@ -70,7 +73,15 @@ serveRole<FanoutWorkerOptions, FanoutCommand, FanoutEvent>((emit): WorkerRole<Fa
 		withheld = new Withheld(counters);
 		const { firstSeq } = head.snapshot();
 		withheld.update((await index.takenDownSince(firstSeq, WITHHELD_MAX)).reverse(), firstSeq);
-		const app = createXrpcApp({ index, requestCrawl, counters });
+		const { readsPort } = options;
+		const reads = new ReadRequests((request) => readsPort.postMessage(request));
+		readsPort.onmessage = (event) => reads.settle(event.data as ReadAnswer);
+		const app = createXrpcApp({
+			read: (target, ip) => reads.read(target, ip),
+			lookAtIndex: () => index.checkpoint(),
+			requestCrawl,
+			counters,
+		});
 		app.route("/", createAdminApp({ password: options.adminPassword, requestCrawl }));
 		const admission = new Admission(options.admission.limits, options.admission.buffer);
 		server = await startListening("apiBind", options, (host) =>

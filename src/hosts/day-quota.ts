@@ -21,6 +21,13 @@ export class DayQuota {
 		return true;
 	}
 
+	/** Milliseconds until there is one to take; 0 when there is, and a day where there never is. */
+	waitMs(): number {
+		const [oldestMs] = this.#takenAtMs;
+		if (this.#takenAtMs.length < this.#max) return 0;
+		return oldestMs === undefined ? DAY_MS : Math.max(0, oldestMs + DAY_MS - this.#nowMs());
+	}
+
 	/** Gives back one that was taken a moment ago and not used. */
 	giveBack(): void {
 		this.#takenAtMs.pop();

@@ -3,16 +3,17 @@ import type { HostFacts, HostStatus } from "../log/facts.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
 import { HostnameError, type ParsedHostname, parseHostname } from "../protocol/hostname.ts";
+import { CrawlGate, HOST_NOT_FOUND } from "./crawl-gate.ts";
 import { DayQuota } from "./day-quota.ts";
-import type { CrawlResult, HostCommand, HostEvent } from "./messages.ts";
+import type { CrawlRequester, CrawlResult, HostCommand, HostEvent } from "./messages.ts";
 import { ProbeError } from "./probe.ts";
+import { refusal } from "./refusal.ts";
 
 /** At the start, this many hosts are connected to at once, and then as many again after a pause. */
 const START_BURST = 5;
 const START_PAUSE_MS = 100;
 /** A host that is asked for again within this time is being dialled already. */
 const RECONNECT_INTERVAL_MS = 60_000;
-const PROBES_MAX = 16;
 const HOSTS_PAGE = 1000;
 
 const log = logOf("hosts");
@@ -65,14 +66,17 @@ export class HostManager {
 	readonly #quota: DayQuota;
 	readonly #byName = new Map<string, KnownHost>();
 	readonly #byId = new Map<number, KnownHost>();
+	readonly #gate: CrawlGate;
+	/** What runs for a new host's name now. */
 	readonly #crawls = new Map<string, Promise<CrawlResult>>();
 	#idMax = 0;
-	#probes = 0;
 	#isStopped = false;
 
 	constructor(options: HostManagerOptions) {
 		this.#options = options;
-		this.#quota = new DayQuota(options.newHostsPerDayMax, options.clock.nowMs);
+		const { nowMs } = options.clock;
+		this.#quota = new DayQuota(options.newHostsPerDayMax, nowMs);
+		this.#gate = new CrawlGate({ counters: options.counters, nowMs });
 	}
 
 	/** Every known host, by id. */
@@ -115,10 +119,11 @@ export class HostManager {
 	}
 
 	/**
-	 * Starts following a host, or reconnects to it now (rulebook 5). Requests for one host that run at once share one
-	 * answer. Admins are free of the limits on strangers, and may add `localhost:PORT` where the configuration allows it.
+	 * Starts following a host, or reconnects to it now (rulebook 5). Requests for one new host that run at once share one
+	 * probe. Admins are free of the limits on strangers, and may add `localhost:PORT` where the configuration allows it.
 	 */
-	async requestCrawl(input: string, { admin }: { admin: boolean }): Promise<CrawlResult> {
+	async requestCrawl(input: string, by: CrawlRequester): Promise<CrawlResult> {
+		const { admin } = by;
 		const { allowInsecureHosts, disableRequestCrawl } = this.#options;
 		if (this.#isStopped) return refusal(503, "ServiceUnavailable", "the relay is shutting down");
 		if (disableRequestCrawl && !admin) return refusal(403, "Forbidden", "this relay takes no crawl requests");
@@ -130,28 +135,28 @@ export class HostManager {
 			if (!(error instanceof HostnameError)) throw error;
 			return refusal(400, "InvalidRequest", `hostname: ${error.message}`);
 		}
-		const key = `${admin ? "admin" : "public"} ${parsed.hostname}`;
-		const running = this.#crawls.get(key);
-		if (running !== undefined) return running;
-		const crawl = this.#crawl(parsed, admin).finally(() => this.#crawls.delete(key));
-		this.#crawls.set(key, crawl);
-		return crawl;
-	}
-
-	async #crawl(parsed: ParsedHostname, admin: boolean): Promise<CrawlResult> {
 		const known = this.#byName.get(parsed.hostname);
 		if (known !== undefined) return this.#crawlKnown(known, admin);
-		if (admin) return this.#crawlNew(parsed, true);
-		if (this.#probes >= PROBES_MAX)
-			return refusal(429, "RateLimitExceeded", "too many new hosts are being checked, try again in a minute");
-		if (!this.#quota.take())
-			return refusal(
-				429,
-				"RateLimitExceeded",
-				`this relay takes ${this.#options.newHostsPerDayMax} new hosts in 24 hours, try again tomorrow`,
-			);
-		this.#probes++;
-		const result = await this.#crawlNew(parsed, false).finally(() => this.#probes--);
+		if (admin) return this.#share("admin", parsed.hostname, () => this.#crawlNew(parsed, true));
+		return this.#gate.run(by.ip, () => this.#share("public", parsed.hostname, () => this.#crawlWithinQuota(parsed)));
+	}
+
+	#share(by: string, hostname: string, crawl: () => Promise<CrawlResult>): Promise<CrawlResult> {
+		const key = `${by} ${hostname}`;
+		const running = this.#crawls.get(key) ?? crawl().finally(() => this.#crawls.delete(key));
+		this.#crawls.set(key, running);
+		return running;
+	}
+
+	async #crawlWithinQuota(parsed: ParsedHostname): Promise<CrawlResult> {
+		// It may have become known while this request waited.
+		const known = this.#byName.get(parsed.hostname);
+		if (known !== undefined) return this.#crawlKnown(known, false);
+		if (!this.#quota.take()) {
+			const rule = `this relay takes ${this.#options.newHostsPerDayMax} new hosts in 24 hours, try again later`;
+			return refusal(429, "RateLimitExceeded", rule, Math.ceil(this.#quota.waitMs() / 1000));
+		}
+		const result = await this.#crawlNew(parsed, false);
 		if (!result.ok) this.#quota.giveBack();
 		return result;
 	}
@@ -173,7 +178,7 @@ export class HostManager {
 			await this.#options.probe(parsed, admin && this.#options.allowInsecureHosts);
 		} catch (error) {
 			if (!(error instanceof ProbeError)) throw error;
-			return refusal(400, "HostNotFound", `host ${parsed.hostname} ${error.message}`);
+			return refusal(400, HOST_NOT_FOUND, `host ${parsed.hostname} ${error.message}`);
 		}
 		// An admin and a stranger may have asked for it at once.
 		const known = this.#byName.get(parsed.hostname);
@@ -224,9 +229,4 @@ export class HostManager {
 	#record({ id, hostname, insecure, status }: ManagedHost): Promise<void> {
 		return this.#options.append({ id, hostname, insecure, status });
 	}
-}
-
-/** An XRPC error as the answer to a crawl request. */
-export function refusal(status: number, error: string, message: string): CrawlResult {
-	return { ok: false, status, error, message };
 }

@@ -36,5 +36,24 @@ export type HostEvent = {
 	detail: string;
 };
 
-/** The answer to a `requestCrawl`: HTTP 200, or an XRPC error with its HTTP status. */
-export type CrawlResult = { ok: true } | { ok: false; status: number; error: string; message: string };
+/** An XRPC error with its HTTP status. */
+export interface CrawlRefusal {
+	ok: false;
+	status: number;
+	error: string;
+	/** Names the rule. */
+	message: string;
+	/** When to ask again. */
+	retryAfterS?: number;
+}
+
+/** The answer to a `requestCrawl`: HTTP 200, or an error. */
+export type CrawlResult = { ok: true } | CrawlRefusal;
+
+/** Who asks for a host to be followed. */
+export interface CrawlRequester {
+	/** Lifts what strangers may not ask for, such as `localhost:PORT`, and their limits. */
+	admin: boolean;
+	/** The sender's address. */
+	ip: string;
+}

@@ -1,11 +1,12 @@
 import type { Handler } from "hono";
 import * as v from "valibot";
-import type { CrawlResult } from "../hosts/messages.ts";
+import type { CrawlRefusal, CrawlRequester, CrawlResult } from "../hosts/messages.ts";
+import type { ClientEnv } from "./base.ts";
 import { hostnameParameter, readBody } from "./parameters.ts";
 import { errorResponse } from "./response.ts";
 
-/** Asks for a host to be followed. `admin` lifts what strangers may not ask for, such as `localhost:PORT`. */
-export type RequestCrawl = (hostname: string, options: { admin: boolean }) => Promise<CrawlResult>;
+/** Asks for a host to be followed. */
+export type RequestCrawl = (hostname: string, by: CrawlRequester) => Promise<CrawlResult>;
 
 const CRAWL_BODY = v.object({ hostname: hostnameParameter }, "the body must be an object with a string `hostname`");
 
@@ -13,11 +14,15 @@ const CRAWL_BODY = v.object({ hostname: hostnameParameter }, "the body must be a
  * Handles a body of `{"hostname": …}`. The lexicon wants an empty answer; admin tools want JSON, and the reference relay's
  * other admin calls tell them what it looks like.
  */
-export function crawlHandler(requestCrawl: RequestCrawl, admin: boolean): Handler {
+export function crawlHandler(requestCrawl: RequestCrawl, admin: boolean): Handler<ClientEnv> {
 	return async (context) => {
 		const { hostname } = await readBody(CRAWL_BODY, context);
-		const result = await requestCrawl(hostname, { admin });
-		if (!result.ok) return errorResponse(result.status, result.error, result.message);
+		const result = await requestCrawl(hostname, { admin, ip: context.env.ip });
+		if (!result.ok) return refusalResponse(result);
 		return admin ? context.json({ success: "true" }) : context.body(null);
 	};
+}
+
+function refusalResponse({ status, error, message, retryAfterS }: CrawlRefusal): Response {
+	return errorResponse(status, error, message, retryAfterS === undefined ? {} : { "Retry-After": String(retryAfterS) });
 }

@@ -52,6 +52,8 @@ export const COUNTERS = {
 	consumers_dead_total: "consumers given up since they took nothing or did not answer",
 	consumers_noisy_total: "consumers closed since they sent too many messages",
 	consumers_refused_total: "consumers refused since a limit on their number was reached",
+	crawls_limited_total: "crawl requests refused since their address had its share of probes or of failed ones",
+	http_rate_limited_total: "HTTP requests refused since their address made too many",
 	http_failures_total: "HTTP requests that were answered with 500, by a fault of ours",
 	index_records_total: "records applied to the index",
 	index_unknown_host_records_total: "times a record named a host that the index does not know, since its row was lost",

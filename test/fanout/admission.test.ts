@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { Admission, createAdmissionBuffer, networkOf } from "../../src/fanout/admission.ts";
+import { Admission, createAdmissionBuffer } from "../../src/fanout/admission.ts";
+import { networkOf } from "../../src/protocol/network.ts";
 
 const IN_TOTAL = "this relay already serves its limit of";
 

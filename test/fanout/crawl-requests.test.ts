@@ -1,14 +1,17 @@
 import { describe, expect, test } from "bun:test";
 import { type CrawlRequestEvent, CrawlRequests } from "../../src/fanout/crawl-requests.ts";
 
+const STRANGER = { admin: false, ip: "192.0.2.1" };
+const ADMIN = { admin: true, ip: "192.0.2.2" };
+
 describe("crawl requests", () => {
 	test("get the answer to their own id", async () => {
 		const events: CrawlRequestEvent[] = [];
 		const requests = new CrawlRequests((event) => events.push(event));
-		const results = [requests.request("a.test", { admin: false }), requests.request("localhost:3000", { admin: true })];
+		const results = [requests.request("a.test", STRANGER), requests.request("localhost:3000", ADMIN)];
 		expect(events).toEqual([
-			{ type: "requestCrawl", id: 1, hostname: "a.test", admin: false },
-			{ type: "requestCrawl", id: 2, hostname: "localhost:3000", admin: true },
+			{ type: "requestCrawl", id: 1, hostname: "a.test", by: STRANGER },
+			{ type: "requestCrawl", id: 2, hostname: "localhost:3000", by: ADMIN },
 		]);
 		requests.settle(2, { ok: true });
 		requests.settle(1, { ok: false, status: 400, error: "HostNotFound", message: "unreachable" });
@@ -19,19 +22,24 @@ describe("crawl requests", () => {
 	});
 
 	test("end with 504 without an answer, and a late one does nothing", async () => {
-		const requests = new CrawlRequests(() => undefined, 1);
-		expect(await requests.request("a.test", { admin: false })).toMatchObject({ ok: false, status: 504 });
+		const requests = new CrawlRequests(() => undefined, { max: 1, perAddressMax: 1, timeoutMs: 1 });
+		expect(await requests.request("a.test", STRANGER)).toMatchObject({ ok: false, status: 504 });
 		requests.settle(1, { ok: true });
 	});
 
-	test("are bounded in number", async () => {
+	test("are bounded in number, for each address and in all, but for admins", async () => {
 		const events: CrawlRequestEvent[] = [];
-		const requests = new CrawlRequests((event) => events.push(event));
-		const results = Array.from({ length: 64 }, () => requests.request("a.test", { admin: false }));
-		expect(await requests.request("b.test", { admin: false })).toMatchObject({ ok: false, status: 429 });
+		const limits = { max: 5, perAddressMax: 3, timeoutMs: 60_000 };
+		const requests = new CrawlRequests((event) => events.push(event), limits);
+		const ask = (ip: string) => requests.request("a.test", { admin: false, ip });
+		const results = [ask("192.0.2.1"), ask("192.0.2.1"), ask("192.0.2.1")];
+		expect(await ask("192.0.2.1")).toMatchObject({ status: 429, message: expect.stringContaining("your address") });
+		results.push(ask("2001:db8::1"), ask("2001:db8::2"));
+		expect(await ask("192.0.2.3")).toMatchObject({ status: 429, retryAfterS: 30 });
+		const asAdmin = requests.request("a.test", ADMIN);
 		for (const { id } of events) requests.settle(id, { ok: true });
-		await Promise.all(results);
-		const next = requests.request("b.test", { admin: false });
+		for (const result of await Promise.all([...results, asAdmin])) expect(result).toEqual({ ok: true });
+		const next = ask("192.0.2.1");
 		requests.settle(events.at(-1)?.id ?? 0, { ok: true });
 		expect(await next).toEqual({ ok: true });
 	});

@@ -26,3 +26,15 @@ test("takes back what was not used", () => {
 test("a quota of none gives none", () => {
 	expect(new DayQuota(0, () => 0).take()).toBe(false);
 });
+
+test("says when there is one again", () => {
+	let nowMs = 0;
+	const quota = new DayQuota(1, () => nowMs);
+	expect(quota.waitMs()).toBe(0);
+	quota.take();
+	nowMs += HOUR_MS;
+	expect(quota.waitMs()).toBe(23 * HOUR_MS);
+	nowMs += 23 * HOUR_MS;
+	expect([quota.waitMs(), quota.take()]).toEqual([0, true]);
+	expect(new DayQuota(0, () => 0).waitMs()).toBe(24 * HOUR_MS);
+});

@@ -7,8 +7,11 @@ import type { HostFacts, HostStatus } from "../../src/log/facts.ts";
 import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
 
 const WORKERS = 3;
-const ADMIN = { admin: true };
-const PUBLIC = { admin: false };
+const ADMIN = { admin: true, ip: "192.0.2.1" };
+const PUBLIC = { admin: false, ip: "192.0.2.2" };
+
+/** A stranger at an address of his own. */
+const stranger = (number: number) => ({ admin: false, ip: `198.51.100.${number}` });
 
 function row(id: number, hostname: string, status: HostStatus = "active"): Host {
 	return { id, hostname, insecure: false, status, cursor: id * 10, accountCount: 0 };
@@ -198,18 +201,64 @@ describe("requestCrawl of a new host", () => {
 		expect(await manager.requestCrawl("d.com", PUBLIC)).toEqual({ ok: true });
 	});
 
-	test("is refused while too many probes run", async () => {
+	test("says when to ask again", async () => {
+		const manager = bench.manager({ newHostsPerDayMax: 1 });
+		await manager.start();
+		await manager.requestCrawl("a.com", PUBLIC);
+		bench.nowMs += 3_600_000;
+		expect(await manager.requestCrawl("b.com", PUBLIC)).toMatchObject({ status: 429, retryAfterS: 23 * 3600 });
+	});
+
+	test("waits while its address has its share of probes, which holds up nobody else", async () => {
 		const manager = bench.manager();
 		await manager.start();
 		const open: (() => void)[] = [];
 		bench.probe = () => new Promise((resolve) => open.push(resolve));
-		const crawls = Array.from({ length: 16 }, (_, at) => manager.requestCrawl(`host${at}.com`, PUBLIC));
+		const slow = ["a.com", "b.com", "c.com", "d.com"].map((name) => manager.requestCrawl(name, stranger(1)));
+		const other = manager.requestCrawl("other.com", stranger(2));
 		await settle();
-		expect(await manager.requestCrawl("late.com", PUBLIC)).toMatchObject({ status: 429 });
-		for (const finish of open) finish();
-		await Promise.all(crawls);
+		expect(bench.probed).toEqual(["a.com", "b.com", "other.com"]);
+		for (let at = 0; at < 5; at++) {
+			open[at]?.();
+			await settle();
+		}
+		for (const result of await Promise.all([...slow, other])) expect(result).toEqual({ ok: true });
+	});
+
+	test("that fails its check costs its address: after ten nothing is looked up any more", async () => {
+		const manager = bench.manager();
+		await manager.start();
+		bench.probe = () => Promise.reject(new ProbeError("is unreachable"));
+		const statuses: number[] = [];
+		for (let at = 0; at < 80; at++) {
+			const result = await manager.requestCrawl(`made-up-${at}.com`, stranger(1));
+			if (!result.ok) statuses.push(result.status);
+		}
+		expect(statuses).toEqual([...Array<number>(10).fill(400), ...Array<number>(70).fill(429)]);
+		expect(bench.probed).toHaveLength(10);
+		expect(readCounters(bench.counters).counters.crawls_limited_total).toBe(70);
+		// Others and admins go on, and so does he where no check is needed.
+		expect(await manager.requestCrawl("made-up.com", stranger(2))).toMatchObject({ status: 400 });
+		expect(await manager.requestCrawl("made-up.com", ADMIN)).toMatchObject({ status: 400 });
+		expect(await manager.requestCrawl("not a name", stranger(1))).toMatchObject({ status: 400 });
 		bench.probe = async () => {};
-		expect(await manager.requestCrawl("late.com", PUBLIC)).toEqual({ ok: true });
+		expect(await manager.requestCrawl("good.com", stranger(2))).toEqual({ ok: true });
+		expect(await manager.requestCrawl("good.com", stranger(1))).toEqual({ ok: true });
+		const refused = await manager.requestCrawl("new.com", stranger(1));
+		expect(refused).toMatchObject({ status: 429, retryAfterS: 360 });
+		bench.nowMs += 360_000;
+		expect(await manager.requestCrawl("new.com", stranger(1))).toEqual({ ok: true });
+	});
+
+	test("at once by many addresses is one probe, and one's limit is not another's", async () => {
+		const manager = bench.manager();
+		await manager.start();
+		bench.probe = () => Promise.reject(new ProbeError("is unreachable"));
+		for (let at = 0; at < 10; at++) await manager.requestCrawl(`made-up-${at}.com`, stranger(1));
+		bench.probe = async () => {};
+		const results = await Promise.all([1, 2, 3].map((number) => manager.requestCrawl("new.com", stranger(number))));
+		expect(results.map((result) => (result.ok ? 200 : result.status))).toEqual([429, 200, 200]);
+		expect(bench.probed.filter((name) => name === "new.com")).toHaveLength(1);
 	});
 
 	test("is refused where it is switched off, but for admins", async () => {
@@ -238,7 +287,7 @@ describe("requestCrawl of a new host", () => {
 	])("%s by %s, insecure hosts allowed: %p, gives %p", async (hostname, by, allowInsecureHosts, status) => {
 		const manager = bench.manager({ allowInsecureHosts });
 		await manager.start();
-		const result = await manager.requestCrawl(hostname, { admin: by === "an admin" });
+		const result = await manager.requestCrawl(hostname, by === "an admin" ? ADMIN : PUBLIC);
 		expect(result.ok ? null : result.status).toBe(status);
 		if (!result.ok) expect(result.error).toBe("InvalidRequest");
 		expect(bench.probed).toHaveLength(status === null ? 1 : 0);

@@ -1,33 +1,41 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import type { Hono } from "hono";
-import type { CrawlResult } from "../../src/hosts/messages.ts";
+import type { CrawlRequester, CrawlResult } from "../../src/hosts/messages.ts";
 import { createAdminApp } from "../../src/http/admin.ts";
 import type { ClientEnv } from "../../src/http/base.ts";
 import { SERVER_NAME } from "../../src/http/version.ts";
 import { createXrpcApp } from "../../src/http/xrpc.ts";
 import { Counters } from "../../src/observe/counters.ts";
-import { MemoryIndex } from "./memory-index.ts";
 
-let crawls: [string, { admin: boolean }][];
+let crawls: [string, CrawlRequester][];
 let crawlResult: CrawlResult;
 
 function appWith(password: string | null): Hono<ClientEnv> {
-	const requestCrawl = async (hostname: string, options: { admin: boolean }): Promise<CrawlResult> => {
+	const requestCrawl = async (hostname: string, options: CrawlRequester): Promise<CrawlResult> => {
 		crawls.push([hostname, options]);
 		return crawlResult;
 	};
-	const app = createXrpcApp({ index: new MemoryIndex(), requestCrawl, counters: new Counters() });
+	const app = createXrpcApp({
+		read: async () => new Response(null, { status: 500 }),
+		lookAtIndex: async () => undefined,
+		requestCrawl,
+		counters: new Counters(),
+	});
 	return app.route("/", createAdminApp({ password, requestCrawl }));
 }
 
 const basic = (credentials: string): string => `Basic ${Buffer.from(credentials).toString("base64")}`;
 
 function crawl(app: Hono<ClientEnv>, authorization?: string): Response | Promise<Response> {
-	return app.request("/admin/pds/requestCrawl", {
-		method: "POST",
-		headers: authorization === undefined ? {} : { Authorization: authorization },
-		body: '{"hostname":"localhost:3000"}',
-	});
+	return app.request(
+		"/admin/pds/requestCrawl",
+		{
+			method: "POST",
+			headers: authorization === undefined ? {} : { Authorization: authorization },
+			body: '{"hostname":"localhost:3000"}',
+		},
+		{ ip: "192.0.2.1" },
+	);
 }
 
 beforeEach(() => {
@@ -40,7 +48,7 @@ describe("the admin API", () => {
 		const response = await crawl(appWith("s3cret:ü"), basic("admin:s3cret:ü"));
 		expect(response.status).toBe(200);
 		expect(await response.json()).toEqual({ success: "true" });
-		expect(crawls).toEqual([["localhost:3000", { admin: true }]]);
+		expect(crawls).toEqual([["localhost:3000", { admin: true, ip: "192.0.2.1" }]]);
 	});
 
 	test("answers with what came of it", async () => {

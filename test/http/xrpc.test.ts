@@ -1,32 +1,42 @@
 import { Database } from "bun:sqlite";
 import { beforeEach, describe, expect, test } from "bun:test";
-import type { Hono } from "hono";
-import type { CrawlResult } from "../../src/hosts/messages.ts";
+import { Hono } from "hono";
+import type { CrawlRequester, CrawlResult } from "../../src/hosts/messages.ts";
 import type { ClientEnv } from "../../src/http/base.ts";
+import { createHealth } from "../../src/http/health.ts";
+import { createReadsApp } from "../../src/http/reads.ts";
 import { SERVER_NAME, VERSION } from "../../src/http/version.ts";
 import { createXrpcApp } from "../../src/http/xrpc.ts";
 import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
+import { RateLimit } from "../../src/rate-limit.ts";
 import { Rng } from "../sim/rng.ts";
 import { COMMIT_STRING, MemoryIndex } from "./memory-index.ts";
 
+const IP = "192.0.2.1";
 const DID = "did:plc:ewvi7nxzyoun6zhxrhs64oiz";
 const OTHER_DID = "did:plc:44ybard66vv44zksje25o7dz";
 const WEB_DID = "did:web:alice.example.com";
 
 let index: MemoryIndex;
-let crawls: [string, { admin: boolean }][];
+let crawls: [string, CrawlRequester][];
 let crawlResult: CrawlResult;
 let app: Hono<ClientEnv>;
 let counters: SharedArrayBuffer;
+let nowMs: number;
 
 beforeEach(() => {
 	index = new MemoryIndex();
 	crawls = [];
 	crawlResult = { ok: true };
 	counters = createCounterBuffer(1);
+	const row = new Counters(counters);
+	nowMs = 0;
+	const rateLimit = new RateLimit({ perS: 1, burst: 1_000, keysMax: 10, nowMs: () => nowMs });
+	const reads = createReadsApp({ index, counters: row, rateLimit });
 	app = createXrpcApp({
-		index,
-		counters: new Counters(counters),
+		read: async (target, ip) => reads.request(target, undefined, { ip }),
+		lookAtIndex: () => index.checkpoint(),
+		counters: row,
 		requestCrawl: async (hostname, options) => {
 			crawls.push([hostname, options]);
 			return crawlResult;
@@ -35,7 +45,7 @@ beforeEach(() => {
 });
 
 const call = async (method: string, init?: RequestInit): Promise<Response> =>
-	app.request(`http://relay.test/xrpc/com.atproto.sync.${method}`, init);
+	app.request(`http://relay.test/xrpc/com.atproto.sync.${method}`, init, { ip: IP });
 
 /** Status and JSON body. */
 async function answerOf(method: string, init?: RequestInit): Promise<[number, unknown]> {
@@ -57,7 +67,7 @@ describe("every response", () => {
 		["/xrpc/com.atproto.sync.getRecord", 501],
 		["/nothing", 404],
 	])("%s names the relay and may be read from any origin", async (path, status) => {
-		const response = await app.request(path);
+		const response = await app.request(path, undefined, { ip: IP });
 		expect(response.status).toBe(status);
 		expect(response.headers.get("server")).toBe(SERVER_NAME);
 		expect(response.headers.get("access-control-allow-origin")).toBe("*");
@@ -109,8 +119,30 @@ describe("_health", () => {
 	test.each(["/_health", "/xrpc/_health"])("at %s", async (path) => {
 		const response = await app.request(path);
 		expect(await response.json()).toEqual({ status: "ok", version: VERSION });
+	});
+
+	test("says that the index does not answer", async () => {
 		index.failing = true;
-		expect((await app.request(path)).status).toBe(503);
+		expect((await app.request("/_health")).status).toBe(503);
+	});
+
+	test("looks at the index once a second, however often it is asked", async () => {
+		let looks = 0;
+		let nowMs = 0;
+		const health = createHealth(
+			async () => {
+				looks++;
+				if (looks === 2) throw new Error("locked");
+			},
+			() => nowMs,
+		);
+		const app = new Hono().get("/", health);
+		for (let at = 0; at < 20; at++) expect((await app.request("/")).status).toBe(200);
+		nowMs += 1_000;
+		for (let at = 0; at < 20; at++) expect((await app.request("/")).status).toBe(503);
+		nowMs += 1_000;
+		expect((await app.request("/")).status).toBe(200);
+		expect(looks).toBe(3);
 	});
 });
 
@@ -158,7 +190,9 @@ describe("what is not there", () => {
 	});
 
 	test("an error names the path, or its beginning", async () => {
-		expect(await (await app.request("/a%20b")).json()).toMatchObject({ message: "there is nothing at /a b" });
+		expect(await (await app.request("/a%20b", undefined, { ip: IP })).json()).toMatchObject({
+			message: "there is nothing at /a b",
+		});
 		const { message } = (await (await app.request(`/${"x".repeat(5_000)}`)).json()) as { message: string };
 		expect(message.length).toBeLessThan(300);
 	});
@@ -169,7 +203,7 @@ describe("requestCrawl", () => {
 		const response = await call(method, post('{"hostname":"pds.example.com"}'));
 		expect(response.status).toBe(200);
 		expect(await response.text()).toBe("");
-		expect(crawls).toEqual([["pds.example.com", { admin: false }]]);
+		expect(crawls).toEqual([["pds.example.com", { admin: false, ip: IP }]]);
 	});
 
 	test("answers with what came of it", async () => {
@@ -213,6 +247,24 @@ describe("requestCrawl", () => {
 		]);
 		expect(readCounters(counters).counters.http_failures_total).toBe(0);
 	});
+});
+
+describe("the limit on reads", () => {
+	test("is by address, says when to ask again, and spares what reads nothing", async () => {
+		const status = async (ip: string, path = "/xrpc/com.atproto.sync.listHosts"): Promise<Response> =>
+			app.request(path, undefined, { ip });
+		for (let at = 0; at < 1_000; at++) expect((await status("192.0.2.9")).status).toBe(200);
+		const refused = await status("192.0.2.9");
+		expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "1"]);
+		expect(refused.headers.get("access-control-allow-origin")).toBe("*");
+		expect(await refused.json()).toMatchObject({ error: "RateLimitExceeded" });
+		expect(readCounters(counters).counters.http_rate_limited_total).toBe(1);
+		expect((await status("192.0.2.10")).status).toBe(200);
+		expect((await status("192.0.2.9", "/_health")).status).toBe(200);
+		nowMs += 1_000;
+		expect((await status("192.0.2.9")).status).toBe(200);
+		expect((await status("192.0.2.9")).status).toBe(429);
+	}, 60_000);
 });
 
 describe("listHosts", () => {

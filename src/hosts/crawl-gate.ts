@@ -1,0 +1,84 @@
+import type { Counters } from "../observe/counters.ts";
+import { networkOf } from "../protocol/network.ts";
+import { RateLimit } from "../rate-limit.ts";
+import type { CrawlResult } from "./messages.ts";
+import { type NoSlot, ProbeSlots, type ProbeSlotsOptions } from "./probe-slots.ts";
+import { refusal } from "./refusal.ts";
+
+/** What a stranger may have us do for names that turn out to be nobody's: each costs a DNS lookup and a connection. */
+export const FAILED_PROBES_PER_HOUR = 10;
+const HOUR_S = 3600;
+/** Addresses that are remembered for their failures: some 100 bytes each. */
+const ADDRESSES_MAX = 20_000;
+/** A probe takes up to 5 s, and is waited for up to 15 s. */
+export const PROBE_SLOTS = {
+	slots: 32,
+	perAddressMax: 2,
+	waitingMax: 256,
+	waitingPerAddressMax: 8,
+	waitMs: 15_000,
+} as const satisfies ProbeSlotsOptions;
+const RETRY_AFTER_BUSY_S = 30;
+
+/** The error of a host that a probe found not to be a PDS. */
+export const HOST_NOT_FOUND = "HostNotFound";
+
+export interface CrawlGateOptions {
+	counters: Counters;
+	/** Monotonic milliseconds. */
+	nowMs: () => number;
+	timer?: ProbeSlotsOptions["timer"];
+}
+
+/** Limits the probes of new hosts that strangers ask for, by the address of who asks. Admins don't come through here. */
+export class CrawlGate {
+	readonly #counters: Counters;
+	readonly #slots: ProbeSlots;
+	readonly #failures: RateLimit;
+
+	constructor({ counters, nowMs, timer }: CrawlGateOptions) {
+		this.#counters = counters;
+		this.#slots = new ProbeSlots(timer === undefined ? PROBE_SLOTS : { ...PROBE_SLOTS, timer });
+		this.#failures = new RateLimit({
+			perS: FAILED_PROBES_PER_HOUR / HOUR_S,
+			burst: FAILED_PROBES_PER_HOUR,
+			keysMax: ADDRESSES_MAX,
+			nowMs,
+		});
+	}
+
+	/** Runs `probe` for the sender at `ip` when it is his turn, or answers with the limit that stands against it. */
+	async run(ip: string, probe: () => Promise<CrawlResult>): Promise<CrawlResult> {
+		const address = networkOf(ip);
+		const result = this.#failuresLimit(address) ?? (await this.#slots.run(address, () => this.#probe(address, probe)));
+		if (typeof result === "string") return this.#limit(busyMessage(result), RETRY_AFTER_BUSY_S);
+		return result;
+	}
+
+	async #probe(address: string, probe: () => Promise<CrawlResult>): Promise<CrawlResult> {
+		// While this one waited, others of its address may have failed.
+		const limit = this.#failuresLimit(address);
+		if (limit !== null) return limit;
+		const result = await probe();
+		if (!result.ok && result.error === HOST_NOT_FOUND) this.#failures.charge(address);
+		return result;
+	}
+
+	#failuresLimit(address: string): CrawlResult | null {
+		const waitMs = this.#failures.waitMs(address);
+		if (waitMs === 0) return null;
+		const rule = `${FAILED_PROBES_PER_HOUR} hosts an hour may fail their check for one address, and yours had them`;
+		return this.#limit(rule, Math.ceil(waitMs / 1000));
+	}
+
+	#limit(rule: string, retryAfterS: number): CrawlResult {
+		this.#counters.add("crawls_limited_total");
+		return refusal(429, "RateLimitExceeded", rule, retryAfterS);
+	}
+}
+
+function busyMessage(why: NoSlot): string {
+	return why === "full"
+		? "too many new hosts wait to be checked, try again in a minute"
+		: `no check of a new host was free for you within ${PROBE_SLOTS.waitMs} ms, try again in a minute`;
+}

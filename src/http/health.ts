@@ -1,0 +1,27 @@
+import type { Context } from "hono";
+import { errorResponse } from "./response.ts";
+import { VERSION } from "./version.ts";
+
+/** A look at the index is a read on the thread that serves consumers: one a second is enough, however many ask. */
+const LOOK_INTERVAL_MS = 1_000;
+
+/**
+ * Answers the public port's health requests.
+ * @param look rejects where the index does not answer
+ */
+export function createHealth(look: () => Promise<unknown>, nowMs: () => number = () => performance.now()) {
+	let lookedAtMs = Number.NEGATIVE_INFINITY;
+	let looked: Promise<boolean> = Promise.resolve(true);
+	return async (context: Context): Promise<Response> => {
+		if (nowMs() - lookedAtMs >= LOOK_INTERVAL_MS) {
+			lookedAtMs = nowMs();
+			looked = look().then(
+				() => true,
+				() => false,
+			);
+		}
+		return (await looked)
+			? context.json({ status: "ok", version: VERSION })
+			: errorResponse(503, "Unhealthy", "the index does not answer");
+	};
+}

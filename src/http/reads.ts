@@ -1,0 +1,172 @@
+import { toString as cidToString, decode } from "@atcute/cid";
+import type { Context, Hono, MiddlewareHandler } from "hono";
+import * as v from "valibot";
+import type { Account, Host, IndexReader } from "../index/store.ts";
+import type { Counters } from "../observe/counters.ts";
+import { networkOf } from "../protocol/network.ts";
+import { isDid } from "../protocol/syntax.ts";
+import type { RateLimit } from "../rate-limit.ts";
+import { effectiveStatus } from "./account-status.ts";
+import { type ClientEnv, createBaseApp } from "./base.ts";
+import { readPage } from "./listing.ts";
+import { hostnameParameter, limitParameter, pageCursorParameter, readQuery } from "./parameters.ts";
+import { errorResponse, XrpcError } from "./response.ts";
+
+export interface ReadsAppOptions {
+	index: IndexReader;
+	counters: Counters;
+	/** By address. */
+	rateLimit: RateLimit;
+}
+
+/** Prefix of the methods' paths. */
+export const SYNC = "/xrpc/com.atproto.sync.";
+/** The methods that read the index, all by GET. */
+export const READ_METHODS = [
+	"listHosts",
+	"getHostStatus",
+	"listRepos",
+	"getRepoStatus",
+	"getLatestCommit",
+	"getRepo",
+] as const;
+
+type Read = (context: Context, index: IndexReader) => Promise<Response>;
+
+const READS: Record<(typeof READ_METHODS)[number], Read> = {
+	listHosts,
+	getHostStatus,
+	listRepos,
+	getRepoStatus,
+	getLatestCommit,
+	getRepo,
+};
+
+const GET_REPO_PATH = `${SYNC}getRepo`;
+
+const LIST_HOSTS_QUERY = v.object({ limit: limitParameter(200), cursor: pageCursorParameter });
+const LIST_REPOS_QUERY = v.object({ limit: limitParameter(500), cursor: pageCursorParameter });
+const HOST_QUERY = v.object({ hostname: hostnameParameter }, "`hostname` is required");
+const DID_QUERY = v.object(
+	{
+		did: v.pipe(v.string(), v.check(isDid, "`did` must be a DID, such as did:plc:ewvi7nxzyoun6zhxrhs64oiz")),
+	},
+	"`did` is required",
+);
+
+/** Error names for accounts that are not active; whatever else a status says is `RepoInactive` [L, I]. */
+const INACTIVE_ERRORS: ReadonlyMap<string | undefined, string> = new Map([
+	["takendown", "RepoTakendown"],
+	["suspended", "RepoSuspended"],
+	["deactivated", "RepoDeactivated"],
+	["deleted", "RepoDeleted"],
+]);
+
+/** The part of rulebook 5's HTTP API that reads the index. Its thread may take its time: no consumer waits for it. */
+export function createReadsApp({ index, counters, rateLimit }: ReadsAppOptions): Hono<ClientEnv> {
+	const app = createBaseApp(counters);
+	app.use(limitRate(rateLimit, counters));
+	for (const method of READ_METHODS) app.get(`${SYNC}${method}`, (context) => READS[method](context, index));
+	return app;
+}
+
+function limitRate(rateLimit: RateLimit, counters: Counters): MiddlewareHandler<ClientEnv> {
+	return async (context, next) => {
+		const waitMs = rateLimit.take(networkOf(context.env.ip));
+		if (waitMs === 0) return next();
+		counters.add("http_rate_limited_total");
+		return errorResponse(429, "RateLimitExceeded", "too many requests from your address", {
+			"Retry-After": String(Math.ceil(waitMs / 1000)),
+		});
+	};
+}
+
+async function listHosts(context: Context, index: IndexReader): Promise<Response> {
+	const { limit, cursor: afterId } = readQuery(LIST_HOSTS_QUERY, context);
+	const { rows, cursor } = await readPage(
+		(after, count) => index.hosts(after, count),
+		// A host that never sent a message may be no PDS at all.
+		(host) => host.cursor !== null,
+		afterId,
+		limit,
+	);
+	return context.json({ cursor, hosts: rows.map(describeHost) });
+}
+
+async function getHostStatus(context: Context, index: IndexReader): Promise<Response> {
+	const { hostname } = readQuery(HOST_QUERY, context);
+	const host = await index.hostByName(hostname.toLowerCase());
+	if (host === null) throw new XrpcError(404, "HostNotFound", "this relay does not know the host");
+	return context.json(describeHost(host));
+}
+
+function describeHost({ hostname, cursor, accountCount, status }: Host) {
+	return { hostname, seq: cursor ?? undefined, accountCount, status };
+}
+
+async function listRepos(context: Context, index: IndexReader): Promise<Response> {
+	const { limit, cursor: afterId } = readQuery(LIST_REPOS_QUERY, context);
+	const { rows, cursor } = await readPage(
+		(after, count) => index.repos(after, count),
+		(account) => effectiveStatus(account).active,
+		afterId,
+		limit,
+	);
+	const repos = rows.map((account) => ({
+		did: account.did,
+		head: headOf(account)?.cid,
+		rev: account.rev,
+		...effectiveStatus(account),
+	}));
+	return context.json({ cursor, repos });
+}
+
+async function getRepoStatus(context: Context, index: IndexReader): Promise<Response> {
+	const account = await findAccount(context, index);
+	const status = effectiveStatus(account);
+	return context.json({ did: account.did, ...status, rev: status.active ? headOf(account)?.rev : undefined });
+}
+
+async function getLatestCommit(context: Context, index: IndexReader): Promise<Response> {
+	const account = await findAccount(context, index);
+	refuseInactive(account);
+	const head = headOf(account);
+	if (head === null) throw new XrpcError(404, "RepoNotSynchronized", "no commit of this account was seen yet");
+	return context.json(head);
+}
+
+/** A relay keeps no repos: it sends the caller to the PDS, query and all. */
+async function getRepo(context: Context, index: IndexReader): Promise<Response> {
+	const account = await findAccount(context, index);
+	refuseInactive(account);
+	const identity = await index.identity(account.did);
+	const origin = identity?.pds ?? (await hostOrigin(account.host, index));
+	if (origin === null) throw new XrpcError(404, "RepoNotFound", "the account's PDS is not known");
+	const target = new URL(GET_REPO_PATH, origin);
+	target.search = new URL(context.req.url).search;
+	return context.redirect(target.href, 302);
+}
+
+async function hostOrigin(hostId: number, index: IndexReader): Promise<string | null> {
+	const [host] = await index.hosts(hostId - 1, 1);
+	if (host?.id !== hostId) return null;
+	return `${host.insecure ? "http" : "https"}://${host.hostname}`;
+}
+
+async function findAccount(context: Context, index: IndexReader): Promise<Account> {
+	const { did } = readQuery(DID_QUERY, context);
+	const account = await index.account(did);
+	if (account === null) throw new XrpcError(404, "RepoNotFound", "this relay does not know the account");
+	return account;
+}
+
+function refuseInactive(account: Account): void {
+	const { active, status } = effectiveStatus(account);
+	if (active) return;
+	const error = INACTIVE_ERRORS.get(status) ?? "RepoInactive";
+	throw new XrpcError(403, error, `the account is not active${status === undefined ? "" : `: ${status}`}`);
+}
+
+function headOf({ commit, rev }: Account): { cid: string; rev: string } | null {
+	return commit === null || rev === null ? null : { cid: cidToString(decode(commit)), rev };
+}

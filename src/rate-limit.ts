@@ -1,0 +1,60 @@
+export interface RateLimitOptions {
+	/** How often one key may do something, on the whole. */
+	perS: number;
+	/** How often at once, after a while of doing nothing. At least 1. */
+	burst: number;
+	/** Keys that are remembered. The one used longest ago is forgotten first, and may then begin anew. */
+	keysMax: number;
+	/** Monotonic milliseconds. */
+	nowMs?: () => number;
+}
+
+/** Far below a clock's own steps: sums of fractions may be off by as much. */
+const ROUNDING_MS = 1e-6;
+
+/** A token bucket for each key, such as an address. Bounded in memory by `keysMax`. */
+export class RateLimit {
+	readonly #intervalMs: number;
+	readonly #burstMs: number;
+	readonly #keysMax: number;
+	readonly #nowMs: () => number;
+	/** When the bucket of a key is full again. The key used longest ago comes first. */
+	readonly #fullAtMs = new Map<string, number>();
+
+	constructor({ perS, burst, keysMax, nowMs = () => performance.now() }: RateLimitOptions) {
+		this.#intervalMs = 1000 / perS;
+		this.#burstMs = burst * this.#intervalMs;
+		this.#keysMax = keysMax;
+		this.#nowMs = nowMs;
+	}
+
+	/** Takes a token. Returns 0, or the milliseconds until the key has one: then nothing is taken. */
+	take(key: string): number {
+		const waitMs = this.waitMs(key);
+		if (waitMs === 0) this.charge(key);
+		return waitMs;
+	}
+
+	/** Milliseconds until the key has a token; 0 when it has one. */
+	waitMs(key: string): number {
+		const nowMs = this.#nowMs();
+		const fullAtMs = Math.max(this.#fullAtMs.get(key) ?? nowMs, nowMs);
+		return Math.max(0, Math.ceil(fullAtMs + this.#intervalMs - this.#burstMs - nowMs - ROUNDING_MS));
+	}
+
+	/** Takes a token whether there is one or not. */
+	charge(key: string): void {
+		const nowMs = this.#nowMs();
+		const fullAtMs = Math.max(this.#fullAtMs.get(key) ?? nowMs, nowMs);
+		this.#fullAtMs.delete(key);
+		if (this.#fullAtMs.size >= this.#keysMax) this.#forgetOldest();
+		this.#fullAtMs.set(key, fullAtMs + this.#intervalMs);
+	}
+
+	#forgetOldest(): void {
+		for (const key of this.#fullAtMs.keys()) {
+			this.#fullAtMs.delete(key);
+			return;
+		}
+	}
+}

@@ -1,0 +1,46 @@
+import { createReadsApp } from "../http/reads.ts";
+import { openSqliteReader } from "../index/sqlite.ts";
+import type { IndexReader } from "../index/store.ts";
+import { Counters } from "../observe/counters.ts";
+import { type LOG_LEVELS, setUpLog } from "../observe/log.ts";
+import { RateLimit } from "../rate-limit.ts";
+import { serveRole, type WorkerRole } from "../thread.ts";
+import type { ReadRequest } from "./requests.ts";
+import { answerRead, type ReadsHandler } from "./serve.ts";
+
+export interface ReadsWorkerOptions {
+	/** The index, which its writer has made. */
+	databasePath: string;
+	counters: { buffer: SharedArrayBuffer; thread: number };
+	logLevel: (typeof LOG_LEVELS)[number];
+	/** One to each fan-out thread. */
+	ports: MessagePort[];
+	/** Of one IPv4 address or IPv6 /64. */
+	requestsPerS: number;
+}
+
+/** A client that did nothing for a while may do so many seconds' worth at once. */
+const BURST_S = 5;
+/** Addresses that are remembered: some 100 bytes each. */
+const ADDRESSES_MAX = 100_000;
+
+serveRole<ReadsWorkerOptions, never, never>((): WorkerRole<ReadsWorkerOptions, never> => {
+	let index: IndexReader;
+
+	async function start(options: ReadsWorkerOptions): Promise<void> {
+		setUpLog(options.logLevel);
+		const counters = new Counters(options.counters.buffer, options.counters.thread);
+		index = openSqliteReader(options.databasePath);
+		const { requestsPerS: perS } = options;
+		const rateLimit = new RateLimit({ perS, burst: BURST_S * perS, keysMax: ADDRESSES_MAX });
+		const app = createReadsApp({ index, counters, rateLimit });
+		const handle: ReadsHandler = (request, client) => app.fetch(request, client);
+		for (const port of options.ports) {
+			port.onmessage = (event) => {
+				void answerRead(event.data as ReadRequest, handle, counters).then((answer) => port.postMessage(answer));
+			};
+		}
+	}
+
+	return { start, command: () => undefined, drain: () => index.close() };
+});
