@@ -179,6 +179,7 @@ export class Relay {
 			);
 			return thread;
 		});
+		if (config.fanoutWorkers > 1) await startListening("apiBind", config.apiBind, (host) => checkPort(host, config));
 		await Promise.all(
 			fanout.map((thread, worker) =>
 				thread.start(
@@ -188,6 +189,7 @@ export class Relay {
 						counters: counters(FIRST_INGEST_ROW + ingest.length + worker),
 						host: config.apiBind.host,
 						port: config.apiBind.port,
+						sharesPort: config.fanoutWorkers > 1,
 						cacheBytesMax: Math.max(Math.floor(LOG_CACHE_BYTES / config.fanoutWorkers), LOG_CACHE_BYTES_MIN),
 						adminPassword: config.adminPassword,
 						trustProxy: config.trustProxy,
@@ -282,6 +284,11 @@ function ingestOptions(config: Config, shared: Shared, worker: number): IngestOp
 		userAgent: USER_AGENT,
 		logLevel: config.logLevel,
 	};
+}
+
+/** Fails where anybody listens at the public port. Fan-out threads share it, and would share it with another relay too. */
+function checkPort(hostname: string, { apiBind: { port } }: Config): void {
+	Bun.listen({ hostname, port, socket: { data: () => undefined } }).stop(true);
 }
 
 /** Starts the thread that reads the index for the fan-out threads, each of which has a channel to it. */

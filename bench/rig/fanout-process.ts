@@ -51,6 +51,7 @@ async function startFanout(): Promise<void> {
 		logLevel: "warning",
 		host: "127.0.0.1",
 		port,
+		sharesPort: false,
 		cacheBytesMax: 64 * 1024 ** 2,
 		adminPassword: null,
 		floor: { bytesPerS: 1, windowMs: 3_600_000 },

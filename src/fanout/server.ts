@@ -33,6 +33,8 @@ export interface FanoutOptions {
 	host: string;
 	/** 0 lets the system choose. */
 	port: number;
+	/** Whether other threads listen on the port too. Then another program that does the same is not noticed here. */
+	sharesPort: boolean;
 	head: SourceHead;
 	reader: SourceReader;
 	/** Counts the consumers of all threads that listen on the port. */
@@ -66,8 +68,8 @@ interface SocketData {
 }
 
 /**
- * Serves the firehose, and `app` beside it, on one port. Other threads may listen on the same port: the kernel spreads
- * the connections.
+ * Serves the firehose, and `app` beside it, on one port. Where it shares the port with other threads, the kernel
+ * spreads the connections.
  */
 export function createFanoutServer(options: FanoutOptions): FanoutServer {
 	const { head, reader, admission, counters, floor, withheld, clock = () => performance.now() } = options;
@@ -123,8 +125,7 @@ export function createFanoutServer(options: FanoutOptions): FanoutServer {
 	const server = Bun.serve<SocketData>({
 		hostname: options.host,
 		port: options.port,
-		// A port that the system chooses is to be nobody else's; with `reusePort` it might choose one that is in use.
-		reusePort: options.port !== 0,
+		reusePort: options.sharesPort,
 		...createEdge<SocketData, Response | undefined>((request, url, server) => {
 			const isSubscribe = url.pathname === SUBSCRIBE_PATH && request.method !== "OPTIONS";
 			if (isSubscribe) return subscribe(request, url, server);

@@ -30,6 +30,8 @@ export interface FanoutWorkerOptions {
 	/** Where to listen. */
 	host: string;
 	port: number;
+	/** Whether other fan-out threads listen there too. */
+	sharesPort: boolean;
 	/** Bytes of the log kept for consumers that read the same. */
 	cacheBytesMax: number;
 	/** Null turns the admin API off. */

@@ -45,6 +45,7 @@ beforeEach(() => {
 	server = createFanoutServer({
 		host: "127.0.0.1",
 		port: 0,
+		sharesPort: false,
 		head,
 		reader: new BackgroundReader(reader),
 		app: () => new Response(),

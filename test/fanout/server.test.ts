@@ -48,6 +48,7 @@ function startServer(options: Partial<FanoutOptions> = {}): Fixture {
 	const server = createFanoutServer({
 		host: "127.0.0.1",
 		port: 0,
+		sharesPort: false,
 		head: log,
 		reader: log,
 		app: () => new Response("the app"),

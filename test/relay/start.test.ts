@@ -4,6 +4,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SCHEMA_VERSION } from "../../src/index/schema.ts";
+import { RelayProcess } from "../sim/relay-process.ts";
 import { RELAY_COMMAND } from "./rig.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "standpipe-start-"));
@@ -164,6 +165,21 @@ describe("a start that can't be says in one sentence which setting, and why", ()
 		database.run("UPDATE checkpoint SET seq = 99");
 		database.close();
 		expect(await refusal(env)).toMatch(/RELAY_PERSIST_DIR .* applied the log up to seq 99, but the log ends at seq 0/);
+	}, 300_000);
+
+	test("the public port of another relay, however many threads share it in each", async () => {
+		for (const workers of ["1", "2"]) {
+			const options = { command: RELAY_COMMAND, plcUrl: "http://127.0.0.1:1", env: { RELAY_FANOUT_WORKERS: workers } };
+			const first = await RelayProcess.create(options);
+			await first.start();
+			const bind = `127.0.0.1:${first.apiPort}`;
+			for (const others of ["1", "2"])
+				expect(await refusal(settings({ RELAY_API_BIND: bind, RELAY_FANOUT_WORKERS: others }))).toMatch(
+					/RELAY_API_BIND .*: port \d+ is in use by another program$/,
+				);
+			await first.stop();
+			await first.remove();
+		}
 	}, 300_000);
 
 	test("a port that is taken, on each family, at each server; and the next start finds nothing amiss", async () => {
