@@ -1,11 +1,13 @@
+import { encode } from "@atcute/cbor";
 import type { Resolution } from "../identity/identity.ts";
 import { encodeAccountFacts, encodeIdentityFacts, encodeRepoFacts } from "../log/facts.ts";
 import { RecordFlag, RecordKind } from "../log/record.ts";
 import type { Counters } from "../observe/counters.ts";
 import { FORGOTTEN_REPO, isDeletion } from "../protocol/deletion.ts";
-import { encodeFrame, replaceFields, scanFrame } from "../protocol/frame.ts";
+import { encodeFrame, scanFrame } from "../protocol/frame.ts";
 import { REV_FUTURE_MS_MAX } from "../protocol/limits.ts";
 import type { AccountMessage, CommitMessage, IdentityMessage, Message, SyncMessage } from "../protocol/message.ts";
+import { type FieldChanges, patchFields } from "../protocol/patch.ts";
 import type { RejectionReason } from "../protocol/reasons.ts";
 import { Rejection } from "../protocol/rejection.ts";
 import { isDatetime, isTid, tidToMicroseconds } from "../protocol/syntax.ts";
@@ -116,7 +118,7 @@ export function admitAccount(
 	const { did, active, status } = message;
 	const flags = checkTime(message.time, rules);
 	const local = account?.localStatus ?? null;
-	const changed = local === null ? arrival : withFields(arrival, { active: false, status: local });
+	const changed = local === null ? arrival : withFields(arrival, statusChanges(local));
 	const timeMs = timeMsOf(message);
 	return {
 		entry: messageEntry(changed, RecordKind.account, flags, encodeAccountFacts({ did, active, status, timeMs })),
@@ -153,7 +155,7 @@ export function admitIdentity(
 	}
 	const flags = checkTime(message.time, rules) | (isHome ? RecordFlag.home : 0);
 	// We don't resolve handles, so we don't vouch for one either.
-	const stripped = message.handle === null ? arrival : withFields(arrival, { handle: undefined });
+	const stripped = message.handle === null ? arrival : withFields(arrival, WITHOUT_HANDLE);
 	// From home it may be the first that is heard of an account, or of its move: without a row it would pass again after a crash.
 	const base = isHome ? (atHost(account, sender.hostId) ?? UNSEEN_ACCOUNT) : known;
 	const facts = encodeIdentityFacts({ did: message.did, timeMs: timeMsOf(message) });
@@ -213,6 +215,15 @@ export function isRepeat({ sender, message }: Arrival, account: AccountState | n
 	if (account === null || account.host !== sender.hostId || message.seq > account.hostSeq) return false;
 	if (message.type === "identity" || message.type === "account") return timeMsOf(message) <= account.lastTimeMs;
 	return account.rev !== null && message.rev <= account.rev;
+}
+
+const WITHOUT_HANDLE: FieldChanges = new Map([["handle", null]]);
+
+function statusChanges(status: string): FieldChanges {
+	return new Map([
+		["active", encode(false)],
+		["status", encode(status)],
+	]);
 }
 
 /** `time` of a message in milliseconds since 1970; 0 where it is none. */
@@ -323,8 +334,10 @@ function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
 	return Buffer.compare(a, b) === 0;
 }
 
-function withFields(arrival: Arrival, changes: Record<string, unknown>): Arrival {
-	return { ...arrival, ...rescan(replaceFields(arrival.frame, changes)) };
+/** The message with some fields changed. These types have no offsets but those of `seq`. */
+function withFields(arrival: Arrival<AccountMessage | IdentityMessage>, changes: FieldChanges): Arrival {
+	const { frame, seqStart, seqEnd } = patchFields(arrival.frame, arrival.message, changes);
+	return { ...arrival, frame, message: { ...arrival.message, seqStart, seqEnd } };
 }
 
 function rescan(frame: Uint8Array): { frame: Uint8Array; message: Message } {

@@ -11,7 +11,7 @@ export const COUNTERS = {
 	bytes_received_total: "bytes of those messages",
 	messages_verified_total: "commits and syncs whose signature and structure were checked and found good",
 	messages_accepted_total: "messages handed to the sequencer",
-	frames_noncanonical_total: "frames that were valid but not canonical, and were re-encoded",
+	frames_noncanonical_total: "frames that were valid but not as every consumer reads them, and were rewritten",
 	frames_ignored_total: "frames with an op or type that we don't know, skipped",
 	messages_replayed_total: "messages dropped since a host sent them again after a reconnect",
 	discontinuities_total: "commits passed on although they don't chain to the state we had",

@@ -1,20 +1,20 @@
-import { CborError, CborScanner, compareKeys, Major } from "./cbor.ts";
+import { CborError, CborScanner, CID_TAG, compareKeys, Major } from "./cbor.ts";
 import { CBOR_DEPTH_MAX } from "./limits.ts";
 
 /**
- * Rewrites a frame that is valid CBOR but not canonical: longer heads than needed become short, map keys are sorted. What
- * has no canonical form (floats, indefinite lengths, double keys, other tags) is refused, so the result always scans.
+ * Rewrites one item that is valid CBOR but not canonical: longer heads than needed become short, map keys are sorted. What
+ * has no canonical form (floats, indefinite lengths, double keys, other tags) is refused.
  *
- * The bytes are rewritten as they are, without a detour through objects, so fields we don't know keep their values.
+ * The bytes are rewritten as they are, without a detour through objects, so fields we don't know keep their values. Links are
+ * not checked here: that is for the scan of the result.
  *
+ * @returns the item's canonical bytes, and the offset after it in `frame`
  * @throws CborError naming the rule that can't be mended
  */
-export function canonicalize(frame: Uint8Array): Uint8Array {
-	const scanner = new CborScanner(frame, 0, frame.length, "record");
-	const chunks: Uint8Array[] = [];
-	// Header, then payload; anything behind them is the caller's scan to complain about.
-	while (scanner.offset < scanner.end) chunks.push(rewriteItem(scanner, 0));
-	return Buffer.concat(chunks);
+export function canonicalItem(frame: Uint8Array, offset: number): { item: Uint8Array; end: number } {
+	const scanner = new CborScanner(frame, offset, frame.length, "record", "unchecked");
+	const item = rewriteItem(scanner, 0);
+	return { item, end: scanner.offset };
 }
 
 function rewriteItem(scanner: CborScanner, depth: number): Uint8Array {
@@ -65,14 +65,17 @@ function rewriteMap(scanner: CborScanner, count: number, depth: number): Uint8Ar
 	return Buffer.concat(pairs.map(({ pair }) => pair));
 }
 
-/** A link has just been skipped: encodes it with the shortest heads around the same CID. */
+/** A tag was read and passed over: encodes it with the shortest heads around the same bytes. */
 function rewriteLink(scanner: CborScanner, start: number): Uint8Array {
+	const { offset: end } = scanner;
 	scanner.offset = start;
-	const cid = scanner.readCid();
-	return Buffer.concat([encodeHead(Major.tag, 42), encodeHead(Major.bytes, cid.length + 1), new Uint8Array(1), cid]);
+	scanner.readHead();
+	const cid = scanner.bytes.subarray(scanner.readBytes(end), end);
+	return Buffer.concat([encodeHead(Major.tag, CID_TAG), encodeHead(Major.bytes, cid.length), cid]);
 }
 
-function encodeHead(major: number, argument: number): Uint8Array {
+/** The head of an item, in its shortest form. */
+export function encodeHead(major: number, argument: number): Uint8Array {
 	const first = major << 5;
 	if (argument < 24) return Uint8Array.of(first | argument);
 	if (argument < 0x100) return Uint8Array.of(first | 24, argument);

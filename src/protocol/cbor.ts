@@ -1,18 +1,43 @@
 import { isUtf8 } from "node:buffer";
-import { CBOR_CONTAINER_ITEMS_MAX, CBOR_DEPTH_MAX, CBOR_KEY_BYTES_MAX, CID_BYTES_MAX, INTEGER_MAX } from "./limits.ts";
+import { isDataModelCid, isWholeCid } from "./cid.ts";
+import {
+	CBOR_CONTAINER_ITEMS_MAX,
+	CBOR_DEPTH_MAX,
+	CBOR_KEY_BYTES_MAX,
+	CID_BYTES_MAX,
+	FRAME_CONTAINER_ITEMS_MAX,
+	INTEGER_MAX,
+} from "./limits.ts";
 
 /**
  * DAG-CBOR by offsets: checks bytes and finds values in them without making objects of them (rulebook 2.13).
  *
- * Two strictnesses. `canonical` is for what the protocol itself encodes: header, payload, commit, MST node. `record` is for
- * the users' records, which a relay must not be picky about: unsorted keys, longer heads than needed, floats and 64-bit
- * integers pass there. Definite lengths, string keys, no tag but 42, UTF-8, and every limit hold for both.
+ * `frame` is for header and payload, which every consumer has to decode. `canonical` is for the blocks that the protocol
+ * itself encodes: commit, MST node. `record` is for the users' records, which a relay must not be picky about: unsorted keys,
+ * longer heads than needed, floats and 64-bit integers pass there. Definite lengths, string keys, no tag but 42, UTF-8, and
+ * limits hold for all.
  */
-export type Strictness = "canonical" | "record";
+export type Strictness = "frame" | "canonical" | "record";
+
+/**
+ * What a link's CID must be: of a form that the data model allows, or one whole CID of any codec and hash. `unchecked` is for
+ * bytes that are checked elsewhere.
+ */
+export type LinkRule = "data-model" | "whole" | "unchecked";
+
+const LINK_RULES = { frame: "data-model", canonical: "whole", record: "whole" } as const satisfies Record<
+	Strictness,
+	LinkRule
+>;
 
 /** Bytes are not what DAG-CBOR allows, or not what the caller asked for. The message names the rule. */
 export class CborError extends Error {
-	override readonly name = "CborError";
+	override readonly name: string = "CborError";
+}
+
+/** The bytes in a link are not the CID that they have to be. */
+export class LinkError extends CborError {
+	override readonly name = "LinkError";
 }
 
 /** Major types of CBOR. */
@@ -30,7 +55,8 @@ export const Major = {
 const FALSE = 0xf4;
 const TRUE = 0xf5;
 const NULL = 0xf6;
-const CID_TAG = 42;
+/** The one tag there is: a link. */
+export const CID_TAG = 42;
 
 /** A scan over `bytes` from `offset` to `end`. Every read checks its bounds first and throws `CborError`. */
 export class CborScanner {
@@ -41,13 +67,23 @@ export class CborScanner {
 	/** Argument of the head that `readHead` read last: a value, a length or a count, according to the major type. */
 	argument = 0;
 	readonly #canonical: boolean;
+	readonly #links: LinkRule;
+	readonly #itemsMax: number;
 
-	constructor(bytes: Uint8Array, offset = 0, end = bytes.length, strictness: Strictness = "canonical") {
+	constructor(
+		bytes: Uint8Array,
+		offset = 0,
+		end = bytes.length,
+		strictness: Strictness = "canonical",
+		links: LinkRule = LINK_RULES[strictness],
+	) {
 		// What comes from a socket is a Buffer, and the view of one costs more than reading a text from it.
 		this.bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 		this.offset = offset;
 		this.end = end;
-		this.#canonical = strictness === "canonical";
+		this.#canonical = strictness !== "record";
+		this.#links = links;
+		this.#itemsMax = strictness === "frame" ? FRAME_CONTAINER_ITEMS_MAX : CBOR_CONTAINER_ITEMS_MAX;
 	}
 
 	/** Reads an item's head: returns its major type and sets `argument`. For simple values the argument is the info bits. */
@@ -63,12 +99,12 @@ export class CborScanner {
 
 	/** Reads the head of a map and returns how many pairs it has. */
 	readMap(): number {
-		return this.#expect(Major.map, "a map", CBOR_CONTAINER_ITEMS_MAX);
+		return this.#expect(Major.map, "a map", this.#itemsMax);
 	}
 
 	/** Reads the head of an array and returns how many items it has. */
 	readArray(): number {
-		return this.#expect(Major.array, "an array", CBOR_CONTAINER_ITEMS_MAX);
+		return this.#expect(Major.array, "an array", this.#itemsMax);
 	}
 
 	/** Reads an integer that is not negative and exactly representable. */
@@ -82,6 +118,11 @@ export class CborScanner {
 		const start = this.#take(length);
 		const encoding = this.#checkUtf8(start, this.offset) ? "latin1" : "utf8";
 		return this.bytes.toString(encoding, start, this.offset);
+	}
+
+	/** Whether the next item is a text. */
+	get isAtText(): boolean {
+		return this.offset < this.end && (this.bytes[this.offset] ?? 0) >> 5 === Major.text;
 	}
 
 	/** Reads a byte string and returns where it starts; it ends at `offset`. */
@@ -204,7 +245,7 @@ export class CborScanner {
 	#enter(depth: number, bytesPerItemMin: number): number {
 		const count = this.argument;
 		if (depth >= CBOR_DEPTH_MAX) throw new CborError(`more than ${CBOR_DEPTH_MAX} nested containers`);
-		if (count > CBOR_CONTAINER_ITEMS_MAX || count * bytesPerItemMin > this.end - this.offset) {
+		if (count > this.#itemsMax || count * bytesPerItemMin > this.end - this.offset) {
 			throw new CborError(`a container of ${count} items at byte ${this.offset} exceeds the limit or the input`);
 		}
 		return count;
@@ -220,13 +261,21 @@ export class CborScanner {
 		return true;
 	}
 
-	/** Behind the head of a tag: checks that it is a link, and returns where the CID starts. */
+	/** After the head of a tag: checks that it is a link, and returns where the CID starts. */
 	#linkStart(): number {
 		if (this.argument !== CID_TAG) throw new CborError(`tag ${this.argument} before byte ${this.offset} is not 42`);
-		const length = this.#expect(Major.bytes, "a CID", CID_BYTES_MAX + 1);
-		const start = this.#take(length);
-		if (length < 2 || this.bytes[start] !== 0) throw new CborError(`a CID at byte ${start} lacks its 00 prefix`);
+		const start = this.readBytes(this.end);
+		if (this.#links !== "unchecked") this.#checkLink(start);
 		return start + 1;
+	}
+
+	/** Checks the byte string of a link, which goes from `start` to `offset`. */
+	#checkLink(start: number): void {
+		const { bytes, offset } = this;
+		if (offset - start > CID_BYTES_MAX + 1) throw new LinkError(`a CID at byte ${start} is too long`);
+		if (bytes[start] !== 0) throw new LinkError(`a CID at byte ${start} lacks its 00 prefix`);
+		const isCid = this.#links === "data-model" ? isDataModelCid : isWholeCid;
+		if (!isCid(bytes, start + 1, offset)) throw new LinkError(`a CID at byte ${start} is malformed or of another form`);
 	}
 }
 
@@ -263,6 +312,18 @@ export class MapKeys {
 		return true;
 	}
 
+	/** Negative where the key comes before this ASCII text in canonical order, 0 where it is the same. */
+	compareTo(text: string): number {
+		const length = this.end - this.start;
+		if (length !== text.length) return length - text.length;
+		const { bytes } = this.#scanner;
+		for (let i = 0; i < length; i++) {
+			const difference = (bytes[this.start + i] ?? 0) - text.charCodeAt(i);
+			if (difference !== 0) return difference;
+		}
+		return 0;
+	}
+
 	/** Which of these ASCII texts the key is; null for another. No string is made of the key for it. */
 	oneOf<Text extends string>(texts: readonly Text[]): Text | null {
 		for (const text of texts) if (this.is(text)) return text;
@@ -285,9 +346,15 @@ export function compareKeys(bytes: Uint8Array, startA: number, endA: number, sta
 	return 0;
 }
 
-/** Checks one item from `offset` and returns the offset behind it. Throws `CborError`. */
-export function skipItem(bytes: Uint8Array, offset: number, end: number, strictness: Strictness = "canonical"): number {
-	const scanner = new CborScanner(bytes, offset, end, strictness);
+/** Checks one item from `offset` and returns the offset after it. Throws `CborError`. */
+export function skipItem(
+	bytes: Uint8Array,
+	offset: number,
+	end: number,
+	strictness: Strictness = "canonical",
+	links: LinkRule = LINK_RULES[strictness],
+): number {
+	const scanner = new CborScanner(bytes, offset, end, strictness, links);
 	scanner.skip();
 	return scanner.offset;
 }

@@ -1,9 +1,18 @@
-import { decode, encode } from "@atcute/cbor";
-import { canonicalize } from "./canonical.ts";
-import { CborError, CborScanner, Major, MapKeys, skipItem } from "./cbor.ts";
+import { encode } from "@atcute/cbor";
+import { canonicalItem } from "./canonical.ts";
+import { CborError, CborScanner, LinkError, Major, MapKeys, skipItem } from "./cbor.ts";
 import { isBlessedCid } from "./cid.ts";
-import { CBOR_KEY_BYTES_MAX, DATETIME_CHARS_MAX, DID_CHARS_MAX, FRAME_BYTES_MAX, STATUS_CHARS_MAX } from "./limits.ts";
+import {
+	CBOR_KEY_BYTES_MAX,
+	DATETIME_CHARS_MAX,
+	DID_CHARS_MAX,
+	FRAME_BYTES_MAX,
+	FRAME_CONTAINER_ITEMS_MAX,
+	FRAME_ROOM_BYTES,
+	STATUS_CHARS_MAX,
+} from "./limits.ts";
 import type { Message, MessageType, ScannedFrame } from "./message.ts";
+import { patchFields } from "./patch.ts";
 import { Rejection } from "./rejection.ts";
 
 /** Longer than any TID, which is checked for later: rulebook 2.6, check 7. */
@@ -15,44 +24,77 @@ const TEXT_BYTES_MAX = 4096;
 const MESSAGE_TYPES = ["commit", "sync", "identity", "account"] as const satisfies readonly MessageType[];
 
 /** The canonical header of each message type: nearly every frame starts with one of these. */
-const HEADERS = MESSAGE_TYPES.map((type) => ({ type, bytes: Buffer.from(encode({ op: 1, t: `#${type}` })) }));
+const HEADERS = MESSAGE_TYPES.map((type) => ({ type, bytes: encodeHeader(type) }));
+
+function encodeHeader(type: MessageType): Buffer {
+	return Buffer.from(encode({ op: 1, t: `#${type}` }));
+}
 
 /**
- * Scans a frame as it came from a host. Canonical frames are scanned where they lie; one that is valid but not canonical
- * is rewritten first.
+ * Scans a frame as it came from a host. One that every consumer can read is scanned where it lies; one that is valid in
+ * another way is rewritten first (rulebook 1.2, 2.13): to canonical encoding, to the plain header of its type, and to the
+ * fields that the lexicon asks for.
  *
- * @returns what the frame is; `frame`, the canonical bytes that the offsets refer to; and whether it had to be rewritten
- * @throws Rejection `frame-too-large`, `frame-malformed`, `frame-header` or `message-schema`
+ * @returns what the frame is; `frame`, the bytes that the offsets refer to; and whether it had to be rewritten
+ * @throws Rejection `frame-too-large`, `frame-malformed`, `frame-header`, `link-malformed` or `message-schema`
  */
 export function readFrame(bytes: Uint8Array): { scanned: ScannedFrame; frame: Uint8Array; rewritten: boolean } {
+	const { scanned, frame } = scanAnyEncoding(bytes);
+	if (scanned.kind !== "message") return { scanned, frame, rewritten: frame !== bytes };
+	if (frame.length > FRAME_BYTES_MAX - FRAME_ROOM_BYTES) {
+		throw new Rejection("frame-too-large", `${frame.length} bytes leave no room for the relay's own seq`);
+	}
+	const { message, repairs } = scanned;
+	if (repairs === null) return { scanned, frame, rewritten: frame !== bytes };
+	const repaired = withPlainHeader(patchFields(frame, message, repairs).frame, message.type);
+	return { scanned: scanFrame(repaired), frame: repaired, rewritten: true };
+}
+
+function scanAnyEncoding(bytes: Uint8Array): { scanned: ScannedFrame; frame: Uint8Array } {
 	try {
-		return { scanned: scanFrame(bytes), frame: bytes, rewritten: false };
+		return { scanned: scanFrame(bytes), frame: bytes };
 	} catch (error) {
 		if (!(error instanceof Rejection) || error.reason !== "frame-malformed") throw error;
-		let frame: Uint8Array;
-		try {
-			frame = canonicalize(bytes);
-		} catch (unmendable) {
-			if (unmendable instanceof CborError) throw new Rejection("frame-malformed", unmendable.message);
-			throw unmendable;
-		}
-		return { scanned: scanFrame(frame), frame, rewritten: true };
+		const frame = canonicalFrame(bytes);
+		return { scanned: scanFrame(frame), frame };
 	}
 }
 
-/** Scans a canonical frame (rulebook 1.2). Throws like `readFrame`, and `frame-malformed` also where it isn't canonical. */
+/** Rewrites header and payload. What follows a header that announces nothing we know stays as it is, whatever that is. */
+function canonicalFrame(bytes: Uint8Array): Uint8Array {
+	try {
+		const { item: header, end } = canonicalItem(bytes, 0);
+		const kind = scanHeader(new CborScanner(header, 0, header.length, "frame"));
+		if (kind === null) return Buffer.concat([header, bytes.subarray(end)]);
+		const payload = canonicalItem(bytes, end);
+		return Buffer.concat([header, payload.item, bytes.subarray(payload.end)]);
+	} catch (error) {
+		if (error instanceof CborError) throw new Rejection("frame-malformed", error.message);
+		throw error;
+	}
+}
+
+/** The header is between a host and us: its further fields end here, since some consumers stop at those of certain names. */
+function withPlainHeader(frame: Uint8Array, type: MessageType): Uint8Array {
+	const payloadStart = skipItem(frame, 0, frame.length, "frame", "unchecked");
+	return Buffer.concat([encodeHeader(type), frame.subarray(payloadStart)]);
+}
+
+/**
+ * Scans a canonical frame (rulebook 1.2). Throws like `readFrame`, and `frame-malformed` also where it isn't canonical. What
+ * a frame of another kind holds behind its header is not looked at.
+ */
 export function scanFrame(frame: Uint8Array): ScannedFrame {
 	if (frame.length > FRAME_BYTES_MAX) throw new Rejection("frame-too-large", `${frame.length} bytes`);
 	const known = HEADERS.find(({ bytes }) => startsWith(frame, bytes));
-	const scanner = new CborScanner(frame, known?.bytes.length ?? 0);
-	if (known !== undefined) return { kind: "message", message: scanPayload(scanner, known.type) };
+	const scanner = new CborScanner(frame, known?.bytes.length ?? 0, frame.length, "frame");
+	if (known !== undefined) return scanMessage(scanner, known.type, {});
 
 	const header = scanHeader(scanner);
+	if (header === null) return { kind: "ignored" };
 	if (header === "error" || header === "info") return scanNotice(scanner, header);
 	// A known type whose header has further fields: fields we don't know are to be ignored.
-	if (header !== null) return { kind: "message", message: scanPayload(scanner, header) };
-	finish(scanner, () => scanner.skip());
-	return { kind: "ignored" };
+	return scanMessage(scanner, header, { repairs: new Map() });
 }
 
 function startsWith(frame: Uint8Array, bytes: Uint8Array): boolean {
@@ -61,7 +103,10 @@ function startsWith(frame: Uint8Array, bytes: Uint8Array): boolean {
 	return true;
 }
 
-/** What a header announces; null for an op or type that we don't know. */
+/**
+ * What a header announces; null for an op or type that we don't know. Further fields are allowed, and so is a `t` of any
+ * kind where the op asks for none.
+ */
 function scanHeader(scanner: CborScanner): MessageType | "info" | "error" | null {
 	let op: number | null = null;
 	let type: string | null = null;
@@ -71,7 +116,7 @@ function scanHeader(scanner: CborScanner): MessageType | "info" | "error" | null
 		for (let i = 0; i < pairs; i++) {
 			keys.next();
 			if (keys.is("op")) op = readInteger(scanner);
-			else if (keys.is("t")) type = scanner.readText(CBOR_KEY_BYTES_MAX);
+			else if (keys.is("t") && scanner.isAtText) type = scanner.readText(CBOR_KEY_BYTES_MAX);
 			else scanner.skip(1);
 		}
 	} catch (error) {
@@ -131,6 +176,10 @@ interface Fields {
 	handle?: string;
 	active?: boolean;
 	status?: string;
+	/** How many fields there are. */
+	count?: number;
+	/** What has to be changed so that every consumer can read the message. */
+	repairs?: Map<string, Uint8Array | null>;
 }
 
 /** The fields that we read, by type. What else there is passes unread. */
@@ -141,17 +190,17 @@ const FIELD_NAMES = {
 	account: ["did", "seq", "time", "active", "status"],
 } as const satisfies Record<MessageType, readonly string[]>;
 
-function scanPayload(scanner: CborScanner, type: MessageType): Message {
-	const fields: Fields = {};
+function scanMessage(scanner: CborScanner, type: MessageType, fields: Fields): ScannedFrame {
 	finish(scanner, () => {
 		const pairs = scanner.readMap();
 		const keys = new MapKeys(scanner);
+		fields.count = pairs;
 		for (let i = 0; i < pairs; i++) {
 			keys.next();
 			scanField(scanner, type, keys.oneOf(FIELD_NAMES[type]), fields);
 		}
 	});
-	return toMessage(type, fields);
+	return { kind: "message", message: toMessage(type, fields), repairs: fields.repairs ?? null };
 }
 
 function scanField(scanner: CborScanner, type: MessageType, key: string | null, fields: Fields): void {
@@ -163,10 +212,18 @@ function scanField(scanner: CborScanner, type: MessageType, key: string | null, 
 	else if (key === (type === "commit" ? "repo" : "did")) fields.did = scanner.readText(DID_CHARS_MAX);
 	else if (type === "commit") scanCommitField(scanner, key, fields);
 	else if (type === "sync") scanSyncField(scanner, key, fields);
-	else if (type === "identity" && key === "handle") fields.handle = scanner.readText(HANDLE_BYTES_MAX);
 	else if (type === "account" && key === "active") fields.active = scanner.readBoolean();
-	else if (type === "account" && key === "status") fields.status = scanner.readText(STATUS_CHARS_MAX);
-	else scanner.skip(1);
+	else if (key === "handle" && !isNull(scanner, key, fields)) fields.handle = scanner.readText(HANDLE_BYTES_MAX);
+	else if (key === "status" && !isNull(scanner, key, fields)) fields.status = scanner.readText(STATUS_CHARS_MAX);
+	else if (key === null) scanner.skip(1);
+}
+
+/** Reads the null of a field that may be absent, if there is one: it means the same, but not every consumer knows that. */
+function isNull(scanner: CborScanner, key: string, fields: Fields): boolean {
+	if (!scanner.readNull()) return false;
+	fields.repairs ??= new Map();
+	fields.repairs.set(key, null);
+	return true;
 }
 
 function scanSyncField(scanner: CborScanner, key: string | null, fields: Fields): void {
@@ -186,31 +243,54 @@ function scanCommitField(scanner: CborScanner, key: string | null, fields: Field
 			fields.commit = scanner.readCid();
 			return;
 		case "prevData":
-			fields.prevData = scanner.readCid();
+			if (!isNull(scanner, key, fields)) fields.prevData = scanner.readCid();
 			return;
 		case "tooBig":
-			fields.tooBig = scanner.readBoolean();
+			if (!isNull(scanner, key, fields)) fields.tooBig = scanner.readBoolean();
 			return;
 		case "rebase":
-			fields.rebase = scanner.readBoolean();
+			if (!isNull(scanner, key, fields)) fields.rebase = scanner.readBoolean();
 			return;
 		case "ops":
 			fields.opsCount = scanner.readArray();
 			fields.opsStart = scanner.offset;
 			for (let i = 0; i < fields.opsCount; i++) scanner.skip(2);
 			return;
-		case "blobs": {
-			const count = scanner.readArray();
-			for (let i = 0; i < count; i++) scanner.readCid();
-			fields.blobs = true;
+		case "blobs":
+			if (!isNull(scanner, key, fields)) scanBlobs(scanner, fields);
 			return;
-		}
 		default:
 			scanSyncField(scanner, key, fields);
 	}
 }
 
-/** Checks that what the lexicon requires is there, and gives the message its type. */
+function scanBlobs(scanner: CborScanner, fields: Fields): void {
+	const count = scanner.readArray();
+	for (let i = 0; i < count; i++) scanner.readCid();
+	fields.blobs = true;
+}
+
+/**
+ * What a commit may lack although the lexicon requires it, with the value that goes out for it: the first commit of a repo
+ * has no `since`, and the other fields are deprecated.
+ */
+const COMMIT_DEFAULTS = {
+	since: encode(null),
+	rebase: encode(false),
+	tooBig: encode(false),
+	blobs: encode([]),
+} as const;
+const COMMIT_DEFAULT_NAMES = ["since", "rebase", "tooBig", "blobs"] as const satisfies (keyof typeof COMMIT_DEFAULTS)[];
+
+function completeCommit(fields: Fields): void {
+	for (const name of COMMIT_DEFAULT_NAMES) {
+		if (fields[name] !== undefined) continue;
+		fields.repairs ??= new Map();
+		fields.repairs.set(name, COMMIT_DEFAULTS[name]);
+	}
+}
+
+/** Checks that nothing is absent that a message can't do without, and gives the message its type. */
 function toMessage(type: MessageType, fields: Fields): Message {
 	const common = {
 		did: required(fields.did, type === "commit" ? "repo" : "did"),
@@ -222,7 +302,11 @@ function toMessage(type: MessageType, fields: Fields): Message {
 	if (common.seq === 0) throw new Rejection("message-schema", "seq is not positive");
 	if (type === "identity") return { type, ...common, handle: fields.handle ?? null };
 	if (type === "account") {
-		return { type, ...common, active: required(fields.active, "active"), status: fields.status ?? null };
+		const { status = null } = fields;
+		if (status === null && fields.count === FRAME_CONTAINER_ITEMS_MAX) {
+			throw new Rejection("message-schema", "so many fields that there is no room for a status");
+		}
+		return { type, ...common, active: required(fields.active, "active"), status };
 	}
 	const repo = {
 		...common,
@@ -231,17 +315,17 @@ function toMessage(type: MessageType, fields: Fields): Message {
 		blocksEnd: required(fields.blocksEnd, "blocks"),
 	};
 	if (type === "sync") return { type, ...repo };
-	required(fields.blobs, "blobs");
+	completeCommit(fields);
 	return {
 		type,
 		...repo,
-		since: required(fields.since, "since"),
+		since: fields.since ?? null,
 		commit: blessed(required(fields.commit, "commit"), "commit"),
 		opsStart: required(fields.opsStart, "ops"),
 		opsCount: required(fields.opsCount, "ops"),
 		prevData: fields.prevData === undefined ? null : blessed(fields.prevData, "prevData"),
-		tooBig: required(fields.tooBig, "tooBig"),
-		rebase: required(fields.rebase, "rebase"),
+		tooBig: fields.tooBig ?? false,
+		rebase: fields.rebase ?? false,
 	};
 }
 
@@ -268,7 +352,10 @@ function finish(scanner: CborScanner, scan: () => void): void {
 	}
 }
 
-/** An item that is good CBOR, yet not what we look for there, breaks the schema and not the framing. */
+/**
+ * What is wrong with an item whose scan failed: it is no good CBOR, or a link in it is malformed, or it is good, yet not what
+ * we look for there, which breaks the schema and not the framing. The gravest counts, wherever the scan stopped.
+ */
 function schemaOr(
 	error: unknown,
 	bytes: Uint8Array,
@@ -277,27 +364,17 @@ function schemaOr(
 ): unknown {
 	if (!(error instanceof CborError)) return error;
 	try {
-		const header = reason === "frame-header";
-		const itemEnd = skipItem(bytes, start, bytes.length);
-		if (header || itemEnd === bytes.length) return new Rejection(reason, error.message);
-	} catch (malformed) {
-		if (!(malformed instanceof CborError)) return malformed;
+		const itemEnd = skipItem(bytes, start, bytes.length, "frame", "unchecked");
+		if (reason !== "frame-header" && itemEnd !== bytes.length) return new Rejection("frame-malformed", error.message);
+		skipItem(bytes, start, bytes.length, "frame");
+	} catch (graver) {
+		if (!(graver instanceof CborError)) return graver;
+		return new Rejection(graver instanceof LinkError ? "link-malformed" : "frame-malformed", graver.message);
 	}
-	return new Rejection("frame-malformed", error.message);
-}
-
-/**
- * Encodes a message's frame with some of its fields replaced; undefined removes one. Fields that we don't know are kept.
- * For the rare messages that the relay has to change beyond their seq.
- */
-export function replaceFields(frame: Uint8Array, changes: Record<string, unknown>): Uint8Array {
-	const payloadStart = skipItem(frame, 0, frame.length);
-	const payload = { ...(decode(frame.subarray(payloadStart)) as Record<string, unknown>), ...changes };
-	const kept = Object.fromEntries(Object.entries(payload).filter(([, value]) => value !== undefined));
-	return Buffer.concat([frame.subarray(0, payloadStart), encode(kept)]);
+	return new Rejection(reason, error.message);
 }
 
 /** Encodes a message of our own, such as an `#account` for a DID that was tombstoned. */
 export function encodeFrame(type: MessageType, payload: Record<string, unknown>): Uint8Array {
-	return Buffer.concat([encode({ op: 1, t: `#${type}` }), encode(payload)]);
+	return Buffer.concat([encodeHeader(type), encode(payload)]);
 }

@@ -5,6 +5,8 @@
 
 /** A WebSocket message, all overhead included [1.2.9]. */
 export const FRAME_BYTES_MAX = 5_000_000;
+/** What of that is left free in a message as it arrives: a seq of ours may be longer, and the relay may add fields [2.9]. */
+export const FRAME_ROOM_BYTES = 1_000;
 /** The CAR slice of a `#commit` [2.1]. */
 export const COMMIT_BLOCKS_BYTES_MAX = 2_000_000;
 /** The CAR of a `#sync`, which holds the commit block only [2.2]. */
@@ -18,14 +20,18 @@ export const INTEGER_MAX = Number.MAX_SAFE_INTEGER;
 
 /** Nesting of CBOR containers [2.13]. */
 export const CBOR_DEPTH_MAX = 32;
-/** Elements of one CBOR container [2.13]. */
+/** Elements of one CBOR container in a block [2.13]. */
 export const CBOR_CONTAINER_ITEMS_MAX = 131_072;
+/** Elements of one CBOR container in header and payload: consumers in Go stop at a longer one [2.13]. */
+export const FRAME_CONTAINER_ITEMS_MAX = 8_192;
 /** A CBOR map key [2.13]. */
 export const CBOR_KEY_BYTES_MAX = 8_192;
 /** A binary CID, wherever one is read [2.13]. */
 export const CID_BYTES_MAX = 100;
 /** A binary CIDv1 of a sha2-256 hash: version, codec, hash code, length, digest. */
 export const CID_BYTES = 36;
+/** A varint: seven bits in each byte make 63 in all [2.7, 2.13]. */
+export const VARINT_BYTES_MAX = 9;
 
 /** Blocks of one CAR slice: 200 ops with proofs stay far below this. */
 export const CAR_BLOCKS_MAX = 65_536;

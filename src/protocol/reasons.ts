@@ -10,6 +10,8 @@ export const REJECTION_REASONS = {
 	"frame-too-large": "the message is longer than 5,000,000 bytes",
 	"frame-malformed": "the message is not two DAG-CBOR objects, header and payload",
 	"frame-header": "the header has no valid `op`, or lacks the `t` that op 1 asks for",
+	// What of the framing is sound, but would stop those who decode the message after us.
+	"link-malformed": "a link in header or payload is not a whole CIDv1 of dag-cbor or raw bytes and sha-256",
 	// [1]
 	"seq-not-increasing": "`seq` is not greater than the last one on this connection",
 	// [2]

@@ -39,7 +39,7 @@ describe("generated values", () => {
 			expect(scanned).toMatchObject({ kind: "message", message: { type: "account", seq: i + 1, status: "deleted" } });
 			const loose = loosened(rng, frame);
 			if (loose.equals(frame)) canonical++;
-			expect(Buffer.from(readFrame(loose).frame).equals(frame)).toBe(true);
+			expect(Buffer.from(readFrame(loose).frame).equals(readFrame(frame).frame)).toBe(true);
 		}
 		expect(canonical).toBeLessThan(CASES / 10);
 	});

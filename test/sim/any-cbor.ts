@@ -294,12 +294,23 @@ export function frameWithExtras(
 		["t", cborText(`#${message.type}`)],
 	]);
 	if (inHeader) addExtras(header, rng, extraCount(rng, 2), KNOWN_HEADER_FIELDS, values);
-	const payload = new Map<string, Uint8Array>([["seq", cborInteger(seq)]]);
-	for (const [key, value] of Object.entries(message.body)) if (value !== undefined) payload.set(key, encode(value));
+	const payload = fieldsOf(message, seq);
 	const { ops } = message.body;
 	if (inOps && Array.isArray(ops)) payload.set("ops", opsWithExtras(rng, ops, values));
-	addExtras(payload, rng, extraCount(rng, payload.size), KNOWN_FIELDS, values);
+	addExtraFields(rng, payload, values);
 	return Buffer.concat([cborMap(header), cborMap(payload)]);
+}
+
+/** The fields of a message's payload, encoded, for `cborMap`. */
+export function fieldsOf(message: SimMessage, seq: number): Map<string, Uint8Array> {
+	const fields = new Map<string, Uint8Array>([["seq", cborInteger(seq)]]);
+	for (const [key, value] of Object.entries(message.body)) if (value !== undefined) fields.set(key, encode(value));
+	return fields;
+}
+
+/** Adds random fields to a payload, under names that no type of message has. */
+export function addExtraFields(rng: Rng, fields: Map<string, Uint8Array>, values = FIELD_OPTIONS): void {
+	addExtras(fields, rng, extraCount(rng, fields.size), KNOWN_FIELDS, values);
 }
 
 function opsWithExtras(rng: Rng, ops: readonly object[], values: AnyCborOptions): Buffer {

@@ -1,4 +1,4 @@
-import { type Bytes, decode, encode, fromBytes, toBytes } from "@atcute/cbor";
+import { type Bytes, CidLinkWrapper, decode, encode, fromBytes, toBytes } from "@atcute/cbor";
 import type { CidLink } from "@atcute/cid";
 import {
 	COMMIT_BLOCKS_BYTES_MAX,
@@ -83,6 +83,8 @@ function swapRecord(draft: CommitDraft): void {
 }
 
 const BREAKAGES = {
+	/** `blobs` has a link to a CID of one byte. */
+	"link-malformed": { payload: () => ({ blobs: [new CidLinkWrapper(Uint8Array.of(7))] }) },
 	/** `rev` is a number. */
 	"message-schema": { payload: () => ({ rev: 7 }) },
 	/** The DID has a colon too many at its end. */

@@ -1,4 +1,16 @@
-import { decode, encode, fromBytes, toBytes } from "@atcute/cbor";
+import { CidLinkWrapper, decode, encode, fromBytes, toBytes } from "@atcute/cbor";
+import { CborError, skipItem } from "../../src/protocol/cbor.ts";
+import {
+	anyForeignCid,
+	anyFrameCid,
+	BROKEN_CIDS,
+	cborArray,
+	cborHead,
+	cborInteger,
+	cborLink,
+	cborMap,
+	cborText,
+} from "../sim/any-cbor.ts";
 import { cidBytes, cidOf, cidOfText } from "../sim/blocks.ts";
 import { linkOf, type SimOp } from "../sim/commit.ts";
 import { SimKey } from "../sim/keys.ts";
@@ -147,6 +159,72 @@ function oddLink(rng: Rng): ReturnType<typeof linkOf> {
 	]);
 }
 
+/** A CID of any kind: broken, whole but of a foreign kind, or good. */
+function anyCid(rng: Rng): Uint8Array {
+	const make = rng.pick([...Object.values(BROKEN_CIDS), anyForeignCid, anyForeignCid, anyFrameCid]);
+	return Uint8Array.from(make(rng));
+}
+
+/** The same as a link, which the encoder takes as it is. */
+function anyLink(rng: Rng): CidLinkWrapper {
+	return new CidLinkWrapper(anyCid(rng));
+}
+
+/** Puts another record in the place of one of the draft's, in its op and in the tree. */
+function replaceRecord(mutant: Mutant, cid: string, bytes: Uint8Array<ArrayBuffer>): void {
+	const { records, ops, nodes } = mutant.draft;
+	const link = cidOf(bytes);
+	records.delete(cid);
+	records.set(link.$link, bytes);
+	for (const op of ops) if (op.cid?.$link === cid) op.cid = linkOf(link.$link);
+	const [from, to] = [Buffer.from(cidBytes(cid)), cidBytes(link)];
+	for (const [node, content] of [...nodes]) {
+		const at = Buffer.from(content).indexOf(from);
+		if (at < 0) continue;
+		const moved = Buffer.from(content);
+		moved.set(to, at);
+		replaceNode(mutant, node, moved);
+	}
+}
+
+/** Where the payload begins; 0 where another mutation left no header. */
+function payloadStart(frame: Uint8Array): number {
+	try {
+		return skipItem(frame, 0, frame.length, "frame", "unchecked");
+	} catch (error) {
+		if (error instanceof CborError) return 0;
+		throw error;
+	}
+}
+
+/** Changes the header; the payload stays. */
+function editHeader(change: (header: Map<string, Uint8Array>, rng: Rng) => void): Mutation {
+	return (mutant, rng) =>
+		void mutant.frame.push((frame) => {
+			const header = new Map<string, Uint8Array>([
+				["op", cborInteger(1)],
+				["t", cborText(`#${mutant.type}`)],
+			]);
+			change(header, rng);
+			return Buffer.concat([cborMap(header), frame.subarray(payloadStart(frame))]);
+		});
+}
+
+/** Adds a field, or further ones, to the payload's bytes, in canonical order. */
+function addFields(makeValues: (rng: Rng) => Uint8Array[]): Mutation {
+	return (mutant, rng) =>
+		void mutant.frame.push((frame) => {
+			const start = payloadStart(frame);
+			const values = makeValues(rng);
+			// No field that is known has a name of thirty characters, so these come last.
+			const pairs = values.map((value, index) =>
+				Buffer.concat([cborText(`x${String(index).padStart(29, "0")}`), value]),
+			);
+			const head = cborHead(5, ((frame[start] ?? 0) & 0x1f) + pairs.length);
+			return Buffer.concat([frame.subarray(0, start), head, frame.subarray(start + 1), ...pairs]);
+		});
+}
+
 /** The twin with a high s; none for bytes that another mutation made no signature of. */
 function highS(signature: Uint8Array, signer: SimKey): Uint8Array {
 	try {
@@ -227,6 +305,55 @@ export const MUTATIONS: Record<string, Mutation> = {
 			toBytes(new Uint8Array(3)),
 			linkOf(cidOfText("x").$link),
 		]);
+	}),
+	"body has a field that is null": editBody((body, rng) => {
+		body[rng.pick(["since", "prevData", "rebase", "tooBig", "blobs", "commit", "rev", "status"] as const)] = null;
+	}),
+	"body lacks what may be absent": editBody((body, rng) => {
+		delete body[rng.pick(["since", "prevData", "rebase", "tooBig", "blobs"] as const)];
+	}),
+	"body has any link": editBody((body, rng) => {
+		body[rng.pick(["commit", "prevData", "padding", "rev"] as const)] = anyLink(rng);
+	}),
+	"body has any link inside of an unknown field": editBody((body, rng) => {
+		body.padding = { a: [1, { b: anyLink(rng) }], c: anyLink(rng) };
+	}),
+	"body has any link and breaks the schema": editBody((body, rng) => {
+		body.padding = anyLink(rng);
+		body[rng.pick(["rev", "time", "blocks", "rebase"] as const)] = 7;
+	}),
+	"body has very many fields": addFields((rng) =>
+		new Array(rng.pick([8_170, 8_180, 8_181, 8_300])).fill(cborInteger(1)),
+	),
+	"body has a very long array": addFields((rng) => [
+		cborArray(new Array(rng.pick([8_192, 8_193])).fill(cborInteger(1))),
+	]),
+	"body has a link without its zero": addFields((rng) => [
+		Buffer.concat([cborHead(6, 42), cborHead(2, 36), Buffer.from(anyFrameCid(rng))]),
+	]),
+	"body has a link that is a text": addFields(() => [Buffer.concat([cborHead(6, 42), cborText("x")])]),
+	"very many blobs": editBody((body, rng) => {
+		body.blobs = new Array(rng.pick([8_192, 8_193])).fill(cidOfText("blob"));
+	}),
+	"any link among the blobs": editBody((body, rng) => {
+		body.blobs = [cidOfText("blob"), anyLink(rng), cidOfText("blob")];
+	}),
+	"header has a further field": editHeader((header, rng) => {
+		header.set(rng.pick(["x", "constructor", "tt"]), rng.pick([cborInteger(1), cborLink(anyCid(rng)), cborArray([])]));
+	}),
+	"header has another op": editHeader((header, rng) => {
+		header.set(
+			"op",
+			rng.pick([cborInteger(2), cborInteger(-1), cborInteger(-7), cborText("1"), cborText(""), encode(null)]),
+		);
+	}),
+	"header has another t": editHeader((header, rng) => {
+		header.set("t", rng.pick([encode(null), cborInteger(1), cborText(""), cborText("#identity"), cborText("#info")]));
+	}),
+	"header lacks a field": editHeader((header, rng) => void header.delete(rng.pick(["op", "t"]))),
+	"header has another op and a link for a t": editHeader((header, rng) => {
+		header.set("op", cborInteger(rng.int(3)));
+		header.set("t", cborLink(anyCid(rng)));
 	}),
 	"body has an unknown field": editBody((body, rng) => {
 		body.padding = rng.pick<unknown>([{ nested: [1, { deep: null }] }, "é", -5, [[[[]]]]]);
@@ -309,6 +436,9 @@ export const MUTATIONS: Record<string, Mutation> = {
 	"an op's prev": editOp((op, rng) => {
 		op.prev = rng.pick([oddLink(rng), cidOfText("forged"), op.prev ?? cidOfText("x")]);
 	}),
+	"an op has any link": editOp((op, rng) => {
+		Object.assign(op, { [rng.pick(["cid", "prev", "extra"])]: anyLink(rng) });
+	}),
 	"an op has no prev": editOp((op) => {
 		delete op.prev;
 	}),
@@ -327,21 +457,13 @@ export const MUTATIONS: Record<string, Mutation> = {
 	},
 
 	"record bytes, hashed again": (mutant, rng) => {
-		const { records, ops } = mutant.draft;
-		for (const [cid, bytes] of [...records].slice(0, 1)) {
-			const changed = Uint8Array.from(editBytes(bytes, rng));
-			const link = cidOf(changed);
-			records.delete(cid);
-			records.set(link.$link, changed);
-			for (const op of ops) if (op.cid?.$link === cid) op.cid = linkOf(link.$link);
-			const [from, to] = [Buffer.from(cidBytes(cid)), cidBytes(link)];
-			for (const [node, content] of [...mutant.draft.nodes]) {
-				const at = Buffer.from(content).indexOf(from);
-				if (at < 0) continue;
-				const moved = Buffer.from(content);
-				moved.set(to, at);
-				replaceNode(mutant, node, moved);
-			}
+		for (const [cid, bytes] of [...mutant.draft.records].slice(0, 1)) {
+			replaceRecord(mutant, cid, Uint8Array.from(editBytes(bytes, rng)));
+		}
+	},
+	"record with any link": (mutant, rng) => {
+		for (const cid of [...mutant.draft.records.keys()].slice(0, 1)) {
+			replaceRecord(mutant, cid, encode({ text: "x", links: [anyLink(rng)], embed: { image: anyLink(rng) } }));
 		}
 	},
 	"record is missing": ({ draft }) => draft.records.clear(),
@@ -382,6 +504,9 @@ export const MUTATIONS: Record<string, Mutation> = {
 	"node value": editNodeObject((node, rng, mutant) => {
 		if (node.e.length > 0) rng.pick(node.e).v = rng.pick([null, oddLink(rng), someLink(mutant, rng)]);
 	}),
+	"node value of any kind": editNodeObject((node, rng) => {
+		if (node.e.length > 0) rng.pick(node.e).v = anyLink(rng);
+	}),
 	"node child": editNodeObject((node, rng, mutant) => {
 		if (node.e.length > 0) rng.pick(node.e).t = rng.pick([null, oddLink(rng), someLink(mutant, rng), node.l]);
 	}),
@@ -419,6 +544,9 @@ export const MUTATIONS: Record<string, Mutation> = {
 	}),
 	"commit object has a prev": editObject((commit, rng) => {
 		commit["prev"] = rng.pick<unknown>([cidOfText("before"), oddLink(rng), 1]);
+	}),
+	"commit object has any link": editObject((commit, rng) => {
+		commit[rng.pick(["prev", "data", "x"])] = anyLink(rng);
 	}),
 	"commit object's data": editObject((commit, rng, mutant) => {
 		commit["data"] = rng.pick([cidOfText("forged"), oddLink(rng), someLink(mutant, rng), 3]);
@@ -494,6 +622,8 @@ export const MUTATIONS: Record<string, Mutation> = {
 				[cidBytes(cidOfText("x"))],
 				[cidBytes(oddLink(rng))],
 				roots.map((root) => root.subarray(0, 35)),
+				[...roots, anyCid(rng)],
+				[anyCid(rng)],
 			]),
 		),
 	"CAR header": (mutant, rng) => void mutant.header.push((header) => editBytes(header, rng)),

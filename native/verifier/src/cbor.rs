@@ -1,7 +1,9 @@
 //! DAG-CBOR by offsets: checks bytes and finds values in them, which stay where they are (rulebook 2.13).
 
+use crate::cid::{is_data_model, is_whole};
 use crate::limits::{
-    CBOR_CONTAINER_ITEMS_MAX, CBOR_DEPTH_MAX, CBOR_KEY_BYTES_MAX, CID_BYTES, CID_BYTES_MAX, INTEGER_MAX,
+    CBOR_CONTAINER_ITEMS_MAX, CBOR_DEPTH_MAX, CBOR_KEY_BYTES_MAX, CID_BYTES, CID_BYTES_MAX, FRAME_CONTAINER_ITEMS_MAX,
+    INTEGER_MAX,
 };
 
 /// Bytes are not what DAG-CBOR allows, or not what the caller asked for.
@@ -13,10 +15,38 @@ pub type Read<T> = Result<T, Malformed>;
 /// How picky a scan is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strictness {
-    /// For what the protocol itself encodes: header, payload, commit, MST node.
+    /// For header and payload, which every consumer has to decode. Links have a form that the data model allows.
+    Frame,
+    /// As `Frame`, but what is in a link is not looked at.
+    FrameOfAnyLinks,
+    /// For the blocks that the protocol itself encodes: commit, MST node. Links are whole CIDs.
     Canonical,
-    /// For the users' records: unsorted keys, longer heads than needed, floats and 64-bit integers pass.
+    /// For the users' records: unsorted keys, longer heads than needed, floats and 64-bit integers pass. Links are whole CIDs.
     Record,
+}
+
+impl Strictness {
+    fn is_canonical(self) -> bool {
+        self != Self::Record
+    }
+
+    /// Items of one container at most.
+    fn items_max(self) -> usize {
+        match self {
+            Self::Frame | Self::FrameOfAnyLinks => FRAME_CONTAINER_ITEMS_MAX,
+            Self::Canonical | Self::Record => CBOR_CONTAINER_ITEMS_MAX,
+        }
+    }
+
+    /// Whether a link may hold these bytes.
+    fn allows_link(self, bytes: &[u8]) -> bool {
+        let is_cid = match self {
+            Self::Frame => is_data_model,
+            Self::FrameOfAnyLinks => return true,
+            Self::Canonical | Self::Record => is_whole,
+        };
+        bytes.len() <= CID_BYTES_MAX + 1 && bytes.split_first().is_some_and(|(&prefix, cid)| prefix == 0 && is_cid(cid))
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +71,8 @@ const CID_TAG: u64 = 42;
 
 /// Tag 42, a byte string of 37 bytes, and the first of them zero: what stands in front of a CID of 36 bytes.
 const USUAL_LINK_HEAD: [u8; 5] = [0xd8, 0x2a, 0x58, CID_BYTES as u8 + 1, 0x00];
+/// The same, and how a blessed CID begins.
+const USUAL_LINK_START: [u8; 9] = [0xd8, 0x2a, 0x58, CID_BYTES as u8 + 1, 0x00, 0x01, 0x71, 0x12, 0x20];
 
 /// A scan over `bytes` from an offset to their end. Every read checks its bounds first.
 pub struct Scanner<'a> {
@@ -118,7 +150,7 @@ impl<'a> Scanner<'a> {
             [a, b, c, d] => u64::from(u32::from_be_bytes([a, b, c, d])),
             ref bytes => bytes.iter().fold(0, |value, &byte| value << 8 | u64::from(byte)),
         };
-        if self.strictness == Strictness::Canonical {
+        if self.strictness.is_canonical() {
             let least = if size == 1 { 24 } else { 1 << (4 * size) };
             if value > INTEGER_MAX || value < least {
                 return Err(Malformed);
@@ -145,12 +177,12 @@ impl<'a> Scanner<'a> {
 
     /// Reads the head of a map and returns how many pairs it has.
     pub fn map(&mut self) -> Read<usize> {
-        Ok(self.expect(Major::Map, CBOR_CONTAINER_ITEMS_MAX as u64)? as usize)
+        Ok(self.expect(Major::Map, self.strictness.items_max() as u64)? as usize)
     }
 
     /// Reads the head of an array and returns how many items it has.
     pub fn array(&mut self) -> Read<usize> {
-        Ok(self.expect(Major::Array, CBOR_CONTAINER_ITEMS_MAX as u64)? as usize)
+        Ok(self.expect(Major::Array, self.strictness.items_max() as u64)? as usize)
     }
 
     /// Reads an integer that is not negative and at most 2^53-1.
@@ -178,6 +210,11 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// Whether the next item is of this major type.
+    pub fn is_at(&self, major: Major) -> bool {
+        self.bytes.get(self.offset).is_some_and(|initial| MAJORS[usize::from(initial >> 5)] == major)
+    }
+
     /// Reads a null if there is one.
     pub fn null(&mut self) -> bool {
         let found = self.bytes.get(self.offset) == Some(&NULL);
@@ -190,24 +227,22 @@ impl<'a> Scanner<'a> {
         // A commit has some eighty links, nearly all of this form, which needn't be taken apart head by head.
         let end = self.offset + USUAL_LINK_HEAD.len() + CID_BYTES;
         if let Some(link) = self.bytes.get(self.offset..end)
-            && let Some(cid) = link.strip_prefix(&USUAL_LINK_HEAD)
+            && link.starts_with(&USUAL_LINK_START)
         {
             self.offset = end;
-            return Ok(cid);
+            return Ok(&link[USUAL_LINK_HEAD.len()..]);
         }
         let tag = self.expect(Major::Tag, CID_TAG)?;
         self.link(tag)
     }
 
-    /// Behind the head of a tag: checks that it is a link, and returns its binary CID.
+    /// After the head of a tag: checks that it is a link, and returns its binary CID.
     fn link(&mut self, tag: u64) -> Read<&'a [u8]> {
         if tag != CID_TAG {
             return Err(Malformed);
         }
-        match self.bytes(CID_BYTES_MAX + 1)?.split_first() {
-            Some((0, cid)) if !cid.is_empty() => Ok(cid),
-            _ => Err(Malformed),
-        }
+        let bytes = self.bytes(usize::MAX)?;
+        if self.strictness.allows_link(bytes) { Ok(bytes.get(1..).unwrap_or_default()) } else { Err(Malformed) }
     }
 
     /// Reads the two bytes of a field's name of one letter. Canonical order leaves each field of an MST node one place.
@@ -225,7 +260,7 @@ impl<'a> Scanner<'a> {
             (Major::Unsigned | Major::Simple, _) => {}
             (Major::Negative, argument) => {
                 // The argument is one less than the magnitude.
-                if self.strictness == Strictness::Canonical && argument >= INTEGER_MAX {
+                if self.strictness.is_canonical() && argument >= INTEGER_MAX {
                     return Err(Malformed);
                 }
             }
@@ -256,7 +291,8 @@ impl<'a> Scanner<'a> {
 
     fn enter(&self, depth: usize, count: u64, bytes_per_item_min: u64) -> Read<()> {
         let left = (self.bytes.len() - self.offset) as u64;
-        if depth >= CBOR_DEPTH_MAX || count > CBOR_CONTAINER_ITEMS_MAX as u64 || count * bytes_per_item_min > left {
+        let items_max = self.strictness.items_max() as u64;
+        if depth >= CBOR_DEPTH_MAX || count > items_max || count * bytes_per_item_min > left {
             return Err(Malformed);
         }
         Ok(())
@@ -279,7 +315,7 @@ impl<'a> MapKeys<'a> {
     /// Reads the next key; its value is what the scanner reads next.
     pub fn next(&mut self, scanner: &mut Scanner<'a>) -> Read<&'a [u8]> {
         let key = scanner.text(CBOR_KEY_BYTES_MAX)?;
-        if scanner.strictness == Strictness::Canonical
+        if scanner.strictness.is_canonical()
             && let Some(previous) = self.previous
             && (previous.len(), previous) >= (key.len(), key)
         {
@@ -290,9 +326,9 @@ impl<'a> MapKeys<'a> {
     }
 }
 
-/// Checks one canonical item from `offset` and returns the offset behind it.
-pub fn skip_item(bytes: &[u8], offset: usize) -> Read<usize> {
-    let mut scanner = Scanner::canonical(bytes, offset);
+/// Checks one item from `offset` and returns the offset after it.
+pub fn skip_item(bytes: &[u8], offset: usize, strictness: Strictness) -> Read<usize> {
+    let mut scanner = Scanner::new(bytes, offset, strictness);
     scanner.skip(0)?;
     Ok(scanner.offset)
 }
@@ -358,13 +394,36 @@ mod tests {
             (&[0xa2, 0x61, b'b', 0, 0x62, b'a', b'a', 0], true, true),
             (&[0xa1, 0x00, 0x00], false, false),
             (&[0x62, 0xc3, 0x28], false, false),
-            (&[0xd8, 0x2a, 0x42, 0x00, 0x01], true, true),
+            (&[0xd8, 0x2a, 0x42, 0x00, 0x01], false, false),
+            (&[0xd8, 0x2a, 0x45, 0x00, 0x01, 0x71, 0x00, 0x00], true, true),
             (&[0xd8, 0x2a, 0x41, 0x00], false, false),
             (&[0xd8, 0x2b, 0x42, 0x00, 0x01], false, false),
             (&[0xc1, 0x00], false, false),
         ] {
             assert_eq!(accepts(Strictness::Canonical, bytes), canonical, "canonical {bytes:02x?}");
             assert_eq!(accepts(Strictness::Record, bytes), record, "record {bytes:02x?}");
+        }
+    }
+
+    #[test]
+    fn a_frame_takes_links_of_the_data_model_only() {
+        let link = |prefix: &[u8], digest_length: usize| {
+            let cid = [prefix, &vec![7; digest_length]].concat();
+            [&[0xd8, 0x2a, 0x58, cid.len() as u8 + 1, 0x00], &cid[..]].concat()
+        };
+        for (bytes, frame, block) in [
+            (link(&[0x01, 0x71, 0x12, 0x20], 32), true, true),
+            (link(&[0x01, 0x55, 0x12, 0x20], 32), true, true),
+            (link(&[0x01, 0x71, 0x13, 0x40], 64), false, true),
+            (link(&[0x02, 0x71, 0x12, 0x20], 32), false, false),
+            (link(&[0x01, 0x71, 0x12, 0x20], 40), false, false),
+            (link(&[0x01, 0x71, 0x12, 0x60], 96), false, true),
+            (link(&[0x01, 0x71, 0x12, 0x61], 97), false, false),
+        ] {
+            assert_eq!(accepts(Strictness::Frame, &bytes), frame, "frame {bytes:02x?}");
+            assert_eq!(accepts(Strictness::Canonical, &bytes), block, "canonical {bytes:02x?}");
+            assert_eq!(accepts(Strictness::Record, &bytes), block, "record {bytes:02x?}");
+            assert!(accepts(Strictness::FrameOfAnyLinks, &bytes), "any {bytes:02x?}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! Finds in a frame what there is to verify (rulebook 1.2, 2.1, 2.2).
 
-use crate::cbor::{Malformed, MapKeys, Read, Scanner, skip_item};
+use crate::cbor::{Major, Malformed, MapKeys, Read, Scanner, Strictness, skip_item};
 use crate::cid::is_blessed;
 use crate::limits::{CBOR_KEY_BYTES_MAX, DATETIME_CHARS_MAX, DID_CHARS_MAX, FRAME_BYTES_MAX};
 use crate::reason::Reason;
@@ -23,12 +23,14 @@ pub struct RepoMessage<'a> {
 pub struct CommitFields<'a> {
     /// Binary CID of the commit block.
     pub cid: &'a [u8],
-    /// Binary CID of the previous MST root.
+    /// Binary CID of the previous MST root; none where the field is absent or null.
     pub prev_data: Option<&'a [u8]>,
+    /// Whether there is a `since` that is not null.
     pub has_since: bool,
     /// Offset of the first op, and how many there are: not yet checked against the limit.
     pub ops_start: usize,
     pub ops_count: usize,
+    /// False where the field is absent or null, as `rebase`.
     pub too_big: bool,
     pub rebase: bool,
 }
@@ -38,48 +40,71 @@ pub fn scan_frame(frame: &[u8]) -> Result<Option<RepoMessage<'_>>, Reason> {
     if frame.len() > FRAME_BYTES_MAX {
         return Err(Reason::FrameTooLarge);
     }
-    let mut scanner = Scanner::canonical(frame, 0);
-    let Some(is_commit) = scan_header(&mut scanner).map_err(|_| schema_or_malformed(frame, 0, Reason::FrameHeader))?
-    else {
+    let mut scanner = Scanner::new(frame, 0, Strictness::Frame);
+    let header = scan_header(&mut scanner).map_err(|Malformed| what_is_wrong(frame, 0, Reason::FrameHeader))?;
+    let Some(is_commit) = header.announces()? else {
         return Ok(None);
     };
     let start = scanner.offset();
     let fields = scan_payload(&mut scanner, is_commit)
-        .map_err(|Malformed| schema_or_malformed(frame, start, Reason::MessageSchema))?;
+        .map_err(|Malformed| what_is_wrong(frame, start, Reason::MessageSchema))?;
     if !scanner.at_end() {
         return Err(Reason::FrameMalformed);
     }
     fields.into_message(is_commit).ok_or(Reason::MessageSchema).map(Some)
 }
 
-/// An item that is good CBOR, yet not what we look for there, breaks the schema and not the framing.
-fn schema_or_malformed(frame: &[u8], start: usize, schema: Reason) -> Reason {
-    match skip_item(frame, start) {
-        Ok(end) if schema == Reason::FrameHeader || end == frame.len() => schema,
-        _ => Reason::FrameMalformed,
+/// What is wrong with an item whose scan failed: it is no good CBOR, or a link in it is malformed, or it is good, yet not
+/// what we look for there, which breaks the schema and not the framing. The gravest counts, wherever the scan stopped.
+fn what_is_wrong(frame: &[u8], start: usize, schema: Reason) -> Reason {
+    match skip_item(frame, start, Strictness::FrameOfAnyLinks) {
+        Ok(end) if schema == Reason::FrameHeader || end == frame.len() => {}
+        _ => return Reason::FrameMalformed,
+    }
+    if skip_item(frame, start, Strictness::Frame).is_ok() { schema } else { Reason::LinkMalformed }
+}
+
+/// A header's fields as they come.
+#[derive(Default)]
+struct Header<'a> {
+    /// Whether the op is 1, if there is one.
+    op_is_message: Option<bool>,
+    /// None where there is no `t`, or one that is no text: only op 1 asks for it.
+    kind: Option<&'a [u8]>,
+}
+
+impl Header<'_> {
+    /// Whether a header announces a commit (true) or a sync (false); none for anything else.
+    fn announces(&self) -> Result<Option<bool>, Reason> {
+        if !self.op_is_message.ok_or(Reason::FrameHeader)? {
+            return Ok(None);
+        }
+        Ok(match self.kind.ok_or(Reason::FrameHeader)? {
+            b"#commit" => Some(true),
+            b"#sync" => Some(false),
+            _ => None,
+        })
     }
 }
 
-/// Whether a header announces a commit (true) or a sync (false); none for anything else.
-fn scan_header(scanner: &mut Scanner<'_>) -> Read<Option<bool>> {
-    let mut is_message = false;
-    let mut kind = None;
+fn scan_header<'a>(scanner: &mut Scanner<'a>) -> Read<Header<'a>> {
+    let mut header = Header::default();
     let pairs = scanner.map()?;
     let mut keys = MapKeys::default();
     for _ in 0..pairs {
         match keys.next(scanner)? {
-            b"op" => is_message = scanner.head()? == (crate::cbor::Major::Unsigned, 1),
-            b"t" => {
-                kind = match scanner.text(CBOR_KEY_BYTES_MAX)? {
-                    b"#commit" => Some(true),
-                    b"#sync" => Some(false),
-                    _ => None,
-                }
+            b"op" => {
+                header.op_is_message = Some(match scanner.head()? {
+                    (Major::Unsigned, op) => op == 1,
+                    (Major::Negative, _) => false,
+                    _ => return Err(Malformed),
+                })
             }
+            b"t" if scanner.is_at(Major::Text) => header.kind = Some(scanner.text(CBOR_KEY_BYTES_MAX)?),
             _ => scanner.skip(1)?,
         }
     }
-    Ok(kind.filter(|_| is_message))
+    Ok(header)
 }
 
 /// A payload's fields as they come.
@@ -90,13 +115,12 @@ struct Fields<'a> {
     time: Option<&'a [u8]>,
     rev: Option<&'a [u8]>,
     blocks: Option<Span>,
-    has_since: Option<bool>,
+    has_since: bool,
     commit: Option<&'a [u8]>,
     prev_data: Option<&'a [u8]>,
     ops: Option<(usize, usize)>,
-    blobs: Option<()>,
-    too_big: Option<bool>,
-    rebase: Option<bool>,
+    too_big: bool,
+    rebase: bool,
 }
 
 fn scan_payload<'a>(scanner: &mut Scanner<'a>, is_commit: bool) -> Read<Fields<'a>> {
@@ -122,19 +146,22 @@ fn scan_payload<'a>(scanner: &mut Scanner<'a>, is_commit: bool) -> Read<Fields<'
     Ok(fields)
 }
 
+/// Fields that may be absent. Null means the same.
+const OPTIONAL: [&[u8]; 5] = [b"since", b"prevData", b"tooBig", b"rebase", b"blobs"];
+
 fn scan_commit_field<'a>(scanner: &mut Scanner<'a>, key: &[u8], fields: &mut Fields<'a>) -> Read<()> {
+    if OPTIONAL.contains(&key) && scanner.null() {
+        return Ok(());
+    }
     match key {
         b"since" => {
-            let absent = scanner.null();
-            if !absent {
-                scanner.text(REV_BYTES_MAX)?;
-            }
-            fields.has_since = Some(!absent);
+            scanner.text(REV_BYTES_MAX)?;
+            fields.has_since = true;
         }
         b"commit" => fields.commit = Some(scanner.cid()?),
         b"prevData" => fields.prev_data = Some(scanner.cid()?),
-        b"tooBig" => fields.too_big = Some(scanner.boolean()?),
-        b"rebase" => fields.rebase = Some(scanner.boolean()?),
+        b"tooBig" => fields.too_big = scanner.boolean()?,
+        b"rebase" => fields.rebase = scanner.boolean()?,
         b"ops" => {
             let count = scanner.array()?;
             fields.ops = Some((scanner.offset(), count));
@@ -146,7 +173,6 @@ fn scan_commit_field<'a>(scanner: &mut Scanner<'a>, key: &[u8], fields: &mut Fie
             for _ in 0..scanner.array()? {
                 scanner.cid()?;
             }
-            fields.blobs = Some(());
         }
         _ => scanner.skip(1)?,
     }
@@ -154,7 +180,7 @@ fn scan_commit_field<'a>(scanner: &mut Scanner<'a>, key: &[u8], fields: &mut Fie
 }
 
 impl<'a> Fields<'a> {
-    /// Checks that what the lexicon requires is there.
+    /// Checks that nothing is absent that a message can't do without.
     fn into_message(self, is_commit: bool) -> Option<RepoMessage<'a>> {
         if self.seq? == 0 {
             return None;
@@ -164,7 +190,6 @@ impl<'a> Fields<'a> {
     }
 
     fn commit_fields(&self) -> Option<CommitFields<'a>> {
-        self.blobs?;
         let (ops_start, ops_count) = self.ops?;
         let cid = self.commit?;
         if !is_blessed(cid) || !self.prev_data.is_none_or(is_blessed) {
@@ -173,11 +198,11 @@ impl<'a> Fields<'a> {
         Some(CommitFields {
             cid,
             prev_data: self.prev_data,
-            has_since: self.has_since?,
+            has_since: self.has_since,
             ops_start,
             ops_count,
-            too_big: self.too_big?,
-            rebase: self.rebase?,
+            too_big: self.too_big,
+            rebase: self.rebase,
         })
     }
 }

@@ -9,9 +9,11 @@ pub const INTEGER_MAX: u64 = (1 << 53) - 1;
 
 pub const CBOR_DEPTH_MAX: usize = 32;
 pub const CBOR_CONTAINER_ITEMS_MAX: usize = 131_072;
+pub const FRAME_CONTAINER_ITEMS_MAX: usize = 8_192;
 pub const CBOR_KEY_BYTES_MAX: usize = 8_192;
 pub const CID_BYTES_MAX: usize = 100;
 pub const CID_BYTES: usize = 36;
+pub const VARINT_BYTES_MAX: usize = 9;
 
 pub const CAR_BLOCKS_MAX: usize = 65_536;
 pub const CAR_ROOTS_MAX: usize = 16;

@@ -8,6 +8,7 @@ pub enum Reason {
     FrameTooLarge = 1,
     FrameMalformed,
     FrameHeader,
+    LinkMalformed,
     MessageSchema,
     BlocksEmpty,
     BlocksTooLarge,
@@ -39,10 +40,11 @@ pub enum Reason {
 
 impl Reason {
     /// Stable names, in the order of their codes; the first has code 1.
-    pub const NAMES: [&str; 30] = [
+    pub const NAMES: [&str; 31] = [
         "frame-too-large",
         "frame-malformed",
         "frame-header",
+        "link-malformed",
         "message-schema",
         "blocks-empty",
         "blocks-too-large",

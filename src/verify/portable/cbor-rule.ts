@@ -14,21 +14,22 @@ export function rejectCborErrors<T>(reason: RejectionReason, read: () => T): T {
 	}
 }
 
-/** Tag 42, a byte string of 37 bytes, and the first of them zero: what stands in front of a CID of 36 bytes. */
-const USUAL_LINK_HEAD = [0xd8, 0x2a, 0x58, CID_BYTES + 1, 0x00] as const;
+/** How nearly all links begin: tag 42, a byte string of 37 bytes, zero, and CIDv1, dag-cbor, sha2-256, 32 bytes of digest. */
+const USUAL_LINK_START = [0xd8, 0x2a, 0x58, CID_BYTES + 1, 0x00, 0x01, 0x71, 0x12, 0x20] as const;
+const USUAL_LINK_BYTES = 5 + CID_BYTES;
 
 /** Reads a link from `bytes`, which `scanner` scans. Throws `CborError`. */
 export function readLink(scanner: CborScanner, bytes: Buffer): Link {
 	let length: number = CID_BYTES;
 	// A commit has some eighty links, nearly all of this form, which needn't be taken apart head by head.
-	if (hasUsualLink(scanner)) scanner.offset += USUAL_LINK_HEAD.length + CID_BYTES;
+	if (hasUsualLink(scanner)) scanner.offset += USUAL_LINK_BYTES;
 	else length = scanner.readCid().length;
 	return bytes.toString("latin1", scanner.offset - length, scanner.offset);
 }
 
 function hasUsualLink({ bytes, offset, end }: CborScanner): boolean {
-	if (offset + USUAL_LINK_HEAD.length + CID_BYTES > end) return false;
-	for (let i = 0; i < USUAL_LINK_HEAD.length; i++) if (bytes[offset + i] !== USUAL_LINK_HEAD[i]) return false;
+	if (offset + USUAL_LINK_BYTES > end) return false;
+	for (let i = 0; i < USUAL_LINK_START.length; i++) if (bytes[offset + i] !== USUAL_LINK_START[i]) return false;
 	return true;
 }
 

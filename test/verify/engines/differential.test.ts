@@ -13,6 +13,10 @@ const CASES_COUNT = 20_000;
 /** Reasons that an engine gives and the mutations can cause: each must come up, or they have stopped to reach it. */
 const REASONS_REACHED = [
 	"good",
+	"frame-malformed",
+	"frame-header",
+	"link-malformed",
+	"message-schema",
 	"blocks-empty",
 	"ops-too-many",
 	"car-malformed",

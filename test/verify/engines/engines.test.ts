@@ -20,6 +20,7 @@ const ENGINES: [string, Engine | null][] = [
 
 /** Broken kinds that no engine finds: the scan, the shard's state or its clock does. */
 const NOT_OF_ENGINES: ReadonlySet<BrokenCommitReason> = new Set([
+	"link-malformed",
 	"message-schema",
 	"did-syntax",
 	"did-method",
