@@ -1,6 +1,7 @@
 /**
  * What a message takes from its host's socket to a consumer's, by the clock of one process that is both, at three rates and
- * with every batch synced: beside one `fdatasync`, and beside a bare copy from socket to socket under the same load.
+ * with every batch synced: beside one `fdatasync`, and beside a bare copy from socket to socket under the same load. And the
+ * same while one client loops `listRepos`.
  */
 import { join } from "node:path";
 import { type CorpusFrame, makeCorpus } from "../test/sim/corpus.ts";
@@ -11,6 +12,7 @@ import { RecordedFrames, withWsHeader } from "./rig/frames.ts";
 import type { LoadHost } from "./rig/load-host.ts";
 import type { NamedFrame } from "./rig/paced-frames.ts";
 import { type Latency, measureLatency } from "./rig/paced-run.ts";
+import { measureBesideReads } from "./rig/reader-load.ts";
 import { until, withCopyRelay, withRelay } from "./rig/relay-run.ts";
 import { frameName, TimedConsumer } from "./rig/timed-consumer.ts";
 
@@ -25,6 +27,9 @@ const LOADS = [
 /** For the compilers; not measured. */
 const WARM_UP_FRAMES = 16_000;
 const SYNCS_PER_LOAD = 100;
+/** For the turns with and without a client that reads the index. */
+const READS_FRAMES_PER_S = 500;
+const READS_FRAMES = 6_000;
 /** What is promised at 2,000 events/s: so many ms and two syncs. */
 const P99_MS_MAX_WITHOUT_SYNCS = 5;
 /** A rate counts as sustained where the last frame came this near to when it was due. */
@@ -37,18 +42,21 @@ interface Load extends Latency {
 }
 
 const total = LOADS.reduce((sum, { frames }) => sum + frames, WARM_UP_FRAMES);
-const corpus = await makeCorpus({ seed: "bench/latency", accounts: ACCOUNTS, frames: total });
+const corpus = await makeCorpus({ seed: "bench/latency", accounts: ACCOUNTS, frames: total + READS_FRAMES });
 const syncsMs: number[] = [];
 
 const copied = await withCopyRelay(1, ({ hosts, pid, origin }) => measureLoads(hosts, origin, pid));
-const relayed = await withRelay(
+const { relayed, besideReads } = await withRelay(
 	{
 		command: [process.execPath, SOURCES],
 		hosts: 1,
 		accounts: corpus.accounts,
-		env: { RELAY_VERIFY_ENGINE: "native", RELAY_SYNC_MODE: "always" },
+		env: { RELAY_VERIFY_ENGINE: "native", RELAY_SYNC_MODE: "always", RELAY_MAX_READS_PER_IP: "1000000" },
 	},
-	({ hosts, relay }) => measureLoads(hosts, relay.firehoseOrigin, relay.pid),
+	async (run) => ({
+		relayed: await measureLoads(run.hosts, run.relay.firehoseOrigin, run.relay.pid),
+		besideReads: await measureBesideReads(run, corpus.frames.slice(total).map(namedFrame), READS_FRAMES_PER_S),
+	}),
 );
 
 const syncMs = percentile(syncsMs, 0.5);
@@ -63,10 +71,15 @@ const rows: Row[] = [
 		unit: "ms at most",
 		note: `${P99_MS_MAX_WITHOUT_SYNCS} ms and two fdatasyncs`,
 	},
+	{ name: `p99 at ${READS_FRAMES_PER_S} events/s, nobody reads the index`, value: besideReads.p99Alone, unit: "ms" },
+	{ name: "  one client loops listRepos?limit=1000", value: besideReads.p99BesideReads, unit: "ms" },
+	{ name: "  so many times the p99 alone", value: besideReads.ratio, unit: "", note: "median of three turns" },
+	{ name: "  pages that it gets", value: besideReads.readsPerS, unit: "/s" },
 ];
 await report("from a host's socket to a consumer's, native engine, sync=always", rows, {
 	p99_ms_2000: p99Ms,
 	fdatasync_ms: syncMs,
+	live_p99_ratio_reads: besideReads.ratio,
 });
 process.exit(0);
 

@@ -1,3 +1,4 @@
+import { setPriority } from "node:os";
 import { createReadsApp } from "../http/reads.ts";
 import { openSqliteReader } from "../index/sqlite.ts";
 import type { IndexReader } from "../index/store.ts";
@@ -24,11 +25,16 @@ const BURST_S = 5;
 /** Addresses that are remembered: some 100 bytes each. */
 const ADDRESSES_MAX = 100_000;
 
+const NICENESS = 10;
+
 serveRole<ReadsWorkerOptions, never, never>((): WorkerRole<ReadsWorkerOptions, never> => {
 	let index: IndexReader;
 
 	async function start(options: ReadsWorkerOptions): Promise<void> {
 		setUpLog(options.logLevel);
+		// Where cores are short, a read waits and a consumer doesn't. On Linux this is the thread's own priority; elsewhere it would
+		// be the whole process's.
+		if (process.platform === "linux") setPriority(NICENESS);
 		const counters = new Counters(options.counters.buffer, options.counters.thread);
 		index = openSqliteReader(options.databasePath);
 		const { requestsPerS: perS } = options;

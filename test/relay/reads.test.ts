@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
 import { FAILED_PROBES_PER_HOUR } from "../../src/hosts/crawl-gate.ts";
 import { Rng } from "../sim/rng.ts";
 import { RelayRig, until } from "./rig.ts";
@@ -69,6 +70,17 @@ describe("reads", () => {
 		expect((await read("_health", "2001:db8:0:1::1").then(() => fetch(`${origin}/_health`))).status).toBe(200);
 		expect((await rig.stats()).counters.http_rate_limited_total).toBeGreaterThanOrEqual(1);
 	}, 120_000);
+});
+
+test.if(process.platform === "linux")("the thread that reads is the one that waits where cores are short", () => {
+	const tasks = `/proc/${rig.relay.pid}/task`;
+	// The 19th field is the niceness; the second one may hold spaces.
+	const nicenesses = readdirSync(tasks).map((task) => {
+		const [, fields = ""] = readFileSync(`${tasks}/${task}/stat`, "utf8").split(") ");
+		return Number(fields.split(" ")[16]);
+	});
+	const own = Math.min(...nicenesses);
+	expect(nicenesses.filter((niceness) => niceness > own)).toHaveLength(1);
 });
 
 describe("crawl requests", () => {

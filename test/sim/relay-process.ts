@@ -77,6 +77,11 @@ export class RelayProcess {
 		return join(this.#dir, "log");
 	}
 
+	/** The index. */
+	get databasePath(): string {
+		return join(this.#dir, "index.sqlite");
+	}
+
 	/** The file that its standard output and error go to. */
 	get logPath(): string {
 		return join(this.#dir, "relay.log");
@@ -100,7 +105,7 @@ export class RelayProcess {
 				RELAY_API_BIND: `127.0.0.1:${this.#apiPort}`,
 				RELAY_METRICS_LISTEN: `127.0.0.1:${this.#internalPort}`,
 				RELAY_PERSIST_DIR: this.logDirectory,
-				DATABASE_URL: `sqlite://${join(this.#dir, "index.sqlite")}`,
+				DATABASE_URL: `sqlite://${this.databasePath}`,
 				RELAY_PLC_HOST: this.#options.plcUrl,
 				RELAY_ALLOW_INSECURE_HOSTS: "true",
 				RELAY_ADMIN_PASSWORD: ADMIN_PASSWORD,
