@@ -60,7 +60,7 @@ export function admitRepoMessage(
 			: rules.engine.verifySync(frame, message, authority.key);
 	if (verdict.reason === "signature-invalid" && !arrival.refreshed) return "retry";
 	let flags = passes(verdict, rules);
-	if (message.type === "commit") flags |= checkChain(message, known, rules);
+	if (message.type === "commit") flags |= checkChain(message, known, flags, rules);
 	const { commit, data } = repoOf(verdict);
 	if (message.type === "sync") checkFork(message, known, commit);
 	rules.counters.add("messages_verified_total");
@@ -309,10 +309,13 @@ function checkTime(time: string, rules: AdmissionRules): number {
 	return isDatetime(time) ? 0 : strictly("time-syntax", rules);
 }
 
-/** Check 14: a commit that doesn't chain to what we have is passed on, and marked. */
-function checkChain(message: CommitMessage, known: AccountState | null, rules: AdmissionRules): number {
+/**
+ * Check 14: a commit that doesn't chain to what we have is passed on, and marked.
+ * @param flags those it has already: what is passed leniently is counted under its first reason only
+ */
+function checkChain(message: CommitMessage, known: AccountState | null, flags: number, rules: AdmissionRules): number {
 	if (known === null || known.rev === null || known.data === null) return 0;
-	if (message.prevData === null) return strictly("prev-data-missing", rules);
+	if (message.prevData === null) return flags === 0 ? strictly("prev-data-missing", rules) : 0;
 	if (message.since === known.rev && sameBytes(message.prevData, known.data)) return 0;
 	rules.counters.add("discontinuities_total");
 	return RecordFlag.discontinuous;

@@ -10,7 +10,10 @@ export interface SigningKey {
 
 /** What an engine says of one `#commit` or `#sync`. */
 export interface Verdict {
-	/** The first rule broken, in the order of table 2.6, or null where the message is good. */
+	/**
+	 * The first rule broken, in the order of table 2.6, or null where the message is good. The rules that hold for everybody
+	 * come before those that only a strict relay enforces.
+	 */
 	reason: RejectionReason | null;
 	/** True where only the strict rules drop the message: a lenient relay passes and counts it. */
 	strictOnly: boolean;

@@ -73,6 +73,13 @@ describe("a CAR", () => {
 		expect(rejectionOf(() => read(Buffer.concat(chunks)))).toBe(reason);
 	});
 
+	test("with version in front of roots has a fault that only strict relays mind", () => {
+		const header = encode({ roots: ROOTS, version: 1 });
+		const swapped = Buffer.concat([header.subarray(0, 1), header.subarray(-9), header.subarray(1, -9)]);
+		expect(read(Buffer.concat([HEADER, section(BLOCK)])).strictFault).toBeNull();
+		expect(read(Buffer.concat([section(swapped), section(BLOCK)])).strictFault).toBe("car-malformed");
+	});
+
 	test("of more blocks than may be", () => {
 		const blocks = new Array<Uint8Array>(65_537).fill(section(BLOCK));
 		expect(rejectionOf(() => read(Buffer.concat([HEADER, ...blocks.slice(1)])))).toBeNull();

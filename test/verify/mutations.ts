@@ -448,6 +448,11 @@ export const MUTATIONS: Record<string, Mutation> = {
 	"an op has no cid": editOp((op) => {
 		Object.assign(op, { cid: undefined });
 	}),
+	"a key that is created and deleted": ({ draft }) => {
+		for (const { path, cid } of draft.ops.slice(0, 1)) {
+			draft.ops.push({ action: "delete", path, cid: null, ...(cid === null ? null : { prev: cid }) });
+		}
+	},
 	"an op has an unknown field": editOp((op, rng) => {
 		Object.assign(op, { extra: rng.pick<unknown>([{ a: [1] }, null, "x"]) });
 	}),
@@ -627,6 +632,14 @@ export const MUTATIONS: Record<string, Mutation> = {
 			]),
 		),
 	"CAR header": (mutant, rng) => void mutant.header.push((header) => editBytes(header, rng)),
+	"CAR header with version in front": (mutant) =>
+		void mutant.header.push((header) =>
+			Buffer.concat([header.subarray(0, 1), header.subarray(-9), header.subarray(1, -9)]),
+		),
+	"CAR has a long block that nothing needs": editBlocks((blocks, rng) => {
+		const data = encode("x".repeat(rng.pick([9_000, 10_001])));
+		return [...blocks, { cid: cidBytes(cidOf(data)), data }];
+	}),
 	"CAR bytes": (mutant, rng) => void mutant.car.push((car) => editBytes(car, rng)),
 	"CAR is empty": (mutant) => void mutant.car.push(() => new Uint8Array()),
 	"CAR ends with a lie about a length": (mutant, rng) =>

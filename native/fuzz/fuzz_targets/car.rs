@@ -8,11 +8,11 @@ use standpipe_verifier::span::Span;
 
 fuzz_target!(|input: &[u8]| {
     let mut blocks = Blocks::default();
-    let Ok(root) = blocks.read(input, Span::new(0, input.len())) else { return };
+    let Ok(header) = blocks.read(input, Span::new(0, input.len())) else { return };
     for index in 0..blocks.count() {
         let block = blocks.get(index);
         let found = blocks.find(input, block.cid().of(input)).expect("a block that is there");
         assert_eq!(blocks.get(found).data().of(input), block.data().of(input));
     }
-    let _ = blocks.find(input, root);
+    let _ = blocks.find(input, header.root);
 });

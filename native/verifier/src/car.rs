@@ -30,6 +30,14 @@ impl Block {
     }
 }
 
+/// What a CAR's header says.
+pub struct Header<'a> {
+    /// The first root.
+    pub root: &'a [u8],
+    /// What only the strict rules object to.
+    pub strict_fault: Option<Reason>,
+}
+
 /// The blocks of one CAR, to be found by their CIDs. The memory is used again for the next one.
 pub struct Blocks {
     list: Vec<Block>,
@@ -60,13 +68,13 @@ impl Blocks {
         self.list.len()
     }
 
-    /// Reads the CAR at `car`, checks that every block hashes to its CID, and returns the first root. Blocks may come in any
+    /// Reads the CAR at `car`, checks that every block hashes to its CID, and returns its header. Blocks may come in any
     /// order, twice, or without need.
-    pub fn read<'a>(&mut self, frame: &'a [u8], car: Span) -> Result<&'a [u8], Reason> {
+    pub fn read<'a>(&mut self, frame: &'a [u8], car: Span) -> Result<Header<'a>, Reason> {
         self.list.clear();
         let mut sections = Sections { bytes: &frame[..car.end()], offset: car.start() };
         let header = sections.next()?;
-        let root = first_root(&frame[..header.end()], header.start()).map_err(|Malformed| Reason::CarMalformed)?;
+        let header = read_header(&frame[..header.end()], header.start()).map_err(|Malformed| Reason::CarMalformed)?;
         while !sections.done() {
             if self.list.len() >= CAR_BLOCKS_MAX {
                 return Err(Reason::CarMalformed);
@@ -82,7 +90,7 @@ impl Blocks {
             self.list.push(block);
         }
         self.index(frame);
-        Ok(root)
+        Ok(header)
     }
 
     fn index(&mut self, frame: &[u8]) {
@@ -158,25 +166,25 @@ impl Sections<'_> {
     }
 }
 
-fn first_root(bytes: &[u8], start: usize) -> Read<&[u8]> {
+/// Some writers put `version` in front of `roots`, which is not canonical; readers don't mind.
+fn read_header(bytes: &[u8], start: usize) -> Read<Header<'_>> {
     let mut scanner = Scanner::canonical(bytes, start);
     let mut root = None;
     let mut version = None;
+    let mut strict_fault = None;
     let pairs = scanner.map()?;
     let mut keys = MapKeys::default();
     for _ in 0..pairs {
         match keys.next(&mut scanner)? {
-            b"roots" => {
-                let count = scanner.array()?;
-                if count > CAR_ROOTS_MAX {
-                    return Err(Malformed);
-                }
-                for _ in 0..count {
-                    let link = scanner.cid()?;
-                    root.get_or_insert(link);
+            b"roots" => root = first_root(&mut scanner)?,
+            b"version" => {
+                version = Some(scanner.unsigned()?);
+                if root.is_none() && pairs == 2 {
+                    strict_fault = Some(Reason::CarMalformed);
+                    // The second of two keys is then compared with nothing.
+                    keys = MapKeys::default();
                 }
             }
-            b"version" => version = Some(scanner.unsigned()?),
             _ => scanner.skip(1)?,
         }
     }
@@ -184,7 +192,20 @@ fn first_root(bytes: &[u8], start: usize) -> Read<&[u8]> {
     if version != Some(1) {
         return Err(Malformed);
     }
-    root.ok_or(Malformed)
+    Ok(Header { root: root.ok_or(Malformed)?, strict_fault })
+}
+
+fn first_root<'a>(scanner: &mut Scanner<'a>) -> Read<Option<&'a [u8]>> {
+    let count = scanner.array()?;
+    if count > CAR_ROOTS_MAX {
+        return Err(Malformed);
+    }
+    let mut root = None;
+    for _ in 0..count {
+        let link = scanner.cid()?;
+        root.get_or_insert(link);
+    }
+    Ok(root)
 }
 
 /// A block's CID is CIDv1 of dag-cbor or raw bytes, by sha2-256: no other hash could be checked.

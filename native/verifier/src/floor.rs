@@ -28,7 +28,7 @@ impl Floor {
     pub fn add(&mut self, frame: &[u8], curve: Curve, public_key: &[u8; PUBLIC_KEY_BYTES]) -> Option<()> {
         let message = scan_frame(frame).ok()??;
         let mut blocks = Blocks::default();
-        let root = blocks.read(frame, message.blocks).ok()?;
+        let root = blocks.read(frame, message.blocks).ok()?.root;
         let block = blocks.get(blocks.find(frame, root)?).data();
         let commit = read_commit(frame, block).ok()?;
         self.messages.push(Prepared {

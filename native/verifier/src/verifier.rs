@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::car::Blocks;
+use crate::car::{Blocks, Header};
 use crate::cbor::Malformed;
 use crate::cid::{Cid, is_blessed};
 use crate::collections::{Touched, list_touched};
@@ -34,7 +34,7 @@ pub struct SigningKey<'a> {
 /// What a `#commit` or `#sync` turned out to be.
 #[derive(Debug)]
 pub struct Verdict<'a> {
-    /// The first rule broken; none where the message is good.
+    /// The first rule broken; none where the message is good. Rules that hold for everybody come before the strict ones.
     pub reason: Option<Reason>,
     /// There where the message is good, or only the strict rules drop it.
     pub contents: Option<Contents<'a>>,
@@ -63,6 +63,8 @@ pub struct Contents<'a> {
 struct Checked<'a> {
     contents: Contents<'a>,
     data: Span,
+    /// What reading it found that only the strict rules object to.
+    strict_fault: Option<Reason>,
 }
 
 /// Verifies messages one after the other, with working memory and parsed keys that are kept between them.
@@ -132,8 +134,8 @@ impl Verifier {
         };
         Outcome::Verdict(match checked {
             Err(reason) => Verdict { reason: Some(reason), contents: None },
-            Ok(Checked { contents, data }) => {
-                let reason = work.check_strictly(frame, &message, data).err();
+            Ok(Checked { contents, data, strict_fault }) => {
+                let reason = strict_fault.or_else(|| work.check_strictly(frame, &message, data).err());
                 Verdict { reason, contents: Some(contents) }
             }
         })
@@ -141,8 +143,14 @@ impl Verifier {
 }
 
 impl<'a> Checked<'a> {
-    fn new(frame: &'a [u8], root: &'a [u8], Commit { rev, data, .. }: Commit<'a>, prev_data: Option<&'a [u8]>) -> Self {
-        Self { contents: Contents { rev, commit: root, data: data.of(frame), prev_data }, data }
+    fn new(
+        frame: &'a [u8],
+        root: &'a [u8],
+        Commit { rev, data, .. }: Commit<'a>,
+        prev_data: Option<&'a [u8]>,
+        strict_fault: Option<Reason>,
+    ) -> Self {
+        Self { contents: Contents { rev, commit: root, data: data.of(frame), prev_data }, data, strict_fault }
     }
 }
 
@@ -156,7 +164,7 @@ impl Workspace {
         let root = Span::new(car_length, CID_BYTES);
         let slash = |path: &[u8]| path.iter().position(|&byte| byte == b'/');
         self.blocks.read(bytes, Span::new(0, car_length))?;
-        self.ops.read(bytes, root.end(), ops_count, slash)?;
+        self.ops.read(bytes, root.end(), ops_count, slash)?.map_or(Ok(()), Err)?;
         let after = self.load_tree(bytes, root)?;
         Ok(self.undo_ops(bytes, after)?.1)
     }
@@ -170,18 +178,20 @@ impl Workspace {
         key: SigningKey<'_>,
         keys: &mut KeyCache,
     ) -> Result<Checked<'a>, Reason> {
-        check_blocks_length(message.blocks, COMMIT_BLOCKS_BYTES_MAX)?;
+        check_blocks_length(message.blocks)?;
         if fields.ops_count > COMMIT_OPS_MAX {
             return Err(Reason::OpsTooMany);
         }
-        let root = self.blocks.read(frame, message.blocks)?;
+        let Header { root, strict_fault } = self.blocks.read(frame, message.blocks)?;
         if root != fields.cid {
             return Err(Reason::CarRootMismatch);
         }
         let commit = self.check_signed(frame, root, message, key, keys)?;
-        self.ops.read(frame, fields.ops_start, fields.ops_count, collection_length)?;
-        self.ops.check_records(frame, &self.blocks)?;
-        Ok(Checked::new(frame, root, commit, fields.prev_data))
+        let op_fault = self.ops.read(frame, fields.ops_start, fields.ops_count, collection_length)?;
+        let record_fault = self.ops.check_records(frame, &self.blocks)?;
+        // If an op is not sound the others can't be undone either, so the tree is not looked at.
+        let strict_fault = strict_fault.or(op_fault).or(record_fault);
+        Ok(Checked::new(frame, root, commit, fields.prev_data, strict_fault))
     }
 
     /// Checks 6 and 9 to 11, as far as they concern a `#sync`.
@@ -192,13 +202,15 @@ impl Workspace {
         key: SigningKey<'_>,
         keys: &mut KeyCache,
     ) -> Result<Checked<'a>, Reason> {
-        check_blocks_length(message.blocks, SYNC_BLOCKS_BYTES_MAX)?;
-        let root = self.blocks.read(frame, message.blocks)?;
+        check_blocks_length(message.blocks)?;
+        let Header { root, strict_fault } = self.blocks.read(frame, message.blocks)?;
         if !is_blessed(root) {
             return Err(Reason::CarMalformed);
         }
         let commit = self.check_signed(frame, root, message, key, keys)?;
-        Ok(Checked::new(frame, root, commit, None))
+        let is_too_long = message.blocks.len() > SYNC_BLOCKS_BYTES_MAX;
+        let strict_fault = if is_too_long { Some(Reason::BlocksTooLarge) } else { strict_fault };
+        Ok(Checked::new(frame, root, commit, None, strict_fault))
     }
 
     fn check_signed<'a>(
@@ -272,10 +284,11 @@ impl Workspace {
     }
 }
 
-fn check_blocks_length(blocks: Span, bytes_max: usize) -> Result<(), Reason> {
+/// Every relay takes as much of a sync as of a commit.
+fn check_blocks_length(blocks: Span) -> Result<(), Reason> {
     if blocks.is_empty() {
         Err(Reason::BlocksEmpty)
-    } else if blocks.len() > bytes_max {
+    } else if blocks.len() > COMMIT_BLOCKS_BYTES_MAX {
         Err(Reason::BlocksTooLarge)
     } else {
         Ok(())

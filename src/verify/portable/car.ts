@@ -1,5 +1,6 @@
 import { CborError, CborScanner, MapKeys } from "../../protocol/cbor.ts";
 import { CAR_BLOCKS_MAX, CAR_ROOTS_MAX, CID_BYTES } from "../../protocol/limits.ts";
+import type { RejectionReason } from "../../protocol/reasons.ts";
 import { Rejection } from "../../protocol/rejection.ts";
 import { expectEnd, readLink, rejectCborErrors } from "./cbor-rule.ts";
 import { sha256 } from "./digest.ts";
@@ -16,6 +17,8 @@ export interface Car {
 	readonly root: Link;
 	/** Every block of the CAR. All of them hash to their link. */
 	readonly blocks: ReadonlyMap<Link, Block>;
+	/** What only the strict rules object to. */
+	readonly strictFault: RejectionReason | null;
 }
 
 const VARINT_BYTES_MAX = 9;
@@ -32,7 +35,7 @@ const CODEC_RAW = 0x55;
 export function readCar(frame: Buffer, start: number, end: number): Car {
 	const sections = new SectionReader(frame, start, end);
 	const header = sections.next();
-	const root = rejectCborErrors("car-malformed", () => readFirstRoot(frame, header));
+	const { root, isInOrder } = rejectCborErrors("car-malformed", () => readHeader(frame, header));
 	const blocks = new Map<Link, Block>();
 	let blockCount = 0;
 	while (!sections.done) {
@@ -43,7 +46,7 @@ export function readCar(frame: Buffer, start: number, end: number): Car {
 		checkHash(frame, section.start + CID_PREFIX_BYTES, block);
 		blocks.set(frame.toString("latin1", section.start, block.start), block);
 	}
-	return { root, blocks };
+	return { root, blocks, strictFault: isInOrder ? null : "car-malformed" };
 }
 
 /** Walks the length-prefixed sections that a CAR consists of. */
@@ -84,27 +87,38 @@ class SectionReader {
 	}
 }
 
-function readFirstRoot(frame: Buffer, header: Block): Link {
+/** Some writers put `version` in front of `roots`, which is not canonical; readers don't mind. */
+function readHeader(frame: Buffer, header: Block): { root: Link; isInOrder: boolean } {
 	const scanner = new CborScanner(frame, header.start, header.end);
 	let root: Link | null = null;
 	let version: number | null = null;
+	let isInOrder = true;
 	const pairs = scanner.readMap();
-	const keys = new MapKeys(scanner);
+	let keys = new MapKeys(scanner);
 	for (let i = 0; i < pairs; i++) {
 		keys.next();
-		if (keys.is("roots")) {
-			const count = scanner.readArray();
-			if (count > CAR_ROOTS_MAX) throw new CborError(`more than ${CAR_ROOTS_MAX} roots`);
-			for (let j = 0; j < count; j++) {
-				const link = readLink(scanner, frame);
-				root ??= link;
-			}
-		} else if (keys.is("version")) version = scanner.readUnsigned();
-		else scanner.skip(1);
+		if (keys.is("roots")) root = readFirstRoot(scanner, frame);
+		else if (keys.is("version")) {
+			version = scanner.readUnsigned();
+			isInOrder = root !== null || pairs !== 2;
+			// The second of two keys is then compared with nothing.
+			if (!isInOrder) keys = new MapKeys(scanner);
+		} else scanner.skip(1);
 	}
 	expectEnd(scanner);
 	if (version !== 1) throw new CborError("the CAR's version is not 1");
 	if (root === null) throw new CborError("the CAR has no root");
+	return { root, isInOrder };
+}
+
+function readFirstRoot(scanner: CborScanner, frame: Buffer): Link | null {
+	const count = scanner.readArray();
+	if (count > CAR_ROOTS_MAX) throw new CborError(`more than ${CAR_ROOTS_MAX} roots`);
+	let root: Link | null = null;
+	for (let i = 0; i < count; i++) {
+		const link = readLink(scanner, frame);
+		root ??= link;
+	}
 	return root;
 }
 

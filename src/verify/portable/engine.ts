@@ -1,5 +1,6 @@
 import { COMMIT_BLOCKS_BYTES_MAX, COMMIT_OPS_MAX, SYNC_BLOCKS_BYTES_MAX } from "../../protocol/limits.ts";
 import type { CommitMessage, SyncMessage } from "../../protocol/message.ts";
+import type { RejectionReason } from "../../protocol/reasons.ts";
 import { Rejection } from "../../protocol/rejection.ts";
 import { isDatetime } from "../../protocol/syntax.ts";
 import type { Engine, SigningKey, Verdict } from "../engine.ts";
@@ -43,6 +44,8 @@ function verifySync(frame: Uint8Array, message: SyncMessage, key: SigningKey): V
 interface Contents {
 	readonly root: Link;
 	readonly commit: Commit;
+	/** What reading it found that only the strict rules object to. */
+	readonly strictFault: RejectionReason | null;
 }
 
 /** What a `#commit` holds besides. */
@@ -57,10 +60,14 @@ function judge<T extends Contents>(check: () => T, checkStrictly: (contents: T) 
 	if (contents instanceof Rejection) {
 		return { reason: contents.reason, strictOnly: false, commit: null, data: null };
 	}
-	const rejection = attempt(() => checkStrictly(contents));
-	const reason = rejection instanceof Rejection ? rejection.reason : null;
-	const { root, commit } = contents;
+	const { root, commit, strictFault } = contents;
+	const reason = strictFault ?? attemptStrictly(() => checkStrictly(contents));
 	return { reason, strictOnly: reason !== null, commit: bytesOfLink(root), data: bytesOfLink(commit.data) };
+}
+
+function attemptStrictly(check: () => void): RejectionReason | null {
+	const rejection = attempt(check);
+	return rejection instanceof Rejection ? rejection.reason : null;
 }
 
 function attempt<T>(check: () => T): T | Rejection {
@@ -74,28 +81,33 @@ function attempt<T>(check: () => T): T | Rejection {
 
 /** Checks 6 and 9 to 12 of table 2.6, in this order. */
 function checkCommit(frame: Buffer, message: CommitMessage, key: SigningKey): CommitContents {
-	checkBlocksLength(message, COMMIT_BLOCKS_BYTES_MAX);
+	checkBlocksLength(message);
 	if (message.opsCount > COMMIT_OPS_MAX) throw new Rejection("ops-too-many", `${message.opsCount}`);
-	const { root, blocks } = readCar(frame, message.blocksStart, message.blocksEnd);
+	const car = readCar(frame, message.blocksStart, message.blocksEnd);
+	const { root, blocks } = car;
 	if (root !== linkOfBytes(message.commit)) throw new Rejection("car-root-mismatch");
 	const commit = checkSigned(frame, commitBlock(blocks, root), message, key);
 	const ops = readOps(frame, message.opsStart, message.opsCount);
-	checkRecords(frame, blocks, ops);
-	return { root, commit, blocks, ops };
+	const recordFault = checkRecords(frame, blocks, ops.sound);
+	// If an op is not sound the others can't be undone either, so the tree is not looked at.
+	return { root, commit, blocks, ops: ops.sound, strictFault: car.strictFault ?? ops.strictFault ?? recordFault };
 }
 
 /** Checks 6 and 9 to 11 of table 2.6, as far as they concern a `#sync`. */
 function checkSync(frame: Buffer, message: SyncMessage, key: SigningKey): Contents {
-	checkBlocksLength(message, SYNC_BLOCKS_BYTES_MAX);
-	const { root, blocks } = readCar(frame, message.blocksStart, message.blocksEnd);
+	const length = checkBlocksLength(message);
+	const { root, blocks, strictFault } = readCar(frame, message.blocksStart, message.blocksEnd);
 	if (!isBlessedLink(root)) throw new Rejection("car-malformed", "the first root is not a link to a commit");
-	return { root, commit: checkSigned(frame, commitBlock(blocks, root), message, key) };
+	const commit = checkSigned(frame, commitBlock(blocks, root), message, key);
+	return { root, commit, strictFault: length > SYNC_BLOCKS_BYTES_MAX ? "blocks-too-large" : strictFault };
 }
 
-function checkBlocksLength({ blocksStart, blocksEnd }: CommitMessage | SyncMessage, bytesMax: number): void {
+/** Every relay takes as much of a sync as of a commit. Returns the length. */
+function checkBlocksLength({ blocksStart, blocksEnd }: CommitMessage | SyncMessage): number {
 	const length = blocksEnd - blocksStart;
 	if (length === 0) throw new Rejection("blocks-empty");
-	if (length > bytesMax) throw new Rejection("blocks-too-large", `${length} bytes`);
+	if (length > COMMIT_BLOCKS_BYTES_MAX) throw new Rejection("blocks-too-large", `${length} bytes`);
+	return length;
 }
 
 function commitBlock(blocks: Car["blocks"], root: Link): Block {

@@ -1,6 +1,6 @@
 import { CborError, CborScanner, MapKeys } from "../../protocol/cbor.ts";
-import { PATH_BYTES_MAX } from "../../protocol/limits.ts";
-import { Rejection } from "../../protocol/rejection.ts";
+import { FRAME_BYTES_MAX } from "../../protocol/limits.ts";
+import type { RejectionReason } from "../../protocol/reasons.ts";
 import { isRecordPath } from "../../protocol/syntax.ts";
 import { readLink, rejectCborErrors } from "./cbor-rule.ts";
 import { isBlessedLink, type Link } from "./link.ts";
@@ -12,61 +12,73 @@ export type Op =
 	| { action: "update"; path: string; cid: Link; prev: Link | null }
 	| { action: "delete"; path: string; cid: null; prev: Link | null };
 
+/** The ops of a commit. */
+export interface Ops {
+	/** Those that keep the rules by themselves, in their order. */
+	readonly sound: readonly Op[];
+	/** What the first one that doesn't, or that has the path of an earlier one, is guilty of. */
+	readonly strictFault: RejectionReason | null;
+}
+
 /**
- * Reads the ops of a commit and checks each by itself, and that no path comes twice (rulebook 2.10).
+ * Reads the ops of a commit and checks each by itself, and that no path comes twice (rulebook 2.10). What must hold for anybody
+ * is only that they can be read: the rules beyond that are the strict ones.
  *
- * An update or delete without `prev` is let through here: only the strict rules ask for it, so the tree's check, which can't
- * do without it, reports it as `prev-data-missing`.
+ * An update or delete without `prev` is sound here: the tree's check, which can't do without it, reports it as
+ * `prev-data-missing`.
  *
  * @param start offset of the first op
- * @throws Rejection `op-malformed` or `op-duplicate-path`
+ * @throws Rejection `op-malformed` if an op is not a map with a text for `action` and `path`, and links or null for `cid` and `prev`
  */
-export function readOps(frame: Buffer, start: number, count: number): Op[] {
+export function readOps(frame: Buffer, start: number, count: number): Ops {
 	const scanner = new CborScanner(frame, start);
-	const ops: Op[] = [];
+	const sound: Op[] = [];
 	const paths = new Set<string>();
+	let strictFault: RejectionReason | null = null;
 	for (let i = 0; i < count; i++) {
-		const op = checkOp(rejectCborErrors("op-malformed", () => readFields(scanner, frame)));
-		if (paths.has(op.path)) throw new Rejection("op-duplicate-path");
-		paths.add(op.path);
-		ops.push(op);
+		const op = soundOp(rejectCborErrors("op-malformed", () => readFields(scanner, frame)));
+		if (op === null) strictFault ??= "op-malformed";
+		else {
+			if (paths.has(op.path)) strictFault ??= "op-duplicate-path";
+			paths.add(op.path);
+			sound.push(op);
+		}
 	}
-	return ops;
+	return { sound, strictFault };
 }
 
 /** An op's fields as they come. Undefined: not there. */
 interface OpFields {
-	action?: string;
-	path?: string;
-	cid?: Link | null;
-	prev?: Link | null;
+	action: string;
+	path: string;
+	cid: Link | null | undefined;
+	prev: Link | null;
 }
 
 function readFields(scanner: CborScanner, frame: Buffer): OpFields {
-	const fields: OpFields = {};
+	let action: string | null = null;
+	let path: string | null = null;
+	let cid: Link | null | undefined;
+	let prev: Link | null = null;
 	const pairs = scanner.readMap();
 	const keys = new MapKeys(scanner);
 	for (let i = 0; i < pairs; i++) {
 		keys.next();
-		if (keys.is("action")) fields.action = scanner.readText(PATH_BYTES_MAX);
-		else if (keys.is("path")) fields.path = scanner.readText(PATH_BYTES_MAX);
-		else if (keys.is("cid")) fields.cid = scanner.readNull() ? null : readLink(scanner, frame);
-		else if (keys.is("prev")) fields.prev = scanner.readNull() ? null : readLink(scanner, frame);
+		if (keys.is("action")) action = scanner.readText(FRAME_BYTES_MAX);
+		else if (keys.is("path")) path = scanner.readText(FRAME_BYTES_MAX);
+		else if (keys.is("cid")) cid = scanner.readNull() ? null : readLink(scanner, frame);
+		else if (keys.is("prev")) prev = scanner.readNull() ? null : readLink(scanner, frame);
 		else scanner.skip(3);
 	}
-	if (fields.cid === undefined) throw new CborError("an op has no cid");
-	return fields;
+	if (action === null || path === null) throw new CborError("an op lacks its action or path");
+	return { action, path, cid, prev };
 }
 
-function checkOp({ action, path, cid = null, prev = null }: OpFields): Op {
-	if (path === undefined || !isRecordPath(path)) throw new Rejection("op-malformed", "path is not a record path");
-	if (action === "delete") {
-		if (cid !== null) throw new Rejection("op-malformed", "a delete with a cid");
-		return { action, path, cid, prev };
-	}
-	if (cid === null || !isBlessedLink(cid)) throw new Rejection("op-malformed", "cid is not a link to a record");
+/** The op, or null where it breaks a rule. */
+function soundOp({ action, path, cid, prev }: OpFields): Op | null {
+	if (!isRecordPath(path) || cid === undefined) return null;
+	if (action === "delete") return cid === null ? { action, path, cid, prev } : null;
+	if (cid === null || !isBlessedLink(cid)) return null;
 	if (action === "update") return { action, path, cid, prev };
-	if (action !== "create") throw new Rejection("op-malformed", "the action is unknown");
-	if (prev !== null) throw new Rejection("op-malformed", "a create with a prev");
-	return { action, path, cid, prev };
+	return action === "create" && prev === null ? { action, path, cid, prev } : null;
 }

@@ -1,6 +1,6 @@
 import { CborScanner } from "../../protocol/cbor.ts";
 import { RECORD_BYTES_MAX } from "../../protocol/limits.ts";
-import { Rejection } from "../../protocol/rejection.ts";
+import type { RejectionReason } from "../../protocol/reasons.ts";
 import type { Block } from "./car.ts";
 import { expectEnd, rejectCborErrors } from "./cbor-rule.ts";
 import type { Link } from "./link.ts";
@@ -10,20 +10,28 @@ import type { Op } from "./ops.ts";
  * Checks that the record of each create and update is in the CAR and is one CBOR map within the limits (rulebook 2.10). What
  * is in the map is not the relay's business.
  *
- * @throws Rejection `record-missing`, `record-too-large` or `record-malformed`
+ * @returns what only the strict rules object to: `record-missing`, `record-too-large` or null
+ * @throws Rejection `record-malformed`
  */
-export function checkRecords(frame: Buffer, blocks: ReadonlyMap<Link, Block>, ops: readonly Op[]): void {
+export function checkRecords(
+	frame: Buffer,
+	blocks: ReadonlyMap<Link, Block>,
+	ops: readonly Op[],
+): RejectionReason | null {
+	let strictFault: RejectionReason | null = null;
 	// Many ops may name one record: it is walked once.
 	const checked = new Set<Link>();
-	for (const op of ops) {
-		if (op.cid === null || checked.has(op.cid)) continue;
-		checked.add(op.cid);
-		const block = blocks.get(op.cid);
-		if (block === undefined) throw new Rejection("record-missing", op.path);
-		const length = block.end - block.start;
-		if (length > RECORD_BYTES_MAX) throw new Rejection("record-too-large", `${length} bytes at ${op.path}`);
-		rejectCborErrors("record-malformed", () => checkMap(frame, block));
+	for (const { cid } of ops) {
+		if (cid === null || checked.has(cid)) continue;
+		checked.add(cid);
+		const block = blocks.get(cid);
+		if (block === undefined) strictFault ??= "record-missing";
+		else {
+			if (block.end - block.start > RECORD_BYTES_MAX) strictFault ??= "record-too-large";
+			rejectCborErrors("record-malformed", () => checkMap(frame, block));
+		}
 	}
+	return strictFault;
 }
 
 function checkMap(frame: Buffer, { start, end }: Block): void {

@@ -1,22 +1,14 @@
-import { describe, expect, test } from "bun:test";
-import { scanFrame } from "../../../src/protocol/frame.ts";
-import type { Engine, Verdict } from "../../../src/verify/engine.ts";
-import { createPortableEngine } from "../../../src/verify/portable/engine.ts";
+import { expect, test } from "bun:test";
+import type { Verdict } from "../../../src/verify/engine.ts";
 import { cidBytes } from "../../sim/blocks.ts";
 import { BROKEN_COMMIT_REASONS, type BrokenCommitReason, brokenCommit } from "../../sim/broken-commit.ts";
 import { linkOf, sealSync, signCommit } from "../../sim/commit.ts";
 import { SimKey } from "../../sim/keys.ts";
-import { encodeFrame, type SimMessage } from "../../sim/message.ts";
 import { Rng } from "../../sim/rng.ts";
 import { makeAccount, seal } from "../seal.ts";
+import { STRICT_ONLY } from "../strict-only.ts";
 import { prefixBomb } from "./bombs.ts";
-import { nativeForTests } from "./difference.ts";
-
-const native = nativeForTests();
-const ENGINES: [string, Engine | null][] = [
-	["portable", createPortableEngine()],
-	["native", native],
-];
+import { describeEngines, judgeWith } from "./each.ts";
 
 /** Broken kinds that no engine finds: the scan, the shard's state or its clock does. */
 const NOT_OF_ENGINES: ReadonlySet<BrokenCommitReason> = new Set([
@@ -31,44 +23,16 @@ const NOT_OF_ENGINES: ReadonlySet<BrokenCommitReason> = new Set([
 /** What the engine itself finds wrong, where another check comes first in a relay. */
 const FOUND_BY_ENGINES: Partial<Record<BrokenCommitReason, string>> = { "rev-syntax": "commit-malformed" };
 
-/** Only the strict rules ask for these. */
-const STRICT_ONLY: ReadonlySet<string> = new Set([
-	"mst-malformed",
-	"mst-partial",
-	"op-tree-mismatch",
-	"prev-data-missing",
-	"prev-data-mismatch",
-	"too-big-flag",
-	"rebase-flag",
-	"time-syntax",
-]);
-
-function judge(engine: Engine, message: SimMessage, key: SimKey): Verdict {
-	const frame = encodeFrame(message, 1);
-	const scanned = scanFrame(frame);
-	if (scanned.kind !== "message") throw new Error(`scanned as ${scanned.kind}`);
-	if (scanned.message.type === "commit") return engine.verifyCommit(frame, scanned.message, key);
-	if (scanned.message.type === "sync") return engine.verifySync(frame, scanned.message, key);
-	throw new Error(`no engine judges an #${scanned.message.type}`);
-}
-
-describe.each(
-	ENGINES.flatMap(([name, engine]) => (["k256", "p256"] as const).map((curve) => [name, curve, engine] as const)),
-)("the %s engine on %s", (_name, curve, engine) => {
-	if (engine === null) {
-		test.skip("is skipped: the addon is not built", () => {});
-		return;
-	}
-
+describeEngines((engine, curve) => {
 	test.each(BROKEN_COMMIT_REASONS.filter((reason) => !NOT_OF_ENGINES.has(reason)))("finds %s", async (reason) => {
 		const account = await makeAccount(`engines ${curve} ${reason}`, 30, curve);
-		const broken = judge(engine, await brokenCommit(reason, account), account.key);
+		const broken = judgeWith(engine, await brokenCommit(reason, account), account.key);
 		expect({ reason: broken.reason, strictOnly: broken.strictOnly }).toEqual({
 			reason: FOUND_BY_ENGINES[reason] ?? reason,
 			strictOnly: STRICT_ONLY.has(reason),
 		} as Pick<Verdict, "reason" | "strictOnly">);
 		expect(broken.commit !== null).toBe(broken.strictOnly);
-		expect(judge(engine, await account.commit(), account.key).reason).toBeNull();
+		expect(judgeWith(engine, await account.commit(), account.key).reason).toBeNull();
 	});
 
 	test.each([
@@ -84,14 +48,14 @@ describe.each(
 				for (const { cid, bytes } of [root, ...nodes]) blocks.set(cid.$link, bytes);
 			},
 		});
-		expect(judge(engine, bomb, account.key)).toMatchObject({ reason, strictOnly: true });
+		expect(judgeWith(engine, bomb, account.key)).toMatchObject({ reason, strictOnly: true });
 	});
 
 	test("accepts chains of commits and says which", async () => {
 		const account = await makeAccount(`chain ${curve}`, 0, curve);
 		for (const count of [0, 1, 3, 0, 25, 200]) {
 			const message = await account.commit(Array.from({ length: count }, () => account.newRecord()));
-			expect(judge(engine, message, account.key)).toEqual({
+			expect(judgeWith(engine, message, account.key)).toEqual({
 				reason: null,
 				strictOnly: false,
 				commit: new Uint8Array(cidBytes(account.head ?? "")),
@@ -100,13 +64,13 @@ describe.each(
 		}
 		for (let record = account.anyRecord(); record !== null; record = account.anyRecord()) {
 			const message = await account.commit([{ action: "delete", path: record.path }]);
-			expect(judge(engine, message, account.key).reason).toBeNull();
+			expect(judgeWith(engine, message, account.key).reason).toBeNull();
 		}
 	});
 
 	test("judges #sync by its commit alone", async () => {
 		const account = await makeAccount(`sync ${curve}`, 10, curve);
-		expect(judge(engine, await account.sync(), account.key)).toEqual({
+		expect(judgeWith(engine, await account.sync(), account.key)).toEqual({
 			reason: null,
 			strictOnly: false,
 			commit: new Uint8Array(cidBytes(account.head ?? "")),
@@ -114,9 +78,9 @@ describe.each(
 		});
 		const { commit, time } = await account.draft([]);
 		const highS = signCommit(commit, account.key, (good) => account.key.withHighS(good));
-		expect(judge(engine, await sealSync(commit, highS, time), account.key).reason).toBe("signature-high-s");
+		expect(judgeWith(engine, await sealSync(commit, highS, time), account.key).reason).toBe("signature-high-s");
 		const other = new SimKey(curve === "k256" ? "p256" : "k256", new Rng("other curve"));
-		expect(judge(engine, await account.sync(), other).reason).toBe("signature-invalid");
+		expect(judgeWith(engine, await account.sync(), other).reason).toBe("signature-invalid");
 		expect(linkOf(account.data ?? "")).toEqual(commit.data);
 	});
 });

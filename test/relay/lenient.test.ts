@@ -1,0 +1,58 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import type { RejectionReason } from "../../src/protocol/reasons.ts";
+import type { SimAccount } from "../sim/account.ts";
+import { brokenCommit } from "../sim/broken-commit.ts";
+import type { SimMessage } from "../sim/message.ts";
+import { LENIENT_CASES, STRICT_ONLY } from "../verify/strict-only.ts";
+import { RelayRig, until } from "./rig.ts";
+
+/** Everything that a lenient relay passes on and counts under this reason. */
+const CASES: [string, RejectionReason, (account: SimAccount) => Promise<SimMessage>][] = [
+	...[...STRICT_ONLY].map((reason): (typeof CASES)[number] => [
+		reason,
+		reason,
+		(account) => brokenCommit(reason, account),
+	]),
+	...Object.entries(LENIENT_CASES).map(([name, { reason, make }]): (typeof CASES)[number] => [name, reason, make]),
+];
+
+describe.each([
+	["lenient", "true"],
+	["strict", "false"],
+])("a %s relay", (name, lenient) => {
+	let rig: RelayRig;
+	let passed = 0;
+
+	beforeAll(async () => {
+		const network = { seed: `a ${name} relay`, hosts: 1, accounts: CASES.length, recordsMax: 20 };
+		rig = await RelayRig.start(network, { RELAY_LENIENT_SYNC_VALIDATION: lenient });
+	});
+	afterAll(async () => rig.stop());
+
+	/** Messages counted under the reason, as passed or as dropped. */
+	async function counted(reason: RejectionReason): Promise<number> {
+		const stats = await rig.stats();
+		return (lenient === "true" ? stats.lenient : stats.rejected)[reason];
+	}
+
+	test.each(CASES)(`${lenient === "true" ? "passes on" : "drops"} %s`, async (_name, reason, make) => {
+		const account = rig.network.accounts[passed++];
+		if (account === undefined) throw new Error("an account for each case");
+		rig.network.send(account, await account.commit());
+		const before = await counted(reason);
+		rig.network.send(account, await make(account), lenient === "true" ? "pass" : reason);
+		rig.network.send(account, await account.commit());
+		await until(() => rig.received(account.did).length === rig.expected(account.did).length);
+		expect(rig.received(account.did)).toEqual(rig.expected(account.did));
+		await until(async () => (await counted(reason)) === before + 1);
+	});
+
+	test("counted nothing else, and closed no connection", async () => {
+		const { rejected, lenient: passedOn } = await rig.stats();
+		const sum = (counts: Record<string, number>): number =>
+			Object.values(counts).reduce((all, count) => all + count, 0);
+		expect([sum(rejected), sum(passedOn)]).toEqual(lenient === "true" ? [0, CASES.length] : [CASES.length, 0]);
+		expect(rig.network.hosts.map(({ cursors }) => cursors.length)).toEqual([1]);
+		expect(rig.consumer.errors).toEqual([]);
+	});
+});
