@@ -140,12 +140,11 @@ describe("state", () => {
 		const account = await ShardRig.account("first");
 		const rig = new ShardRig();
 		rig.identity(account);
-		rig.send(account.identity(), 4);
-		rig.send(account.identity(), 4);
+		const message = account.identity();
+		for (let times = 0; times < 2; times++) rig.send(message, 4);
 		await rig.settle();
 		rig.identity(account, "https://two.example");
-		rig.send(account.identity(), 5, 2);
-		rig.send(account.identity(), 5, 2);
+		for (let times = 0; times < 2; times++) rig.send(message, 5, 2);
 		await rig.settle();
 		const entries = rig.entries();
 		expect(entries.map(({ host, upstreamSeq, flags }) => [host, upstreamSeq, flags])).toEqual([
