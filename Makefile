@@ -8,7 +8,7 @@ RUST_SOURCES := $(shell find native -name target -prune -o -name fuzz -prune -o 
 	native/Cargo.toml native/Cargo.lock native/addon/Cargo.toml native/verifier/Cargo.toml
 WORKERS := src/ingest/worker.ts src/log/worker.ts src/index/worker.ts src/reads/worker.ts src/fanout/worker.ts
 
-.PHONY: demo test run build native check bench crash fuzz fuzz-native mutants network clean
+.PHONY: demo test run build native check bench crash fuzz fuzz-edge fuzz-native mutants network clean
 
 # A small synthetic network, the relay and a consumer, offline, until Ctrl-C.
 demo: dist/standpipe
@@ -61,6 +61,11 @@ mutants: node_modules/.installed
 FUZZ_FLAGS ?= --minutes 10
 fuzz: node_modules/.installed native/.built
 	$(BUN) test/verify/fuzz.ts $(FUZZ_FLAGS)
+
+# Generated messages of every kind through the whole admission path of the compiled relay: `--messages N`, `--seed S`.
+FUZZ_EDGE_FLAGS ?= --messages 1000000
+fuzz-edge: dist/standpipe
+	$(BUN) test/edge/fuzz.ts $(FUZZ_EDGE_FLAGS)
 
 # Coverage-guided fuzzing of the native engine, each target for FUZZ_SECONDS. It needs a nightly Rust.
 FUZZ_SECONDS ?= 1200

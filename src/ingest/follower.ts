@@ -207,6 +207,7 @@ export class HostFollower {
 		if (scanned.kind === "ignored") {
 			counters.add("frames_ignored_total");
 		} else if (scanned.kind === "info") {
+			counters.add("host_infos_total");
 			if (scanned.name === "OutdatedCursor") counters.add("host_outdated_cursors_total");
 			log.warning("{host} says {name}: {text}", { host, name: scanned.name, text: scanned.text });
 		} else {
