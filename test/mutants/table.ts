@@ -356,8 +356,8 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "a consumer is not told that the records it waits for are there",
 		file: "fanout/pump.ts",
-		find: "if (this.#fetching.delete(consumer)) this.wake(consumer);",
-		replace: "this.#fetching.delete(consumer);",
+		find: "if (isThere) this.wake(consumer);\n\t\telse contain",
+		replace: "if (!isThere) contain",
 		tests: ["fanout/pump.test.ts"],
 	},
 	{
