@@ -6,6 +6,8 @@ BUN := $(shell [ "$$(bun --version 2>/dev/null)" = "$(BUN_VERSION)" ] && command
 SOURCES := $(shell find src -name '*.ts')
 RUST_SOURCES := $(shell find native -name target -prune -o -name fuzz -prune -o -name '*.rs' -print) native/build.sh \
 	native/Cargo.toml native/Cargo.lock native/addon/Cargo.toml native/verifier/Cargo.toml
+# A decoder of others, which a test holds the relay's frames against.
+RUST_DECODER := test/protocol/decoders/rust
 WORKERS := src/ingest/worker.ts src/log/worker.ts src/index/worker.ts src/reads/worker.ts src/fanout/worker.ts
 
 .PHONY: demo test run build native check bench crash fuzz fuzz-edge fuzz-native mutants network clean
@@ -40,7 +42,11 @@ test: dist/standpipe network
 check: node_modules/.installed
 	node_modules/.bin/tsc --noEmit
 	node_modules/.bin/biome check
-	@if command -v cargo >/dev/null; then cd native && cargo fmt --check && cargo clippy --release --locked --quiet; fi
+	@if command -v cargo >/dev/null; then \
+		(cd native && cargo fmt --check && cargo clippy --release --locked --quiet) && \
+		cd $(RUST_DECODER) && cargo fmt --check && \
+		CARGO_TARGET_DIR=$(CURDIR)/native/target/decoder cargo clippy --release --locked --quiet; \
+	fi
 
 bench: dist/standpipe
 	@for bench in bench/*.ts; do echo "== $$bench"; $(BUN) $$bench || exit 1; done
