@@ -45,7 +45,7 @@ check: node_modules/.installed
 	@if command -v cargo >/dev/null; then \
 		(cd native && cargo fmt --check && cargo clippy --release --locked --quiet) && \
 		cd $(RUST_DECODER) && cargo fmt --check && \
-		CARGO_TARGET_DIR=$(CURDIR)/native/target/decoder cargo clippy --release --locked --quiet; \
+		CARGO_TARGET_DIR=$(CURDIR)/native/target/rust-decoder cargo clippy --release --locked --quiet; \
 	fi
 
 bench: dist/standpipe

@@ -1,11 +1,12 @@
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { decodeFirst } from "@atcute/cbor";
 import { readNote } from "../../network/tools.ts";
 
 const ROOT = join(import.meta.dir, "..", "..", "..");
 const NETWORK = join(ROOT, "test", "network");
-const RUST = join(import.meta.dir, "rust");
-const RUST_TARGET = join(ROOT, "native", "target", "decoder");
+/** Where the native engine is built too. */
+const BUILT = join(ROOT, "native", "target");
 
 /** What a decoder says of a frame. */
 export interface Opinion {
@@ -53,26 +54,53 @@ const atproto: Decoder = {
 	},
 };
 
-/** Built by the first test that asks for it, so that a machine without Rust only misses this one decoder. */
-const rust: Decoder = {
-	name: "serde_ipld_dagcbor, in Rust",
-	unavailable: () => {
-		if (Bun.which("cargo") === null) return "there is no Rust here";
-		const { exitCode, stderr } = Bun.spawnSync(["cargo", "build", "--release", "--locked", "--quiet"], {
-			cwd: RUST,
-			env: { ...process.env, CARGO_TARGET_DIR: RUST_TARGET },
-		});
-		if (exitCode === 0) return null;
-		if (process.env["STANDPIPE_TEST_NATIVE"] === "required") throw new Error(stderr.toString());
-		return `it does not build: ${stderr.toString().split("\n")[0]}`;
-	},
-	decode: async (frames) => {
-		const lines = await ask([join(RUST_TARGET, "release", "decoder")], frames);
-		return lines.map((line) => (line === "" ? {} : { error: line }));
-	},
-};
+interface CompiledDecoder {
+	name: string;
+	/** The folder of its source, beside this file. */
+	folder: string;
+	/** The command that compiles it. */
+	build: readonly [tool: string, ...args: string[]];
+	env: Readonly<Record<string, string>>;
+	/** What that makes: a program that answers with why it can't decode a frame, or with an empty line. */
+	program: string;
+}
 
-export const DECODERS: readonly Decoder[] = [atcute, atproto, rust];
+/** A decoder that is compiled here. A machine without its language only misses this one. */
+function compiled({ name, folder, build, env, program }: CompiledDecoder): Decoder {
+	return {
+		name,
+		unavailable: () => {
+			if (Bun.which(build[0]) === null) return `there is no ${build[0]} here`;
+			const cwd = join(import.meta.dir, folder);
+			mkdirSync(BUILT, { recursive: true });
+			const { exitCode, stderr } = Bun.spawnSync([...build], { cwd, env: { ...process.env, ...env } });
+			return exitCode === 0 ? null : `it does not build: ${stderr.toString().trim().split("\n")[0]}`;
+		},
+		decode: async (frames) => (await ask([program], frames)).map((line) => (line === "" ? {} : { error: line })),
+	};
+}
+
+const RUST_TARGET = join(BUILT, "rust-decoder");
+const GO_PROGRAM = join(BUILT, "go-decoder");
+
+export const DECODERS: readonly Decoder[] = [
+	atcute,
+	atproto,
+	compiled({
+		name: "serde_ipld_dagcbor, in Rust",
+		folder: "rust",
+		build: ["cargo", "build", "--release", "--locked", "--quiet"],
+		env: { CARGO_TARGET_DIR: RUST_TARGET },
+		program: join(RUST_TARGET, "release", "decoder"),
+	}),
+	compiled({
+		name: "indigo, in Go",
+		folder: "go",
+		build: ["go", "build", "-o", GO_PROGRAM, "."],
+		env: {},
+		program: GO_PROGRAM,
+	}),
+];
 
 /** Gives frames to a program, each behind its length in four bytes, and returns its answer, which has a line for each. */
 async function ask(command: string[], frames: readonly Uint8Array[]): Promise<string[]> {
