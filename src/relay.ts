@@ -4,8 +4,9 @@ import { reportFailure } from "./boundary.ts";
 import type { Config } from "./config.ts";
 import { createAdmissionBuffer } from "./fanout/admission.ts";
 import type { FanoutCommand, FanoutEvent, FanoutWorkerOptions } from "./fanout/worker.ts";
+import { HostLog } from "./hosts/host-log.ts";
 import { HostManager } from "./hosts/manager.ts";
-import type { HostCommand, HostEvent } from "./hosts/messages.ts";
+import type { CrawlResult, HostCommand, HostEvent } from "./hosts/messages.ts";
 import { probeHost } from "./hosts/probe.ts";
 import { refusal } from "./hosts/refusal.ts";
 import { createEdge, withUrl } from "./http/edge.ts";
@@ -16,11 +17,8 @@ import type { IndexReader } from "./index/store.ts";
 import type { IndexEvent, IndexOptions } from "./index/worker.ts";
 import { Handover } from "./ingest/handover.ts";
 import type { IngestOptions } from "./ingest/ingest.ts";
-import { controlEntry } from "./ingest/shard.ts";
 import type { DiskFaultReason } from "./log/disk-fault.ts";
-import { encodeHostFacts, type HostFacts } from "./log/facts.ts";
 import { createHeadBuffer, LogHead } from "./log/head.ts";
-import { RecordKind } from "./log/record.ts";
 import type { SequencerStart } from "./log/worker.ts";
 import { Counters, createCounterBuffer } from "./observe/counters.ts";
 import { logOf } from "./observe/log.ts";
@@ -29,6 +27,7 @@ import { Doorbell } from "./ring/doorbell.ts";
 import { createRingBuffer, RingWriter } from "./ring/ring.ts";
 import { startListening, startOnPath } from "./start-error.ts";
 import { type Failure, Thread } from "./thread.ts";
+import { systemTiming } from "./timing.ts";
 
 /** Takes the greatest frame twice over; a power of two. */
 const HANDOVER_RING_BYTES = 16 * 1024 * 1024;
@@ -39,8 +38,6 @@ const ACCOUNT_CACHE_ENTRIES = 500_000;
 const LOG_CACHE_BYTES = 64 * 1024 * 1024;
 /** What one fan-out thread has of it at least: blocks enough that those loaded for some consumers don't drive out others'. */
 const LOG_CACHE_BYTES_MIN = 8 * 1024 * 1024;
-/** How often the control thread looks whether its own record is durable. */
-const APPEND_POLL_MS = 5;
 
 const USER_AGENT = `standpipe/${VERSION} (atproto-relay)`;
 
@@ -166,14 +163,8 @@ export class Relay {
 			const thread: FanoutThread = new Thread(
 				`fanout ${worker}`,
 				url("fanout"),
-				({ id, hostname, by }) => {
-					void hosts
-						.requestCrawl(hostname, by)
-						.catch((error: unknown) => {
-							reportFailure("a crawl request", error, { host: hostname.slice(0, 300) });
-							return refusal(500, "InternalServerError", "the relay failed to answer this request");
-						})
-						.then((result) => thread.command({ type: "crawlResult", id, result }));
+				(event) => {
+					void answer(hosts, event).then((result) => thread.command({ type: "crawlResult", id: event.id, result }));
 				},
 				onFailure,
 			);
@@ -319,13 +310,14 @@ function createHostManager(
 	const counters = new Counters(shared.counters, CONTROL_ROW);
 	const ring = new RingWriter(at(shared.producers, 0).ring);
 	const handover = new Handover(0, ring, new Doorbell(shared.sequencerDoorbell), counters);
+	const hostLog = new HostLog(handover, systemTiming);
 	return new HostManager({
 		reader,
 		workers: config.ingestWorkers,
 		command,
-		append: (facts) => append(handover, facts),
+		append: (facts) => hostLog.append(facts),
 		probe: (host, allowInsecure) => probeHost(host, { guard: { allowInsecure }, userAgent: USER_AGENT }),
-		clock: { nowMs: () => performance.now(), sleep: Bun.sleep },
+		clock: { nowMs: () => performance.now(), sleep: Bun.sleep, date: () => new Date() },
 		counters,
 		allowInsecureHosts: config.allowInsecureHosts,
 		disableRequestCrawl: config.disableRequestCrawl,
@@ -333,15 +325,16 @@ function createHostManager(
 	});
 }
 
-/** Appends a host record; resolves once it is durable. There are few, so polling does. */
-async function append(handover: Handover, facts: HostFacts): Promise<void> {
-	const entry = controlEntry(RecordKind.host, encodeHostFacts(facts));
-	let position = handover.push(entry);
-	while (position === null) {
-		await Bun.sleep(APPEND_POLL_MS);
-		position = handover.push(entry);
+/** Answers what a fan-out thread was asked about a host. Never rejects. */
+async function answer(hosts: HostManager, event: FanoutEvent): Promise<CrawlResult> {
+	const { hostname } = event;
+	try {
+		if (event.type === "resetCursor") return hosts.resetCursor(hostname, event.cursor);
+		return await hosts.requestCrawl(hostname, event.by);
+	} catch (error) {
+		reportFailure("a crawl request", error, { host: hostname.slice(0, 300) });
+		return refusal(500, "InternalServerError", "the relay failed to answer this request");
 	}
-	while (handover.acknowledged() < position) await Bun.sleep(APPEND_POLL_MS);
 }
 
 function serveInternal(hostname: string, port: number, shared: Shared, stalls: Stalls): Bun.Server<undefined> {

@@ -10,6 +10,15 @@ export interface CrawlRequestEvent {
 	by: CrawlRequester;
 }
 
+/** To the same. */
+export interface ResetCursorEvent {
+	type: "resetCursor";
+	id: number;
+	hostname: string;
+	/** Null: the host's live end. */
+	cursor: number | null;
+}
+
 /** Its answer. */
 export interface CrawlResultCommand {
 	type: "crawlResult";
@@ -21,24 +30,34 @@ export interface CrawlResultCommand {
 const LIMITS: PendingLimits = { max: 512, perAddressMax: 16, timeoutMs: 30_000 };
 const RETRY_AFTER_S = 30;
 
-/** Carries `requestCrawl` from this thread to the control thread and its answer back. */
+type ControlEvent = CrawlRequestEvent | ResetCursorEvent;
+
+/** Carries requests about hosts from this thread to the control thread, and their answers back. */
 export class CrawlRequests {
-	readonly #emit: (event: CrawlRequestEvent) => void;
+	readonly #emit: (event: ControlEvent) => void;
 	readonly #limits: PendingLimits;
 	readonly #pending: PendingAnswers<CrawlResult>;
 
 	/** @param limits the time must be above what probing a host may take, and waiting for it */
-	constructor(emit: (event: CrawlRequestEvent) => void, limits = LIMITS) {
+	constructor(emit: (event: ControlEvent) => void, limits = LIMITS) {
 		this.#emit = emit;
 		this.#limits = limits;
 		this.#pending = new PendingAnswers(limits);
 	}
 
 	/** Never rejects: too many requests and a missing answer are results too. */
-	async request(hostname: string, by: CrawlRequester): Promise<CrawlResult> {
+	request(hostname: string, by: CrawlRequester): Promise<CrawlResult> {
+		return this.#ask(by.admin ? null : by.ip, (id) => this.#emit({ type: "requestCrawl", id, hostname, by }));
+	}
+
+	/** For an admin. Never rejects. */
+	resetCursor(hostname: string, cursor: number | null): Promise<CrawlResult> {
+		return this.#ask(null, (id) => this.#emit({ type: "resetCursor", id, hostname, cursor }));
+	}
+
+	async #ask(ip: string | null, send: (id: number) => void): Promise<CrawlResult> {
 		const { max, perAddressMax, timeoutMs } = this.#limits;
-		const send = (id: number): void => this.#emit({ type: "requestCrawl", id, hostname, by });
-		const answer = await this.#pending.ask(by.admin ? null : by.ip, send);
+		const answer = await this.#pending.ask(ip, send);
 		if (answer === "full") return busy(`${max} crawl requests are being worked on`);
 		if (answer === "address-full") return busy(`${perAddressMax} crawl requests from your address are being worked on`);
 		if (answer === "timeout") return refusal(504, "UpstreamTimeout", `no answer within ${timeoutMs} ms`);

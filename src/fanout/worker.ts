@@ -14,7 +14,12 @@ import { type ReadAnswer, ReadRequests } from "../reads/requests.ts";
 import { startListening } from "../start-error.ts";
 import { serveRole, type WorkerRole } from "../thread.ts";
 import { Admission, type AdmissionLimits } from "./admission.ts";
-import { type CrawlRequestEvent, CrawlRequests, type CrawlResultCommand } from "./crawl-requests.ts";
+import {
+	type CrawlRequestEvent,
+	CrawlRequests,
+	type CrawlResultCommand,
+	type ResetCursorEvent,
+} from "./crawl-requests.ts";
 import type { PaceFloor } from "./pace.ts";
 import { createFanoutServer, type FanoutServer } from "./server.ts";
 import { WITHHELD_MAX, Withheld } from "./withheld.ts";
@@ -47,7 +52,7 @@ export interface FanoutWorkerOptions {
 }
 
 export type FanoutCommand = CrawlResultCommand | TakedownEvent;
-export type FanoutEvent = CrawlRequestEvent;
+export type FanoutEvent = CrawlRequestEvent | ResetCursorEvent;
 
 /** How often segments that retention has removed are looked for among those that are open. */
 const CLOSE_REMOVED_MS = 1_000;
@@ -84,7 +89,8 @@ serveRole<FanoutWorkerOptions, FanoutCommand, FanoutEvent>((emit): WorkerRole<Fa
 			requestCrawl,
 			counters,
 		});
-		app.route("/", createAdminApp({ password: options.adminPassword, requestCrawl }));
+		const resetCursor = crawls.resetCursor.bind(crawls);
+		app.route("/", createAdminApp({ password: options.adminPassword, requestCrawl, resetCursor }));
 		const admission = new Admission(options.admission.limits, options.admission.buffer);
 		server = await startListening("apiBind", options, (host) =>
 			createFanoutServer({

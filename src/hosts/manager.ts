@@ -2,10 +2,11 @@ import type { IndexReader } from "../index/store.ts";
 import type { HostFacts, HostStatus } from "../log/facts.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
-import { HostnameError, type ParsedHostname, parseHostname } from "../protocol/hostname.ts";
+import { LogLimiter } from "../observe/log-limiter.ts";
+import { HostnameError, mayBePrivate, type ParsedHostname, parseHostname } from "../protocol/hostname.ts";
 import { CrawlGate, HOST_NOT_FOUND } from "./crawl-gate.ts";
 import { DayQuota } from "./day-quota.ts";
-import type { CrawlRequester, CrawlResult, HostCommand, HostEvent } from "./messages.ts";
+import type { CrawlRequester, CrawlResult, HostCommand, HostEvent, HostGapEvent, HostStatusEvent } from "./messages.ts";
 import { ProbeError } from "./probe.ts";
 import { refusal } from "./refusal.ts";
 
@@ -15,6 +16,11 @@ const START_PAUSE_MS = 100;
 /** A host that is asked for again within this time is being dialled already. */
 const RECONNECT_INTERVAL_MS = 60_000;
 const HOSTS_PAGE = 1000;
+/** A host's gaps make a record this often at most. */
+const GAP_RECORD_INTERVAL_MS = 60_000;
+/** A host's status is logged this often at most, for so many hosts. */
+const STATUS_LINE_INTERVAL_MS = 60_000;
+const STATUS_LINES_MAX = 10_000;
 
 const log = logOf("hosts");
 
@@ -29,7 +35,8 @@ export interface HostManagerOptions {
 	append(facts: HostFacts): Promise<void>;
 	/** @throws ProbeError */
 	probe(host: ParsedHostname, allowInsecure: boolean): Promise<void>;
-	clock: { nowMs(): number; sleep(ms: number): Promise<void> };
+	/** Monotonic milliseconds, a pause, and the date for what people read. */
+	clock: { nowMs(): number; sleep(ms: number): Promise<void>; date(): Date };
 	counters: Counters;
 	allowInsecureHosts: boolean;
 	disableRequestCrawl: boolean;
@@ -44,15 +51,23 @@ export interface ManagedHost {
 	readonly status: HostStatus;
 	/** Why it has this status; empty where that is not known, since it was set before the last start. */
 	readonly detail: string;
+	/** How often messages of it may have been missed. */
+	readonly gaps: number;
+	/** When, after which of its seqs and why that was the last time; null where it never was. */
+	readonly lastGap: string | null;
 }
 
 interface KnownHost extends ManagedHost {
 	status: HostStatus;
 	detail: string;
+	gaps: number;
+	lastGap: string | null;
 	/** Its worker was told to follow it, and has not stopped of its own accord. */
 	isFollowed: boolean;
 	/** When somebody last asked for it. */
 	askedAtMs: number;
+	/** When a gap was last the cause of a record. */
+	gapRecordedAtMs: number;
 }
 
 /** The worker that owns a host: the same for as long as their number is. */
@@ -67,6 +82,7 @@ export class HostManager {
 	readonly #byName = new Map<string, KnownHost>();
 	readonly #byId = new Map<number, KnownHost>();
 	readonly #gate: CrawlGate;
+	readonly #statusLines: LogLimiter;
 	/** What runs for a new host's name now. */
 	readonly #crawls = new Map<string, Promise<CrawlResult>>();
 	#idMax = 0;
@@ -77,6 +93,7 @@ export class HostManager {
 		const { nowMs } = options.clock;
 		this.#quota = new DayQuota(options.newHostsPerDayMax, nowMs);
 		this.#gate = new CrawlGate({ counters: options.counters, nowMs });
+		this.#statusLines = new LogLimiter({ intervalMs: STATUS_LINE_INTERVAL_MS, keysMax: STATUS_LINES_MAX, nowMs });
 	}
 
 	/** Every known host, by id. */
@@ -89,7 +106,7 @@ export class HostManager {
 		const { reader } = this.#options;
 		let page = await reader.hosts(0, HOSTS_PAGE);
 		while (page.length > 0) {
-			for (const { id, hostname, insecure, status } of page) this.#know({ id, hostname, insecure }, status);
+			for (const { status, ...row } of page) this.#know(row, status);
 			page = await reader.hosts(this.#idMax, HOSTS_PAGE);
 		}
 		// No id is given away twice: accounts may still be filed under one whose host's row was lost.
@@ -108,14 +125,58 @@ export class HostManager {
 		const host = this.#byId.get(event.hostId);
 		if (host === undefined)
 			throw new RangeError(`an ingest worker reports on host ${event.hostId}, which is not known`);
+		if (event.type === "hostGap") this.#noteGap(host, event);
+		else this.#noteStatus(host, event);
+	}
+
+	#noteStatus(host: KnownHost, event: HostStatusEvent): void {
 		// An operator's ban stands, whatever its worker still had to say.
 		if (host.status === "banned") return;
-		if (event.status === "idle" || event.status === "banned") host.isFollowed = false;
+		if (event.status === "banned") host.isFollowed = false;
 		host.detail = event.detail;
 		if (host.status === event.status) return;
-		log.info("host {hostname} is {status}: {detail}", { hostname: host.hostname, ...event });
+		const omitted = this.#statusLines.take(host.hostname);
+		if (omitted !== null)
+			log.info("host {hostname} is {status}: {detail}", {
+				hostname: host.hostname,
+				status: event.status,
+				detail: event.detail,
+				...(omitted > 0 ? { omitted } : {}),
+			});
 		host.status = event.status;
 		void this.#record(host);
+	}
+
+	/** The worker has logged and counted it. Here it is kept with the host, in the log too, but not as often as a host likes. */
+	#noteGap(host: KnownHost, { count, reason, afterSeq }: HostGapEvent): void {
+		const { nowMs, date } = this.#options.clock;
+		host.gaps += count;
+		host.lastGap = `${date().toISOString()} after seq ${afterSeq ?? "none"}: ${reason}`;
+		if (nowMs() - host.gapRecordedAtMs < GAP_RECORD_INTERVAL_MS) return;
+		host.gapRecordedAtMs = nowMs();
+		void this.#record(host);
+	}
+
+	/**
+	 * Follows a known host from this cursor, or from its live end (null), whatever its cursor was. For an admin: what lies
+	 * between is missed, or comes again.
+	 */
+	resetCursor(input: string, cursor: number | null): CrawlResult {
+		if (this.#isStopped) return STOPPED;
+		const { allowInsecureHosts } = this.#options;
+		const parsed = parsedOr400(input, allowInsecureHosts);
+		if ("ok" in parsed) return parsed;
+		const host = this.#byName.get(parsed.hostname);
+		if (host === undefined) return refusal(404, "HostNotFound", `host ${parsed.hostname} is not known`);
+		if (host.status === "banned") return banned(host);
+		log.info("an admin set the cursor of {hostname} to {cursor}", {
+			hostname: host.hostname,
+			cursor: cursor ?? "the live end",
+		});
+		host.isFollowed = true;
+		const { id, hostname, insecure } = host;
+		this.#command(host, { type: "resetCursor", host: { id, hostname, insecure, cursor } });
+		return { ok: true };
 	}
 
 	/**
@@ -125,16 +186,10 @@ export class HostManager {
 	async requestCrawl(input: string, by: CrawlRequester): Promise<CrawlResult> {
 		const { admin } = by;
 		const { allowInsecureHosts, disableRequestCrawl } = this.#options;
-		if (this.#isStopped) return refusal(503, "ServiceUnavailable", "the relay is shutting down");
+		if (this.#isStopped) return STOPPED;
 		if (disableRequestCrawl && !admin) return refusal(403, "Forbidden", "this relay takes no crawl requests");
-		const allowInsecure = admin && allowInsecureHosts;
-		let parsed: ParsedHostname;
-		try {
-			parsed = parseHostname(input, { allowLocalhost: allowInsecure, allowInsecure });
-		} catch (error) {
-			if (!(error instanceof HostnameError)) throw error;
-			return refusal(400, "InvalidRequest", `hostname: ${error.message}`);
-		}
+		const parsed = parsedOr400(input, admin && allowInsecureHosts);
+		if ("ok" in parsed) return parsed;
 		const known = this.#byName.get(parsed.hostname);
 		if (known !== undefined) return this.#crawlKnown(known, admin);
 		if (admin) return this.#share("admin", parsed.hostname, () => this.#crawlNew(parsed, true));
@@ -162,7 +217,7 @@ export class HostManager {
 	}
 
 	async #crawlKnown(host: KnownHost, admin: boolean): Promise<CrawlResult> {
-		if (host.status === "banned") return refusal(403, "HostBanned", `host ${host.hostname} is banned from this relay`);
+		if (host.status === "banned") return banned(host);
 		if (host.isFollowed && host.status === "active") return { ok: true };
 		const nowMs = this.#options.clock.nowMs();
 		// Else anybody could have us dial a host as often as he can ask.
@@ -175,7 +230,7 @@ export class HostManager {
 
 	async #crawlNew(parsed: ParsedHostname, admin: boolean): Promise<CrawlResult> {
 		try {
-			await this.#options.probe(parsed, admin && this.#options.allowInsecureHosts);
+			await this.#options.probe(parsed, mayBePrivate(parsed));
 		} catch (error) {
 			if (!(error instanceof ProbeError)) throw error;
 			return refusal(400, HOST_NOT_FOUND, `host ${parsed.hostname} ${error.message}`);
@@ -183,7 +238,7 @@ export class HostManager {
 		// An admin and a stranger may have asked for it at once.
 		const known = this.#byName.get(parsed.hostname);
 		if (known !== undefined) return this.#crawlKnown(known, admin);
-		const host = this.#know({ id: this.#idMax + 1, ...parsed }, "active");
+		const host = this.#know({ id: this.#idMax + 1, ...parsed, gaps: 0, lastGap: null }, "active");
 		host.askedAtMs = this.#options.clock.nowMs();
 		log.info("host {hostname} is new, as id {id}", { hostname: host.hostname, id: host.id });
 		// In the log before its first message is.
@@ -192,8 +247,14 @@ export class HostManager {
 		return { ok: true };
 	}
 
-	#know(row: Pick<ManagedHost, "id" | "hostname" | "insecure">, status: HostStatus): KnownHost {
-		const host: KnownHost = { ...row, status, detail: "", isFollowed: false, askedAtMs: Number.NEGATIVE_INFINITY };
+	#know(row: Omit<ManagedHost, "status" | "detail">, status: HostStatus): KnownHost {
+		const { id, hostname, insecure, gaps, lastGap } = row;
+		const host: KnownHost = {
+			...{ id, hostname, insecure, status, detail: "", gaps, lastGap },
+			isFollowed: false,
+			askedAtMs: Number.NEGATIVE_INFINITY,
+			gapRecordedAtMs: Number.NEGATIVE_INFINITY,
+		};
 		this.#byName.set(host.hostname, host);
 		this.#byId.set(host.id, host);
 		this.#idMax = Math.max(this.#idMax, host.id);
@@ -202,11 +263,10 @@ export class HostManager {
 	}
 
 	/**
-	 * Hosts that were offline are tried again too: a relay that forgets them leaves it to their operators to notice. Idle
-	 * ones wait to be asked for.
+	 * Hosts that were offline or idle are tried again too: a relay that forgets them leaves it to their operators to notice.
 	 */
 	async #connectKnown(): Promise<void> {
-		const hosts = [...this.#byId.values()].filter(({ status }) => status !== "banned" && status !== "idle");
+		const hosts = [...this.#byId.values()].filter(({ status }) => status !== "banned");
 		for (let at = 0; at < hosts.length && !this.#isStopped; at += START_BURST) {
 			if (at > 0) await this.#options.clock.sleep(START_PAUSE_MS);
 			for (const host of hosts.slice(at, at + START_BURST)) await this.#connect(host);
@@ -226,7 +286,22 @@ export class HostManager {
 		this.#options.command(workerOfHost(host.hostname, this.#options.workers), command);
 	}
 
-	#record({ id, hostname, insecure, status }: ManagedHost): Promise<void> {
-		return this.#options.append({ id, hostname, insecure, status });
+	#record({ id, hostname, insecure, status, gaps, lastGap }: ManagedHost): Promise<void> {
+		return this.#options.append({ id, hostname, insecure, status, gaps, lastGap });
+	}
+}
+
+const STOPPED = refusal(503, "ServiceUnavailable", "the relay is shutting down");
+
+function banned({ hostname }: ManagedHost): CrawlResult {
+	return refusal(403, "HostBanned", `host ${hostname} is banned from this relay`);
+}
+
+function parsedOr400(input: string, allowInsecure: boolean): ParsedHostname | CrawlResult {
+	try {
+		return parseHostname(input, { allowLocalhost: allowInsecure, allowInsecure });
+	} catch (error) {
+		if (!(error instanceof HostnameError)) throw error;
+		return refusal(400, "InvalidRequest", `hostname: ${error.message}`);
 	}
 }

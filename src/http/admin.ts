@@ -1,14 +1,39 @@
-import { Hono } from "hono";
+import { type Handler, Hono } from "hono";
 import { basicAuth } from "hono/basic-auth";
+import * as v from "valibot";
+import type { CrawlResult } from "../hosts/messages.ts";
+import { INTEGER_MAX } from "../protocol/limits.ts";
 import type { ClientEnv } from "./base.ts";
 import { crawlHandler, type RequestCrawl } from "./crawl.ts";
+import { hostnameParameter, readBody } from "./parameters.ts";
 import { errorResponse } from "./response.ts";
+
+/** Asks for a known host to be followed from another cursor, or from its live end (null). */
+export type ResetCursor = (hostname: string, cursor: number | null) => Promise<CrawlResult>;
 
 export interface AdminAppOptions {
 	/** Of the user `admin`; null turns the admin API off. */
 	password: string | null;
 	requestCrawl: RequestCrawl;
+	resetCursor: ResetCursor;
 }
+
+const CURSOR_RULE = "`cursor` must be an integer from 0 to 2^53-1, or be left out for the host's live end";
+
+const RESET_BODY = v.object(
+	{
+		hostname: hostnameParameter,
+		cursor: v.optional(
+			v.pipe(
+				v.number(CURSOR_RULE),
+				v.integer(CURSOR_RULE),
+				v.minValue(0, CURSOR_RULE),
+				v.maxValue(INTEGER_MAX, CURSOR_RULE),
+			),
+		),
+	},
+	"the body must be an object with a string `hostname`, and a `cursor` where the host is not to go on live",
+);
 
 /** The operator's part of the API, under `/admin`. To be mounted in an app made by `createXrpcApp`. */
 export function createAdminApp(options: AdminAppOptions): Hono<ClientEnv> {
@@ -32,5 +57,15 @@ export function createAdminApp(options: AdminAppOptions): Hono<ClientEnv> {
 		}),
 	);
 	app.post("/admin/pds/requestCrawl", crawlHandler(options.requestCrawl, true));
+	app.post("/admin/pds/resetCursor", resetHandler(options.resetCursor));
 	return app;
+}
+
+function resetHandler(resetCursor: ResetCursor): Handler<ClientEnv> {
+	return async (context) => {
+		const { hostname, cursor } = await readBody(RESET_BODY, context);
+		const result = await resetCursor(hostname, cursor ?? null);
+		if (!result.ok) return errorResponse(result.status, result.error, result.message);
+		return context.json({ success: "true" });
+	};
 }

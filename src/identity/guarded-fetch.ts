@@ -1,5 +1,5 @@
 import { lookup as lookupDns } from "node:dns/promises";
-import { isPublicAddress } from "../protocol/address.ts";
+import { addressFault } from "../protocol/address.ts";
 import { dnsNameFault } from "../protocol/hostname.ts";
 import type { Fetch } from "./bounded-fetch.ts";
 
@@ -42,7 +42,8 @@ export async function guardedFetch(url: URL, init: BunFetchRequestInit, options:
 	if (options.allowInsecure) return fetchFrom(url, { ...init, redirect: "error" });
 	checkTarget(url);
 	const addresses = await untilAborted((options.lookup ?? lookupAll)(url.hostname), init.signal);
-	checkAddresses(addresses);
+	const fault = addressFault(addresses);
+	if (fault !== null) throw new ForbiddenTargetError(fault);
 	let failure: unknown;
 	for (const address of addresses.slice(0, ADDRESSES_MAX)) {
 		init.signal?.throwIfAborted();
@@ -61,13 +62,6 @@ function checkTarget(url: URL): void {
 	if (url.username !== "" || url.password !== "") throw new ForbiddenTargetError("userinfo is not allowed");
 	const fault = dnsNameFault(url.hostname, false);
 	if (fault !== null) throw new ForbiddenTargetError(fault);
-}
-
-/** One bad address among good ones is refused too: it is either an attack or a host that works by chance. */
-function checkAddresses(addresses: readonly ResolvedAddress[]): void {
-	if (addresses.length === 0) throw new ForbiddenTargetError("the host has no address");
-	const bad = addresses.find(({ address }) => !isPublicAddress(address));
-	if (bad !== undefined) throw new ForbiddenTargetError(`the host's address ${bad.address} is not public`);
 }
 
 /** The request, to one address, with the name where the server and the check of its certificate need it. */

@@ -178,13 +178,14 @@ class Fold {
 	#setHost(facts: HostFacts): void {
 		const { id, hostname, insecure, status } = facts;
 		const host = this.#host(id);
+		const { gaps = host?.gaps ?? 0, lastGap = host?.lastGap ?? null } = facts;
 		if (host === null) {
 			// Only a host whose row was lost can have accounts already.
 			const accountCount = id <= this.#hostIdMaxBefore ? this.#rows.countAccounts(id) : 0;
-			this.#hosts.set(id, { id, hostname, insecure, status, cursor: null, accountCount });
+			this.#hosts.set(id, { id, hostname, insecure, status, cursor: null, gaps, lastGap, accountCount });
 			this.#hostIdMax = Math.max(this.#hostIdMax, id);
 		} else {
-			Object.assign(host, { hostname, insecure, status });
+			Object.assign(host, { hostname, insecure, status, gaps, lastGap });
 		}
 	}
 

@@ -22,6 +22,8 @@ CREATE TABLE host (
 	insecure INTEGER NOT NULL,
 	status TEXT NOT NULL,
 	cursor INTEGER,
+	gaps INTEGER NOT NULL,
+	last_gap TEXT,
 	account_count INTEGER NOT NULL
 ) STRICT;
 
@@ -63,6 +65,8 @@ const MIGRATIONS: ReadonlyMap<number, string> = new Map([
 	[
 		2,
 		`ALTER TABLE host DROP COLUMN seq_max;
+		ALTER TABLE host ADD COLUMN gaps INTEGER NOT NULL DEFAULT 0;
+		ALTER TABLE host ADD COLUMN last_gap TEXT;
 		ALTER TABLE account ADD COLUMN last_time_ms INTEGER NOT NULL DEFAULT 0;`,
 	],
 	[

@@ -24,6 +24,8 @@ interface HostColumns {
 	insecure: Flag;
 	status: HostStatus;
 	cursor: number | null;
+	gaps: number;
+	lastGap: string | null;
 	accountCount: number;
 }
 
@@ -50,7 +52,7 @@ interface IdentityColumns {
 	resolvedAtMs: number;
 }
 
-const SELECT_HOST = `SELECT id, hostname, insecure, status, cursor, account_count AS accountCount
+const SELECT_HOST = `SELECT id, hostname, insecure, status, cursor, gaps, last_gap AS lastGap, account_count AS accountCount
 	FROM host`;
 const SELECT_ACCOUNT = `SELECT id, did, host, host_seq AS hostSeq, last_time_ms AS lastTimeMs, upstream_active AS upstreamActive,
 	upstream_status AS upstreamStatus, local_status AS localStatus, status_seq AS statusSeq, rev, commit_cid AS "commit", data_cid AS data
@@ -65,10 +67,10 @@ const SELECT_TAKEDOWN = `SELECT did, CASE WHEN ${TAKEN_DOWN} THEN status_seq END
 
 const COUNT_ACCOUNTS = "SELECT count(*) AS count FROM account WHERE host = ? AND upstream_status IS NOT 'deleted'";
 
-const UPSERT_HOST = `INSERT INTO host (id, hostname, insecure, status, cursor, account_count)
-	VALUES (?, ?, ?, ?, ?, ?)
+const UPSERT_HOST = `INSERT INTO host (id, hostname, insecure, status, cursor, gaps, last_gap, account_count)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 	ON CONFLICT (id) DO UPDATE SET hostname = excluded.hostname, insecure = excluded.insecure, status = excluded.status,
-		cursor = excluded.cursor, account_count = excluded.account_count`;
+		cursor = excluded.cursor, gaps = excluded.gaps, last_gap = excluded.last_gap, account_count = excluded.account_count`;
 const UPSERT_ACCOUNT = `INSERT INTO account
 	(did, host, host_seq, last_time_ms, upstream_active, upstream_status, status_seq, rev, commit_cid, data_cid)
 	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -263,7 +265,8 @@ class SqliteWriter extends SqliteReader implements IndexWriter {
 	}
 
 	#writeHost(row: Host): void {
-		this.#upsertHost.run(row.id, row.hostname, row.insecure, row.status, row.cursor, row.accountCount);
+		const { id, hostname, insecure, status, cursor, gaps, lastGap, accountCount } = row;
+		this.#upsertHost.run(id, hostname, insecure, status, cursor, gaps, lastGap, accountCount);
 	}
 
 	#writeAccount(row: AccountRow): void {

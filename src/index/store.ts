@@ -9,6 +9,10 @@ export interface Host {
 	status: HostStatus;
 	/** Low-water cursor; null before the first message, and when the host is to be followed from its live end. */
 	cursor: number | null;
+	/** How often messages of it may have been missed. */
+	gaps: number;
+	/** When, after which of its seqs and why that was the last time, for people; null where it never was. */
+	lastGap: string | null;
 	/** Accounts whose current host this is and whose upstream status is not `deleted`. */
 	accountCount: number;
 }

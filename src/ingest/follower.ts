@@ -1,19 +1,28 @@
-import { contain, reportFailure } from "../boundary.ts";
-import type { HostConnection, HostEvent } from "../hosts/messages.ts";
+import { reportFailure } from "../boundary.ts";
+import type { HostConnection, HostEvent, HostGapReason, HostStatusEvent } from "../hosts/messages.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
+import { LogLimiter } from "../observe/log-limiter.ts";
 import { readFrame } from "../protocol/frame.ts";
 import type { Message, ScannedFrame } from "../protocol/message.ts";
 import { CLOSE_CODES, type RejectionReason } from "../protocol/reasons.ts";
 import { Rejection } from "../protocol/rejection.ts";
+import { systemTiming, type Timing } from "../timing.ts";
 import type { Sender } from "./arrival.ts";
 import { Backoff } from "./backoff.ts";
 import type { Budget, HostBudget } from "./budget.ts";
+import { Detour } from "./detour.ts";
 import { HostSocket } from "./host-socket.ts";
+import { REFUSED_CURSOR_RETRY_MS, RefusedCursor } from "./refused-cursor.ts";
 import { HostWindow, type Outcome, WINDOW_SLOTS_MAX } from "./window.ts";
 
 /** So many messages out of order on one connection, and we'd rather start over. */
 const SEQ_VIOLATIONS_MAX = 100;
+/** So many messages in a row that can't be read, and it is no single bad message any more. */
+const UNREADABLE_IN_ROW_MAX = 100;
+/** Log lines of one host and one kind: the first, and then one in this time. */
+const LOG_INTERVAL_MS = 60_000;
+const LOG_KINDS_MAX = 128;
 
 const log = logOf("ingest");
 
@@ -24,9 +33,10 @@ export interface FollowerOptions {
 	counters: Counters;
 	/** Takes each message to its DID's shard. `settle` is called exactly once. */
 	deliver: (sender: Sender, frame: Uint8Array, message: Message, settle: (outcome: Outcome) => void) => void;
-	/** The host's first message ever is about to be delivered: without a stored cursor a crash would lose its place. */
-	began: () => void;
+	/** The mark has moved in a way that must be in the log before what comes next: without it a crash would lose the place. */
+	storeCursor: () => void;
 	emit: (event: HostEvent) => void;
+	timing?: Timing;
 }
 
 /** Follows one host: keeps a connection to it, takes its frames in, and knows how far they are dealt with. */
@@ -35,23 +45,42 @@ export class HostFollower {
 	readonly #sender: Sender;
 	readonly #host: HostConnection;
 	readonly #options: FollowerOptions;
+	readonly #timing: Timing;
 	readonly #budget: HostBudget;
 	readonly #backoff = new Backoff();
+	readonly #detour = new Detour();
+	readonly #refusedCursor = new RefusedCursor();
+	readonly #limiter: LogLimiter;
 	#socket: HostSocket | null = null;
-	#redial: ReturnType<typeof setTimeout> | null = null;
+	#cancelRedial: (() => void) | null = null;
 	#stopped = false;
 	#budgetPaused = false;
 	/** Everything up to here was received in this process, and is on its way at least. */
 	#received: number | null;
+	/** What was missed and not yet reported. */
+	#gap: { count: number; reason: HostGapReason; afterSeq: number | null } | null = null;
+	/** Unreadable messages after this seq are one gap, however often they come. */
+	#gapNotedAt: number | null | undefined;
 	/** State of the current connection. */
 	#lastSeq = 0;
+	/** A message up to here was received before, or the host counts anew. */
+	#knownSeq = 0;
 	#seqViolations = 0;
+	#unreadableInRow = 0;
 	#madeProgress = false;
 	#openedAtMs: number | null = null;
+	/** How long to wait for the next dial, where that is not the backoff's to say. */
+	#redialAfterMs: number | null = null;
 
 	constructor(host: HostConnection, options: FollowerOptions) {
 		this.#host = host;
 		this.#options = options;
+		this.#timing = options.timing ?? systemTiming;
+		this.#limiter = new LogLimiter({
+			intervalMs: LOG_INTERVAL_MS,
+			keysMax: LOG_KINDS_MAX,
+			nowMs: () => this.#timing.nowMs(),
+		});
 		this.#sender = { hostId: host.id, hostname: host.hostname };
 		this.#received = host.cursor;
 		this.window = new HostWindow(host.cursor);
@@ -84,33 +113,46 @@ export class HostFollower {
 	/** Stops following. What was received goes on to be dealt with. */
 	stop(code: number, reason: string): void {
 		this.#stopped = true;
-		if (this.#redial !== null) clearTimeout(this.#redial);
-		this.#redial = null;
+		this.#cancelRedial?.();
+		this.#cancelRedial = null;
 		this.#socket?.close(code, reason);
 	}
 
-	/** Moves and returns the low-water mark: see `HostWindow.advance`. */
+	/** Goes on from another cursor, or from the host's live end (null), as an operator wants it. */
+	resetCursor(cursor: number | null): void {
+		this.#socket?.close(1000, "cursor reset");
+		this.#noteGap("cursor-reset", `an operator set the cursor to ${cursor ?? "the live end"}`);
+		this.#goOnFrom(cursor);
+		this.start();
+	}
+
+	/** Moves and returns the low-water mark: see `HostWindow.advance`. Also reports what was missed. */
 	advance(acknowledged: (ring: number) => number): number | null {
 		const cursor = this.window.advance(acknowledged);
 		this.#applyPause();
+		if (this.#gap !== null) this.#options.emit({ type: "hostGap", hostId: this.#host.id, ...this.#gap });
+		this.#gap = null;
 		return cursor;
 	}
 
 	#dial(): void {
-		if (this.#redial !== null) clearTimeout(this.#redial);
-		this.#redial = null;
+		this.#cancelRedial?.();
+		this.#cancelRedial = null;
 		this.#lastSeq = 0;
+		this.#knownSeq = this.#received ?? 0;
 		this.#seqViolations = 0;
+		this.#unreadableInRow = 0;
 		this.#madeProgress = false;
 		const { hostname, insecure } = this.#host;
 		const { userAgent } = this.#options;
+		const cursor = this.#detour.cursor(this.#received);
 		try {
 			this.#socket = new HostSocket(
-				{ hostname, insecure, cursor: this.#received, userAgent },
+				{ hostname, insecure, cursor, userAgent, timing: this.#timing },
 				{
-					opened: (server) => this.#opened(server),
+					opened: (server) => this.#opened(server, cursor),
 					frame: (bytes) => this.#frame(bytes),
-					unreadable: (reason) => this.#reject(reason, "unreadable message"),
+					unreadable: (reason, detail, isLast) => this.#unreadable(reason, detail, isLast),
 					closed: (detail) => this.#closed(detail),
 				},
 			);
@@ -129,20 +171,20 @@ export class HostFollower {
 		else this.#socket.resume();
 	}
 
-	#opened(server: string): void {
-		this.#openedAtMs = Date.now();
+	#opened(server: string, cursor: number | null): void {
+		this.#openedAtMs = this.#timing.nowMs();
 		this.#options.counters.add("host_connects_total");
 		this.#options.counters.add("hosts_connected");
 		if (server.includes("atproto-relay")) {
 			this.#giveUp("banned", `it is a relay itself (Server: ${server.slice(0, 100)})`);
 			return;
 		}
-		log.info("connected to {host}", { host: this.#host.hostname, cursor: this.#received });
+		this.#log("info", "connected to {host}", "connects", { cursor });
 		this.#emit("active", "connected");
 	}
 
 	#closed(detail: string): void {
-		const heldMs = this.#openedAtMs === null ? 0 : Date.now() - this.#openedAtMs;
+		const heldMs = this.#openedAtMs === null ? 0 : this.#timing.nowMs() - this.#openedAtMs;
 		if (this.#openedAtMs !== null) {
 			this.#options.counters.add("host_disconnects_total");
 			this.#options.counters.add("hosts_connected", -1);
@@ -150,14 +192,16 @@ export class HostFollower {
 		this.#openedAtMs = null;
 		this.#socket = null;
 		if (this.#stopped) return;
-		const delayMs = this.#backoff.ended(this.#madeProgress, heldMs);
-		log.info("no connection to {host}: {detail}; next attempt in {delayMs} ms", {
-			host: this.#host.hostname,
+		// Each try at another cursor is a new beginning, and there are few.
+		if (this.#detour.leavesOut && !this.#detour.isLive) this.#backoff.reset();
+		const delayMs = this.#redialAfterMs ?? this.#backoff.ended(this.#madeProgress, heldMs);
+		this.#redialAfterMs = null;
+		this.#log("info", "no connection to {host}: {detail}; next attempt in {delayMs} ms", "disconnects", {
 			detail,
 			delayMs: Math.round(delayMs),
 		});
 		if (this.#backoff.offline) this.#emit("offline", detail);
-		this.#redial = setTimeout(() => contain("a redial", () => this.#dial()), delayMs);
+		this.#cancelRedial = this.#timing.after(delayMs, () => this.#dial());
 	}
 
 	#frame(bytes: Buffer): void {
@@ -173,9 +217,8 @@ export class HostFollower {
 			const isRule = error instanceof Rejection;
 			if (!isRule) reportFailure("a frame's intake", error, { host: this.#host.hostname }, bytes);
 			const { reason, message } = isRule ? error : new Rejection("internal-error");
-			this.#reject(reason, message);
-			const code = CLOSE_CODES[reason];
-			if (code !== undefined) this.#socket?.close(code, reason);
+			if (CLOSE_CODES[reason] === undefined) this.#reject(reason, message);
+			else this.#unreadable(reason, message, reason === "internal-error");
 		}
 	}
 
@@ -184,12 +227,14 @@ export class HostFollower {
 			if (++this.#seqViolations > SEQ_VIOLATIONS_MAX) this.#socket?.close(1008, "seq-not-increasing");
 			throw new Rejection("seq-not-increasing", `${message.seq} after ${this.#lastSeq}`);
 		}
+		this.#unreadableInRow = 0;
+		if (!this.#madeProgress) this.#firstMessage(message.seq);
 		this.#lastSeq = message.seq;
 		this.#received = message.seq;
 		this.#madeProgress = true;
 		const isFirst = this.window.lowWater === null;
 		const slot = this.window.arrive(message.seq);
-		if (isFirst) this.#options.began();
+		if (isFirst) this.#options.storeCursor();
 		if (this.window.size >= WINDOW_SLOTS_MAX) this.#socket?.pause();
 		const bytes = this.#budget.hold(frame.length);
 		this.#options.counters.add("inflight_bytes", bytes);
@@ -201,25 +246,90 @@ export class HostFollower {
 		});
 	}
 
+	/** The first message of a connection shows in which numbering the host counts, and that a detour led past its obstacle. */
+	#firstMessage(seq: number): void {
+		this.#refusedCursor.clear();
+		if (this.#detour.leavesOut)
+			this.#log("warning", "{host} goes on at its seq {seq}: what lies between is missed", "detours", {
+				seq,
+				afterSeq: this.#received,
+			});
+		this.#detour.clear();
+		if (seq > this.#knownSeq) return;
+		// A host that replays inclusively begins with the seq it was asked for. With any other it repeats, or counts anew.
+		if (seq < this.#knownSeq) this.#noteGap("seq-went-back", `it goes on at its seq ${seq}, after ${this.#knownSeq}`);
+		this.window.fallBack(seq);
+		this.#options.storeCursor();
+	}
+
 	#notice(scanned: Exclude<ScannedFrame, { kind: "message" }>): void {
 		const { counters } = this.#options;
-		const host = this.#host.hostname;
 		if (scanned.kind === "ignored") {
 			counters.add("frames_ignored_total");
 		} else if (scanned.kind === "info") {
-			counters.add("host_infos_total");
-			if (scanned.name === "OutdatedCursor") counters.add("host_outdated_cursors_total");
-			log.warning("{host} says {name}: {text}", { host, name: scanned.name, text: scanned.text });
+			const { name, text } = scanned;
+			this.#log("warning", "{host} says {name}: {text}", "infos", { name, text });
+			if (name !== "OutdatedCursor") return;
+			counters.add("host_outdated_cursors_total");
+			this.#noteGap("outdated-cursor", "it no longer has what follows our cursor");
 		} else {
 			counters.add("host_errors_total");
-			log.warning("{host} sent the error {error}: {text}", { host, error: scanned.error, text: scanned.text });
-			// Its seqs went back. Whether to forget our cursor is the operator's to say (rulebook 1.7).
-			if (scanned.error === "FutureCursor") this.#giveUp("idle", "it answered FutureCursor to our cursor");
-			else this.#socket?.close(1000, "error received");
+			const { error, text } = scanned;
+			this.#log("warning", "{host} sent the error {error}: {text}", "errors", { error, text });
+			if (error === "FutureCursor" && this.#received !== null && !this.#detour.isLive) this.#cursorRefused();
+			this.#socket?.close(1000, "error received");
 		}
 	}
 
-	#giveUp(status: "idle" | "banned", detail: string): void {
+	/** Our cursor is beyond the host's last seq. It is asked again; in the end the cursor is given up (rulebook 1.7). */
+	#cursorRefused(): void {
+		if (this.#detour.leavesOut) {
+			this.#detour.goLive();
+		} else if (this.#refusedCursor.answered(this.#timing.nowMs())) {
+			this.#noteGap("future-cursor", "it has answered FutureCursor for an hour, and is followed from its live end");
+			this.#goOnFrom(null);
+		} else {
+			this.#redialAfterMs = REFUSED_CURSOR_RETRY_MS;
+			this.#emit("idle", "it answered FutureCursor to our cursor");
+		}
+	}
+
+	/** Forgets the place in the host's stream for another one, or for its live end. */
+	#goOnFrom(cursor: number | null): void {
+		this.#received = cursor;
+		this.window.restart(cursor);
+		this.#detour.clear();
+		this.#refusedCursor.clear();
+		this.#gapNotedAt = undefined;
+		this.#options.storeCursor();
+	}
+
+	/** Skips a message that can't be read. Its seq is unknown, so the low-water mark stays where it is. */
+	#unreadable(reason: RejectionReason, detail: string, isLast: boolean): void {
+		this.#reject(reason, detail);
+		this.#unreadableInRow++;
+		if (this.#gapNotedAt !== this.#received) {
+			this.#gapNotedAt = this.#received;
+			this.#noteGap(reason, detail);
+		}
+		if (!isLast && this.#unreadableInRow <= UNREADABLE_IN_ROW_MAX) return;
+		this.#detour.blocked(this.#unreadableInRow);
+		this.#socket?.close(CLOSE_CODES[reason] ?? 1002, reason);
+	}
+
+	/** Messages of the host may be missed: counted, logged, and told to the host manager with the next `advance`. */
+	#noteGap(reason: HostGapReason, detail: string): void {
+		const afterSeq = this.#received;
+		this.#options.counters.add("host_gaps_total");
+		this.#gap = { count: (this.#gap?.count ?? 0) + 1, reason, afterSeq };
+		this.#log("warning", "messages of {host} may be missed ({reason}): {detail}", `gap ${reason}`, {
+			reason,
+			detail: detail.slice(0, 200),
+			afterSeq,
+		});
+	}
+
+	#giveUp(status: "banned", detail: string): void {
 		log.warning("no longer following {host}: {detail}", { host: this.#host.hostname, detail });
 		this.stop(1000, status);
 		this.#emit(status, detail);
@@ -227,10 +337,17 @@ export class HostFollower {
 
 	#reject(reason: RejectionReason, detail: string): void {
 		this.#options.counters.reject(reason);
-		log.debug("rejected a frame of {host}: {detail}", { host: this.#host.hostname, detail });
+		this.#log("debug", "rejected a frame of {host}: {detail}", `rejection ${reason}`, { detail });
 	}
 
-	#emit(status: HostEvent["status"], detail: string): void {
+	/** Logs a line that the host can cause at will: one of a kind a minute, with the number of those left out. */
+	#log(level: "debug" | "info" | "warning", text: string, kind: string, properties: Record<string, unknown>): void {
+		const omitted = this.#limiter.take(kind);
+		if (omitted === null) return;
+		log[level](text, { host: this.#host.hostname, ...properties, ...(omitted > 0 ? { omitted } : {}) });
+	}
+
+	#emit(status: HostStatusEvent["status"], detail: string): void {
 		this.#options.emit({ type: "hostStatus", hostId: this.#host.id, status, detail });
 	}
 }

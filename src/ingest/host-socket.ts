@@ -1,9 +1,14 @@
-import { lookup as lookupAddress } from "node:dns";
+import { lookup as lookupDns } from "node:dns";
 import type { LookupFunction } from "node:net";
+// Bun's own, which needs no package. Unlike the global WebSocket it takes `maxPayload`, `handshakeTimeout` and `lookup`, and
+// gives the answer's headers. Its types are those of `@types/ws`.
 import WebSocket from "ws";
-import { contain, reportFailure } from "../boundary.ts";
-import { isPublicAddress } from "../protocol/address.ts";
+import { reportFailure } from "../boundary.ts";
+import { addressFault } from "../protocol/address.ts";
+import { mayBePrivate } from "../protocol/hostname.ts";
 import { FRAME_BYTES_MAX } from "../protocol/limits.ts";
+import type { RejectionReason } from "../protocol/reasons.ts";
+import { systemTiming, type Timing } from "../timing.ts";
 
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** We ping this often, and give a host that long to answer anything at all. */
@@ -17,8 +22,8 @@ export interface HostSocketEvents {
 	/** The host accepted. `server` is its `Server` header. */
 	opened(server: string): void;
 	frame(bytes: Buffer): void;
-	/** A message that broke the framing before it could be read; the socket is being closed for it. */
-	unreadable(reason: "frame-text" | "frame-too-large"): void;
+	/** A message can't be read. After some faults nothing can follow it on this connection: then `isLast`. */
+	unreadable(reason: RejectionReason, detail: string, isLast: boolean): void;
 	/** The connection ended or did not come about: said once, last. */
 	closed(detail: string): void;
 }
@@ -30,26 +35,32 @@ export interface HostSocketOptions {
 	/** Events after this upstream seq; null for the live end. */
 	cursor: number | null;
 	userAgent: string;
+	timing?: Timing;
+	/** Resolves names that may only lead to public addresses. */
+	lookup?: LookupFunction;
 }
 
 /** One connection to a host's `subscribeRepos`. It never reconnects; who made it does. */
 export class HostSocket {
 	readonly #socket: WebSocket;
 	readonly #events: HostSocketEvents;
-	#pingTimer: ReturnType<typeof setInterval> | null = null;
-	#lastHeardMs = Date.now();
+	readonly #timing: Timing;
+	#cancelPing: () => void = () => undefined;
+	#lastHeardMs: number;
 	#paused = false;
 	#closed = false;
 
 	constructor(options: HostSocketOptions, events: HostSocketEvents) {
 		this.#events = events;
+		this.#timing = options.timing ?? systemTiming;
+		this.#lastHeardMs = this.#timing.nowMs();
 		this.#socket = new WebSocket(urlOf(options), {
 			maxPayload: FRAME_BYTES_MAX,
 			handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
 			perMessageDeflate: false,
 			followRedirects: false,
 			headers: { "User-Agent": options.userAgent },
-			...(options.insecure ? {} : { lookup: publicLookup }),
+			...(mayBePrivate(options) ? {} : { lookup: options.lookup ?? publicLookup() }),
 		});
 		this.#listen();
 	}
@@ -65,7 +76,7 @@ export class HostSocket {
 		if (!this.#paused) return;
 		this.#paused = false;
 		// What was said while we did not listen could not be heard.
-		this.#lastHeardMs = Date.now();
+		this.#lastHeardMs = this.#timing.nowMs();
 		if (this.#socket.readyState === WebSocket.OPEN) this.#socket.resume();
 	}
 
@@ -85,28 +96,23 @@ export class HostSocket {
 			server = typeof header === "string" ? header : "";
 		});
 		this.#on("open", () => {
-			this.#lastHeardMs = Date.now();
-			this.#pingTimer = setInterval(() => contain("a keep-alive", () => this.#keepAlive()), PING_INTERVAL_MS);
+			this.#lastHeardMs = this.#timing.nowMs();
+			this.#pingLater();
 			this.#events.opened(server);
 			if (this.#paused) socket.pause();
 		});
 		this.#on("message", (data: unknown, isBinary: boolean) => {
-			this.#lastHeardMs = Date.now();
+			this.#lastHeardMs = this.#timing.nowMs();
 			if (this.#closed) return;
 			if (isBinary && Buffer.isBuffer(data)) this.#events.frame(data);
-			else {
-				this.#events.unreadable("frame-text");
-				this.close(1003, "text message");
-			}
+			else this.#events.unreadable("frame-text", "text message", false);
 		});
 		this.#on("pong", () => {
-			this.#lastHeardMs = Date.now();
+			this.#lastHeardMs = this.#timing.nowMs();
 		});
-		this.#on("error", (error: Error) => {
-			if (/max payload/i.test(error.message) && !this.#closed) {
-				this.#events.unreadable("frame-too-large");
-				this.close(1009, "message too large");
-			}
+		this.#on("error", (error: Error & { code?: unknown }) => {
+			const reason = framingFault(error.code);
+			if (reason !== null && !this.#closed) this.#events.unreadable(reason, error.message, true);
 			this.#end(error.message);
 		});
 		this.#on("close", (code: number, reason: Buffer) => this.#end(`closed with ${code} ${reason.toString()}`.trim()));
@@ -125,9 +131,16 @@ export class HostSocket {
 		});
 	}
 
+	#pingLater(): void {
+		this.#cancelPing = this.#timing.after(PING_INTERVAL_MS, () => {
+			this.#pingLater();
+			this.#keepAlive();
+		});
+	}
+
 	#keepAlive(): void {
 		if (this.#paused) return;
-		if (Date.now() - this.#lastHeardMs > SILENCE_MS_MAX) {
+		if (this.#timing.nowMs() - this.#lastHeardMs > SILENCE_MS_MAX) {
 			this.#socket.terminate();
 			this.#end(`nothing heard for ${SILENCE_MS_MAX / 1000} s`);
 			return;
@@ -138,9 +151,17 @@ export class HostSocket {
 	#end(detail: string): void {
 		if (this.#closed) return;
 		this.#closed = true;
-		if (this.#pingTimer !== null) clearInterval(this.#pingTimer);
+		this.#cancelPing();
 		this.#events.closed(detail);
 	}
+}
+
+/** What the host did, where a connection ended for a message that breaks the WebSocket protocol or our limit; else null. */
+function framingFault(code: unknown): RejectionReason | null {
+	if (typeof code !== "string" || !code.startsWith("WS_ERR_")) return null;
+	if (code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH" || code === "WS_ERR_UNSUPPORTED_DATA_PAYLOAD_LENGTH")
+		return "frame-too-large";
+	return code === "WS_ERR_INVALID_UTF8" ? "frame-text" : "frame-malformed";
 }
 
 /** The longest start of `text` that takes at most `bytesMax` bytes of UTF-8, without half a character. */
@@ -154,16 +175,21 @@ function urlOf({ hostname, insecure, cursor }: HostSocketOptions): string {
 	return `${insecure ? "ws" : "wss"}://${hostname}/xrpc/com.atproto.sync.subscribeRepos${query}`;
 }
 
-/** DNS lookup that refuses names which point into a private network: checked on the address that is connected to. */
-const publicLookup: LookupFunction = (hostname, options, callback) => {
-	lookupAddress(hostname, { ...options, all: true }, (error, addresses) => {
-		if (error !== null) return callback(error, []);
-		const refused = addresses.find(({ address }) => !isPublicAddress(address));
-		if (refused !== undefined)
-			return callback(new Error(`${hostname} is at the private address ${refused.address}`), []);
-		const [first] = addresses;
-		if (first === undefined) return callback(new Error(`${hostname} has no address`), []);
-		if (options.all === true) callback(null, addresses);
-		else callback(null, first.address, first.family);
-	});
-};
+/**
+ * DNS lookup that refuses names which point into a private network. The connection goes to the very addresses that were
+ * checked, so a name that resolves differently the next time gains nothing.
+ *
+ * @param resolve how names are resolved, given by tests
+ */
+export function publicLookup(resolve: typeof lookupDns = lookupDns): LookupFunction {
+	return (hostname, options, callback) => {
+		resolve(hostname, { ...options, all: true }, (error, addresses) => {
+			if (error !== null) return callback(error, []);
+			const fault = addressFault(addresses);
+			const [first] = addresses;
+			if (fault !== null || first === undefined) return callback(new Error(`${hostname}: ${fault}`), []);
+			if (options.all === true) callback(null, addresses);
+			else callback(null, first.address, first.family);
+		});
+	};
+}

@@ -1,11 +1,11 @@
-import type { HostCommand } from "../hosts/messages.ts";
+import type { HostCommand, HostConnection } from "../hosts/messages.ts";
 import { encodeCursorsFacts } from "../log/facts.ts";
 import { RecordKind } from "../log/record.ts";
 import { type FollowerOptions, HostFollower } from "./follower.ts";
 import type { Handover } from "./handover.ts";
 import { controlEntry } from "./shard.ts";
 
-export interface HostsOptions extends Omit<FollowerOptions, "began"> {
+export interface HostsOptions extends Omit<FollowerOptions, "storeCursor"> {
 	/** How far the ring of a worker is durable. */
 	acknowledged: (ring: number) => number;
 	handover: Handover;
@@ -35,28 +35,38 @@ export class Hosts {
 	}
 
 	command(command: HostCommand): void {
-		if (command.type === "disconnect") {
-			this.#followers.get(command.hostId)?.stop(1000, "no longer followed");
-		} else if (command.type === "dialNow") {
-			this.#followers.get(command.hostId)?.dialNow();
-		} else {
-			const { id, cursor } = command.host;
-			let follower = this.#followers.get(id);
-			if (follower === undefined) {
-				follower = new HostFollower(command.host, { ...this.#options, began: () => this.storeCursors() });
-				this.#followers.set(id, follower);
-				this.#stored.set(id, cursor);
-			}
-			follower.start();
+		switch (command.type) {
+			case "connect":
+				this.#follower(command.host, command.host.cursor).start();
+				break;
+			case "disconnect":
+				this.#followers.get(command.hostId)?.stop(1000, "no longer followed");
+				break;
+			case "dialNow":
+				this.#followers.get(command.hostId)?.dialNow();
+				break;
+			case "resetCursor":
+				this.#follower(command.host, undefined).resetCursor(command.host.cursor);
+				break;
 		}
+	}
+
+	/** @param stored the cursor that the log has, if that is known and the host was not followed before in this process */
+	#follower(host: HostConnection, stored: number | null | undefined): HostFollower {
+		const known = this.#followers.get(host.id);
+		if (known !== undefined) return known;
+		const follower = new HostFollower(host, { ...this.#options, storeCursor: () => this.storeCursors() });
+		this.#followers.set(host.id, follower);
+		if (stored !== undefined) this.#stored.set(host.id, stored);
+		return follower;
 	}
 
 	/** Hands the low-water cursors that moved to the log. Where the ring is full they come next time. */
 	storeCursors(): void {
-		const moved: { host: number; seq: number }[] = [];
+		const moved: { host: number; seq: number | null }[] = [];
 		for (const [host, follower] of this.#followers) {
 			const seq = follower.advance(this.#options.acknowledged);
-			if (seq !== null && seq !== this.#stored.get(host)) moved.push({ host, seq });
+			if (seq !== this.#stored.get(host)) moved.push({ host, seq });
 		}
 		for (let from = 0; from < moved.length; from += CURSORS_PER_RECORD) {
 			const cursors = moved.slice(from, from + CURSORS_PER_RECORD);

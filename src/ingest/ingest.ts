@@ -6,6 +6,7 @@ import { openSqliteReader } from "../index/sqlite.ts";
 import { LogHead } from "../log/head.ts";
 import { Counters } from "../observe/counters.ts";
 import { type LOG_LEVELS, logOf, setUpLog } from "../observe/log.ts";
+import { LogLimiter } from "../observe/log-limiter.ts";
 import { Doorbell } from "../ring/doorbell.ts";
 import { RingReader, RingWriter } from "../ring/ring.ts";
 import { StartError } from "../start-error.ts";
@@ -50,6 +51,9 @@ const CURSOR_INTERVAL_MS = 1_000;
 const WAKE_INTERVAL_MS = 1_000;
 /** How long a drain waits for what is on its way. The cursors stay behind what it leaves. */
 const DRAIN_TIMEOUT_MS = 4_000;
+
+/** A host's rejections for one reason make a debug line this often at most. */
+const REJECTION_LINES = { intervalMs: 60_000, keysMax: 10_000 };
 
 /** Makes this thread's engine, as the operator wants it. */
 export type CreateEngine = (choice: EngineChoice, counters: Counters) => Engine;
@@ -104,6 +108,7 @@ function ingestRole(
 			counters,
 			limits: { ...IDENTITY_CACHE_LIMITS, entriesMax: options.identityCacheSize },
 		});
+		const rejectionLines = new LogLimiter(REJECTION_LINES);
 		const shard: Shard = new Shard({
 			accounts,
 			identities,
@@ -115,14 +120,19 @@ function ingestRole(
 			handover,
 			rules: { engine, strict: options.strict, clock: Date.now, counters },
 			allowLocalhost: options.allowInsecureHosts,
-			onRejection: ({ sender, message }, rejection) =>
+			onRejection: ({ sender, message }, rejection) => {
+				const { hostname } = sender;
+				const omitted = rejectionLines.take(`${hostname} ${rejection.reason}`);
+				if (omitted === null) return;
 				log.debug("rejected {type} {seq} of {did} from {host}: {detail}", {
 					type: message.type,
 					seq: message.seq,
 					did: message.did,
-					host: sender.hostname,
+					host: hostname,
 					detail: rejection.message,
-				}),
+					...(omitted > 0 ? { omitted } : {}),
+				});
+			},
 		});
 		const routes = new Routes(
 			options.worker,

@@ -9,7 +9,8 @@ export const FAILED: Outcome = { rejected: true, internalError: true };
 
 /** A message on its way: from its arrival until it is durable or rejected. */
 interface Slot {
-	seq: number;
+	/** What the mark becomes when the slot is passed; null: it stays. */
+	seq: number | null;
 	outcome: Outcome | null;
 }
 
@@ -36,7 +37,7 @@ export class HostWindow {
 		return this.#slots.length - this.#first;
 	}
 
-	/** Null until the host's first message ever has arrived. */
+	/** Null until the host's first message ever has arrived, and after `restart(null)`. */
 	get lowWater(): number | null {
 		return this.#lowWater;
 	}
@@ -47,6 +48,22 @@ export class HostWindow {
 		const slot: Slot = { seq, outcome: null };
 		this.#slots.push(slot);
 		return slot;
+	}
+
+	/**
+	 * The host sends from `seq` on again: it repeats, or counts anew. The mark goes back in front of that, and what is still on
+	 * its way moves it no further. So nothing is passed that is missing, in whichever numbering it is.
+	 */
+	fallBack(seq: number): void {
+		const mark = seq - 1;
+		if (this.#lowWater !== null) this.#lowWater = Math.min(this.#lowWater, mark);
+		for (const slot of this.#open()) if (slot.seq !== null) slot.seq = Math.min(slot.seq, mark);
+	}
+
+	/** The host is to be followed from another cursor, or from its live end (null). What is on its way moves it no more. */
+	restart(cursor: number | null): void {
+		this.#lowWater = cursor;
+		for (const slot of this.#open()) slot.seq = null;
 	}
 
 	settle(slot: Slot, outcome: Outcome): void {
@@ -63,7 +80,7 @@ export class HostWindow {
 			const { outcome } = slot;
 			if (outcome === null) break;
 			if (!outcome.rejected && acknowledged(outcome.ring) < outcome.position) break;
-			this.#lowWater = slot.seq;
+			if (slot.seq !== null) this.#lowWater = slot.seq;
 			this.#first++;
 		}
 		if (this.#first > 1024 && this.#first * 2 > this.#slots.length) {
@@ -71,6 +88,10 @@ export class HostWindow {
 			this.#first = 0;
 		}
 		return this.#lowWater;
+	}
+
+	#open(): Slot[] {
+		return this.#slots.slice(this.#first);
 	}
 }
 

@@ -53,6 +53,10 @@ export interface HostFacts {
 	/** Connected to by ws:// instead of wss://. */
 	insecure: boolean;
 	status: HostStatus;
+	/** How often messages of it may have been missed. Absent in logs of older releases. */
+	gaps?: number;
+	/** When, after which of its seqs and why that was the last time, for people; null where it never was. */
+	lastGap?: string | null;
 }
 
 /** Of a `didDocument` record: what a DID resolved to. */

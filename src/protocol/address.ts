@@ -41,6 +41,16 @@ export function isPublicAddress(ip: string): boolean {
 	return IPV6_GLOBAL.check(ip, "ipv6") && !IPV6_SPECIAL.check(ip, "ipv6");
 }
 
+/**
+ * Why a name that has these addresses must not be connected to, or null. One bad address among good ones is refused too: it
+ * is either an attack, or a host that works by chance.
+ */
+export function addressFault(addresses: readonly { address: string }[]): string | null {
+	if (addresses.length === 0) return "the host has no address";
+	const bad = addresses.find(({ address }) => !isPublicAddress(address));
+	return bad === undefined ? null : `the host's address ${bad.address} is not public`;
+}
+
 function networks(family: "ipv4" | "ipv6", list: readonly (readonly [string, number])[]): BlockList {
 	const blocks = new BlockList();
 	for (const [network, prefix] of list) blocks.addSubnet(network, prefix, family);

@@ -93,6 +93,14 @@ export function dnsNameFault(name: string, allowTest: boolean): string | null {
 	return null;
 }
 
+/**
+ * Whether a host may be at a private address: an operator has named it as `localhost:PORT`, or asked for it by http:// or
+ * ws://. Strangers can do neither.
+ */
+export function mayBePrivate({ hostname, insecure }: ParsedHostname): boolean {
+	return insecure || hostname.startsWith("localhost:");
+}
+
 function splitOrigin(input: string): { scheme: string | null; authority: string } {
 	const at = input.indexOf("://");
 	if (at < 0) return { scheme: null, authority: onlyAuthority(input) };

@@ -5,7 +5,7 @@
 export const REJECTION_REASONS = {
 	// A fault of ours, which a message brought to light.
 	"internal-error": "the relay failed on this message, by a fault of its own",
-	// [0] Framing. These close the connection: what follows on it can't be trusted to be framed either.
+	// [0] Framing. Such a message is skipped. One that can't be received closes the connection, and so do 100 in a row.
 	"frame-text": "a text message arrived where only binary ones are allowed",
 	"frame-too-large": "the message is longer than 5,000,000 bytes",
 	"frame-malformed": "the message is not two DAG-CBOR objects, header and payload",
@@ -73,7 +73,10 @@ export type RejectionReason = keyof typeof REJECTION_REASONS;
 /** Every name, in the order of the checks. */
 export const REJECTION_REASON_NAMES = Object.keys(REJECTION_REASONS) as RejectionReason[];
 
-/** Reasons after which the upstream connection is closed, with the WebSocket close code we send (rulebook 1.4). */
+/**
+ * Reasons for which a message's seq can't be known, with the WebSocket close code for when the connection is closed for them
+ * (rulebook 1.4).
+ */
 export const CLOSE_CODES: Partial<Record<RejectionReason, number>> = {
 	"frame-text": 1003,
 	"frame-too-large": 1009,

@@ -14,7 +14,7 @@ const PUBLIC = { admin: false, ip: "192.0.2.2" };
 const stranger = (number: number) => ({ admin: false, ip: `198.51.100.${number}` });
 
 function row(id: number, hostname: string, status: HostStatus = "active"): Host {
-	return { id, hostname, insecure: false, status, cursor: id * 10, accountCount: 0 };
+	return { id, hostname, insecure: false, status, cursor: id * 10, gaps: 0, lastGap: null, accountCount: 0 };
 }
 
 /** A manager and everything it does to the outside. */
@@ -50,6 +50,7 @@ class Bench {
 			},
 			clock: {
 				nowMs: () => this.nowMs,
+				date: () => new Date(1_700_000_000_000),
 				sleep: () =>
 					new Promise((resolve) => {
 						this.wake = resolve;
@@ -79,12 +80,12 @@ beforeEach(() => {
 });
 
 describe("start", () => {
-	test("connects to active, offline and throttled hosts with their cursors, not to idle and banned ones", async () => {
+	test("connects to all hosts but banned ones, with their cursors", async () => {
 		bench.rows.push(row(1, "a.com"), row(2, "b.com", "offline"), row(3, "c.com", "idle"));
 		bench.rows.push(row(4, "d.com", "banned"), row(5, "e.com", "throttled"));
 		await bench.manager().start();
 		await settle();
-		expect(bench.connected()).toEqual([1, 2, 5]);
+		expect(bench.connected()).toEqual([1, 2, 3, 5]);
 		expect(bench.commands[0]).toEqual({
 			worker: workerOfHost("a.com", WORKERS),
 			command: { type: "connect", host: { id: 1, hostname: "a.com", insecure: false, cursor: 10 } },
@@ -139,7 +140,7 @@ describe("start", () => {
 
 describe("requestCrawl of a new host", () => {
 	test("probes it, writes its record, and only then connects", async () => {
-		bench.rows.push(row(41, "old.com", "idle"));
+		bench.rows.push(row(41, "old.com", "banned"));
 		let finishAppend = (): void => {};
 		const manager = bench.manager({
 			append: (facts) => {
@@ -153,7 +154,9 @@ describe("requestCrawl of a new host", () => {
 		const crawl = manager.requestCrawl("https://New.Com", PUBLIC);
 		await settle();
 		expect(bench.probed).toEqual(["new.com"]);
-		expect(bench.appended).toEqual([{ id: 42, hostname: "new.com", insecure: false, status: "active" }]);
+		expect(bench.appended).toEqual([
+			{ id: 42, hostname: "new.com", insecure: false, status: "active", gaps: 0, lastGap: null },
+		]);
 		expect(bench.commands).toEqual([]);
 		finishAppend();
 		expect(await crawl).toEqual({ ok: true });
@@ -294,6 +297,26 @@ describe("requestCrawl of a new host", () => {
 	});
 });
 
+test("only what an operator has named as local, or without TLS, may be at a private address", async () => {
+	const manager = bench.manager({ allowInsecureHosts: true });
+	await manager.start();
+	const guarded: [string, boolean][] = [];
+	bench.probe = async ({ hostname }, allowInsecure) => {
+		guarded.push([hostname, allowInsecure]);
+	};
+	for (const hostname of ["localhost:1", "https://localhost:2", "http://a.test", "https://b.test", "c.com"])
+		expect(await manager.requestCrawl(hostname, ADMIN)).toEqual({ ok: true });
+	expect(await manager.requestCrawl("d.com", PUBLIC)).toEqual({ ok: true });
+	expect(guarded).toEqual([
+		["localhost:1", true],
+		["localhost:2", true],
+		["a.test", true],
+		["b.test", false],
+		["c.com", false],
+		["d.com", false],
+	]);
+});
+
 describe("requestCrawl of a known host", () => {
 	test("that is connected does nothing", async () => {
 		bench.rows.push(row(1, "a.com"));
@@ -313,13 +336,14 @@ describe("requestCrawl of a known host", () => {
 			expect(await manager.requestCrawl("a.com", by)).toMatchObject({ status: 403, error: "HostBanned" });
 	});
 
-	test("that is idle connects with the cursor that the index has now", async () => {
-		bench.rows.push(row(1, "a.com", "idle"));
+	test("that is not connected yet connects with the cursor that the index has now", async () => {
+		for (let id = 1; id <= 6; id++) bench.rows.push(row(id, `host${id}.com`, "idle"));
 		const manager = bench.manager();
 		await manager.start();
-		bench.rows[0] = { ...row(1, "a.com", "idle"), cursor: 99 };
-		expect(await manager.requestCrawl("a.com", PUBLIC)).toEqual({ ok: true });
-		expect(bench.commands[0]?.command).toMatchObject({ type: "connect", host: { id: 1, cursor: 99 } });
+		bench.rows[5] = { ...row(6, "host6.com", "idle"), cursor: 99 };
+		expect(await manager.requestCrawl("host6.com", PUBLIC)).toEqual({ ok: true });
+		const connect = bench.commands.find(({ command }) => command.type === "connect" && command.host.id === 6);
+		expect(connect?.command).toMatchObject({ host: { cursor: 99 } });
 		expect(bench.probed).toEqual([]);
 	});
 
@@ -348,18 +372,39 @@ describe("events", () => {
 		expect(bench.appended).toEqual([]);
 		manager.onEvent({ type: "hostStatus", hostId: 1, status: "offline", detail: "connection refused" });
 		manager.onEvent({ type: "hostStatus", hostId: 1, status: "offline", detail: "timeout" });
-		expect(bench.appended).toEqual([{ id: 1, hostname: "a.com", insecure: false, status: "offline" }]);
+		expect(bench.appended).toEqual([
+			{ id: 1, hostname: "a.com", insecure: false, status: "offline", gaps: 0, lastGap: null },
+		]);
 		expect(manager.hosts()).toMatchObject([{ hostname: "a.com", status: "offline", detail: "timeout" }]);
 	});
 
-	test("of a host that became idle: the next request connects it again", async () => {
+	test("of a host that became idle: its worker still has it, and the next request has it dial now", async () => {
 		bench.rows.push(row(1, "a.com"));
 		const manager = bench.manager();
 		await manager.start();
 		await settle();
 		manager.onEvent({ type: "hostStatus", hostId: 1, status: "idle", detail: "FutureCursor" });
 		await manager.requestCrawl("a.com", PUBLIC);
-		expect(bench.connected()).toEqual([1, 1]);
+		expect(bench.connected()).toEqual([1]);
+		expect(bench.commands.at(-1)?.command).toEqual({ type: "dialNow", hostId: 1 });
+	});
+
+	test("of gaps are kept with the host, over a restart too, and recorded once a minute at most", async () => {
+		bench.rows.push({ ...row(1, "a.com"), gaps: 3, lastGap: "before" });
+		const manager = bench.manager();
+		await manager.start();
+		const gap = { type: "hostGap", hostId: 1, reason: "frame-malformed" } as const;
+		manager.onEvent({ ...gap, count: 2, afterSeq: 17 });
+		expect(manager.hosts()).toMatchObject([
+			{ gaps: 5, lastGap: "2023-11-14T22:13:20.000Z after seq 17: frame-malformed", status: "active" },
+		]);
+		expect(bench.appended).toMatchObject([{ id: 1, gaps: 5, status: "active" }]);
+		for (let more = 0; more < 100; more++) manager.onEvent({ ...gap, count: 1, afterSeq: null });
+		expect(bench.appended).toHaveLength(1);
+		expect(manager.hosts()).toMatchObject([{ gaps: 105 }]);
+		bench.nowMs += 60_000;
+		manager.onEvent({ ...gap, count: 1, afterSeq: 18 });
+		expect(bench.appended.map(({ gaps }) => gaps)).toEqual([5, 106]);
 	});
 
 	test("do not lift a ban", async () => {
@@ -376,6 +421,40 @@ describe("events", () => {
 		const manager = bench.manager();
 		await manager.start();
 		expect(() => manager.onEvent({ type: "hostStatus", hostId: 9, status: "active", detail: "" })).toThrow("host 9");
+	});
+});
+
+describe("resetCursor", () => {
+	test("of a known host tells its worker, whether it is followed yet or not", async () => {
+		bench.rows.push(row(1, "a.com"), row(2, "b.com", "idle"));
+		const manager = bench.manager();
+		await manager.start();
+		await settle();
+		bench.commands.length = 0;
+		expect(manager.resetCursor("https://A.com/", 7)).toEqual({ ok: true });
+		expect(manager.resetCursor("b.com", null)).toEqual({ ok: true });
+		expect(bench.commands).toEqual([
+			{
+				worker: workerOfHost("a.com", WORKERS),
+				command: { type: "resetCursor", host: { id: 1, hostname: "a.com", insecure: false, cursor: 7 } },
+			},
+			{
+				worker: workerOfHost("b.com", WORKERS),
+				command: { type: "resetCursor", host: { id: 2, hostname: "b.com", insecure: false, cursor: null } },
+			},
+		]);
+	});
+
+	test("of a host that is unknown, banned or none is refused", async () => {
+		bench.rows.push(row(1, "a.com", "banned"));
+		const manager = bench.manager();
+		await manager.start();
+		expect(manager.resetCursor("a.com", 7)).toMatchObject({ status: 403, error: "HostBanned" });
+		expect(manager.resetCursor("b.com", 7)).toMatchObject({ status: 404, error: "HostNotFound" });
+		expect(manager.resetCursor("localhost:1", 7)).toMatchObject({ status: 400, error: "InvalidRequest" });
+		manager.stop();
+		expect(manager.resetCursor("a.com", 7)).toMatchObject({ status: 503 });
+		expect(bench.commands).toEqual([]);
 	});
 });
 

@@ -8,6 +8,7 @@ import { createXrpcApp } from "../../src/http/xrpc.ts";
 import { Counters } from "../../src/observe/counters.ts";
 
 let crawls: [string, CrawlRequester][];
+let resets: [string, number | null][];
 let crawlResult: CrawlResult;
 
 function appWith(password: string | null): Hono<ClientEnv> {
@@ -21,7 +22,11 @@ function appWith(password: string | null): Hono<ClientEnv> {
 		requestCrawl,
 		counters: new Counters(),
 	});
-	return app.route("/", createAdminApp({ password, requestCrawl }));
+	const resetCursor = async (hostname: string, cursor: number | null): Promise<CrawlResult> => {
+		resets.push([hostname, cursor]);
+		return crawlResult;
+	};
+	return app.route("/", createAdminApp({ password, requestCrawl, resetCursor }));
 }
 
 const basic = (credentials: string): string => `Basic ${Buffer.from(credentials).toString("base64")}`;
@@ -40,6 +45,7 @@ function crawl(app: Hono<ClientEnv>, authorization?: string): Response | Promise
 
 beforeEach(() => {
 	crawls = [];
+	resets = [];
 	crawlResult = { ok: true };
 });
 
@@ -86,5 +92,45 @@ describe("the admin API", () => {
 		const response = await app.request("/admin/nothing", { headers: { Authorization: basic("admin:s3cret") } });
 		expect(response.status).toBe(404);
 		expect(await response.json()).toMatchObject({ error: "NotFound" });
+	});
+});
+
+describe("a reset of a host's cursor", () => {
+	const reset = (body: unknown, authorization = basic("admin:s3cret")): Response | Promise<Response> =>
+		appWith("s3cret").request("/admin/pds/resetCursor", {
+			method: "POST",
+			headers: { Authorization: authorization },
+			body: JSON.stringify(body),
+		});
+
+	test("goes to a given cursor, or to the live end", async () => {
+		for (const body of [
+			{ hostname: "a.com", cursor: 0 },
+			{ hostname: "a.com", cursor: 2 ** 53 - 1 },
+			{ hostname: "b.com" },
+		]) {
+			const response = await reset(body);
+			expect([response.status, await response.json()]).toEqual([200, { success: "true" }]);
+		}
+		expect(resets).toEqual([
+			["a.com", 0],
+			["a.com", 2 ** 53 - 1],
+			["b.com", null],
+		]);
+	});
+
+	test("is refused with what is wrong with it, and without the password", async () => {
+		const cursors = [-1, 1.5, 2 ** 53, "7", null, {}];
+		for (const body of [...cursors.map((cursor) => ({ hostname: "a.com", cursor })), {}, { hostname: 7 }, []]) {
+			const response = await reset(body);
+			expect([response.status, await response.json()]).toEqual([
+				400,
+				expect.objectContaining({ error: "InvalidRequest" }),
+			]);
+		}
+		expect((await reset({ hostname: "a.com" }, basic("admin:wrong"))).status).toBe(401);
+		expect(resets).toEqual([]);
+		crawlResult = { ok: false, status: 404, error: "HostNotFound", message: "not known" };
+		expect((await reset({ hostname: "a.com" })).status).toBe(404);
 	});
 });

@@ -14,6 +14,8 @@ export class MemoryIndex implements IndexReader {
 			insecure: false,
 			status: "active",
 			cursor: 10,
+			gaps: 0,
+			lastGap: null,
 			accountCount: 0,
 			...values,
 		};

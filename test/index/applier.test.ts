@@ -162,6 +162,8 @@ describe("hosts", () => {
 				insecure: true,
 				status: "offline",
 				cursor: 8,
+				gaps: 0,
+				lastGap: null,
 				accountCount: 1,
 			},
 		]);

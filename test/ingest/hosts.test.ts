@@ -112,6 +112,38 @@ describe("a host's cursor", () => {
 		expect(storedCursors()).toEqual([]);
 	});
 
+	test("goes down with a host that counts anew, in the log before its first message", async () => {
+		await follow(0);
+		await send(3);
+		for (const { settle } of arrivals) settle(REJECTED);
+		hosts.storeCursors();
+		expect(storedCursors()).toEqual([{ host: HOST_ID, seq: 3 }]);
+		host.onFutureCursor = "live";
+		host.wipe();
+		await until(() => host.connections === 1);
+		storedWithFirst = null;
+		await send(1);
+		expect(storedWithFirst as unknown).toEqual([{ host: HOST_ID, seq: 0 }]);
+		arrivals[3]?.settle(REJECTED);
+		hosts.storeCursors();
+		expect(storedCursors()).toEqual([{ host: HOST_ID, seq: 1 }]);
+	});
+
+	test("is forgotten, or becomes another one, where an operator wants it, followed before or not", async () => {
+		await follow(0);
+		await send(2);
+		for (const { settle } of arrivals) settle(REJECTED);
+		const { hostname } = host;
+		const connection = { id: HOST_ID, hostname, insecure: true };
+		hosts.command({ type: "resetCursor", host: { ...connection, cursor: null } });
+		expect(storedCursors()).toEqual([{ host: HOST_ID, seq: null }]);
+		hosts.command({ type: "resetCursor", host: { ...connection, cursor: 1 } });
+		expect(storedCursors()).toEqual([{ host: HOST_ID, seq: 1 }]);
+		hosts.command({ type: "resetCursor", host: { ...connection, id: 8, cursor: null } });
+		expect(storedCursors()).toEqual([{ host: 8, seq: null }]);
+		await until(() => host.cursors.includes(1) && host.connections === 2);
+	});
+
 	test("that finds the ring full is stored the next time", async () => {
 		await follow(0);
 		await send(1);

@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { HostWindow, REJECTED } from "../../src/ingest/window.ts";
 import { Rng } from "../sim/rng.ts";
 
@@ -56,4 +56,78 @@ test("settled in any order, it never passes a message that is not durable", () =
 		if (next !== undefined) expect(next).toBeGreaterThan(durable);
 		if (lowWater > 0) expect(durableAt.get(lowWater) ?? Number.POSITIVE_INFINITY).toBeLessThanOrEqual(durable);
 	}
+});
+
+describe("a host that goes back", () => {
+	test("holds the mark in front of what it sends, whatever is still on its way", () => {
+		const window = new HostWindow(980);
+		const old = [985, 990, 1000].map((seq) => window.arrive(seq));
+		// It repeats from 988 on, in the same numbering: 985 is not yet durable.
+		window.fallBack(988);
+		expect(window.lowWater).toBe(980);
+		window.settle(window.arrive(988), REJECTED);
+		for (const slot of old.slice(1)) window.settle(slot, REJECTED);
+		expect(window.advance(() => 0)).toBe(980);
+		const [first] = old;
+		if (first !== undefined) window.settle(first, REJECTED);
+		expect(window.advance(() => 0)).toBe(988);
+		// It counts anew: the mark goes down at once.
+		const late = window.arrive(989);
+		window.fallBack(5);
+		expect(window.lowWater).toBe(4);
+		window.settle(late, REJECTED);
+		expect(window.advance(() => 0)).toBe(4);
+		window.settle(window.arrive(5), REJECTED);
+		expect(window.advance(() => 0)).toBe(5);
+	});
+
+	test("in any numbering, the mark never passes a message of it that is not settled", () => {
+		const rng = new Rng("numberings");
+		const window = new HostWindow(0);
+		let seq = 0;
+		/** What is on its way: messages of numberings that are gone can't be asked for again. */
+		let open: { seq: number; slot: ReturnType<HostWindow["arrive"]> }[] = [];
+		const gone: (typeof open)[number]["slot"][] = [];
+		for (let turn = 0; turn < 20_000; turn++) {
+			if (rng.int(40) === 0) {
+				// A repeat of the last few, or a new numbering that is nothing to do with the old one.
+				const isNew = rng.int(2) === 0;
+				const first = Math.max(1, isNew ? rng.int(30) : seq - rng.int(10));
+				if (first <= seq) window.fallBack(first);
+				if (isNew) gone.push(...open.splice(0).map(({ slot }) => slot));
+				seq = first - 1;
+			}
+			seq += 1 + rng.int(3);
+			open.push({ seq, slot: window.arrive(seq) });
+			while (open.length > rng.int(20)) {
+				const [settled] = open.splice(rng.int(open.length), 1);
+				if (settled !== undefined) window.settle(settled.slot, REJECTED);
+			}
+			while (gone.length > rng.int(5)) window.settle(gone.shift() as ReturnType<HostWindow["arrive"]>, REJECTED);
+			const lowWater = window.advance(() => 0) ?? 0;
+			for (const { seq: missing } of open) expect(lowWater).toBeLessThan(missing);
+			expect(lowWater).toBeLessThanOrEqual(seq);
+		}
+		open = open.filter(({ slot }) => window.settle(slot, REJECTED));
+		for (const slot of gone) window.settle(slot, REJECTED);
+		expect(window.advance(() => 0)).toBe(seq);
+	});
+
+	test("or is asked for another place, goes on from there", () => {
+		const window = new HostWindow(100);
+		const late = window.arrive(101);
+		window.restart(null);
+		expect(window.lowWater).toBeNull();
+		const first = window.arrive(7);
+		expect(window.lowWater).toBe(6);
+		window.settle(late, REJECTED);
+		expect(window.advance(() => 0)).toBe(6);
+		window.settle(first, REJECTED);
+		expect(window.advance(() => 0)).toBe(7);
+		const later = window.arrive(8);
+		window.restart(3);
+		window.settle(later, REJECTED);
+		expect(window.advance(() => 0)).toBe(3);
+		expect(window.size).toBe(0);
+	});
 });

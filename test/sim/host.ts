@@ -33,6 +33,8 @@ export type FutureCursorAnswer = "FutureCursor" | "live";
 export class SimHost {
 	/** The cursors that connections asked for, in order; null where one asked for none. */
 	readonly cursors: (number | null)[] = [];
+	/** How connections ended that the other side closed, or that broke, in order. */
+	readonly closes: { code: number; reason: string }[] = [];
 	/** What it does with a cursor beyond its last seq. A test may change it at any time. */
 	onFutureCursor: FutureCursorAnswer = "FutureCursor";
 	/** Replays the message at the cursor too, and not only what follows it. */
@@ -68,7 +70,9 @@ export class SimHost {
 				open: (socket) => this.#open(socket),
 				message: () => undefined,
 				drain: (socket) => this.#pump(socket),
-				close: (socket) => void this.#sockets.delete(socket),
+				close: (socket, code, reason) => {
+					if (this.#sockets.delete(socket)) this.closes.push({ code, reason });
+				},
 			},
 		});
 		this.#port = this.#server.port ?? 0;
@@ -256,8 +260,9 @@ export class SimHost {
 		while (socket.getBufferedAmount() < BUFFERED_BYTES_MAX) {
 			const entry = this.#entries[connection.next - this.#firstPosition];
 			if (entry === undefined) return;
-			// Zero means dropped; a socket that is closing gets the entry after its reconnect.
-			if ((entry.seq !== null || connection.next >= connection.joinedAt) && socket.send(entry.data) === 0) return;
+			const isDue = entry.seq !== null || connection.next >= connection.joinedAt;
+			// Zero means dropped, or an empty message. A socket that is closing gets the entry after its reconnect.
+			if (isDue && socket.send(entry.data) === 0 && entry.data.length > 0) return;
 			connection.next++;
 		}
 	}

@@ -152,11 +152,16 @@ export class RelayProcess {
 		return (await response.json()) as RelayStats;
 	}
 
+	/** `Authorization` header of its admin. */
+	get adminAuthorization(): string {
+		return `Basic ${btoa(`admin:${ADMIN_PASSWORD}`)}`;
+	}
+
 	/** Makes the relay follow a host, as its admin. */
 	async requestCrawl(hostname: string): Promise<void> {
 		const response = await fetch(`http://127.0.0.1:${this.#apiPort}/admin/pds/requestCrawl`, {
 			method: "POST",
-			headers: { "content-type": "application/json", authorization: `Basic ${btoa(`admin:${ADMIN_PASSWORD}`)}` },
+			headers: { "content-type": "application/json", authorization: this.adminAuthorization },
 			body: JSON.stringify({ hostname }),
 		});
 		if (!response.ok)

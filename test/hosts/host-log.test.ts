@@ -1,0 +1,87 @@
+import { expect, test } from "bun:test";
+import { HostLog } from "../../src/hosts/host-log.ts";
+import { Handover } from "../../src/ingest/handover.ts";
+import { decodeHostFacts, type HostFacts, type HostStatus } from "../../src/log/facts.ts";
+import { Counters } from "../../src/observe/counters.ts";
+import { Doorbell } from "../../src/ring/doorbell.ts";
+import { readEntry } from "../../src/ring/entry.ts";
+import { createRingBuffer, RingReader, RingWriter } from "../../src/ring/ring.ts";
+import { FakeTiming } from "../sim/fake-timing.ts";
+
+/** Host records through a ring, of which the test is the other end. */
+class Bench {
+	readonly timing = new FakeTiming();
+	readonly log: HostLog;
+	readonly durable: number[] = [];
+	readonly #reader: RingReader;
+	readonly #handover: Handover;
+
+	constructor(ringBytes: number) {
+		const ring = createRingBuffer(ringBytes);
+		this.#reader = new RingReader(ring);
+		this.#handover = new Handover(0, new RingWriter(ring), new Doorbell(), new Counters());
+		this.log = new HostLog(this.#handover, this.timing);
+	}
+
+	append(id: number, status: HostStatus = "active"): void {
+		const facts: HostFacts = { id, hostname: `host${id}.example.com`, insecure: false, status };
+		void this.log.append(facts).then(() => this.durable.push(id));
+	}
+
+	/** Takes what is in the ring, and makes it durable. */
+	take(): [id: number, status: string][] {
+		const taken: [number, string][] = [];
+		this.#handover.flush();
+		for (let bytes = this.#reader.next(); bytes !== null; bytes = this.#reader.next()) {
+			const { id, status } = decodeHostFacts(readEntry(bytes).facts);
+			taken.push([id, status]);
+		}
+		this.#reader.release();
+		return taken;
+	}
+
+	acknowledge(): void {
+		this.#reader.acknowledge(this.#reader.position);
+	}
+
+	async poll(): Promise<void> {
+		this.timing.pass(5);
+		for (let turn = 0; turn < 5; turn++) await Promise.resolve();
+	}
+}
+
+test("a record is durable when the ring says so, and one poll serves all", async () => {
+	const bench = new Bench(64 * 1024);
+	for (let id = 1; id <= 100; id++) bench.append(id);
+	expect(bench.timing.waiting).toBe(1);
+	await bench.poll();
+	expect(bench.durable).toEqual([]);
+	expect(bench.take()).toHaveLength(100);
+	bench.acknowledge();
+	await bench.poll();
+	expect(bench.durable).toEqual(Array.from({ length: 100 }, (_, at) => at + 1));
+	// Nothing waits, so nothing polls.
+	expect(bench.timing.waiting).toBe(0);
+	bench.append(101);
+	expect(bench.timing.waiting).toBe(1);
+});
+
+test("while the ring is full, the last record of a host is enough", async () => {
+	const bench = new Bench(1024);
+	for (let round = 0; round < 20; round++) {
+		for (let id = 1; id <= 10; id++) bench.append(id, round % 2 === 0 ? "offline" : "idle");
+	}
+	for (let id = 1; id <= 10; id++) bench.append(id, "active");
+	const last = new Map<number, string>();
+	let count = 0;
+	while (bench.durable.length < 210) {
+		for (const [id, status] of bench.take()) {
+			last.set(id, status);
+			count++;
+		}
+		bench.acknowledge();
+		await bench.poll();
+	}
+	expect([...last.values()]).toEqual(Array.from({ length: 10 }, () => "active"));
+	expect(count).toBeLessThan(60);
+});

@@ -1,0 +1,473 @@
+import { afterEach, beforeEach, describe, expect, setSystemTime, test } from "bun:test";
+import type { LogRecord } from "@logtape/logtape";
+import { configureSync, resetSync } from "@logtape/logtape";
+import type { HostEvent } from "../../src/hosts/messages.ts";
+import { Budget } from "../../src/ingest/budget.ts";
+import { HostFollower } from "../../src/ingest/follower.ts";
+import { REFUSED_CURSOR_RETRY_MS } from "../../src/ingest/refused-cursor.ts";
+import { REJECTED } from "../../src/ingest/window.ts";
+import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
+import { SimAccount } from "../sim/account.ts";
+import { SimClock } from "../sim/clock.ts";
+import { FakeTiming } from "../sim/fake-timing.ts";
+import { SimHost } from "../sim/host.ts";
+import { encodeErrorFrame, encodeInfoFrame, joinFrame, type SimMessage } from "../sim/message.ts";
+import { RawHost, webSocketFrame } from "../sim/raw-host.ts";
+import { Rng } from "../sim/rng.ts";
+
+const HOUR_MS = 3_600_000;
+
+/** A follower whose time the test moves, and everything that it does. */
+class Bench {
+	readonly timing = new FakeTiming();
+	readonly counters = createCounterBuffer(1);
+	readonly delivered: number[] = [];
+	readonly events: HostEvent[] = [];
+	/** The mark at each time that it had to be stored at once. */
+	readonly stored: (number | null)[] = [];
+	readonly follower: HostFollower;
+	#redials = 0;
+
+	constructor(hostname: string, cursor: number | null) {
+		this.follower = new HostFollower(
+			{ id: 1, hostname, insecure: true, cursor },
+			{
+				budget: new Budget(64 * 1024 * 1024),
+				hostBufferBytes: 64 * 1024 * 1024,
+				userAgent: "a test",
+				counters: new Counters(this.counters),
+				deliver: (_sender, _frame, { seq }, settle) => {
+					this.delivered.push(seq);
+					settle(REJECTED);
+				},
+				storeCursor: () => this.stored.push(this.follower.window.lowWater),
+				emit: (event) => this.events.push(event),
+				timing: this.timing,
+			},
+		);
+	}
+
+	get lowWater(): number | null {
+		return this.follower.advance(() => 0);
+	}
+
+	get gaps(): [reason: string, afterSeq: number | null][] {
+		this.follower.advance(() => 0);
+		return this.events.flatMap((event) => (event.type === "hostGap" ? [[event.reason, event.afterSeq]] : []));
+	}
+
+	get statuses(): string[] {
+		return this.events.flatMap((event) => (event.type === "hostStatus" ? [event.status] : []));
+	}
+
+	get rejected(): Record<string, number> {
+		return Object.fromEntries(Object.entries(readCounters(this.counters).rejected).filter(([, count]) => count > 0));
+	}
+
+	count(name: "host_gaps_total" | "host_connects_total" | "host_disconnects_total"): number {
+		return readCounters(this.counters).counters[name];
+	}
+
+	/** Waits for the connection to end, and lets the time to the next dial pass. */
+	async redial(): Promise<void> {
+		this.#redials++;
+		await until(() => this.count("host_disconnects_total") >= this.#redials);
+		this.timing.pass(this.timing.nextMs);
+	}
+}
+
+let host: SimHost;
+let message: SimMessage;
+let bench: Bench;
+
+beforeEach(async () => {
+	host = new SimHost();
+	host.start();
+	message = (await SimAccount.create({ rng: new Rng("follower"), clock: new SimClock(), curve: "k256" })).identity();
+});
+afterEach(async () => {
+	bench.follower.stop(1000, "the test is over");
+	await host.stop();
+});
+
+async function until(condition: () => boolean): Promise<void> {
+	const endMs = performance.now() + 60_000;
+	while (!condition()) {
+		if (performance.now() > endMs) throw new Error(`after a minute: not ${condition}`);
+		await Bun.sleep(1);
+	}
+}
+
+function follow(cursor: number | null, hostname = host.hostname): void {
+	bench = new Bench(hostname, cursor);
+	bench.follower.start();
+}
+
+function emit(count: number): void {
+	for (let i = 0; i < count; i++) host.emit(message);
+}
+
+const NO_FRAME = Uint8Array.of(0xff);
+
+describe("a message that can't be read", () => {
+	/** One of every kind that leaves the connection usable. */
+	const unreadable = (rng: Rng): Uint8Array<ArrayBuffer> | string =>
+		rng.pick([
+			"a text message",
+			new Uint8Array(0),
+			Uint8Array.from(rng.bytes(1 + rng.int(60)), (byte) => byte | 0xe0),
+			joinFrame({ t: "#commit" }, {}),
+			joinFrame({ op: 1 }, {}),
+			joinFrame({ op: "1", t: "#commit" }, {}),
+			Buffer.concat([joinFrame({ op: 1, t: "#identity" }, { seq: 1 }), Buffer.of(0)]),
+			Buffer.from("a2626f70016174672369 6e666fa0".replaceAll(" ", ""), "hex"),
+		]);
+
+	test.each(["a", "b", "c"])("is skipped wherever it stands, and costs no good one (%s)", async (seed) => {
+		const rng = new Rng(`unreadable ${seed}`);
+		const good: number[] = [];
+		let bad = 0;
+		let runs = 0;
+		let wasBad = false;
+		for (let sent = 0; sent < 300; sent++) {
+			const isBad = rng.int(3) === 0;
+			if (isBad) {
+				host.emitUnreadable(unreadable(rng));
+				bad++;
+				if (!wasBad) runs++;
+			} else good.push(host.emit(message));
+			wasBad = isBad;
+		}
+		const last = host.emit(message);
+		follow(0);
+		await until(() => bench.delivered.includes(last));
+		expect(bench.delivered).toEqual([...good, last]);
+		expect(host.cursors).toEqual([0]);
+		expect(Object.values(bench.rejected).reduce((sum, count) => sum + count, 0)).toBe(bad);
+		expect(bench.count("host_gaps_total")).toBe(runs);
+		expect(bench.lowWater).toBe(last);
+	});
+
+	test("does not let the mark pass what came before it", async () => {
+		emit(2);
+		host.emitUnreadable(NO_FRAME);
+		follow(0);
+		await until(() => Object.keys(bench.rejected).length > 0);
+		expect(bench.lowWater).toBe(2);
+		expect(bench.gaps).toEqual([["frame-malformed", 2]]);
+		emit(1);
+		await until(() => bench.delivered.length === 3);
+		expect(bench.lowWater).toBe(4);
+	});
+
+	test("closes the connection when it is the 101st in a row, and they are got past", async () => {
+		emit(1);
+		for (let bad = 0; bad < 150; bad++) host.emitUnreadable("a text message");
+		emit(1);
+		follow(0);
+		for (let tries = 0; tries < 3; tries++) await bench.redial();
+		await until(() => bench.delivered.includes(152));
+		expect(host.cursors).toEqual([0, 1, 1, 102]);
+		expect(host.closes).toEqual(Array.from({ length: 3 }, () => ({ code: 1003, reason: "frame-text" })));
+		expect(bench.gaps).toEqual([["frame-text", 1]]);
+	});
+
+	test("and can't be received is got past after three tries at its cursor", async () => {
+		emit(3);
+		host.emitUnreadable(new Uint8Array(5_000_001));
+		emit(2);
+		follow(0);
+		for (let tries = 0; tries < 3; tries++) await bench.redial();
+		await until(() => bench.delivered.includes(6));
+		expect(host.cursors).toEqual([0, 3, 3, 4]);
+		expect(bench.delivered).toEqual([1, 2, 3, 5, 6]);
+		expect(bench.rejected).toEqual({ "frame-too-large": 3 });
+		expect(bench.gaps).toEqual([["frame-too-large", 3]]);
+		expect(bench.lowWater).toBe(6);
+	});
+
+	test("and has a seq far from the last one is got past by doubling what is left out", async () => {
+		emit(1);
+		host.skipSeqs(10);
+		host.emitUnreadable(new Uint8Array(5_000_001));
+		emit(20);
+		follow(0);
+		for (let tries = 0; tries < 7; tries++) await bench.redial();
+		await until(() => bench.delivered.includes(host.lastSeq));
+		expect(host.cursors).toEqual([0, 1, 1, 2, 3, 5, 9, 17]);
+		expect(bench.delivered.slice(0, 2)).toEqual([1, 18]);
+	});
+
+	test("and has nothing after it is got past by going on at the live end", async () => {
+		emit(1);
+		host.skipSeqs(10);
+		host.emitUnreadable(new Uint8Array(5_000_001));
+		follow(0);
+		for (let tries = 0; tries < 8; tries++) await bench.redial();
+		await until(() => host.connections === 1);
+		emit(1);
+		await until(() => bench.delivered.length === 2);
+		expect(host.cursors).toEqual([0, 1, 1, 2, 3, 5, 9, 17, null]);
+		expect(bench.lowWater).toBe(13);
+		// FutureCursor was the answer to a cursor of our own making: the host is not idle.
+		expect(bench.statuses).not.toContain("idle");
+	});
+
+	test.each([
+		["breaks UTF-8", webSocketFrame(0x81, Uint8Array.of(0xc3, 0x28)), "frame-text"],
+		["has an opcode that is none", webSocketFrame(0x83, Uint8Array.of(0)), "frame-malformed"],
+		["has a reserved bit", webSocketFrame(0xc2, Uint8Array.of(0)), "frame-malformed"],
+		["continues nothing", webSocketFrame(0x80, Uint8Array.of(0)), "frame-malformed"],
+		["claims 2^62 bytes", Buffer.from("827f4000000000000000", "hex"), "frame-too-large"],
+		["is a ping of 200 bytes", webSocketFrame(0x89, new Uint8Array(200)), "frame-malformed"],
+	] as const)("as a WebSocket frame that %s is got past too", async (_what, bytes, reason) => {
+		const raw = new RawHost([bytes]);
+		await raw.start();
+		follow(10, raw.hostname);
+		for (let tries = 0; tries < 4; tries++) await bench.redial();
+		await until(() => raw.paths.length === 5);
+		expect(raw.paths.map((path) => new URLSearchParams(path.split("?")[1]).get("cursor"))).toEqual([
+			"10",
+			"10",
+			"10",
+			"11",
+			"12",
+		]);
+		expect(bench.rejected[reason]).toBeGreaterThanOrEqual(4);
+		expect(bench.gaps).toEqual([[reason, 10]]);
+		raw.stop();
+	});
+
+	test("is no reason to leave anything out where the connection just broke", async () => {
+		emit(1);
+		follow(1);
+		for (let tries = 0; tries < 6; tries++) {
+			await until(() => host.connections === 1);
+			host.closeAll(1011, "no");
+			await bench.redial();
+		}
+		await until(() => host.connections === 1);
+		expect(host.cursors).toEqual([1, 1, 1, 1, 1, 1, 1]);
+	});
+});
+
+describe("a host that counts anew", () => {
+	test("and takes the old cursor as live is followed from its first message on, and the mark goes down with it", async () => {
+		emit(1000);
+		follow(990);
+		await until(() => bench.delivered.length === 10);
+		host.onFutureCursor = "live";
+		host.wipe();
+		await bench.redial();
+		await until(() => host.connections === 1);
+		expect(host.cursors).toEqual([990, 1000]);
+		emit(5);
+		await until(() => bench.delivered.length === 15);
+		expect(bench.delivered.slice(10)).toEqual([1, 2, 3, 4, 5]);
+		// The log knows the new place before the first message can be in it.
+		expect(bench.stored).toEqual([0]);
+		expect(bench.lowWater).toBe(5);
+		expect(bench.gaps).toEqual([["seq-went-back", 1000]]);
+		host.closeAll(1001);
+		await bench.redial();
+		await until(() => host.cursors.length === 3);
+		expect(host.cursors[2]).toBe(5);
+	});
+
+	test("is told from one that replays inclusively, which misses nothing", async () => {
+		host.replaysInclusively = true;
+		emit(5);
+		follow(3);
+		await until(() => bench.delivered.length === 3);
+		expect(bench.delivered).toEqual([3, 4, 5]);
+		expect(bench.lowWater).toBe(5);
+		host.closeAll(1001);
+		await bench.redial();
+		await until(() => bench.delivered.length === 4);
+		expect(bench.delivered).toEqual([3, 4, 5, 5]);
+		expect([bench.gaps, bench.rejected]).toEqual([[], {}]);
+	});
+});
+
+describe("a host that answers FutureCursor", () => {
+	test("is idle, asked again each half an hour, and after three answers over an hour followed from its live end", async () => {
+		emit(3);
+		follow(1000);
+		await until(() => bench.statuses.includes("idle"));
+		const startMs = bench.timing.nowMs();
+		await bench.redial();
+		expect(bench.timing.nowMs() - startMs).toBe(REFUSED_CURSOR_RETRY_MS);
+		await bench.redial();
+		expect(bench.timing.nowMs() - startMs).toBe(HOUR_MS);
+		await bench.redial();
+		expect(bench.timing.nowMs() - startMs).toBeLessThan(HOUR_MS + 60_000);
+		await until(() => host.connections === 1);
+		expect(host.cursors).toEqual([1000, 1000, 1000, null]);
+		expect(bench.stored).toEqual([null]);
+		expect(bench.gaps).toEqual([["future-cursor", 1000]]);
+		emit(2);
+		await until(() => bench.delivered.length === 2);
+		expect(bench.delivered).toEqual([4, 5]);
+		expect(bench.stored).toEqual([null, 3]);
+		expect(bench.statuses.at(-1)).toBe("active");
+	});
+
+	test("and is asked for meanwhile is dialled at once, which brings its end no nearer than the hour", async () => {
+		emit(3);
+		follow(1000);
+		for (let asked = 0; asked < 5; asked++) {
+			await until(() => host.cursors.length === asked + 1 && bench.statuses.filter((s) => s === "idle").length > asked);
+			bench.timing.pass(60_000);
+			bench.follower.dialNow();
+		}
+		await until(() => host.cursors.length === 6);
+		expect(host.cursors).not.toContain(null);
+	});
+
+	test("and caught up meanwhile goes on where it was", async () => {
+		emit(3);
+		follow(5);
+		await until(() => bench.statuses.includes("idle"));
+		emit(4);
+		await bench.redial();
+		await until(() => bench.delivered.length === 2);
+		expect(bench.delivered).toEqual([6, 7]);
+		expect(bench.gaps).toEqual([]);
+	});
+});
+
+describe("an operator's reset", () => {
+	test("goes on from the given cursor, or from the live end, and stores it", async () => {
+		emit(10);
+		follow(8);
+		await until(() => bench.delivered.length === 2);
+		bench.follower.resetCursor(5);
+		await until(() => bench.delivered.length === 7);
+		expect(bench.delivered.slice(2)).toEqual([6, 7, 8, 9, 10]);
+		bench.follower.resetCursor(null);
+		await until(() => host.cursors.length === 3 && host.connections === 1);
+		emit(1);
+		await until(() => bench.delivered.at(-1) === 11);
+		expect(host.cursors).toEqual([8, 5, null]);
+		expect(bench.stored).toEqual([5, null, 10]);
+		expect(bench.gaps).toEqual([["cursor-reset", 10]]);
+		expect(bench.lowWater).toBe(11);
+	});
+
+	test("frees a host that is stuck at a message or was given up", async () => {
+		emit(3);
+		follow(1000);
+		await until(() => bench.statuses.includes("idle"));
+		bench.follower.resetCursor(1);
+		await until(() => bench.delivered.length === 2);
+		expect(bench.delivered).toEqual([2, 3]);
+		bench.follower.stop(1000, "no longer followed");
+		bench.follower.resetCursor(2);
+		await until(() => bench.delivered.length === 3);
+		expect(host.cursors).toEqual([1000, 1, 2]);
+	});
+});
+
+describe("time", () => {
+	afterEach(() => {
+		setSystemTime();
+	});
+
+	test("that the wall clock steps over closes nothing, in either direction", async () => {
+		follow(0);
+		await until(() => host.connections === 1);
+		for (const stepMs of [75_001, HOUR_MS, -24 * HOUR_MS]) {
+			setSystemTime(new Date(Date.now() + stepMs));
+			bench.timing.pass(30_000);
+			emit(1);
+			await until(() => bench.delivered.length === host.lastSeq);
+		}
+		expect(host.cursors).toEqual([0]);
+		expect(bench.count("host_disconnects_total")).toBe(0);
+	});
+
+	test("in which a host says nothing closes the connection, whatever the wall clock says", async () => {
+		const raw = new RawHost();
+		await raw.start();
+		follow(0, raw.hostname);
+		await until(() => bench.statuses.includes("active"));
+		setSystemTime(new Date(Date.now() - HOUR_MS));
+		bench.timing.pass(60_000);
+		expect(bench.count("host_disconnects_total")).toBe(0);
+		bench.timing.pass(30_000);
+		expect(bench.count("host_disconnects_total")).toBe(1);
+		raw.stop();
+	});
+});
+
+describe("what a host can have logged", () => {
+	let lines: LogRecord[];
+	beforeEach(() => {
+		lines = [];
+		configureSync({
+			reset: true,
+			sinks: { lines: (record) => lines.push(record) },
+			loggers: [
+				{ category: ["standpipe"], lowestLevel: "debug", sinks: ["lines"] },
+				{ category: ["logtape", "meta"], lowestLevel: "error", sinks: [] },
+			],
+		});
+	});
+	afterEach(() => resetSync());
+
+	test("is a line a minute of each kind, which says how many were left out", async () => {
+		follow(0);
+		await until(() => host.connections === 1);
+		for (let round = 0; round < 2; round++) {
+			for (let i = 0; i < 50; i++) {
+				host.sendRaw(encodeInfoFrame("Noise", "x".repeat(1000)));
+				host.sendRaw(NO_FRAME);
+				host.sendRaw(joinFrame({ op: 1, t: "#identity" }, { seq: 1 }));
+				emit(1);
+			}
+			await until(() => bench.delivered.length === 50 * (round + 1));
+			bench.timing.pass(round === 0 ? 60_000 : 0);
+		}
+		const of = (text: string): LogRecord[] => lines.filter(({ rawMessage }) => String(rawMessage).includes(text));
+		for (const text of ["says", "may be missed", "rejected a frame"]) {
+			const kinds = text === "rejected a frame" ? 2 : 1;
+			expect(of(text).map(({ properties }) => properties["omitted"] ?? 0)).toEqual([
+				...Array.from({ length: kinds }, () => 0),
+				...Array.from({ length: kinds }, () => 49),
+			]);
+		}
+		expect(lines.every(({ properties }) => properties["host"] === host.hostname)).toBe(true);
+		expect(lines.filter(({ level }) => level === "error")).toEqual([]);
+	});
+
+	test("is not its connects and disconnects, one by one", async () => {
+		follow(0);
+		for (let round = 0; round < 20; round++) {
+			await until(() => host.connections === 1);
+			bench.follower.dialNow();
+			emit(1);
+			await until(() => bench.delivered.length === round + 1);
+			host.closeAll(1011, "no");
+			await bench.redial();
+		}
+		const connects = lines.filter(({ rawMessage }) => String(rawMessage).startsWith("connected"));
+		const elapsedMinutes = Math.ceil((bench.timing.nowMs() - 1_000_000) / 60_000);
+		expect(connects.length).toBeLessThanOrEqual(1 + elapsedMinutes);
+		expect(connects.length).toBeLessThan(20);
+	});
+});
+
+test("an error frame, whatever its name and text, closes the connection with a reason of ours", async () => {
+	const rng = new Rng("error names");
+	const alphabet = ["a", "ß", "語", "🦋", "\0", "\n", "\u202e"];
+	const text = (charsMax: number): string =>
+		Array.from({ length: rng.int(charsMax) }, () => rng.pick(alphabet)).join("");
+	follow(0);
+	for (let round = 0; round < 60; round++) {
+		await until(() => host.connections === 1);
+		host.sendRaw(encodeErrorFrame(text(300), text(900)));
+		await until(() => host.closes.length === round + 1);
+		await bench.redial();
+	}
+	expect(host.closes).toEqual(Array.from({ length: 60 }, () => ({ code: 1000, reason: "error received" })));
+});

@@ -1,0 +1,43 @@
+import type { Timing } from "../../src/timing.ts";
+
+/** Time that passes only when a test says so. */
+export class FakeTiming implements Timing {
+	#nowMs = 1_000_000;
+	readonly #actions: { atMs: number; action: () => void }[] = [];
+
+	nowMs(): number {
+		return this.#nowMs;
+	}
+
+	after(delayMs: number, action: () => void): () => void {
+		const entry = { atMs: this.#nowMs + delayMs, action };
+		this.#actions.push(entry);
+		return () => {
+			const at = this.#actions.indexOf(entry);
+			if (at >= 0) this.#actions.splice(at, 1);
+		};
+	}
+
+	/** Actions that are still to come. */
+	get waiting(): number {
+		return this.#actions.length;
+	}
+
+	/** How long it is until the next action. */
+	get nextMs(): number {
+		return Math.min(...this.#actions.map(({ atMs }) => atMs)) - this.#nowMs;
+	}
+
+	/** Lets so much time pass, and runs what is due, in the order of its time. */
+	pass(ms: number): void {
+		const endMs = this.#nowMs + ms;
+		for (;;) {
+			const due = this.#actions.filter(({ atMs }) => atMs <= endMs).sort((a, b) => a.atMs - b.atMs)[0];
+			if (due === undefined) break;
+			this.#actions.splice(this.#actions.indexOf(due), 1);
+			this.#nowMs = due.atMs;
+			due.action();
+		}
+		this.#nowMs = endMs;
+	}
+}
