@@ -6,9 +6,11 @@ BUN := $(shell [ "$$(bun --version 2>/dev/null)" = "$(BUN_VERSION)" ] && command
 SOURCES := $(shell find src -name '*.ts')
 RUST_SOURCES := $(shell find native -name target -prune -o -name fuzz -prune -o -name '*.rs' -print) native/build.sh \
 	native/Cargo.toml native/Cargo.lock native/addon/Cargo.toml native/verifier/Cargo.toml
+# A decoder of others, which a test holds the relay's frames against.
+RUST_DECODER := test/protocol/decoders/rust
 WORKERS := src/ingest/worker.ts src/log/worker.ts src/index/worker.ts src/reads/worker.ts src/fanout/worker.ts
 
-.PHONY: demo test run build native check bench crash fuzz fuzz-native mutants network clean
+.PHONY: demo test run build native check bench crash fuzz fuzz-edge fuzz-native mutants network clean
 
 # A small synthetic network, the relay and a consumer, offline, until Ctrl-C.
 demo: dist/standpipe
@@ -40,7 +42,11 @@ test: dist/standpipe network
 check: node_modules/.installed
 	node_modules/.bin/tsc --noEmit
 	node_modules/.bin/biome check
-	@if command -v cargo >/dev/null; then cd native && cargo fmt --check && cargo clippy --release --locked --quiet; fi
+	@if command -v cargo >/dev/null; then \
+		(cd native && cargo fmt --check && cargo clippy --release --locked --quiet) && \
+		cd $(RUST_DECODER) && cargo fmt --check && \
+		CARGO_TARGET_DIR=$(CURDIR)/native/target/rust-decoder cargo clippy --release --locked --quiet; \
+	fi
 
 bench: dist/standpipe
 	@for bench in bench/*.ts; do echo "== $$bench"; $(BUN) $$bench || exit 1; done
@@ -61,6 +67,11 @@ mutants: node_modules/.installed
 FUZZ_FLAGS ?= --minutes 10
 fuzz: node_modules/.installed native/.built
 	$(BUN) test/verify/fuzz.ts $(FUZZ_FLAGS)
+
+# Generated messages of every kind through the whole admission path of the compiled relay: `--messages N`, `--seed S`.
+FUZZ_EDGE_FLAGS ?= --messages 1000000
+fuzz-edge: dist/standpipe
+	$(BUN) test/edge/fuzz.ts $(FUZZ_EDGE_FLAGS)
 
 # Coverage-guided fuzzing of the native engine, each target for FUZZ_SECONDS. It needs a nightly Rust.
 FUZZ_SECONDS ?= 1200

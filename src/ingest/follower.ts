@@ -267,6 +267,7 @@ export class HostFollower {
 		if (scanned.kind === "ignored") {
 			counters.add("frames_ignored_total");
 		} else if (scanned.kind === "info") {
+			counters.add("host_infos_total");
 			const { name, text } = scanned;
 			this.#log("warning", "{host} says {name}: {text}", "infos", { name, text });
 			if (name !== "OutdatedCursor") return;

@@ -15,6 +15,7 @@ export const COUNTERS = {
 	frames_ignored_total: "frames with an op or type that we don't know, skipped",
 	messages_replayed_total: "messages dropped since a host sent them again after a reconnect",
 	discontinuities_total: "commits passed on although they don't chain to the state we had",
+	host_infos_total: "notices from hosts, such as that a cursor is outdated",
 	host_errors_total: "error frames from hosts",
 	host_outdated_cursors_total: "hosts that could not replay from our cursor: events of theirs were missed",
 	host_gaps_total: "times messages of a host may have been missed: the log says of which host, after which seq and why",

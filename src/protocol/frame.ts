@@ -12,7 +12,7 @@ import {
 	STATUS_CHARS_MAX,
 } from "./limits.ts";
 import type { Message, MessageType, ScannedFrame } from "./message.ts";
-import { patchFields } from "./patch.ts";
+import { type FieldChanges, patchFields } from "./patch.ts";
 import { Rejection } from "./rejection.ts";
 
 /** Longer than any TID, which is checked for later: rulebook 2.6, check 7. */
@@ -39,25 +39,25 @@ function encodeHeader(type: MessageType): Buffer {
  * @throws Rejection `frame-too-large`, `frame-malformed`, `frame-header`, `link-malformed` or `message-schema`
  */
 export function readFrame(bytes: Uint8Array): { scanned: ScannedFrame; frame: Uint8Array; rewritten: boolean } {
-	const { scanned, frame } = scanAnyEncoding(bytes);
-	if (scanned.kind !== "message") return { scanned, frame, rewritten: frame !== bytes };
-	if (frame.length > FRAME_BYTES_MAX - FRAME_ROOM_BYTES) {
-		throw new Rejection("frame-too-large", `${frame.length} bytes leave no room for the relay's own seq`);
-	}
-	const { message, repairs } = scanned;
-	if (repairs === null) return { scanned, frame, rewritten: frame !== bytes };
-	const repaired = withPlainHeader(patchFields(frame, message, repairs).frame, message.type);
-	return { scanned: scanFrame(repaired), frame: repaired, rewritten: true };
-}
-
-function scanAnyEncoding(bytes: Uint8Array): { scanned: ScannedFrame; frame: Uint8Array } {
+	let frame = bytes;
+	let scanned: ScannedFrame;
 	try {
-		return { scanned: scanFrame(bytes), frame: bytes };
+		scanned = scanFrame(bytes);
 	} catch (error) {
 		if (!(error instanceof Rejection) || error.reason !== "frame-malformed") throw error;
-		const frame = canonicalFrame(bytes);
-		return { scanned: scanFrame(frame), frame };
+		frame = canonicalFrame(bytes);
+		scanned = scanFrame(frame);
 	}
+	if (scanned.kind === "message") {
+		if (frame.length > FRAME_BYTES_MAX - FRAME_ROOM_BYTES) {
+			throw new Rejection("frame-too-large", `${frame.length} bytes leave no room for the relay's own seq`);
+		}
+		if (scanned.repairs !== null) {
+			frame = repairedFrame(frame, scanned.message, scanned.repairs);
+			scanned = scanFrame(frame);
+		}
+	}
+	return { scanned, frame, rewritten: frame !== bytes };
 }
 
 /** Rewrites header and payload. What follows a header that announces nothing we know stays as it is, whatever that is. */
@@ -74,10 +74,14 @@ function canonicalFrame(bytes: Uint8Array): Uint8Array {
 	}
 }
 
-/** The header is between a host and us: its further fields end here, since some consumers stop at those of certain names. */
-function withPlainHeader(frame: Uint8Array, type: MessageType): Uint8Array {
-	const payloadStart = skipItem(frame, 0, frame.length, "frame", "unchecked");
-	return Buffer.concat([encodeHeader(type), frame.subarray(payloadStart)]);
+/**
+ * Changes the fields that need it, and gives the frame the plain header of its type. The header is between a host and us: its
+ * further fields end here, since some consumers stop at those of certain names.
+ */
+function repairedFrame(frame: Uint8Array, message: Message, repairs: FieldChanges): Uint8Array {
+	const patched = patchFields(frame, message, repairs).frame;
+	const payloadStart = skipItem(patched, 0, patched.length, "frame", "unchecked");
+	return Buffer.concat([encodeHeader(message.type), patched.subarray(payloadStart)]);
 }
 
 /**
@@ -274,20 +278,16 @@ function scanBlobs(scanner: CborScanner, fields: Fields): void {
  * What a commit may lack although the lexicon requires it, with the value that goes out for it: the first commit of a repo
  * has no `since`, and the other fields are deprecated.
  */
-const COMMIT_DEFAULTS = {
-	since: encode(null),
-	rebase: encode(false),
-	tooBig: encode(false),
-	blobs: encode([]),
-} as const;
-const COMMIT_DEFAULT_NAMES = ["since", "rebase", "tooBig", "blobs"] as const satisfies (keyof typeof COMMIT_DEFAULTS)[];
+const COMMIT_DEFAULTS = [
+	["since", encode(null)],
+	["rebase", encode(false)],
+	["tooBig", encode(false)],
+	["blobs", encode([])],
+] as const;
 
 function completeCommit(fields: Fields): void {
-	for (const name of COMMIT_DEFAULT_NAMES) {
-		if (fields[name] !== undefined) continue;
-		fields.repairs ??= new Map();
-		fields.repairs.set(name, COMMIT_DEFAULTS[name]);
-	}
+	fields.repairs ??= new Map();
+	for (const [name, value] of COMMIT_DEFAULTS) if (fields[name] === undefined) fields.repairs.set(name, value);
 }
 
 /** Checks that nothing is absent that a message can't do without, and gives the message its type. */
@@ -315,17 +315,19 @@ function toMessage(type: MessageType, fields: Fields): Message {
 		blocksEnd: required(fields.blocksEnd, "blocks"),
 	};
 	if (type === "sync") return { type, ...repo };
-	completeCommit(fields);
+	const { since, rebase, tooBig, blobs } = fields;
+	if (since === undefined || rebase === undefined || tooBig === undefined || blobs === undefined)
+		completeCommit(fields);
 	return {
 		type,
 		...repo,
-		since: fields.since ?? null,
+		since: since ?? null,
 		commit: blessed(required(fields.commit, "commit"), "commit"),
 		opsStart: required(fields.opsStart, "ops"),
 		opsCount: required(fields.opsCount, "ops"),
 		prevData: fields.prevData === undefined ? null : blessed(fields.prevData, "prevData"),
-		tooBig: fields.tooBig ?? false,
-		rebase: fields.rebase ?? false,
+		tooBig: tooBig ?? false,
+		rebase: rebase ?? false,
 	};
 }
 

@@ -357,8 +357,8 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "a consumer is not told that the records it waits for are there",
 		file: "fanout/pump.ts",
-		find: "if (this.#fetching.delete(consumer)) this.wake(consumer);",
-		replace: "this.#fetching.delete(consumer);",
+		find: "if (isThere) this.wake(consumer);\n\t\telse contain",
+		replace: "if (!isThere) contain",
 		tests: ["fanout/pump.test.ts"],
 	},
 	{
@@ -634,5 +634,47 @@ export const MUTANTS: readonly Mutant[] = [
 		find: "if (this.#cursor > seqUsedMax)",
 		replace: "if (this.#cursor > Number.MAX_VALUE)",
 		tests: ["index/follower.test.ts"],
+	},
+	{
+		name: "any CID passes in a frame",
+		file: "protocol/cbor.ts",
+		find: 'const LINK_RULES = { frame: "data-model",',
+		replace: 'const LINK_RULES = { frame: "whole",',
+		tests: ["protocol/links.test.ts"],
+	},
+	{
+		name: "a CID may have something after it",
+		file: "protocol/cid.ts",
+		find: "varintValue(bytes, length, digest) === end - digest",
+		replace: "varintValue(bytes, length, digest) <= end - digest",
+		tests: ["protocol/links.test.ts"],
+	},
+	{
+		name: "a null field is passed on",
+		file: "protocol/frame.ts",
+		find: "	fields.repairs.set(key, null);",
+		replace: "",
+		tests: ["protocol/frame.test.ts"],
+	},
+	{
+		name: "a commit goes out without what it lacks",
+		file: "protocol/frame.ts",
+		find: "if (fields[name] === undefined) fields.repairs.set(name, value);",
+		replace: "if (fields[name] === undefined) fields.repairs.delete(name);",
+		tests: ["protocol/frame.test.ts"],
+	},
+	{
+		name: "a changed frame has its seq where it was before",
+		file: "protocol/patch.ts",
+		find: "this.#seqAt = this.#length + this.#seqStart - start;",
+		replace: "this.#seqAt = this.#seqStart - start;",
+		tests: ["protocol/patch.test.ts"],
+	},
+	{
+		name: "an added field goes before the others",
+		file: "protocol/patch.ts",
+		find: "keys.compareTo(pending[0][0]) > 0)",
+		replace: "pending[0][1] !== null)",
+		tests: ["protocol/patch.test.ts"],
 	},
 ];

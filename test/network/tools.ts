@@ -30,8 +30,8 @@ export function findTools(env: Readonly<Record<string, string | undefined>> = pr
 	return { node, relay };
 }
 
-/** Notes are left by install.sh. */
-function readNote(name: string): string | null {
+/** What install.sh left: in `.ready` the path of a Node, in `.unavailable` why there is none. Null where there is no such note. */
+export function readNote(name: string): string | null {
 	const path = join(MODULES, name);
 	return existsSync(path) ? readFileSync(path, "utf8").trim() : null;
 }

@@ -37,6 +37,8 @@ export interface SimConsumerOptions {
 	onEvent?: (event: SimEvent) => void;
 	/** Called with each frame, as it came, before anything else looks at it. */
 	onFrame?: (frame: Uint8Array) => void;
+	/** Frames are counted and given to `onFrame`, and not looked into: there are no events, infos, errors or cursor. */
+	framesOnly?: boolean;
 }
 
 /** A consumer of a firehose, like one that a third party would write: it decodes every frame and watches the order. */
@@ -142,6 +144,11 @@ export class SimConsumer {
 	#receive(data: unknown): void {
 		if (!(data instanceof ArrayBuffer)) throw new TypeError("a consumer must get binary messages only");
 		this.#options.onFrame?.(new Uint8Array(data));
+		if (this.#options.framesOnly === true) {
+			this.received++;
+			this.#wake();
+			return;
+		}
 		const [header, rest] = decodeFirst(new Uint8Array(data)) as [{ op: number; t?: string }, Uint8Array];
 		const [payload, trailing] = decodeFirst(rest) as [DecodedPayload, Uint8Array];
 		if (trailing.length > 0) throw new TypeError("a frame must hold two objects only");

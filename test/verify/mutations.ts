@@ -16,42 +16,10 @@ import { linkOf, type SimOp } from "../sim/commit.ts";
 import { SimKey } from "../sim/keys.ts";
 import type { SimPayload } from "../sim/message.ts";
 import type { Rng } from "../sim/rng.ts";
+import { editBytes } from "./edit-bytes.ts";
 import { type CarBlock, type Mutant, type Specimen, varint } from "./mutate.ts";
 
 type Mutation = (mutant: Mutant, rng: Rng, specimens: readonly Specimen[]) => void;
-
-/** Ways to change some bytes. */
-const BYTE_EDITS: ((bytes: Uint8Array, rng: Rng) => Uint8Array)[] = [
-	// One bit.
-	(bytes, rng) => {
-		const at = rng.int(bytes.length);
-		return bytes.with(at, (bytes[at] ?? 0) ^ (1 << rng.int(8)));
-	},
-	// One byte, often to one that means something to CBOR or a varint.
-	(bytes, rng) =>
-		bytes.with(rng.int(bytes.length), rng.pick([0, 1, 0x18, 0x5f, 0x7f, 0x80, 0xa0, 0xf6, 0xf7, 0xff, rng.int(256)])),
-	// Cut off the end.
-	(bytes, rng) => bytes.subarray(0, rng.int(bytes.length)),
-	// Leave some bytes out.
-	(bytes, rng) => {
-		const at = rng.int(bytes.length);
-		return Buffer.concat([bytes.subarray(0, at), bytes.subarray(at + 1 + rng.int(8))]);
-	},
-	// Repeat some bytes.
-	(bytes, rng) => {
-		const at = rng.int(bytes.length);
-		return Buffer.concat([bytes.subarray(0, at + 1 + rng.int(48)), bytes.subarray(at)]);
-	},
-	// Put some bytes in.
-	(bytes, rng) => {
-		const at = rng.int(bytes.length + 1);
-		return Buffer.concat([bytes.subarray(0, at), rng.bytes(1 + rng.int(4)), bytes.subarray(at)]);
-	},
-];
-
-function editBytes(bytes: Uint8Array, rng: Rng): Uint8Array {
-	return bytes.length === 0 ? bytes : rng.pick(BYTE_EDITS)(bytes, rng);
-}
 
 function shuffle<T>(items: readonly T[], rng: Rng): T[] {
 	const shuffled = [...items];
