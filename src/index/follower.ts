@@ -1,5 +1,5 @@
 import { Batch, Gap } from "../log/batch.ts";
-import type { HeadSnapshot } from "../log/head.ts";
+import type { HeadSnapshot, LogEnd } from "../log/head.ts";
 import { RETRY_MS, type Stall } from "../log/stall.ts";
 import type { StoredRecord } from "../log/stored-record.ts";
 import type { Counters } from "../observe/counters.ts";
@@ -22,8 +22,8 @@ const log = logOf("index");
 
 /** The log's end, as the follower needs it. */
 export interface FollowedHead {
-	snapshot(): Pick<HeadSnapshot, "firstSeq" | "lastSeq" | "seqUsedMax">;
-	wait(seq: number, timeoutMs: number): Promise<void>;
+	snapshot(): Pick<HeadSnapshot, "firstSeq" | "lastSeq" | "seqUsedMax" | "durableSeq">;
+	wait(seq: number, timeoutMs: number, end: LogEnd): Promise<void>;
 	setApplied(seq: number): void;
 }
 
@@ -46,7 +46,11 @@ export class CheckpointError extends Error {
 	override readonly name = "CheckpointError";
 }
 
-/** Keeps the index at the end of the log: a reader of the log like any other, whose sink is the database. */
+/**
+ * Keeps the index at the end of the log: a reader of the log like any other, whose sink is the database. It takes only what is
+ * durable in the log. Else a power cut could leave the database ahead of it: with a host's cursor past messages that the log
+ * has lost, or with a rev that makes them stale when the host sends them again (invariant 4).
+ */
 export class IndexFollower {
 	readonly #writer: IndexWriter;
 	readonly #source: FollowedLog;
@@ -98,7 +102,7 @@ export class IndexFollower {
 			const isStopping = this.#isStopping;
 			const applied = await this.#step();
 			if (applied === "nothing" && isStopping) return;
-			if (applied === "nothing") await this.#head.wait(this.#cursor, WAIT_MS);
+			if (applied === "nothing") await this.#head.wait(this.#cursor, WAIT_MS, "durableSeq");
 			// A turn of the event loop: else a busy log would let no message of the control thread through.
 			if (applied === "full" || isStopping) await new Promise((resolve) => setImmediate(resolve));
 			else await this.#options.sleep(GATHER_MS);
@@ -114,22 +118,27 @@ export class IndexFollower {
 	}
 
 	/**
-	 * Applies a stretch of the log: `some` to its end, or a `full` transaction. `nothing` where there is nothing behind the
+	 * Applies a stretch of the log: `some` to its durable end, or a `full` transaction. `nothing` if there is nothing after the
 	 * cursor yet, or it can't be applied before a stop.
 	 */
 	async #step(): Promise<"nothing" | "some" | "full"> {
 		const start = this.#cursor;
+		const { durableSeq } = this.#head.snapshot();
 		const records: StoredRecord[] = [];
 		let bytes = 0;
 		let isFull = false;
-		let read = this.#source.read(this.#cursor);
+		let read = this.#readUpTo(durableSeq);
 		while (read instanceof Batch) {
-			for (let at = read.indexAfter(this.#cursor); at < read.count; at++) records.push(withoutFrame(read.record(at)));
-			this.#cursor = read.lastSeq;
+			const first = read.indexAfter(this.#cursor);
+			const end = read.indexAfter(durableSeq);
+			// Seqs were left out up to a record that is not durable yet.
+			if (first === end) break;
+			for (let at = first; at < end; at++) records.push(withoutFrame(read.record(at)));
+			this.#cursor = read.seq(end - 1);
 			bytes += read.bytes.length;
 			isFull = records.length >= RECORDS_MAX || bytes >= BATCH_BYTES_MAX;
 			if (isFull) break;
-			read = this.#source.read(this.#cursor);
+			read = this.#readUpTo(durableSeq);
 		}
 		if (!(await this.#apply(records))) return "nothing";
 		this.#counters.add("index_records_total", records.length);
@@ -137,6 +146,10 @@ export class IndexFollower {
 		this.#head.setApplied(this.#cursor);
 		if (isFull) return "full";
 		return this.#cursor > start ? "some" : "nothing";
+	}
+
+	#readUpTo(seq: number): Batch | Gap | null {
+		return this.#cursor < seq ? this.#source.read(this.#cursor) : null;
 	}
 
 	/**

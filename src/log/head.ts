@@ -20,12 +20,17 @@ export interface HeadSnapshot {
 	endOffset: number;
 	/** Time of the last published record, microseconds since 1970. */
 	lastTimeUs: number;
+	/** Up to here, every published record is on the disk. In sync mode `write` it is behind `lastSeq` by up to a moment. */
+	durableSeq: number;
 }
+
+/** Which end of the log somebody waits for. */
+export type LogEnd = "lastSeq" | "durableSeq";
 
 /** Words, of 4 bytes. Numbers take two: with Atomics on halves there is no BigInt to allocate. */
 const VERSION = 0;
 const FIELDS = 2;
-const FIELD_COUNT = 7;
+const FIELD_COUNT = 8;
 const ACTIVE_FIRST_SEQ = FIELDS + 6;
 const INDEX_LENGTH = FIELDS + 2 * FIELD_COUNT;
 const APPLIED = INDEX_LENGTH + 2;
@@ -72,6 +77,7 @@ export class LogHead {
 				endOffset: this.#load(FIELDS + 8),
 				lastTimeUs: this.#load(FIELDS + 10),
 				activeEpoch: this.#load(FIELDS + 12),
+				durableSeq: this.#load(FIELDS + 14),
 			};
 			if (Atomics.load(this.#words, VERSION) !== version) continue;
 			this.#snapshot = snapshot;
@@ -112,6 +118,7 @@ export class LogHead {
 		this.#store(FIELDS + 8, snapshot.endOffset);
 		this.#store(FIELDS + 10, snapshot.lastTimeUs);
 		this.#store(FIELDS + 12, snapshot.activeEpoch);
+		this.#store(FIELDS + 14, snapshot.durableSeq);
 		const length = Math.min(index.length, INDEX_ENTRIES_MAX);
 		for (let entry = isSameSegment ? this.#load(INDEX_LENGTH) : 0; entry < length; entry++) {
 			this.#store(INDEX + 4 * entry, index.seqAt(entry));
@@ -122,10 +129,14 @@ export class LogHead {
 		Atomics.notify(this.#words, VERSION);
 	}
 
-	/** Resolves when something with a seq above `seq` is published, at the next publication, or after `timeoutMs`. */
-	async wait(seq: number, timeoutMs: number): Promise<void> {
+	/**
+	 * Resolves when something with a seq above `seq` is published, at the next publication, or after `timeoutMs`.
+	 *
+	 * @param end `durableSeq` to wait for what is on the disk, too
+	 */
+	async wait(seq: number, timeoutMs: number, end: LogEnd = "lastSeq"): Promise<void> {
 		const version = Atomics.load(this.#words, VERSION);
-		if (this.snapshot().lastSeq > seq) return;
+		if (this.snapshot()[end] > seq) return;
 		const waiting = Atomics.waitAsync(this.#words, VERSION, version, timeoutMs);
 		if (waiting.async) await waiting.value;
 	}

@@ -127,6 +127,12 @@ export class LogWriter {
 		return Math.max(this.#options.clock() * 1000, this.#lastTimeUs);
 	}
 
+	/** Seq up to which every published record is on the disk. */
+	get durableSeq(): number {
+		// A segment that was just begun is durable up to before its first seq, which may lie far after the last record.
+		return Math.min(this.#active.durable.lastSeq, this.#published.lastSeq);
+	}
+
 	/** Epoch that records have to carry; it holds until the next `prepare`. */
 	get epoch(): number {
 		return this.#active.state.epoch;
@@ -184,14 +190,15 @@ export class LogWriter {
 	}
 
 	/**
-	 * Makes what was written durable, off this thread; for sync mode `write`. One at a time: resolves when it is done, and
-	 * never rejects. Where it fails, the writer's next call deals with it.
+	 * Makes what was written durable, off this thread, and publishes that it is; for sync mode `write`. One at a time: resolves
+	 * when it is done, and never rejects. If it fails, the writer's next call deals with it.
 	 */
 	async syncInBackground(): Promise<void> {
 		this.#isSyncing = true;
 		try {
 			await this.#active.syncInBackground();
 			this.#options.counters.add("log_syncs_total");
+			this.#publish();
 		} catch (error) {
 			if (diskFaultReason(error) === null) this.#failure = error;
 			else this.#stall.note(error);
@@ -235,6 +242,7 @@ export class LogWriter {
 		this.#stall.retryNow();
 		return this.#attempt(() => {
 			this.#active.sync();
+			this.#publish();
 			this.#reserve.settle(this.#nextSeq - 1);
 		});
 	}
@@ -316,6 +324,7 @@ export class LogWriter {
 				activeFirstSeq: firstSeq,
 				activeEpoch: epoch,
 				endOffset: end,
+				durableSeq: this.durableSeq,
 			},
 			index,
 		);

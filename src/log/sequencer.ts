@@ -17,7 +17,8 @@ export interface Producer {
 
 /**
  * Gives each entry of the rings its place in the log. One step is one batch: take entries from every ring, append them,
- * sync, publish, and only then tell the producers that they are dealt with (invariant 1).
+ * sync, publish, and only then tell the producers that they are dealt with (invariant 1). In sync mode `write` a batch is
+ * synced after it was published; the producers are told after the sync, since hosts' cursors follow (invariant 4).
  */
 export class Sequencer {
 	readonly #log: LogWriter;
@@ -27,6 +28,8 @@ export class Sequencer {
 	#used = 0;
 	/** The producers of the batch in the buffer; empty where there is none. */
 	#taken: Producer[] = [];
+	/** Batches that are published and not yet durable, with how far they reach in each ring; the oldest first. */
+	readonly #undurable: { seq: number; ends: { producer: Producer; position: number }[] }[] = [];
 	/** The producer that the next batch begins with. */
 	#first = 0;
 
@@ -43,6 +46,7 @@ export class Sequencer {
 	 * @throws what is no disk's fault: then nothing of the batch was published, and the process must stop
 	 */
 	step(): boolean {
+		this.acknowledge();
 		if (this.#taken.length === 0) {
 			if (!this.#log.prepare()) return false;
 			this.#used = 0;
@@ -50,12 +54,25 @@ export class Sequencer {
 			if (this.#taken.length === 0) return false;
 		}
 		if (!this.#log.commit(this.#buffer.subarray(0, this.#used))) return false;
-		for (const producer of this.#taken) {
-			producer.ring.acknowledge(producer.ring.position);
-			producer.doorbell.ring();
-		}
+		const ends = this.#taken.map((producer) => ({ producer, position: producer.ring.position }));
+		this.#undurable.push({ seq: this.#log.nextSeq - 1, ends });
+		this.acknowledge();
+		// Their entries were copied, so there is room in their rings even if the batch is not durable yet.
+		if (this.#undurable.length > 0) for (const producer of this.#taken) producer.doorbell.ring();
 		this.#taken = [];
 		return true;
+	}
+
+	/** Tells the producers what has become durable. Each step does so, too. */
+	acknowledge(): void {
+		const { durableSeq } = this.#log;
+		for (let batch = this.#undurable[0]; batch !== undefined && batch.seq <= durableSeq; batch = this.#undurable[0]) {
+			this.#undurable.shift();
+			for (const { producer, position } of batch.ends) {
+				producer.ring.acknowledge(position);
+				producer.doorbell.ring();
+			}
+		}
 	}
 
 	/** Fills the buffer, with an equal share for each ring that has so much; returns the producers that had anything. */

@@ -87,6 +87,7 @@ class SequencerLoop {
 			turnEndsAtMs = performance.now() + TURN_MS_MAX;
 		}
 		this.#writer.close();
+		this.#sequencer.acknowledge();
 	}
 
 	/** What is due by the clock. */

@@ -93,7 +93,7 @@ async function writeThrough(syncMode: SyncMode, fault: Fault): Promise<number> {
 	let hitsChecked = 0;
 	for (const [at, batch] of LABELS.entries()) {
 		log.handOver(...batch.map((label) => messageEntry(label, 300)));
-		for (let tries = 0; !disk.isAcknowledged; tries++) {
+		for (let tries = 0; log.head.snapshot().lastSeq < 2 * at + 2; tries++) {
 			expect(tries).toBeLessThan(fault.calls + 2);
 			disk.retry();
 			read();
@@ -105,10 +105,12 @@ async function writeThrough(syncMode: SyncMode, fault: Fault): Promise<number> {
 			for (const how of ["afterKill", "afterPowerCut"] as const) {
 				const found = disk.recovered(how);
 				expect(found).toEqual(ALL.slice(0, found.length));
+				expect(found.length).toBeGreaterThanOrEqual(log.head.snapshot().durableSeq);
 				if (syncMode === "always" || how === "afterKill") expect(found.length).toBeGreaterThanOrEqual(seen.length);
 			}
 		}
 		expect(seen).toEqual(ALL.slice(0, 2 * at + 2));
+		expect(disk.isAcknowledged).toBe(log.head.snapshot().durableSeq === 2 * at + 2);
 		if (log.writer.isUnsynced && at % 2 === 1) await log.writer.syncInBackground();
 	}
 	for (let tries = 0; disk.reasons.at(-1) != null; tries++) {

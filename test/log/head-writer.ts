@@ -19,6 +19,7 @@ self.onmessage = (received: MessageEvent<{ buffer: SharedArrayBuffer; last: numb
 				activeFirstSeq: value,
 				endOffset: value,
 				lastTimeUs: value,
+				durableSeq: value,
 			},
 			index,
 		);

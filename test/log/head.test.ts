@@ -12,6 +12,7 @@ function state(lastSeq: number, changes: Partial<HeadSnapshot> = {}): HeadSnapsh
 		activeEpoch: 9,
 		endOffset,
 		lastTimeUs: 1.7e15,
+		durableSeq: lastSeq - 1,
 		...changes,
 	};
 }

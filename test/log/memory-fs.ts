@@ -31,10 +31,14 @@ export class MemoryFs implements LogFs {
 		return this.#open.size;
 	}
 
-	/** What is there after a power cut. */
-	afterPowerCut(): MemoryFs {
+	/**
+	 * What is there after a power cut.
+	 *
+	 * @param isWritten asked of each sector that was written and not synced: the system may have brought it to the disk already
+	 */
+	afterPowerCut(isWritten: () => boolean = () => false): MemoryFs {
 		const fs = new MemoryFs();
-		for (const [path, file] of this.#durableEntries) fs.put(path, file.durable);
+		for (const [path, file] of this.#durableEntries) fs.put(path, withSectors(file, isWritten));
 		return fs;
 	}
 
@@ -174,6 +178,22 @@ export class MemoryFs implements LogFs {
 		this.fault(call);
 		this.calls.push(call);
 	}
+}
+
+const SECTOR_BYTES = 512;
+
+/** A file's durable content, and those sectors of its other content that reached the disk. What lies between is zeros. */
+function withSectors({ durable, content }: MemoryFile, isWritten: () => boolean): Buffer {
+	let result = durable;
+	for (let start = 0; start < content.length; start += SECTOR_BYTES) {
+		const sector = content.subarray(start, start + SECTOR_BYTES);
+		if (sector.equals(durable.subarray(start, start + SECTOR_BYTES)) || !isWritten()) continue;
+		const grown = Buffer.alloc(Math.max(result.length, start + sector.length));
+		grown.set(result);
+		grown.set(sector, start);
+		result = grown;
+	}
+	return result;
 }
 
 function notFound(path: string): Error {

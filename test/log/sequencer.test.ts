@@ -46,9 +46,15 @@ describe("publication", () => {
 		log.appendLabels(["a", "b"]);
 		expect(calls).toEqual([`write ${FIRST_SEGMENT}`, "publish"]);
 		expect(log.writer.isUnsynced).toBe(true);
+		log.sequencer.step();
+		expect(log.ring.acknowledged()).toBe(0);
+		expect(log.head.snapshot()).toMatchObject({ lastSeq: 3, durableSeq: 0 });
 		await log.writer.syncInBackground();
-		expect(calls.at(-1)).toBe(`sync ${FIRST_SEGMENT}`);
+		expect(calls.slice(2)).toEqual([`sync ${FIRST_SEGMENT}`, "publish"]);
 		expect(log.writer.isUnsynced).toBe(false);
+		expect(log.head.snapshot()).toMatchObject({ lastSeq: 3, durableSeq: 3 });
+		log.sequencer.step();
+		expect(log.ring.acknowledged()).toBe(log.ring.position);
 	});
 
 	for (const failing of ["write", "sync"]) {

@@ -130,6 +130,20 @@ export const MUTANTS: readonly Mutant[] = [
 		tests: LOG,
 	},
 	{
+		name: "in mode write, entries are acknowledged before they are synced",
+		file: "log/sequencer.ts",
+		find: "const { durableSeq } = this.#log;",
+		replace: "const durableSeq = this.#log.nextSeq - 1;",
+		tests: ["index/power-cut.test.ts"],
+	},
+	{
+		name: "the index applies what is not synced",
+		file: "index/follower.ts",
+		find: "const { durableSeq } = this.#head.snapshot();",
+		replace: "const { lastSeq: durableSeq } = this.#head.snapshot();",
+		tests: ["index/power-cut.test.ts"],
+	},
+	{
 		name: "a torn tail is kept",
 		file: "log/recovery.ts",
 		find: "fs.truncate(active.file, active.end);",

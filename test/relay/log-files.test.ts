@@ -5,7 +5,7 @@ import { segmentName } from "../../src/log/segment.ts";
 import { SimConsumer } from "../sim/consumer.ts";
 import { SimPlc } from "../sim/plc.ts";
 import { RelayProcess } from "../sim/relay-process.ts";
-import { RELAY_COMMAND, until } from "./rig.ts";
+import { RELAY_COMMAND, RelayRig, until } from "./rig.ts";
 import { identityEntry, SEGMENT_BYTES, writeLog } from "./written-log.ts";
 
 const HOUR_MS = 3_600_000;
@@ -77,4 +77,40 @@ test("a segment that vanishes while the relay runs closes those who want it, and
 	const lines = (await Bun.file(relay.logPath).text()).split("\n").filter((line) => line.includes("can't be read"));
 	expect(lines.length).toBe(1);
 	expect(await relay.stop()).toBe(0);
+}, 300_000);
+
+test("mode write: hosts' cursors follow what is synced, and a kill loses and repeats nothing", async () => {
+	const rig = await RelayRig.start({ seed: "mode write", hosts: 2, accounts: 4 }, { RELAY_SYNC_MODE: "write" });
+	const { network, relay, consumer } = rig;
+	const storedCursors = async (): Promise<number[]> => {
+		const response = await fetch(`${relay.firehoseOrigin.replace("ws", "http")}/xrpc/com.atproto.sync.listHosts`);
+		return ((await response.json()) as { hosts: { seq: number }[] }).hosts.map(({ seq }) => seq);
+	};
+	try {
+		for (let round = 0; round < 3; round++) {
+			await network.burst(50);
+			for (const { did } of network.accounts) {
+				await until(() => rig.received(did).length >= rig.expected(did).length);
+				expect(rig.received(did)).toEqual(rig.expected(did));
+			}
+			await until(async () => {
+				const { lastSeq, appliedSeq } = (await rig.stats()).log;
+				return (
+					appliedSeq === lastSeq &&
+					Bun.deepEquals(
+						await storedCursors(),
+						network.hosts.map((host) => host.lastSeq),
+					)
+				);
+			});
+			relay.kill();
+			await relay.exited();
+			await relay.start();
+			await until(() => network.hosts.every((host) => host.connections > 0));
+			await consumer.connect();
+		}
+		expect(consumer.orderViolations).toBe(0);
+	} finally {
+		await rig.stop();
+	}
 }, 300_000);

@@ -1,0 +1,169 @@
+import { expect, test } from "bun:test";
+import { IndexFollower } from "../../src/index/follower.ts";
+import { openSqliteWriter } from "../../src/index/sqlite.ts";
+import type { IndexWriter } from "../../src/index/store.ts";
+import { HostWindow, REJECTED } from "../../src/ingest/window.ts";
+import { Batch } from "../../src/log/batch.ts";
+import { decodeCursorsFacts } from "../../src/log/facts.ts";
+import type { SyncMode } from "../../src/log/log-writer.ts";
+import { RecordKind } from "../../src/log/record.ts";
+import { Stall } from "../../src/log/stall.ts";
+import type { StoredRecord } from "../../src/log/stored-record.ts";
+import type { Entry } from "../../src/ring/entry.ts";
+import { onCleanup, TestLog, temporaryDirectory } from "../log/harness.ts";
+import { MemoryFs } from "../log/memory-fs.ts";
+import { Rng } from "../sim/rng.ts";
+import * as records from "./records.ts";
+
+const HOSTS = [1, 2, 3];
+const SEGMENT_BYTES = 4_000;
+
+/** A relay from the hosts' windows to the index, on a disk whose power can be cut. The index loses nothing then, at worst. */
+class Life {
+	readonly rng: Rng;
+	readonly #fs = new MemoryFs();
+	readonly #log: TestLog;
+	readonly #index: IndexWriter;
+	readonly #follower: IndexFollower;
+	readonly #windows = new Map(HOSTS.map((id) => [id, new HostWindow(0)]));
+	readonly #sent = new Map(HOSTS.map((id) => [id, 0]));
+	/** Seqs that were finally rejected, by host. */
+	readonly #rejected = new Map(HOSTS.map((id) => [id, new Set<number>()]));
+
+	constructor(seed: string, syncMode: SyncMode) {
+		this.rng = new Rng(seed);
+		const options = { syncMode, segmentBytes: SEGMENT_BYTES };
+		this.#log = new TestLog(temporaryDirectory(), this.#fs, options);
+		this.#index = openSqliteWriter(":memory:");
+		onCleanup(() => void this.#index.close());
+		const { head, counters } = this.#log;
+		this.#follower = new IndexFollower(this.#index, this.#log.reader(), head, counters, {
+			stall: new Stall({ part: "index", counters, clock: () => 0, onChange: () => {} }),
+			sleep: async () => {},
+			onTakedowns: () => {},
+		});
+		this.#log.append(...HOSTS.map((id) => entryOf(records.host(id))));
+	}
+
+	/** One of the threads gets on a little. */
+	async step(): Promise<void> {
+		const { writer, sequencer } = this.#log;
+		const host = this.rng.int(HOSTS.length) + 1;
+		const moves = [
+			() => this.#message(host),
+			() => this.#message(host),
+			() => this.#message(host),
+			() => void sequencer.step(),
+			() => void sequencer.step(),
+			() => writer.syncInBackground(),
+			() => this.#storeCursors(),
+			() => this.#follower.catchUp(),
+			() => this.#follower.catchUp(),
+		];
+		await moves[this.rng.int(moves.length)]?.();
+	}
+
+	#message(host: number): void {
+		const seq = (this.#sent.get(host) ?? 0) + 1;
+		this.#sent.set(host, seq);
+		const window = this.#windows.get(host);
+		const slot = window?.arrive(seq);
+		if (window === undefined || slot === undefined) throw new RangeError(`no host ${host}`);
+		if (this.rng.int(6) === 0) {
+			this.#rejected.get(host)?.add(seq);
+			window.settle(slot, REJECTED);
+			return;
+		}
+		this.#log.handOver(entryOf(records.commit([host, seq], `did:plc:${host}`, seq)));
+		window.settle(slot, { rejected: false, ring: 0, position: this.#log.ring.position });
+	}
+
+	#storeCursors(): void {
+		const cursors = HOSTS.map((id): [number, number] => [
+			id,
+			this.#windows.get(id)?.advance(() => this.#log.ring.acknowledged()) ?? 0,
+		]);
+		this.#log.handOver(entryOf(records.cursors(...cursors)));
+	}
+
+	/**
+	 * Cuts the power and starts the log anew. Whatever a host's cursor has passed must be there, or must have been rejected; and
+	 * the index must hold no state of an account that the log has lost, since that would make its messages stale.
+	 */
+	async cutPower(isWritten?: () => boolean): Promise<{ passed: number; lost: number }> {
+		const { lastSeq } = this.#log.head.snapshot();
+		const fs = this.#fs.afterPowerCut(isWritten);
+		this.#log.kill();
+		const again = new TestLog(this.#log.options.directory, fs, { segmentBytes: SEGMENT_BYTES });
+		const found = recordsOf(again);
+		const commits = found.filter(({ kind }) => kind === RecordKind.commit);
+		const isSettled = (host: number, seq: number): boolean =>
+			this.#rejected.get(host)?.has(seq) === true ||
+			commits.some((record) => record.host === host && record.upstreamSeq === seq);
+		const stored = await this.#index.hosts(0, 10);
+		const cursors = [
+			...stored.map(({ id, cursor }) => ({ host: id, seq: cursor })),
+			...found.flatMap(({ kind, facts }) => (kind === RecordKind.cursors ? decodeCursorsFacts(facts).cursors : [])),
+		];
+		for (const { host, seq } of cursors) {
+			for (let passed = 1; passed <= (seq ?? 0); passed++)
+				expect([host, passed, isSettled(host, passed)]).toEqual([host, passed, true]);
+		}
+		for (const id of HOSTS) {
+			const account = await this.#index.account(`did:plc:${id}`);
+			if (account !== null)
+				expect([id, account.hostSeq, isSettled(id, account.hostSeq)]).toEqual([id, account.hostSeq, true]);
+		}
+		expect(await this.#index.checkpoint()).toBeLessThanOrEqual(again.head.snapshot().lastSeq);
+		const passed = stored.reduce((sum, { cursor }) => sum + (cursor ?? 0), 0);
+		return { passed, lost: lastSeq - found.length };
+	}
+}
+
+function entryOf(record: records.Unsequenced): Entry {
+	return { ...record, seqStart: 0, seqEnd: 0 };
+}
+
+/** Every record that can be read. */
+function recordsOf(log: TestLog): StoredRecord[] {
+	const reader = log.reader();
+	const found: StoredRecord[] = [];
+	let cursor = 0;
+	for (let read = reader.read(cursor); read !== null; read = reader.read(cursor)) {
+		if (read instanceof Batch) {
+			for (let at = read.indexAfter(cursor); at < read.count; at++) {
+				const record = read.record(at);
+				found.push({ ...record, facts: Buffer.from(record.facts) });
+			}
+		}
+		cursor = read.lastSeq;
+	}
+	return found;
+}
+
+const SECTORS = [
+	["nothing of what was not synced", true, () => undefined],
+	["some sectors of what was not synced", true, (rng: Rng) => () => rng.int(2) === 0],
+	["all of what was not synced", false, () => () => true],
+] as const;
+
+for (const syncMode of ["always", "write"] as const) {
+	test.each(SECTORS)(
+		`mode ${syncMode}: a power cut that leaves %s takes nothing that a stored cursor has passed`,
+		async (_, loses, survivors) => {
+			let passed = 0;
+			let lost = 0;
+			for (let run = 0; run < 60; run++) {
+				const life = new Life(`${syncMode} ${run}`, syncMode);
+				const steps = 20 + life.rng.int(150);
+				for (let step = 0; step < steps; step++) await life.step();
+				const result = await life.cutPower(survivors(life.rng));
+				passed += result.passed;
+				lost += result.lost;
+			}
+			expect(passed).toBeGreaterThan(500);
+			if (syncMode === "write" && loses) expect(lost).toBeGreaterThan(100);
+			else expect(lost).toBe(0);
+		},
+	);
+}
