@@ -1,5 +1,19 @@
-import { encode, fromBytes } from "@atcute/cbor";
-import { cborToLex, MemoryBlockstore, MST, Repo, readCarWithRoot, verifyDiffCar } from "@atproto/repo";
+import { encode, fromBytes, toBytes } from "@atcute/cbor";
+import {
+	blocksToCarFile,
+	type CommitData,
+	cborToLex,
+	MemoryBlockstore,
+	MST,
+	type RecordWriteOp,
+	Repo,
+	readCarWithRoot,
+	verifyDiffCar,
+	WriteOpAction,
+} from "@atproto/repo";
+import { type Blocks, encodeCar } from "./blocks.ts";
+import type { SimWrite } from "./commit.ts";
+import type { SimKey } from "./keys.ts";
 import type { SimMessage } from "./message.ts";
 
 type RefCid = Awaited<ReturnType<typeof readCarWithRoot>>["root"];
@@ -64,4 +78,117 @@ export async function invertWithReference(message: SimMessage): Promise<string> 
 		else tree = op.action === "update" ? await tree.update(op.path, op.prev) : await tree.add(op.path, op.prev);
 	}
 	return String(await tree.getPointer());
+}
+
+/**
+ * Whether the reference implementation can walk a tree, and makes the same one of the records in it. It does not look for broken
+ * rules, but knows only one tree of any records. It can't tell of a tree that lacks a node, or has a key that is no record path.
+ */
+export async function judgeTree(root: string, nodes: Blocks): Promise<"sound" | "unsound" | "unknown"> {
+	const car = await readCarWithRoot(await encodeCar([{ $link: root }], nodes));
+	try {
+		let rebuilt = await MST.create(new MemoryBlockstore());
+		for (const { key, value } of await MST.load(new MemoryBlockstore(car.blocks), car.root).leaves()) {
+			rebuilt = await rebuilt.add(key, value);
+		}
+		return String(await rebuilt.getPointer()) === root ? "sound" : "unsound";
+	} catch (error) {
+		// These classes are not exported.
+		const isUnknown = error instanceof Error && /^(MissingBlock|InvalidMstKey)/.test(error.constructor.name);
+		return isUnknown ? "unknown" : "unsound";
+	}
+}
+
+/**
+ * A repo that the reference implementation keeps. Its commits become messages in the way of the reference PDS: new nodes, covering
+ * proofs, and the record of each create and update, even if the repo had it before.
+ */
+export class ReferenceRepo {
+	readonly did: string;
+	readonly #key: SimKey;
+	readonly #storage = new MemoryBlockstore();
+	#repo: Repo | null = null;
+
+	constructor(did: string, key: SimKey) {
+		this.did = did;
+		this.#key = key;
+	}
+
+	/** MST root of the last commit. */
+	async root(): Promise<string> {
+		return String(await this.#current().data.getPointer());
+	}
+
+	/** Makes the repo, and its first commit. */
+	async begin(): Promise<SimMessage> {
+		const commit = await Repo.formatInitCommit(this.#storage, this.did, this.#keypair());
+		this.#repo = await Repo.createFromCommit(this.#storage, commit);
+		return this.#message(commit, [], null);
+	}
+
+	/** Commits some writes, no two of the same record. */
+	async commit(writes: readonly SimWrite[]): Promise<SimMessage> {
+		const before = this.#current();
+		const commit = await before.formatCommit(writes.map(referenceWrite), this.#keypair());
+		// Another path may still have a record that was removed from one.
+		commit.removedCids.clear();
+		const after = await before.applyCommit(commit);
+		this.#repo = after;
+		const ops = await Promise.all(
+			writes.map(async ({ action, path }): Promise<RefOp> => {
+				const [prev, cid] = [await before.data.get(path), await after.data.get(path)];
+				return { action, path, cid, ...(prev === null ? null : { prev }) };
+			}),
+		);
+		return this.#message(commit, ops, await before.data.getPointer());
+	}
+
+	async #message(commit: CommitData, ops: readonly RefOp[], prevData: RefCid | null): Promise<SimMessage> {
+		const { cid, rev, since, newBlocks, relevantBlocks } = commit;
+		const blocks = newBlocks.addMap(relevantBlocks);
+		const records = blocks.getMany(ops.flatMap((op) => op.cid ?? []));
+		blocks.addMap((await this.#storage.getBlocks(records.missing)).blocks);
+		const link = (of: RefCid): { $link: string } => ({ $link: String(of) });
+		const body = {
+			repo: this.did,
+			rev,
+			since,
+			commit: link(cid),
+			blocks: toBytes(Uint8Array.from(await blocksToCarFile(cid, blocks))),
+			ops: ops.map((op) => ({
+				...op,
+				cid: op.cid === null ? null : link(op.cid),
+				...(op.prev === undefined ? null : { prev: link(op.prev) }),
+			})),
+			...(prevData === null ? null : { prevData: link(prevData) }),
+			blobs: [],
+			tooBig: false,
+			rebase: false,
+			time: new Date().toISOString(),
+		};
+		return { type: "commit", did: this.did, rev, body };
+	}
+
+	#current(): Repo {
+		if (this.#repo === null) throw new Error("the repo has not begun");
+		return this.#repo;
+	}
+
+	#keypair(): Parameters<typeof Repo.formatInitCommit>[2] {
+		const { didKey, curve } = this.#key;
+		return {
+			jwtAlg: curve === "k256" ? "ES256K" : "ES256",
+			did: () => didKey,
+			sign: async (bytes) => Uint8Array.from(this.#key.sign(bytes)),
+		};
+	}
+}
+
+function referenceWrite(write: SimWrite): RecordWriteOp {
+	const slash = write.path.indexOf("/");
+	const [collection, rkey] = [write.path.slice(0, slash), write.path.slice(slash + 1)];
+	const at = { collection, rkey } as Pick<RecordWriteOp, "collection" | "rkey">;
+	if (write.action === "delete") return { action: WriteOpAction.Delete, ...at };
+	const record = write.record as Extract<RecordWriteOp, { record: unknown }>["record"];
+	return { action: write.action === "create" ? WriteOpAction.Create : WriteOpAction.Update, ...at, record };
 }
