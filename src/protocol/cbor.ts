@@ -120,9 +120,9 @@ export class CborScanner {
 		return this.bytes.toString(encoding, start, this.offset);
 	}
 
-	/** Whether the next item is a text. */
-	get isAtText(): boolean {
-		return this.offset < this.end && (this.bytes[this.offset] ?? 0) >> 5 === Major.text;
+	/** Whether the next item is of this major type. */
+	isAt(major: number): boolean {
+		return this.offset < this.end && (this.bytes[this.offset] ?? 0) >> 5 === major;
 	}
 
 	/** Reads a byte string and returns where it starts; it ends at `offset`. */

@@ -12,7 +12,7 @@ import {
 	STATUS_CHARS_MAX,
 } from "./limits.ts";
 import type { Message, MessageType, ScannedFrame } from "./message.ts";
-import { type FieldChanges, patchFields } from "./patch.ts";
+import { type FieldChanges, patchFields, skipLookingForNull, withoutNulls } from "./patch.ts";
 import { Rejection } from "./rejection.ts";
 
 /** Longer than any TID, which is checked for later: rulebook 2.6, check 7. */
@@ -120,7 +120,7 @@ function scanHeader(scanner: CborScanner): MessageType | "info" | "error" | null
 		for (let i = 0; i < pairs; i++) {
 			keys.next();
 			if (keys.is("op")) op = readInteger(scanner);
-			else if (keys.is("t") && scanner.isAtText) type = scanner.readText(CBOR_KEY_BYTES_MAX);
+			else if (keys.is("t") && scanner.isAt(Major.text)) type = scanner.readText(CBOR_KEY_BYTES_MAX);
 			else scanner.skip(1);
 		}
 	} catch (error) {
@@ -151,8 +151,8 @@ function scanNotice(scanner: CborScanner, kind: "info" | "error"): ScannedFrame 
 		for (let i = 0; i < pairs; i++) {
 			keys.next();
 			if (keys.is(kind === "info" ? "name" : "error")) name = scanner.readText(TEXT_BYTES_MAX);
-			else if (keys.is("message")) text = scanner.readText(TEXT_BYTES_MAX);
-			else scanner.skip(1);
+			else if (!keys.is("message")) scanner.skip(1);
+			else if (!scanner.readNull()) text = scanner.readText(TEXT_BYTES_MAX);
 		}
 	});
 	if (name === null) throw new Rejection("message-schema", `${kind} frame without a name`);
@@ -256,9 +256,7 @@ function scanCommitField(scanner: CborScanner, key: string | null, fields: Field
 			if (!isNull(scanner, key, fields)) fields.rebase = scanner.readBoolean();
 			return;
 		case "ops":
-			fields.opsCount = scanner.readArray();
-			fields.opsStart = scanner.offset;
-			for (let i = 0; i < fields.opsCount; i++) scanner.skip(2);
+			scanOps(scanner, fields);
 			return;
 		case "blobs":
 			if (!isNull(scanner, key, fields)) scanBlobs(scanner, fields);
@@ -266,6 +264,19 @@ function scanCommitField(scanner: CborScanner, key: string | null, fields: Field
 		default:
 			scanSyncField(scanner, key, fields);
 	}
+}
+
+/** What ops say is for the engine; but a `prev` that is null, as if it were absent, is left out. */
+function scanOps(scanner: CborScanner, fields: Fields): void {
+	const start = scanner.offset;
+	const count = scanner.readArray();
+	fields.opsCount = count;
+	fields.opsStart = scanner.offset;
+	let hasNull = false;
+	for (let i = 0; i < count; i++) hasNull = skipLookingForNull(scanner, "prev", 2) || hasNull;
+	if (!hasNull) return;
+	fields.repairs ??= new Map();
+	fields.repairs.set("ops", withoutNulls(scanner.bytes, start, "prev"));
 }
 
 function scanBlobs(scanner: CborScanner, fields: Fields): void {

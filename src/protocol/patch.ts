@@ -1,7 +1,7 @@
 import { encodeHead } from "./canonical.ts";
 import { CborScanner, Major, MapKeys } from "./cbor.ts";
 
-/** What becomes of a payload's fields, by name: the bytes of a new value, or null to remove the field. Names are ASCII. */
+/** What becomes of a map's fields, by name: the bytes of a new value, or null to remove the field. Names are ASCII. */
 export type FieldChanges = ReadonlyMap<string, Uint8Array | null>;
 
 /** Where `seq` lies in a frame. */
@@ -21,8 +21,67 @@ export function patchFields(frame: Uint8Array, seq: SeqRange, changes: FieldChan
 	const scanner = new CborScanner(frame, 0, frame.length, "frame", "unchecked");
 	scanner.skip();
 	const payloadStart = scanner.offset;
+	const payload = patchMap(scanner, changes, seq.seqStart);
+	const seqStart = payloadStart + payload.markAt;
+	return {
+		frame: Buffer.concat([frame.subarray(0, payloadStart), ...payload.chunks]),
+		seqStart,
+		seqEnd: seqStart + seq.seqEnd - seq.seqStart,
+	};
+}
+
+/**
+ * Removes a field from the maps of an array, such as the ops of a commit, where it is null. All else stays as it is.
+ *
+ * @param start offset of the array in a frame that was scanned before
+ * @returns the array
+ */
+export function withoutNulls(frame: Uint8Array, start: number, field: string): Uint8Array {
+	const scanner = new CborScanner(frame, start, frame.length, "frame", "unchecked");
+	const removal: FieldChanges = new Map([[field, null]]);
+	const count = scanner.readArray();
+	const chunks: Uint8Array[] = [encodeHead(Major.array, count)];
+	for (let i = 0; i < count; i++) {
+		const itemStart = scanner.offset;
+		const isToChange = skipLookingForNull(scanner, field, 0);
+		if (isToChange) {
+			scanner.offset = itemStart;
+			chunks.push(...patchMap(scanner, removal).chunks);
+		} else chunks.push(frame.subarray(itemStart, scanner.offset));
+	}
+	return Buffer.concat(chunks);
+}
+
+/**
+ * Passes over an item, checking it. Returns whether it is a map with this field, and that null.
+ *
+ * @param depth containers around the item
+ */
+export function skipLookingForNull(scanner: CborScanner, field: string, depth: number): boolean {
+	if (!scanner.isAt(Major.map)) {
+		scanner.skip(depth);
+		return false;
+	}
+	let isNull = false;
 	const pairs = scanner.readMap();
-	const patch = new Patch(frame, scanner.offset, seq.seqStart);
+	const keys = new MapKeys(scanner);
+	for (let i = 0; i < pairs; i++) {
+		keys.next();
+		if (keys.is(field) && scanner.readNull()) isNull = true;
+		else scanner.skip(depth + 1);
+	}
+	return isNull;
+}
+
+/**
+ * Changes the map that the scanner is at, and passes over it.
+ *
+ * @param mark an offset in the scanner's bytes, before a value that stays
+ * @returns the map in pieces, and where in it the mark is now
+ */
+function patchMap(scanner: CborScanner, changes: FieldChanges, mark = -1): { chunks: Uint8Array[]; markAt: number } {
+	const pairs = scanner.readMap();
+	const patch = new Patch(scanner.bytes, scanner.offset, mark);
 	const pending = [...changes].sort(([a], [b]) => compareNames(a, b));
 	const keys = new MapKeys(scanner);
 	let count = pairs;
@@ -37,13 +96,8 @@ export function patchFields(frame: Uint8Array, seq: SeqRange, changes: FieldChan
 	}
 	for (const change of pending) count += patch.insert(scanner.offset, change);
 	const head = encodeHead(Major.map, count);
-	const body = patch.finish(frame.length);
-	const seqStart = payloadStart + head.length + body.seqAt;
-	return {
-		frame: Buffer.concat([frame.subarray(0, payloadStart), head, ...body.chunks]),
-		seqStart,
-		seqEnd: seqStart + seq.seqEnd - seq.seqStart,
-	};
+	const { chunks, markAt } = patch.finish(scanner.offset);
+	return { chunks: [head, ...chunks], markAt: head.length + markAt };
 }
 
 /** Canonical order of map keys: the shorter first, then bytewise. */
@@ -51,22 +105,22 @@ function compareNames(a: string, b: string): number {
 	return a.length - b.length || (a < b ? -1 : Number(a > b));
 }
 
-/** The payload's pairs, copied range by range. */
+/** A map's pairs, copied range by range. */
 class Patch {
-	readonly #frame: Uint8Array;
-	readonly #seqStart: number;
+	readonly #bytes: Uint8Array;
+	readonly #mark: number;
 	readonly #chunks: Uint8Array[] = [];
 	/** Bytes in the chunks. */
 	#length = 0;
-	/** Everything before this offset of the frame was copied or cut out. */
+	/** Everything before this offset was copied or cut out. */
 	#copied: number;
-	/** Offset of `seq` in the chunks. */
-	#seqAt = 0;
+	/** Offset of the mark in the chunks. */
+	#markAt = 0;
 
-	constructor(frame: Uint8Array, start: number, seqStart: number) {
-		this.#frame = frame;
+	constructor(bytes: Uint8Array, start: number, mark: number) {
+		this.#bytes = bytes;
 		this.#copied = start;
-		this.#seqStart = seqStart;
+		this.#mark = mark;
 	}
 
 	/** Puts a pair before offset `at`, if the change has a value. Returns how many pairs that makes. */
@@ -86,15 +140,15 @@ class Patch {
 		this.#copied = end;
 	}
 
-	finish(end: number): { chunks: readonly Uint8Array[]; seqAt: number } {
+	finish(end: number): { chunks: readonly Uint8Array[]; markAt: number } {
 		this.#copyTo(end);
-		return { chunks: this.#chunks, seqAt: this.#seqAt };
+		return { chunks: this.#chunks, markAt: this.#markAt };
 	}
 
 	#copyTo(end: number): void {
 		const start = this.#copied;
-		if (start <= this.#seqStart && this.#seqStart < end) this.#seqAt = this.#length + this.#seqStart - start;
-		this.#add(this.#frame.subarray(start, end));
+		if (start <= this.#mark && this.#mark < end) this.#markAt = this.#length + this.#mark - start;
+		this.#add(this.#bytes.subarray(start, end));
 		this.#copied = end;
 	}
 

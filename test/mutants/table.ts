@@ -680,8 +680,8 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "a changed frame has its seq where it was before",
 		file: "protocol/patch.ts",
-		find: "this.#seqAt = this.#length + this.#seqStart - start;",
-		replace: "this.#seqAt = this.#seqStart - start;",
+		find: "this.#markAt = this.#length + this.#mark - start;",
+		replace: "this.#markAt = this.#mark - start;",
 		tests: ["protocol/patch.test.ts"],
 	},
 	{
@@ -690,5 +690,12 @@ export const MUTANTS: readonly Mutant[] = [
 		find: "keys.compareTo(pending[0][0]) > 0)",
 		replace: "pending[0][1] !== null)",
 		tests: ["protocol/patch.test.ts"],
+	},
+	{
+		name: "an op loses its prev where another one's is null",
+		file: "protocol/patch.ts",
+		find: "if (isToChange) {",
+		replace: "if (isToChange || true) {",
+		tests: ["protocol/frame.test.ts"],
 	},
 ];

@@ -259,6 +259,25 @@ describe("null and absent fields", () => {
 		expect(scanned).toEqual(scanFrame(frame));
 	});
 
+	test("a null prev of an op is left out; what is no op is left to the engine", () => {
+		const op = { action: "create", path: "app.bsky.feed.post/a", cid: new CidLinkWrapper(CID), more: { prev: null } };
+		const others = [7, null, [{ prev: null }], {}, { prev: new CidLinkWrapper(CID) }];
+		const sent = encodeFrame(
+			"commit",
+			commitPayload({ ops: [{ ...op, prev: null }, ...others, { prev: null, zz: 1 }] }),
+		);
+		const plain = encodeFrame("commit", commitPayload({ ops: [op, ...others, { zz: 1 }] }));
+		const { scanned, frame, rewritten } = readFrame(sent);
+		expect(Buffer.from(frame).toString("hex")).toBe(Buffer.from(plain).toString("hex"));
+		expect(rewritten).toBe(true);
+		expect(scanned).toEqual(scanFrame(plain));
+	});
+
+	test("an error's message may be null", () => {
+		const frame = Buffer.concat([encode({ op: -1 }), encode({ error: "FutureCursor", message: null })]);
+		expect(scanFrame(frame)).toEqual({ kind: "error", error: "FutureCursor", text: null });
+	});
+
 	test("a header's further fields are left out, of every type", () => {
 		for (const [type, payload] of [
 			["commit", commitPayload()],

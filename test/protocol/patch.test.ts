@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { encode } from "@atcute/cbor";
 import { scanFrame } from "../../src/protocol/frame.ts";
-import { type FieldChanges, patchFields } from "../../src/protocol/patch.ts";
+import { type FieldChanges, patchFields, withoutNulls } from "../../src/protocol/patch.ts";
 import {
 	anyKey,
 	anyValue,
@@ -15,6 +15,7 @@ import {
 import { Rng } from "../sim/rng.ts";
 
 const DID = "did:plc:aaaabbbbccccddddeeeeffff";
+const NULL = Buffer.of(0xf6);
 const CASES = 1_500;
 /** Names of fields to change: shorter and longer than the others, and of the same length as some. */
 const NAMES = ["status", "handle", "active", "a", "zz", "blobs", "since", "x".repeat(40)];
@@ -64,14 +65,18 @@ function anyChanges(rng: Rng): Map<string, Uint8Array | null> {
 	return changes;
 }
 
+function changed(fields: ReadonlyMap<string, Uint8Array>, changes: FieldChanges): Map<string, Uint8Array> {
+	const result = new Map(fields);
+	for (const [name, value] of changes) {
+		if (value === null) result.delete(name);
+		else result.set(name, value);
+	}
+	return result;
+}
+
 /** The same change, made by building the frame anew. */
 function rebuilt({ header, fields }: Parts, changes: FieldChanges): Buffer {
-	const changed = new Map(fields);
-	for (const [name, value] of changes) {
-		if (value === null) changed.delete(name);
-		else changed.set(name, value);
-	}
-	return build({ header, fields: changed });
+	return build({ header, fields: changed(fields, changes) });
 }
 
 function seqOf(frame: Uint8Array): { seqStart: number; seqEnd: number } {
@@ -116,6 +121,30 @@ describe("changing fields of a frame", () => {
 			expectPatched(parts, new Map([["handle", cborText("a.test")]]));
 			const takendown = { active: encode(false), status: cborText("takendown") };
 			expectPatched(parts, new Map(Object.entries(takendown)));
+		}
+	});
+
+	test(`takes a null out of the maps of an array, and nothing else, in ${CASES} generated ones`, () => {
+		for (let i = 0; i < CASES; i++) {
+			const rng = new Rng(`items ${i}`);
+			const anyItem = (): Map<string, Uint8Array> | null => {
+				if (rng.int(5) === 0) return null;
+				const fields = new Map<string, Uint8Array>();
+				const value = (): Uint8Array => (rng.int(3) === 0 ? NULL : anyValue(rng, { ...FIELD_OPTIONS, itemsMax: 8 }));
+				for (let left = rng.int(4); left > 0; left--) fields.set(anyKey(rng), value());
+				if (rng.int(2) === 0) fields.set("prev", value());
+				return fields;
+			};
+			const items = Array.from({ length: rng.pick([0, 1, 2, 23, 24, 40]) }, anyItem);
+			const arrayOf = (list: typeof items): Buffer =>
+				cborArray(list.map((fields) => (fields === null ? cborArray([cborInteger(7)]) : cborMap(fields))));
+			const expected = arrayOf(
+				items.map((fields) =>
+					fields?.get("prev")?.[0] === 0xf6 ? changed(fields, new Map([["prev", null]])) : fields,
+				),
+			);
+			const result = withoutNulls(Buffer.concat([Buffer.of(0), arrayOf(items), Buffer.of(0)]), 1, "prev");
+			if (!expected.equals(result)) expect(Buffer.from(result).toString("hex")).toBe(expected.toString("hex"));
 		}
 	});
 

@@ -56,6 +56,8 @@ function sparse(rng: Rng, message: SimMessage, seq: number): Buffer {
 		if (isOfType && rng.int(2) === 0) fields.set(name, encode(null));
 		else fields.delete(name);
 	}
+	const { ops } = message.body;
+	if (Array.isArray(ops) && rng.int(3) === 0) fields.set("ops", encode(ops.map((op) => ({ prev: null, ...op }))));
 	const header = new Map<string, Uint8Array>([
 		["op", cborInteger(1)],
 		["t", cborText(`#${message.type}`)],
