@@ -8,7 +8,17 @@ import type { SimHost } from "../sim/host.ts";
 import { SimNetwork } from "../sim/network.ts";
 import { RelayProcess, type RelayStats } from "../sim/relay-process.ts";
 import { firstMessages, nextMessages } from "../sim/traffic.ts";
-import { MARK_FIELD, MARKS_FROM, type OddFrame, OddFrames, TAKEN_DOWN_STATUS, withoutSeq } from "./odd-frames.ts";
+import { EdgeFailure } from "./edge-failure.ts";
+import {
+	MARK_FIELD,
+	MARKS_FROM,
+	ODD_KINDS,
+	type OddFrame,
+	OddFrames,
+	type OddKind,
+	TAKEN_DOWN_STATUS,
+	withoutSeq,
+} from "./odd-frames.ts";
 
 /** Hosts that send odd messages; the last host of the network is the one that behaves well. */
 const ODD_HOSTS = 8;
@@ -25,6 +35,8 @@ const GOOD_PER_BATCH = 100;
 /** The relay has lost something, or hangs. */
 const SILENCE_MS_MAX = 240_000;
 const POLL_MS = 5;
+/** A message may wait for ten seconds, for its DID's turn to be looked up again. */
+const STATS_POLL_MS = 100;
 
 /** What became of a run. */
 export interface EdgeReport {
@@ -35,17 +47,6 @@ export interface EdgeReport {
 	compared: number;
 	kinds: Record<string, number>;
 	stats: RelayStats;
-}
-
-/** The relay broke a promise: what it was, and the messages that may have brought it about, in hex. */
-export class EdgeFailure extends Error {
-	override readonly name = "EdgeFailure";
-	readonly frames: readonly string[];
-
-	constructor(what: string, frames: readonly string[]) {
-		super(what);
-		this.frames = frames;
-	}
 }
 
 interface OddHost {
@@ -122,6 +123,11 @@ export class EdgeRig {
 
 	/** Sends so many odd messages, and good ones between them. @throws EdgeFailure */
 	async run(messages: number, onProgress?: (sent: number) => void): Promise<EdgeReport> {
+		// However few there are to be, each kind comes once.
+		for (const [index, kind] of ODD_KINDS.entries()) {
+			const odd = this.#odd[index % ODD_HOSTS];
+			if (odd !== undefined) await this.#sendBatch(odd, 1, kind);
+		}
 		while (this.#sent < messages) {
 			const size = Math.min(BATCH_MESSAGES, Math.ceil((messages - this.#sent) / ODD_HOSTS));
 			for (const odd of this.#odd) await this.#sendBatch(odd, size);
@@ -202,11 +208,12 @@ export class EdgeRig {
 		await until(() => this.#network.hosts.every(({ connections }) => connections > 0));
 	}
 
-	async #sendBatch(odd: OddHost, size: number): Promise<void> {
+	/** Sends so many messages, of any kinds or of one, and a sentinel after them. */
+	async #sendBatch({ host, frames, unread }: OddHost, size: number, kind?: OddKind): Promise<void> {
 		const batch: OddFrame[] = [];
-		while (batch.length < size) batch.push(this.#send(odd.host, await odd.frames.next(odd.host.lastSeq + 1)));
-		const sentinel = odd.frames.sentinel(odd.host.lastSeq + 1);
-		odd.unread.set(sentinel.mark, [...batch, this.#send(odd.host, sentinel)]);
+		while (batch.length < size) batch.push(this.#send(host, await frames.next(host.lastSeq + 1, kind)));
+		const sentinel = frames.sentinel(host.lastSeq + 1);
+		unread.set(sentinel.mark, [...batch, this.#send(host, sentinel)]);
 		// Nothing above waits for the network: the sockets need a turn of the event loop.
 		await new Promise(setImmediate);
 	}
@@ -286,6 +293,7 @@ export class EdgeRig {
 		await this.#until("every good message", () => this.#good.values().every((owed) => owed.length === 0));
 		let stats = await this.#relay.stats();
 		await this.#until("every message to be settled", async () => {
+			await Bun.sleep(STATS_POLL_MS);
 			stats = await this.#relay.stats();
 			return stats.counters.parked_messages === 0 && stats.counters.inflight_bytes === 0;
 		});

@@ -1,8 +1,6 @@
-import { mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { EdgeFailure, type EdgeReport, EdgeRig } from "./edge-rig.ts";
+import { EdgeFailure } from "./edge-failure.ts";
+import { type EdgeReport, EdgeRig } from "./edge-rig.ts";
 
 /**
  * Sends generated messages through the whole admission path of the compiled relay: `bun test/edge/fuzz.ts --messages N
@@ -10,20 +8,7 @@ import { EdgeFailure, type EdgeReport, EdgeRig } from "./edge-rig.ts";
  * or passes on what it must not.
  */
 
-/** More frames than this go to a file. */
-const FRAMES_SHOWN_MAX = 5;
 const PROGRESS_MESSAGES = 20_000;
-
-function showFailure(seed: string, failure: EdgeFailure): void {
-	console.error(`seed ${JSON.stringify(seed)}: ${failure.message}`);
-	if (failure.frames.length <= FRAMES_SHOWN_MAX) {
-		for (const frame of failure.frames) console.error(frame);
-		return;
-	}
-	const path = join(mkdtempSync(join(tmpdir(), "standpipe-edge-")), "frames.hex");
-	writeFileSync(path, `${failure.frames.join("\n")}\n`);
-	console.error(`one of ${failure.frames.length} messages, which are in ${path}, one a line`);
-}
 
 function showReport(seed: string, seconds: number, report: EdgeReport): void {
 	const { stats, kinds } = report;
@@ -61,6 +46,6 @@ try {
 } catch (error) {
 	await rig.abort();
 	if (!(error instanceof EdgeFailure)) throw error;
-	showFailure(seed, error);
+	console.error(error.describe(seed));
 	process.exitCode = 1;
 }

@@ -1,0 +1,26 @@
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+/** More frames than this go to a file. */
+const FRAMES_SHOWN_MAX = 5;
+
+/** The relay broke a promise: what it was, and the messages that may have brought it about, in hex. */
+export class EdgeFailure extends Error {
+	override readonly name = "EdgeFailure";
+	readonly frames: readonly string[];
+
+	constructor(what: string, frames: readonly string[]) {
+		super(what);
+		this.frames = frames;
+	}
+
+	/** The failure with its seed and messages, of which many are left in a file. */
+	describe(seed: string): string {
+		const what = `seed ${JSON.stringify(seed)}: ${this.message}`;
+		if (this.frames.length <= FRAMES_SHOWN_MAX) return [what, ...this.frames].join("\n");
+		const path = join(mkdtempSync(join(tmpdir(), "standpipe-edge-")), "frames.hex");
+		writeFileSync(path, `${this.frames.join("\n")}\n`);
+		return `${what}\none of ${this.frames.length} messages, which are in ${path}, one a line`;
+	}
+}

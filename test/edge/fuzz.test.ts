@@ -1,0 +1,33 @@
+import { expect, test } from "bun:test";
+import { EdgeFailure } from "./edge-failure.ts";
+import { EdgeRig } from "./edge-rig.ts";
+import { ODD_KINDS } from "./odd-frames.ts";
+
+/** `make fuzz-edge` sends as many as one likes. */
+const MESSAGES = 4_000;
+const SEED = "edge";
+const REASONS_MIN = 25;
+
+test("generated messages of every kind through the whole admission path harm nobody", async () => {
+	const rig = await EdgeRig.start(SEED);
+	try {
+		const { sent, good, compared, kinds, stats } = await rig.run(MESSAGES);
+		await rig.stop();
+		expect(sent).toBeGreaterThanOrEqual(MESSAGES);
+		expect(good).toBeGreaterThan(0);
+		// All ways of a message were gone: what was accepted came out as it was sent, and there was much to reject.
+		expect(compared).toBeGreaterThan(MESSAGES / 4);
+		expect(Object.keys(kinds).sort()).toEqual([...ODD_KINDS].sort());
+		expect(Object.values(stats.rejected).filter((count) => count > 0).length).toBeGreaterThan(REASONS_MIN);
+		const { counters } = stats;
+		const ways = [
+			...[counters.messages_verified_total, counters.frames_noncanonical_total, counters.frames_ignored_total],
+			...[counters.host_infos_total, counters.host_errors_total, counters.discontinuities_total],
+			...[counters.identity_refreshes_total, counters.host_gaps_total],
+		];
+		expect(Math.min(...ways)).toBeGreaterThan(0);
+	} catch (error) {
+		await rig.abort();
+		throw error instanceof EdgeFailure ? new Error(error.describe(SEED)) : error;
+	}
+}, 300_000);
