@@ -3,14 +3,11 @@
 use std::hash::{BuildHasher, RandomState};
 
 use crate::cbor::{Malformed, MapKeys, Read, Scanner};
-use crate::cid::BLESSED_PREFIX;
+use crate::cid::{BLESSED_PREFIX, is_data_model};
 use crate::digest::sha256;
-use crate::limits::{CAR_BLOCKS_MAX, CAR_ROOTS_MAX, CID_BYTES};
+use crate::limits::{CAR_BLOCKS_MAX, CAR_ROOTS_MAX, CID_BYTES, VARINT_BYTES_MAX};
 use crate::reason::Reason;
 use crate::span::Span;
-
-const VARINT_BYTES_MAX: usize = 9;
-const CODEC_RAW: u8 = 0x55;
 
 /// A block of a CAR: its CID, and the data right behind it.
 #[derive(Clone, Copy)]
@@ -210,10 +207,5 @@ fn first_root<'a>(scanner: &mut Scanner<'a>) -> Read<Option<&'a [u8]>> {
 
 /// A block's CID is CIDv1 of dag-cbor or raw bytes, by sha2-256: no other hash could be checked.
 fn has_checkable_cid(section: &[u8]) -> bool {
-    let [version, codec, hash, length] = BLESSED_PREFIX;
-    section.len() >= CID_BYTES
-        && section[0] == version
-        && (section[1] == codec || section[1] == CODEC_RAW)
-        && section[2] == hash
-        && section[3] == length
+    section.get(..CID_BYTES).is_some_and(is_data_model)
 }

@@ -1,5 +1,6 @@
 import { CborError, CborScanner, MapKeys } from "../../protocol/cbor.ts";
-import { CAR_BLOCKS_MAX, CAR_ROOTS_MAX, CID_BYTES } from "../../protocol/limits.ts";
+import { isDataModelCid } from "../../protocol/cid.ts";
+import { CAR_BLOCKS_MAX, CAR_ROOTS_MAX, CID_BYTES, VARINT_BYTES_MAX } from "../../protocol/limits.ts";
 import type { RejectionReason } from "../../protocol/reasons.ts";
 import { Rejection } from "../../protocol/rejection.ts";
 import { expectEnd, readLink, rejectCborErrors } from "./cbor-rule.ts";
@@ -21,10 +22,7 @@ export interface Car {
 	readonly strictFault: RejectionReason | null;
 }
 
-const VARINT_BYTES_MAX = 9;
 const CID_PREFIX_BYTES = 4;
-const CODEC_DAG_CBOR = 0x71;
-const CODEC_RAW = 0x55;
 
 /**
  * Reads the CAR v1 between two offsets of a frame (rulebook 2.7). Blocks may come in any order, twice, or without need.
@@ -124,14 +122,7 @@ function readFirstRoot(scanner: CborScanner, frame: Buffer): Link | null {
 
 /** A block's CID is CIDv1 of dag-cbor or raw bytes, by sha2-256: no other hash could be checked. */
 function checkCidForm(frame: Uint8Array, { start, end }: Block): void {
-	const codec = frame[start + 1];
-	if (
-		end - start < CID_BYTES ||
-		frame[start] !== 0x01 ||
-		(codec !== CODEC_DAG_CBOR && codec !== CODEC_RAW) ||
-		frame[start + 2] !== 0x12 ||
-		frame[start + 3] !== 0x20
-	) {
+	if (end - start < CID_BYTES || !isDataModelCid(frame, start, start + CID_BYTES)) {
 		throw new Rejection("car-malformed", "a block's CID is not CIDv1 of sha2-256");
 	}
 }
