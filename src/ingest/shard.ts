@@ -262,7 +262,7 @@ function laneOf({ message, sender }: Arrival): string {
 	return `${message.did} ${sender.hostId}`;
 }
 
-/** The arrival, whose `message` this is, as what that shows it to be. */
+/** Narrows an arrival to the type of its message. */
 function narrow<M extends Message>(arrival: Arrival, _message: M): Arrival<M> {
 	return arrival as Arrival<M>;
 }

@@ -9,12 +9,12 @@ import { selfTest } from "./self-test.ts";
 const KEY_CACHE_BYTES_MAX = 16 * 1024 * 1024;
 
 /** The result's layout, which `native/addon/src/result.rs` writes. Numbers are little-endian. */
-const LAYOUT_VERSION = 1;
+const LAYOUT_VERSION = 2;
 const FLAGS_AT = 1;
 const TOUCHED_COUNT_AT = 2;
-const COMMIT_AT = 20;
-const DATA_AT = 56;
-const TOUCHED_AT = 128;
+const COMMIT_AT = 4;
+const DATA_AT = 40;
+const TOUCHED_AT = 80;
 const TOUCHED_BYTES = 8;
 
 const HAS_CONTENTS = 1;

@@ -4,7 +4,7 @@ use standpipe_verifier::collections::Touched;
 use standpipe_verifier::{Contents, Outcome};
 
 /// Changes with the layout, so that an addon of another build is refused.
-pub const LAYOUT_VERSION: u32 = 1;
+pub const LAYOUT_VERSION: u32 = 2;
 
 /// Codes beside those of the reasons. 0 is a good message.
 const CODE_GOOD: u8 = 0;
@@ -12,15 +12,12 @@ const CODE_OTHER_MESSAGE: u8 = 254;
 pub const CODE_PANIC: u8 = 255;
 
 const HAS_CONTENTS: u8 = 1;
-const HAS_PREV_DATA: u8 = 2;
 
 const FLAGS_AT: usize = 1;
 const TOUCHED_COUNT_AT: usize = 2;
-const REV_AT: usize = 4;
-const COMMIT_AT: usize = 20;
-const DATA_AT: usize = 56;
-const PREV_DATA_AT: usize = 92;
-const TOUCHED_AT: usize = 128;
+const COMMIT_AT: usize = 4;
+const DATA_AT: usize = 40;
+const TOUCHED_AT: usize = 80;
 /// Start and length of the name in the frame, 4 and 2 bytes; how full before and after, a byte each.
 const TOUCHED_BYTES: usize = 8;
 
@@ -46,16 +43,9 @@ pub fn write(result: &mut [u8], outcome: &Outcome<'_>, touched: &[Touched]) -> u
 
 /// Returns the flags.
 fn write_contents(result: &mut [u8], contents: Contents<'_>) -> u8 {
-    put(result, REV_AT, contents.rev);
     put(result, COMMIT_AT, contents.commit);
     put(result, DATA_AT, contents.data);
-    match contents.prev_data {
-        None => HAS_CONTENTS,
-        Some(prev_data) => {
-            put(result, PREV_DATA_AT, prev_data);
-            HAS_CONTENTS | HAS_PREV_DATA
-        }
-    }
+    HAS_CONTENTS
 }
 
 fn put(result: &mut [u8], at: usize, bytes: &[u8]) {

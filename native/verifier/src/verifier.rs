@@ -53,10 +53,9 @@ pub enum Outcome<'a> {
 /// What a message holds, borrowed from its frame. CIDs are binary, 36 bytes each.
 #[derive(Clone, Copy, Debug)]
 pub struct Contents<'a> {
-    pub rev: &'a [u8],
     pub commit: &'a [u8],
+    /// The root of the MST.
     pub data: &'a [u8],
-    pub prev_data: Option<&'a [u8]>,
 }
 
 /// What a message holds, and where in the frame the binary CID of its MST's root lies.
@@ -143,14 +142,8 @@ impl Verifier {
 }
 
 impl<'a> Checked<'a> {
-    fn new(
-        frame: &'a [u8],
-        root: &'a [u8],
-        Commit { rev, data, .. }: Commit<'a>,
-        prev_data: Option<&'a [u8]>,
-        strict_fault: Option<Reason>,
-    ) -> Self {
-        Self { contents: Contents { rev, commit: root, data: data.of(frame), prev_data }, data, strict_fault }
+    fn new(frame: &'a [u8], root: &'a [u8], data: Span, strict_fault: Option<Reason>) -> Self {
+        Self { contents: Contents { commit: root, data: data.of(frame) }, data, strict_fault }
     }
 }
 
@@ -191,7 +184,7 @@ impl Workspace {
         let record_fault = self.ops.check_records(frame, &self.blocks)?;
         // If an op is not sound the others can't be undone either, so the tree is not looked at.
         let strict_fault = strict_fault.or(op_fault).or(record_fault);
-        Ok(Checked::new(frame, root, commit, fields.prev_data, strict_fault))
+        Ok(Checked::new(frame, root, commit.data, strict_fault))
     }
 
     /// Checks 6 and 9 to 11, as far as they concern a `#sync`.
@@ -210,7 +203,7 @@ impl Workspace {
         let commit = self.check_signed(frame, root, message, key, keys)?;
         let is_too_long = message.blocks.len() > SYNC_BLOCKS_BYTES_MAX;
         let strict_fault = if is_too_long { Some(Reason::BlocksTooLarge) } else { strict_fault };
-        Ok(Checked::new(frame, root, commit, None, strict_fault))
+        Ok(Checked::new(frame, root, commit.data, strict_fault))
     }
 
     fn check_signed<'a>(

@@ -146,8 +146,8 @@ describe("an addon that is not as it should be", () => {
 
 	function fakeAddon(code: number, changes: Partial<NativeAddon> = {}): NativeAddon {
 		return {
-			LAYOUT_VERSION: 1,
-			RESULT_BYTES: 1728,
+			LAYOUT_VERSION: 2,
+			RESULT_BYTES: 1680,
 			reasonNames: () => ["car-malformed"],
 			Verifier: class extends FakeVerifier {
 				constructor() {
@@ -175,7 +175,7 @@ describe("an addon that is not as it should be", () => {
 
 	test("is refused", () => {
 		const options = { reference: createPortableEngine(), onPanic: () => {} };
-		expect(() => new NativeEngine(fakeAddon(0, { LAYOUT_VERSION: 2 }), options)).toThrow("of version 2, not 1");
+		expect(() => new NativeEngine(fakeAddon(0, { LAYOUT_VERSION: 1 }), options)).toThrow("of version 1, not 2");
 		expect(() => new NativeEngine(fakeAddon(0, { reasonNames: () => ["no-such"] }), options)).toThrow("no-such");
 	});
 });
