@@ -2,6 +2,8 @@ import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { reportFailure } from "./boundary.ts";
 import type { Config } from "./config.ts";
+import { budgetDescriptors, budgetWarning, type DescriptorBudget } from "./descriptors/budget.ts";
+import { countDescriptors, DescriptorGuard, openDescriptorSystem } from "./descriptors/guard.ts";
 import { createAdmissionBuffer } from "./fanout/admission.ts";
 import type { FanoutCommand, FanoutEvent, FanoutWorkerOptions } from "./fanout/worker.ts";
 import { HostLog } from "./hosts/host-log.ts";
@@ -17,21 +19,21 @@ import type { IndexReader } from "./index/store.ts";
 import type { IndexEvent, IndexOptions } from "./index/worker.ts";
 import { Handover } from "./ingest/handover.ts";
 import type { IngestOptions } from "./ingest/ingest.ts";
-import { peerRingBytes } from "./ingest/peer-link.ts";
 import type { DiskFaultReason } from "./log/disk-fault.ts";
 import { createHeadBuffer, LogHead } from "./log/head.ts";
 import type { SequencerStart } from "./log/worker.ts";
-import { Counters, createCounterBuffer } from "./observe/counters.ts";
+import { type CounterName, Counters, createCounterBuffer, readCounters } from "./observe/counters.ts";
 import { logOf } from "./observe/log.ts";
 import type { ReadsWorkerOptions } from "./reads/worker.ts";
 import { Doorbell } from "./ring/doorbell.ts";
-import { createRingBuffer, RING_BYTES_MIN, RingWriter } from "./ring/ring.ts";
+import { createRingBuffer, RingWriter } from "./ring/ring.ts";
 import { startListening, startOnPath } from "./start-error.ts";
 import { type Failure, Thread } from "./thread.ts";
 import { systemTiming } from "./timing.ts";
 
-/** From each ingest worker to the sequencer. It takes the greatest frame twice over; a power of two. */
+/** Takes the greatest frame twice over; a power of two. */
 const HANDOVER_RING_BYTES = 16 * 1024 * 1024;
+const PEER_RING_BYTES = 16 * 1024 * 1024;
 const CONTROL_RING_BYTES = 64 * 1024;
 /** Account states in memory, over all ingest workers: about 400 bytes each. */
 const ACCOUNT_CACHE_ENTRIES = 500_000;
@@ -82,6 +84,7 @@ export class Relay {
 	readonly #reader: IndexReader;
 	readonly #hosts: HostManager;
 	readonly #internal: Bun.Server<undefined>;
+	readonly #guard: DescriptorGuard | null;
 
 	private constructor(parts: {
 		log: LogThread;
@@ -92,6 +95,7 @@ export class Relay {
 		reader: IndexReader;
 		hosts: HostManager;
 		internal: Bun.Server<undefined>;
+		guard: DescriptorGuard | null;
 	}) {
 		this.#log = parts.log;
 		this.#index = parts.index;
@@ -101,6 +105,7 @@ export class Relay {
 		this.#reader = parts.reader;
 		this.#hosts = parts.hosts;
 		this.#internal = parts.internal;
+		this.#guard = parts.guard;
 	}
 
 	/**
@@ -118,7 +123,9 @@ export class Relay {
 		await startOnPath("persistDir", config.persistDir, () => mkdirSync(config.persistDir, { recursive: true }));
 		const databaseFolder = dirname(config.databasePath);
 		await startOnPath("databasePath", databaseFolder, () => mkdirSync(databaseFolder, { recursive: true }));
-		const shared = createShared(config);
+		const budget = budgetDescriptors(config);
+		const consumersMax = budget?.consumersMax ?? config.consumersMax;
+		const shared = createShared(config, consumersMax);
 		const url = (folder: string): URL => new URL(`./${folder}/worker.ts`, import.meta.url);
 		const counters = (thread: number) => ({ buffer: shared.counters, thread });
 		const common = { headBuffer: shared.head, logLevel: config.logLevel, directory: config.persistDir };
@@ -186,7 +193,7 @@ export class Relay {
 						trustProxy: config.trustProxy,
 						floor: { bytesPerS: config.slowConsumerBytesPerS, windowMs: config.slowConsumerWindowMs },
 						admission: {
-							limits: { consumersMax: config.consumersMax, consumersPerIpMax: config.consumersPerIpMax },
+							limits: { consumersMax, consumersPerIpMax: config.consumersPerIpMax },
 							buffer: shared.admission,
 						},
 						drainTimeoutMs: config.drainTimeoutMs / 2,
@@ -197,15 +204,19 @@ export class Relay {
 			),
 		);
 		const internal = await startListening("metricsListen", config.metricsListen, (hostname) =>
-			serveInternal(hostname, config.metricsListen.port, shared, stalls),
+			serveInternal(hostname, config.metricsListen.port, shared, stalls, budget),
 		);
 		await hosts.start();
+		const guard = startGuard(config, shared, budget, () => {
+			for (const thread of fanout) thread.command({ type: "closeIdle" });
+			internal.closeIdleConnections();
+		});
 		logOf("relay").info("standpipe {version} serves on {api}, metrics on {metrics}", {
 			version: VERSION,
 			api: `${config.apiBind.host}:${config.apiBind.port}`,
 			metrics: `${internal.hostname}:${internal.port}`,
 		});
-		return new Relay({ log, index, ingest, reads, fanout, reader, hosts, internal });
+		return new Relay({ log, index, ingest, reads, fanout, reader, hosts, internal, guard });
 	}
 
 	/**
@@ -219,13 +230,13 @@ export class Relay {
 		await Promise.all([...this.#fanout.map((thread) => thread.drain()), this.#index.drain()]);
 		await this.#reads.drain();
 		await this.#reader.close();
+		this.#guard?.stop();
 		await this.#internal.stop(true);
 	}
 }
 
-function createShared(config: Config): Shared {
+function createShared(config: Config, consumersMax: number): Shared {
 	const { ingestWorkers: workers } = config;
-	const peerBytes = peerRingBytes(workers);
 	const producer = (ringBytes: number) => ({
 		ring: createRingBuffer(ringBytes),
 		doorbell: new Doorbell().buffer,
@@ -234,10 +245,10 @@ function createShared(config: Config): Shared {
 		counters: createCounterBuffer(FIRST_INGEST_ROW + workers + config.fanoutWorkers),
 		head: createHeadBuffer(),
 		sequencerDoorbell: new Doorbell().buffer,
-		admission: createAdmissionBuffer(config.consumersMax),
+		admission: createAdmissionBuffer(consumersMax),
 		producers: [producer(CONTROL_RING_BYTES), ...Array.from({ length: workers }, () => producer(HANDOVER_RING_BYTES))],
 		peers: Array.from({ length: workers }, (_, from) =>
-			Array.from({ length: workers }, (_, to) => createRingBuffer(from === to ? RING_BYTES_MIN : peerBytes)),
+			Array.from({ length: workers }, (_, to) => createRingBuffer(from === to ? 1024 : PEER_RING_BYTES)),
 		),
 	};
 }
@@ -338,7 +349,51 @@ async function answer(hosts: HostManager, event: FanoutEvent): Promise<CrawlResu
 	}
 }
 
-function serveInternal(hostname: string, port: number, shared: Shared, stalls: Stalls): Bun.Server<undefined> {
+/**
+ * Begins to keep strangers from taking all descriptors, where the system lets us see to it, and warns if there are too few
+ * for what the settings allow.
+ */
+function startGuard(
+	config: Config,
+	shared: Shared,
+	budget: DescriptorBudget | null,
+	closeIdle: () => void,
+): DescriptorGuard | null {
+	const system = openDescriptorSystem();
+	// A port that the system chooses is a test's own.
+	if (budget === null || system === null || config.apiBind.port === 0) return null;
+	const counts = (): Record<CounterName, number> => readCounters(shared.counters).counters;
+	const warning = budgetWarning(budget, config, counts().hosts_known);
+	if (warning !== null) logOf("relay").warning(warning);
+	const guard = new DescriptorGuard({
+		system,
+		port: config.apiBind.port,
+		limits: {
+			plainMax: budget.plainMax,
+			// All connections come from the proxy.
+			plainPerNetworkMax: config.trustProxy ? null : budget.plainPerNetworkMax,
+			answeredPerNetworkMax: config.trustProxy
+				? null
+				: budget.plainPerNetworkMax + Math.min(budget.consumersMax, config.consumersPerIpMax),
+		},
+		expected: () => {
+			const { hosts_connected: hosts, consumers_connected: consumers } = counts();
+			return Math.min(budget.own, budget.limit / 4) + hosts + consumers;
+		},
+		counters: new Counters(shared.counters, CONTROL_ROW),
+		closeIdle,
+	});
+	guard.start();
+	return guard;
+}
+
+function serveInternal(
+	hostname: string,
+	port: number,
+	shared: Shared,
+	stalls: Stalls,
+	budget: DescriptorBudget | null,
+): Bun.Server<undefined> {
 	const head = new LogHead(shared.head);
 	const own = new Counters(shared.counters, CONTROL_ROW);
 	const app = createInternalApp({
@@ -349,6 +404,7 @@ function serveInternal(hostname: string, port: number, shared: Shared, stalls: S
 			return { firstSeq, lastSeq, appliedSeq: head.applied() };
 		},
 		health: () => faultOf(stalls),
+		openFiles: () => ({ open: countDescriptors(), max: budget?.limit ?? 0 }),
 	});
 	return Bun.serve({
 		hostname,

@@ -53,6 +53,8 @@ export interface FanoutOptions {
 
 export interface FanoutServer {
 	port: number;
+	/** Closes connections that had their answer and ask for nothing more. */
+	closeIdle(): void;
 	/** Pings the silent, gives up the dead. The server does it itself every 5 seconds. */
 	check(): void;
 	/** Sends consumers what is published, closes them with 1001, and stops listening. Who has not taken it in time is cut off. */
@@ -165,6 +167,7 @@ export function createFanoutServer(options: FanoutOptions): FanoutServer {
 
 	return {
 		port: server.port ?? options.port,
+		closeIdle: () => void server.closeIdleConnections(),
 		check: () => pump.check(),
 		async drain(timeoutMs) {
 			draining = true;

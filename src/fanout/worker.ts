@@ -51,7 +51,12 @@ export interface FanoutWorkerOptions {
 	drainTimeoutMs: number;
 }
 
-export type FanoutCommand = CrawlResultCommand | TakedownEvent;
+/** Descriptors are short. */
+export interface CloseIdleCommand {
+	type: "closeIdle";
+}
+
+export type FanoutCommand = CrawlResultCommand | TakedownEvent | CloseIdleCommand;
 export type FanoutEvent = CrawlRequestEvent | ResetCursorEvent;
 
 /** How often segments that retention has removed are looked for among those that are open. */
@@ -114,6 +119,10 @@ serveRole<FanoutWorkerOptions, FanoutCommand, FanoutEvent>((emit): WorkerRole<Fa
 	}
 
 	function command(message: FanoutCommand): void {
+		if (message.type === "closeIdle") {
+			server.closeIdle();
+			return;
+		}
 		if (message.type === "takedowns") withheld.update(message.takedowns, head.snapshot().firstSeq);
 		else crawls.settle(message.id, message.result);
 	}

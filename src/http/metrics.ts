@@ -7,6 +7,7 @@ import type { LogPosition } from "./internal.ts";
 export interface Measurements extends CounterSnapshot {
 	log: LogPosition;
 	rssBytes: number;
+	openFiles: { open: number; max: number };
 }
 
 /** Writes measurements in the text format of Prometheus. */
@@ -57,6 +58,8 @@ export function createMetrics(): Metrics {
 	addGauge("standpipe_log_last_seq", "seq of the newest record published", ({ log }) => log.lastSeq);
 	addGauge("standpipe_index_applied_seq", "seq of the last record applied to the index", ({ log }) => log.appliedSeq);
 	addGauge("process_resident_memory_bytes", "resident memory of the process", ({ rssBytes }) => rssBytes);
+	addGauge("process_open_fds", "open descriptors of the process", ({ openFiles }) => openFiles.open);
+	addGauge("process_max_fds", "descriptors that the process may have open", ({ openFiles }) => openFiles.max);
 
 	return {
 		contentType: registry.contentType,

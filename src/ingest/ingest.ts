@@ -177,8 +177,7 @@ function ingestRole(
 		for (;;) {
 			const ticket = doorbell.ticket();
 			work();
-			// However often others ring, sockets and timers have their turns.
-			if (!(await doorbell.sleep(ticket, WAKE_INTERVAL_MS))) await new Promise(setImmediate);
+			await doorbell.sleep(ticket, WAKE_INTERVAL_MS);
 		}
 	}
 

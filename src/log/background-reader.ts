@@ -1,8 +1,10 @@
+import { isTooManyFiles } from "../descriptors/headroom.ts";
 import { logOf } from "../observe/log.ts";
 import { LogLimiter } from "../observe/log-limiter.ts";
 import { Slots } from "../slots.ts";
 import { Batch, type Gap } from "./batch.ts";
 import { BlockPlace, type LogReader } from "./reader.ts";
+import { TOO_MANY_FILES_RETRY_MS } from "./stall.ts";
 
 /** Blocks that are read at once. More would get nothing more out of an NVMe disk, and stand in the way of the log's syncs. */
 export const LOADS_MAX = 2;
@@ -35,7 +37,7 @@ export class BackgroundReader {
 
 	/**
 	 * As `LogReader.read`; but if the next records are on the disk, a promise that resolves when another call is worth while.
-	 * It never throws: whatever can't be read, for any reason, makes the promise reject. The caller may drop the promise.
+	 * So it does if too many files are open to read on. It never throws: whatever else can't be read, for any reason, makes the promise reject. The caller may drop the promise.
 	 */
 	read(cursor: number): Batch | Gap | Promise<void> | null {
 		try {
@@ -44,6 +46,7 @@ export class BackgroundReader {
 			if (found instanceof Batch) this.#lookAhead(found.lastSeq);
 			return found;
 		} catch (error) {
+			if (isTooManyFiles(error)) return Bun.sleep(TOO_MANY_FILES_RETRY_MS);
 			this.#report(`seq ${cursor}`, "the log can't be read after seq {cursor}: {error}", { cursor, error });
 			return droppable(Promise.reject(error));
 		}

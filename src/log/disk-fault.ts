@@ -5,9 +5,16 @@
  * - `disk-reserve`: there is less free disk than `RELAY_DISK_RESERVE` asks for, and nothing more to remove
  * - `io-error`: the device or the system failed a call
  * - `read-only`: the file system or the folder takes no writes
+ * - `too-many-files`: this process, or the system, has as many files open as it may; nothing is wrong with the disk
  * - `sync-failed`: written data could not be made durable
  */
-export type DiskFaultReason = "disk-full" | "disk-reserve" | "io-error" | "read-only" | "sync-failed";
+export type DiskFaultReason =
+	| "disk-full"
+	| "disk-reserve"
+	| "io-error"
+	| "read-only"
+	| "sync-failed"
+	| "too-many-files";
 
 /** A fault of the disk, not of what is on it: it is waited for, and tried again. */
 export class DiskFault extends Error {
@@ -36,8 +43,8 @@ const REASONS: Readonly<Record<string, DiskFaultReason>> = {
 	ESTALE: "io-error",
 	ETIMEDOUT: "io-error",
 	ENOMEM: "io-error",
-	EMFILE: "io-error",
-	ENFILE: "io-error",
+	EMFILE: "too-many-files",
+	ENFILE: "too-many-files",
 	EINTR: "io-error",
 	EAGAIN: "io-error",
 	SQLITE_FULL: "disk-full",

@@ -15,6 +15,7 @@ import {
 	unlinkSync,
 	writeSync,
 } from "node:fs";
+import { withHeadroom } from "../descriptors/headroom.ts";
 
 /** The file operations that the log is made of. Tests inject faults and record the order of calls here. */
 export interface LogFs {
@@ -47,8 +48,8 @@ export interface LogFs {
 /** The machine's file system. */
 export const systemLogFs: LogFs = {
 	makeDirectory: (path) => void mkdirSync(path, { recursive: true }),
-	list: (directory) => readdirSync(directory),
-	open: (path, mode) => openSync(path, { read: "r", update: "r+", create: "wx+" }[mode]),
+	list: (directory) => withHeadroom(() => readdirSync(directory)),
+	open: (path, mode) => withHeadroom(() => openSync(path, { read: "r", update: "r+", create: "wx+" }[mode])),
 	close: closeSync,
 	sizeBytes: (file) => fstatSync(file).size,
 	read(file, target, position) {
@@ -81,7 +82,7 @@ export const systemLogFs: LogFs = {
 		return promise;
 	},
 	syncDirectory(path) {
-		const directory = openSync(path, "r");
+		const directory = withHeadroom(() => openSync(path, "r"));
 		try {
 			fsyncSync(directory);
 		} finally {

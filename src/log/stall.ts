@@ -4,6 +4,8 @@ import { type DiskFaultReason, diskFaultReason } from "./disk-fault.ts";
 
 /** How long a failed call is left alone before it is tried again. */
 export const RETRY_MS = 1_000;
+/** A descriptor is free again as soon as anybody closes one. */
+export const TOO_MANY_FILES_RETRY_MS = 50;
 
 export interface StallOptions {
 	/** What is held up: names the metrics and the log lines. */
@@ -32,12 +34,12 @@ export class Stall {
 	}
 
 	/**
-	 * Does `work`, unless it failed less than `RETRY_MS` ago. Returns whether it was done: a disk's fault is noted and told.
+	 * Does `work`, unless it failed a moment ago (`RETRY_MS`, `TOO_MANY_FILES_RETRY_MS`). Returns whether it was done: a disk's fault is noted and told.
 	 *
 	 * @throws what else `work` throws
 	 */
 	attempt(work: () => void): boolean {
-		if (this.#reason !== null && this.#options.clock() - this.#triedAtMs < RETRY_MS) return false;
+		if (this.#reason !== null && this.#options.clock() - this.#triedAtMs < retryMs(this.#reason)) return false;
 		try {
 			work();
 		} catch (error) {
@@ -68,11 +70,11 @@ export class Stall {
 			this.#beganAtMs = this.#triedAtMs;
 			counters.add(`${part}_stalled`);
 			counters.add(`${part}_stalls_total`);
-			logOf(part).error("the {part} can't be written ({reason}) and is tried again every second: {detail}", {
-				part,
-				reason,
-				detail: error instanceof Error ? error.message : String(error),
-			});
+			const line = "the {part} can't be written ({reason}) and is tried again until it can: {detail}";
+			const detail = error instanceof Error ? error.message : String(error);
+			// Strangers can take descriptors; what is wrong with a disk is the operator's.
+			if (reason === "too-many-files") logOf(part).warning(line, { part, reason, detail });
+			else logOf(part).error(line, { part, reason, detail });
 		}
 		this.#reason = reason;
 		onChange(reason);
@@ -90,4 +92,8 @@ export class Stall {
 		});
 		onChange(null);
 	}
+}
+
+function retryMs(reason: DiskFaultReason): number {
+	return reason === "too-many-files" ? TOO_MANY_FILES_RETRY_MS : RETRY_MS;
 }

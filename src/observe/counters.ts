@@ -57,6 +57,8 @@ export const COUNTERS = {
 	crawls_limited_total: "crawl requests refused since their address had its share of probes or of failed ones",
 	http_rate_limited_total: "HTTP requests refused since their address made too many",
 	http_failures_total: "HTTP requests that were answered with 500, by a fault of ours",
+	connections_ended_total: "connections without a request that were ended since they took too many descriptors",
+	networks_refused_total: "times a network was refused new connections for a while since it had too many",
 	index_records_total: "records applied to the index",
 	index_unknown_host_records_total: "times a record named a host that the index does not know, since its row was lost",
 	engine_panics_total: "messages on which the native engine failed, and which the portable one judged",

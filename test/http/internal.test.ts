@@ -20,6 +20,7 @@ beforeEach(() => {
 		log: () => ({ firstSeq: 3, lastSeq: 9, appliedSeq: 8 }),
 		health: () => fault,
 		rssBytes: () => 4_096,
+		openFiles: () => ({ open: 12, max: 175 }),
 	});
 	for (const row of counters) {
 		row.add("frames_received_total", 5);
@@ -40,6 +41,8 @@ describe("/metrics", () => {
 		expect(text).toContain("standpipe_hosts_connected 2");
 		expect(text).toContain("# TYPE standpipe_hosts_connected gauge");
 		expect(text).toContain("process_resident_memory_bytes 4096");
+		expect(text).toContain("process_open_fds 12");
+		expect(text).toContain("process_max_fds 175");
 		expect(text).toContain("standpipe_log_first_seq 3");
 		expect(text).toContain("standpipe_log_last_seq 9");
 		expect(text).toContain("standpipe_index_applied_seq 8");
@@ -77,6 +80,7 @@ test("/_stats has the same as JSON", async () => {
 		lenient: { "mst-partial": 1 },
 		log: { firstSeq: 3, lastSeq: 9, appliedSeq: 8 },
 		rssBytes: 4_096,
+		openFiles: { open: 12, max: 175 },
 	});
 });
 

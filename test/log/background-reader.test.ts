@@ -209,16 +209,37 @@ describe("reading in the background", () => {
 		let refused = 0;
 		fs.open = () => {
 			refused++;
-			throw Object.assign(new Error("EMFILE"), { code: "EMFILE" });
+			throw Object.assign(new Error("EACCES"), { code: "EACCES" });
 		};
 		expect(reader.read(0)).toBeInstanceOf(Batch);
 		await settled();
 		expect(refused).toBe(1);
-		await expect(Promise.resolve(reader.read(5))).rejects.toThrow("EMFILE");
+		await expect(Promise.resolve(reader.read(5))).rejects.toThrow("EACCES");
 		fs.open = open;
 		await reader.read(5);
 		expect(reader.read(5)).toBeInstanceOf(Batch);
 	});
+
+	test.each(["EMFILE", "ENFILE"])(
+		"whoever reads on while too many files are open (%s) waits, and is not cut off",
+		async (code) => {
+			const { fs, reader } = coldLog();
+			fs.isSlow = false;
+			const open = fs.open.bind(fs);
+			let refused = 0;
+			fs.open = () => {
+				refused++;
+				throw Object.assign(new Error(code), { code });
+			};
+			for (let tries = 1; tries < 3; tries++) {
+				await reader.read(0);
+				expect(refused).toBe(tries);
+			}
+			fs.open = open;
+			await reader.read(0);
+			expect(reader.read(0)).toBeInstanceOf(Batch);
+		},
+	);
 
 	test("a segment that is closed while it is read stays open until then", async () => {
 		const { fs, inner, reader } = coldLog();

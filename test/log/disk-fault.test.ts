@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { DiskFaultReason } from "../../src/log/disk-fault.ts";
 import type { SyncMode } from "../../src/log/log-writer.ts";
 import { segmentName } from "../../src/log/segment.ts";
-import { RETRY_MS } from "../../src/log/stall.ts";
+import { RETRY_MS, TOO_MANY_FILES_RETRY_MS } from "../../src/log/stall.ts";
 import { entryBytes, writeEntry } from "../../src/ring/entry.ts";
 import { messageEntry, readAll, START_MS, segmentPath, TestLog, temporaryDirectory } from "./harness.ts";
 import { MemoryFs } from "./memory-fs.ts";
@@ -172,6 +172,23 @@ describe("while the disk fails", () => {
 		expect([log.count("log_stalled"), log.count("log_stalls_total")]).toEqual([0, 1]);
 		expect(readAll(log.reader())).toEqual(["1 a", "2 b"]);
 	});
+
+	test.each(["EMFILE", "ENFILE"])(
+		"too many open files (%s) are no fault of the disk, and are tried again soon",
+		(code) => {
+			const disk = new FaultyDisk({ segmentBytes: 1_500 });
+			const { log } = disk;
+			log.appendLabels(Array.from({ length: 200 }, (_, at) => `${at}`));
+			disk.fail(code, (call) => call.startsWith("create"));
+			log.appendLabels(["b"]);
+			expect(disk.reasons).toEqual(["too-many-files"]);
+			disk.heal();
+			disk.nowMs += TOO_MANY_FILES_RETRY_MS;
+			expect(log.sequencer.step()).toBe(true);
+			expect(disk.reasons).toEqual(["too-many-files", null]);
+			expect(readAll(log.reader())).toHaveLength(201);
+		},
+	);
 
 	test("the next attempt waits for its time, however often the doorbell rings", () => {
 		const disk = new FaultyDisk();

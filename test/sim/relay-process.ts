@@ -15,6 +15,7 @@ const POLL_MS = 50;
 export interface RelayStats extends CounterSnapshot {
 	log: { firstSeq: number; lastSeq: number; appliedSeq: number };
 	rssBytes: number;
+	openFiles: { open: number; max: number };
 }
 
 export interface RelayProcessOptions {

@@ -1,0 +1,180 @@
+import { readdirSync, statSync } from "node:fs";
+import type { Counters } from "../observe/counters.ts";
+import { logOf } from "../observe/log.ts";
+import { LogLimiter } from "../observe/log-limiter.ts";
+import { networkOf } from "../protocol/network.ts";
+import { excessOf, type PlainLimits } from "./excess.ts";
+import { isTooManyFiles, withHeadroom } from "./headroom.ts";
+import { type Connection, Libc } from "./libc.ts";
+import { dropFrom, encodeProgram, NETWORKS_MAX } from "./packet-filter.ts";
+
+const DESCRIPTORS = "/proc/self/fd";
+/** How often the guard looks; more often while it finds too many. */
+export const CHECK_MS = 100;
+export const CHECK_UNDER_PRESSURE_MS = 10;
+/** A network that has opened too many connections opens no more for this long. */
+export const REFUSED_MS = 10_000;
+const REPORT_INTERVAL_MS = 60_000;
+const NETWORKS_REPORTED_MAX = 256;
+
+const log = logOf("descriptors");
+
+/** What the guard sees of the process and does to it. */
+export interface DescriptorSystem {
+	/** Open descriptors of this process. */
+	count(): number;
+	/** The connections of one of our ports, and the sockets that listen there. */
+	look(port: number): { connections: Connection[]; listeners: number[] };
+	end(connection: Connection): void;
+	/** Lets these sockets take nothing from the networks of these addresses, and what they like from all others. */
+	refuse(listeners: readonly number[], addresses: readonly string[]): void;
+}
+
+export interface DescriptorGuardOptions {
+	system: DescriptorSystem;
+	/** The public one. */
+	port: number;
+	limits: PlainLimits;
+	/** Descriptors that are accounted for: what the relay needs itself, its hosts and its consumers. */
+	expected: () => number;
+	counters: Counters;
+	/** Asks the servers to let go of answered connections that nobody uses. */
+	closeIdle: () => void;
+	/** Monotonic milliseconds. */
+	nowMs?: () => number;
+}
+
+/**
+ * Keeps strangers from taking all descriptors. The runtime accepts whatever connects and asks nobody, so this looks from
+ * outside. If more descriptors are open than are accounted for, it takes the connections of the public port that have no
+ * answer yet and ends those above the limits; and for a while the system drops what their networks send to open others,
+ * so that accepting them costs nothing. A consumer has an answer, its handshake, and is never touched.
+ */
+export class DescriptorGuard {
+	readonly #options: DescriptorGuardOptions;
+	readonly #nowMs: () => number;
+	readonly #reports = new LogLimiter({ intervalMs: REPORT_INTERVAL_MS, keysMax: NETWORKS_REPORTED_MAX });
+	/** By network, in the order in which they end. */
+	readonly #refused = new Map<string, { address: string; endsAtMs: number }>();
+	#timer: ReturnType<typeof setTimeout> | null = null;
+
+	constructor(options: DescriptorGuardOptions) {
+		this.#options = options;
+		this.#nowMs = options.nowMs ?? (() => performance.now());
+	}
+
+	/** Looks by itself, until `stop`. */
+	start(): void {
+		const look = (): void => {
+			this.#timer = setTimeout(look, this.check() ? CHECK_UNDER_PRESSURE_MS : CHECK_MS);
+		};
+		look();
+	}
+
+	stop(): void {
+		if (this.#timer !== null) clearTimeout(this.#timer);
+		this.#timer = null;
+	}
+
+	/** One look. Returns whether there were too many. A look that fails is left to the next. */
+	check(): boolean {
+		try {
+			return this.#check();
+		} catch (error) {
+			if (!isTooManyFiles(error)) log.warning("open descriptors can't be looked at: {error}", { error });
+			return true;
+		}
+	}
+
+	#check(): boolean {
+		const { system, port, limits, expected, counters, closeIdle } = this.#options;
+		const mayEndRefusal = this.#firstEndMs() <= this.#nowMs();
+		// A few of them at most can be too many for one network.
+		const plainFew = Math.min(limits.plainMax, limits.plainPerNetworkMax ?? limits.plainMax);
+		const isMany = system.count() - expected() > plainFew;
+		if (!isMany && !mayEndRefusal) return false;
+		const { connections, listeners } = system.look(port);
+		const excess = excessOf(connections, limits);
+		for (const connection of excess.connections) system.end(connection);
+		counters.add("connections_ended_total", excess.connections.length);
+		if (this.#refuse(excess.greedy) || mayEndRefusal) system.refuse(listeners, this.#addressesRefused());
+		if (excess.greedy.length > 0 || system.count() - expected() > limits.plainMax) closeIdle();
+		return excess.connections.length > 0;
+	}
+
+	#firstEndMs(): number {
+		for (const { endsAtMs } of this.#refused.values()) return endsAtMs;
+		return Number.POSITIVE_INFINITY;
+	}
+
+	/** Takes note of networks to refuse from now on. Returns whether any is new. */
+	#refuse(addresses: readonly string[]): boolean {
+		const endsAtMs = this.#nowMs() + REFUSED_MS;
+		let isNew = false;
+		for (const address of addresses.slice(0, NETWORKS_MAX)) {
+			const network = networkOf(address);
+			if (!this.#refused.delete(network)) {
+				isNew = true;
+				this.#options.counters.add("networks_refused_total");
+				this.#report(network);
+			}
+			this.#refused.set(network, { address, endsAtMs });
+		}
+		return isNew;
+	}
+
+	/** Forgets whose time is over, and the oldest of too many. */
+	#addressesRefused(): string[] {
+		for (const [network, { endsAtMs }] of this.#refused) {
+			if (endsAtMs > this.#nowMs() && this.#refused.size <= NETWORKS_MAX) break;
+			this.#refused.delete(network);
+		}
+		return Array.from(this.#refused.values(), ({ address }) => address);
+	}
+
+	#report(network: string): void {
+		const omitted = this.#reports.take(network);
+		if (omitted === null) return;
+		log.warning("{network} has opened too many connections: no more are taken from there for {seconds} s", {
+			network,
+			seconds: REFUSED_MS / 1000,
+			omitted,
+		});
+	}
+}
+
+/** This process; null where its connections can't be looked at. */
+export function openDescriptorSystem(): DescriptorSystem | null {
+	const libc = Libc.open();
+	if (libc === null) return null;
+	return {
+		count: countDescriptors,
+		look(port) {
+			const connections: Connection[] = [];
+			const listeners: number[] = [];
+			for (const name of withHeadroom(() => readdirSync(DESCRIPTORS))) {
+				const descriptor = Number(name);
+				const connection = libc.connection(descriptor);
+				if (connection?.localPort === port) connections.push(connection);
+				else if (connection === null && libc.isListener(descriptor, port)) listeners.push(descriptor);
+			}
+			return { connections, listeners };
+		},
+		end: ({ descriptor }) => libc.end(descriptor),
+		refuse(listeners, addresses) {
+			const program = addresses.length === 0 ? null : encodeProgram(dropFrom(addresses));
+			for (const listener of listeners) libc.filterPackets(listener, program);
+		},
+	};
+}
+
+/** Open descriptors of this process; 0 where the system doesn't tell. */
+export function countDescriptors(): number {
+	try {
+		// Their number, since Linux 6.2: it takes no descriptor to learn it.
+		const { size } = statSync(DESCRIPTORS);
+		return size > 0 ? size : withHeadroom(() => readdirSync(DESCRIPTORS)).length;
+	} catch {
+		return 0;
+	}
+}
