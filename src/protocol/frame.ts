@@ -86,7 +86,7 @@ function repairedFrame(frame: Uint8Array, message: Message, repairs: FieldChange
 
 /**
  * Scans a canonical frame (rulebook 1.2). Throws like `readFrame`, and `frame-malformed` also where it isn't canonical. What
- * a frame of another kind holds behind its header is not looked at.
+ * a frame of another kind holds after its header is not looked at.
  */
 export function scanFrame(frame: Uint8Array): ScannedFrame {
 	if (frame.length > FRAME_BYTES_MAX) throw new Rejection("frame-too-large", `${frame.length} bytes`);
@@ -217,13 +217,13 @@ function scanField(scanner: CborScanner, type: MessageType, key: string | null, 
 	else if (type === "commit") scanCommitField(scanner, key, fields);
 	else if (type === "sync") scanSyncField(scanner, key, fields);
 	else if (type === "account" && key === "active") fields.active = scanner.readBoolean();
-	else if (key === "handle" && !isNull(scanner, key, fields)) fields.handle = scanner.readText(HANDLE_BYTES_MAX);
-	else if (key === "status" && !isNull(scanner, key, fields)) fields.status = scanner.readText(STATUS_CHARS_MAX);
+	else if (key === "handle" && !skipNull(scanner, key, fields)) fields.handle = scanner.readText(HANDLE_BYTES_MAX);
+	else if (key === "status" && !skipNull(scanner, key, fields)) fields.status = scanner.readText(STATUS_CHARS_MAX);
 	else if (key === null) scanner.skip(1);
 }
 
-/** Reads the null of a field that may be absent, if there is one: it means the same, but not every consumer knows that. */
-function isNull(scanner: CborScanner, key: string, fields: Fields): boolean {
+/** Passes over the null of a field that may be absent, if there is one: it means the same, but not every consumer knows that. */
+function skipNull(scanner: CborScanner, key: string, fields: Fields): boolean {
 	if (!scanner.readNull()) return false;
 	fields.repairs ??= new Map();
 	fields.repairs.set(key, null);
@@ -247,19 +247,19 @@ function scanCommitField(scanner: CborScanner, key: string | null, fields: Field
 			fields.commit = scanner.readCid();
 			return;
 		case "prevData":
-			if (!isNull(scanner, key, fields)) fields.prevData = scanner.readCid();
+			if (!skipNull(scanner, key, fields)) fields.prevData = scanner.readCid();
 			return;
 		case "tooBig":
-			if (!isNull(scanner, key, fields)) fields.tooBig = scanner.readBoolean();
+			if (!skipNull(scanner, key, fields)) fields.tooBig = scanner.readBoolean();
 			return;
 		case "rebase":
-			if (!isNull(scanner, key, fields)) fields.rebase = scanner.readBoolean();
+			if (!skipNull(scanner, key, fields)) fields.rebase = scanner.readBoolean();
 			return;
 		case "ops":
 			scanOps(scanner, fields);
 			return;
 		case "blobs":
-			if (!isNull(scanner, key, fields)) scanBlobs(scanner, fields);
+			if (!skipNull(scanner, key, fields)) scanBlobs(scanner, fields);
 			return;
 		default:
 			scanSyncField(scanner, key, fields);
