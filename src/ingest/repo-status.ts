@@ -12,8 +12,10 @@ export const REPO_STATUS_LIMITS = {
 	/** DIDs whose last time is remembered. */
 	didsMax: 20_000,
 	/** Requests to one host in one stretch of `hostIntervalMs`. */
-	perHostMax: 30,
+	perHostMax: 20,
 	hostIntervalMs: 60_000,
+	/** Requests to one host that have no answer yet, those that wait for their turn included. */
+	unansweredPerHostMax: 8,
 	/** Requests under way, to one host and to all. */
 	inFlightPerHostMax: 2,
 	inFlightMax: 32,
@@ -45,6 +47,7 @@ interface Asked {
 	readonly slots: Slots;
 	sinceMs: number;
 	count: number;
+	unanswered: number;
 }
 
 const GET_REPO_STATUS = "/xrpc/com.atproto.sync.getRepoStatus";
@@ -79,21 +82,28 @@ export class RepoStatusProbe {
 			return false;
 		}
 		this.#options.counters.add("repo_status_requests_total");
-		return asked.slots.run(() => this.#slots.run(() => this.#ask(did, host.pds)));
+		asked.unanswered++;
+		// The host's own turn comes first: so one that answers nobody takes few of the slots that all share.
+		const isActive = await asked.slots.run(() => this.#slots.run(() => this.#ask(did, host.pds)));
+		asked.unanswered--;
+		return isActive;
 	}
 
 	/** Counts a request against its limits; null if one of them is reached. */
 	#permit(did: string, hostId: number): Asked | null {
-		const { didIntervalMs, perHostMax, hostIntervalMs, inFlightPerHostMax } = this.#limits;
+		const { didIntervalMs, perHostMax, hostIntervalMs, inFlightPerHostMax, unansweredPerHostMax } = this.#limits;
 		const nowMs = this.#nowMs();
 		if (nowMs - this.#lastAsked.get(did) < didIntervalMs) return null;
-		const asked = this.#hosts.get(hostId) ?? { slots: new Slots(inFlightPerHostMax), sinceMs: nowMs, count: 0 };
-		this.#hosts.set(hostId, asked);
+		let asked = this.#hosts.get(hostId);
+		if (asked === undefined) {
+			asked = { slots: new Slots(inFlightPerHostMax), sinceMs: nowMs, count: 0, unanswered: 0 };
+			this.#hosts.set(hostId, asked);
+		}
 		if (nowMs - asked.sinceMs >= hostIntervalMs) {
 			asked.sinceMs = nowMs;
 			asked.count = 0;
 		}
-		if (asked.count >= perHostMax) return null;
+		if (asked.count >= perHostMax || asked.unanswered >= unansweredPerHostMax) return null;
 		asked.count++;
 		this.#lastAsked.set(did, nowMs);
 		return asked;

@@ -629,9 +629,16 @@ export const MUTANTS: readonly Mutant[] = [
 		tests: ["ingest/repo-status.test.ts"],
 	},
 	{
+		name: "any number of messages waits for a host that does not answer",
+		file: "ingest/repo-status.ts",
+		find: " || asked.unanswered >= unansweredPerHostMax",
+		replace: "",
+		tests: ["ingest/repo-status.test.ts"],
+	},
+	{
 		name: "one host is asked about any number of accounts",
 		file: "ingest/repo-status.ts",
-		find: "if (asked.count >= perHostMax) return null;",
+		find: "asked.count >= perHostMax || ",
 		replace: "",
 		tests: ["ingest/repo-status.test.ts"],
 	},
