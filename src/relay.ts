@@ -19,6 +19,7 @@ import type { IndexReader } from "./index/store.ts";
 import type { IndexEvent, IndexOptions } from "./index/worker.ts";
 import { Handover } from "./ingest/handover.ts";
 import type { IngestOptions } from "./ingest/ingest.ts";
+import { peerRingBytes } from "./ingest/peer-link.ts";
 import type { DiskFaultReason } from "./log/disk-fault.ts";
 import { createHeadBuffer, LogHead } from "./log/head.ts";
 import type { SequencerStart } from "./log/worker.ts";
@@ -26,14 +27,13 @@ import { type CounterName, Counters, createCounterBuffer, readCounters } from ".
 import { logOf } from "./observe/log.ts";
 import type { ReadsWorkerOptions } from "./reads/worker.ts";
 import { Doorbell } from "./ring/doorbell.ts";
-import { createRingBuffer, RingWriter } from "./ring/ring.ts";
+import { createRingBuffer, RING_BYTES_MIN, RingWriter } from "./ring/ring.ts";
 import { startListening, startOnPath } from "./start-error.ts";
 import { type Failure, Thread } from "./thread.ts";
 import { systemTiming } from "./timing.ts";
 
-/** Takes the greatest frame twice over; a power of two. */
+/** From each ingest worker to the sequencer. It takes the greatest frame twice over; a power of two. */
 const HANDOVER_RING_BYTES = 16 * 1024 * 1024;
-const PEER_RING_BYTES = 16 * 1024 * 1024;
 const CONTROL_RING_BYTES = 64 * 1024;
 /** Account states in memory, over all ingest workers: about 400 bytes each. */
 const ACCOUNT_CACHE_ENTRIES = 500_000;
@@ -237,6 +237,7 @@ export class Relay {
 
 function createShared(config: Config, consumersMax: number): Shared {
 	const { ingestWorkers: workers } = config;
+	const peerBytes = peerRingBytes(workers);
 	const producer = (ringBytes: number) => ({
 		ring: createRingBuffer(ringBytes),
 		doorbell: new Doorbell().buffer,
@@ -248,7 +249,7 @@ function createShared(config: Config, consumersMax: number): Shared {
 		admission: createAdmissionBuffer(consumersMax),
 		producers: [producer(CONTROL_RING_BYTES), ...Array.from({ length: workers }, () => producer(HANDOVER_RING_BYTES))],
 		peers: Array.from({ length: workers }, (_, from) =>
-			Array.from({ length: workers }, (_, to) => createRingBuffer(from === to ? 1024 : PEER_RING_BYTES)),
+			Array.from({ length: workers }, (_, to) => createRingBuffer(from === to ? RING_BYTES_MIN : peerBytes)),
 		),
 	};
 }

@@ -177,7 +177,8 @@ function ingestRole(
 		for (;;) {
 			const ticket = doorbell.ticket();
 			work();
-			await doorbell.sleep(ticket, WAKE_INTERVAL_MS);
+			// However often others ring, sockets and timers have their turns.
+			if (!(await doorbell.sleep(ticket, WAKE_INTERVAL_MS))) await new Promise(setImmediate);
 		}
 	}
 

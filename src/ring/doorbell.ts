@@ -23,9 +23,13 @@ export class Doorbell {
 		return Atomics.load(this.#word, 0);
 	}
 
-	/** Sleeps until somebody rings, or for `timeoutMs`. Returns at once if somebody rang since `ticket` was taken. */
-	async sleep(ticket: number, timeoutMs: number): Promise<void> {
+	/**
+	 * Sleeps until somebody rings, or for `timeoutMs`. Returns at once if somebody rang since `ticket` was taken: the event loop
+	 * had no turn then, and the result is false.
+	 */
+	async sleep(ticket: number, timeoutMs: number): Promise<boolean> {
 		const waiting = Atomics.waitAsync(this.#word, 0, ticket, timeoutMs);
 		if (waiting.async) await waiting.value;
+		return waiting.async;
 	}
 }

@@ -14,10 +14,13 @@ const ACKNOWLEDGED_POSITION = 2;
 const CONTROL_BYTES = 64;
 const SKIP = 0xffffffff;
 
+/** The least capacity of a ring. */
+export const RING_BYTES_MIN = 1_024;
+
 /** Makes the memory of a ring. `capacityBytes` is a power of two; a record may take up to half of it. */
 export function createRingBuffer(capacityBytes: number): SharedArrayBuffer {
-	if (capacityBytes < 1024 || (capacityBytes & (capacityBytes - 1)) !== 0) {
-		throw new RangeError(`ring capacity must be a power of two from 1024, not ${capacityBytes}`);
+	if (capacityBytes < RING_BYTES_MIN || (capacityBytes & (capacityBytes - 1)) !== 0) {
+		throw new RangeError(`ring capacity must be a power of two from ${RING_BYTES_MIN}, not ${capacityBytes}`);
 	}
 	return new SharedArrayBuffer(CONTROL_BYTES + capacityBytes);
 }

@@ -705,4 +705,18 @@ export const MUTANTS: readonly Mutant[] = [
 		replace: "if (isToChange || true) {",
 		tests: ["protocol/frame.test.ts"],
 	},
+	{
+		name: "a frame that waits for room is overtaken by the next one",
+		file: "ingest/peer-link.ts",
+		find: "if (this.#unsent.length === 0 && this.#write(outgoing)) return;",
+		replace: "if (this.#write(outgoing)) return;",
+		tests: ["ingest/routes.test.ts"],
+	},
+	{
+		name: "a frame that was written in part begins again",
+		file: "ingest/peer-link.ts",
+		find: "if (outgoing.written === 0) {",
+		replace: "{",
+		tests: ["ingest/routes.test.ts"],
+	},
 ];

@@ -1,0 +1,37 @@
+import { expect, test } from "bun:test";
+import { Rng } from "../sim/rng.ts";
+import { RelayRig, until } from "./rig.ts";
+
+/** A frame may have 5,000,000 bytes; a commit's own blocks and fields take some of them. */
+const PADDING_MAX = 4_900_000;
+
+test("with four workers, frames of up to 5 MB pass between them, and none of an account's overtakes another", async () => {
+	const rig = await RelayRig.start({ seed: "workers", hosts: 5, accounts: 15 }, { RELAY_INGEST_WORKERS: "4" });
+	const { network, consumer } = rig;
+	const rng = new Rng("workers");
+	try {
+		const sizes: number[] = [];
+		for (let round = 0; round < 8; round++) {
+			for (const account of network.accounts) {
+				const message = await account.commit();
+				// A field that nobody knows, which is passed on.
+				const bytes = rng.int(4) === 0 ? rng.int(PADDING_MAX) : rng.int(20_000);
+				message.body.padding = "x".repeat(round === 0 ? PADDING_MAX : bytes);
+				sizes.push(String(message.body.padding).length);
+				network.send(account, message);
+				network.send(account, await account.commit());
+			}
+		}
+		for (const { did } of network.accounts) {
+			await until(() => rig.received(did).length >= rig.expected(did).length);
+			expect(rig.received(did)).toEqual(rig.expected(did));
+		}
+		expect(consumer.orderViolations).toBe(0);
+		const received = consumer.events.map(({ frameBytes }) => frameBytes);
+		expect(Math.max(...received)).toBeGreaterThan(PADDING_MAX);
+		const sum = (numbers: number[]): number => numbers.reduce((total, number) => total + number, 0);
+		expect(sum(received)).toBeGreaterThan(sum(sizes));
+	} finally {
+		await rig.stop();
+	}
+}, 300_000);
