@@ -1,31 +1,42 @@
+import { contain } from "../boundary.ts";
 import type { StoredIdentity } from "../index/store.ts";
 import type { DidDocumentFacts } from "../log/facts.ts";
 import type { Counters } from "../observe/counters.ts";
-import { Slots } from "../slots.ts";
-import { hostOfPds } from "./did-document.ts";
-import type { Resolution } from "./identity.ts";
+import { logOf } from "../observe/log.ts";
+import { factsOf, resolutionOfStored } from "./facts.ts";
+import type { Resolution, Unavailable } from "./identity.ts";
 import { LastTimes } from "./last-times.ts";
-import { FRESH_MS, type ResolutionLimits, Resolutions } from "./resolutions.ts";
+import { type Asker, Lookup } from "./lookup.ts";
+import { backoffMs, Outage } from "./outage.ts";
+import { FRESH_MS, type Known, type ResolutionLimits, Resolutions } from "./resolutions.ts";
 import type { DidResolver } from "./resolver.ts";
-import { signingKeyOfDidKey } from "./signing-key.ts";
+import { Turns } from "./turns.ts";
+import { steadyWallMs } from "./wall-clock.ts";
 
 export interface IdentityCacheLimits extends ResolutionLimits {
-	/** Requests at once to the PLC directory; and as many again to did:web hosts. */
+	/** Requests at once to the PLC directory; and as many again to did:web hosts. One host causes at most half of them. */
 	lookupsMax: number;
 }
 
 export interface IdentityCacheOptions {
 	resolver: Pick<DidResolver, "resolve">;
-	/** Reads what the index has of a DID. Where it rejects, so does the lookup: our own state is damaged. */
+	/** Reads what the index has of a DID. Where it rejects, so does the lookup. */
 	stored: (did: string) => Promise<StoredIdentity | null>;
 	/** Called after each lookup over the network that says something lasting of the DID, so that it can be logged. */
 	onResolved: (facts: DidDocumentFacts) => void;
+	/** Whether messages of this host may go on waiting for a did:web whose host fails. */
+	mayWaitForWeb?: (hostId: number) => boolean;
 	counters: Counters;
 	/** Take a PDS on localhost for one that can be followed: for development only. */
 	allowInsecure?: boolean;
 	limits?: IdentityCacheLimits;
+	/** Monotonic; `sinceMs` below is its time. */
 	clock?: () => number;
+	/** Milliseconds since 1970, which steps of the system's clock do not reach. */
+	wallClock?: () => number;
 	sleep?: (ms: number) => Promise<void>;
+	/** Uniform in [0, 1). */
+	random?: () => number;
 }
 
 export const IDENTITY_CACHE_LIMITS: IdentityCacheLimits = {
@@ -34,195 +45,347 @@ export const IDENTITY_CACHE_LIMITS: IdentityCacheLimits = {
 	lookupsMax: 32,
 };
 
-/** A DID's document is asked for again on suspicion at most this often. */
+/** A DID's document is asked for again on suspicion at most this often (rulebook 4). */
 export const REFRESH_INTERVAL_MS = 10_000;
-/** Pauses before the second and third try of a lookup that failed for no lasting reason. */
-export const RETRY_PAUSES_MS: readonly number[] = [2_000, 6_000];
-/** DIDs whose last purge or refresh is remembered, at about 100 bytes each. */
+/** The same after an `#identity` from the account's own host. */
+export const HOME_REFRESH_INTERVAL_MS = 1_000;
+/** How old a document may be that is used on because nobody can be asked. */
+export const STALE_MS_MAX = 3 * 24 * 60 * 60 * 1000;
+/** After a try that failed, what is known is used on for this long before the next. */
+export const STALE_RETRY_MS = 60_000;
+/** How long an unknown did:web whose host fails is waited for. The name may be its account's, and must not hold up others. */
+export const WEB_WAIT_MS_MAX = 20_000;
+/** Tries of a did:plc that fail while the directory answers others. Then it is not an outage. */
+export const OWN_FAILURES_MAX = 30;
+/** Lookups of DIDs that are not the host's own, beyond which it has to wait, and how many it gets back. */
+export const FOREIGN_LOOKUPS_MAX = 200;
+export const FOREIGN_LOOKUPS_PER_SECOND = 5;
+
+/** Failures get this part of the cache's limits, apart from the rest. */
+const FAILURES_SHARE = 1 / 16;
+/** DIDs whose last refresh is remembered, at about 100 bytes each. */
 const TIMES_ENTRIES_MAX = 100_000;
+const HOURS_MS = 60 * 60 * 1000;
 
-/** A lookup under way, which all who ask for the DID meanwhile wait for. */
-interface Flight {
-	result: Promise<Resolution>;
-}
-
-/** What the network said, and when it was asked. */
-interface Answer {
-	resolution: Resolution;
-	askedAtMs: number;
-}
+const log = logOf("identity");
 
 /**
  * The identities that one shard needs, in front of the index and the network.
  *
- * A purge is a border in time: what was asked for before it, whether still under way or stored in the index, is neither
- * cached nor given to anyone who asks after it. A refresh is such a border too, but leaves what is cached to those who
- * only `get`, until the new answer is there.
+ * Only an answer is final. While nobody can be asked, what is known is used on for some days, and what isn't is waited for: see
+ * `lookup`, `recheck` and `refresh`, which differ in what they take for an answer.
  */
 export class IdentityCache {
-	readonly #resolver: Pick<DidResolver, "resolve">;
-	readonly #stored: (did: string) => Promise<StoredIdentity | null>;
-	readonly #onResolved: (facts: DidDocumentFacts) => void;
+	readonly #options: IdentityCacheOptions;
 	readonly #counters: Counters;
-	readonly #allowInsecure: boolean;
 	readonly #clock: () => number;
+	readonly #wallClock: () => number;
 	readonly #sleep: (ms: number) => Promise<void>;
-	readonly #resolutions: Resolutions;
-	readonly #flights = new Map<string, Flight>();
+	readonly #random: () => number;
+	/** What was resolved, and what nobody could say, apart: made-up DIDs must not push out real ones. */
+	readonly #resolved: Resolutions;
+	readonly #failed: Resolutions;
+	/** One at most for each DID that a message waits for. */
+	readonly #lookups = new Map<string, Lookup>();
+	readonly #plcOutage: Outage;
 	/** Two queues, so that did:web hosts that answer slowly hold up none but their like. */
-	readonly #plcSlots: Slots;
-	readonly #webSlots: Slots;
-	readonly #bordersMs = new LastTimes(TIMES_ENTRIES_MAX);
-	readonly #refreshesMs = new LastTimes(TIMES_ENTRIES_MAX);
+	readonly #plcTurns: Turns<Lookup>;
+	readonly #webTurns: Turns<Lookup>;
+	readonly #rechecksMs = new LastTimes(TIMES_ENTRIES_MAX);
+	/** When the directory last answered. */
+	#plcAnsweredMs = Number.NEGATIVE_INFINITY;
 
 	constructor(options: IdentityCacheOptions) {
-		const { limits = IDENTITY_CACHE_LIMITS, clock = Date.now, sleep = Bun.sleep } = options;
-		this.#resolver = options.resolver;
-		this.#stored = options.stored;
-		this.#onResolved = options.onResolved;
-		this.#counters = options.counters;
-		this.#allowInsecure = options.allowInsecure ?? false;
-		this.#clock = clock;
-		this.#sleep = sleep;
-		this.#resolutions = new Resolutions(limits, () => this.#counters.add("identity_evictions_total"));
-		this.#plcSlots = new Slots(limits.lookupsMax);
-		this.#webSlots = new Slots(limits.lookupsMax);
+		const { limits = IDENTITY_CACHE_LIMITS, counters } = options;
+		this.#options = options;
+		this.#counters = counters;
+		this.#clock = options.clock ?? (() => performance.now());
+		this.#wallClock = options.wallClock ?? steadyWallMs;
+		this.#sleep = options.sleep ?? Bun.sleep;
+		this.#random = options.random ?? Math.random;
+		const evicted = (): void => counters.add("identity_evictions_total");
+		this.#resolved = new Resolutions(limits, evicted);
+		const share = (limit: number): number => Math.ceil(limit * FAILURES_SHARE);
+		this.#failed = new Resolutions({ entriesMax: share(limits.entriesMax), bytesMax: share(limits.bytesMax) }, evicted);
+		this.#plcOutage = new Outage(this.#random);
+		this.#plcTurns = this.#turns(limits.lookupsMax, this.#plcOutage);
+		this.#webTurns = this.#turns(limits.lookupsMax, null);
+	}
+
+	#turns(lookupsMax: number, outage: Outage | null): Turns<Lookup> {
+		return new Turns({
+			limits: {
+				atOnceMax: lookupsMax,
+				atOncePerHostMax: Math.max(1, Math.floor(lookupsMax / 2)),
+				chargesMax: FOREIGN_LOOKUPS_MAX,
+				chargesPerSecond: FOREIGN_LOOKUPS_PER_SECOND,
+			},
+			work: (lookup) => this.#begin(lookup),
+			outage,
+			onLimited: () => this.#counters.add("identity_lookups_limited_total"),
+			clock: this.#clock,
+			sleep: this.#sleep,
+		});
 	}
 
 	/** What is cached of the DID and still good, or null. */
 	get(did: string): Resolution | null {
-		return this.#resolutions.get(did, this.#clock());
-	}
-
-	/**
-	 * Finds the DID's resolution in the cache, the index, or the network, which is asked again before the answer is
-	 * `unavailable`: that takes about 10 seconds, or half a minute where every try times out.
-	 */
-	async lookup(did: string): Promise<Resolution> {
-		return this.get(did) ?? (this.#flights.get(did) ?? this.#depart(did)).result;
-	}
-
-	/** Forgets the DID: the next lookup asks the network. For an `#identity` (rulebook 2.9). */
-	purge(did: string): void {
-		this.#bordersMs.set(did, this.#clock());
-		this.#flights.delete(did);
-		this.#resolutions.delete(did);
-	}
-
-	/**
-	 * What the DID resolves to by a lookup begun at `sinceMs` or later, for a message of that time: a bad signature or a host
-	 * mismatch may mean that what is cached is outdated. The network is asked at most once in ten seconds for each DID
-	 * (rulebook 4): who comes sooner waits for his turn, so that nobody is judged by what was known before he spoke.
-	 */
-	async refresh(did: string, sinceMs: number): Promise<Resolution> {
-		const lastMs = this.#refreshesMs.get(did);
-		if (lastMs >= sinceMs) return this.#flights.get(did)?.result ?? this.lookup(did);
 		const nowMs = this.#clock();
-		const waitMs = lastMs + REFRESH_INTERVAL_MS - nowMs;
-		if (waitMs > 0) {
-			this.#counters.add("identity_refreshes_limited_total");
-			await this.#sleep(waitMs);
-			return this.refresh(did, sinceMs);
+		return this.#resolved.get(did, nowMs) ?? this.#failed.get(did, nowMs);
+	}
+
+	/** What was last known of the DID here, however long ago, or null. */
+	peek(did: string): Resolution | null {
+		return this.get(did) ?? this.#resolved.find(did)?.resolution ?? null;
+	}
+
+	/**
+	 * Finds the DID's resolution in the cache, the index, or the network. Where that fails, a document that is known is used on,
+	 * up to `STALE_MS_MAX`; for any other DID this takes as long as it takes, and ends with `unavailable` only where the fault is
+	 * that DID's alone.
+	 */
+	async lookup(did: string, asker: Asker): Promise<Resolution> {
+		const known = await this.#known(did);
+		const good = this.get(did);
+		if (good !== null) return good;
+		if (known === null) return (await this.#join(did, asker, false, 0).answered()).resolution;
+		if (this.#fails(did)) return this.#useOn(did, known);
+		const answer = await this.#join(did, asker, false, 0).tried();
+		return answer === null || answer.resolution.outcome === "unavailable" ? this.#useOn(did, known) : answer.resolution;
+	}
+
+	/**
+	 * What the DID resolves to by a try begun at `sinceMs` or later, for an `#identity` of that time: what is cached may be
+	 * outdated (rulebook 2.9). Where the try fails, a document that is known is used on as in `lookup`. The network is asked once
+	 * a second at most: who comes sooner waits, and shares the next try with all who came meanwhile.
+	 */
+	async recheck(did: string, asker: Asker, sinceMs: number): Promise<Resolution> {
+		const known = await this.#known(did);
+		return this.#resolveSince(did, asker, sinceMs, HOME_REFRESH_INTERVAL_MS, known);
+	}
+
+	/**
+	 * What the DID resolves to by a lookup begun at `sinceMs` or later, for a message of that time that can't be judged otherwise:
+	 * a bad signature or a host mismatch may mean that what is cached is outdated. Nothing else will do, so while nobody can be
+	 * asked this waits. The network is asked once in ten seconds at most (rulebook 4).
+	 */
+	async refresh(did: string, asker: Asker, sinceMs: number): Promise<Resolution> {
+		const givenUp = this.#failed.get(did, this.#clock());
+		if (givenUp?.outcome === "unavailable") return givenUp;
+		return this.#resolveSince(did, asker, sinceMs, REFRESH_INTERVAL_MS, null);
+	}
+
+	/** @param known what to use where a try fails; null to wait for an answer */
+	async #resolveSince(
+		did: string,
+		asker: Asker,
+		sinceMs: number,
+		intervalMs: number,
+		known: Known | null,
+	): Promise<Resolution> {
+		for (;;) {
+			const latest = this.#latest(did);
+			if (latest !== null && latest.askedAtMs >= sinceMs) return latest.resolution;
+			if (known !== null && this.#fails(did)) return this.#useOn(did, known);
+			const lookup = this.#join(did, asker, true, this.#rechecksMs.get(did) + intervalMs);
+			const answer = await (known === null ? lookup.answered() : lookup.tried());
+			if (answer === null && known !== null) return this.#useOn(did, known);
+			if (answer !== null && answer.askedAtMs >= sinceMs) return answer.resolution;
 		}
-		this.#counters.add("identity_refreshes_total");
-		this.#refreshesMs.set(did, nowMs);
-		this.#bordersMs.set(did, nowMs);
-		return this.#depart(did).result;
 	}
 
-	/** Starts a lookup, which takes the place of one under way. */
-	#depart(did: string): Flight {
-		// The flight must be known before it starts, since it asks whether it is still the one that counts.
-		const landed = Promise.withResolvers<Resolution>();
-		const flight: Flight = { result: landed.promise };
-		this.#flights.set(did, flight);
-		landed.resolve(this.#fly(did, flight));
-		return flight;
+	/** The last answer about the DID that says something. */
+	#latest(did: string): Known | null {
+		const failed = this.#failed.find(did);
+		const resolved = this.#resolved.find(did);
+		const last = failed !== null && failed.askedAtMs > (resolved?.askedAtMs ?? -Infinity) ? failed : resolved;
+		return last?.resolution.outcome === "unavailable" ? null : last;
 	}
 
-	async #fly(did: string, flight: Flight): Promise<Resolution> {
-		try {
-			return (await this.#fromIndex(did, flight)) ?? (await this.#fromNetwork(did, flight));
-		} finally {
-			if (this.#counts(did, flight)) this.#flights.delete(did);
+	/** A document that may be used where nobody can be asked: the cache's or else the index's. */
+	async #known(did: string): Promise<Known | null> {
+		if (this.get(did) === null && this.#resolved.find(did) === null) await this.#load(did);
+		return this.#usable(did);
+	}
+
+	#usable(did: string): Known | null {
+		const known = this.#resolved.find(did);
+		return known !== null && this.#clock() - known.askedAtMs < STALE_MS_MAX ? known : null;
+	}
+
+	/** Takes the index's row of a DID into the cache. */
+	async #load(did: string): Promise<void> {
+		const stored = await this.#options.stored(did);
+		// Whatever was learned meanwhile is newer.
+		if (stored === null || this.get(did) !== null || this.#resolved.find(did) !== null) return;
+		const resolution = resolutionOfStored(stored, this.#options.allowInsecure ?? false);
+		const freshMs = FRESH_MS[resolution.outcome];
+		const ageMs = this.#wallClock() - stored.resolvedAtMs;
+		// A row from the future says that the clock was set back: nobody knows how old it is.
+		const askedAtMs = this.#clock() - (ageMs < 0 ? freshMs : ageMs);
+		const isOutdated = askedAtMs <= this.#rechecksMs.get(did);
+		const known = { resolution, askedAtMs, goodUntilMs: isOutdated ? askedAtMs : askedAtMs + freshMs };
+		if (resolution.outcome === "resolved") this.#resolved.set(did, known);
+		else if (known.goodUntilMs > this.#clock()) this.#failed.set(did, known);
+	}
+
+	/** Whether a try now would be in vain: the directory is left alone, or the last try of the DID failed. */
+	#fails(did: string): boolean {
+		const lookup = this.#lookups.get(did);
+		if (lookup !== undefined && !lookup.asking && lookup.failures > 0) return true;
+		return isPlc(did) && this.#plcOutage.waitMs(this.#clock()) > 0;
+	}
+
+	/** Takes a document for good for another while, since nobody can be asked for a newer one. */
+	#useOn(did: string, known: Known): Resolution {
+		this.#counters.add("identity_stale_uses_total");
+		this.#resolved.prolong(did, this.#clock() + STALE_RETRY_MS * (0.5 + this.#random() / 2));
+		return known.resolution;
+	}
+
+	/** The lookup of the DID, which gets its turn among the asker's at `notBeforeMs` or later. */
+	#join(did: string, asker: Asker, isRecheck: boolean, notBeforeMs: number): Lookup {
+		let lookup = this.#lookups.get(did);
+		if (lookup === undefined) {
+			lookup = new Lookup(did, isRecheck);
+			this.#lookups.set(did, lookup);
 		}
+		lookup.askers.set(asker.hostId, asker);
+		if (!lookup.asking) this.#queue(lookup, asker.hostId, notBeforeMs);
+		return lookup;
 	}
 
-	/** False once a purge or a refresh came after the flight's departure. */
-	#counts(did: string, flight: Flight): boolean {
-		return this.#flights.get(did) === flight;
-	}
-
-	async #fromIndex(did: string, flight: Flight): Promise<Resolution | null> {
-		const stored = await this.#stored(did);
-		if (stored === null || stored.resolvedAtMs <= this.#bordersMs.get(did)) return null;
-		const resolution = resolutionOfStored(stored, this.#allowInsecure);
-		const ageMs = this.#clock() - stored.resolvedAtMs;
-		if (ageMs < 0 || ageMs >= FRESH_MS[resolution.outcome]) return null;
-		if (this.#counts(did, flight)) this.#resolutions.set(did, resolution, stored.resolvedAtMs);
-		return resolution;
-	}
-
-	async #fromNetwork(did: string, flight: Flight): Promise<Resolution> {
-		const slots = did.startsWith("did:plc:") ? this.#plcSlots : this.#webSlots;
-		for (let tries = 1; ; tries++) {
-			const answer = await slots.run(async () => (this.#counts(did, flight) ? this.#ask(did) : null));
-			// Whoever still waits for a flight that no longer counts is served better, and cheaper, by the one after it.
-			if (answer === null) return this.lookup(did);
-			const pauseMs = RETRY_PAUSES_MS[tries - 1];
-			if (answer.resolution.outcome !== "unavailable" || pauseMs === undefined) {
-				if (this.#counts(did, flight)) this.#keep(did, answer);
-				return answer.resolution;
-			}
-			await this.#sleep(pauseMs);
+	#queue(lookup: Lookup, hostId: number, notBeforeMs: number): void {
+		const turns = isPlc(lookup.did) ? this.#plcTurns : this.#webTurns;
+		const waitMs = Math.max(notBeforeMs, lookup.retryAtMs) - this.#clock();
+		if (waitMs <= 0) {
+			turns.add(hostId, lookup);
+			return;
 		}
+		if (notBeforeMs > lookup.retryAtMs) this.#counters.add("identity_refreshes_limited_total");
+		void this.#sleep(Math.ceil(waitMs)).then(() => contain("a lookup's turn", () => turns.add(hostId, lookup)));
 	}
 
-	async #ask(did: string): Promise<Answer> {
-		const askedAtMs = this.#clock();
+	/** Asks the network; null where that is not, or not yet, to be done. */
+	#begin(lookup: Lookup): Promise<void> | null {
+		const nowMs = this.#clock();
+		if (lookup.ended || lookup.asking || lookup.retryAtMs > nowMs) return null;
+		lookup.asking = true;
+		lookup.beganAtMs = nowMs;
 		this.#counters.add("identity_lookups_total");
-		const resolution = await this.#resolver.resolve(did);
-		const { outcome } = resolution;
-		if (outcome !== "resolved" && outcome !== "tombstoned") this.#counters.add("identity_failures_total");
-		return { resolution, askedAtMs };
-	}
-
-	#keep(did: string, { resolution, askedAtMs }: Answer): void {
-		// A refresh that failed says nothing against what is known.
-		if (resolution.outcome === "unavailable" && this.get(did) !== null) return;
-		this.#resolutions.set(did, resolution, this.#clock());
-		const facts = factsOf(did, resolution, askedAtMs);
-		if (facts !== null) this.#onResolved(facts);
-	}
-}
-
-/** What is worth logging of a resolution; null for a failure. */
-function factsOf(did: string, resolution: Resolution, askedAtMs: number): DidDocumentFacts | null {
-	switch (resolution.outcome) {
-		case "resolved": {
-			const { signingKeyDidKey, pds, resolvedAtMs } = resolution.identity;
-			return { did, signingKey: signingKeyDidKey, pds, tombstoned: false, resolvedAtMs };
+		if (lookup.isRecheck) {
+			this.#counters.add("identity_refreshes_total");
+			this.#rechecksMs.set(lookup.did, nowMs);
 		}
-		case "tombstoned":
-			return { did, signingKey: null, pds: null, tombstoned: true, resolvedAtMs: askedAtMs };
-		default:
-			return null;
+		return this.#ask(lookup);
+	}
+
+	async #ask(lookup: Lookup): Promise<void> {
+		const askedAtWallMs = this.#wallClock();
+		try {
+			const resolution = await this.#options.resolver.resolve(lookup.did);
+			lookup.asking = false;
+			if (resolution.outcome === "unavailable") this.#tryFailed(lookup, resolution);
+			else this.#answered(lookup, resolution, askedAtWallMs);
+		} catch (error) {
+			lookup.asking = false;
+			this.#lookups.delete(lookup.did);
+			lookup.break(error);
+		}
+	}
+
+	#answered(lookup: Lookup, resolution: Resolution, askedAtWallMs: number): void {
+		const { did, beganAtMs } = lookup;
+		const nowMs = this.#clock();
+		if (isPlc(did)) {
+			this.#plcAnsweredMs = nowMs;
+			if (this.#plcOutage.answered(nowMs)) log.info("the PLC directory answers again");
+		}
+		if (resolution.outcome !== "resolved" && resolution.outcome !== "tombstoned") {
+			this.#counters.add("identity_failures_total");
+		}
+		const known = { resolution, askedAtMs: beganAtMs, goodUntilMs: nowMs + FRESH_MS[resolution.outcome] };
+		const [kept, other] =
+			resolution.outcome === "resolved" ? [this.#resolved, this.#failed] : [this.#failed, this.#resolved];
+		other.delete(did);
+		kept.set(did, known);
+		const facts = factsOf(did, resolution, askedAtWallMs);
+		if (facts !== null) this.#options.onResolved(facts);
+		this.#end(lookup, resolution);
+	}
+
+	#tryFailed(lookup: Lookup, failure: Unavailable): void {
+		const nowMs = this.#clock();
+		const retryAfterMs = failure.retryAfterMs ?? 0;
+		this.#counters.add("identity_failures_total");
+		lookup.failures++;
+		if (this.#plcAnsweredMs > lookup.failedAtMs) lookup.ownFailures++;
+		lookup.failedSinceMs ??= nowMs;
+		lookup.failedAtMs = nowMs;
+		lookup.retryAtMs = nowMs + Math.max(backoffMs(lookup.failures, this.#random()), retryAfterMs);
+		if (isPlc(lookup.did)) this.#directoryFailed(nowMs, failure);
+		if (this.#isFinal(lookup)) this.#giveUp(lookup, failure, nowMs + Math.max(FRESH_MS.unavailable, retryAfterMs));
+		else if (this.#release(lookup)) {
+			this.#counters.add("identity_waits_total");
+			for (const hostId of lookup.askers.keys()) this.#queue(lookup, hostId, lookup.retryAtMs);
+		}
+	}
+
+	/** Whether a failure is the DID's own and lasts, so that its messages are not worth waiting for. */
+	#isFinal(lookup: Lookup): boolean {
+		if (!lookup.needed) return false;
+		if (isPlc(lookup.did)) return lookup.ownFailures >= OWN_FAILURES_MAX;
+		const { mayWaitForWeb = () => true } = this.#options;
+		const waitMs = lookup.retryAtMs - (lookup.failedSinceMs ?? lookup.retryAtMs);
+		return waitMs > WEB_WAIT_MS_MAX || !lookup.askers.keys().every(mayWaitForWeb);
+	}
+
+	#giveUp(lookup: Lookup, failure: Unavailable, goodUntilMs: number): void {
+		const { did } = lookup;
+		const known = this.#usable(did);
+		// It says nothing against what is known, but for those who need more than that.
+		if (known === null) this.#resolved.delete(did);
+		else this.#resolved.prolong(did, goodUntilMs);
+		this.#failed.set(did, { resolution: failure, askedAtMs: lookup.beganAtMs, goodUntilMs });
+		this.#end(lookup, failure);
+	}
+
+	/** Tells those who can do with what is known that there is no answer now. Returns whether anybody needs one. */
+	#release(lookup: Lookup): boolean {
+		if (lookup.needed) {
+			lookup.fail();
+			return true;
+		}
+		this.#lookups.delete(lookup.did);
+		lookup.abandon();
+		return false;
+	}
+
+	#directoryFailed(nowMs: number, { detail, retryAfterMs }: Unavailable): void {
+		if (this.#plcOutage.failed(nowMs, retryAfterMs)) {
+			this.#counters.add("identity_outages_total");
+			log.warning("the PLC directory fails: {detail}; identities are used up to {hours} hours old meanwhile", {
+				detail,
+				hours: STALE_MS_MAX / HOURS_MS,
+			});
+		}
+		if (this.#plcOutage.waitMs(nowMs) === 0) return;
+		for (const lookup of this.#lookups.values()) {
+			if (isPlc(lookup.did) && !lookup.asking) this.#release(lookup);
+		}
+	}
+
+	#end(lookup: Lookup, resolution: Resolution): void {
+		this.#lookups.delete(lookup.did);
+		const turns = isPlc(lookup.did) ? this.#plcTurns : this.#webTurns;
+		for (const { hostId, hostname } of lookup.askers.values()) {
+			const isOwn = resolution.outcome === "resolved" && resolution.identity.pdsHost === hostname;
+			if (!isOwn) turns.charge(hostId);
+		}
+		lookup.end({ resolution, askedAtMs: lookup.beganAtMs });
 	}
 }
 
-function resolutionOfStored(stored: StoredIdentity, allowInsecure: boolean): Resolution {
-	const { did, signingKey, pds, tombstoned, resolvedAtMs } = stored;
-	if (tombstoned) return { outcome: "tombstoned" };
-	return {
-		outcome: "resolved",
-		identity: {
-			did,
-			signingKey: signingKey === null ? null : signingKeyOfDidKey(signingKey),
-			signingKeyDidKey: signingKey,
-			pds,
-			pdsFault: pds === null ? "there was no usable PDS when it was looked up" : null,
-			pdsHost: hostOfPds(pds, { allowInsecure }),
-			resolvedAtMs,
-		},
-	};
+function isPlc(did: string): boolean {
+	return did.startsWith("did:plc:");
 }

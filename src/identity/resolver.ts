@@ -5,6 +5,7 @@ import { DidDocumentError, hostOfPds, parseDidDocument } from "./did-document.ts
 import { ForbiddenTargetError, guardedFetch, type Lookup } from "./guarded-fetch.ts";
 import type { Resolution } from "./identity.ts";
 import { retryAfterMs } from "./retry-after.ts";
+import { steadyWallMs } from "./wall-clock.ts";
 
 export interface ResolverOptions {
 	/** Origin of the PLC directory. It is the operator's choice, so it may be on any address. */
@@ -34,7 +35,7 @@ export class DidResolver {
 
 	constructor(options: ResolverOptions) {
 		this.#options = options;
-		this.#clock = options.clock ?? Date.now;
+		this.#clock = options.clock ?? steadyWallMs;
 	}
 
 	/** Looks a DID up, once. Takes at most the timeout, and never throws because of what others answer. */

@@ -26,12 +26,19 @@ export interface Progress {
 	head(): Pick<HeadSnapshot, "lastSeq" | "seqUsedMax">;
 }
 
+/** DIDs without an account are remembered up to this part of the limit, apart from the accounts. */
+const ABSENCES_SHARE = 1 / 8;
+
 /**
  * States of the accounts that a shard dealt with lately. On a miss the index is asked, which is right only for accounts
  * whose last change it has applied: so an entry leaves not before that, even if the cache must grow for it.
  */
 export class AccountCache {
-	readonly #entries = new Map<string, AccountState | null>();
+	readonly #entries = new Map<string, AccountState>();
+	/** DIDs that the index has no account of, the oldest first. Strangers can name any number of them. */
+	readonly #absences = new Set<string>();
+	/** Those that nobody has asked for since they were read. Each has a message that will. */
+	readonly #newAbsences = new Set<string>();
 	readonly #index: Pick<IndexReader, "account">;
 	readonly #entriesMax: number;
 	readonly #counters: Counters;
@@ -49,7 +56,7 @@ export class AccountCache {
 	/** The state; null for an account we have never seen; undefined where `load` has to be asked first. */
 	get(did: string): AccountState | null | undefined {
 		const state = this.#entries.get(did);
-		if (state === undefined) return undefined;
+		if (state === undefined) return this.#absence(did);
 		// Last used goes last: the map's order is the order of eviction.
 		this.#entries.delete(did);
 		this.#entries.set(did, state);
@@ -60,7 +67,17 @@ export class AccountCache {
 	async load(did: string): Promise<void> {
 		const row = await this.#index.account(did);
 		if (this.#entries.has(did)) return;
-		this.#insert(did, row === null ? null : fromRow(row));
+		if (row === null) this.#newAbsences.add(did);
+		else this.#insert(did, fromRow(row));
+	}
+
+	/** What was just read is told of once at least, however many others came meanwhile: who waits for it must get on. */
+	#absence(did: string): null | undefined {
+		if (!this.#newAbsences.delete(did)) return this.#absences.has(did) ? null : undefined;
+		this.#absences.add(did);
+		const [oldest] = this.#absences;
+		if (this.#absences.size > this.#entriesMax * ABSENCES_SHARE && oldest !== undefined) this.#absences.delete(oldest);
+		return null;
 	}
 
 	/** Stores what an account has become by the entry that ends at `state.position`. */
@@ -93,14 +110,16 @@ export class AccountCache {
 		}
 	}
 
-	#insert(did: string, state: AccountState | null): void {
+	#insert(did: string, state: AccountState): void {
+		this.#newAbsences.delete(did);
+		this.#absences.delete(did);
 		if (this.#entries.size >= this.#entriesMax) this.#evict();
 		this.#entries.set(did, state);
 	}
 
 	#evict(): void {
 		for (const [did, state] of this.#entries) {
-			if (state !== null && state.position > this.#appliedPosition) break;
+			if (state.position > this.#appliedPosition) break;
 			this.#entries.delete(did);
 			this.#counters.add("account_evictions_total");
 			if (this.#entries.size < this.#entriesMax) return;

@@ -17,7 +17,7 @@ export interface Arrival<M extends Message = Message> {
 	/** Canonical; `message` has offsets into it. */
 	readonly frame: Uint8Array;
 	readonly message: M;
-	/** What a refresh of its identity must not be older than. */
+	/** What a refresh of its identity must not be older than, by the monotonic clock. */
 	readonly arrivedAtMs: number;
 	/** Called exactly once, when the message is rejected or handed over. */
 	readonly settle: (outcome: Outcome) => void;
@@ -44,7 +44,7 @@ export function arrivalOf(
 	frame: Uint8Array,
 	message: Message,
 	settle: Arrival["settle"],
-	arrivedAtMs = Date.now(),
+	arrivedAtMs = performance.now(),
 ): Arrival {
 	return {
 		sender,

@@ -105,6 +105,7 @@ function ingestRole(
 			allowInsecure: options.allowInsecureHosts,
 			stored: (did) => index.identity(did),
 			onResolved: (facts) => shard.logDidDocument(facts),
+			mayWaitForWeb: (hostId) => shard.mayWaitForWeb(hostId),
 			counters,
 			limits: { ...IDENTITY_CACHE_LIMITS, entriesMax: options.identityCacheSize },
 		});

@@ -17,7 +17,7 @@ import {
 	admitTombstone,
 	isRepeat,
 } from "./admission.ts";
-import type { Admitted, Arrival } from "./arrival.ts";
+import type { Admitted, Arrival, Sender } from "./arrival.ts";
 import type { Handover } from "./handover.ts";
 import type { RepoStatusProbe } from "./repo-status.ts";
 import { FAILED, REJECTED } from "./window.ts";
@@ -35,6 +35,12 @@ export interface ShardOptions {
 }
 
 /**
+ * Bytes of one host's messages that wait for did:web names which fail. Beyond that nobody waits for them: the names may be
+ * their accounts' own, and the rest of the host's budget is for its other accounts.
+ */
+export const WEB_WAITING_BYTES_MAX = 1024 * 1024;
+
+/**
  * All work on the DIDs of one shard, in the order that each DID's messages came. A message that has to wait (for its
  * identity, for its account's row, for room in the ring) waits in a lane and holds up nobody else's. A lane is one host's
  * messages of one DID: a host that sends of a DID which is not its own can't hold up the host that it is at.
@@ -50,6 +56,8 @@ export class Shard {
 	readonly #unsent: Entry[] = [];
 	#room: PromiseWithResolvers<void> | null = null;
 	#parked = 0;
+	/** Bytes of parked messages of did:web accounts, by host. */
+	readonly #webBytes = new Map<number, number>();
 
 	constructor(options: ShardOptions) {
 		this.#options = options;
@@ -66,14 +74,14 @@ export class Shard {
 		const lane = this.#lanes.size === 0 ? undefined : this.#lanes.get(laneOf(arrival));
 		if (lane !== undefined) {
 			lane.push(arrival);
-			this.#countParked(1);
+			this.#countParked(arrival, 1);
 			return;
 		}
 		const waiting = this.#attempt(arrival);
 		if (waiting === null) return;
 		const name = laneOf(arrival);
 		this.#lanes.set(name, [arrival]);
-		this.#countParked(1);
+		this.#countParked(arrival, 1);
 		this.#resumeAfter(waiting, name);
 	}
 
@@ -94,9 +102,18 @@ export class Shard {
 		if (this.#unsent.length > 0 || this.#options.handover.push(entry) === null) this.#unsent.push(entry);
 	}
 
-	#countParked(change: number): void {
+	/** Whether messages of the host may go on waiting for did:web names that fail. */
+	mayWaitForWeb(hostId: number): boolean {
+		return (this.#webBytes.get(hostId) ?? 0) <= WEB_WAITING_BYTES_MAX;
+	}
+
+	#countParked({ message, sender, frame }: Arrival, change: 1 | -1): void {
 		this.#parked += change;
 		this.#options.rules.counters.add("parked_messages", change);
+		if (!message.did.startsWith("did:web:")) return;
+		const bytes = (this.#webBytes.get(sender.hostId) ?? 0) + change * frame.length;
+		if (bytes > 0) this.#webBytes.set(sender.hostId, bytes);
+		else this.#webBytes.delete(sender.hostId);
 	}
 
 	#resumeAfter(waiting: Promise<unknown>, name: string): void {
@@ -112,7 +129,7 @@ export class Shard {
 		const lane = this.#lanes.get(name);
 		const arrival = lane?.shift();
 		if (arrival !== undefined) {
-			this.#countParked(-1);
+			this.#countParked(arrival, -1);
 			this.#reject(arrival, error);
 		}
 		this.#resume(name);
@@ -127,7 +144,7 @@ export class Shard {
 				return;
 			}
 			lane.shift();
-			this.#countParked(-1);
+			this.#countParked(arrival, -1);
 		}
 		this.#lanes.delete(name);
 	}
@@ -230,19 +247,19 @@ export class Shard {
 		if (arrival.resolution !== null) return arrival.resolution;
 		const { identities } = this.#options;
 		const { did, type } = arrival.message;
-		const cached = identities.get(did);
-		if (type !== "identity") return cached ?? this.#await(arrival, identities.lookup(did));
+		if (type !== "identity") return identities.get(did) ?? this.#await(arrival, identities.lookup(did, arrival.sender));
 
-		this.#before.set(arrival, cached);
-		// Only the account's own host may empty the cache at will; for anybody else a refresh is rate-limited.
-		if (cached !== null && account?.host !== arrival.sender.hostId) return this.#refresh(arrival);
-		identities.purge(did);
-		return this.#await(arrival, identities.lookup(did));
+		const before = identities.peek(did);
+		this.#before.set(arrival, before);
+		// Anybody else than the account's own host waits longer, and for an answer.
+		if (isForeign(account, before, arrival.sender)) return this.#refresh(arrival);
+		return this.#await(arrival, identities.recheck(did, arrival.sender, arrival.arrivedAtMs));
 	}
 
 	#refresh(arrival: Arrival): Promise<unknown> {
 		arrival.refreshed = true;
-		return this.#await(arrival, this.#options.identities.refresh(arrival.message.did, arrival.arrivedAtMs));
+		const { message, sender, arrivedAtMs } = arrival;
+		return this.#await(arrival, this.#options.identities.refresh(message.did, sender, arrivedAtMs));
 	}
 
 	/** Asks the sender, which is the account's host, whether the account is active after all. */
@@ -260,6 +277,12 @@ export class Shard {
 
 function laneOf({ message, sender }: Arrival): string {
 	return `${message.did} ${sender.hostId}`;
+}
+
+/** Whether the account is at another host, for all that is known of it. */
+function isForeign(account: AccountState | null, known: Resolution | null, sender: Sender): boolean {
+	if (account !== null) return account.host !== sender.hostId;
+	return known?.outcome === "resolved" && known.identity.pdsHost !== sender.hostname;
 }
 
 /** Narrows an arrival to the type of its message. */

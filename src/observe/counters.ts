@@ -24,8 +24,14 @@ export const COUNTERS = {
 	host_pauses_total: "times a host's socket was paused since a budget in bytes was reached",
 	identity_lookups_total: "DID documents asked for over the network",
 	identity_failures_total: "lookups that failed",
-	identity_refreshes_total: "forced refreshes after a bad signature or a host mismatch",
+	identity_refreshes_total: "forced refreshes after an #identity, a bad signature or a host mismatch",
 	identity_refreshes_limited_total: "times a forced refresh had to wait since the DID had one a moment ago",
+	identity_stale_uses_total:
+		"times an outdated identity was used on for a while, since the directory or its did:web host failed",
+	identity_waits_total: "failed lookups that are tried again, since messages can't be judged without them",
+	identity_lookups_limited_total:
+		"times a host's lookups had to wait since it named too many DIDs that are not its own",
+	identity_outages_total: "times the PLC directory began to fail, or asked to be left alone",
 	identity_evictions_total: "identities that left the cache since it was full",
 	repo_status_requests_total:
 		"times a host was asked whether an account is active, since its commit came while it was not",

@@ -23,7 +23,8 @@ export const REJECTION_REASONS = {
 	"host-mismatch": "the DID document names another PDS than the host that sent this",
 	"identity-not-found": "the DID does not resolve: it is not registered",
 	"identity-tombstoned": "the DID is tombstoned in the PLC directory",
-	"identity-unresolvable": "the DID document could not be fetched within the retries",
+	"identity-unresolvable":
+		"the DID document can't be fetched, and the fault lies with this DID or its did:web host alone",
 	"identity-malformed": "the DID document is invalid, or lacks a usable #atproto key or #atproto_pds service",
 	// [5]
 	"account-inactive": "the account is not active here or at its PDS",

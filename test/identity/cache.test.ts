@@ -1,416 +1,619 @@
-import { beforeEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import {
-	IDENTITY_CACHE_LIMITS,
+	FOREIGN_LOOKUPS_MAX,
+	FOREIGN_LOOKUPS_PER_SECOND,
+	HOME_REFRESH_INTERVAL_MS,
 	IdentityCache,
-	type IdentityCacheLimits,
+	OWN_FAILURES_MAX,
 	REFRESH_INTERVAL_MS,
-	RETRY_PAUSES_MS,
+	STALE_MS_MAX,
+	STALE_RETRY_MS,
+	WEB_WAIT_MS_MAX,
 } from "../../src/identity/cache.ts";
-import { hostOfPds } from "../../src/identity/did-document.ts";
 import type { Resolution } from "../../src/identity/identity.ts";
 import { FRESH_MS } from "../../src/identity/resolutions.ts";
-import { signingKeyOfDidKey } from "../../src/identity/signing-key.ts";
-import type { StoredIdentity } from "../../src/index/store.ts";
-import type { DidDocumentFacts } from "../../src/log/facts.ts";
-import { type CounterName, Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
+import { Counters } from "../../src/observe/counters.ts";
+import { CacheRig, HOME, NOT_FOUND, pdsOf, plc, START_WALL_MS, STRANGER, UNAVAILABLE, watch } from "./cache-rig.ts";
 import { DID, K256_DID_KEY } from "./documents.ts";
+import { settle } from "./fake-time.ts";
 
-const START_MS = 1_700_000_000_000;
-const UNAVAILABLE: Resolution = { outcome: "unavailable", detail: "down", retryAfterMs: null };
+const WEB = "did:web:id.example.com";
+const [OLD, NEW, LATER] = ["https://a.example.com", "https://b.example.com", "https://c.example.com"] as const;
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
 
-/** A DID made of a number. */
-function plc(n: number): string {
-	return `did:plc:${n.toString(2).padStart(24, "a").replaceAll("0", "a").replaceAll("1", "b")}`;
-}
-
-function resolved(pds: string, did = DID, resolvedAtMs = nowMs): Resolution {
-	const key = { signingKey: signingKeyOfDidKey(K256_DID_KEY), signingKeyDidKey: K256_DID_KEY };
-	return {
-		outcome: "resolved",
-		identity: { did, ...key, pds, pdsFault: null, pdsHost: hostOfPds(pds, { allowInsecure: false }), resolvedAtMs },
-	};
-}
-
-function pdsOf(resolution: Resolution | null): string | null {
-	return resolution?.outcome === "resolved" ? resolution.identity.pds : null;
-}
-
-/** A network whose answers the test gives, one at a time. */
-class Network {
-	readonly asked: { did: string; answer: (resolution: Resolution) => void }[] = [];
-
-	resolve(did: string): Promise<Resolution> {
-		const { promise, resolve } = Promise.withResolvers<Resolution>();
-		this.asked.push({ did, answer: resolve });
-		return promise;
-	}
-
-	answer(index: number, resolution: Resolution): void {
-		const request = this.asked[index];
-		if (request === undefined) throw new Error(`nobody asked ${index + 1} times`);
-		request.answer(resolution);
-	}
-}
-
-let nowMs: number;
-let network: Network;
-let pausesMs: number[];
-let facts: DidDocumentFacts[];
-let stored: Map<string, StoredIdentity>;
-let counterBuffer: SharedArrayBuffer;
-
-beforeEach(() => {
-	nowMs = START_MS;
-	network = new Network();
-	pausesMs = [];
-	facts = [];
-	stored = new Map();
-	counterBuffer = createCounterBuffer(1);
-});
-
-function cacheWith(limits: Partial<IdentityCacheLimits> = {}): IdentityCache {
-	return new IdentityCache({
-		resolver: network,
-		stored: async (did) => stored.get(did) ?? null,
-		onResolved: (fact) => facts.push(fact),
-		counters: new Counters(counterBuffer),
-		limits: { ...IDENTITY_CACHE_LIMITS, ...limits },
-		clock: () => nowMs,
-		sleep: async (ms) => {
-			pausesMs.push(ms);
-			nowMs += ms;
-		},
-	});
-}
-
-function counted(name: CounterName): number {
-	return readCounters(counterBuffer).counters[name];
-}
-
-/** Lets everything that is ready to run do so. */
-function settle(): Promise<void> {
-	return new Promise((resolve) => setImmediate(resolve));
-}
-
-function row(parts: Partial<StoredIdentity> = {}): StoredIdentity {
-	return {
-		did: DID,
-		signingKey: K256_DID_KEY,
-		pds: "https://stored.example.com",
-		tombstoned: false,
-		resolvedAtMs: START_MS - 1_000,
-		...parts,
-	};
+/** A cache that has just resolved DID to OLD. */
+async function rigHolding(did = DID): Promise<CacheRig> {
+	const rig = new CacheRig();
+	const lookup = rig.cache.lookup(did, HOME);
+	await settle();
+	await rig.answer(0, rig.resolved(OLD, did));
+	await lookup;
+	await rig.time.pass(1);
+	return rig;
 }
 
 describe("lookup", () => {
 	test("asks the network once for all who ask meanwhile, then answers from memory", async () => {
-		const cache = cacheWith();
-		const lookups = [cache.lookup(DID), cache.lookup(DID)];
+		const rig = new CacheRig();
+		const lookups = [rig.cache.lookup(DID, HOME), rig.cache.lookup(DID, STRANGER)];
 		await settle();
-		lookups.push(cache.lookup(DID));
-		expect(cache.get(DID)).toBeNull();
-		network.answer(0, resolved("https://a.example.com"));
-		expect((await Promise.all(lookups)).map(pdsOf)).toEqual(Array(3).fill("https://a.example.com"));
-		expect(pdsOf(cache.get(DID))).toBe("https://a.example.com");
-		expect(pdsOf(await cache.lookup(DID))).toBe("https://a.example.com");
-		expect([network.asked.length, counted("identity_lookups_total")]).toEqual([1, 1]);
+		lookups.push(rig.cache.lookup(DID, HOME));
+		expect(rig.cache.get(DID)).toBeNull();
+		await rig.answer(0, rig.resolved(OLD));
+		expect((await Promise.all(lookups)).map(pdsOf)).toEqual(Array(3).fill(OLD));
+		expect(pdsOf(rig.cache.get(DID))).toBe(OLD);
+		expect(pdsOf(await rig.cache.lookup(DID, HOME))).toBe(OLD);
+		expect([rig.asked.length, rig.counted("identity_lookups_total")]).toEqual([1, 1]);
 	});
 
 	test("tells the log what was resolved or tombstoned, and of nothing else", async () => {
-		const cache = cacheWith();
+		const rig = new CacheRig();
 		const outcomes: Resolution[] = [
-			resolved("https://a.example.com", plc(0)),
+			rig.resolved(OLD, plc(0)),
 			{ outcome: "tombstoned" },
-			{ outcome: "not-found" },
+			NOT_FOUND,
 			{ outcome: "malformed", detail: "" },
 		];
 		for (const [i, resolution] of outcomes.entries()) {
-			const lookup = cache.lookup(plc(i));
+			const lookup = rig.cache.lookup(plc(i), HOME);
 			await settle();
-			network.answer(i, resolution);
+			await rig.answer(i, resolution);
 			expect(await lookup).toEqual(resolution);
 		}
-		const common = { resolvedAtMs: START_MS };
-		expect(facts).toEqual([
-			{ did: plc(0), signingKey: K256_DID_KEY, pds: "https://a.example.com", tombstoned: false, ...common },
+		const common = { resolvedAtMs: START_WALL_MS };
+		expect(rig.facts).toEqual([
+			{ did: plc(0), signingKey: K256_DID_KEY, pds: OLD, tombstoned: false, ...common },
 			{ did: plc(1), signingKey: null, pds: null, tombstoned: true, ...common },
 		]);
-		expect(counted("identity_failures_total")).toBe(2);
+		expect(rig.counted("identity_failures_total")).toBe(2);
 	});
 
-	test("keeps each outcome for its time", async () => {
-		const outcomes: Resolution[] = [
-			resolved("https://a.example.com"),
-			{ outcome: "tombstoned" },
-			{ outcome: "not-found" },
-			{ outcome: "malformed", detail: "" },
-		];
-		for (const resolution of outcomes) {
-			nowMs = START_MS;
-			network = new Network();
-			const cache = cacheWith();
-			const lookup = cache.lookup(DID);
-			await settle();
-			network.answer(0, resolution);
-			await lookup;
-			nowMs += FRESH_MS[resolution.outcome] - 1;
-			expect(cache.get(DID)).toEqual(resolution);
-			nowMs += 1;
-			expect(cache.get(DID)).toBeNull();
+	test("keeps each answer for its time", async () => {
+		for (const outcome of ["resolved", "tombstoned", "not-found", "malformed"] as const) {
+			const rig = new CacheRig();
+			const resolution: Resolution =
+				outcome === "resolved" ? rig.resolved(OLD) : outcome === "malformed" ? { outcome, detail: "" } : { outcome };
+			rig.network = () => resolution;
+			await rig.cache.lookup(DID, HOME);
+			await rig.time.pass(FRESH_MS[outcome] - 1);
+			expect(rig.cache.get(DID)).toEqual(resolution);
+			await rig.time.pass(1);
+			expect(rig.cache.get(DID)).toBeNull();
 		}
 	});
 
 	test("rejects where the index can't be read, and tries again for the next who asks", async () => {
 		let broken = true;
 		const cache = new IdentityCache({
-			resolver: network,
+			resolver: { resolve: async () => NOT_FOUND },
 			stored: async () => {
 				if (broken) throw new Error("disk");
-				return row();
+				return null;
 			},
 			onResolved: () => {},
-			counters: new Counters(counterBuffer),
-			clock: () => nowMs,
+			counters: new Counters(),
 		});
-		await expect(cache.lookup(DID)).rejects.toThrow("disk");
+		await expect(cache.lookup(DID, HOME)).rejects.toThrow("disk");
 		broken = false;
-		expect(pdsOf(await cache.lookup(DID))).toBe("https://stored.example.com");
+		expect(await cache.lookup(DID, HOME)).toEqual(NOT_FOUND);
+	});
+
+	test("rejects where the resolver fails in a way that it must not, and tries again for the next who asks", async () => {
+		const rig = new CacheRig();
+		rig.network = () => {
+			throw new TypeError("undefined is not an object");
+		};
+		await expect(rig.cache.lookup(DID, HOME)).rejects.toThrow("undefined is not an object");
+		rig.network = () => NOT_FOUND;
+		expect(await rig.cache.lookup(DID, HOME)).toEqual(NOT_FOUND);
 	});
 });
 
 describe("the index's row", () => {
 	test("is taken instead of asking, with its key, and for the rest of its time", async () => {
-		stored.set(DID, row());
-		const cache = cacheWith();
-		expect(await cache.lookup(DID)).toEqual(resolved("https://stored.example.com", DID, START_MS - 1_000));
-		expect([network.asked.length, facts.length]).toEqual([0, 0]);
-		nowMs = START_MS - 1_000 + FRESH_MS.resolved;
-		expect(cache.get(DID)).toBeNull();
+		const rig = new CacheRig();
+		rig.store(1_000);
+		const { outcome, identity } = rig.resolved("https://stored.example.com") as Resolution & { outcome: "resolved" };
+		const stored = { outcome, identity: { ...identity, resolvedAtMs: START_WALL_MS - 1_000 } };
+		expect(await rig.cache.lookup(DID, HOME)).toEqual(stored);
+		expect([rig.asked.length, rig.facts.length]).toEqual([0, 0]);
+		await rig.time.pass(FRESH_MS.resolved - 1_001);
+		expect(rig.cache.get(DID)).not.toBeNull();
+		await rig.time.pass(1);
+		expect(rig.cache.get(DID)).toBeNull();
 	});
 
 	test("is taken as tombstoned where it is", async () => {
-		stored.set(DID, row({ tombstoned: true, signingKey: null, pds: null }));
-		expect(await cacheWith().lookup(DID)).toEqual({ outcome: "tombstoned" });
+		const rig = new CacheRig();
+		rig.store(1_000, { tombstoned: true, signingKey: null, pds: null });
+		expect(await rig.cache.lookup(DID, HOME)).toEqual({ outcome: "tombstoned" });
 	});
 
-	test("is not taken when it is old, or from the future", async () => {
-		for (const resolvedAtMs of [START_MS - FRESH_MS.resolved, START_MS + 1]) {
-			network = new Network();
-			stored.set(DID, row({ resolvedAtMs }));
-			const lookup = cacheWith().lookup(DID);
-			await settle();
-			network.answer(0, resolved("https://a.example.com"));
-			expect(pdsOf(await lookup)).toBe("https://a.example.com");
+	test("is asked for again when it is old, or from the future", async () => {
+		for (const ageMs of [FRESH_MS.resolved, -1, -365 * 24 * HOUR_MS]) {
+			const rig = new CacheRig();
+			rig.store(ageMs);
+			rig.network = () => rig.resolved(NEW);
+			expect(pdsOf(await rig.cache.lookup(DID, HOME))).toBe(NEW);
 		}
 	});
 
-	test("is not taken when a purge came after it", async () => {
-		stored.set(DID, row());
-		const cache = cacheWith();
-		cache.purge(DID);
-		const lookup = cache.lookup(DID);
-		await settle();
-		network.answer(0, { outcome: "not-found" });
-		expect(await lookup).toEqual({ outcome: "not-found" });
-
-		nowMs += FRESH_MS["not-found"];
-		stored.set(DID, row({ resolvedAtMs: nowMs }));
-		expect(pdsOf(await cache.lookup(DID))).toBe("https://stored.example.com");
+	test("is asked for again when it is from before a recheck", async () => {
+		const rig = new CacheRig({ entriesMax: 1 });
+		rig.network = () => rig.resolved(NEW);
+		await rig.cache.recheck(DID, HOME, rig.time.nowMs);
+		await rig.time.pass(1);
+		rig.network = () => rig.resolved(LATER, plc(1));
+		await rig.cache.lookup(plc(1), HOME);
+		rig.store(10);
+		rig.network = () => rig.resolved(LATER);
+		expect(pdsOf(await rig.cache.lookup(DID, HOME))).toBe(LATER);
 	});
 });
 
-describe("a failing network", () => {
-	test("is asked again after pauses before the answer is unavailable, which is kept for seconds", async () => {
-		const cache = cacheWith();
-		const lookup = cache.lookup(DID);
-		for (let i = 0; i <= RETRY_PAUSES_MS.length; i++) {
-			await settle();
-			network.answer(i, UNAVAILABLE);
+describe("a step of the system's clock", () => {
+	const STEPS_MS = [-400 * 24 * HOUR_MS, -HOUR_MS, HOUR_MS, 400 * 24 * HOUR_MS];
+
+	test("neither outdates what is in memory nor keeps it longer", async () => {
+		for (const stepMs of STEPS_MS) {
+			const rig = await rigHolding();
+			rig.wallStepMs = stepMs;
+			await rig.time.pass(FRESH_MS.resolved - 2);
+			expect(pdsOf(rig.cache.get(DID))).toBe(OLD);
+			await rig.time.pass(1);
+			expect(rig.cache.get(DID)).toBeNull();
 		}
-		expect(await lookup).toEqual(UNAVAILABLE);
-		expect(pausesMs).toEqual([...RETRY_PAUSES_MS]);
-		expect(counted("identity_failures_total")).toBe(3);
-		expect(cache.get(DID)).toEqual(UNAVAILABLE);
-		nowMs += FRESH_MS.unavailable;
-		expect(cache.get(DID)).toBeNull();
-		expect(facts).toEqual([]);
 	});
 
-	test("that recovers meanwhile gives its answer", async () => {
-		const lookup = cacheWith().lookup(DID);
-		await settle();
-		network.answer(0, UNAVAILABLE);
-		await settle();
-		network.answer(1, resolved("https://a.example.com"));
-		expect(pdsOf(await lookup)).toBe("https://a.example.com");
-		expect(pausesMs).toEqual(RETRY_PAUSES_MS.slice(0, 1));
+	test("between two runs keeps no row for ever, and leaves each usable or waited for while the directory fails", async () => {
+		for (const stepMs of STEPS_MS) {
+			const rig = new CacheRig();
+			rig.store(HOUR_MS);
+			rig.wallStepMs = stepMs;
+			rig.network = () => UNAVAILABLE;
+			const lookup = watch(rig.cache.lookup(DID, HOME));
+			await rig.time.pass(MINUTE_MS);
+			rig.network = () => rig.resolved(NEW);
+			await rig.time.pass(FRESH_MS.resolved);
+			const again = watch(rig.cache.lookup(DID, HOME));
+			await rig.time.pass(MINUTE_MS);
+			expect(lookup.value).not.toBeNull();
+			expect(pdsOf(again.value)).toBe(NEW);
+		}
 	});
 });
 
-describe("purge", () => {
-	test("forgets, so that the network is asked", async () => {
-		const cache = cacheWith();
-		const before = cache.lookup(DID);
-		await settle();
-		network.answer(0, resolved("https://old.example.com"));
-		await before;
-		cache.purge(DID);
-		expect(cache.get(DID)).toBeNull();
-		const after = cache.lookup(DID);
-		await settle();
-		network.answer(1, resolved("https://new.example.com"));
-		expect(pdsOf(await after)).toBe("https://new.example.com");
+describe("while the directory fails", () => {
+	test("an unknown DID is waited for, with growing pauses, until there is an answer", async () => {
+		const rig = new CacheRig();
+		rig.network = () => UNAVAILABLE;
+		const lookup = watch(rig.cache.lookup(DID, HOME));
+		await rig.time.pass(6 * HOUR_MS);
+		expect(lookup.value).toBeNull();
+		// At most one try a minute once the pauses have grown.
+		expect(rig.asked.length).toBeGreaterThan(60);
+		expect(rig.asked.length).toBeLessThan(6 * 90);
+		expect(rig.counted("identity_waits_total")).toBe(rig.asked.length);
+		rig.network = () => rig.resolved(OLD);
+		await rig.time.pass(2 * MINUTE_MS);
+		expect(pdsOf(lookup.value)).toBe(OLD);
+		expect(rig.counted("identity_outages_total")).toBe(1);
 	});
 
-	for (const [name, order] of [
-		["the old answer comes first", [0, 1]],
-		["the new answer comes first", [1, 0]],
-	] as const) {
-		test(`during a lookup: its answer is neither kept, logged, nor given to later callers (${name})`, async () => {
-			const cache = cacheWith();
-			const answers = [resolved("https://old.example.com"), resolved("https://new.example.com")];
-			const before = cache.lookup(DID);
-			await settle();
-			cache.purge(DID);
-			const after = cache.lookup(DID);
-			await settle();
-			for (const index of order) {
-				network.answer(index, answers[index] ?? UNAVAILABLE);
-				await settle();
-				expect(pdsOf(cache.get(DID))).not.toBe("https://old.example.com");
-			}
-			expect(pdsOf(await before)).toBe("https://old.example.com");
-			expect(pdsOf(await after)).toBe("https://new.example.com");
-			expect(pdsOf(cache.get(DID))).toBe("https://new.example.com");
-			expect(facts.map(({ pds }) => pds)).toEqual(["https://new.example.com"]);
-		});
-	}
+	test("thousands of unknown DIDs cost no more requests than one", async () => {
+		const rig = new CacheRig();
+		rig.network = () => UNAVAILABLE;
+		const lookups = Array.from({ length: 3_000 }, (_, n) =>
+			watch(rig.cache.lookup(plc(n), { ...HOME, hostId: n % 7 })),
+		);
+		await rig.time.pass(HOUR_MS);
+		expect(rig.asked.length).toBeLessThan(200);
+		rig.network = (did) => rig.resolved(OLD, did);
+		await rig.time.pass(5 * MINUTE_MS);
+		expect(lookups.map(({ value }) => pdsOf(value))).toEqual(Array(3_000).fill(OLD));
+	});
 
-	test("spares a lookup that still waits for its turn, and its callers get the later answer", async () => {
-		const cache = cacheWith({ lookupsMax: 1 });
-		const other = cache.lookup(plc(1));
+	test("a known document is used on for days, and not for longer", async () => {
+		const rig = await rigHolding();
+		rig.network = () => UNAVAILABLE;
+		await rig.time.pass(FRESH_MS.resolved);
+		expect(rig.cache.get(DID)).toBeNull();
+		let uses = 0;
+		for (; rig.time.nowMs < STALE_MS_MAX - HOUR_MS; uses++) {
+			const lookup = watch(rig.cache.lookup(DID, HOME));
+			await settle();
+			expect(pdsOf(lookup.value)).toBe(OLD);
+			// What is used on is not asked for with every message.
+			expect(pdsOf(rig.cache.get(DID))).toBe(OLD);
+			await rig.time.pass(HOUR_MS);
+		}
+		expect(uses).toBeGreaterThan(40);
+		expect(rig.counted("identity_stale_uses_total")).toBe(uses);
+		await rig.time.pass(2 * HOUR_MS);
+		const lookup = watch(rig.cache.lookup(DID, HOME));
+		await rig.time.pass(HOUR_MS);
+		expect(lookup.value).toBeNull();
+		rig.network = () => rig.resolved(NEW);
+		await rig.time.pass(2 * MINUTE_MS);
+		expect(pdsOf(lookup.value)).toBe(NEW);
+	});
+
+	test("the index's old row is used on too", async () => {
+		const rig = new CacheRig();
+		rig.store(STALE_MS_MAX - 1_000);
+		rig.network = () => UNAVAILABLE;
+		expect(pdsOf(await rig.cache.lookup(DID, HOME))).toBe("https://stored.example.com");
+		rig.store(STALE_MS_MAX, { did: plc(1) });
+		const lookup = watch(rig.cache.lookup(plc(1), HOME));
+		await rig.time.pass(HOUR_MS);
+		expect(lookup.value).toBeNull();
+	});
+
+	test("known documents don't wait in the queue of the unknown, even where a try hangs", async () => {
+		const rig = new CacheRig({ lookupsMax: 1 });
+		rig.store(2 * FRESH_MS.resolved);
+		watch(rig.cache.lookup(plc(1), STRANGER));
+		watch(rig.cache.lookup(plc(2), STRANGER));
+		const known = watch(rig.cache.lookup(DID, HOME));
 		await settle();
-		const before = cache.lookup(DID);
+		for (let i = 0; i < 3; i++) {
+			expect(known.value).toBeNull();
+			rig.network = i === 2 ? () => UNAVAILABLE : null;
+			await rig.answer(i, UNAVAILABLE);
+		}
+		expect(pdsOf(known.value)).toBe("https://stored.example.com");
+	});
+
+	test("a known document is asked for again soon after the directory is back", async () => {
+		const rig = await rigHolding();
+		await rig.time.pass(FRESH_MS.resolved);
+		rig.network = () => UNAVAILABLE;
+		await rig.cache.lookup(DID, HOME);
+		rig.network = () => rig.resolved(NEW);
+		await rig.time.pass(STALE_RETRY_MS);
+		expect(pdsOf(await rig.cache.lookup(DID, HOME))).toBe(NEW);
+	});
+
+	test("failures that are one DID's own end with unavailable at last, while others are answered", async () => {
+		const rig = new CacheRig();
+		rig.network = (did) => (did === DID ? UNAVAILABLE : rig.resolved(OLD, did));
+		const broken = watch(rig.cache.lookup(DID, HOME));
+		for (let n = 0; broken.value === null && n < 1_000; n++) {
+			await rig.time.pass(MINUTE_MS);
+			expect(pdsOf(await rig.cache.lookup(plc(n), HOME))).toBe(OLD);
+		}
+		expect(broken.value).toEqual(UNAVAILABLE);
+		expect(rig.asked.filter((did) => did === DID).length).toBeGreaterThanOrEqual(OWN_FAILURES_MAX);
+		expect(rig.cache.get(DID)).toEqual(UNAVAILABLE);
+		await rig.time.pass(FRESH_MS.unavailable);
+		expect(rig.cache.get(DID)).toBeNull();
+	});
+
+	test("nobody who only failed while nobody was answered is given up", async () => {
+		const rig = new CacheRig();
+		rig.network = () => UNAVAILABLE;
+		const lookups = Array.from({ length: 20 }, (_, n) => watch(rig.cache.lookup(plc(n), HOME)));
+		await rig.time.pass(5 * 24 * HOUR_MS);
+		expect(lookups.every(({ value }) => value === null)).toBe(true);
+	});
+});
+
+describe("a directory that asks to be left alone", () => {
+	const BUSY: Resolution = { outcome: "unavailable", detail: "HTTP status 429", retryAfterMs: 10 * MINUTE_MS };
+
+	test("is asked for nothing until then, then for one thing at a time until it answers", async () => {
+		const rig = new CacheRig();
+		rig.network = () => BUSY;
+		const lookups = [0, 1, 2, 3].map((n) => watch(rig.cache.lookup(plc(n), { ...HOME, hostId: n })));
 		await settle();
-		cache.purge(DID);
-		const after = cache.lookup(DID);
+		const before = rig.asked.length;
+		lookups.push(watch(rig.cache.lookup(plc(4), STRANGER)));
+		await rig.time.pass(10 * MINUTE_MS - 1);
+		expect(rig.asked.length).toBe(before);
+		rig.network = null;
+		await rig.time.pass(1_000);
+		expect(rig.asked.length).toBe(before + 1);
+		rig.network = (did) => rig.resolved(OLD, did);
+		await rig.answer(before, NOT_FOUND);
+		await rig.time.pass(20 * MINUTE_MS);
+		expect(lookups.every(({ value }) => value !== null)).toBe(true);
+		expect(rig.counted("identity_outages_total")).toBe(1);
+	});
+
+	test("does not keep known documents from being used", async () => {
+		const rig = await rigHolding();
+		rig.network = () => BUSY;
+		watch(rig.cache.lookup(plc(1), STRANGER));
 		await settle();
-		network.answer(0, { outcome: "not-found" });
-		await other;
+		const asked = rig.asked.length;
+		rig.store(2 * FRESH_MS.resolved, { did: plc(2) });
+		expect(pdsOf(await rig.cache.lookup(plc(2), HOME))).toBe("https://stored.example.com");
+		expect(pdsOf(await rig.cache.recheck(DID, HOME, rig.time.nowMs))).toBe(OLD);
+		expect(rig.asked.length).toBe(asked);
+	});
+});
+
+describe("a did:web whose host fails", () => {
+	test("is used on where it is known", async () => {
+		const rig = await rigHolding(WEB);
+		rig.network = () => UNAVAILABLE;
+		await rig.time.pass(2 * FRESH_MS.resolved);
+		expect(pdsOf(await rig.cache.lookup(WEB, HOME))).toBe(OLD);
+	});
+
+	test("is waited for a while where it is not, and holds up neither the directory nor other names", async () => {
+		const rig = new CacheRig();
+		rig.network = (did) => (did === WEB ? UNAVAILABLE : rig.resolved(OLD, did));
+		const lookup = watch(rig.cache.lookup(WEB, HOME));
+		for (let n = 0; n < 10; n++) {
+			expect(pdsOf(await rig.cache.lookup(plc(n), HOME))).toBe(OLD);
+			expect(pdsOf(await rig.cache.lookup(`did:web:${n}.example.com`, HOME))).toBe(OLD);
+		}
+		await rig.time.pass(WEB_WAIT_MS_MAX / 4);
+		expect([lookup.value, rig.asked.filter((did) => did === WEB).length > 1]).toEqual([null, true]);
+		await rig.time.pass(WEB_WAIT_MS_MAX);
+		expect(lookup.value).toEqual(UNAVAILABLE);
+		// It is not waited for again with the next message.
+		expect(rig.cache.get(WEB)).toEqual(UNAVAILABLE);
+		rig.network = () => rig.resolved(NEW, WEB);
+		await rig.time.pass(FRESH_MS.unavailable);
+		expect(pdsOf(await rig.cache.lookup(WEB, HOME))).toBe(NEW);
+	});
+
+	test("is not waited for where too much of the host waits for such names already", async () => {
+		const rig = new CacheRig();
+		rig.mayWaitForWeb = false;
+		rig.network = () => UNAVAILABLE;
+		expect(await rig.cache.lookup(WEB, HOME)).toEqual(UNAVAILABLE);
+	});
+
+	test("is left alone for as long as it asks for", async () => {
+		const retryAfterMs = 30 * MINUTE_MS;
+		const rig = new CacheRig();
+		rig.network = () => ({ outcome: "unavailable", detail: "HTTP status 429", retryAfterMs });
+		expect((await rig.cache.lookup(WEB, HOME)).outcome).toBe("unavailable");
+		for (let passedMs = 0; passedMs < retryAfterMs; passedMs += 5 * MINUTE_MS) {
+			expect((await rig.cache.lookup(WEB, HOME)).outcome).toBe("unavailable");
+			expect((await rig.cache.refresh(WEB, STRANGER, rig.time.nowMs)).outcome).toBe("unavailable");
+			await rig.time.pass(5 * MINUTE_MS);
+		}
+		expect(rig.asked.length).toBe(1);
+	});
+
+	test("that is needed for a message that can't be judged otherwise is given up, and used on for the others", async () => {
+		const rig = await rigHolding(WEB);
+		rig.network = () => UNAVAILABLE;
+		const refresh = watch(rig.cache.refresh(WEB, STRANGER, rig.time.nowMs));
+		await rig.time.pass(2 * WEB_WAIT_MS_MAX);
+		expect(refresh.value).toEqual(UNAVAILABLE);
+		expect(pdsOf(rig.cache.get(WEB))).toBe(OLD);
+		await rig.time.pass(FRESH_MS.resolved);
+		expect(pdsOf(await rig.cache.lookup(WEB, HOME))).toBe(OLD);
+	});
+});
+
+describe("recheck", () => {
+	test("asks the network in spite of cache and index, and keeps the answer", async () => {
+		const rig = new CacheRig();
+		rig.store(0);
+		await rig.cache.lookup(DID, HOME);
+		await rig.time.pass(1);
+		const recheck = rig.cache.recheck(DID, HOME, rig.time.nowMs);
 		await settle();
-		expect(network.asked.map(({ did }) => did)).toEqual([plc(1), DID]);
-		network.answer(1, resolved("https://new.example.com"));
-		expect((await Promise.all([before, after])).map(pdsOf)).toEqual(Array(2).fill("https://new.example.com"));
+		expect(pdsOf(rig.cache.get(DID))).toBe("https://stored.example.com");
+		await rig.answer(0, rig.resolved(NEW));
+		expect(pdsOf(await recheck)).toBe(NEW);
+		expect(pdsOf(rig.cache.get(DID))).toBe(NEW);
+		expect(rig.counted("identity_refreshes_total")).toBe(1);
+	});
+
+	test("is not answered by what was asked before it", async () => {
+		const rig = new CacheRig();
+		const before = rig.cache.lookup(DID, HOME);
+		await rig.time.pass(1);
+		const after = watch(rig.cache.recheck(DID, HOME, rig.time.nowMs));
+		await rig.answer(0, rig.resolved(OLD));
+		expect(pdsOf(await before)).toBe(OLD);
+		expect(after.value).toBeNull();
+		await rig.answer(1, rig.resolved(NEW));
+		expect(pdsOf(after.value)).toBe(NEW);
+	});
+
+	test("of one DID costs one request a second, however often it is asked for, and each is judged by a later one", async () => {
+		const rig = await rigHolding();
+		let version = 0;
+		rig.network = () => rig.resolved(`https://v${++version}.example.com`);
+		const rechecks: { atVersion: number; watched: { value: Resolution | null } }[] = [];
+		for (let n = 0; n < 300; n++) {
+			rechecks.push({ atVersion: version, watched: watch(rig.cache.recheck(DID, HOME, rig.time.nowMs)) });
+			// No message comes at the very moment of a request.
+			await rig.time.pass(10.5);
+		}
+		await rig.time.pass(HOME_REFRESH_INTERVAL_MS);
+		expect(rig.asked.length).toBeLessThanOrEqual(1 + 5);
+		for (const { atVersion, watched } of rechecks) {
+			const judgedBy = Number(pdsOf(watched.value)?.match(/v(\d+)/)?.[1]);
+			expect(judgedBy).toBeGreaterThan(atVersion);
+		}
+	});
+
+	test("uses what is known where the try fails, and waits where nothing is", async () => {
+		const rig = await rigHolding();
+		rig.network = () => UNAVAILABLE;
+		expect(pdsOf(await rig.cache.recheck(DID, HOME, rig.time.nowMs))).toBe(OLD);
+		const unknown = watch(rig.cache.recheck(plc(1), HOME, rig.time.nowMs));
+		await rig.time.pass(HOUR_MS);
+		expect(unknown.value).toBeNull();
+		rig.network = () => NOT_FOUND;
+		await rig.time.pass(2 * MINUTE_MS);
+		expect(unknown.value).toEqual(NOT_FOUND);
+	});
+
+	test("is not held up by a stranger's refresh that waits for its interval", async () => {
+		const rig = await rigHolding();
+		rig.network = () => rig.resolved(NEW);
+		await rig.cache.refresh(DID, STRANGER, rig.time.nowMs);
+		await rig.time.pass(1);
+		const [refresh, recheck] = [
+			watch(rig.cache.refresh(DID, STRANGER, rig.time.nowMs)),
+			watch(rig.cache.recheck(DID, HOME, rig.time.nowMs)),
+		];
+		await rig.time.pass(HOME_REFRESH_INTERVAL_MS);
+		expect([pdsOf(refresh.value), pdsOf(recheck.value)]).toEqual([NEW, NEW]);
 	});
 });
 
 describe("refresh", () => {
-	async function cacheHolding(pds: string): Promise<IdentityCache> {
-		const cache = cacheWith();
-		const lookup = cache.lookup(DID);
-		await settle();
-		network.answer(0, resolved(pds));
-		await lookup;
-		return cache;
-	}
-
-	test("asks the network in spite of cache and index, and keeps the answer", async () => {
-		stored.set(DID, row({ resolvedAtMs: START_MS }));
-		const cache = cacheWith();
-		await cache.lookup(DID);
-		const refresh = cache.refresh(DID, nowMs);
-		await settle();
-		expect(pdsOf(cache.get(DID))).toBe("https://stored.example.com");
-		network.answer(0, resolved("https://new.example.com"));
-		expect(pdsOf(await refresh)).toBe("https://new.example.com");
-		expect(pdsOf(cache.get(DID))).toBe("https://new.example.com");
-		expect(counted("identity_refreshes_total")).toBe(1);
-	});
-
 	test("serves all who came before it began", async () => {
-		const cache = await cacheHolding("https://old.example.com");
-		const refreshes = [cache.refresh(DID, START_MS - 5_000), cache.refresh(DID, START_MS)];
+		const rig = await rigHolding();
+		const refreshes = [rig.cache.refresh(DID, HOME, rig.time.nowMs), rig.cache.refresh(DID, STRANGER, rig.time.nowMs)];
 		await settle();
-		expect(network.asked.length).toBe(2);
-		network.answer(1, resolved("https://new.example.com"));
-		expect((await Promise.all(refreshes)).map(pdsOf)).toEqual(Array(2).fill("https://new.example.com"));
-		expect(pdsOf(await cache.refresh(DID, START_MS))).toBe("https://new.example.com");
-		expect([network.asked.length, counted("identity_refreshes_limited_total")]).toEqual([2, 0]);
+		expect(rig.asked.length).toBe(2);
+		await rig.answer(1, rig.resolved(NEW));
+		expect((await Promise.all(refreshes)).map(pdsOf)).toEqual([NEW, NEW]);
+		expect(pdsOf(await rig.cache.refresh(DID, HOME, rig.time.nowMs))).toBe(NEW);
+		expect([rig.asked.length, rig.counted("identity_refreshes_limited_total")]).toEqual([2, 0]);
 	});
 
 	test("for who came after the last one waits until the DID may be asked for again", async () => {
-		const cache = await cacheHolding("https://old.example.com");
-		const first = cache.refresh(DID, nowMs);
-		await settle();
-		network.answer(1, resolved("https://new.example.com"));
-		await first;
-
-		nowMs += 1;
-		const later = cache.refresh(DID, nowMs);
-		await settle();
-		expect(pausesMs).toEqual([REFRESH_INTERVAL_MS - 1]);
-		network.answer(2, resolved("https://later.example.com"));
-		expect(pdsOf(await later)).toBe("https://later.example.com");
-		expect([counted("identity_refreshes_total"), counted("identity_refreshes_limited_total")]).toEqual([2, 1]);
+		const rig = await rigHolding();
+		rig.network = () => rig.resolved(NEW);
+		await rig.cache.refresh(DID, HOME, rig.time.nowMs);
+		await rig.time.pass(1);
+		rig.network = () => rig.resolved(LATER);
+		const later = watch(rig.cache.refresh(DID, HOME, rig.time.nowMs));
+		await rig.time.pass(REFRESH_INTERVAL_MS - 2);
+		expect([later.value, rig.asked.length]).toEqual([null, 2]);
+		await rig.time.pass(1);
+		expect(pdsOf(later.value)).toBe(LATER);
+		expect([rig.counted("identity_refreshes_total"), rig.counted("identity_refreshes_limited_total")]).toEqual([2, 1]);
 	});
 
-	test("that fails leaves what is known", async () => {
-		const cache = await cacheHolding("https://old.example.com");
-		const refresh = cache.refresh(DID, nowMs);
-		for (let i = 1; i <= 1 + RETRY_PAUSES_MS.length; i++) {
-			await settle();
-			network.answer(i, UNAVAILABLE);
+	test("waits while the directory fails, and leaves what is known to those who can do with it", async () => {
+		const rig = await rigHolding();
+		rig.network = () => UNAVAILABLE;
+		const refresh = watch(rig.cache.refresh(DID, STRANGER, rig.time.nowMs));
+		await rig.time.pass(2 * FRESH_MS.resolved);
+		expect(refresh.value).toBeNull();
+		expect(pdsOf(await rig.cache.lookup(DID, HOME))).toBe(OLD);
+		expect(pdsOf(await rig.cache.recheck(DID, HOME, rig.time.nowMs))).toBe(OLD);
+		rig.network = () => rig.resolved(NEW);
+		await rig.time.pass(2 * MINUTE_MS);
+		expect(pdsOf(refresh.value)).toBe(NEW);
+		expect(pdsOf(rig.cache.get(DID))).toBe(NEW);
+	});
+});
+
+describe("a host that names thousands of made-up DIDs", () => {
+	test("does not hold up another host's new account by more than a few lookups", async () => {
+		const rig = new CacheRig({ lookupsMax: 4 });
+		for (let n = 1; n <= 5_000; n++) watch(rig.cache.lookup(plc(n), STRANGER));
+		await settle();
+		const before = rig.asked.length;
+		const good = watch(rig.cache.lookup(DID, HOME));
+		await settle();
+		expect(rig.asked.slice(before)).toEqual([DID]);
+		await rig.answer(before, rig.resolved(OLD));
+		expect(pdsOf(good.value)).toBe(OLD);
+	});
+
+	test("takes turns with all others, also for one and the same DID", async () => {
+		const rig = new CacheRig({ lookupsMax: 1 });
+		const hosts = [3, 4, 5, 6].map((hostId) => ({ hostId, hostname: `h${hostId}.example.com` }));
+		for (let n = 1; n <= 500; n++) watch(rig.cache.lookup(plc(n), STRANGER));
+		// The stranger names the DID as well, at the end of his queue.
+		watch(rig.cache.lookup(DID, STRANGER));
+		for (const [n, host] of hosts.entries()) watch(rig.cache.lookup(n === 0 ? DID : plc(1_000 + n), host));
+		await settle();
+		for (let turn = 0; turn < 8; turn++) await rig.answer(turn, NOT_FOUND);
+		const asked = rig.asked.slice(0, 8);
+		for (const did of [DID, plc(1_001), plc(1_002), plc(1_003)]) expect(asked).toContain(did);
+		expect(rig.asked.filter((did) => did === DID).length).toBe(1);
+	});
+
+	test("has a quota: what is over it waits, and is answered", async () => {
+		const rig = new CacheRig();
+		rig.network = () => NOT_FOUND;
+		const named = FOREIGN_LOOKUPS_MAX + 100;
+		const lookups = Array.from({ length: named }, (_, n) => watch(rig.cache.lookup(plc(n), STRANGER)));
+		await settle();
+		expect(rig.asked.length).toBeGreaterThanOrEqual(FOREIGN_LOOKUPS_MAX);
+		expect(rig.asked.length).toBeLessThan(FOREIGN_LOOKUPS_MAX + 20);
+		expect(rig.counted("identity_lookups_limited_total")).toBeGreaterThan(0);
+		await rig.time.pass((named / FOREIGN_LOOKUPS_PER_SECOND) * 1000);
+		expect(lookups.every(({ value }) => value?.outcome === "not-found")).toBe(true);
+	});
+
+	test("pays for other hosts' DIDs too, and a host doesn't for its own", async () => {
+		const count = 3 * FOREIGN_LOOKUPS_MAX;
+		for (const [asker, isLimited] of [
+			[STRANGER, true],
+			[HOME, false],
+		] as const) {
+			const rig = new CacheRig();
+			rig.network = (did) => rig.resolved(OLD, did);
+			for (let n = 0; n < count; n++) watch(rig.cache.lookup(plc(n), asker));
+			for (let round = 0; round < 50; round++) await settle();
+			expect(rig.asked.length < count).toBe(isLimited);
 		}
-		expect(await refresh).toEqual(UNAVAILABLE);
-		expect(pdsOf(cache.get(DID))).toBe("https://old.example.com");
+	});
+
+	test("pushes no real identity out of the cache", async () => {
+		const rig = new CacheRig({ entriesMax: 100 });
+		rig.network = (did) => rig.resolved(OLD, did);
+		for (let n = 0; n < 50; n++) await rig.cache.lookup(plc(n), HOME);
+		rig.network = () => NOT_FOUND;
+		for (let n = 1_000; n < 2_000; n++) {
+			await rig.cache.lookup(plc(n), { hostId: n, hostname: "made.up.com" });
+		}
+		for (let n = 0; n < 50; n++) expect(pdsOf(rig.cache.get(plc(n)))).toBe(OLD);
 	});
 });
 
 describe("limits", () => {
-	test("on lookups at once: who comes later waits in order, but did:web never before did:plc", async () => {
-		const cache = cacheWith({ lookupsMax: 2 });
+	test("on lookups at once: who comes later waits, but did:web never before did:plc", async () => {
+		const rig = new CacheRig({ lookupsMax: 2 });
 		const webs = ["a", "b", "c"].map((name) => `did:web:${name}.example.com`);
-		const lookups = [...webs, ...[0, 1, 2, 3].map(plc)].map((did) => cache.lookup(did));
+		const askers = [1, 2, 3, 4].map((hostId) => ({ hostId, hostname: "h.example.com" }));
+		const ask = (did: string, index: number) => watch(rig.cache.lookup(did, askers[index] ?? HOME));
+		const lookups = [...webs.map(ask), ...[0, 1, 2, 3].map((n) => ask(plc(n), n))];
 		await settle();
-		const askedFor = (): string[] => network.asked.map(({ did }) => did);
-		expect(askedFor()).toEqual([...webs.slice(0, 2), plc(0), plc(1)]);
-		network.answer(3, { outcome: "not-found" });
-		await settle();
-		network.answer(0, { outcome: "not-found" });
-		await settle();
-		expect(askedFor().slice(4)).toEqual([plc(2), webs[2] ?? ""]);
-		for (let i = 0; i < lookups.length; i++) {
-			network.answer(i, { outcome: "not-found" });
-			await settle();
-		}
-		expect((await Promise.all(lookups)).length).toBe(7);
+		expect(rig.asked).toEqual([...webs.slice(0, 2), plc(0), plc(1)]);
+		await rig.answer(3, NOT_FOUND);
+		await rig.answer(0, NOT_FOUND);
+		expect(rig.asked.slice(4)).toEqual([plc(2), webs[2] ?? ""]);
+		for (let i = 0; i < lookups.length; i++) await rig.answer(i, NOT_FOUND);
+		expect(lookups.every(({ value }) => value !== null)).toBe(true);
 	});
 
-	async function fill(cache: IdentityCache, count: number): Promise<void> {
-		for (let i = 0; i < count; i++) {
-			const lookup = cache.lookup(plc(i));
-			await settle();
-			network.answer(i, resolved("https://a.example.com", plc(i)));
-			await lookup;
-		}
+	test("on lookups of one host at once: half of them", async () => {
+		const rig = new CacheRig({ lookupsMax: 8 });
+		for (let n = 0; n < 20; n++) watch(rig.cache.lookup(`did:web:${n}.example.com`, STRANGER));
+		await settle();
+		expect(rig.asked.length).toBe(4);
+	});
+
+	async function fill(rig: CacheRig, count: number): Promise<void> {
+		rig.network = (did) => rig.resolved(OLD, did);
+		for (let i = 0; i < count; i++) await rig.cache.lookup(plc(i), HOME);
 	}
 
 	test("on entries: the least recently used one leaves, and is counted", async () => {
-		const cache = cacheWith({ entriesMax: 3 });
-		await fill(cache, 3);
-		expect(cache.get(plc(0))).not.toBeNull();
-		stored.set(plc(9), row({ did: plc(9) }));
-		await cache.lookup(plc(9));
-		expect([0, 1, 2, 9].map((n) => cache.get(plc(n)) !== null)).toEqual([true, false, true, true]);
-		expect(counted("identity_evictions_total")).toBe(1);
+		const rig = new CacheRig({ entriesMax: 3 });
+		await fill(rig, 3);
+		expect(rig.cache.get(plc(0))).not.toBeNull();
+		rig.store(1_000, { did: plc(9) });
+		await rig.cache.lookup(plc(9), HOME);
+		expect([0, 1, 2, 9].map((n) => rig.cache.get(plc(n)) !== null)).toEqual([true, false, true, true]);
+		expect(rig.counted("identity_evictions_total")).toBe(1);
 	});
 
 	test("on bytes: entries leave until the rest fits", async () => {
-		const cache = cacheWith({ bytesMax: 2_500 });
-		await fill(cache, 10);
-		const kept = Array.from({ length: 10 }, (_, n) => cache.get(plc(n)) !== null);
+		const rig = new CacheRig({ bytesMax: 2_500 });
+		await fill(rig, 10);
+		const kept = Array.from({ length: 10 }, (_, n) => rig.cache.get(plc(n)) !== null);
 		expect(kept).toEqual([...Array(7).fill(false), true, true, true]);
-		expect(counted("identity_evictions_total")).toBe(7);
+		expect(rig.counted("identity_evictions_total")).toBe(7);
 	});
 });

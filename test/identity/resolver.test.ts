@@ -135,7 +135,7 @@ describe("did:plc", () => {
 			controller.enqueue(spaces);
 		};
 		answer = () => new Response(new ReadableStream({ pull }));
-		expect(detailOf(await resolver().resolve(DID))).toBe("malformed: the response is longer than 256000 bytes");
+		expect(detailOf(await resolver().resolve(DID))).toBe("malformed: the body is longer than 256000 bytes");
 		expect(sentBytes).toBeGreaterThan(256_000);
 	});
 

@@ -145,3 +145,26 @@ test("whatever the other threads do while it is read, no state is forgotten that
 	}
 	expect(evictions).toBeGreaterThan(1_000);
 });
+
+test("made-up DIDs push no account out, and each is told of to whoever waits for it", async () => {
+	const states = new Map(Array.from({ length: ENTRIES_MAX }, (_, n) => [`real ${n}`, stateAt(n)]));
+	const { cache, counters } = cacheOver(states);
+	for (const did of states.keys()) await cache.load(did);
+	const madeUp = Array.from({ length: 50 * ENTRIES_MAX }, (_, n) => `made up ${n}`);
+	await Promise.all(madeUp.map((did) => cache.load(did)));
+	for (const did of madeUp) expect(cache.get(did)).toBeNull();
+	for (const did of states.keys()) expect(cache.get(did)).not.toBeUndefined();
+	expect(counters().account_evictions_total).toBe(0);
+	// They are forgotten again themselves.
+	expect(madeUp.filter((did) => cache.get(did) === null).length).toBeLessThan(ENTRIES_MAX);
+});
+
+test("an account that comes into being is no longer absent", async () => {
+	const { cache } = cacheOver();
+	await cache.load("a");
+	expect(cache.get("a")).toBeNull();
+	await cache.load("b");
+	cache.set("a", stateAt(1));
+	cache.set("b", stateAt(2));
+	expect([cache.get("a")?.rev, cache.get("b")?.rev]).toEqual(["rev 1", "rev 2"]);
+});

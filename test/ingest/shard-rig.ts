@@ -66,8 +66,13 @@ export class ShardRig {
 				stored: async () => null,
 				onResolved: () => {},
 				counters,
-				clock,
+				mayWaitForWeb: (hostId) => this.shard.mayWaitForWeb(hostId),
+				clock: () => this.#tick(),
+				wallClock: clock,
+				random: () => 0.5,
+				// Time passes when nothing else is left to do.
 				sleep: async (ms) => {
+					await new Promise(setImmediate);
 					this.nowMs += ms;
 				},
 			}),
@@ -145,7 +150,9 @@ export class ShardRig {
 		const scanned = scanFrame(frame);
 		if (scanned.kind !== "message") throw new Error("the simulator made no message");
 		const sender: Sender = { hostId, hostname: `${["zero", "one", "two"][hostId]}.example` };
-		this.shard.submit(arrivalOf(sender, frame, scanned.message, (outcome) => this.outcomes.push(outcome), this.nowMs));
+		this.shard.submit(
+			arrivalOf(sender, frame, scanned.message, (outcome) => this.outcomes.push(outcome), this.#tick()),
+		);
 	}
 
 	/** Lets everything happen that waits for nothing but its turn. */
@@ -161,6 +168,12 @@ export class ShardRig {
 		}
 		this.reader.release();
 		return entries;
+	}
+
+	/** The monotonic clock: no two moments are the same. */
+	#tick(): number {
+		this.nowMs += 0.001;
+		return this.nowMs;
 	}
 
 	/** Lets a moment pass. */

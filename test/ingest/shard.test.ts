@@ -1,12 +1,17 @@
 import { describe, expect, test } from "bun:test";
 import { Damage } from "../../src/boundary.ts";
+import type { Resolution } from "../../src/identity/identity.ts";
+import { FRESH_MS } from "../../src/identity/resolutions.ts";
 import type { Account } from "../../src/index/store.ts";
+import { WEB_WAITING_BYTES_MAX } from "../../src/ingest/shard.ts";
 import { FAILED } from "../../src/ingest/window.ts";
 import { decodeRepoFacts } from "../../src/log/facts.ts";
 import { RecordFlag, RecordKind } from "../../src/log/record.ts";
 import { scanFrame } from "../../src/protocol/frame.ts";
 import { createPortableEngine } from "../../src/verify/portable/engine.ts";
-import type { SimAccount } from "../sim/account.ts";
+import { SimAccount } from "../sim/account.ts";
+import { SimClock } from "../sim/clock.ts";
+import { Rng } from "../sim/rng.ts";
 import { ShardRig } from "./shard-rig.ts";
 
 function rowOf(account: SimAccount, changes: Partial<Account> = {}): Account {
@@ -319,7 +324,7 @@ describe("identity", () => {
 		expect(rig.lookups).toBe(2);
 	});
 
-	test("a bad signature is refreshed once, then dropped; the next good commit passes", async () => {
+	test("a bad signature is judged by a lookup that began after it came, then dropped; the next good commit passes", async () => {
 		const rig = new ShardRig();
 		const account = await ShardRig.account("forged");
 		rig.identity(account);
@@ -328,9 +333,13 @@ describe("identity", () => {
 		rig.send(await account.commit(), 1);
 		await rig.settle();
 		expect(rig.rejected).toEqual({ "signature-invalid": 1 });
+		expect(rig.lookups).toBe(1);
+		rig.send(await account.commit(), 2);
+		await rig.settle();
+		expect(rig.rejected).toEqual({ "signature-invalid": 2 });
 		expect(rig.lookups).toBe(2);
 		account.key = key;
-		rig.send(await account.commit(), 2);
+		rig.send(await account.commit(), 3);
 		await rig.settle();
 		expect(rig.entries().length).toBe(1);
 	});
@@ -348,6 +357,7 @@ describe("identity", () => {
 		rig.send(account.identity(), 2, 2);
 		rig.send(account.account(true), 3, 2);
 		rig.send(await account.commit(), 4, 2);
+		await rig.settle();
 		rig.send(account.account(false, "deactivated"), 2, 1);
 		rig.send(account.identity(), 3, 1);
 		await rig.settle();
@@ -433,14 +443,92 @@ describe("identity", () => {
 		expect(rig.entries().map(({ host, upstreamSeq }) => [host, upstreamSeq])).toEqual([[1, 8]]);
 	});
 
-	test("while the directory is down messages are held for the retries, then dropped", async () => {
+	const DOWN: Resolution = { outcome: "unavailable", detail: "down", retryAfterMs: null };
+
+	test("while the directory is down messages of unknown accounts wait in order, and pass when it is back", async () => {
 		const rig = new ShardRig();
 		const account = await ShardRig.account("unresolvable");
-		rig.resolution(account.did, { outcome: "unavailable", detail: "down", retryAfterMs: null });
+		rig.resolution(account.did, DOWN);
+		for (let seq = 1; seq <= 3; seq++) rig.send(await account.commit(), seq);
+		for (let round = 0; round < 10; round++) await rig.settle();
+		expect(rig.rejected).toEqual({});
+		expect([rig.shard.parked, rig.lookups > 5]).toEqual([3, true]);
+		rig.identity(account);
+		await rig.settle();
+		expect(rig.entries().map(({ upstreamSeq }) => upstreamSeq)).toEqual([1, 2, 3]);
+		expect(rig.shard.parked).toBe(0);
+	});
+
+	test("while the directory is down known accounts go on, and only what can't be judged waits, in its own lane", async () => {
+		const rig = new ShardRig();
+		const account = await ShardRig.account("known");
+		rig.identity(account);
 		rig.send(await account.commit(), 1);
 		await rig.settle();
-		expect(rig.rejected).toEqual({ "identity-unresolvable": 1 });
-		expect(rig.lookups).toBe(3);
+		rig.nowMs += FRESH_MS.resolved;
+		rig.resolution(account.did, DOWN);
+		rig.send(account.identity(), 2);
+		rig.send(await account.commit(), 3);
+		// A host that the old document does not name, and then a key that it does not name.
+		rig.send(account.account(false, "deleted"), 1, 2);
+		account.rotateKey("p256");
+		rig.send(await account.commit(), 4);
+		await rig.settle();
+		expect(rig.entries().map(({ host, upstreamSeq }) => [host, upstreamSeq])).toEqual([
+			[1, 1],
+			[1, 2],
+			[1, 3],
+		]);
+		expect([rig.rejected, rig.shard.parked]).toEqual([{}, 2]);
+		expect(rig.counters.identity_stale_uses_total).toBeGreaterThan(0);
+		rig.identity(account);
+		for (let round = 0; round < 10; round++) await rig.settle();
+		expect(rig.entries().map(({ host, upstreamSeq }) => [host, upstreamSeq])).toEqual([[1, 4]]);
+		expect(rig.rejected).toEqual({ "host-mismatch": 1 });
+	});
+
+	test("messages of a did:web that fails are dropped at once when too much of their host waits for such names", async () => {
+		const rig = new ShardRig();
+		const [small, large] = await Promise.all(
+			["small", "large"].map((name) =>
+				SimAccount.create({
+					rng: new Rng(name),
+					clock: new SimClock(),
+					curve: "k256",
+					did: `did:web:${name}.example.com`,
+				}),
+			),
+		);
+		if (small === undefined || large === undefined) throw new Error("two accounts");
+		for (const { did } of [small, large]) rig.resolution(did, DOWN);
+		rig.send(await small.commit(), 1);
+		for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate);
+		expect([rig.rejected, rig.shard.mayWaitForWeb(1)]).toEqual([{}, true]);
+		const release = rig.holdLookups(large.did);
+		for (let seq = 2; rig.shard.mayWaitForWeb(1); seq++) {
+			const message = large.identity();
+			message.body["padding"] = "x".repeat(WEB_WAITING_BYTES_MAX / 4);
+			rig.send(message, seq);
+		}
+		// Another host has a share of its own.
+		expect(rig.shard.mayWaitForWeb(2)).toBe(true);
+		release();
+		await rig.settle();
+		expect(rig.shard.parked).toBe(0);
+		expect(rig.rejected).toEqual({ "identity-unresolvable": rig.outcomes.length });
+		expect(rig.shard.mayWaitForWeb(1)).toBe(true);
+	});
+
+	test("300 #identity messages of one account cost one lookup in a second, and all pass", async () => {
+		const rig = new ShardRig();
+		const account = await ShardRig.account("eager");
+		rig.identity(account);
+		rig.send(await account.commit(), 1);
+		await rig.settle();
+		for (let seq = 2; seq <= 301; seq++) rig.send(account.identity(), seq);
+		await rig.settle();
+		expect(rig.entries().length).toBe(301);
+		expect(rig.lookups).toBeLessThanOrEqual(3);
 	});
 });
 

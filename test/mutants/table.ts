@@ -434,7 +434,7 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "an account is forgotten before the index has it",
 		file: "ingest/accounts.ts",
-		find: "if (state !== null && state.position > this.#appliedPosition) break;",
+		find: "if (state.position > this.#appliedPosition) break;",
 		replace: "",
 		tests: ["ingest/accounts.test.ts"],
 	},

@@ -86,6 +86,7 @@ describe("a PLC directory that misbehaves", () => {
 		["answers garbage at first", { kind: "garbage" }],
 		["answers with megabytes at first", { kind: "huge", bytes: 3_000_000 }],
 		["fails at first", { kind: "status", status: 500 }],
+		["asks for patience at first", { kind: "status", status: 429, headers: { "Retry-After": "1" } }],
 	] as const)(
 		"that %s holds up only whom it is asked for",
 		async (_what, fault) => {

@@ -1,4 +1,8 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { Database } from "bun:sqlite";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { FRESH_MS } from "../../src/identity/resolutions.ts";
+import { SimAccount } from "../sim/account.ts";
+import type { SimMessage } from "../sim/message.ts";
 import { withOddParts } from "../sim/odd-document.ts";
 import { Rng } from "../sim/rng.ts";
 import { RelayRig, until } from "./rig.ts";
@@ -6,7 +10,8 @@ import { RelayRig, until } from "./rig.ts";
 let rig: RelayRig;
 
 beforeAll(async () => {
-	rig = await RelayRig.start({ seed: "identity", hosts: 2, accounts: 2 });
+	rig = await RelayRig.start({ seed: "identity", hosts: 2, accounts: 6 }, { RELAY_INGEST_WORKERS: "1" });
+	for (const account of rig.network.accounts) await commitOf(account);
 });
 
 afterAll(async () => {
@@ -14,11 +19,44 @@ afterAll(async () => {
 	await rig.stop();
 });
 
+function accountAt(index: number): SimAccount {
+	const account = rig.network.accounts[index];
+	if (account === undefined) throw new Error("not enough accounts");
+	return account;
+}
+
+function arrived({ did, type, rev }: SimMessage): boolean {
+	return rig.received(did).includes(`${type} ${rev ?? ""}`);
+}
+
+/** Sends a commit of the account and waits until it has gone out. */
+async function commitOf(account: SimAccount): Promise<void> {
+	const message = await account.commit();
+	rig.network.send(account, message);
+	await until(() => arrived(message));
+}
+
+async function parked(): Promise<number> {
+	return (await rig.stats()).counters.parked_messages;
+}
+
+/** Stops the relay, makes all identities that it knows old, and starts it again. */
+async function restartWithOldIdentities(ageMs: number): Promise<void> {
+	const { relay, network } = rig;
+	await relay.stop();
+	const index = new Database(relay.databasePath);
+	index.run("UPDATE identity SET resolved_at_ms = resolved_at_ms - ?", [ageMs]);
+	index.close();
+	await relay.start();
+	await rig.consumer.connect();
+	await until(() => network.hosts.every((host) => host.connections > 0));
+}
+
 test("DID documents with odd things in the parts that a relay doesn't use all resolve", async () => {
 	const { network } = rig;
 	const rng = new Rng("odd documents of the relay");
 	const before = (await rig.stats()).rejected;
-	const commits: { did: string; rev: string | null }[] = [];
+	const commits: SimMessage[] = [];
 	for (let i = 0; i < 60; i++) {
 		const stranger = await network.addAccount();
 		network.plc.setFault(stranger.did, { kind: "edit", edit: (document) => withOddParts(document, rng) });
@@ -26,8 +64,150 @@ test("DID documents with odd things in the parts that a relay doesn't use all re
 		network.send(stranger, message);
 		commits.push(message);
 	}
-	await until(() => commits.every(({ did, rev }) => rig.received(did).includes(`commit ${rev}`)));
+	await until(() => commits.every(arrived));
 	expect((await rig.stats()).rejected).toEqual(before);
+	network.plc.clearFaults();
+}, 300_000);
+
+describe("while the directory is down", () => {
+	test("outdated identities are used on, unknown and changed ones wait, and nothing is lost", async () => {
+		const { network } = rig;
+		await restartWithOldIdentities(2 * FRESH_MS.resolved);
+		const before = (await rig.stats()).rejected;
+		network.plc.setFault(null, { kind: "status", status: 503 });
+		const [known, rotated, moved] = [accountAt(0), accountAt(1), accountAt(2)];
+		const stranger = await network.addAccount();
+
+		// Known accounts go on, whatever else waits.
+		const waiting: SimMessage[] = [await stranger.commit(), await stranger.commit()];
+		for (const message of waiting) network.send(stranger, message);
+		await commitOf(known);
+		network.send(known, known.identity());
+		await commitOf(known);
+
+		// A new key, without an #identity and with one, can't be judged by what is known; nor can a new host.
+		rotated.rotateKey();
+		network.plc.register(rotated, network.hostOf(rotated).endpoint);
+		waiting.push(await rotated.commit());
+		network.send(rotated, waiting.at(-1) as SimMessage);
+		const newHome = network.hosts.find((host) => host !== network.hostOf(moved));
+		if (newHome === undefined) throw new Error("a move needs two hosts");
+		await network.migrate(moved, newHome);
+		await until(async () => (await parked()) >= waiting.length + 3);
+		for (let i = 0; i < 3; i++) await commitOf(known);
+		expect(waiting.some(arrived)).toBe(false);
+		const { counters, rejected } = await rig.stats();
+		expect(rejected).toEqual(before);
+		expect(counters.identity_stale_uses_total).toBeGreaterThan(0);
+		expect(counters.identity_outages_total).toBe(1);
+
+		network.plc.clearFaults();
+		await until(async () => (await parked()) === 0);
+		await until(() => waiting.every(arrived));
+		for (const account of [known, rotated, moved, stranger]) {
+			await commitOf(account);
+			expect(rig.received(account.did)).toEqual(rig.expected(account.did));
+		}
+		expect((await rig.stats()).rejected).toEqual(before);
+	}, 600_000);
+
+	test("identities that are too old are not used: their messages wait too", async () => {
+		const { network } = rig;
+		await restartWithOldIdentities(30 * FRESH_MS.resolved);
+		await network.plc.stop();
+		const message = await accountAt(3).commit();
+		network.send(accountAt(3), message);
+		await until(async () => (await rig.stats()).counters.identity_waits_total > 0);
+		expect([arrived(message), await parked()]).toEqual([false, 1]);
+		network.plc.start();
+		await until(() => arrived(message));
+		expect((await rig.stats()).rejected["identity-unresolvable"]).toBe(0);
+	}, 600_000);
+});
+
+test("a directory that asks to be left alone is asked for nothing until then", async () => {
+	const { network } = rig;
+	const retryAfterMs = 2_000;
+	const headers = { "Retry-After": String(retryAfterMs / 1000) };
+	network.plc.setFault(null, { kind: "status", status: 429, headers });
+	const { answersMs } = network.plc;
+	answersMs.length = 0;
+	const messages: SimMessage[] = [];
+	for (let i = 0; i < 12; i++) {
+		const stranger = await network.addAccount();
+		messages.push(await stranger.commit());
+		network.send(stranger, messages.at(-1) as SimMessage);
+		await until(() => answersMs.length > 0);
+	}
+	await until(() => answersMs.length >= 3);
+	const pauses = answersMs.slice(1).map((atMs, at) => atMs - (answersMs[at] ?? 0));
+	expect(Math.min(...pauses)).toBeGreaterThanOrEqual(retryAfterMs);
+	network.plc.clearFaults();
+	await until(() => messages.every(arrived));
+}, 300_000);
+
+test("a host that names thousands of made-up DIDs holds up nobody else's new account", async () => {
+	const { network } = rig;
+	const rng = new Rng("made up");
+	const [victim, busy] = [await network.addAccount(), network.hosts[0]];
+	const home = network.hosts[1];
+	if (busy === undefined || home === undefined) throw new Error("two hosts");
+	network.moveAccount(victim, home);
+	const neighbour = network.accounts.find((account) => network.hostOf(account) === busy);
+	if (neighbour === undefined) throw new Error("no account on the busy host");
+	await commitOf(neighbour);
+	const before = (await rig.stats()).rejected["identity-not-found"];
+	const made = await SimAccount.create({ rng, clock: network.clock, curve: "k256" });
+	for (let i = 0; i < 3_000; i++) {
+		const did = `did:plc:${rng.text(24, "abcdefghijklmnopqrstuvwxyz234567")}`;
+		const message = made.account(true);
+		busy.emit({ ...message, did, body: { ...message.body, did } });
+	}
+	await until(async () => (await rig.stats()).rejected["identity-not-found"] > before);
+	await commitOf(victim);
+	// By then the host had long used up its quota: what is over it waits.
+	const { counters } = await rig.stats();
+	expect(counters.parked_messages).toBeGreaterThan(2_000);
+	await until(async () => (await rig.stats()).counters.identity_lookups_limited_total > 0);
+	// The accounts of that very host that are known go on as well.
+	await commitOf(neighbour);
+}, 300_000);
+
+test("300 #identity messages of one account cost one request in a second at most", async () => {
+	const { network } = rig;
+	const account = await network.addAccount();
+	network.moveAccount(account, network.hosts[1] ?? network.hostOf(account));
+	await commitOf(account);
+	const asked = (): number => network.plc.gets.get(account.did) ?? 0;
+	const before = asked();
+	const beganMs = performance.now();
+	for (let i = 0; i < 300; i++) network.send(account, account.identity());
+	await commitOf(account);
+	expect(rig.received(account.did)).toEqual(rig.expected(account.did));
+	expect(asked() - before).toBeLessThanOrEqual(2 + (performance.now() - beganMs) / 1000);
+}, 300_000);
+
+test("a did:web whose host fails holds up its own account only", async () => {
+	const { network } = rig;
+	const account = await network.webAccount();
+	const home = network.hosts[1];
+	if (home === undefined) throw new Error("two hosts");
+	network.moveAccount(account, home);
+	await commitOf(account);
+	network.plc.setFault(account.did, { kind: "status", status: 503 });
+	const rotated = account.key;
+	account.rotateKey();
+	expect(account.key).not.toBe(rotated);
+	const message = await account.commit();
+	network.send(account, message);
+	await until(async () => (await rig.stats()).counters.identity_waits_total > 0);
+	const neighbour = network.accounts.find((other) => network.hostOf(other) === home && other !== account);
+	if (neighbour === undefined) throw new Error("no neighbour");
+	await commitOf(neighbour);
+	expect(arrived(message)).toBe(false);
+	network.plc.clearFaults();
+	network.moveAccount(account, home);
+	await until(() => arrived(message));
 }, 300_000);
 
 test("the directory and did:web hosts are asked under the relay's name", () => {

@@ -48,9 +48,13 @@ function rawScript(
 }
 
 /** A script that sends a good commit of an account that no relay has seen before, whose identity is in disorder. */
-function strangerScript(reason: RejectionReason, disorder: (network: SimNetwork, did: string) => void): BadScript {
+function strangerScript(
+	reason: RejectionReason,
+	disorder: (network: SimNetwork, did: string) => void,
+	makeStranger = (network: SimNetwork): Promise<SimAccount> => network.addAccount(),
+): BadScript {
 	return async (network) => {
-		const stranger = await network.addAccount();
+		const stranger = await makeStranger(network);
 		// Its repo has a history that was never sent, so that nothing but the identity decides about the commit.
 		await stranger.commit();
 		disorder(network, stranger.did);
@@ -131,9 +135,11 @@ const SCRIPTS: Record<BadReason, BadScript> = {
 	"identity-not-found": strangerScript("identity-not-found", (network, did) => network.plc.unregister(did)),
 	/** The directory answers 410. */
 	"identity-tombstoned": strangerScript("identity-tombstoned", (network, did) => network.plc.tombstone(did)),
-	/** The directory answers 500, until healed. */
-	"identity-unresolvable": strangerScript("identity-unresolvable", (network, did) =>
-		network.plc.setFault(did, { kind: "status", status: 500 }),
+	/** The did:web's host answers 500, until healed. For a did:plc that would be waited out. */
+	"identity-unresolvable": strangerScript(
+		"identity-unresolvable",
+		(network, did) => network.plc.setFault(did, { kind: "status", status: 500 }),
+		(network) => network.webAccount(),
 	),
 	/** The document has no verification method, until healed. */
 	"identity-malformed": strangerScript("identity-malformed", (network, did) =>

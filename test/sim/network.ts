@@ -64,8 +64,14 @@ export class SimNetwork {
 		await Promise.all([this.plc.stop(), ...this.hosts.map((host) => host.stop())]);
 	}
 
+	/** The account whose did:web the directory's server has the document of. There is one at most. */
+	async webAccount(): Promise<SimAccount> {
+		const { webDid } = this.plc;
+		return this.accounts.find(({ did }) => did === webDid) ?? this.addAccount(0, webDid);
+	}
+
 	/** Makes an account and registers it. Every fourth signs with p256, the others with k256. */
-	async addAccount(recordsMax = this.#options.recordsMax ?? 0): Promise<SimAccount> {
+	async addAccount(recordsMax = this.#options.recordsMax ?? 0, did?: string): Promise<SimAccount> {
 		const index = this.accounts.length;
 		const rng = this.rng.fork(`account ${index}`);
 		const account = await SimAccount.create({
@@ -73,6 +79,7 @@ export class SimNetwork {
 			clock: this.clock,
 			curve: index % 4 === 3 ? "p256" : "k256",
 			records: rng.int(recordsMax + 1),
+			...(did !== undefined && { did }),
 		});
 		const host = this.hosts[index % this.hosts.length];
 		if (host === undefined) throw new RangeError("a network needs a host");

@@ -29,6 +29,8 @@ interface Entry {
 export class SimPlc {
 	/** How often each DID was asked for. */
 	readonly gets = new Map<string, number>();
+	/** When each request was answered, by the monotonic clock. */
+	readonly answersMs: number[] = [];
 	/** How the clients of all requests called themselves. */
 	readonly userAgents = new Set<string>();
 	readonly #entries = new Map<string, Entry>();
@@ -43,7 +45,11 @@ export class SimPlc {
 			hostname: "127.0.0.1",
 			port: this.#port,
 			idleTimeout: 0,
-			fetch: (request) => this.#answer(request),
+			fetch: async (request) => {
+				const response = await this.#answer(request);
+				this.answersMs.push(performance.now());
+				return response;
+			},
 		});
 		this.#port = this.#server.port ?? 0;
 	}

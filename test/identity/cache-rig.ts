@@ -1,0 +1,109 @@
+import { IDENTITY_CACHE_LIMITS, IdentityCache, type IdentityCacheLimits } from "../../src/identity/cache.ts";
+import { hostOfPds } from "../../src/identity/did-document.ts";
+import type { Resolution } from "../../src/identity/identity.ts";
+import type { Asker } from "../../src/identity/lookup.ts";
+import { signingKeyOfDidKey } from "../../src/identity/signing-key.ts";
+import type { StoredIdentity } from "../../src/index/store.ts";
+import type { DidDocumentFacts } from "../../src/log/facts.ts";
+import { type CounterName, Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
+import { DID, K256_DID_KEY } from "./documents.ts";
+import { FakeTime, settle } from "./fake-time.ts";
+
+/** Wall time, and the monotonic clock's, at the start of a test. They have nothing to do with each other. */
+export const START_WALL_MS = 1_700_000_000_000;
+const START_MS = 5_000;
+
+export const NOT_FOUND: Resolution = { outcome: "not-found" };
+export const UNAVAILABLE: Resolution = { outcome: "unavailable", detail: "down", retryAfterMs: null };
+
+/** The account's own host, and another. */
+export const HOME: Asker = { hostId: 1, hostname: "a.example.com" };
+export const STRANGER: Asker = { hostId: 2, hostname: "stranger.example.com" };
+
+/** A DID made of a number. */
+export function plc(n: number): string {
+	return `did:plc:${n.toString(2).padStart(24, "a").replaceAll("0", "a").replaceAll("1", "b")}`;
+}
+
+export function pdsOf(resolution: Resolution | null): string | null {
+	return resolution?.outcome === "resolved" ? resolution.identity.pds : null;
+}
+
+/** What a test still waits for, without waiting. */
+export function watch<T>(promise: Promise<T>): { value: T | null } {
+	const watched: { value: T | null } = { value: null };
+	void promise.then((value) => {
+		watched.value = value;
+	});
+	return watched;
+}
+
+/** A cache with a clock, an index and a network that answers what the test says, when it says so. */
+export class CacheRig {
+	readonly time = new FakeTime(START_MS);
+	readonly cache: IdentityCache;
+	readonly asked: string[] = [];
+	readonly facts: DidDocumentFacts[] = [];
+	readonly stored = new Map<string, StoredIdentity>();
+	/** How far the system's clock was set forward or back. */
+	wallStepMs = 0;
+	/** Whether messages of a host may wait for a did:web whose host fails. */
+	mayWaitForWeb = true;
+	/** What the network answers at once; where it is null, `answer` does. */
+	network: ((did: string) => Resolution) | null = null;
+	readonly #open: PromiseWithResolvers<Resolution>[] = [];
+	readonly #counters = createCounterBuffer(1);
+
+	constructor(limits: Partial<IdentityCacheLimits> = {}) {
+		this.cache = new IdentityCache({
+			resolver: { resolve: (did) => this.#resolve(did) },
+			stored: async (did) => this.stored.get(did) ?? null,
+			onResolved: (fact) => this.facts.push(fact),
+			mayWaitForWeb: () => this.mayWaitForWeb,
+			counters: new Counters(this.#counters),
+			limits: { ...IDENTITY_CACHE_LIMITS, ...limits },
+			clock: this.time.clock,
+			wallClock: () => this.wallMs,
+			sleep: this.time.sleep,
+			random: () => 0.5,
+		});
+	}
+
+	get wallMs(): number {
+		return START_WALL_MS + this.time.nowMs - START_MS + this.wallStepMs;
+	}
+
+	/** Answers the request with this index. */
+	async answer(index: number, resolution: Resolution): Promise<void> {
+		const request = this.#open[index];
+		if (request === undefined) throw new Error(`nobody asked ${index + 1} times`);
+		request.resolve(resolution);
+		await settle();
+	}
+
+	resolved(pds: string, did = DID): Resolution {
+		const signingKey = signingKeyOfDidKey(K256_DID_KEY);
+		const pdsHost = hostOfPds(pds, { allowInsecure: false });
+		const identity = { did, signingKey, signingKeyDidKey: K256_DID_KEY, pds, pdsFault: null, pdsHost };
+		return { outcome: "resolved", identity: { ...identity, resolvedAtMs: this.wallMs } };
+	}
+
+	/** A row of the index, of a lookup so long ago. */
+	store(ageMs: number, parts: Partial<StoredIdentity> = {}): void {
+		const row = { did: DID, signingKey: K256_DID_KEY, pds: "https://stored.example.com", tombstoned: false };
+		const identity = { ...row, resolvedAtMs: this.wallMs - ageMs, ...parts };
+		this.stored.set(identity.did, identity);
+	}
+
+	counted(name: CounterName): number {
+		return readCounters(this.#counters).counters[name];
+	}
+
+	#resolve(did: string): Promise<Resolution> {
+		this.asked.push(did);
+		const request = Promise.withResolvers<Resolution>();
+		this.#open.push(request);
+		if (this.network !== null) request.resolve(this.network(did));
+		return request.promise;
+	}
+}
