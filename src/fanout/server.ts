@@ -22,8 +22,6 @@ export const SUBSCRIBE_PATH = "/xrpc/com.atproto.sync.subscribeRepos";
 export const CONSUMER_MESSAGE_BYTES_MAX = 64 * 1024;
 /** Where a consumer asks for a protocol, the runtime would confirm it. We speak none: frames are binary, by the lexicon. */
 const UPGRADE_HEADERS = { Server: SERVER_NAME, "Sec-WebSocket-Protocol": "" };
-/** A POST may wait for another host's answer for longer than the runtime's idle timeout. */
-const POST_TIMEOUT_S = 60;
 const CHECK_INTERVAL_MS = 5_000;
 /** What a refused consumer is told to wait. */
 const RETRY_AFTER_S = 30;
@@ -131,7 +129,6 @@ export function createFanoutServer(options: FanoutOptions): FanoutServer {
 		...createEdge<SocketData, Response | undefined>((request, url, server) => {
 			const isSubscribe = url.pathname === SUBSCRIBE_PATH && request.method !== "OPTIONS";
 			if (isSubscribe) return subscribe(request, url, server);
-			if (request.method === "POST") server.timeout(request, POST_TIMEOUT_S);
 			return options.app(withUrl(request, url), { ip: clientOf(request, server) });
 		}, counters),
 		websocket: {

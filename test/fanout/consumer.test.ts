@@ -7,6 +7,8 @@ import {
 	Consumer,
 	type ConsumerSocket,
 	FAR_BEHIND_SEQS,
+	HEARD_INTERVAL_MS,
+	HEARD_MAX,
 	PING_AFTER_MS,
 	PONG_MS_MAX,
 	STALL_MS_MAX,
@@ -96,6 +98,23 @@ function consumerAt(cursor: number): Consumer {
 }
 
 const counted = (name: CounterName): number => readCounters(counterBuffer).counters[name];
+
+describe("what a consumer sends", () => {
+	test("closes it when it is too much in too little time, and cuts it off when it goes on", () => {
+		const consumer = consumerAt(0);
+		for (let count = 0; count < HEARD_MAX; count++) consumer.heard();
+		nowMs += HEARD_INTERVAL_MS;
+		for (let count = 0; count < HEARD_MAX; count++) consumer.heard();
+		expect(socket.closed).toBeNull();
+		nowMs += HEARD_INTERVAL_MS - 1;
+		consumer.heard();
+		expect(socket.closed).toEqual([1008, "too many messages"]);
+		expect(socket.terminated).toBe(false);
+		for (let count = 0; count < HEARD_MAX; count++) consumer.heard();
+		expect(socket.terminated).toBe(true);
+		expect(counted("consumers_noisy_total")).toBe(1);
+	});
+});
 
 describe("a turn", () => {
 	test("sends what lies behind the cursor, in order, and counts it", () => {

@@ -52,31 +52,40 @@ async function settle(): Promise<void> {
 describe("probe slots", () => {
 	test("go round: an address that asks for much gets no more than the next one", async () => {
 		const slots = new ProbeSlots({ ...OPTIONS, slots: 1, timer });
-		const runs = ["a", "a", "a", "b", "c", "b"].map((address) => slots.run(address, work(address)));
+		const outcomes: string[] = [];
+		for (const address of ["a", "a", "a", "b", "c", "b"])
+			void slots.run(address, work(address)).then((outcome) => outcomes.push(outcome));
 		for (let at = 0; at < 6; at++) {
 			await settle();
 			finish[at]?.end();
 		}
-		expect(await Promise.all(runs)).toEqual(Array.from({ length: 6 }, () => "done"));
+		await settle();
+		expect(outcomes).toEqual(Array.from({ length: 6 }, () => "done"));
 		expect(started).toEqual(["a", "a", "b", "c", "a", "b"]);
 	});
 
 	test("refuse when too many wait, in all or of one address, and give up a wait that is over", async () => {
 		const slots = new ProbeSlots({ ...OPTIONS, timer });
-		const asked = ["a", "a", "a", "a", "a"].map((address) => slots.run(address, work(address)));
-		expect(await slots.run("a", work("a"))).toBe("full");
-		asked.push(slots.run("b", work("b")), slots.run("c", work("c")));
-		for (const address of ["b", "c", "d"]) asked.push(slots.run(address, work(address)));
-		expect(await slots.run("e", work("e"))).toBe("full");
+		const outcomes: string[] = [];
+		const ask = (address: string): void =>
+			void slots.run(address, work(address)).then((outcome) => outcomes.push(outcome));
+		for (const address of ["a", "a", "a", "a", "a", "a"]) ask(address);
+		await settle();
+		expect(outcomes).toEqual(["full"]);
+		for (const address of ["b", "c", "b", "c", "d", "e"]) ask(address);
+		await settle();
+		expect(outcomes.splice(0)).toEqual(["full", "full"]);
 		expect(started).toEqual(["a", "a", "b", "c"]);
 		for (const end of [...endWaits]) end();
 		for (const { end } of finish) end();
-		expect((await Promise.all(asked)).sort()).toEqual([...Array(4).fill("done"), ...Array(6).fill("timeout")]);
+		await settle();
+		expect(outcomes.sort()).toEqual([...Array(4).fill("done"), ...Array(6).fill("timeout")]);
 		expect(endWaits.size).toBe(0);
-		const last = slots.run("a", work("a"));
+		ask("a");
 		await settle();
 		finish.at(-1)?.end();
-		expect(await last).toBe("done");
+		await settle();
+		expect(outcomes.at(-1)).toBe("done");
 	});
 
 	test("whatever comes and ends when: limits hold, nobody is forgotten, and work that fails gives its slot back", async () => {

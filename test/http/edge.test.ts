@@ -51,6 +51,7 @@ describe("a server at the edge", () => {
 		port: 0,
 		...createEdge<undefined, Response>((request, url) => {
 			if (url.pathname === "/throw") throw new Error("a secret");
+			if (url.pathname === "/reject") return Promise.reject(new Error("a secret"));
 			return new Response(`${request.method} ${url.pathname}`);
 		}, new Counters(counters)),
 	});
@@ -71,11 +72,12 @@ describe("a server at the edge", () => {
 		expect(answer).toMatch(/^HTTP\/1\.1 (405 .*"InvalidRequest"|400 )/s);
 	});
 
-	test("answers a fault of ours in few words, and counts it", async () => {
-		const answer = await exchange(server.port ?? 0, "GET /throw HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+	test.each(["throw", "reject"])("answers a fault of ours in few words, and counts it: %s", async (how) => {
+		const before = readCounters(counters).counters.http_failures_total;
+		const answer = await exchange(server.port ?? 0, `GET /${how} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n`);
 		expect(answer).toMatch(/^HTTP\/1\.1 500 .*\{"error":"InternalServerError","message":"[^"]*"\}$/s);
 		expect(answer).not.toContain("secret");
 		expect(answer.toLowerCase()).toContain("access-control-allow-origin: *");
-		expect(readCounters(counters).counters.http_failures_total).toBe(1);
+		expect(readCounters(counters).counters.http_failures_total).toBe(before + 1);
 	});
 });

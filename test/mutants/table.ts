@@ -1,3 +1,5 @@
+import { PUBLIC_PORT_MUTANTS } from "./public-port.ts";
+
 /** One fault that the tests have to find. */
 export interface Mutant {
 	/** What it breaks, in a few words. */
@@ -719,4 +721,5 @@ export const MUTANTS: readonly Mutant[] = [
 		replace: "{",
 		tests: ["ingest/routes.test.ts"],
 	},
+	...PUBLIC_PORT_MUTANTS,
 ];

@@ -1,4 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { once } from "node:events";
+import WebSocket from "ws";
+import { HEARD_MAX } from "../../src/fanout/consumer.ts";
+import { CONSUMER_MESSAGE_BYTES_MAX } from "../../src/fanout/server.ts";
 import { SimPlc } from "../sim/plc.ts";
 import { answerHead, exchange, provoke } from "../sim/raw-http.ts";
 import { RelayProcess } from "../sim/relay-process.ts";
@@ -150,4 +154,33 @@ test("a handshake that asks for a protocol gets none", async () => {
 	const answer = await answerHead(ports.api, handshake);
 	expect(answer).toStartWith("HTTP/1.1 101");
 	expect(answer.toLowerCase()).not.toContain("sec-websocket-protocol");
+});
+
+describe("a consumer that talks", () => {
+	async function connect(): Promise<{ socket: WebSocket; closed: Promise<number> }> {
+		const socket = new WebSocket(`${relay.firehoseOrigin}${SUBSCRIBE}`);
+		socket.on("error", () => undefined);
+		const closed = new Promise<number>((resolve) => socket.on("close", resolve));
+		await once(socket, "open");
+		return { socket, closed };
+	}
+
+	test("is heard out up to 64 KiB a message", async () => {
+		const { socket, closed } = await connect();
+		for (const length of [0, 4_097, 20_000, CONSUMER_MESSAGE_BYTES_MAX]) socket.send(new Uint8Array(length));
+		socket.ping();
+		await once(socket, "pong");
+		socket.send(new Uint8Array(CONSUMER_MESSAGE_BYTES_MAX + 1));
+		await closed;
+	});
+
+	test("too much is closed with 1008, and nobody else is", async () => {
+		const [quiet, noisy] = [await connect(), await connect()];
+		for (let count = 0; count <= HEARD_MAX; count++) noisy.socket.send("hello");
+		expect(await noisy.closed).toBe(1008);
+		quiet.socket.ping();
+		await once(quiet.socket, "pong");
+		quiet.socket.close();
+		expect((await relay.stats()).counters.consumers_noisy_total).toBe(1);
+	});
 });

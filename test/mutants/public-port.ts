@@ -1,0 +1,131 @@
+import type { Mutant } from "./table.ts";
+
+const EDGE = ["http/edge.test.ts"];
+const XRPC = ["http/xrpc.test.ts"];
+const CRAWLS = ["hosts/manager.test.ts"];
+const SLOTS = ["hosts/probe-slots.test.ts"];
+const SERVER = ["fanout/server.test.ts"];
+
+/** Curated faults of what stands between strangers and the public port: limits that don't hold, faults that show. */
+export const PUBLIC_PORT_MUTANTS: readonly Mutant[] = [
+	{
+		name: "a request's URL is taken as it is",
+		file: "http/edge.ts",
+		find: "METHODS_REFUSED.has(request.method) ? null : targetOf(request.url)",
+		replace: "new URL(request.url)",
+		tests: EDGE,
+	},
+	{
+		name: "the runtime answers faults",
+		file: "http/edge.ts",
+		find: "error: (error: unknown): Response => failureResponse(error, counters),",
+		replace: "",
+		tests: EDGE,
+	},
+	{
+		name: "a refused tunnel stays open",
+		file: "http/edge.ts",
+		find: 'new Set(["CONNECT", "TRACE"])',
+		replace: "new Set<string>()",
+		tests: EDGE,
+	},
+	{
+		name: "errors have no CORS headers",
+		file: "http/response.ts",
+		find: "{ Server: SERVER_NAME, ...CORS_HEADERS, ...headers }",
+		replace: "{ Server: SERVER_NAME, ...headers }",
+		tests: EDGE,
+	},
+	{
+		name: "a preflight gets back whatever it asked for",
+		file: "http/preflight.ts",
+		find: "requested.length <= REQUESTED_CHARS_MAX && HEADER_NAMES.test(requested)",
+		replace: "requested.length > 0",
+		tests: XRPC,
+	},
+	{
+		name: "a body of any length is read",
+		file: "identity/bounded-fetch.ts",
+		find: "if (bytes > bytesMax)",
+		replace: "if (bytes > Number.MAX_VALUE)",
+		tests: ["hosts/probe.test.ts"],
+	},
+	{
+		name: "reads have no rate",
+		file: "http/reads.ts",
+		find: "if (waitMs === 0) return next();",
+		replace: "return next();",
+		tests: XRPC,
+	},
+	{
+		name: "each health request reads the index",
+		file: "http/health.ts",
+		find: "nowMs() - lookedAtMs >= LOOK_INTERVAL_MS",
+		replace: "nowMs() >= lookedAtMs",
+		tests: XRPC,
+	},
+	{
+		name: "one address may have all reads that wait",
+		file: "pending-answers.ts",
+		find: "this.#count(address, 1);",
+		replace: "",
+		tests: ["reads/requests.test.ts"],
+	},
+	{
+		name: "a rate limit forgets nothing and grows",
+		file: "rate-limit.ts",
+		find: "if (this.#fullAtMs.size >= this.#keysMax) this.#forgetOldest();",
+		replace: "",
+		tests: ["rate-limit.test.ts"],
+	},
+	{
+		name: "a probe that fails costs nothing",
+		file: "hosts/crawl-gate.ts",
+		find: "this.#failures.charge(address);",
+		replace: ";",
+		tests: CRAWLS,
+	},
+	{
+		name: "one stranger's limit is another's answer",
+		file: "hosts/manager.ts",
+		find: 'this.#gate.run(by.ip, () => this.#share("public", parsed.hostname, () => this.#crawlWithinQuota(parsed)))',
+		replace:
+			'this.#share("public", parsed.hostname, () => this.#gate.run(by.ip, () => this.#crawlWithinQuota(parsed)))',
+		tests: CRAWLS,
+	},
+	{
+		name: "one address may have all probe slots",
+		file: "hosts/probe-slots.ts",
+		find: "this.#runningOf(address) < this.#options.perAddressMax",
+		replace: "true",
+		tests: SLOTS,
+	},
+	{
+		name: "the address that waits first has every turn",
+		file: "hosts/probe-slots.ts",
+		find: "if (this.#waiting.delete(address)) this.#waiting.set(address, waiters);",
+		replace: "",
+		tests: SLOTS,
+	},
+	{
+		name: "a slot that comes free is nobody's turn",
+		file: "hosts/probe-slots.ts",
+		find: "this.#giveBack(address);\n\t\t\tthis.#next();",
+		replace: "this.#giveBack(address);",
+		tests: SLOTS,
+	},
+	{
+		name: "a consumer may send as much as it likes",
+		file: "fanout/consumer.ts",
+		find: "if (++this.#heard > HEARD_MAX)",
+		replace: "if (++this.#heard > Number.MAX_VALUE)",
+		tests: ["fanout/consumer.test.ts"],
+	},
+	{
+		name: "a consumer's protocol is confirmed",
+		file: "fanout/server.ts",
+		find: ', "Sec-WebSocket-Protocol": "" }',
+		replace: " }",
+		tests: SERVER,
+	},
+];
