@@ -119,6 +119,18 @@ describe("crawl requests", () => {
 		expect(await Bun.file(rig.relay.logPath).text()).not.toContain('"level":"error"');
 	}, 120_000);
 
+	test.each(["localhost.localdomain", "nas.lan", "a.home", "xn--a.com"])(
+		"of %s is refused by a rule",
+		async (hostname) => {
+			const response = await crawl(JSON.stringify({ hostname }), "192.0.2.70");
+			expect(response.status).toBe(400);
+			expect(await response.json()).toMatchObject({
+				error: "InvalidRequest",
+				message: expect.stringContaining("hostname: "),
+			});
+		},
+	);
+
 	test("of made-up names end at the quota of their address, which others don't share", async () => {
 		const ask = (at: number, ip: string): Promise<Response> =>
 			crawl(JSON.stringify({ hostname: `made-up-${at}.standpipe.zz` }), ip);
@@ -130,7 +142,9 @@ describe("crawl requests", () => {
 			expect(((await response.json()) as { message: string }).message).toContain(`${FAILED_PROBES_PER_HOUR} hosts`);
 		}
 		expect((await ask(1, "192.0.2.81")).status).toBe(400);
-		// One that is known already needs no check.
+		// An admin may err as often as he likes.
+		for (let at = 0; at < 2 * FAILED_PROBES_PER_HOUR; at++)
+			await expect(rig.relay.requestCrawl(`made-up-${at}.standpipe.zz`)).rejects.toThrow("answered 400");
 		expect((await rig.stats()).counters.crawls_limited_total).toBe(20);
 	}, 300_000);
 });
