@@ -22,6 +22,8 @@ export const SUBSCRIBE_PATH = "/xrpc/com.atproto.sync.subscribeRepos";
 export const CONSUMER_MESSAGE_BYTES_MAX = 64 * 1024;
 /** Where a consumer asks for a protocol, the runtime would confirm it. We speak none: frames are binary, by the lexicon. */
 const UPGRADE_HEADERS = { Server: SERVER_NAME, "Sec-WebSocket-Protocol": "" };
+/** Longer than any address, with a zone or a port. It is a key of what is counted by address. */
+const ADDRESS_CHARS_MAX = 100;
 const CHECK_INTERVAL_MS = 5_000;
 /** What a refused consumer is told to wait. */
 const RETRY_AFTER_S = 30;
@@ -182,5 +184,5 @@ function refuse(status: number, error: string, message: string): Response {
 /** The last entry of X-Forwarded-For is the proxy's own; those before it are only what the consumer says of itself. */
 function addressOf(request: Request, peer: string, trustProxy: boolean): string {
 	const forwarded = trustProxy ? request.headers.get("x-forwarded-for") : null;
-	return forwarded?.split(",").at(-1)?.trim() || peer;
+	return forwarded?.split(",").at(-1)?.trim().slice(0, ADDRESS_CHARS_MAX) || peer;
 }

@@ -22,6 +22,7 @@ import { Withheld } from "../../src/fanout/withheld.ts";
 import { SERVER_NAME } from "../../src/http/version.ts";
 import { type CounterName, Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
 import { encodeErrorFrame } from "../../src/protocol/event-frames.ts";
+import { exchange } from "../sim/raw-http.ts";
 import { Rng } from "../sim/rng.ts";
 import { MemoryLog, seqOf, seqs } from "./memory-log.ts";
 
@@ -250,6 +251,25 @@ describe("the answer to what is not a subscription", () => {
 		const [status, body] = await answerTo("", upgrade);
 		expect(status).toBe(400);
 		expect(body).toMatchObject({ message: expect.stringContaining("handshake") });
+	});
+
+	test("the app is told the client's address, within bounds, and gets a URL that parses", async () => {
+		const asked: [url: string, ip: string][] = [];
+		const app = (request: Request, { ip }: { ip: string }): Response => {
+			asked.push([request.url, ip]);
+			return new Response();
+		};
+		const { server } = startServer({ app, trustProxy: true });
+		const ask = (headers: string): Promise<string> =>
+			exchange(server.port, `GET /a?b HTTP/1.1\r\n${headers}Connection: close\r\n\r\n`);
+		await ask("Host: relay.test\r\nX-Forwarded-For: 192.0.2.1, 2001:db8::1\r\n");
+		await ask(`Host: h:99999\r\nX-Forwarded-For: ${"x".repeat(5_000)}\r\n`);
+		await ask("Host: \r\n");
+		expect(asked).toEqual([
+			["http://relay.test/a?b", "2001:db8::1"],
+			["http://localhost/a?b", "x".repeat(100)],
+			["http://localhost/a?b", "127.0.0.1"],
+		]);
 	});
 
 	test("everything else goes to the app", async () => {
