@@ -67,6 +67,7 @@ export class HostFollower {
 	#knownSeq = 0;
 	#seqViolations = 0;
 	#unreadableInRow = 0;
+	/** Whether a message came other than the one at our cursor. */
 	#madeProgress = false;
 	#openedAtMs: number | null = null;
 	/** How long to wait for the next dial, where that is not the backoff's to say. */
@@ -228,10 +229,9 @@ export class HostFollower {
 			throw new Rejection("seq-not-increasing", `${message.seq} after ${this.#lastSeq}`);
 		}
 		this.#unreadableInRow = 0;
-		if (!this.#madeProgress) this.#firstMessage(message.seq);
+		if (!this.#madeProgress) this.#arriveAt(message.seq);
 		this.#lastSeq = message.seq;
 		this.#received = message.seq;
-		this.#madeProgress = true;
 		const isFirst = this.window.lowWater === null;
 		const slot = this.window.arrive(message.seq);
 		if (isFirst) this.#options.storeCursor();
@@ -246,9 +246,15 @@ export class HostFollower {
 		});
 	}
 
-	/** The first message of a connection shows in which numbering the host counts, and that a detour led past its obstacle. */
-	#firstMessage(seq: number): void {
+	/** The first messages of a connection show in which numbering the host counts, and that a detour led past its obstacle. */
+	#arriveAt(seq: number): void {
 		this.#refusedCursor.clear();
+		if (seq === this.#knownSeq) {
+			// It replays inclusively, which says nothing of what follows.
+			this.#fallBack(seq);
+			return;
+		}
+		this.#madeProgress = true;
 		if (this.#detour.leavesOut)
 			this.#log("warning", "{host} goes on at its seq {seq}: what lies between is missed", "detours", {
 				seq,
@@ -256,8 +262,11 @@ export class HostFollower {
 			});
 		this.#detour.clear();
 		if (seq > this.#knownSeq) return;
-		// A host that replays inclusively begins with the seq it was asked for. With any other it repeats, or counts anew.
-		if (seq < this.#knownSeq) this.#noteGap("seq-went-back", `it goes on at its seq ${seq}, after ${this.#knownSeq}`);
+		this.#noteGap("seq-went-back", `it goes on at its seq ${seq}, after ${this.#knownSeq}`);
+		this.#fallBack(seq);
+	}
+
+	#fallBack(seq: number): void {
 		this.window.fallBack(seq);
 		this.#options.storeCursor();
 	}

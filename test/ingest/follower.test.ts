@@ -184,6 +184,24 @@ describe("a message that can't be read", () => {
 		expect(bench.rejected).toEqual({ "frame-too-large": 3 });
 		expect(bench.gaps).toEqual([["frame-too-large", 3]]);
 		expect(bench.lowWater).toBe(6);
+		// From then on nothing is left out.
+		host.closeAll(1001);
+		await bench.redial();
+		await until(() => host.cursors.length === 5);
+		expect(host.cursors[4]).toBe(6);
+	});
+
+	test("and can't be received is got past at a host that replays inclusively, too", async () => {
+		host.replaysInclusively = true;
+		emit(3);
+		host.emitUnreadable(new Uint8Array(5_000_001));
+		emit(2);
+		follow(0);
+		for (let tries = 0; tries < 4; tries++) await bench.redial();
+		await until(() => bench.delivered.includes(6));
+		// The seq after the cursor is that of the obstacle: it is sent once more.
+		expect(host.cursors).toEqual([0, 3, 3, 4, 5]);
+		expect(bench.delivered).toEqual([1, 2, 3, 3, 3, 5, 6]);
 	});
 
 	test("and has a seq far from the last one is got past by doubling what is left out", async () => {

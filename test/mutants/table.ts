@@ -519,6 +519,13 @@ export const MUTANTS: readonly Mutant[] = [
 		tests: FOLLOWER,
 	},
 	{
+		name: "the message at the cursor passes for progress",
+		file: "ingest/follower.ts",
+		find: "			this.#fallBack(seq);\n			return;",
+		replace: "			this.#fallBack(seq);\n			this.#detour.clear();\n			return;",
+		tests: FOLLOWER,
+	},
+	{
 		name: "the mark stays up when a host counts anew",
 		file: "ingest/follower.ts",
 		find: "this.window.fallBack(seq);",
