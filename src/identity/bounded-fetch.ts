@@ -1,3 +1,6 @@
+import { gunzipSync } from "node:zlib";
+import { FetchError, inPlainWords } from "./outbound-fetch.ts";
+
 /** A `fetch` that can be replaced in tests. */
 export type Fetch = (url: URL, init: BunFetchRequestInit) => Promise<Response>;
 
@@ -7,6 +10,8 @@ export interface BoundedResponse {
 	headers: Headers;
 	body: Uint8Array<ArrayBuffer>;
 }
+
+const GZIP_NAMES: ReadonlySet<string> = new Set(["gzip", "x-gzip"]);
 
 /** A server sent more than it was allowed to. */
 export class BodyTooLargeError extends Error {
@@ -34,21 +39,42 @@ export async function fetchBounded(
 /**
  * Reads a body to its end. Throws `BodyTooLargeError`, the signal's reason, or what the connection's end throws.
  *
- * @param bytesMax of the body as decompressed
+ * @param bytesMax of the body as it was sent, and as decompressed
  */
 export async function readBody(
-	{ body }: Pick<Response, "body">,
+	{ body, headers }: Pick<Response, "body" | "headers">,
 	signal: AbortSignal,
 	bytesMax: number,
 ): Promise<Uint8Array<ArrayBuffer>> {
 	const chunks: Uint8Array[] = [];
 	let bytes = 0;
-	for await (const chunk of body ?? []) {
-		signal.throwIfAborted();
-		bytes += chunk.length;
-		// Leaving the loop cancels the body, which closes the connection.
-		if (bytes > bytesMax) throw new BodyTooLargeError(`the body is longer than ${bytesMax} bytes`);
-		chunks.push(chunk);
+	try {
+		for await (const chunk of body ?? []) {
+			signal.throwIfAborted();
+			bytes += chunk.length;
+			// Leaving the loop cancels the body, which closes the connection.
+			if (bytes > bytesMax) throw new BodyTooLargeError(`the body is longer than ${bytesMax} bytes`);
+			chunks.push(chunk);
+		}
+	} catch (error) {
+		throw inPlainWords(error);
 	}
-	return new Uint8Array(Buffer.concat(chunks));
+	return new Uint8Array(decompress(Buffer.concat(chunks), headers.get("content-encoding"), bytesMax));
+}
+
+/**
+ * Undoes the `Content-Encoding` of a body.
+ * @throws BodyTooLargeError if there are more than `bytesMax` bytes in it; FetchError if it is not what the header says
+ */
+function decompress(bytes: Uint8Array, encoding: string | null, bytesMax: number): Uint8Array {
+	const name = encoding?.trim().toLowerCase() ?? "";
+	if (name === "" || name === "identity") return bytes;
+	if (!GZIP_NAMES.has(name)) throw new FetchError("unknown-encoding", null);
+	try {
+		return gunzipSync(bytes, { maxOutputLength: bytesMax });
+	} catch (error) {
+		if (error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE")
+			throw new BodyTooLargeError(`the body is longer than ${bytesMax} bytes`);
+		throw new FetchError("malformed-encoding", error);
+	}
 }

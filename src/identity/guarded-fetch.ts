@@ -2,6 +2,7 @@ import { lookup as lookupDns } from "node:dns/promises";
 import { addressFault } from "../protocol/address.ts";
 import { dnsNameFault } from "../protocol/hostname.ts";
 import type { Fetch } from "./bounded-fetch.ts";
+import { inPlainWords, outboundFetch } from "./outbound-fetch.ts";
 
 /** An address that a name resolves to. */
 export interface ResolvedAddress {
@@ -38,10 +39,10 @@ const lookupAll: Lookup = (hostname) => lookupDns(hostname, { all: true, order: 
  * Throws `ForbiddenTargetError`, what `lookup` and `fetch` throw, or the reason of `init.signal`.
  */
 export async function guardedFetch(url: URL, init: BunFetchRequestInit, options: GuardOptions): Promise<Response> {
-	const fetchFrom: Fetch = options.fetch ?? fetch;
+	const fetchFrom: Fetch = options.fetch ?? outboundFetch;
 	if (options.allowInsecure) return fetchFrom(url, { ...init, redirect: "error" });
 	checkTarget(url);
-	const addresses = await untilAborted((options.lookup ?? lookupAll)(url.hostname), init.signal);
+	const addresses = await untilAborted(lookUp(url.hostname, options.lookup ?? lookupAll), init.signal);
 	const fault = addressFault(addresses);
 	if (fault !== null) throw new ForbiddenTargetError(fault);
 	let failure: unknown;
@@ -54,6 +55,14 @@ export async function guardedFetch(url: URL, init: BunFetchRequestInit, options:
 		}
 	}
 	throw failure;
+}
+
+async function lookUp(hostname: string, lookup: Lookup): Promise<ResolvedAddress[]> {
+	try {
+		return await lookup(hostname);
+	} catch (error) {
+		throw inPlainWords(error);
+	}
 }
 
 function checkTarget(url: URL): void {

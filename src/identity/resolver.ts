@@ -4,6 +4,7 @@ import { BodyTooLargeError, type BoundedResponse, type Fetch, fetchBounded } fro
 import { DidDocumentError, hostOfPds, parseDidDocument } from "./did-document.ts";
 import { ForbiddenTargetError, guardedFetch, type Lookup } from "./guarded-fetch.ts";
 import type { Resolution } from "./identity.ts";
+import { outboundFetch } from "./outbound-fetch.ts";
 import { retryAfterMs } from "./retry-after.ts";
 import { steadyWallMs } from "./wall-clock.ts";
 
@@ -55,7 +56,7 @@ export class DidResolver {
 	/** The bounded answer of whoever has the document. */
 	#fetch(did: string, method: Method): Promise<BoundedResponse> {
 		const { plcUrl, allowInsecure, userAgent, lookup, timeoutMs = TIMEOUT_MS } = this.#options;
-		const fetchFrom: Fetch = this.#options.fetch ?? fetch;
+		const fetchFrom: Fetch = this.#options.fetch ?? outboundFetch;
 		const headers = { Accept: ACCEPT, "User-Agent": userAgent };
 		const limits = { timeoutMs, bytesMax: BODY_BYTES_MAX };
 		if (method === "plc") {

@@ -147,7 +147,7 @@ describe("did:plc", () => {
 
 		paths = [];
 		answer = (request) => Response.redirect(new URL("/elsewhere", request.url).href);
-		expect(detailOf(await resolver().resolve(DID))).toContain("unavailable: UnexpectedRedirect");
+		expect(detailOf(await resolver().resolve(DID))).toContain("unavailable: it answered with a redirect");
 		expect(paths).toHaveLength(1);
 
 		const down = Bun.serve({ port: 0, hostname: "localhost", fetch: () => new Response() });
@@ -175,7 +175,9 @@ describe("did:web", () => {
 			return () => Promise.reject(Object.assign(new Error(code), { code }));
 		};
 		expect(detailOf(await resolver({ lookup: failing("ENOTFOUND") }).resolve(WEB))).toBe("not-found");
-		expect(detailOf(await resolver({ lookup: failing("ETIMEOUT") }).resolve(WEB))).toBe("unavailable: ETIMEOUT");
+		expect(detailOf(await resolver({ lookup: failing("ETIMEOUT") }).resolve(WEB))).toBe(
+			"unavailable: the DNS does not answer",
+		);
 		expect(detailOf(await resolver({ lookup: () => NEVER, timeoutMs: 50 }).resolve(WEB))).toContain("unavailable: ");
 	});
 

@@ -1,0 +1,69 @@
+import type { Fetch } from "./bounded-fetch.ts";
+
+/**
+ * The runtime's `fetch`, as requests of ours use it: its failures are said in plain words, without its advice to programmers,
+ * and bodies are decompressed by us, since the runtime writes about one that can't be to our standard error.
+ */
+
+/** A request failed on its way. The message is a few words; `code` is the system's or the runtime's name for the failure. */
+export class FetchError extends Error {
+	override readonly name = "FetchError";
+	readonly code: string;
+
+	constructor(code: string, cause: unknown) {
+		super(
+			WORDS[code] ?? (CERTIFICATE_CODE.test(code) ? `its certificate is not valid (${code})` : `failed (${code})`),
+			{
+				cause,
+			},
+		);
+		this.code = code;
+	}
+}
+
+const WORDS: Readonly<Record<string, string>> = {
+	ECONNREFUSED: "the connection was refused",
+	ECONNRESET: "the connection was closed before the whole answer had come",
+	EPIPE: "the connection was closed before the whole answer had come",
+	ETIMEDOUT: "the connection took too long",
+	ENOTFOUND: "the name is not in the DNS",
+	ENODATA: "the name has no address in the DNS",
+	EAI_AGAIN: "the DNS does not answer",
+	ESERVFAIL: "the DNS does not answer",
+	ETIMEOUT: "the DNS does not answer",
+	EHOSTUNREACH: "there is no way to the host",
+	ENETUNREACH: "there is no way to the host",
+	EADDRNOTAVAIL: "there is no way to the host",
+	EPROTO: "the TLS handshake failed",
+	EMFILE: "too many files are open",
+	ENFILE: "too many files are open",
+	UnexpectedRedirect: "it answered with a redirect, which is not followed",
+	Malformed_HTTP_Response: "the answer is not HTTP",
+	"unknown-encoding": "the answer has an encoding that was not asked for",
+	"malformed-encoding": "the answer is not in the encoding that it names",
+};
+
+const CERTIFICATE_CODE = /CERT|SIGNATURE|ALTNAME/;
+
+/** The one encoding that we ask for and undo. Of others, a few bytes can take long to expand before a limit is noticed. */
+const ENCODING = "gzip";
+
+/**
+ * Makes a request. Its answer's body comes as it was sent: `readBody` undoes its encoding.
+ * @throws FetchError, or the signal's reason
+ */
+export const outboundFetch: Fetch = async (url, init) => {
+	try {
+		const headers = new Headers(init.headers);
+		headers.set("Accept-Encoding", ENCODING);
+		return await fetch(url, { ...init, headers, decompress: false });
+	} catch (error) {
+		throw inPlainWords(error);
+	}
+};
+
+/** What a failed lookup or request threw, in our words; what is not the system's or the runtime's own, as it is. */
+export function inPlainWords(error: unknown): unknown {
+	if (error instanceof FetchError || !(error instanceof Error)) return error;
+	return "code" in error && typeof error.code === "string" ? new FetchError(error.code, error) : error;
+}
