@@ -366,16 +366,17 @@ function startGuard(
 	const counts = (): Record<CounterName, number> => readCounters(shared.counters).counters;
 	const warning = budgetWarning(budget, config, counts().hosts_known);
 	if (warning !== null) logOf("relay").warning(warning);
+	const consumersPerIpMax = Math.min(budget.consumersMax, config.consumersPerIpMax);
+	// As many consumers of one network may connect at once as it may have.
+	const plainPerNetworkMax = Math.min(budget.plainMax, Math.max(budget.plainPerNetworkMax, consumersPerIpMax));
 	const guard = new DescriptorGuard({
 		system,
 		port: config.apiBind.port,
 		limits: {
 			plainMax: budget.plainMax,
 			// All connections come from the proxy.
-			plainPerNetworkMax: config.trustProxy ? null : budget.plainPerNetworkMax,
-			answeredPerNetworkMax: config.trustProxy
-				? null
-				: budget.plainPerNetworkMax + Math.min(budget.consumersMax, config.consumersPerIpMax),
+			plainPerNetworkMax: config.trustProxy ? null : plainPerNetworkMax,
+			answeredPerNetworkMax: config.trustProxy ? null : plainPerNetworkMax + consumersPerIpMax,
 		},
 		expected: () => {
 			const { hosts_connected: hosts, consumers_connected: consumers } = counts();

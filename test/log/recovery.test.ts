@@ -463,6 +463,14 @@ describe("seqs", () => {
 	});
 });
 
+test("a log that nothing was logged in leaves no seqs out when it is opened again", () => {
+	const directory = temporaryDirectory();
+	const { fs } = killedLog(directory, []);
+	const log = new TestLog(directory, fs);
+	log.append(messageEntry("first"));
+	expect(readAll(log.reader())).toEqual(["1 first"]);
+});
+
 test("without the reserve file, seqs are left out rather than used again", () => {
 	const directory = temporaryDirectory();
 	const { fs } = killedLog(directory, NAMES);

@@ -1,3 +1,4 @@
+import { MACHINE_MUTANTS } from "./machine.ts";
 import { PUBLIC_PORT_MUTANTS } from "./public-port.ts";
 
 /** One fault that the tests have to find. */
@@ -729,4 +730,5 @@ export const MUTANTS: readonly Mutant[] = [
 		tests: ["ingest/routes.test.ts"],
 	},
 	...PUBLIC_PORT_MUTANTS,
+	...MACHINE_MUTANTS,
 ];

@@ -1,0 +1,87 @@
+import type { Mutant } from "./table.ts";
+
+const EXCESS = ["descriptors/excess.test.ts"];
+const GUARD = ["descriptors/guard.test.ts"];
+const HEADROOM = ["descriptors/headroom.test.ts"];
+const FILTER = ["descriptors/packet-filter.test.ts"];
+
+/** Curated faults at the machine's limits, and of what a start and the log say. */
+export const MACHINE_MUTANTS: readonly Mutant[] = [
+	{
+		name: "a consumer may be ended for its descriptor",
+		file: "descriptors/excess.ts",
+		find: "list.filter(({ isAnswered }) => !isAnswered)",
+		replace: "[...list]",
+		tests: EXCESS,
+	},
+	{
+		name: "one network may take all descriptors",
+		file: "descriptors/excess.ts",
+		find: "Math.min(limits.plainPerNetworkMax ?? unlimited, fair)",
+		replace: "fair",
+		tests: EXCESS,
+	},
+	{
+		name: "a network is refused for good",
+		file: "descriptors/guard.ts",
+		find: "this.#firstEndMs() <= this.#nowMs()",
+		replace: "false",
+		tests: GUARD,
+	},
+	{
+		name: "what can't be looked at for want of a descriptor is not looked at again soon",
+		file: "descriptors/guard.ts",
+		find: 'log.warning("open descriptors can\'t be looked at: {error}", { error });\n\t\t\treturn true;',
+		replace: 'log.warning("open descriptors can\'t be looked at: {error}", { error });\n\t\t\treturn false;',
+		tests: GUARD,
+	},
+	{
+		name: "the reserve of descriptors is not for the log",
+		file: "descriptors/headroom.ts",
+		find: "libc.setOpenLimit({ soft: limit.hard, hard: limit.hard })",
+		replace: "libc.setOpenLimit(limit)",
+		tests: HEADROOM,
+	},
+	{
+		name: "the reserve of descriptors is anybody's once it was used",
+		file: "descriptors/headroom.ts",
+		find: "finally {\n\t\t\tlibc.setOpenLimit(limit);\n\t\t}",
+		replace: "finally {\n\t\t}",
+		tests: HEADROOM,
+	},
+	{
+		name: "a whole IPv6 neighbourhood is refused with a network",
+		file: "descriptors/packet-filter.ts",
+		find: "[JUMP_IF_EQUAL, 0, 1, low]",
+		replace: "[JUMP_IF_EQUAL, 0, 0, low]",
+		tests: FILTER,
+	},
+	{
+		name: "too many open files count as a fault of the disk",
+		file: "log/disk-fault.ts",
+		find: 'EMFILE: "too-many-files"',
+		replace: 'EMFILE: "io-error"',
+		tests: ["log/disk-fault.test.ts"],
+	},
+	{
+		name: "consumers are cut off while too many files are open",
+		file: "log/background-reader.ts",
+		find: "if (isTooManyFiles(error)) return Bun.sleep(TOO_MANY_FILES_RETRY_MS);",
+		replace: "",
+		tests: ["log/background-reader.test.ts"],
+	},
+	{
+		name: "a start that logs nothing leaves no reserve",
+		file: "log/log-writer.ts",
+		find: "if (reserved === null) this.#reserve.settle(seqUsedMax);",
+		replace: "",
+		tests: ["log/recovery.test.ts"],
+	},
+	{
+		name: "a log property takes the place of the time",
+		file: "observe/log.ts",
+		find: "RESERVED.has(key) ?",
+		replace: "key === null ?",
+		tests: ["observe/log.test.ts"],
+	},
+];
