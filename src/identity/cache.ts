@@ -337,7 +337,7 @@ export class IdentityCache {
 		if (isPlc(lookup.did)) return lookup.ownFailures >= OWN_FAILURES_MAX;
 		const { mayWaitForWeb = () => true } = this.#options;
 		const waitMs = lookup.retryAtMs - (lookup.failedSinceMs ?? lookup.retryAtMs);
-		return waitMs > WEB_WAIT_MS_MAX || !lookup.askers.keys().every(mayWaitForWeb);
+		return waitMs > WEB_WAIT_MS_MAX || !lookup.askers.keys().some(mayWaitForWeb);
 	}
 
 	#giveUp(lookup: Lookup, failure: Unavailable, goodUntilMs: number): void {

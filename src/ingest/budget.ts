@@ -9,12 +9,17 @@ export interface Pausable {
 
 /**
  * Limits the bytes of messages that are read and not yet settled: per host, and for the worker as a whole. A host that
- * reaches its limit, or reads while the worker has reached its own, is paused, back to its TCP socket. So nothing is ever
- * dropped because of load (invariant 6). Reading goes on at half of the limit.
+ * reaches its limit is paused, back to its TCP socket. So nothing is ever dropped because of load (invariant 6). Reading goes on
+ * at half of the limit.
+ *
+ * Half of the worker's bytes are for whoever comes. Once they are used up, each host that holds something may hold an equal part
+ * of the other half, and those that hold more are paused. So hosts whose messages wait for long can't stop the others.
  */
 export class Budget {
 	readonly #bytesMax: number;
 	#held = 0;
+	/** Hosts that hold something. */
+	#holders = 0;
 	readonly #paused = new Set<HostBudget>();
 
 	constructor(bytesMax: number) {
@@ -31,14 +36,16 @@ export class Budget {
 	}
 
 	/** @internal for `HostBudget`. */
-	change(bytes: number): void {
+	change(bytes: number, holders: number): void {
 		this.#held += bytes;
-		if (bytes < 0 && this.#paused.size > 0 && this.#held <= this.#bytesMax / 2) this.#wake();
+		this.#holders += holders;
+		if (bytes < 0 && this.#paused.size > 0 && this.#held <= this.#bytesMax / 4) this.#wake();
 	}
 
-	/** @internal for `HostBudget`. */
-	get exhausted(): boolean {
-		return this.#held > this.#bytesMax;
+	/** @internal for `HostBudget`. What one host may hold at present. */
+	get share(): number {
+		if (this.#held <= this.#bytesMax / 2) return Number.POSITIVE_INFINITY;
+		return this.#bytesMax / 2 / Math.max(1, this.#holders);
 	}
 
 	/** @internal for `HostBudget`. */
@@ -48,7 +55,7 @@ export class Budget {
 
 	#wake(): void {
 		for (const host of [...this.#paused]) {
-			if (this.exhausted) return;
+			if (this.share !== Number.POSITIVE_INFINITY) return;
 			this.#paused.delete(host);
 			host.reconsider();
 		}
@@ -72,22 +79,22 @@ export class HostBudget {
 	/** A message of so many bytes was read. Returns what to `release` once it is settled. */
 	hold(frameBytes: number): number {
 		const bytes = frameBytes + MESSAGE_OVERHEAD_BYTES;
+		this.#worker.change(bytes, this.#held === 0 ? 1 : 0);
 		this.#held += bytes;
-		this.#worker.change(bytes);
-		if (this.#held > this.#bytesMax || this.#worker.exhausted) this.#pause();
+		if (this.#held > this.#bytesMax || this.#held > this.#worker.share) this.#pause();
 		return bytes;
 	}
 
 	release(bytes: number): void {
 		this.#held -= bytes;
-		this.#worker.change(-bytes);
+		this.#worker.change(-bytes, this.#held === 0 ? -1 : 0);
 		this.reconsider();
 	}
 
 	/** Lets the host read again if nothing is against it any more. */
 	reconsider(): void {
 		if (!this.#paused || this.#held > this.#bytesMax / 2) return;
-		if (this.#worker.exhausted) {
+		if (this.#held > this.#worker.share / 2) {
 			this.#worker.enlist(this);
 			return;
 		}

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { Backoff } from "../../src/ingest/backoff.ts";
-import { Budget } from "../../src/ingest/budget.ts";
+import { Budget, type HostBudget } from "../../src/ingest/budget.ts";
+import { Rng } from "../sim/rng.ts";
 
 function hostOf(budget: Budget, bytesMax: number) {
 	const log: string[] = [];
@@ -21,19 +22,79 @@ test("a host over its budget is paused, and goes on at half of it", () => {
 	expect(budget.held).toBe(0);
 });
 
-test("with the worker's budget used up, whoever reads is paused, and wakes when others are done", () => {
-	const budget = new Budget(20_000);
+test("with half of the worker's budget used up, who holds more than a share is paused, and wakes when others are done", () => {
+	const budget = new Budget(40_000);
 	const busy = hostOf(budget, 100_000);
 	const quiet = hostOf(budget, 100_000);
 	const held = busy.host.hold(25_000);
 	expect(busy.log).toEqual(["pause"]);
-	const small = quiet.host.hold(10);
+	// Two hosts share the other half.
+	const [small, large] = [quiet.host.hold(10), quiet.host.hold(10_000)];
 	expect(quiet.log).toEqual(["pause"]);
-	quiet.host.release(small);
-	expect(quiet.log).toEqual(["pause"]);
+	quiet.host.release(large);
+	expect(quiet.log).toEqual(["pause", "resume"]);
 	busy.host.release(held);
 	expect(busy.log).toEqual(["pause", "resume"]);
-	expect(quiet.log).toEqual(["pause", "resume"]);
+	quiet.host.release(small);
+	expect(budget.held).toBe(0);
+});
+
+/** A host that reads whenever it is not paused, as a socket does. */
+class Reader {
+	paused = false;
+	readonly held: number[] = [];
+	readonly budget: HostBudget;
+
+	constructor(worker: Budget, bytesMax: number) {
+		this.budget = worker.host(bytesMax, {
+			pause: () => {
+				this.paused = true;
+			},
+			resume: () => {
+				this.paused = false;
+			},
+		});
+	}
+
+	read(bytes: number): void {
+		if (!this.paused) this.held.push(this.budget.hold(bytes));
+	}
+
+	settle(at: number): void {
+		const [bytes] = this.held.splice(at, 1);
+		if (bytes !== undefined) this.budget.release(bytes);
+	}
+
+	get bytes(): number {
+		return this.held.reduce((sum, bytes) => sum + bytes, 0);
+	}
+}
+
+test("however hosts read and whatever of theirs waits, the worker's limit holds, and none that holds little is stopped", () => {
+	const [workerMax, hostMax, frameMax] = [1_000_000, 200_000, 5_000];
+	const rng = new Rng("budgets");
+	for (let run = 0; run < 20; run++) {
+		const worker = new Budget(workerMax);
+		const readers = Array.from({ length: 2 + rng.int(40) }, () => new Reader(worker, hostMax));
+		// Some hosts' messages wait for ever.
+		const stuck = new Set(readers.filter(() => rng.int(3) === 0));
+		for (let step = 0; step < 5_000; step++) {
+			const reader = rng.pick(readers);
+			reader.read(rng.int(frameMax));
+			if (!stuck.has(reader) && rng.int(5) > 0) reader.settle(rng.int(reader.held.length));
+		}
+		const frames = readers.length * (frameMax + 512);
+		expect(worker.held).toBeLessThanOrEqual(workerMax + frames);
+		const share = workerMax / 2 / readers.length;
+		for (const reader of readers) {
+			expect(reader.bytes).toBeLessThanOrEqual(hostMax + frameMax + 512);
+			if (stuck.has(reader)) continue;
+			while (reader.bytes > share / 2) reader.settle(0);
+			expect(reader.paused).toBe(false);
+		}
+		for (const reader of readers) while (reader.held.length > 0) reader.settle(0);
+		expect([worker.held, readers.some(({ paused }) => paused)]).toEqual([0, false]);
+	}
 });
 
 test("backoff grows, is capped, never ends, and forgets only after progress", () => {

@@ -1,3 +1,4 @@
+import { IDENTITY_MUTANTS } from "./identity.ts";
 import { MACHINE_MUTANTS } from "./machine.ts";
 import { PUBLIC_PORT_MUTANTS } from "./public-port.ts";
 
@@ -731,4 +732,5 @@ export const MUTANTS: readonly Mutant[] = [
 	},
 	...PUBLIC_PORT_MUTANTS,
 	...MACHINE_MUTANTS,
+	...IDENTITY_MUTANTS,
 ];

@@ -210,6 +210,35 @@ test("a did:web whose host fails holds up its own account only", async () => {
 	await until(() => arrived(message));
 }, 300_000);
 
+test("hosts that fill the worker's buffer with messages that wait stop no other host", async () => {
+	const small = await RelayRig.start(
+		{ seed: "full of waiting", hosts: 4, accounts: 4 },
+		{ RELAY_INGEST_WORKERS: "1", RELAY_HOST_BUFFER_BYTES: "6000000", RELAY_INGEST_BUFFER_BYTES: "6000000" },
+	);
+	try {
+		const { network } = small;
+		const rng = new Rng("waiting");
+		const made = await SimAccount.create({ rng, clock: network.clock, curve: "k256" });
+		const message = made.identity();
+		const [other] = network.accounts;
+		if (other === undefined) throw new Error("no account");
+		const busy = network.hosts.filter((host) => host !== network.hostOf(other));
+		for (let i = 0; i < 6_000; i++) {
+			const did = `did:plc:${rng.text(24, "abcdefghijklmnopqrstuvwxyz234567")}`;
+			rng.pick(busy).emit({ ...message, did, body: { ...message.body, did, padding: "x".repeat(4_000) } });
+		}
+		await until(async () => (await small.stats()).counters.host_pauses_total >= busy.length);
+		for (let i = 0; i < 50; i++) {
+			const commit = await other.commit();
+			network.send(other, commit);
+			await until(() => small.received(other.did).includes(`commit ${commit.rev}`));
+		}
+		expect((await small.stats()).counters.inflight_bytes).toBeGreaterThan(2_000_000);
+	} finally {
+		await small.stop();
+	}
+}, 300_000);
+
 test("the directory and did:web hosts are asked under the relay's name", () => {
 	expect([...rig.network.plc.userAgents]).toEqual([expect.stringMatching(/^standpipe\//)]);
 });

@@ -1,0 +1,82 @@
+import type { Mutant } from "./table.ts";
+
+/** Curated faults of how identities are found: what an outage or a stranger could cost others. */
+export const IDENTITY_MUTANTS: readonly Mutant[] = [
+	{
+		name: "lookups are not shared out by host: the one with the lowest number always comes first",
+		file: "identity/turns.ts",
+		find: "for (const [hostId, host] of this.#rotation) {",
+		replace: "for (const [hostId, host] of [...this.#rotation].sort()) {",
+		tests: ["identity/cache.test.ts", "identity/turns.test.ts"],
+	},
+	{
+		name: "a host that names made-up DIDs has no quota",
+		file: "identity/cache.ts",
+		find: "if (!isOwn) turns.charge(hostId);",
+		replace: "",
+		tests: ["identity/cache.test.ts"],
+	},
+	{
+		name: "no outdated identity is used while the directory fails",
+		file: "identity/cache.ts",
+		find: "return known !== null && this.#clock() - known.askedAtMs < STALE_MS_MAX ? known : null;",
+		replace: "return null;",
+		tests: ["identity/cache.test.ts"],
+	},
+	{
+		name: "an outdated identity is used for ever",
+		file: "identity/cache.ts",
+		find: "return known !== null && this.#clock() - known.askedAtMs < STALE_MS_MAX ? known : null;",
+		replace: "return known;",
+		tests: ["identity/cache.test.ts"],
+	},
+	{
+		name: "what can't be judged during an outage is judged by what is known",
+		file: "identity/cache.ts",
+		find: "return this.#resolveSince(did, asker, sinceMs, REFRESH_INTERVAL_MS, null);",
+		replace: "return this.#resolveSince(did, asker, sinceMs, REFRESH_INTERVAL_MS, await this.#known(did));",
+		tests: ["identity/cache.test.ts", "ingest/shard.test.ts"],
+	},
+	{
+		name: "an unknown did:web whose host fails is waited for for ever",
+		file: "identity/cache.ts",
+		find: "return waitMs > WEB_WAIT_MS_MAX || ",
+		replace: "return ",
+		tests: ["identity/cache.test.ts"],
+	},
+	{
+		name: "Retry-After is ignored",
+		file: "identity/outage.ts",
+		find: "if (retryAfterMs !== null) {",
+		replace: "if (retryAfterMs === -1) {",
+		tests: ["identity/outage.test.ts"],
+	},
+	{
+		name: "an answer from before a pause ends it",
+		file: "identity/outage.ts",
+		find: "if (this.waitMs(nowMs) > 0) return false;\n\t\tconst ends",
+		replace: "const ends",
+		tests: ["identity/outage.test.ts"],
+	},
+	{
+		name: "every #identity of an account's own host is a request",
+		file: "identity/cache.ts",
+		find: "this.#resolveSince(did, asker, sinceMs, HOME_REFRESH_INTERVAL_MS, known)",
+		replace: "this.#resolveSince(did, asker, sinceMs, 0, known)",
+		tests: ["identity/cache.test.ts"],
+	},
+	{
+		name: "absent accounts are remembered without a limit",
+		file: "ingest/accounts.ts",
+		find: "ABSENCES_SHARE && oldest !== undefined",
+		replace: "1_000_000 && oldest !== undefined",
+		tests: ["ingest/accounts.test.ts"],
+	},
+	{
+		name: "with the worker's budget used up whoever reads is paused, however little it holds",
+		file: "ingest/budget.ts",
+		find: "this.#held > this.#worker.share) this.#pause();",
+		replace: "this.#worker.share !== Number.POSITIVE_INFINITY) this.#pause();",
+		tests: ["ingest/budget.test.ts"],
+	},
+];
