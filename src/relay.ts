@@ -14,7 +14,7 @@ import { refusal } from "./hosts/refusal.ts";
 import { createEdge, withUrl } from "./http/edge.ts";
 import { createInternalApp } from "./http/internal.ts";
 import { VERSION } from "./http/version.ts";
-import { openSqliteReader } from "./index/sqlite.ts";
+import { patientReader } from "./index/patient-reader.ts";
 import type { IndexReader } from "./index/store.ts";
 import type { IndexEvent, IndexOptions } from "./index/worker.ts";
 import { Handover } from "./ingest/handover.ts";
@@ -156,7 +156,7 @@ export class Relay {
 		const index: IndexThread = new Thread("index", url("index"), onIndexEvent, onFailure);
 		await index.start({ ...common, databasePath: config.databasePath, counters: counters(INDEX_ROW) });
 
-		const reader = openSqliteReader(config.databasePath);
+		const reader = patientReader(config.databasePath, new Counters(shared.counters, CONTROL_ROW));
 		const hosts = createHostManager(config, shared, reader, (worker, command) => ingest[worker]?.command(command));
 		const ingest = shared.peers.map(
 			(_, worker): IngestThread =>
@@ -405,7 +405,7 @@ function serveInternal(
 			const { firstSeq, lastSeq } = head.snapshot();
 			return { firstSeq, lastSeq, appliedSeq: head.applied() };
 		},
-		health: () => faultOf(stalls),
+		health: () => faultOf(stalls, readCounters(shared.counters).counters.index_reads_stalled > 0),
 		openFiles: () => ({ open: countDescriptors(), max: budget?.limit ?? 0 }),
 	});
 	return Bun.serve({
@@ -416,10 +416,11 @@ function serveInternal(
 }
 
 /** What is wrong, in words, or null. A thread that dies takes the process with it, so there is only what can be waited for. */
-function faultOf({ log, index }: Stalls): string | null {
+function faultOf({ log, index }: Stalls, isReadStalled: boolean): string | null {
 	const faults: string[] = [];
 	if (log !== null) faults.push(`the log can't be written (${log}): hosts are paused, consumers get what is there`);
 	if (index !== null) faults.push(`the index can't be written (${index}): the log goes on without it`);
+	if (isReadStalled) faults.push("the index can't be read: what needs it waits");
 	return faults.length === 0 ? null : faults.join("; ");
 }
 

@@ -1,7 +1,7 @@
 import { contain } from "../boundary.ts";
 import { createAdminApp } from "../http/admin.ts";
 import { createXrpcApp } from "../http/xrpc.ts";
-import { openSqliteReader } from "../index/sqlite.ts";
+import { patientReader } from "../index/patient-reader.ts";
 import type { IndexReader } from "../index/store.ts";
 import type { TakedownEvent } from "../index/worker.ts";
 import { BackgroundReader } from "../log/background-reader.ts";
@@ -81,7 +81,7 @@ serveRole<FanoutWorkerOptions, FanoutCommand, FanoutEvent>((emit): WorkerRole<Fa
 		reader = new LogReader({ ...options, head, fs: systemLogFs, counters });
 		// Consumers that are live read nothing while the log stands still, such as for want of the space that this gives back.
 		setInterval(() => contain("the timer for removed segments", () => reader.closeRemoved()), CLOSE_REMOVED_MS);
-		index = openSqliteReader(options.databasePath);
+		index = patientReader(options.databasePath, counters);
 		withheld = new Withheld(counters);
 		const { firstSeq } = head.snapshot();
 		withheld.update((await index.takenDownSince(firstSeq, WITHHELD_MAX)).reverse(), firstSeq);

@@ -4,6 +4,7 @@ import { RETRY_MS, type Stall } from "../log/stall.ts";
 import type { StoredRecord } from "../log/stored-record.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
+import type { DatabaseFiles } from "./database-files.ts";
 import type { IndexWriter, Takedown } from "./store.ts";
 
 /** One transaction holds no more than this. More records tell of the same accounts and hosts and cost one row each. */
@@ -37,6 +38,8 @@ export interface FollowerOptions {
 	stall: Stall;
 	/** Waits before the next attempt, or for more records. */
 	sleep(ms: number): Promise<void>;
+	/** Tells the disk's faults from damage to the database. */
+	files: DatabaseFiles;
 	/** Called when statuses that the log told of are in the index. */
 	onTakedowns(takedowns: Takedown[]): void;
 }
@@ -79,7 +82,7 @@ export class IndexFollower {
 	 * @throws CheckpointError where the log ends before the checkpoint, so that its seqs would be used a second time
 	 */
 	async catchUp(): Promise<void> {
-		this.#cursor = await this.#writer.checkpoint();
+		this.#cursor = (await this.#untilDone(() => this.#writer.checkpoint())) ?? 0;
 		const { firstSeq, lastSeq, seqUsedMax } = this.#head.snapshot();
 		if (this.#cursor > seqUsedMax)
 			throw new CheckpointError(
@@ -127,7 +130,7 @@ export class IndexFollower {
 		const records: StoredRecord[] = [];
 		let bytes = 0;
 		let isFull = false;
-		let read = this.#readUpTo(durableSeq);
+		let read = await this.#readUpTo(durableSeq);
 		while (read instanceof Batch) {
 			const first = read.indexAfter(this.#cursor);
 			const end = read.indexAfter(durableSeq);
@@ -138,7 +141,7 @@ export class IndexFollower {
 			bytes += read.bytes.length;
 			isFull = records.length >= RECORDS_MAX || bytes >= BATCH_BYTES_MAX;
 			if (isFull) break;
-			read = this.#readUpTo(durableSeq);
+			read = await this.#readUpTo(durableSeq);
 		}
 		if (!(await this.#apply(records))) return "nothing";
 		this.#counters.add("index_records_total", records.length);
@@ -148,28 +151,36 @@ export class IndexFollower {
 		return this.#cursor > start ? "some" : "nothing";
 	}
 
-	#readUpTo(seq: number): Batch | Gap | null {
-		return this.#cursor < seq ? this.#source.read(this.#cursor) : null;
+	/** Null also where a stop comes before it can be read. */
+	#readUpTo(seq: number): Promise<Batch | Gap | null> {
+		return this.#untilDone(async () => (this.#cursor < seq ? this.#source.read(this.#cursor) : null));
+	}
+
+	/** Applies records. False where a stop comes first. */
+	async #apply(records: readonly StoredRecord[]): Promise<boolean> {
+		const applied = await this.#untilDone(() => this.#writer.apply(records));
+		if (applied === null) return false;
+		this.#counters.add("index_unknown_host_records_total", applied.unknownHostRecords);
+		if (applied.takedowns.length > 0) this.#options.onTakedowns(applied.takedowns);
+		return true;
 	}
 
 	/**
-	 * Applies records, as often as it takes: the log keeps what is not applied, and its readers need nothing of us. False
-	 * where a stop comes first.
+	 * Does what needs the disk, as often as it takes: the log keeps what is not applied, and its readers need nothing of us.
+	 * Null where a stop comes first.
 	 */
-	async #apply(records: readonly StoredRecord[]): Promise<boolean> {
-		const { stall, sleep, onTakedowns } = this.#options;
+	async #untilDone<Result>(work: () => Promise<Result>): Promise<Result | null> {
+		const { stall, sleep, files } = this.#options;
 		for (;;) {
 			const isLastTry = this.#isStopping;
 			try {
-				const { takedowns, unknownHostRecords } = await this.#writer.apply(records);
+				const result = await files.attempt(work);
 				stall.end();
-				this.#counters.add("index_unknown_host_records_total", unknownHostRecords);
-				if (takedowns.length > 0) onTakedowns(takedowns);
-				return true;
+				return result;
 			} catch (error) {
 				stall.note(error);
 			}
-			if (isLastTry) return false;
+			if (isLastTry) return null;
 			await sleep(RETRY_MS);
 		}
 	}
@@ -184,10 +195,7 @@ export class IndexFollower {
 
 	/** A new index for a log whose beginning is gone. Host ids are given away one after the other: those without a row are lost. */
 	async #reportLoss(firstSeq: number): Promise<void> {
-		let known = 0;
-		let page = await this.#writer.hosts(0, HOSTS_PAGE);
-		for (; page.length > 0; page = await this.#writer.hosts(page.at(-1)?.id ?? 0, HOSTS_PAGE)) known += page.length;
-		const lost = (await this.#writer.hostIdMax()) - known;
+		const lost = (await this.#untilDone(() => this.#countLost())) ?? 0;
 		this.#counters.add("hosts_lost", lost);
 		log.error(
 			"the index database is new, and the log begins at seq {firstSeq}: what only older records told of hosts, accounts and " +
@@ -195,6 +203,13 @@ export class IndexFollower {
 				"for the hosts again by requestCrawl",
 			{ firstSeq, lost },
 		);
+	}
+
+	async #countLost(): Promise<number> {
+		let known = 0;
+		let page = await this.#writer.hosts(0, HOSTS_PAGE);
+		for (; page.length > 0; page = await this.#writer.hosts(page.at(-1)?.id ?? 0, HOSTS_PAGE)) known += page.length;
+		return (await this.#writer.hostIdMax()) - known;
 	}
 }
 

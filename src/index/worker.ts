@@ -7,6 +7,7 @@ import { Counters } from "../observe/counters.ts";
 import { type LOG_LEVELS, setUpLog } from "../observe/log.ts";
 import { startOnPath } from "../start-error.ts";
 import { endThreadOnFailure, serveRole, type WorkerRole } from "../thread.ts";
+import { DatabaseFiles } from "./database-files.ts";
 import { IndexFollower } from "./follower.ts";
 import { openSqliteWriter } from "./sqlite.ts";
 import type { IndexWriter, Takedown } from "./store.ts";
@@ -54,6 +55,7 @@ serveRole<IndexOptions, never, IndexEvent>((emit): WorkerRole<IndexOptions, neve
 		follower = new IndexFollower(writer, reader, head, row, {
 			stall: new Stall({ part: "index", counters: row, clock: () => performance.now(), onChange }),
 			sleep: Bun.sleep,
+			files: DatabaseFiles.at(databasePath),
 			onTakedowns: (takedowns) => emit({ type: "takedowns", takedowns }),
 		});
 		await startOnPath("persistDir", directory, () => follower.catchUp());

@@ -2,7 +2,7 @@ import { contain } from "../boundary.ts";
 import type { HostCommand, HostEvent } from "../hosts/messages.ts";
 import { IDENTITY_CACHE_LIMITS, IdentityCache } from "../identity/cache.ts";
 import { DidResolver } from "../identity/resolver.ts";
-import { openSqliteReader } from "../index/sqlite.ts";
+import { patientReader } from "../index/patient-reader.ts";
 import { LogHead } from "../log/head.ts";
 import { Counters } from "../observe/counters.ts";
 import { type LOG_LEVELS, logOf, setUpLog } from "../observe/log.ts";
@@ -86,7 +86,7 @@ function ingestRole(
 		const log = logOf("ingest");
 		const head = new LogHead(options.headBuffer);
 		const counters = new Counters(options.counters.buffer, options.counters.thread);
-		const index = openSqliteReader(options.databasePath);
+		const index = patientReader(options.databasePath, counters);
 		const rings = options.handovers.map((buffer) => new RingWriter(buffer));
 		const own = rings[options.worker];
 		if (own === undefined) throw new RangeError(`no ring for worker ${options.worker}`);

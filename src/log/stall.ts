@@ -7,9 +7,17 @@ export const RETRY_MS = 1_000;
 /** A descriptor is free again as soon as anybody closes one. */
 export const TOO_MANY_FILES_RETRY_MS = 50;
 
+/** What can be held up: names the metrics. */
+export type StallPart = "log" | "index" | "index_reads";
+
+const WORDS: Readonly<Record<StallPart, { log: string; cant: string; again: string }>> = {
+	log: { log: "log", cant: "the log can't be written", again: "the log is written again" },
+	index: { log: "index", cant: "the index can't be written", again: "the index is written again" },
+	index_reads: { log: "index", cant: "the index can't be read", again: "the index is read again" },
+};
+
 export interface StallOptions {
-	/** What is held up: names the metrics and the log lines. */
-	part: "log" | "index";
+	part: StallPart;
 	counters: Counters;
 	/** Milliseconds of a clock that never steps. */
 	clock: () => number;
@@ -17,7 +25,7 @@ export interface StallOptions {
 	onChange: (reason: DiskFaultReason | null) => void;
 }
 
-/** Whether a part can't write for now, why, and when it may try again. */
+/** Whether a part is held up by the disk, why, and when it may try again. */
 export class Stall {
 	readonly #options: StallOptions;
 	#reason: DiskFaultReason | null = null;
@@ -56,7 +64,7 @@ export class Stall {
 	}
 
 	/**
-	 * Notes that writing failed.
+	 * Notes that a try failed.
 	 *
 	 * @throws `error` where it is no disk's fault
 	 */
@@ -70,24 +78,26 @@ export class Stall {
 			this.#beganAtMs = this.#triedAtMs;
 			counters.add(`${part}_stalled`);
 			counters.add(`${part}_stalls_total`);
-			const line = "the {part} can't be written ({reason}) and is tried again until it can: {detail}";
+			const line = "{what} ({reason}) and is tried again until it can: {detail}";
 			const detail = error instanceof Error ? error.message : String(error);
+			const log = logOf(WORDS[part].log);
+			const what = WORDS[part].cant;
 			// Strangers can take descriptors; what is wrong with a disk is the operator's.
-			if (reason === "too-many-files") logOf(part).warning(line, { part, reason, detail });
-			else logOf(part).error(line, { part, reason, detail });
+			if (reason === "too-many-files") log.warning(line, { what, reason, detail });
+			else log.error(line, { what, reason, detail });
 		}
 		this.#reason = reason;
 		onChange(reason);
 	}
 
-	/** Notes that writing has worked. */
+	/** Notes that a try has succeeded. */
 	end(): void {
 		if (this.#reason === null) return;
 		const { part, counters, clock, onChange } = this.#options;
 		this.#reason = null;
 		counters.add(`${part}_stalled`, -1);
-		logOf(part).warning("the {part} is written again after {stalledMs} ms", {
-			part,
+		logOf(WORDS[part].log).warning("{what} after {stalledMs} ms", {
+			what: WORDS[part].again,
 			stalledMs: Math.round(clock() - this.#beganAtMs),
 		});
 		onChange(null);

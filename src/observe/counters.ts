@@ -48,6 +48,8 @@ export const COUNTERS = {
 	log_read_failures_total: "consumers closed since the log could not be read for them",
 	log_stalls_total: "times the log could not be written for a while, since the disk failed or was full",
 	index_stalls_total: "times the index could not be written for a while",
+	index_reads_stalls_total: "times a thread could not read the index for a while, and waited",
+	index_reads_stalled: "threads that wait since they can't read the index",
 	log_stalled: "1 while the log can't be written; `/_health` says why",
 	index_stalled: "1 while the index can't be written; `/_health` says why",
 	batches_evicted_total: "batches that left the readers' cache since it was full",

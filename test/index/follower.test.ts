@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, spyOn, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseFiles } from "../../src/index/database-files.ts";
 import { CheckpointError, type FollowedLog, IndexFollower } from "../../src/index/follower.ts";
 import { openSqliteWriter } from "../../src/index/sqlite.ts";
 import type { IndexWriter, Takedown } from "../../src/index/store.ts";
@@ -78,6 +79,7 @@ function followerOf(source: FollowedLog): IndexFollower {
 	return new IndexFollower(writer, source, head, counters, {
 		stall,
 		sleep,
+		files: DatabaseFiles.at(""),
 		onTakedowns: (takedowns) => told.push(...takedowns),
 	});
 }
@@ -240,6 +242,38 @@ describe("following", () => {
 		expect(await writer.account("did:plc:a")).toMatchObject({ hostSeq: 40 });
 		follower.stop();
 		await running;
+	});
+
+	test("waits for a disk that does not let it read the log, or the checkpoint", async () => {
+		append(records.host(1), records.commit([1, 1], "did:plc:a", 1));
+		let faults = 3;
+		const failing = (): void => {
+			if (faults-- > 0) throw Object.assign(new Error("EIO: i/o error"), { code: "EIO" });
+		};
+		const checkpoint = spyOn(writer, "checkpoint").mockImplementation(async () => {
+			failing();
+			return 0;
+		});
+		await followerOf({
+			read: (cursor) => {
+				failing();
+				return reader.read(cursor);
+			},
+		}).catchUp();
+		checkpoint.mockRestore();
+		expect(faults).toBeLessThan(0);
+		expect(await writer.checkpoint()).toBe(2);
+		expect(stalls).toEqual(["io-error", null]);
+		faults = 2;
+		appendCommits(2, 5);
+		await followerOf({
+			read: (cursor) => {
+				failing();
+				return reader.read(cursor);
+			},
+		}).catchUp();
+		expect(await writer.checkpoint()).toBe(6);
+		expect(stalls).toEqual(["io-error", null, "io-error", null]);
 	});
 
 	test("stops at the log's end, not before", async () => {

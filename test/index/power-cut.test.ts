@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { DatabaseFiles } from "../../src/index/database-files.ts";
 import { IndexFollower } from "../../src/index/follower.ts";
 import { openSqliteWriter } from "../../src/index/sqlite.ts";
 import type { IndexWriter } from "../../src/index/store.ts";
@@ -40,6 +41,7 @@ class Life {
 		this.#follower = new IndexFollower(this.#index, this.#log.reader(), head, counters, {
 			stall: new Stall({ part: "index", counters, clock: () => 0, onChange: () => {} }),
 			sleep: async () => {},
+			files: DatabaseFiles.at(""),
 			onTakedowns: () => {},
 		});
 		this.#log.append(...HOSTS.map((id) => entryOf(records.host(id))));

@@ -656,8 +656,8 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "retention is told of records before the index has applied them",
 		file: "index/follower.ts",
-		find: "await this.#writer.apply(records);",
-		replace: "this.#head.setApplied(this.#cursor);\n\t\tawait this.#writer.apply(records);",
+		find: "const applied = await this.#untilDone(",
+		replace: "this.#head.setApplied(this.#cursor);\n\t\tconst applied = await this.#untilDone(",
 		tests: ["index/follower.test.ts"],
 	},
 	{
@@ -733,4 +733,18 @@ export const MUTANTS: readonly Mutant[] = [
 	...PUBLIC_PORT_MUTANTS,
 	...MACHINE_MUTANTS,
 	...IDENTITY_MUTANTS,
+	{
+		name: "a disk's fault passes for a damaged database",
+		file: "index/database-files.ts",
+		find: "await this.#reading;",
+		replace: "",
+		tests: ["index/patient-reader.test.ts"],
+	},
+	{
+		name: "a read of the index that failed is not tried again",
+		file: "index/patient-reader.ts",
+		find: "return await this.#readAgain(read);",
+		replace: "return await read();",
+		tests: ["index/patient-reader.test.ts"],
+	},
 ];

@@ -1,0 +1,65 @@
+import { open } from "node:fs/promises";
+import { isNotFound } from "../log/log-fs.ts";
+
+const CHUNK_BYTES = 1024 * 1024;
+
+/** SQLite's codes may say more after the name: `SQLITE_CORRUPT_INDEX`. */
+const MALFORMED = /^SQLITE_CORRUPT/;
+
+/**
+ * Tells a disk that can't be read from a database that is damaged. SQLite doesn't: where the system fails a read with EIO, it
+ * says that the database is malformed. So then the files are read from end to end.
+ */
+export class DatabaseFiles {
+	readonly #readWhole: () => Promise<void>;
+	/** What is under way, for all who ask meanwhile. */
+	#reading: Promise<void> | null = null;
+
+	/** @param readWhole reads the database's files, and throws what the system says if it can't */
+	constructor(readWhole: () => Promise<void>) {
+		this.#readWhole = readWhole;
+	}
+
+	/** @param path of the database; its write-ahead log lies beside it */
+	static at(path: string): DatabaseFiles {
+		return new DatabaseFiles(async () => {
+			for (const file of [path, `${path}-wal`]) await readWhole(file);
+		});
+	}
+
+	/**
+	 * Does what reads the database. If SQLite calls that malformed, the files are read, and it is done once more.
+	 *
+	 * @throws what the system says of the files, in place of SQLite's verdict, if they can't be read
+	 */
+	async attempt<Result>(work: () => Promise<Result>): Promise<Result> {
+		try {
+			return await work();
+		} catch (error) {
+			if (!isMalformed(error)) throw error;
+		}
+		this.#reading ??= this.#readWhole().finally(() => {
+			this.#reading = null;
+		});
+		await this.#reading;
+		return await work();
+	}
+}
+
+function isMalformed(error: unknown): boolean {
+	return error instanceof Error && "code" in error && typeof error.code === "string" && MALFORMED.test(error.code);
+}
+
+async function readWhole(path: string): Promise<void> {
+	const file = await open(path, "r").catch((error: unknown) => {
+		if (isNotFound(error)) return null;
+		throw error;
+	});
+	if (file === null) return;
+	try {
+		const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+		for (let at = 0, count = 1; count > 0; at += count) count = (await file.read(chunk, 0, CHUNK_BYTES, at)).bytesRead;
+	} finally {
+		await file.close();
+	}
+}

@@ -1,0 +1,105 @@
+import { RETRY_MS, Stall } from "../log/stall.ts";
+import type { Counters } from "../observe/counters.ts";
+import { DatabaseFiles } from "./database-files.ts";
+import { openSqliteReader } from "./sqlite.ts";
+import type { Account, Host, IndexReader, StoredIdentity, Takedown } from "./store.ts";
+
+/** A read that fails again and again is tried at least this often. */
+export const RETRY_MS_MAX = 8_000;
+
+export interface PatienceOptions {
+	/** Says that the index can't be read. */
+	stall: Stall;
+	/** Waits before the next try. */
+	sleep(ms: number): Promise<void>;
+	/** Tells the disk's faults from damage. */
+	files: DatabaseFiles;
+}
+
+/**
+ * Reads the index for those who can't go on without it. A disk that fails is waited for, as it is when the index is written:
+ * the read is tried again until it succeeds. Any other failure, such as of a damaged database, is the caller's at once.
+ */
+export class PatientReader implements IndexReader {
+	readonly #reader: IndexReader;
+	readonly #options: PatienceOptions;
+	/** Reads that have failed and not succeeded since. */
+	#waiting = 0;
+
+	constructor(reader: IndexReader, options: PatienceOptions) {
+		this.#reader = reader;
+		this.#options = options;
+	}
+
+	account(did: string): Promise<Account | null> {
+		return this.#read(() => this.#reader.account(did));
+	}
+
+	identity(did: string): Promise<StoredIdentity | null> {
+		return this.#read(() => this.#reader.identity(did));
+	}
+
+	hostByName(hostname: string): Promise<Host | null> {
+		return this.#read(() => this.#reader.hostByName(hostname));
+	}
+
+	hosts(afterId: number, limit: number): Promise<Host[]> {
+		return this.#read(() => this.#reader.hosts(afterId, limit));
+	}
+
+	repos(afterId: number, limit: number): Promise<Account[]> {
+		return this.#read(() => this.#reader.repos(afterId, limit));
+	}
+
+	takenDownSince(seq: number, limit: number): Promise<Takedown[]> {
+		return this.#read(() => this.#reader.takenDownSince(seq, limit));
+	}
+
+	checkpoint(): Promise<number> {
+		return this.#read(() => this.#reader.checkpoint());
+	}
+
+	hostIdMax(): Promise<number> {
+		return this.#read(() => this.#reader.hostIdMax());
+	}
+
+	close(): Promise<void> {
+		return this.#reader.close();
+	}
+
+	async #read<Result>(read: () => Promise<Result>): Promise<Result> {
+		try {
+			return await this.#options.files.attempt(read);
+		} catch (error) {
+			this.#options.stall.note(error);
+		}
+		this.#waiting++;
+		try {
+			return await this.#readAgain(read);
+		} finally {
+			this.#waiting--;
+			if (this.#waiting === 0) this.#options.stall.end();
+		}
+	}
+
+	async #readAgain<Result>(read: () => Promise<Result>): Promise<Result> {
+		for (let delayMs = RETRY_MS; ; delayMs = Math.min(2 * delayMs, RETRY_MS_MAX)) {
+			await this.#options.sleep(delayMs);
+			try {
+				return await this.#options.files.attempt(read);
+			} catch (error) {
+				this.#options.stall.note(error);
+			}
+		}
+	}
+}
+
+/**
+ * Opens the index for a thread that can't go on without it.
+ * @throws SchemaError where the file is not an index of this program's schema version
+ */
+export function patientReader(path: string, counters: Counters): PatientReader {
+	const clock = (): number => performance.now();
+	const stall = new Stall({ part: "index_reads", counters, clock, onChange: () => {} });
+	return new PatientReader(openSqliteReader(path), { stall, sleep: Bun.sleep, files: DatabaseFiles.at(path) });
+}
