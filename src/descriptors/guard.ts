@@ -15,7 +15,6 @@ export const CHECK_UNDER_PRESSURE_MS = 10;
 /** A network that has opened too many connections opens no more for this long. */
 export const REFUSED_MS = 10_000;
 const REPORT_INTERVAL_MS = 60_000;
-const NETWORKS_REPORTED_MAX = 256;
 
 const log = logOf("descriptors");
 
@@ -53,7 +52,7 @@ export interface DescriptorGuardOptions {
 export class DescriptorGuard {
 	readonly #options: DescriptorGuardOptions;
 	readonly #nowMs: () => number;
-	readonly #reports = new LogLimiter({ intervalMs: REPORT_INTERVAL_MS, keysMax: NETWORKS_REPORTED_MAX });
+	readonly #reports = new LogLimiter({ intervalMs: REPORT_INTERVAL_MS, keysMax: 1 });
 	/** By network, in the order in which they end. */
 	readonly #refused = new Map<string, { address: string; endsAtMs: number }>();
 	#timer: ReturnType<typeof setTimeout> | null = null;
@@ -133,13 +132,17 @@ export class DescriptorGuard {
 	}
 
 	#report(network: string): void {
-		const omitted = this.#reports.take(network);
+		// One line for all: there may be very many networks.
+		const omitted = this.#reports.take("refused");
 		if (omitted === null) return;
-		log.warning("{network} has opened too many connections: no more are taken from there for {seconds} s", {
-			network,
-			seconds: REFUSED_MS / 1000,
-			omitted,
-		});
+		log.warning(
+			"{network} has opened too many connections: no more are taken from there for {seconds} s; so did {omitted} others since this was last said",
+			{
+				network,
+				seconds: REFUSED_MS / 1000,
+				omitted,
+			},
+		);
 	}
 }
 
