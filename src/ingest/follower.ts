@@ -20,6 +20,8 @@ import { HostWindow, type Outcome, WINDOW_SLOTS_MAX } from "./window.ts";
 const SEQ_VIOLATIONS_MAX = 100;
 /** So many messages in a row that can't be read, and it is no single bad message any more. */
 const UNREADABLE_IN_ROW_MAX = 100;
+/** A host whose seqs went back is asked for all that it has this often at most. */
+const FROM_START_INTERVAL_MS = 24 * 3_600_000;
 /** Log lines of one host and one kind: the first, and then one in this time. */
 const LOG_INTERVAL_MS = 60_000;
 const LOG_KINDS_MAX = 128;
@@ -61,6 +63,8 @@ export class HostFollower {
 	#gap: { count: number; reason: HostGapReason; afterSeq: number | null } | null = null;
 	/** Unreadable messages after this seq are one gap, however often they come. */
 	#gapNotedAt: number | null | undefined;
+	/** When the host was last asked for all that it has, since its seqs went back. */
+	#askedFromStartMs = Number.NEGATIVE_INFINITY;
 	/** State of the current connection. */
 	#lastSeq = 0;
 	/** A message up to here was received before, or the host counts anew. */
@@ -229,7 +233,7 @@ export class HostFollower {
 			throw new Rejection("seq-not-increasing", `${message.seq} after ${this.#lastSeq}`);
 		}
 		this.#unreadableInRow = 0;
-		if (!this.#madeProgress) this.#arriveAt(message.seq);
+		if (!this.#madeProgress && !this.#arriveAt(message.seq)) return;
 		this.#lastSeq = message.seq;
 		this.#received = message.seq;
 		const isFirst = this.window.lowWater === null;
@@ -246,13 +250,16 @@ export class HostFollower {
 		});
 	}
 
-	/** The first messages of a connection show in which numbering the host counts, and that a detour led past its obstacle. */
-	#arriveAt(seq: number): void {
+	/**
+	 * The first messages of a connection show in which numbering the host counts, and that a detour led past its obstacle.
+	 * Returns false if the connection was ended for another one, which will bring the message again.
+	 */
+	#arriveAt(seq: number): boolean {
 		this.#refusedCursor.clear();
 		if (seq === this.#knownSeq) {
 			// It replays inclusively, which says nothing of what follows.
 			this.#fallBack(seq);
-			return;
+			return true;
 		}
 		this.#madeProgress = true;
 		if (this.#detour.leavesOut)
@@ -261,9 +268,25 @@ export class HostFollower {
 				afterSeq: this.#received,
 			});
 		this.#detour.clear();
-		if (seq > this.#knownSeq) return;
+		if (seq > this.#knownSeq) return true;
 		this.#noteGap("seq-went-back", `it goes on at its seq ${seq}, after ${this.#knownSeq}`);
+		if (seq > 1 && this.#timing.nowMs() - this.#askedFromStartMs >= FROM_START_INTERVAL_MS) {
+			this.#askFromStart();
+			return false;
+		}
 		this.#fallBack(seq);
+		return true;
+	}
+
+	/**
+	 * A host that counts anew may have sent messages before this connection, under seqs that we took for known: it is asked for
+	 * all that it has. Not often, since a host that only repeats a little would send everything again each time.
+	 */
+	#askFromStart(): void {
+		this.#askedFromStartMs = this.#timing.nowMs();
+		this.#socket?.close(1000, "asking for all");
+		this.#goOnFrom(0);
+		this.dialNow();
 	}
 
 	#fallBack(seq: number): void {

@@ -292,6 +292,42 @@ describe("a host that counts anew", () => {
 		expect(host.cursors[2]).toBe(5);
 	});
 
+	test("and has sent messages before it is heard of is asked for all of them, once a day", async () => {
+		emit(100);
+		follow(100);
+		await until(() => host.connections === 1);
+		host.onFutureCursor = "live";
+		host.wipe();
+		emit(4);
+		await bench.redial();
+		await until(() => host.connections === 1);
+		emit(1);
+		await until(() => bench.delivered.length === 5);
+		expect(host.cursors).toEqual([100, 100, 0]);
+		expect(bench.delivered).toEqual([1, 2, 3, 4, 5]);
+		expect([bench.stored, bench.lowWater]).toEqual([[0], 5]);
+		expect(bench.gaps).toEqual([["seq-went-back", 100]]);
+		// One that does so again and again would be asked for everything each time.
+		host.wipe(2);
+		emit(1);
+		await until(() => bench.count("host_disconnects_total") === 3);
+		bench.timing.pass(bench.timing.nextMs);
+		await until(() => host.connections === 1);
+		emit(1);
+		await until(() => bench.delivered.length === 6);
+		expect(host.cursors).toEqual([100, 100, 0, 5]);
+		expect([bench.delivered.at(-1), bench.lowWater]).toEqual([4, 4]);
+		host.wipe(1);
+		emit(1);
+		await until(() => bench.count("host_disconnects_total") === 4);
+		bench.timing.pass(24 * HOUR_MS);
+		await until(() => host.connections === 1);
+		emit(1);
+		await until(() => bench.delivered.length === 8);
+		expect(host.cursors).toEqual([100, 100, 0, 5, 4, 0]);
+		expect(bench.delivered.slice(-2)).toEqual([2, 3]);
+	});
+
 	test("is told from one that replays inclusively, which misses nothing", async () => {
 		host.replaysInclusively = true;
 		emit(5);

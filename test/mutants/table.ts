@@ -516,15 +516,22 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "a detour is never over",
 		file: "ingest/follower.ts",
-		find: "		this.#detour.clear();\n		if (seq > this.#knownSeq) return;",
-		replace: "		if (seq > this.#knownSeq) return;",
+		find: "		this.#detour.clear();\n		if (seq > this.#knownSeq) return true;",
+		replace: "		if (seq > this.#knownSeq) return true;",
 		tests: FOLLOWER,
 	},
 	{
 		name: "the message at the cursor passes for progress",
 		file: "ingest/follower.ts",
-		find: "			this.#fallBack(seq);\n			return;",
-		replace: "			this.#fallBack(seq);\n			this.#detour.clear();\n			return;",
+		find: "			this.#fallBack(seq);\n			return true;",
+		replace: "			this.#fallBack(seq);\n			this.#detour.clear();\n			return true;",
+		tests: FOLLOWER,
+	},
+	{
+		name: "what a host sent in its new numbering before it was heard of is left out",
+		file: "ingest/follower.ts",
+		find: "this.#goOnFrom(0);",
+		replace: "this.#goOnFrom(this.#received);",
 		tests: FOLLOWER,
 	},
 	{

@@ -118,6 +118,22 @@ describe("a host that is set up anew", () => {
 	);
 
 	test(
+		"while the relay is away loses nothing of its new numbering either",
+		async () => {
+			const { host, accounts } = await hostOf(2);
+			host.onFutureCursor = "live";
+			await whileAway(host, async () => {
+				host.wipe();
+				await commitAll(accounts);
+			});
+			await until(() => host.connections > 0);
+			await commitAll(accounts);
+			await arrived(accounts);
+		},
+		LIMIT_MS,
+	);
+
+	test(
 		"and answers FutureCursor is idle, until an operator resets the cursor",
 		async () => {
 			const { host, accounts } = await hostOf(3);

@@ -30,6 +30,7 @@ export class FakeTiming implements Timing {
 
 	/** Lets so much time pass, and runs what is due, in the order of its time. */
 	pass(ms: number): void {
+		if (!Number.isFinite(ms)) throw new RangeError("nothing is to come");
 		const endMs = this.#nowMs + ms;
 		for (;;) {
 			const due = this.#actions.filter(({ atMs }) => atMs <= endMs).sort((a, b) => a.atMs - b.atMs)[0];
