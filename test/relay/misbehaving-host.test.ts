@@ -192,6 +192,9 @@ test(
 		for (let i = 0; i < 2_000; i++) host.sendRaw(encodeInfoFrame(text(20), text(200)));
 		for (let round = 0; round < 5; round++) {
 			await until(() => host.connections === 1);
+			// A connection that brought something is not waited for long when it ends.
+			await commitAll(accounts);
+			await arrived(accounts);
 			const closes = host.closes.length;
 			host.sendRaw(encodeErrorFrame(text(300), text(500)));
 			await until(() => host.closes.length > closes);
