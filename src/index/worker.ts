@@ -1,3 +1,4 @@
+import { SQLiteError } from "bun:sqlite";
 import type { DiskFaultReason } from "../log/disk-fault.ts";
 import { LogHead } from "../log/head.ts";
 import { systemLogFs } from "../log/log-fs.ts";
@@ -58,7 +59,13 @@ serveRole<IndexOptions, never, IndexEvent>((emit): WorkerRole<IndexOptions, neve
 			files: DatabaseFiles.at(databasePath),
 			onTakedowns: (takedowns) => emit({ type: "takedowns", takedowns }),
 		});
-		await startOnPath("persistDir", directory, () => follower.catchUp());
+		await startOnPath("persistDir", directory, () =>
+			follower.catchUp().catch((error: unknown) => {
+				// What the database can't do is its own path's fault, not the log's.
+				if (!(error instanceof SQLiteError)) throw error;
+				return startOnPath("databasePath", databasePath, () => Promise.reject(error));
+			}),
+		);
 		running = follower.run();
 		endThreadOnFailure(running);
 	}

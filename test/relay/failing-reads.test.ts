@@ -1,5 +1,5 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { RelayRig, until } from "./rig.ts";
@@ -36,6 +36,9 @@ ssize_t read(int file, void *bytes, size_t length) { FAIL_OR("read", bytes, leng
 ssize_t pread(int file, void *bytes, size_t length, off_t at) { FAIL_OR("pread", bytes, length, at); }
 ssize_t pread64(int file, void *bytes, size_t length, off64_t at) { FAIL_OR("pread64", bytes, length, at); }
 `;
+
+/** Of SQLite's, by default. */
+const PAGE_BYTES = 4_096;
 
 const folder = mkdtempSync(join(tmpdir(), "standpipe-reads-"));
 const library = join(folder, "failing-reads.so");
@@ -102,3 +105,19 @@ test.skipIf(!isBuilt)(
 	},
 	300_000,
 );
+
+test("an index that is damaged is not waited for: the start ends and says so", async () => {
+	const damaged = await RelayRig.start({ seed: "damaged index", hosts: 1, accounts: 2 });
+	const { relay, network } = damaged;
+	onTestFinished(() => damaged.stop());
+	await network.burst(20);
+	await until(async () => (await damaged.stats()).log.appliedSeq >= 20);
+	// After a clean stop the database is one file. Its first page tells that it is a database, and of which version.
+	expect(await relay.stop()).toBe(0);
+	const index = readFileSync(relay.indexPath);
+	writeFileSync(relay.indexPath, index.fill(0xa5, PAGE_BYTES));
+	await expect(relay.start()).rejects.toThrow("the relay ended with code");
+	expect(await relay.exited()).not.toBe(0);
+	const lines = (await Bun.file(relay.logPath).text()).trim().split("\n");
+	expect(lines.at(-1)).toContain(`DATABASE_URL (--database-url): ${relay.indexPath} is a damaged SQLite database`);
+}, 300_000);

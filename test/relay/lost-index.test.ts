@@ -1,6 +1,5 @@
 import { expect, test } from "bun:test";
 import { rmSync } from "node:fs";
-import { dirname, join } from "node:path";
 import type { SimAccount } from "../sim/account.ts";
 import type { RelayProcess } from "../sim/relay-process.ts";
 import { RelayRig, until } from "./rig.ts";
@@ -49,9 +48,7 @@ test("without its index a start says what is lost, makes nothing up, and follows
 		}
 		expect(await listedHosts(relay)).toEqual(names);
 		expect(await relay.stop()).toBe(0);
-		for (const suffix of ["", "-wal", "-shm"]) {
-			rmSync(`${join(dirname(relay.logDirectory), "index.sqlite")}${suffix}`, { force: true });
-		}
+		for (const suffix of ["", "-wal", "-shm"]) rmSync(`${relay.indexPath}${suffix}`, { force: true });
 
 		await relay.start();
 		expect(await listedHosts(relay)).toEqual([]);

@@ -83,6 +83,11 @@ export class RelayProcess {
 		return join(this.#dir, "index.sqlite");
 	}
 
+	/** The file of its index. */
+	get indexPath(): string {
+		return join(this.#dir, "index.sqlite");
+	}
+
 	/** The file that its standard output and error go to. */
 	get logPath(): string {
 		return join(this.#dir, "relay.log");
