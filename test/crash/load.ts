@@ -73,7 +73,7 @@ export class Load {
 
 	#send(message: SimMessage, account: SimNetwork["accounts"][number], bulky = false): void {
 		const host = this.#network.hostOf(account);
-		const mark = this.#oracle.sentCount + 1;
+		const mark = this.#oracle.nextMark;
 		message.body.padding = bulky ? { mark, bulk: this.#bulk } : { mark };
 		this.#oracle.send(host.hostname, host.lastSeq + 1, message);
 		host.emit(message);

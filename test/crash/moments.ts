@@ -13,7 +13,7 @@ export interface Scene {
 	kill: () => void;
 	/** The consumer that keeps up. */
 	live: Witness;
-	/** What has been sent up to now, over the whole run. */
+	/** What the hosts that behave well have sent up to now, over the whole run. */
 	sentCount: () => number;
 	/** Waits until the condition holds, which is looked at whenever the live consumer gets something. */
 	until: (condition: () => boolean) => Promise<void>;
@@ -38,6 +38,8 @@ async function burst({ rng, load, kill, live, until }: Scene): Promise<void> {
 	const bursting = load.burst(rng.int(BURST_MAX) + BURST_MAX / 2);
 	await until(() => live.count >= count);
 	await Bun.sleep(rng.int(JITTER_MS_MAX));
+	// However fast the relay is, this one is on its way.
+	await load.burst(1);
 	kill();
 	await bursting;
 }

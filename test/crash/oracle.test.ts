@@ -66,7 +66,16 @@ describe("a violation", () => {
 		const live = oracle.witness("live");
 		live.receive(frameOf(2, 1));
 		live.receive(frameOf(1, 2));
-		expect(oracle.violations).toEqual(["live got message 1 of did:plc:a (its host's seq 1) after 2"]);
+		expect(oracle.violations).toEqual(["live got message 1 of did:plc:a after 2"]);
+	});
+
+	test("a message that breaks a rule came", () => {
+		const oracle = oracleOf(1);
+		oracle.send(HOST, 2, { type: "commit", did: "did:plc:a", body: bodyOf(2) }, "never");
+		const live = oracle.witness("live");
+		live.receive(frameOf(1, 1));
+		live.receive(frameOf(2, 2));
+		expect(oracle.violations).toEqual(["live got message 2, which breaks a rule"]);
 	});
 
 	test("a seq that stands for two messages, as only two consumers together can tell", () => {
@@ -103,6 +112,53 @@ describe("a violation", () => {
 		expect(oracle.violations).toEqual([
 			'live was told {"error":"FutureCursor"}',
 			'live was told {"name":"OutdatedCursor"}',
+		]);
+	});
+});
+
+describe("of a host that misbehaves", () => {
+	const of = (mark: number) => ({ type: "commit", did: "did:plc:a", body: bodyOf(mark) });
+
+	test("what is due in the end is waited for apart from what is due soon", () => {
+		const oracle = oracleOf(1);
+		oracle.send("odd.example.com", 1, of(2), "in the end");
+		const live = oracle.witness("live");
+		live.receive(frameOf(1, 1));
+		expect([live.count, oracle.soonCount, oracle.lateCount, oracle.hasAll(live)]).toEqual([1, 1, 1, false]);
+		live.receive(frameOf(2, 2));
+		expect([live.count, oracle.hasAll(live)]).toEqual([1, true]);
+	});
+
+	test("what a repo said before it was deleted may be withheld, but what was said of its account may not", () => {
+		const oracle = new Oracle();
+		oracle.send("odd.example.com", 1, of(1), "in the end");
+		oracle.send("odd.example.com", 2, { ...of(2), type: "account" }, "in the end");
+		oracle.withhold("did:plc:a");
+		oracle.send("odd.example.com", 3, of(3), "in the end");
+		const late = oracle.witness("late");
+		oracle.expectAll(late);
+		expect(oracle.violations.map((violation) => violation.slice(0, 24))).toEqual([
+			"late never got message 2",
+			"late never got message 3",
+		]);
+	});
+
+	test("what it lost itself is forgiven, but must not come twice or changed", () => {
+		const oracle = new Oracle();
+		for (const mark of [1, 2, 3]) oracle.send("odd.example.com", mark, of(mark), "in the end");
+		const live = oracle.witness("live");
+		live.receive(frameOf(1, 1));
+		oracle.forgive("odd.example.com", live);
+		expect(oracle.hasAll(live)).toBe(true);
+		oracle.expectAll(live);
+		expect(oracle.violations).toEqual([]);
+		live.receive(frameOf(2, 2));
+		live.receive(frameOf(2, 3));
+		live.receive(frameOf(3, 4, { rev: "another" }));
+		expect(oracle.violations).toEqual([
+			"message 2 has the seqs 2 and 3",
+			"live got message 2 twice, again with seq 3",
+			"live got message 3 changed",
 		]);
 	});
 });

@@ -4,6 +4,7 @@ import { SimNetwork } from "../sim/network.ts";
 import { RelayProcess } from "../sim/relay-process.ts";
 import { Rng } from "../sim/rng.ts";
 import { Load } from "./load.ts";
+import { ACTS, type Act, Misbehaviour, RARE_ACTS } from "./misbehaviour.ts";
 import { MOMENT_WEIGHTS, MOMENTS, type Moment } from "./moments.ts";
 import { Oracle } from "./oracle.ts";
 
@@ -17,6 +18,9 @@ const ACCOUNTS = 12;
 const SEGMENT_BYTES = 1024 * 1024;
 /** A relay that delivers nothing for so long has lost something, or hangs. */
 const WAIT_MS_MAX = 120_000;
+/** The round of a rig that has a rare act, and how many rigs pass from one such rig to the next. */
+const RARE_ROUND = 5;
+const RARE_RIGS = 2;
 /** Most messages that the slow consumer takes from one connection. */
 const SLOW_MESSAGES_MAX = 200;
 
@@ -40,6 +44,10 @@ export interface CrashSummary {
 	/** Seqs that no message has: control records, and what a start after a crash leaves out. */
 	seqsLeftOut: number;
 	moments: Record<Moment, number>;
+	/** What hosts did that misbehave. */
+	acts: Record<Act, number>;
+	/** Messages of such hosts that had to arrive in the end. */
+	owedToMisbehaving: number;
 }
 
 /** One relay with its hosts and consumers, killed again and again on the same state. */
@@ -51,6 +59,7 @@ class CrashRig {
 	readonly #oracle = new Oracle();
 	readonly #live = this.#oracle.witness("the live consumer");
 	readonly #slow = this.#oracle.witness("the slow consumer");
+	readonly #misbehaviour: Misbehaviour;
 	readonly #liveConsumer: SimConsumer;
 	readonly #slowConsumer: SimConsumer;
 	/** Messages that the slow consumer still takes from this connection. */
@@ -64,6 +73,7 @@ class CrashRig {
 		this.#network = network;
 		this.#relay = relay;
 		this.#load = new Load(network, this.#oracle);
+		this.#misbehaviour = new Misbehaviour(network.rng.fork("misbehaviour"), network, this.#oracle, this.#live);
 		this.#liveConsumer = new SimConsumer(relay.firehoseOrigin, {
 			eventsMax: 1,
 			onFrame: (frame) => this.#live.receive(frame),
@@ -99,7 +109,11 @@ class CrashRig {
 		return this.#oracle;
 	}
 
-	/** Messages that the live consumer has. */
+	get acts(): Record<Act, number> {
+		return this.#misbehaviour.acts;
+	}
+
+	/** Messages of the hosts that behave well which the live consumer has. */
 	get delivered(): number {
 		return this.#live.count;
 	}
@@ -110,25 +124,27 @@ class CrashRig {
 	}
 
 	/** Runs until some moment, kills there, and brings all up again. */
-	async round(): Promise<{ moment: Moment; wasInFlight: boolean }> {
+	async round(rare: Act | null): Promise<{ moment: Moment; wasInFlight: boolean }> {
 		const moment = this.#rng.weighted(MOMENT_WEIGHTS);
+		await this.#misbehaviour.round(this.#relay, rare);
 		if (this.#rng.int(4) === 0) await this.#load.newcomer();
 		await MOMENTS[moment]({
 			rng: this.#rng,
 			load: this.#load,
 			relay: this.#relay,
 			kill: () => {
-				this.#wasInFlight = this.#oracle.sentCount > this.#live.count;
+				this.#wasInFlight = this.#oracle.soonCount > this.#live.count;
 				this.#relay.kill();
 			},
 			live: this.#live,
-			sentCount: () => this.#oracle.sentCount,
+			sentCount: () => this.#oracle.soonCount,
 			until: (condition) => this.#liveConsumer.until(condition, WAIT_MS_MAX),
 			startMs: this.#startMs,
 		});
 		await this.#relay.exited();
 		await this.#liveConsumer.until(() => !this.#liveConsumer.connected, WAIT_MS_MAX);
 		this.#slowConsumer.abort();
+		this.#misbehaviour.relayEnded();
 		await this.#up();
 		for (const { hostname, cursors } of this.#network.hosts) {
 			for (const cursor of cursors.splice(0)) this.#oracle.acknowledge(hostname, cursor ?? 0);
@@ -146,11 +162,10 @@ class CrashRig {
 		});
 		this.#slowLeft = 0;
 		this.#slowConsumer.abort();
-		const all = this.#oracle.sentCount;
-		await this.#liveConsumer.until(() => this.#live.count >= all, WAIT_MS_MAX);
+		await this.#liveConsumer.until(() => this.#oracle.hasAll(this.#live), WAIT_MS_MAX);
 		await Promise.all([goOn(this.#slowConsumer), replayer.connect(0)]);
-		await this.#slowConsumer.until(() => this.#slow.count >= all, WAIT_MS_MAX);
-		await replayer.until(() => replay.count >= all, WAIT_MS_MAX);
+		await this.#slowConsumer.until(() => this.#oracle.hasAll(this.#slow), WAIT_MS_MAX);
+		await replayer.until(() => this.#oracle.hasAll(replay), WAIT_MS_MAX);
 		const code = await this.#relay.stop();
 		if (code !== 0) throw new Error(`the relay ended with code ${code}`);
 	}
@@ -167,6 +182,7 @@ class CrashRig {
 		this.#relay.kill();
 		await this.#relay.exited();
 		process.off("exit", this.#onExit);
+		await this.#misbehaviour.stop();
 		await this.#network.stop();
 	}
 
@@ -180,10 +196,12 @@ class CrashRig {
 		await this.#up();
 		const { hosts } = this.#network;
 		for (const host of hosts) await this.#relay.requestCrawl(host.hostname);
-		await until(() => hosts.every((host) => host.connections > 0));
+		await this.#misbehaviour.begin(this.#relay);
+		await until(() => hosts.every((host) => host.connections > 0) && this.#misbehaviour.isFollowed);
 		// Until its first message is durable, a relay has no cursor of a host, and begins at its live end after a crash.
 		this.#load.introduce();
-		await this.#liveConsumer.until(() => this.#live.count === this.#oracle.sentCount, WAIT_MS_MAX);
+		this.#misbehaviour.introduce();
+		await this.#liveConsumer.until(() => this.#oracle.hasAll(this.#live), WAIT_MS_MAX);
 		this.#load.start();
 	}
 
@@ -209,7 +227,9 @@ function goOn(consumer: SimConsumer): Promise<void> {
  */
 export async function runRounds({ rounds, seed, firstRig = 0, onRound }: CrashOptions): Promise<CrashSummary> {
 	const moments: Record<Moment, number> = { burst: 0, idle: 0, rotation: 0, drain: 0, startUp: 0 };
-	const summary: CrashSummary = { rounds: 0, sent: 0, delivered: 0, killedInFlight: 0, seqsLeftOut: 0, moments };
+	const acts = Object.fromEntries(ACTS.map((act) => [act, 0])) as Record<Act, number>;
+	const counts = { rounds: 0, sent: 0, delivered: 0, killedInFlight: 0, seqsLeftOut: 0, owedToMisbehaving: 0 };
+	const summary: CrashSummary = { ...counts, moments, acts };
 	let next = 0;
 	let failed = false;
 	const rigs = Math.ceil(rounds / ROUNDS_PER_RIG);
@@ -242,7 +262,7 @@ async function runRig(
 	let failure: unknown = null;
 	try {
 		for (; round < rounds && rig.oracle.violations.length === 0; round++) {
-			const done = await rig.round();
+			const done = await rig.round(round === RARE_ROUND ? rareActOf(at) : null);
 			moment = done.moment;
 			summary.rounds++;
 			summary.moments[moment]++;
@@ -263,8 +283,15 @@ async function runRig(
 				`to repeat: make crash RIG=${at} ROUNDS=${ROUNDS_PER_RIG} SEED=${JSON.stringify(seed)}\n  ${what.join("\n  ")}`,
 		);
 	}
-	summary.sent += rig.oracle.sentCount;
+	summary.sent += rig.oracle.soonCount;
+	summary.owedToMisbehaving += rig.oracle.lateCount;
+	for (const act of ACTS) summary.acts[act] += rig.acts[act];
 	summary.delivered += rig.delivered;
 	summary.seqsLeftOut += rig.oracle.seqsLeftOut;
 	await rig.remove();
+}
+
+/** The rare act of a relay under test, if it has one: each is the turn of every fourth. */
+function rareActOf(at: number): Act | null {
+	return at % RARE_RIGS === 0 ? (RARE_ACTS[(at / RARE_RIGS) % RARE_ACTS.length] ?? null) : null;
 }

@@ -27,9 +27,13 @@ const summary = await runRounds({
 		if (soFar.rounds % PROGRESS_ROUNDS === 0) console.log(`${soFar.rounds} of ${rounds} rounds, ${seconds()}`);
 	},
 });
-const moments = Object.entries(summary.moments).map(([moment, count]) => `${moment} ${count}`);
+const listOf = (counts: Record<string, number>): string =>
+	Object.entries(counts)
+		.map(([name, count]) => `${name} ${count}`)
+		.join(", ");
 console.log(
 	`${summary.rounds} rounds in ${seconds()} with seed ${JSON.stringify(values.seed)}: ${summary.sent} messages sent, ` +
 		`${summary.delivered} delivered, ${summary.killedInFlight} rounds killed with messages in flight, ` +
-		`${summary.seqsLeftOut} seqs left out. Killed at: ${moments.join(", ")}. Nothing lost, nothing twice, no seq used twice.`,
+		`${summary.seqsLeftOut} seqs left out. Killed at: ${listOf(summary.moments)}. ` +
+		`Beside that, hosts misbehaved: ${listOf(summary.acts)}; ${summary.owedToMisbehaving} of their messages were owed. Nothing lost, nothing twice, no seq used twice.`,
 );

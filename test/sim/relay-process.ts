@@ -164,14 +164,23 @@ export class RelayProcess {
 	}
 
 	/** Makes the relay follow a host, as its admin. */
-	async requestCrawl(hostname: string): Promise<void> {
-		const response = await fetch(`http://127.0.0.1:${this.#apiPort}/admin/pds/requestCrawl`, {
+	requestCrawl(hostname: string): Promise<void> {
+		return this.#administer("requestCrawl", { hostname });
+	}
+
+	/** Makes the relay follow a known host from its live end, as its admin. */
+	resetCursor(hostname: string): Promise<void> {
+		return this.#administer("resetCursor", { hostname });
+	}
+
+	async #administer(method: string, body: { hostname: string }): Promise<void> {
+		const response = await fetch(`http://127.0.0.1:${this.#apiPort}/admin/pds/${method}`, {
 			method: "POST",
 			headers: { "content-type": "application/json", authorization: this.adminAuthorization },
-			body: JSON.stringify({ hostname }),
+			body: JSON.stringify(body),
 		});
 		if (!response.ok)
-			throw new Error(`requestCrawl of ${hostname} answered ${response.status}: ${await response.text()}`);
+			throw new Error(`${method} of ${body.hostname} answered ${response.status}: ${await response.text()}`);
 	}
 
 	/** Sends SIGTERM, and waits for nothing. */

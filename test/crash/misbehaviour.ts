@@ -1,0 +1,266 @@
+import { FRAME_BYTES_MAX } from "../../src/protocol/limits.ts";
+import { until } from "../relay/rig.ts";
+import { SimAccount } from "../sim/account.ts";
+import { anyForeignCid, anyValue, BROKEN_CIDS, cborInteger, cborLink, cborMap, cborText } from "../sim/any-cbor.ts";
+import { SimHost } from "../sim/host.ts";
+import { makeDidPlc } from "../sim/keys.ts";
+import { encodeErrorFrame, encodeFrame, type SimMessage } from "../sim/message.ts";
+import type { SimNetwork } from "../sim/network.ts";
+import type { PlcFault } from "../sim/plc.ts";
+import type { RelayProcess } from "../sim/relay-process.ts";
+import type { Rng, Weights } from "../sim/rng.ts";
+import { firstMessages, nextMessages } from "../sim/traffic.ts";
+import { type Due, framePairs, type Oracle, type Witness } from "./oracle.ts";
+
+/** How a host is, besides what it does now and then. The last two lose their numbering. */
+const TRAITS = ["plain", "replays inclusively", "takes a future cursor as live", "answers FutureCursor"] as const;
+type Trait = (typeof TRAITS)[number];
+
+const ACCOUNTS = 3;
+/** Things that misbehaving hosts do in a round. */
+const ACTS_PER_ROUND = 2;
+const MADE_UP_DIDS = 200;
+const UNREADABLE_MAX = 3;
+/** Far from what it is counted from after a loss. */
+const FIRST_SEQ = 10_000;
+const DIRECTORY_FAULT_MS = 300;
+/** A name that no close frame has room for. */
+const LONG_NAME = "é".repeat(200);
+
+/** What a host does, with how often. */
+const ACT_WEIGHTS = {
+	unreadable: 25,
+	text: 10,
+	"unknown kind": 15,
+	"odd identity": 15,
+	"broken link": 15,
+	"error frame": 8,
+	"made-up DIDs": 4,
+	"account anew": 10,
+	"lost numbering": 12,
+} as const satisfies Weights<string>;
+/** What holds up a relay for seconds, so that it is done in few rounds. */
+export const RARE_ACTS = ["too large", "directory fails"] as const;
+export type Act = keyof typeof ACT_WEIGHTS | (typeof RARE_ACTS)[number];
+export const ACTS: readonly Act[] = [...(Object.keys(ACT_WEIGHTS) as (keyof typeof ACT_WEIGHTS)[]), ...RARE_ACTS];
+
+const DIRECTORY_FAULTS: readonly PlcFault[] = [
+	{ kind: "status", status: 500 },
+	{ kind: "status", status: 429, headers: { "Retry-After": "1" } },
+	{ kind: "hang" },
+];
+
+interface OddHost {
+	trait: Trait;
+	host: SimHost;
+	accounts: SimAccount[];
+	/**
+	 * Whether the relay knows where it is in the host's numbering. Once that was lost, only a start that asks for a cursor of
+	 * the new one shows that it does: until then what the host says may be lost with it.
+	 */
+	numbering: "known" | "lost in this run" | "lost";
+}
+
+/** The hosts that misbehave, beside the ones that don't. What a relay owes them all the same is told to the oracle. */
+export class Misbehaviour {
+	/** How often each act was done. */
+	readonly acts: Record<Act, number> = Object.fromEntries(ACTS.map((act) => [act, 0])) as Record<Act, number>;
+	readonly #rng: Rng;
+	readonly #network: SimNetwork;
+	readonly #oracle: Oracle;
+	readonly #live: Witness;
+	readonly #hosts: OddHost[] = [];
+	#healing: ReturnType<typeof setTimeout> | undefined;
+
+	/** @param live who has what a host that loses its backlog need not send again */
+	constructor(rng: Rng, network: SimNetwork, oracle: Oracle, live: Witness) {
+		this.#rng = rng;
+		this.#network = network;
+		this.#oracle = oracle;
+		this.#live = live;
+	}
+
+	/** Starts the hosts, and has the relay follow them. */
+	async begin(relay: RelayProcess): Promise<void> {
+		for (const trait of TRAITS) {
+			const host = new SimHost();
+			host.start();
+			host.skipSeqs(FIRST_SEQ);
+			host.replaysInclusively = trait === "replays inclusively";
+			host.onFutureCursor = trait === "answers FutureCursor" ? "FutureCursor" : "live";
+			const accounts: SimAccount[] = [];
+			for (let i = 0; i < ACCOUNTS; i++) accounts.push(await this.#makeAccount(`${trait} ${i}`, host));
+			this.#hosts.push({ trait, host, accounts, numbering: "known" });
+			await relay.requestCrawl(host.hostname);
+		}
+	}
+
+	/** Whether the relay is connected to all of them. */
+	get isFollowed(): boolean {
+		return this.#hosts.every(({ host }) => host.connections > 0);
+	}
+
+	/** Lets each host send its first message: until one is durable, a relay has no cursor of it. */
+	introduce(): void {
+		for (const odd of this.#hosts) for (const account of odd.accounts) this.#send(odd, account.account(true));
+	}
+
+	/** Lets hosts do some things that no relay should be harmed by. The relay is up. */
+	async round(relay: RelayProcess, rare: Act | null): Promise<void> {
+		this.#learn();
+		for (const odd of this.#hosts) if (odd.numbering !== "known") await this.#findAgain(odd, relay);
+		// The way past a message that is too large costs a host that replays inclusively some more: it sends that one again.
+		if (rare !== null)
+			await this.#act(rare, this.#rng.pick(this.#hosts.filter(({ host }) => !host.replaysInclusively)));
+		for (let i = 0; i < ACTS_PER_ROUND; i++)
+			await this.#act(this.#rng.weighted(ACT_WEIGHTS), this.#rng.pick(this.#hosts));
+	}
+
+	/** Without a message of the new numbering the relay can't find itself in it, and without an operator it may get none. */
+	async #findAgain(odd: OddHost, relay: RelayProcess): Promise<void> {
+		const { host } = odd;
+		await until(() => host.cursors.length > 0);
+		const asked = host.cursors.at(-1) ?? 0;
+		if (host.onFutureCursor === "FutureCursor" && asked > host.lastSeq) await relay.resetCursor(host.hostname);
+		await until(() => host.connections > 0);
+		for (const account of odd.accounts) this.#send(odd, account.account(true));
+	}
+
+	/** To be called when the relay has ended, before it starts again. */
+	relayEnded(): void {
+		this.#learn();
+		for (const odd of this.#hosts) {
+			if (odd.numbering === "lost in this run") odd.numbering = "lost";
+			odd.host.cursors.length = 0;
+		}
+	}
+
+	async stop(): Promise<void> {
+		clearTimeout(this.#healing);
+		this.#network.plc.clearFaults();
+		await Promise.all(this.#hosts.map(({ host }) => host.stop()));
+	}
+
+	/** A relay that has asked for a cursor of the new numbering right at its start has it in its log. */
+	#learn(): void {
+		for (const odd of this.#hosts) {
+			const [first] = odd.host.cursors;
+			if (odd.numbering === "known")
+				this.#oracle.acknowledge(odd.host.hostname, Math.max(0, ...odd.host.cursors.map(Number)));
+			if (odd.numbering !== "lost" || typeof first !== "number" || first > odd.host.lastSeq) continue;
+			odd.numbering = "known";
+			// What it last said of them may be lost.
+			for (const account of odd.accounts) this.#send(odd, account.account(true));
+		}
+	}
+
+	async #act(act: Act, odd: OddHost): Promise<void> {
+		this.acts[act]++;
+		await this.#do(act, odd);
+		for (const message of await nextMessages(this.#rng.pick(odd.accounts))) this.#send(odd, message);
+	}
+
+	async #do(act: Act, odd: OddHost): Promise<void> {
+		const { host, accounts } = odd;
+		const rng = this.#rng;
+		switch (act) {
+			case "unreadable":
+				for (let i = 1 + rng.int(UNREADABLE_MAX); i > 0; i--) host.emitUnreadable(rng.bytes(rng.int(60)));
+				return;
+			case "text":
+				return void host.emitUnreadable(rng.pick(["", "#commit", "é"]));
+			case "unknown kind":
+				return void host.emitUnreadable(unknownKind(rng));
+			case "odd identity":
+				return this.#sendOdd(odd, rng.pick(accounts).identity(), anyValue(rng));
+			case "broken link":
+				return this.#sendOdd(odd, rng.pick(accounts).account(true), cborLink(anyBadCid(rng)), "never");
+			case "error frame":
+				return host.sendRaw(encodeErrorFrame(LONG_NAME, LONG_NAME));
+			case "made-up DIDs":
+				for (let i = 0; i < MADE_UP_DIDS; i++) sendStranger(host, makeDidPlc(rng), this.#network.clock.datetime());
+				return;
+			case "account anew":
+				return this.#beginAnew(odd, rng.int(accounts.length));
+			case "lost numbering":
+				return this.#loseNumbering(rng.pick(this.#hosts.slice(-2)));
+			case "directory fails":
+				return this.#failDirectory();
+			case "too large":
+				return void host.emitUnreadable(new Uint8Array(FRAME_BYTES_MAX + 1));
+		}
+	}
+
+	async #makeAccount(label: string, host: SimHost): Promise<SimAccount> {
+		const account = await SimAccount.create({ rng: this.#rng.fork(label), clock: this.#network.clock, curve: "k256" });
+		this.#network.plc.register(account, host.endpoint);
+		return account;
+	}
+
+	#send(odd: OddHost, message: SimMessage): void {
+		message.body.padding = { mark: this.#oracle.nextMark };
+		this.#oracle.send(odd.host.hostname, odd.host.lastSeq + 1, message, this.#due(odd));
+		odd.host.emit(message);
+	}
+
+	/** Sends a message with a further field, encoded already, of which not a byte may change. */
+	#sendOdd(odd: OddHost, message: SimMessage, value: Uint8Array, due = this.#due(odd)): void {
+		const { host } = odd;
+		message.body.padding = { mark: this.#oracle.nextMark };
+		const withValue = (changes: object): Uint8Array<ArrayBuffer> => {
+			const { header, payload } = framePairs({ ...message, body: { ...message.body, ...changes } });
+			return Buffer.concat([cborMap(header), cborMap(new Map([...payload, ["further", value]]))]);
+		};
+		this.#oracle.send(host.hostname, host.lastSeq + 1, message, due, withValue({ seq: 0, handle: undefined }));
+		host.emitFrame(withValue({ seq: host.lastSeq + 1 }), host.lastSeq + 1);
+	}
+
+	#due({ numbering }: OddHost): Due {
+		return numbering === "known" ? "in the end" : "perhaps";
+	}
+
+	/** Deletes an account, and makes it anew with an empty repo. */
+	async #beginAnew(odd: OddHost, index: number): Promise<void> {
+		const account = odd.accounts[index];
+		if (account === undefined) throw new RangeError(`no account ${index}`);
+		this.#oracle.withhold(account.did);
+		this.#send(odd, account.account(false, "deleted"));
+		const anew = await account.madeAnew();
+		odd.accounts[index] = anew;
+		for (const message of await firstMessages(anew)) this.#send(odd, message);
+	}
+
+	/** A host is set up anew on its old name: it has forgotten what it said, and counts from 1. */
+	#loseNumbering(odd: OddHost): void {
+		this.#oracle.forgive(odd.host.hostname, this.#live);
+		odd.host.wipe();
+		odd.numbering = "lost in this run";
+	}
+
+	/** The directory fails for a while. */
+	#failDirectory(): void {
+		const { plc } = this.#network;
+		plc.setFault(null, this.#rng.pick(DIRECTORY_FAULTS));
+		this.#healing = setTimeout(() => plc.clearFaults(), DIRECTORY_FAULT_MS);
+	}
+}
+
+/** A message of a kind that a relay doesn't know, which holds what no relay need be able to decode: a float. */
+function unknownKind(rng: Rng): Uint8Array<ArrayBuffer> {
+	const header = new Map<string, Uint8Array>([
+		["op", cborInteger(1)],
+		["t", cborText(rng.pick(["#handle", "#tombstone", "#future"]))],
+	]);
+	const float = Buffer.from("fb3ff8000000000000", "hex");
+	return Buffer.concat([cborMap(header), cborMap(new Map([["value", float]]))]);
+}
+
+function anyBadCid(rng: Rng): Uint8Array {
+	return rng.int(2) === 0 ? anyForeignCid(rng) : rng.pick(Object.values(BROKEN_CIDS))(rng);
+}
+
+/** Sends an `#identity` of a DID that nobody has registered. */
+function sendStranger(host: SimHost, did: string, time: string): void {
+	const seq = host.lastSeq + 1;
+	host.emitFrame(encodeFrame({ type: "identity", did, rev: null, body: { did, time } }, seq), seq);
+}
