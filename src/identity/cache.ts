@@ -3,6 +3,7 @@ import type { StoredIdentity } from "../index/store.ts";
 import type { DidDocumentFacts } from "../log/facts.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
+import { LogLimiter } from "../observe/log-limiter.ts";
 import { factsOf, resolutionOfStored } from "./facts.ts";
 import type { Resolution, Unavailable } from "./identity.ts";
 import { LastTimes } from "./last-times.ts";
@@ -66,6 +67,8 @@ const FAILURES_SHARE = 1 / 16;
 /** DIDs whose last refresh is remembered, at about 100 bytes each. */
 const TIMES_ENTRIES_MAX = 100_000;
 const HOURS_MS = 60 * 60 * 1000;
+/** A directory that fails now and then is told of this often. */
+const OUTAGE_LINE_INTERVAL_MS = 60_000;
 
 const log = logOf("identity");
 
@@ -92,6 +95,7 @@ export class IdentityCache {
 	readonly #plcTurns: Turns<Lookup>;
 	readonly #webTurns: Turns<Lookup>;
 	readonly #rechecksMs = new LastTimes(TIMES_ENTRIES_MAX);
+	readonly #outageLines: LogLimiter;
 	/** When the directory last answered. */
 	#plcAnsweredMs = Number.NEGATIVE_INFINITY;
 
@@ -108,6 +112,7 @@ export class IdentityCache {
 		const share = (limit: number): number => Math.ceil(limit * FAILURES_SHARE);
 		this.#failed = new Resolutions({ entriesMax: share(limits.entriesMax), bytesMax: share(limits.bytesMax) }, evicted);
 		this.#plcOutage = new Outage(this.#random);
+		this.#outageLines = new LogLimiter({ intervalMs: OUTAGE_LINE_INTERVAL_MS, keysMax: 2, nowMs: this.#clock });
 		this.#plcTurns = this.#turns(limits.lookupsMax, this.#plcOutage);
 		this.#webTurns = this.#turns(limits.lookupsMax, null);
 	}
@@ -299,7 +304,9 @@ export class IdentityCache {
 		const nowMs = this.#clock();
 		if (isPlc(did)) {
 			this.#plcAnsweredMs = nowMs;
-			if (this.#plcOutage.answered(nowMs)) log.info("the PLC directory answers again");
+			if (this.#plcOutage.answered(nowMs) && this.#outageLines.take("end") !== null) {
+				log.info("the PLC directory answers again");
+			}
 		}
 		if (resolution.outcome !== "resolved" && resolution.outcome !== "tombstoned") {
 			this.#counters.add("identity_failures_total");
@@ -364,10 +371,14 @@ export class IdentityCache {
 	#directoryFailed(nowMs: number, { detail, retryAfterMs }: Unavailable): void {
 		if (this.#plcOutage.failed(nowMs, retryAfterMs)) {
 			this.#counters.add("identity_outages_total");
-			log.warning("the PLC directory fails: {detail}; identities are used up to {hours} hours old meanwhile", {
-				detail,
-				hours: STALE_MS_MAX / HOURS_MS,
-			});
+			const omitted = this.#outageLines.take("begin");
+			if (omitted !== null) {
+				log.warning("the PLC directory fails: {detail}; identities are used up to {hours} hours old meanwhile", {
+					detail,
+					hours: STALE_MS_MAX / HOURS_MS,
+					omitted,
+				});
+			}
 		}
 		if (this.#plcOutage.waitMs(nowMs) === 0) return;
 		for (const lookup of this.#lookups.values()) {

@@ -51,6 +51,8 @@ export class CacheRig {
 	mayWaitForWeb = true;
 	/** What the network answers at once; where it is null, `answer` does. */
 	network: ((did: string) => Resolution) | null = null;
+	/** How long each of those answers takes. */
+	latencyMs: () => number = () => 0;
 	readonly #open: PromiseWithResolvers<Resolution>[] = [];
 	readonly #counters = createCounterBuffer(1);
 
@@ -99,11 +101,17 @@ export class CacheRig {
 		return readCounters(this.#counters).counters[name];
 	}
 
+	#answerLater(request: PromiseWithResolvers<Resolution>, resolution: Resolution): void {
+		const latencyMs = this.latencyMs();
+		if (latencyMs === 0) request.resolve(resolution);
+		else void this.time.sleep(latencyMs).then(() => request.resolve(resolution));
+	}
+
 	#resolve(did: string): Promise<Resolution> {
 		this.asked.push(did);
 		const request = Promise.withResolvers<Resolution>();
 		this.#open.push(request);
-		if (this.network !== null) request.resolve(this.network(did));
+		if (this.network !== null) this.#answerLater(request, this.network(did));
 		return request.promise;
 	}
 }
