@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { Backoff } from "../../src/ingest/backoff.ts";
-import { Budget, type HostBudget } from "../../src/ingest/budget.ts";
+import { Budget, type HostBudget, MESSAGE_OVERHEAD_BYTES } from "../../src/ingest/budget.ts";
 import { Rng } from "../sim/rng.ts";
 
 function hostOf(budget: Budget, bytesMax: number) {
@@ -11,7 +11,7 @@ function hostOf(budget: Budget, bytesMax: number) {
 
 test("a host over its budget is paused, and goes on at half of it", () => {
 	const budget = new Budget(1_000_000);
-	const { host, log } = hostOf(budget, 10_000);
+	const { host, log } = hostOf(budget, 3 * MESSAGE_OVERHEAD_BYTES + 10_000);
 	const held = [1, 2, 3].map(() => host.hold(4_000));
 	expect(log).toEqual(["pause"]);
 	host.release(held[0] ?? 0);
@@ -71,7 +71,7 @@ class Reader {
 }
 
 test("however hosts read and whatever of theirs waits, the worker's limit holds, and none that holds little is stopped", () => {
-	const [workerMax, hostMax, frameMax] = [1_000_000, 200_000, 5_000];
+	const [workerMax, hostMax, frameMax] = [2_000_000, 400_000, 5_000];
 	const rng = new Rng("budgets");
 	for (let run = 0; run < 20; run++) {
 		const worker = new Budget(workerMax);
@@ -83,11 +83,11 @@ test("however hosts read and whatever of theirs waits, the worker's limit holds,
 			reader.read(rng.int(frameMax));
 			if (!stuck.has(reader) && rng.int(5) > 0) reader.settle(rng.int(reader.held.length));
 		}
-		const frames = readers.length * (frameMax + 512);
+		const frames = readers.length * (frameMax + MESSAGE_OVERHEAD_BYTES);
 		expect(worker.held).toBeLessThanOrEqual(workerMax + frames);
 		const share = workerMax / 2 / readers.length;
 		for (const reader of readers) {
-			expect(reader.bytes).toBeLessThanOrEqual(hostMax + frameMax + 512);
+			expect(reader.bytes).toBeLessThanOrEqual(hostMax + frameMax + MESSAGE_OVERHEAD_BYTES);
 			if (stuck.has(reader)) continue;
 			while (reader.bytes > share / 2) reader.settle(0);
 			expect(reader.paused).toBe(false);
