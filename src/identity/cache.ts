@@ -5,7 +5,7 @@ import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
 import { LogLimiter } from "../observe/log-limiter.ts";
 import { factsOf, resolutionOfStored } from "./facts.ts";
-import type { Resolution, Unavailable } from "./identity.ts";
+import { type Resolution, sameIdentity, type Unavailable } from "./identity.ts";
 import { LastTimes } from "./last-times.ts";
 import { type Asker, Lookup } from "./lookup.ts";
 import { backoffMs, Outage } from "./outage.ts";
@@ -61,6 +61,8 @@ export const OWN_FAILURES_MAX = 30;
 /** Lookups of DIDs that are not the host's own, beyond which it has to wait, and how many it gets back. */
 export const FOREIGN_LOOKUPS_MAX = 200;
 export const FOREIGN_LOOKUPS_PER_SECOND = 5;
+/** A host's own account that is looked up again, with nothing new found, counts as this part of one. */
+export const VAIN_RECHECK_CHARGE = 1 / 4;
 
 /** Failures get this part of the cache's limits, apart from the rest. */
 const FAILURES_SHARE = 1 / 16;
@@ -311,6 +313,7 @@ export class IdentityCache {
 		if (resolution.outcome !== "resolved" && resolution.outcome !== "tombstoned") {
 			this.#counters.add("identity_failures_total");
 		}
+		const isVain = lookup.isRecheck && sameIdentity(this.#resolved.find(did)?.resolution ?? null, resolution);
 		const known = { resolution, askedAtMs: beganAtMs, goodUntilMs: nowMs + FRESH_MS[resolution.outcome] };
 		const [kept, other] =
 			resolution.outcome === "resolved" ? [this.#resolved, this.#failed] : [this.#failed, this.#resolved];
@@ -318,7 +321,7 @@ export class IdentityCache {
 		kept.set(did, known);
 		const facts = factsOf(did, resolution, askedAtWallMs);
 		if (facts !== null) this.#options.onResolved(facts);
-		this.#end(lookup, resolution);
+		this.#end(lookup, resolution, isVain ? VAIN_RECHECK_CHARGE : 0);
 	}
 
 	#tryFailed(lookup: Lookup, failure: Unavailable): void {
@@ -354,7 +357,7 @@ export class IdentityCache {
 		if (known === null) this.#resolved.delete(did);
 		else this.#resolved.prolong(did, goodUntilMs);
 		this.#failed.set(did, { resolution: failure, askedAtMs: lookup.beganAtMs, goodUntilMs });
-		this.#end(lookup, failure);
+		this.#end(lookup, failure, 0);
 	}
 
 	/** Tells those who can do with what is known that there is no answer now. Returns whether anybody needs one. */
@@ -386,12 +389,13 @@ export class IdentityCache {
 		}
 	}
 
-	#end(lookup: Lookup, resolution: Resolution): void {
+	/** @param ownCharge what the account's own host is charged for the lookup */
+	#end(lookup: Lookup, resolution: Resolution, ownCharge: number): void {
 		this.#lookups.delete(lookup.did);
 		const turns = isPlc(lookup.did) ? this.#plcTurns : this.#webTurns;
 		for (const { hostId, hostname } of lookup.askers.values()) {
 			const isOwn = resolution.outcome === "resolved" && resolution.identity.pdsHost === hostname;
-			if (!isOwn) turns.charge(hostId);
+			turns.charge(hostId, isOwn ? ownCharge : 1);
 		}
 		lookup.end({ resolution, askedAtMs: lookup.beganAtMs });
 	}

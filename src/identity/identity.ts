@@ -26,3 +26,10 @@ export interface Unavailable {
 	/** How long the server wants to be left alone, where it says so. */
 	retryAfterMs: number | null;
 }
+
+/** Whether two resolutions, of which the first may be missing, say the same of a DID. */
+export function sameIdentity(before: Resolution | null, after: Resolution): boolean {
+	if (before?.outcome !== "resolved" || after.outcome !== "resolved") return before?.outcome === after.outcome;
+	const { pds, signingKeyDidKey } = before.identity;
+	return pds === after.identity.pds && signingKeyDidKey === after.identity.signingKeyDidKey;
+}

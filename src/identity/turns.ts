@@ -64,9 +64,9 @@ export class Turns<Item> {
 	}
 
 	/** Charges a host for work that it caused to no good. */
-	charge(hostId: number): void {
+	charge(hostId: number, amount: number): void {
 		const host = this.#hosts.get(hostId);
-		if (host !== undefined) host.credit = this.#creditOf(host) - 1;
+		if (host !== undefined) host.credit = this.#creditOf(host) - amount;
 	}
 
 	#newHost(hostId: number): Host<Item> {

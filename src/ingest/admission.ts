@@ -1,5 +1,5 @@
 import { encode } from "@atcute/cbor";
-import type { Resolution } from "../identity/identity.ts";
+import { type Resolution, sameIdentity } from "../identity/identity.ts";
 import { encodeAccountFacts, encodeIdentityFacts, encodeRepoFacts } from "../log/facts.ts";
 import { RecordFlag, RecordKind } from "../log/record.ts";
 import type { Counters } from "../observe/counters.ts";
@@ -325,12 +325,6 @@ function repoOf({ commit, data }: Verdict): { commit: Uint8Array; data: Uint8Arr
 	if (commit === null || data === null) throw new Error("the engine passed a commit without saying which");
 	// Copies, which `slice` of a Buffer does not make: the state outlives the frame that these may be views into.
 	return { commit: new Uint8Array(commit), data: new Uint8Array(data) };
-}
-
-function sameIdentity(before: Resolution | null, after: Resolution): boolean {
-	if (before?.outcome !== "resolved" || after.outcome !== "resolved") return before?.outcome === after.outcome;
-	const { pds, signingKeyDidKey } = before.identity;
-	return pds === after.identity.pds && signingKeyDidKey === after.identity.signingKeyDidKey;
 }
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {

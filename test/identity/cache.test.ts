@@ -8,6 +8,7 @@ import {
 	REFRESH_INTERVAL_MS,
 	STALE_MS_MAX,
 	STALE_RETRY_MS,
+	VAIN_RECHECK_CHARGE,
 	WEB_WAIT_MS_MAX,
 } from "../../src/identity/cache.ts";
 import type { Resolution } from "../../src/identity/identity.ts";
@@ -21,6 +22,12 @@ const WEB = "did:web:id.example.com";
 const [OLD, NEW, LATER] = ["https://a.example.com", "https://b.example.com", "https://c.example.com"] as const;
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
+
+/** The same document, but with another key. */
+function rotated(resolution: Resolution): Resolution {
+	if (resolution.outcome !== "resolved") return resolution;
+	return { outcome: "resolved", identity: { ...resolution.identity, signingKeyDidKey: "did:key:zNew" } };
+}
 
 /** A cache that has just resolved DID to OLD. */
 async function rigHolding(did = DID): Promise<CacheRig> {
@@ -556,6 +563,24 @@ describe("a host that names thousands of made-up DIDs", () => {
 			for (let n = 0; n < count; n++) watch(rig.cache.lookup(plc(n), asker));
 			for (let round = 0; round < 50; round++) await settle();
 			expect(rig.asked.length < count).toBe(isLimited);
+		}
+	});
+
+	test("pays a little for what it makes us look up again in vain, and nothing for news", async () => {
+		const count = 2 * (FOREIGN_LOOKUPS_MAX / VAIN_RECHECK_CHARGE);
+		for (const [isNews, isLimited] of [
+			[false, true],
+			[true, false],
+		] as const) {
+			const rig = new CacheRig();
+			rig.network = (did) => rig.resolved(OLD, did);
+			for (let n = 0; n < count; n++) await rig.cache.lookup(plc(n), HOME);
+			await rig.time.pass(1);
+			if (isNews) rig.network = (did) => rotated(rig.resolved(OLD, did));
+			for (let n = 0; n < count; n++) watch(rig.cache.recheck(plc(n), HOME, rig.time.nowMs));
+			for (let round = 0; round < 100; round++) await settle();
+			const rechecked = rig.asked.length - count;
+			expect([rechecked < count, rechecked >= count / 2]).toEqual([isLimited, true]);
 		}
 	});
 

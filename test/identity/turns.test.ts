@@ -91,7 +91,7 @@ test("a host that is charged waits for its credit, and nothing of it is lost", a
 	for (let number = 0; number < 40; number++) turns.add(1, { host: 1, number });
 	const work = async (): Promise<void> => {
 		while (running.length > 0) {
-			turns.charge(1);
+			turns.charge(1, 1);
 			await end(0);
 		}
 	};

@@ -12,8 +12,8 @@ export const IDENTITY_MUTANTS: readonly Mutant[] = [
 	{
 		name: "a host that names made-up DIDs has no quota",
 		file: "identity/cache.ts",
-		find: "if (!isOwn) turns.charge(hostId);",
-		replace: "",
+		find: "turns.charge(hostId, isOwn ? ownCharge : 1);",
+		replace: "turns.charge(hostId, isOwn ? ownCharge : 0);",
 		tests: ["identity/cache.test.ts"],
 	},
 	{
