@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
-import { type Config, ConfigError, loadConfig, settingsHelp } from "./config.ts";
+import { nearest } from "./config/nearest.ts";
+import { type Config, ConfigError, loadConfig, settingsHelp } from "./config/settings.ts";
 import { VERSION } from "./http/version.ts";
-import { nearest } from "./nearest.ts";
 import { logOf, setUpLog } from "./observe/log.ts";
 import { Relay } from "./relay.ts";
 import { type Failure, failureOf } from "./thread.ts";

@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { reportFailure } from "./boundary.ts";
-import type { Config } from "./config.ts";
+import type { Config } from "./config/settings.ts";
 import { budgetDescriptors, budgetWarning, type DescriptorBudget } from "./descriptors/budget.ts";
 import { countDescriptors, DescriptorGuard, openDescriptorSystem } from "./descriptors/guard.ts";
 import { createAdmissionBuffer } from "./fanout/admission.ts";

@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import { loadConfig } from "../../src/config.ts";
+import { loadConfig } from "../../src/config/settings.ts";
 import { setUpLog } from "../../src/observe/log.ts";
 import { Relay } from "../../src/relay.ts";
 

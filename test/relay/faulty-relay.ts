@@ -1,4 +1,4 @@
-import { loadConfig } from "../../src/config.ts";
+import { loadConfig } from "../../src/config/settings.ts";
 import { setUpLog } from "../../src/observe/log.ts";
 import { Relay } from "../../src/relay.ts";
 import type { Failure } from "../../src/thread.ts";

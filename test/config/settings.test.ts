@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { ConfigError, loadConfig, settingsHelp, settingsTable } from "../src/config.ts";
-import { Rng } from "./sim/rng.ts";
+import { ConfigError, loadConfig, settingsHelp, settingsTable } from "../../src/config/settings.ts";
+import { Rng } from "../sim/rng.ts";
 
 const MACHINE = { cores: 8 };
 
@@ -295,6 +295,6 @@ test("the table and the help name every setting once", () => {
 });
 
 test("the README's table is what the settings are", async () => {
-	const readme = await Bun.file(new URL("../README.md", import.meta.url)).text();
+	const readme = await Bun.file(new URL("../../README.md", import.meta.url)).text();
 	expect(readme).toContain(settingsTable().trim());
 });

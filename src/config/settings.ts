@@ -1,7 +1,8 @@
-import { SEGMENT_BYTES_MAX } from "./log/segment.ts";
+import { SEGMENT_BYTES_MAX } from "../log/segment.ts";
+import { LOG_LEVELS } from "../observe/log.ts";
+import { FRAME_BYTES_MAX } from "../protocol/limits.ts";
+import { ENGINE_CHOICES } from "../verify/engine.ts";
 import { nearest } from "./nearest.ts";
-import { LOG_LEVELS } from "./observe/log.ts";
-import { FRAME_BYTES_MAX } from "./protocol/limits.ts";
 import {
 	bind,
 	byteCount,
@@ -16,7 +17,6 @@ import {
 	wholeNumber,
 	yesOrNo,
 } from "./setting.ts";
-import { ENGINE_CHOICES } from "./verify/engine.ts";
 
 const MIB = 1024 ** 2;
 const HOUR_MS = 3_600_000;
