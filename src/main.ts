@@ -1,10 +1,10 @@
 import { availableParallelism } from "node:os";
 import { nearest } from "./config/nearest.ts";
 import { type Config, ConfigError, loadConfig, settingsHelp } from "./config/settings.ts";
-import { VERSION } from "./http/version.ts";
 import { logOf, setUpLog } from "./observe/log.ts";
 import { Relay } from "./relay.ts";
-import { type Failure, failureOf } from "./thread.ts";
+import { type Failure, failureOf } from "./runtime/thread.ts";
+import { VERSION } from "./version.ts";
 
 const USAGE = `standpipe ${VERSION}: an AT Protocol relay
 

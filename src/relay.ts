@@ -1,6 +1,5 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
-import { reportFailure } from "./boundary.ts";
 import type { Config } from "./config/settings.ts";
 import { budgetDescriptors, budgetWarning, type DescriptorBudget } from "./descriptors/budget.ts";
 import { countDescriptors, DescriptorGuard, openDescriptorSystem } from "./descriptors/guard.ts";
@@ -13,7 +12,6 @@ import { probeHost } from "./hosts/probe.ts";
 import { refusal } from "./hosts/refusal.ts";
 import { createEdge, withUrl } from "./http/edge.ts";
 import { createInternalApp } from "./http/internal.ts";
-import { VERSION } from "./http/version.ts";
 import { patientReader } from "./index/patient-reader.ts";
 import type { IndexReader } from "./index/store.ts";
 import type { IndexEvent, IndexOptions } from "./index/worker.ts";
@@ -26,11 +24,13 @@ import type { SequencerStart } from "./log/worker.ts";
 import { type CounterName, Counters, createCounterBuffer, readCounters } from "./observe/counters.ts";
 import { logOf } from "./observe/log.ts";
 import type { ReadsWorkerOptions } from "./reads/worker.ts";
-import { Doorbell } from "./ring/doorbell.ts";
-import { createRingBuffer, RING_BYTES_MIN, RingWriter } from "./ring/ring.ts";
-import { startListening, startOnPath } from "./start-error.ts";
-import { type Failure, Thread } from "./thread.ts";
-import { systemTiming } from "./timing.ts";
+import { reportFailure } from "./runtime/boundary.ts";
+import { Doorbell } from "./runtime/doorbell.ts";
+import { createRingBuffer, RING_BYTES_MIN, RingWriter } from "./runtime/ring.ts";
+import { startListening, startOnPath } from "./runtime/start-error.ts";
+import { type Failure, Thread } from "./runtime/thread.ts";
+import { systemTiming } from "./runtime/timing.ts";
+import { VERSION } from "./version.ts";
 
 /** From each ingest worker to the sequencer. It takes the greatest frame twice over; a power of two. */
 const HANDOVER_RING_BYTES = 16 * 1024 * 1024;

@@ -8,7 +8,7 @@ import { createAdmissionBuffer } from "../../src/fanout/admission.ts";
 import type { FanoutWorkerOptions } from "../../src/fanout/worker.ts";
 import { openSqliteWriter } from "../../src/index/sqlite.ts";
 import { createCounterBuffer } from "../../src/observe/counters.ts";
-import { type Failure, Thread } from "../../src/thread.ts";
+import { type Failure, Thread } from "../../src/runtime/thread.ts";
 import type { BareFanoutOptions } from "./bare-fanout-worker.ts";
 import { PreparedLog } from "./prepared-log.ts";
 

@@ -3,15 +3,15 @@ import { encodeHostFacts, encodeRepoFacts } from "../../src/log/facts.ts";
 import { LogHead } from "../../src/log/head.ts";
 import { systemLogFs } from "../../src/log/log-fs.ts";
 import { LogWriter } from "../../src/log/log-writer.ts";
+import { type Entry, entryBytes, writeEntry } from "../../src/log/record/entry.ts";
 import { RecordKind } from "../../src/log/record.ts";
 import { Sequencer } from "../../src/log/sequencer.ts";
 import type { StoredRecord } from "../../src/log/stored-record.ts";
 import { Counters, createCounterBuffer } from "../../src/observe/counters.ts";
 import { scanFrame } from "../../src/protocol/frame.ts";
 import { CID_BYTES } from "../../src/protocol/limits.ts";
-import { Doorbell } from "../../src/ring/doorbell.ts";
-import { type Entry, entryBytes, writeEntry } from "../../src/ring/entry.ts";
-import { createRingBuffer, RingReader, RingWriter } from "../../src/ring/ring.ts";
+import { Doorbell } from "../../src/runtime/doorbell.ts";
+import { createRingBuffer, RingReader, RingWriter } from "../../src/runtime/ring.ts";
 import { type RestampedFrames, WS_HEADER_BYTES } from "./frames.ts";
 
 export const SEGMENT_BYTES = 256 * 1024 * 1024;

@@ -1,6 +1,6 @@
 import type { CrawlRequester, CrawlResult } from "../hosts/messages.ts";
 import { refusal } from "../hosts/refusal.ts";
-import { PendingAnswers, type PendingLimits } from "../pending-answers.ts";
+import { PendingAnswers, type PendingLimits } from "../runtime/pending-answers.ts";
 
 /** To the control thread, which has the host manager. */
 export interface CrawlRequestEvent {

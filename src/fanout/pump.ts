@@ -1,4 +1,4 @@
-import { contain, reportFailure } from "../boundary.ts";
+import { contain, reportFailure } from "../runtime/boundary.ts";
 import type { Consumer, Turn } from "./consumer.ts";
 import type { SourceHead, SourceReader } from "./source.ts";
 

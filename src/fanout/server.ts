@@ -1,10 +1,10 @@
-import { contain } from "../boundary.ts";
 import { createEdge, withUrl } from "../http/edge.ts";
 import { errorResponse } from "../http/response.ts";
-import { SERVER_NAME } from "../http/version.ts";
 import type { Counters } from "../observe/counters.ts";
 import { encodeErrorFrame } from "../protocol/event-frames.ts";
-import { endThreadOnFailure } from "../thread.ts";
+import { contain } from "../runtime/boundary.ts";
+import { endThreadOnFailure } from "../runtime/thread.ts";
+import { SERVER_NAME } from "../version.ts";
 import type { Admission } from "./admission.ts";
 import { BACKPRESSURE_BYTES_MAX, Consumer } from "./consumer.ts";
 import { CURSOR_RULE, parseCursor, type StreamStart, startOfStream } from "./cursor.ts";

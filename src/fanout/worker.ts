@@ -1,4 +1,3 @@
-import { contain } from "../boundary.ts";
 import { createAdminApp } from "../http/admin.ts";
 import { createXrpcApp } from "../http/xrpc.ts";
 import { patientReader } from "../index/patient-reader.ts";
@@ -11,8 +10,9 @@ import { LogReader } from "../log/reader.ts";
 import { Counters } from "../observe/counters.ts";
 import { type LOG_LEVELS, logOf, setUpLog } from "../observe/log.ts";
 import { type ReadAnswer, ReadRequests } from "../reads/requests.ts";
-import { startListening } from "../start-error.ts";
-import { serveRole, type WorkerRole } from "../thread.ts";
+import { contain } from "../runtime/boundary.ts";
+import { startListening } from "../runtime/start-error.ts";
+import { serveRole, type WorkerRole } from "../runtime/thread.ts";
 import { Admission, type AdmissionLimits } from "./admission.ts";
 import {
 	type CrawlRequestEvent,

@@ -1,6 +1,6 @@
 import type { Counters } from "../observe/counters.ts";
 import { networkOf } from "../protocol/network.ts";
-import { RateLimit } from "../rate-limit.ts";
+import { RateLimit } from "../runtime/rate-limit.ts";
 import type { CrawlResult } from "./messages.ts";
 import { type NoSlot, ProbeSlots, type ProbeSlotsOptions } from "./probe-slots.ts";
 import { refusal } from "./refusal.ts";

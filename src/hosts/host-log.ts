@@ -2,7 +2,7 @@ import type { Handover } from "../ingest/handover.ts";
 import { controlEntry } from "../ingest/shard.ts";
 import { encodeHostFacts, type HostFacts } from "../log/facts.ts";
 import { RecordKind } from "../log/record.ts";
-import type { Timing } from "../timing.ts";
+import type { Timing } from "../runtime/timing.ts";
 
 /** How often the control thread looks whether its records are durable: once for all of them. */
 const POLL_MS = 5;

@@ -1,10 +1,10 @@
 import { Hono } from "hono";
 import { HTTPException } from "hono/http-exception";
 import type { Counters } from "../observe/counters.ts";
+import { SERVER_NAME } from "../version.ts";
 import { failureResponse } from "./failure.ts";
 import { preflight } from "./preflight.ts";
 import { CORS_HEADERS, errorResponse, shortened, XrpcError } from "./response.ts";
-import { SERVER_NAME } from "./version.ts";
 
 /** What the server knows of a request's sender, for those who handle it. */
 export interface ClientEnv {

@@ -1,6 +1,6 @@
 import type { Context } from "hono";
+import { VERSION } from "../version.ts";
 import { errorResponse } from "./response.ts";
-import { VERSION } from "./version.ts";
 
 /** A look at the index is a read on the thread that serves consumers: one a second is enough, however many ask. */
 const LOOK_INTERVAL_MS = 1_000;

@@ -1,10 +1,10 @@
 import type { Hono } from "hono";
 import { type Counters, readCounters } from "../observe/counters.ts";
 import { residentMemory } from "../observe/resident-memory.ts";
+import { VERSION } from "../version.ts";
 import { type ClientEnv, createBaseApp } from "./base.ts";
 import { createMetrics } from "./metrics.ts";
 import { errorResponse } from "./response.ts";
-import { VERSION } from "./version.ts";
 
 export interface LogPosition {
 	firstSeq: number;

@@ -5,7 +5,7 @@ import type { Account, Host, IndexReader } from "../index/store.ts";
 import type { Counters } from "../observe/counters.ts";
 import { networkOf } from "../protocol/network.ts";
 import { isDid } from "../protocol/syntax.ts";
-import type { RateLimit } from "../rate-limit.ts";
+import type { RateLimit } from "../runtime/rate-limit.ts";
 import { effectiveStatus } from "./account-status.ts";
 import { type ClientEnv, createBaseApp } from "./base.ts";
 import { readPage } from "./listing.ts";

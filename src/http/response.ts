@@ -1,4 +1,4 @@
-import { SERVER_NAME } from "./version.ts";
+import { SERVER_NAME } from "../version.ts";
 
 /** On every answer, errors too: without them a browser hides from a page even why it was refused. */
 export const CORS_HEADERS = {

@@ -1,11 +1,11 @@
 import type { Hono } from "hono";
 import type { Counters } from "../observe/counters.ts";
+import { VERSION } from "../version.ts";
 import { type ClientEnv, createBaseApp } from "./base.ts";
 import { crawlHandler, type RequestCrawl } from "./crawl.ts";
 import { createHealth } from "./health.ts";
 import { READ_METHODS, SYNC } from "./reads.ts";
 import { errorResponse, shortened } from "./response.ts";
-import { VERSION } from "./version.ts";
 
 export interface XrpcAppOptions {
 	/** Answers a read of the index, by its path and query. */

@@ -1,9 +1,9 @@
-import { contain } from "../boundary.ts";
 import type { StoredIdentity } from "../index/store.ts";
 import type { DidDocumentFacts } from "../log/facts.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
 import { LogLimiter } from "../observe/log-limiter.ts";
+import { contain } from "../runtime/boundary.ts";
 import { factsOf, resolutionOfStored } from "./facts.ts";
 import { type Resolution, sameIdentity, type Unavailable } from "./identity.ts";
 import { LastTimes } from "./last-times.ts";

@@ -1,4 +1,4 @@
-import { contain } from "../boundary.ts";
+import { contain } from "../runtime/boundary.ts";
 import type { Outage } from "./outage.ts";
 
 export interface TurnLimits {

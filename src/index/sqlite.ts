@@ -1,10 +1,10 @@
 import { Database, type Statement } from "bun:sqlite";
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
-import { Damage } from "../boundary.ts";
 import { diskFaultReason } from "../log/disk-fault.ts";
 import type { HostStatus } from "../log/facts.ts";
 import type { StoredRecord } from "../log/stored-record.ts";
+import { Damage } from "../runtime/boundary.ts";
 import { type AccountRow, foldRecords, type RowChanges } from "./applier.ts";
 import { checkSchema, ensureSchema, TAKEN_DOWN } from "./schema.ts";
 import type { Account, Applied, Host, IndexReader, IndexWriter, StoredIdentity, Takedown } from "./store.ts";

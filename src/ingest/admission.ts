@@ -1,6 +1,7 @@
 import { encode } from "@atcute/cbor";
 import { type Resolution, sameIdentity } from "../identity/identity.ts";
 import { encodeAccountFacts, encodeIdentityFacts, encodeRepoFacts } from "../log/facts.ts";
+import type { Entry } from "../log/record/entry.ts";
 import { RecordFlag, RecordKind } from "../log/record.ts";
 import type { Counters } from "../observe/counters.ts";
 import { FORGOTTEN_REPO, isDeletion } from "../protocol/deletion.ts";
@@ -11,7 +12,6 @@ import { type FieldChanges, patchFields } from "../protocol/patch.ts";
 import type { RejectionReason } from "../protocol/reasons.ts";
 import { Rejection } from "../protocol/rejection.ts";
 import { isDatetime, isTid, tidToMicroseconds } from "../protocol/syntax.ts";
-import type { Entry } from "../ring/entry.ts";
 import type { Engine, SigningKey, Verdict } from "../verify/engine.ts";
 import { type AccountState, isActive } from "./accounts.ts";
 import type { Admitted, Arrival } from "./arrival.ts";

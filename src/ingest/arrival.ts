@@ -1,6 +1,6 @@
 import type { Resolution } from "../identity/identity.ts";
+import type { Entry } from "../log/record/entry.ts";
 import type { Message } from "../protocol/message.ts";
-import type { Entry } from "../ring/entry.ts";
 import type { AccountState } from "./accounts.ts";
 import type { Outcome } from "./window.ts";
 

@@ -1,4 +1,3 @@
-import { reportFailure } from "../boundary.ts";
 import type { HostConnection, HostEvent, HostGapReason, HostStatusEvent } from "../hosts/messages.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
@@ -7,7 +6,8 @@ import { readFrame } from "../protocol/frame.ts";
 import type { Message, ScannedFrame } from "../protocol/message.ts";
 import { CLOSE_CODES, type RejectionReason } from "../protocol/reasons.ts";
 import { Rejection } from "../protocol/rejection.ts";
-import { systemTiming, type Timing } from "../timing.ts";
+import { reportFailure } from "../runtime/boundary.ts";
+import { systemTiming, type Timing } from "../runtime/timing.ts";
 import type { Sender } from "./arrival.ts";
 import { Backoff } from "./backoff.ts";
 import type { Budget, HostBudget } from "./budget.ts";

@@ -1,7 +1,7 @@
+import { type Entry, entryBytes, writeEntry } from "../log/record/entry.ts";
 import type { Counters } from "../observe/counters.ts";
-import type { Doorbell } from "../ring/doorbell.ts";
-import { type Entry, entryBytes, writeEntry } from "../ring/entry.ts";
-import type { RingWriter } from "../ring/ring.ts";
+import type { Doorbell } from "../runtime/doorbell.ts";
+import type { RingWriter } from "../runtime/ring.ts";
 
 /** The worker's way to the sequencer: one ring, and the sequencer's doorbell. */
 export class Handover {

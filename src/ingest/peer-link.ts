@@ -1,7 +1,7 @@
-import { Damage } from "../boundary.ts";
 import { FRAME_BYTES_MAX, HOSTNAME_CHARS_MAX } from "../protocol/limits.ts";
-import type { Doorbell } from "../ring/doorbell.ts";
-import type { RingReader, RingWriter } from "../ring/ring.ts";
+import { Damage } from "../runtime/boundary.ts";
+import type { Doorbell } from "../runtime/doorbell.ts";
+import type { RingReader, RingWriter } from "../runtime/ring.ts";
 import type { Sender } from "./arrival.ts";
 import { FAILED, type Outcome, REJECTED } from "./window.ts";
 

@@ -3,7 +3,7 @@ import { fetchBounded } from "../identity/bounded-fetch.ts";
 import { type GuardOptions, guardedFetch } from "../identity/guarded-fetch.ts";
 import { LastTimes } from "../identity/last-times.ts";
 import type { Counters } from "../observe/counters.ts";
-import { Slots } from "../slots.ts";
+import { Slots } from "../runtime/semaphore.ts";
 
 /** How often and how long hosts are asked. The numbers are those of one ingest worker. */
 export const REPO_STATUS_LIMITS = {

@@ -1,6 +1,6 @@
-import { Damage, reportFailure } from "../boundary.ts";
 import { scanFrame } from "../protocol/frame.ts";
 import type { Message } from "../protocol/message.ts";
+import { Damage, reportFailure } from "../runtime/boundary.ts";
 import type { Sender } from "./arrival.ts";
 import { type Peer, type PeerEvents, PeerLink } from "./peer-link.ts";
 import { FAILED, type Outcome } from "./window.ts";

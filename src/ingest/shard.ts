@@ -1,13 +1,13 @@
-import { reportFailure } from "../boundary.ts";
 import type { IdentityCache } from "../identity/cache.ts";
 import type { Resolution } from "../identity/identity.ts";
 import { type DidDocumentFacts, encodeDidDocumentFacts } from "../log/facts.ts";
+import type { Entry } from "../log/record/entry.ts";
 import { RecordKind } from "../log/record.ts";
 import type { Message } from "../protocol/message.ts";
 import { Rejection } from "../protocol/rejection.ts";
 import { didMethod, isDid } from "../protocol/syntax.ts";
-import type { Entry } from "../ring/entry.ts";
-import { endThreadOnFailure } from "../thread.ts";
+import { reportFailure } from "../runtime/boundary.ts";
+import { endThreadOnFailure } from "../runtime/thread.ts";
 import type { AccountCache, AccountState } from "./accounts.ts";
 import {
 	type AdmissionRules,

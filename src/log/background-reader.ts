@@ -1,7 +1,7 @@
 import { isTooManyFiles } from "../descriptors/headroom.ts";
 import { logOf } from "../observe/log.ts";
 import { LogLimiter } from "../observe/log-limiter.ts";
-import { Slots } from "../slots.ts";
+import { Slots } from "../runtime/semaphore.ts";
 import { Batch, type Gap } from "./batch.ts";
 import { BlockPlace, type LogReader } from "./reader.ts";
 import { TOO_MANY_FILES_RETRY_MS } from "./stall.ts";

@@ -1,9 +1,9 @@
 import type { Counters } from "../observe/counters.ts";
-import type { Doorbell } from "../ring/doorbell.ts";
-import { type Entry, readEntry } from "../ring/entry.ts";
-import type { RingReader } from "../ring/ring.ts";
+import type { Doorbell } from "../runtime/doorbell.ts";
+import type { RingReader } from "../runtime/ring.ts";
 import { cborIntegerBytes, writeCborInteger } from "./bytes.ts";
 import type { LogWriter } from "./log-writer.ts";
+import { type Entry, readEntry } from "./record/entry.ts";
 import { RECORD_BYTES_MAX, RECORD_HEADER_BYTES, sealRecord } from "./record.ts";
 
 /** Records of a batch end when it has this many bytes; the last one may reach over it. */

@@ -1,9 +1,9 @@
 import { Counters } from "../observe/counters.ts";
 import { type LOG_LEVELS, setUpLog } from "../observe/log.ts";
-import { Doorbell } from "../ring/doorbell.ts";
-import { RingReader } from "../ring/ring.ts";
-import { startOnPath } from "../start-error.ts";
-import { endThreadOnFailure, serveRole } from "../thread.ts";
+import { Doorbell } from "../runtime/doorbell.ts";
+import { RingReader } from "../runtime/ring.ts";
+import { startOnPath } from "../runtime/start-error.ts";
+import { endThreadOnFailure, serveRole } from "../runtime/thread.ts";
 import type { DiskFaultReason } from "./disk-fault.ts";
 import { LogHead } from "./head.ts";
 import { systemLogFs } from "./log-fs.ts";

@@ -1,5 +1,5 @@
 import { errorResponse } from "../http/response.ts";
-import { PendingAnswers, type PendingLimits } from "../pending-answers.ts";
+import { PendingAnswers, type PendingLimits } from "../runtime/pending-answers.ts";
 
 /** To the reads thread. */
 export interface ReadRequest {

@@ -4,8 +4,8 @@ import { openSqliteReader } from "../index/sqlite.ts";
 import type { IndexReader } from "../index/store.ts";
 import { Counters } from "../observe/counters.ts";
 import { type LOG_LEVELS, setUpLog } from "../observe/log.ts";
-import { RateLimit } from "../rate-limit.ts";
-import { serveRole, type WorkerRole } from "../thread.ts";
+import { RateLimit } from "../runtime/rate-limit.ts";
+import { serveRole, type WorkerRole } from "../runtime/thread.ts";
 import type { ReadRequest } from "./requests.ts";
 import { answerRead, type ReadsHandler } from "./serve.ts";
 

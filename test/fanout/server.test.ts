@@ -19,9 +19,9 @@ import {
 	SUBSCRIBE_PATH,
 } from "../../src/fanout/server.ts";
 import { Withheld } from "../../src/fanout/withheld.ts";
-import { SERVER_NAME } from "../../src/http/version.ts";
 import { type CounterName, Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
 import { encodeErrorFrame } from "../../src/protocol/event-frames.ts";
+import { SERVER_NAME } from "../../src/version.ts";
 import { exchange } from "../sim/raw-http.ts";
 import { Rng } from "../sim/rng.ts";
 import { MemoryLog, seqOf, seqs } from "./memory-log.ts";

@@ -2,10 +2,10 @@ import { expect, test } from "bun:test";
 import { HostLog } from "../../src/hosts/host-log.ts";
 import { Handover } from "../../src/ingest/handover.ts";
 import { decodeHostFacts, type HostFacts, type HostStatus } from "../../src/log/facts.ts";
+import { readEntry } from "../../src/log/record/entry.ts";
 import { Counters } from "../../src/observe/counters.ts";
-import { Doorbell } from "../../src/ring/doorbell.ts";
-import { readEntry } from "../../src/ring/entry.ts";
-import { createRingBuffer, RingReader, RingWriter } from "../../src/ring/ring.ts";
+import { Doorbell } from "../../src/runtime/doorbell.ts";
+import { createRingBuffer, RingReader, RingWriter } from "../../src/runtime/ring.ts";
 import { FakeTiming } from "../sim/fake-timing.ts";
 
 /** Host records through a ring, of which the test is the other end. */

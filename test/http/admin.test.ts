@@ -3,9 +3,9 @@ import type { Hono } from "hono";
 import type { CrawlRequester, CrawlResult } from "../../src/hosts/messages.ts";
 import { createAdminApp } from "../../src/http/admin.ts";
 import type { ClientEnv } from "../../src/http/base.ts";
-import { SERVER_NAME } from "../../src/http/version.ts";
 import { createXrpcApp } from "../../src/http/xrpc.ts";
 import { Counters } from "../../src/observe/counters.ts";
+import { SERVER_NAME } from "../../src/version.ts";
 
 let crawls: [string, CrawlRequester][];
 let resets: [string, number | null][];

@@ -2,9 +2,9 @@ import { beforeEach, describe, expect, test } from "bun:test";
 import type { Hono } from "hono";
 import type { ClientEnv } from "../../src/http/base.ts";
 import { createInternalApp } from "../../src/http/internal.ts";
-import { VERSION } from "../../src/http/version.ts";
 import { Counters, createCounterBuffer } from "../../src/observe/counters.ts";
 import { REJECTION_REASON_NAMES } from "../../src/protocol/reasons.ts";
+import { VERSION } from "../../src/version.ts";
 
 let counters: Counters[];
 let fault: string | null;

@@ -5,10 +5,10 @@ import type { CrawlRequester, CrawlResult } from "../../src/hosts/messages.ts";
 import type { ClientEnv } from "../../src/http/base.ts";
 import { createHealth } from "../../src/http/health.ts";
 import { createReadsApp } from "../../src/http/reads.ts";
-import { SERVER_NAME, VERSION } from "../../src/http/version.ts";
 import { createXrpcApp } from "../../src/http/xrpc.ts";
 import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
-import { RateLimit } from "../../src/rate-limit.ts";
+import { RateLimit } from "../../src/runtime/rate-limit.ts";
+import { SERVER_NAME, VERSION } from "../../src/version.ts";
 import { Rng } from "../sim/rng.ts";
 import { COMMIT_STRING, MemoryIndex } from "./memory-index.ts";
 

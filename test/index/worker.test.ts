@@ -9,7 +9,7 @@ import { LogHead } from "../../src/log/head.ts";
 import { systemLogFs } from "../../src/log/log-fs.ts";
 import { LogWriter } from "../../src/log/log-writer.ts";
 import { Counters, createCounterBuffer } from "../../src/observe/counters.ts";
-import { Thread } from "../../src/thread.ts";
+import { Thread } from "../../src/runtime/thread.ts";
 
 test("the thread starts on an empty log, makes the index, and drains", async () => {
 	const folder = mkdtempSync(join(tmpdir(), "standpipe-index-worker-"));

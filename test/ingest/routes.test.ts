@@ -1,5 +1,4 @@
 import { describe, expect, test } from "bun:test";
-import { Damage } from "../../src/boundary.ts";
 import type { Sender } from "../../src/ingest/arrival.ts";
 import { PEER_RINGS_BYTES_MAX, type Peer, PeerLink, peerRingBytes } from "../../src/ingest/peer-link.ts";
 import { Routes, shardOf } from "../../src/ingest/routes.ts";
@@ -7,8 +6,9 @@ import { FAILED, type Outcome, REJECTED } from "../../src/ingest/window.ts";
 import { scanFrame } from "../../src/protocol/frame.ts";
 import { FRAME_BYTES_MAX } from "../../src/protocol/limits.ts";
 import type { Message } from "../../src/protocol/message.ts";
-import { Doorbell } from "../../src/ring/doorbell.ts";
-import { createRingBuffer, RingReader, RingWriter } from "../../src/ring/ring.ts";
+import { Damage } from "../../src/runtime/boundary.ts";
+import { Doorbell } from "../../src/runtime/doorbell.ts";
+import { createRingBuffer, RingReader, RingWriter } from "../../src/runtime/ring.ts";
 import { encodeFrame } from "../sim/message.ts";
 import { Rng } from "../sim/rng.ts";
 

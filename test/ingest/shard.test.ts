@@ -1,5 +1,4 @@
 import { describe, expect, test } from "bun:test";
-import { Damage } from "../../src/boundary.ts";
 import type { Resolution } from "../../src/identity/identity.ts";
 import { FRESH_MS } from "../../src/identity/resolutions.ts";
 import type { Account } from "../../src/index/store.ts";
@@ -8,6 +7,7 @@ import { FAILED } from "../../src/ingest/window.ts";
 import { decodeRepoFacts } from "../../src/log/facts.ts";
 import { RecordFlag, RecordKind } from "../../src/log/record.ts";
 import { scanFrame } from "../../src/protocol/frame.ts";
+import { Damage } from "../../src/runtime/boundary.ts";
 import { createPortableEngine } from "../../src/verify/portable/engine.ts";
 import { SimAccount } from "../sim/account.ts";
 import { SimClock } from "../sim/clock.ts";

@@ -7,13 +7,13 @@ import { Batch, type Gap } from "../../src/log/batch.ts";
 import { LogHead } from "../../src/log/head.ts";
 import { LogWriter, type LogWriterOptions } from "../../src/log/log-writer.ts";
 import { LogReader } from "../../src/log/reader.ts";
+import { type Entry, entryBytes, writeEntry } from "../../src/log/record/entry.ts";
 import { RecordKind } from "../../src/log/record.ts";
 import { segmentName } from "../../src/log/segment.ts";
 import { Sequencer } from "../../src/log/sequencer.ts";
 import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
-import { Doorbell } from "../../src/ring/doorbell.ts";
-import { type Entry, entryBytes, writeEntry } from "../../src/ring/entry.ts";
-import { createRingBuffer, RingReader, RingWriter } from "../../src/ring/ring.ts";
+import { Doorbell } from "../../src/runtime/doorbell.ts";
+import { createRingBuffer, RingReader, RingWriter } from "../../src/runtime/ring.ts";
 import { MemoryFs } from "./memory-fs.ts";
 
 export const START_MS = 1_700_000_000_000;

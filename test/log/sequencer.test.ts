@@ -2,12 +2,12 @@ import { describe, expect, test } from "bun:test";
 import { Batch } from "../../src/log/batch.ts";
 import { LogHead } from "../../src/log/head.ts";
 import { LogWriter } from "../../src/log/log-writer.ts";
+import { entryBytes, writeEntry } from "../../src/log/record/entry.ts";
 import { RecordKind } from "../../src/log/record.ts";
 import { segmentName } from "../../src/log/segment.ts";
 import { Sequencer } from "../../src/log/sequencer.ts";
-import { Doorbell } from "../../src/ring/doorbell.ts";
-import { entryBytes, writeEntry } from "../../src/ring/entry.ts";
-import { createRingBuffer, RingReader, RingWriter } from "../../src/ring/ring.ts";
+import { Doorbell } from "../../src/runtime/doorbell.ts";
+import { createRingBuffer, RingReader, RingWriter } from "../../src/runtime/ring.ts";
 import { decodeFrame, labels, messageEntry, readAll, START_MS, TestLog, temporaryDirectory } from "./harness.ts";
 import { MemoryFs } from "./memory-fs.ts";
 

@@ -3,12 +3,12 @@ import type { DiskFaultReason } from "../../src/log/disk-fault.ts";
 import { createHeadBuffer, LogHead } from "../../src/log/head.ts";
 import { systemLogFs } from "../../src/log/log-fs.ts";
 import { LogReader } from "../../src/log/reader.ts";
+import { entryBytes, writeEntry } from "../../src/log/record/entry.ts";
 import type { SequencerStart } from "../../src/log/worker.ts";
 import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
-import { Doorbell } from "../../src/ring/doorbell.ts";
-import { entryBytes, writeEntry } from "../../src/ring/entry.ts";
-import { createRingBuffer, RingWriter } from "../../src/ring/ring.ts";
-import { Thread } from "../../src/thread.ts";
+import { Doorbell } from "../../src/runtime/doorbell.ts";
+import { createRingBuffer, RingWriter } from "../../src/runtime/ring.ts";
+import { Thread } from "../../src/runtime/thread.ts";
 import { messageEntry, onCleanup, readAll, temporaryDirectory } from "./harness.ts";
 
 const WORKER = new URL("../../src/log/worker.ts", import.meta.url);

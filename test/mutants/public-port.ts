@@ -66,17 +66,17 @@ export const PUBLIC_PORT_MUTANTS: readonly Mutant[] = [
 	},
 	{
 		name: "one address may have all reads that wait",
-		file: "pending-answers.ts",
+		file: "runtime/pending-answers.ts",
 		find: "this.#count(address, 1);",
 		replace: "",
 		tests: ["reads/requests.test.ts"],
 	},
 	{
 		name: "a rate limit forgets nothing and grows",
-		file: "rate-limit.ts",
+		file: "runtime/rate-limit.ts",
 		find: "if (this.#fullAtMs.size >= this.#keysMax) this.#forgetOldest();",
 		replace: "",
-		tests: ["rate-limit.test.ts"],
+		tests: ["runtime/rate-limit.test.ts"],
 	},
 	{
 		name: "a probe that fails costs nothing",

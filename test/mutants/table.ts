@@ -311,10 +311,10 @@ export const MUTANTS: readonly Mutant[] = [
 	},
 	{
 		name: "a ring forgets the bytes it skips at its end",
-		file: "ring/ring.ts",
+		file: "runtime/ring.ts",
 		find: "this.#hasRoom(skipped + size)",
 		replace: "this.#hasRoom(size)",
-		tests: ["ring/ring.test.ts"],
+		tests: ["runtime/ring.test.ts"],
 	},
 	{
 		name: "a consumer's cursor passes a frame that its socket dropped",

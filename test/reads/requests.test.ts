@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { SERVER_NAME } from "../../src/http/version.ts";
 import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
 import { type ReadRequest, ReadRequests } from "../../src/reads/requests.ts";
 import { answerRead, type ReadsHandler } from "../../src/reads/serve.ts";
+import { SERVER_NAME } from "../../src/version.ts";
 
 const LIMITS = { max: 3, perAddressMax: 2, timeoutMs: 60_000 };
 

@@ -1,8 +1,8 @@
 import { encodeIdentityFacts } from "../../src/log/facts.ts";
 import { systemLogFs } from "../../src/log/log-fs.ts";
+import type { Entry } from "../../src/log/record/entry.ts";
 import { RecordKind } from "../../src/log/record.ts";
 import { scanFrame } from "../../src/protocol/frame.ts";
-import type { Entry } from "../../src/ring/entry.ts";
 import { TestLog } from "../log/harness.ts";
 import { encodeFrame } from "../sim/message.ts";
 

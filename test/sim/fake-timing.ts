@@ -1,4 +1,4 @@
-import type { Timing } from "../../src/timing.ts";
+import type { Timing } from "../../src/runtime/timing.ts";
 
 /** Time that passes only when a test says so. */
 export class FakeTiming implements Timing {

@@ -1,7 +1,7 @@
 import { Database, SQLiteError } from "bun:sqlite";
 import { expect, test } from "bun:test";
-import { contain, Damage, isFatal } from "../src/boundary.ts";
-import { DiskFault } from "../src/log/disk-fault.ts";
+import { DiskFault } from "../../src/log/disk-fault.ts";
+import { contain, Damage, isFatal } from "../../src/runtime/boundary.ts";
 
 function thrownBy(work: () => void): unknown {
 	try {

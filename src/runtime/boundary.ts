@@ -1,7 +1,7 @@
 import { SQLiteError } from "bun:sqlite";
-import { DiskFault } from "./log/disk-fault.ts";
-import { logOf } from "./observe/log.ts";
-import { LogLimiter } from "./observe/log-limiter.ts";
+import { DiskFault } from "../log/disk-fault.ts";
+import { logOf } from "../observe/log.ts";
+import { LogLimiter } from "../observe/log-limiter.ts";
 
 /**
  * The boundary between strangers and the process. Code that handles what a stranger sent may fail in ways that nobody

@@ -1,5 +1,5 @@
+import { messageOf } from "../observe/log-value.ts";
 import { contain } from "./boundary.ts";
-import { messageOf } from "./observe/log-value.ts";
 import { StartError } from "./start-error.ts";
 
 /**

@@ -1,10 +1,10 @@
 import { lookup } from "node:dns/promises";
 import { accessSync, constants, statSync } from "node:fs";
 import { isIP } from "node:net";
-import type { Bind } from "./config/setting.ts";
-import { type SettingName, settingLabel } from "./config/settings.ts";
-import { DiskFault } from "./log/disk-fault.ts";
-import { messageOf } from "./observe/log-value.ts";
+import type { Bind } from "../config/setting.ts";
+import { type SettingName, settingLabel } from "../config/settings.ts";
+import { DiskFault } from "../log/disk-fault.ts";
+import { messageOf } from "../observe/log-value.ts";
 
 /**
  * The relay can't start with its settings on this machine, and nothing is wrong with the program: one sentence, which begins

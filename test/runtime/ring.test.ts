@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { createRingBuffer, RingReader, RingWriter } from "../../src/ring/ring.ts";
+import { createRingBuffer, RingReader, RingWriter } from "../../src/runtime/ring.ts";
 import { Rng } from "../sim/rng.ts";
 
 function ringOf(capacityBytes: number): { writer: RingWriter; reader: RingReader } {

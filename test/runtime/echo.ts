@@ -1,4 +1,4 @@
-import { RingReader, RingWriter } from "../../src/ring/ring.ts";
+import { RingReader, RingWriter } from "../../src/runtime/ring.ts";
 
 declare const self: Worker;
 
