@@ -1,4 +1,4 @@
-import { networkOf } from "../protocol/network.ts";
+import { networkOf } from "../net/network.ts";
 import type { Connection } from "./libc.ts";
 
 /** How many unanswered connections the public port holds. */

@@ -1,4 +1,4 @@
-import { networkOf } from "../protocol/network.ts";
+import { networkOf } from "../net/network.ts";
 
 /** How many consumers the relay serves, on all of its fan-out threads together. */
 export interface AdmissionLimits {

@@ -1,5 +1,5 @@
+import { networkOf } from "../net/network.ts";
 import type { Counters } from "../observe/counters.ts";
-import { networkOf } from "../protocol/network.ts";
 import { RateLimit } from "../runtime/rate-limit.ts";
 import type { CrawlResult } from "./messages.ts";
 import { type NoSlot, ProbeSlots, type ProbeSlotsOptions } from "./probe-slots.ts";

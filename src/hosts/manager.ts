@@ -1,9 +1,9 @@
 import type { IndexReader } from "../index/store.ts";
 import type { HostFacts, HostStatus } from "../log/facts.ts";
+import { HostnameError, mayBePrivate, type ParsedHostname, parseHostname } from "../net/hostname.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
 import { LogLimiter } from "../observe/log-limiter.ts";
-import { HostnameError, mayBePrivate, type ParsedHostname, parseHostname } from "../protocol/hostname.ts";
 import { CrawlGate, HOST_NOT_FOUND } from "./crawl-gate.ts";
 import { DayQuota } from "./day-quota.ts";
 import type { CrawlRequester, CrawlResult, HostCommand, HostEvent, HostGapEvent, HostStatusEvent } from "./messages.ts";

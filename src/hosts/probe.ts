@@ -1,6 +1,6 @@
-import { BodyTooLargeError, readBody } from "../identity/bounded-fetch.ts";
-import { type GuardOptions, guardedFetch } from "../identity/guarded-fetch.ts";
-import type { ParsedHostname } from "../protocol/hostname.ts";
+import { BodyTooLargeError, readBody } from "../net/bounded-fetch.ts";
+import { type GuardOptions, guardedFetch } from "../net/guarded-fetch.ts";
+import type { ParsedHostname } from "../net/hostname.ts";
 
 const PROBE_TIMEOUT_MS = 5000;
 /** A `describeServer` answer has a few hundred bytes. */

@@ -1,6 +1,6 @@
 import type { Context } from "hono";
 import * as v from "valibot";
-import { BodyTooLargeError, readBody as readBytes } from "../identity/bounded-fetch.ts";
+import { BodyTooLargeError, readBody as readBytes } from "../net/bounded-fetch.ts";
 import { HOSTNAME_CHARS_MAX, INTEGER_MAX } from "../protocol/limits.ts";
 import { XrpcError } from "./response.ts";
 

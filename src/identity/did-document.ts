@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { HostnameError, parseHostname } from "../protocol/hostname.ts";
+import { HostnameError, parseHostname } from "../net/hostname.ts";
 import type { SigningKey } from "../verify/engine.ts";
 import { didKeyOf, SigningKeyError, signingKeyOfMethod } from "./signing-key.ts";
 

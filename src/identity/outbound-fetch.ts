@@ -1,4 +1,4 @@
-import type { Fetch } from "./bounded-fetch.ts";
+import type { Fetch } from "../net/bounded-fetch.ts";
 
 /**
  * The runtime's `fetch`, as requests of ours use it: its failures are said in plain words, without its advice to programmers,

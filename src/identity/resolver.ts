@@ -1,11 +1,11 @@
 import { webDidToDocumentUrl } from "@atcute/identity";
+import { BodyTooLargeError, type BoundedResponse, type Fetch, fetchBounded } from "../net/bounded-fetch.ts";
+import { ForbiddenTargetError, guardedFetch, type Lookup } from "../net/guarded-fetch.ts";
+import { retryAfterMs } from "../net/retry-after.ts";
 import { didMethod } from "../protocol/syntax.ts";
-import { BodyTooLargeError, type BoundedResponse, type Fetch, fetchBounded } from "./bounded-fetch.ts";
 import { DidDocumentError, hostOfPds, parseDidDocument } from "./did-document.ts";
-import { ForbiddenTargetError, guardedFetch, type Lookup } from "./guarded-fetch.ts";
 import type { Resolution } from "./identity.ts";
 import { outboundFetch } from "./outbound-fetch.ts";
-import { retryAfterMs } from "./retry-after.ts";
 import { steadyWallMs } from "./wall-clock.ts";
 
 export interface ResolverOptions {

@@ -3,8 +3,8 @@ import type { LookupFunction } from "node:net";
 // Bun's own, which needs no package. Unlike the global WebSocket it takes `maxPayload`, `handshakeTimeout` and `lookup`, and
 // gives the answer's headers. Its types are those of `@types/ws`.
 import WebSocket from "ws";
-import { addressFault } from "../protocol/address.ts";
-import { mayBePrivate } from "../protocol/hostname.ts";
+import { addressFault } from "../net/address.ts";
+import { mayBePrivate } from "../net/hostname.ts";
 import { FRAME_BYTES_MAX } from "../protocol/limits.ts";
 import type { RejectionReason } from "../protocol/reasons.ts";
 import { reportFailure } from "../runtime/boundary.ts";

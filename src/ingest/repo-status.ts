@@ -1,7 +1,7 @@
 import * as v from "valibot";
-import { fetchBounded } from "../identity/bounded-fetch.ts";
-import { type GuardOptions, guardedFetch } from "../identity/guarded-fetch.ts";
 import { LastTimes } from "../identity/last-times.ts";
+import { fetchBounded } from "../net/bounded-fetch.ts";
+import { type GuardOptions, guardedFetch } from "../net/guarded-fetch.ts";
 import type { Counters } from "../observe/counters.ts";
 import { Slots } from "../runtime/semaphore.ts";
 

@@ -1,4 +1,4 @@
-import { networkOf } from "../protocol/network.ts";
+import { networkOf } from "../net/network.ts";
 
 export interface PendingLimits {
 	/** Questions that wait at once. */

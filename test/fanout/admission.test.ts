@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { Admission, createAdmissionBuffer } from "../../src/fanout/admission.ts";
-import { networkOf } from "../../src/protocol/network.ts";
+import { networkOf } from "../../src/net/network.ts";
 
 const IN_TOTAL = "this relay already serves its limit of";
 

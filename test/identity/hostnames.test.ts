@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { hostOfPds } from "../../src/identity/did-document.ts";
-import { ForbiddenTargetError, guardedFetch } from "../../src/identity/guarded-fetch.ts";
-import { parseHostname } from "../../src/protocol/hostname.ts";
+import { ForbiddenTargetError, guardedFetch } from "../../src/net/guarded-fetch.ts";
+import { parseHostname } from "../../src/net/hostname.ts";
 import { didMethod } from "../../src/protocol/syntax.ts";
 import { Rng } from "../sim/rng.ts";
 

@@ -1,10 +1,10 @@
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
 import { getAtprotoVerificationMaterial, getPdsEndpoint } from "@atcute/identity";
 import { PlcDidDocumentResolver } from "@atcute/identity-resolver";
-import type { Lookup } from "../../src/identity/guarded-fetch.ts";
 import type { Resolution } from "../../src/identity/identity.ts";
 import { DidResolver } from "../../src/identity/resolver.ts";
-import { RATE_LIMITED_PAUSE_MS, RETRY_AFTER_MS_MAX } from "../../src/identity/retry-after.ts";
+import type { Lookup } from "../../src/net/guarded-fetch.ts";
+import { RATE_LIMITED_PAUSE_MS, RETRY_AFTER_MS_MAX } from "../../src/net/retry-after.ts";
 import { withOddParts } from "../sim/odd-document.ts";
 import { Rng } from "../sim/rng.ts";
 import { DID, didDocument, K256_DID_KEY, pdsService, verificationMethod } from "./documents.ts";

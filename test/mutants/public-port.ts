@@ -45,7 +45,7 @@ export const PUBLIC_PORT_MUTANTS: readonly Mutant[] = [
 	},
 	{
 		name: "a body of any length is read",
-		file: "identity/bounded-fetch.ts",
+		file: "net/bounded-fetch.ts",
 		find: "if (bytes > bytesMax)",
 		replace: "if (bytes > Number.MAX_VALUE)",
 		tests: ["hosts/probe.test.ts"],

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { isPublicAddress } from "../../src/protocol/address.ts";
+import { isPublicAddress } from "../../src/net/address.ts";
 
 test("public unicast addresses are public", () => {
 	for (const ip of [

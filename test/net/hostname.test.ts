@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { HostnameError, parseHostname } from "../../src/protocol/hostname.ts";
+import { HostnameError, parseHostname } from "../../src/net/hostname.ts";
 
 const PRODUCTION = { allowLocalhost: false };
 const DEVELOPMENT = { allowLocalhost: true, allowInsecure: true };

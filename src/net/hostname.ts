@@ -1,4 +1,4 @@
-import { HOSTNAME_CHARS_MAX } from "./limits.ts";
+import { HOSTNAME_CHARS_MAX } from "../protocol/limits.ts";
 
 /** A string is not the name of a host that a relay may connect to. The message names the rule. */
 export class HostnameError extends Error {

@@ -1,8 +1,8 @@
 import { lookup as lookupDns } from "node:dns/promises";
-import { addressFault } from "../protocol/address.ts";
-import { dnsNameFault } from "../protocol/hostname.ts";
+import { inPlainWords, outboundFetch } from "../identity/outbound-fetch.ts";
+import { addressFault } from "./address.ts";
 import type { Fetch } from "./bounded-fetch.ts";
-import { inPlainWords, outboundFetch } from "./outbound-fetch.ts";
+import { dnsNameFault } from "./hostname.ts";
 
 /** An address that a name resolves to. */
 export interface ResolvedAddress {

@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { BodyTooLargeError, type Fetch, fetchBounded } from "../../src/identity/bounded-fetch.ts";
-import { ForbiddenTargetError, guardedFetch, type Lookup } from "../../src/identity/guarded-fetch.ts";
+import { BodyTooLargeError, type Fetch, fetchBounded } from "../../src/net/bounded-fetch.ts";
+import { ForbiddenTargetError, guardedFetch, type Lookup } from "../../src/net/guarded-fetch.ts";
 import { CERTIFICATE, CERTIFICATE_KEY } from "./certificate.ts";
 
 const URL_OF_HOST = new URL("https://pds.example.com/.well-known/did.json");
