@@ -1,6 +1,6 @@
+import { RETRY_MS, type Stall } from "../disk/stall.ts";
 import { Batch, Gap } from "../log/batch.ts";
 import type { HeadSnapshot, LogEnd } from "../log/head.ts";
-import { RETRY_MS, type Stall } from "../log/stall.ts";
 import type { StoredRecord } from "../log/stored-record.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";

@@ -1,4 +1,4 @@
-import { RETRY_MS, Stall } from "../log/stall.ts";
+import { RETRY_MS, Stall } from "../disk/stall.ts";
 import type { Counters } from "../observe/counters.ts";
 import { DatabaseFiles } from "./database-files.ts";
 import { openSqliteReader } from "./sqlite.ts";

@@ -1,7 +1,7 @@
 import { Database, type Statement } from "bun:sqlite";
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
-import { diskFaultReason } from "../log/disk-fault.ts";
+import { diskFaultReason } from "../disk/fault.ts";
 import type { HostStatus } from "../log/facts.ts";
 import type { StoredRecord } from "../log/stored-record.ts";
 import { Damage } from "../runtime/boundary.ts";

@@ -1,10 +1,10 @@
 import { isTooManyFiles } from "../descriptors/headroom.ts";
+import { TOO_MANY_FILES_RETRY_MS } from "../disk/stall.ts";
 import { logOf } from "../observe/log.ts";
 import { LogLimiter } from "../observe/log-limiter.ts";
 import { Slots } from "../runtime/semaphore.ts";
 import { Batch, type Gap } from "./batch.ts";
 import { BlockPlace, type LogReader } from "./reader.ts";
-import { TOO_MANY_FILES_RETRY_MS } from "./stall.ts";
 
 /** Blocks that are read at once. More would get nothing more out of an NVMe disk, and stand in the way of the log's syncs. */
 export const LOADS_MAX = 2;

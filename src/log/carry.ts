@@ -1,4 +1,4 @@
-import { DiskFault } from "./disk-fault.ts";
+import { DiskFault } from "../disk/fault.ts";
 import type { LogFs } from "./log-fs.ts";
 import { recordSeq, recordTimeUs, resealRecord, sealedRecordLength } from "./record.ts";
 import { FileSource, scanRecords } from "./scan.ts";

@@ -1,7 +1,7 @@
 import { join } from "node:path";
+import { diskFaultReason } from "../disk/fault.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
-import { diskFaultReason } from "./disk-fault.ts";
 import type { LogFs } from "./log-fs.ts";
 import { removeIfThere } from "./new-file.ts";
 import { expiredSegments, removableSegments, type Segment, segmentsOfBytes } from "./retention.ts";

@@ -1,6 +1,6 @@
 import { Database } from "bun:sqlite";
 import { join } from "node:path";
-import { DiskFault, diskFaultReason } from "./disk-fault.ts";
+import { DiskFault, diskFaultReason } from "../disk/fault.ts";
 
 /**
  * The one writer's claim on a log directory.

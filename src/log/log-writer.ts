@@ -1,7 +1,8 @@
+import { DiskFault, type DiskFaultReason, diskFaultReason } from "../disk/fault.ts";
+import { Stall } from "../disk/stall.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
 import { appendResealed, carryOver } from "./carry.ts";
-import { DiskFault, type DiskFaultReason, diskFaultReason } from "./disk-fault.ts";
 import type { LogHead } from "./head.ts";
 import { KeptSegments } from "./kept-segments.ts";
 import { DirectoryLock } from "./lock.ts";
@@ -11,7 +12,6 @@ import { RESERVE_STEP, Reserve, readReserve } from "./reserve.ts";
 import { placeSegments, type Segment, segmentAgeMsMax } from "./retention.ts";
 import { SEGMENT_BYTES_MAX } from "./segment.ts";
 import { SegmentWriter } from "./segment-writer.ts";
-import { Stall } from "./stall.ts";
 
 /** `always`: a batch is durable before it is published. `write`: it is written, and durable a moment later. */
 export type SyncMode = "always" | "write";

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { diskFaultReason } from "./disk-fault.ts";
+import { diskFaultReason } from "../disk/fault.ts";
 import { isNotFound, type LogFs } from "./log-fs.ts";
 
 /** Ending of files that are written aside and then renamed: what is found of them at the start is left over. */

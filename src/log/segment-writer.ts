@@ -1,4 +1,4 @@
-import { DiskFault, diskFaultReason } from "./disk-fault.ts";
+import { DiskFault, diskFaultReason } from "../disk/fault.ts";
 import type { LogFs } from "./log-fs.ts";
 import { closeAnyway, createFile } from "./new-file.ts";
 import { encodeSegmentFooter, encodeSegmentHeader, SEGMENT_HEADER_BYTES, segmentName } from "./segment.ts";

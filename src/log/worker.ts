@@ -1,10 +1,10 @@
+import type { DiskFaultReason } from "../disk/fault.ts";
 import { Counters } from "../observe/counters.ts";
 import { type LOG_LEVELS, setUpLog } from "../observe/log.ts";
 import { Doorbell } from "../runtime/doorbell.ts";
 import { RingReader } from "../runtime/ring.ts";
 import { startOnPath } from "../runtime/start-error.ts";
 import { endThreadOnFailure, serveRole } from "../runtime/thread.ts";
-import type { DiskFaultReason } from "./disk-fault.ts";
 import { LogHead } from "./head.ts";
 import { systemLogFs } from "./log-fs.ts";
 import { LogWriter, type SyncMode } from "./log-writer.ts";

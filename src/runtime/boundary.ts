@@ -1,5 +1,5 @@
 import { SQLiteError } from "bun:sqlite";
-import { DiskFault } from "../log/disk-fault.ts";
+import { DiskFault } from "../disk/fault.ts";
 import { logOf } from "../observe/log.ts";
 import { LogLimiter } from "../observe/log-limiter.ts";
 

@@ -3,7 +3,7 @@ import { accessSync, constants, statSync } from "node:fs";
 import { isIP } from "node:net";
 import type { Bind } from "../config/setting.ts";
 import { type SettingName, settingLabel } from "../config/settings.ts";
-import { DiskFault } from "../log/disk-fault.ts";
+import { DiskFault } from "../disk/fault.ts";
 import { messageOf } from "../observe/log-value.ts";
 
 /**

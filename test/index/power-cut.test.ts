@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { Stall } from "../../src/disk/stall.ts";
 import { DatabaseFiles } from "../../src/index/database-files.ts";
 import { IndexFollower } from "../../src/index/follower.ts";
 import { openSqliteWriter } from "../../src/index/sqlite.ts";
@@ -9,7 +10,6 @@ import { decodeCursorsFacts } from "../../src/log/facts.ts";
 import type { SyncMode } from "../../src/log/log-writer.ts";
 import type { Entry } from "../../src/log/record/entry.ts";
 import { RecordKind } from "../../src/log/record.ts";
-import { Stall } from "../../src/log/stall.ts";
 import type { StoredRecord } from "../../src/log/stored-record.ts";
 import { onCleanup, TestLog, temporaryDirectory } from "../log/harness.ts";
 import { MemoryFs } from "../log/memory-fs.ts";

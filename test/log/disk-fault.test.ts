@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import type { DiskFaultReason } from "../../src/log/disk-fault.ts";
+import type { DiskFaultReason } from "../../src/disk/fault.ts";
+import { RETRY_MS, TOO_MANY_FILES_RETRY_MS } from "../../src/disk/stall.ts";
 import type { SyncMode } from "../../src/log/log-writer.ts";
 import { entryBytes, writeEntry } from "../../src/log/record/entry.ts";
 import { segmentName } from "../../src/log/segment.ts";
-import { RETRY_MS, TOO_MANY_FILES_RETRY_MS } from "../../src/log/stall.ts";
 import { messageEntry, readAll, START_MS, segmentPath, TestLog, temporaryDirectory } from "./harness.ts";
 import { MemoryFs } from "./memory-fs.ts";
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { RETRY_MS } from "../../src/disk/stall.ts";
 import type { LogWriterOptions } from "../../src/log/log-writer.ts";
 import {
 	expiredSegments,
@@ -8,7 +9,6 @@ import {
 	segmentsOfBytes,
 	stepMsMax,
 } from "../../src/log/retention.ts";
-import { RETRY_MS } from "../../src/log/stall.ts";
 import { Rng } from "../sim/rng.ts";
 import { labels, readAll, START_MS, segmentPath, TestLog, temporaryDirectory } from "./harness.ts";
 import { MemoryFs } from "./memory-fs.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { DiskFaultReason } from "../../src/log/disk-fault.ts";
+import type { DiskFaultReason } from "../../src/disk/fault.ts";
 import { createHeadBuffer, LogHead } from "../../src/log/head.ts";
 import { systemLogFs } from "../../src/log/log-fs.ts";
 import { LogReader } from "../../src/log/reader.ts";

@@ -58,7 +58,7 @@ export const MACHINE_MUTANTS: readonly Mutant[] = [
 	},
 	{
 		name: "too many open files count as a fault of the disk",
-		file: "log/disk-fault.ts",
+		file: "disk/fault.ts",
 		find: 'EMFILE: "too-many-files"',
 		replace: 'EMFILE: "io-error"',
 		tests: ["log/disk-fault.test.ts"],

@@ -1,6 +1,6 @@
 import { Database, SQLiteError } from "bun:sqlite";
 import { expect, test } from "bun:test";
-import { DiskFault } from "../../src/log/disk-fault.ts";
+import { DiskFault } from "../../src/disk/fault.ts";
 import { contain, Damage, isFatal } from "../../src/runtime/boundary.ts";
 
 function thrownBy(work: () => void): unknown {

@@ -1,6 +1,6 @@
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
-import { type DiskFaultReason, diskFaultReason } from "./disk-fault.ts";
+import { type DiskFaultReason, diskFaultReason } from "./fault.ts";
 
 /** How long a failed call is left alone before it is tried again. */
 export const RETRY_MS = 1_000;
