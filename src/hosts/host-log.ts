@@ -1,5 +1,5 @@
+import { controlEntry } from "../ingest/did/shard.ts";
 import type { Handover } from "../ingest/handover.ts";
-import { controlEntry } from "../ingest/shard.ts";
 import { encodeHostFacts, type HostFacts } from "../log/facts.ts";
 import { RecordKind } from "../log/record.ts";
 import type { Timing } from "../runtime/timing.ts";

@@ -1,8 +1,8 @@
 import type { Resolution } from "../identity/identity.ts";
 import type { Entry } from "../log/record/entry.ts";
 import type { Message } from "../protocol/message.ts";
-import type { AccountState } from "./accounts.ts";
-import type { Outcome } from "./window.ts";
+import type { AccountState } from "./did/accounts.ts";
+import type { Outcome } from "./host/window.ts";
 
 /** Who sent a message. */
 export interface Sender {

@@ -13,14 +13,14 @@ import { StartError } from "../runtime/start-error.ts";
 import { endThreadOnFailure, serveRole, type WorkerRole } from "../runtime/thread.ts";
 import type { Engine, EngineChoice } from "../verify/engine.ts";
 import { EngineError } from "../verify/select.ts";
-import { AccountCache } from "./accounts.ts";
 import { arrivalOf } from "./arrival.ts";
-import { Budget } from "./budget.ts";
+import { AccountCache } from "./did/accounts.ts";
+import { RepoStatusProbe } from "./did/repo-status.ts";
+import { Shard } from "./did/shard.ts";
 import { Handover } from "./handover.ts";
-import { Hosts } from "./hosts.ts";
-import { RepoStatusProbe } from "./repo-status.ts";
+import { Budget } from "./host/budget.ts";
+import { Hosts } from "./host/hosts.ts";
 import { Routes } from "./routes.ts";
-import { Shard } from "./shard.ts";
 
 export interface IngestOptions {
 	/** Number of this worker, from 0. */

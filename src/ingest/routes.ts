@@ -2,8 +2,8 @@ import { scanFrame } from "../protocol/frame.ts";
 import type { Message } from "../protocol/message.ts";
 import { Damage, reportFailure } from "../runtime/boundary.ts";
 import type { Sender } from "./arrival.ts";
+import { FAILED, type Outcome } from "./host/window.ts";
 import { type Peer, type PeerEvents, PeerLink } from "./peer-link.ts";
-import { FAILED, type Outcome } from "./window.ts";
 
 type Settle = (outcome: Outcome) => void;
 type Deliver = (sender: Sender, frame: Uint8Array, message: Message, settle: Settle) => void;

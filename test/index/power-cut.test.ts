@@ -4,7 +4,7 @@ import { DatabaseFiles } from "../../src/index/database-files.ts";
 import { IndexFollower } from "../../src/index/follower.ts";
 import { openSqliteWriter } from "../../src/index/sqlite.ts";
 import type { IndexWriter } from "../../src/index/store.ts";
-import { HostWindow, REJECTED } from "../../src/ingest/window.ts";
+import { HostWindow, REJECTED } from "../../src/ingest/host/window.ts";
 import { Batch } from "../../src/log/batch.ts";
 import { decodeCursorsFacts } from "../../src/log/facts.ts";
 import type { SyncMode } from "../../src/log/log-writer.ts";

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import type { Sender } from "../../src/ingest/arrival.ts";
+import { FAILED, type Outcome, REJECTED } from "../../src/ingest/host/window.ts";
 import { PEER_RINGS_BYTES_MAX, type Peer, PeerLink, peerRingBytes } from "../../src/ingest/peer-link.ts";
 import { Routes, shardOf } from "../../src/ingest/routes.ts";
-import { FAILED, type Outcome, REJECTED } from "../../src/ingest/window.ts";
 import { scanFrame } from "../../src/protocol/frame.ts";
 import { FRAME_BYTES_MAX } from "../../src/protocol/limits.ts";
 import type { Message } from "../../src/protocol/message.ts";

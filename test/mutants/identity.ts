@@ -35,7 +35,7 @@ export const IDENTITY_MUTANTS: readonly Mutant[] = [
 		file: "identity/cache.ts",
 		find: "return this.#resolveSince(did, asker, sinceMs, REFRESH_INTERVAL_MS, null);",
 		replace: "return this.#resolveSince(did, asker, sinceMs, REFRESH_INTERVAL_MS, await this.#known(did));",
-		tests: ["identity/cache.test.ts", "ingest/shard.test.ts"],
+		tests: ["identity/cache.test.ts", "ingest/did/shard.test.ts"],
 	},
 	{
 		name: "an unknown did:web whose host fails is waited for for ever",
@@ -67,16 +67,16 @@ export const IDENTITY_MUTANTS: readonly Mutant[] = [
 	},
 	{
 		name: "absent accounts are remembered without a limit",
-		file: "ingest/accounts.ts",
+		file: "ingest/did/accounts.ts",
 		find: "ABSENCES_SHARE && oldest !== undefined",
 		replace: "1_000_000 && oldest !== undefined",
-		tests: ["ingest/accounts.test.ts"],
+		tests: ["ingest/did/accounts.test.ts"],
 	},
 	{
 		name: "with the worker's budget used up whoever reads is paused, however little it holds",
-		file: "ingest/budget.ts",
+		file: "ingest/host/budget.ts",
 		find: "this.#held > this.#worker.share) this.#pause();",
 		replace: "this.#worker.share !== Number.POSITIVE_INFINITY) this.#pause();",
-		tests: ["ingest/budget.test.ts"],
+		tests: ["ingest/host/budget.test.ts"],
 	},
 ];

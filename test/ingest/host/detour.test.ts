@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { Detour } from "../../src/ingest/detour.ts";
-import { REFUSED_CURSOR_RETRY_MS, RefusedCursor } from "../../src/ingest/refused-cursor.ts";
-import { Rng } from "../sim/rng.ts";
+import { Detour } from "../../../src/ingest/host/detour.ts";
+import { REFUSED_CURSOR_RETRY_MS, RefusedCursor } from "../../../src/ingest/host/refused-cursor.ts";
+import { Rng } from "../../sim/rng.ts";
 
 describe("a detour", () => {
 	test("tries three times, then leaves out more and more, and in the end goes to the live end", () => {

@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { REPO_STATUS_LIMITS, type RepoStatusOptions, RepoStatusProbe } from "../../src/ingest/repo-status.ts";
-import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
+import { REPO_STATUS_LIMITS, type RepoStatusOptions, RepoStatusProbe } from "../../../src/ingest/did/repo-status.ts";
+import { Counters, createCounterBuffer, readCounters } from "../../../src/observe/counters.ts";
 
 const DID = "did:plc:aaaaaaaaaaaaaaaaaaaaaaaa";
 

@@ -1,13 +1,16 @@
-import type { IdentityCache } from "../identity/cache.ts";
-import type { Resolution } from "../identity/identity.ts";
-import { type DidDocumentFacts, encodeDidDocumentFacts } from "../log/facts.ts";
-import type { Entry } from "../log/record/entry.ts";
-import { RecordKind } from "../log/record.ts";
-import type { Message } from "../protocol/message.ts";
-import { Rejection } from "../protocol/rejection.ts";
-import { didMethod, isDid } from "../protocol/syntax.ts";
-import { reportFailure } from "../runtime/boundary.ts";
-import { endThreadOnFailure } from "../runtime/thread.ts";
+import type { IdentityCache } from "../../identity/cache.ts";
+import type { Resolution } from "../../identity/identity.ts";
+import { type DidDocumentFacts, encodeDidDocumentFacts } from "../../log/facts.ts";
+import type { Entry } from "../../log/record/entry.ts";
+import { RecordKind } from "../../log/record.ts";
+import type { Message } from "../../protocol/message.ts";
+import { Rejection } from "../../protocol/rejection.ts";
+import { didMethod, isDid } from "../../protocol/syntax.ts";
+import { reportFailure } from "../../runtime/boundary.ts";
+import { endThreadOnFailure } from "../../runtime/thread.ts";
+import type { Admitted, Arrival, Sender } from "../arrival.ts";
+import type { Handover } from "../handover.ts";
+import { FAILED, REJECTED } from "../host/window.ts";
 import type { AccountCache, AccountState } from "./accounts.ts";
 import {
 	type AdmissionRules,
@@ -17,10 +20,7 @@ import {
 	admitTombstone,
 	isRepeat,
 } from "./admission.ts";
-import type { Admitted, Arrival, Sender } from "./arrival.ts";
-import type { Handover } from "./handover.ts";
 import type { RepoStatusProbe } from "./repo-status.ts";
-import { FAILED, REJECTED } from "./window.ts";
 
 export interface ShardOptions {
 	accounts: AccountCache;

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import { Backoff } from "../../src/ingest/backoff.ts";
-import { Budget, type HostBudget, MESSAGE_OVERHEAD_BYTES } from "../../src/ingest/budget.ts";
-import { Rng } from "../sim/rng.ts";
+import { Backoff } from "../../../src/ingest/host/backoff.ts";
+import { Budget, type HostBudget, MESSAGE_OVERHEAD_BYTES } from "../../../src/ingest/host/budget.ts";
+import { Rng } from "../../sim/rng.ts";
 
 function hostOf(budget: Budget, bytesMax: number) {
 	const log: string[] = [];

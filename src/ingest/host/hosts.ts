@@ -1,9 +1,9 @@
-import type { HostCommand, HostConnection } from "../hosts/messages.ts";
-import { encodeCursorsFacts } from "../log/facts.ts";
-import { RecordKind } from "../log/record.ts";
+import type { HostCommand, HostConnection } from "../../hosts/messages.ts";
+import { encodeCursorsFacts } from "../../log/facts.ts";
+import { RecordKind } from "../../log/record.ts";
+import { controlEntry } from "../did/shard.ts";
+import type { Handover } from "../handover.ts";
 import { type FollowerOptions, HostFollower } from "./follower.ts";
-import type { Handover } from "./handover.ts";
-import { controlEntry } from "./shard.ts";
 
 export interface HostsOptions extends Omit<FollowerOptions, "storeCursor"> {
 	/** How far the ring of a worker is durable. */

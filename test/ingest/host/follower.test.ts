@@ -1,19 +1,19 @@
 import { afterEach, beforeEach, describe, expect, setSystemTime, test } from "bun:test";
 import type { LogRecord } from "@logtape/logtape";
 import { configureSync, resetSync } from "@logtape/logtape";
-import type { HostEvent } from "../../src/hosts/messages.ts";
-import { Budget } from "../../src/ingest/budget.ts";
-import { HostFollower } from "../../src/ingest/follower.ts";
-import { REFUSED_CURSOR_RETRY_MS } from "../../src/ingest/refused-cursor.ts";
-import { REJECTED } from "../../src/ingest/window.ts";
-import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
-import { SimAccount } from "../sim/account.ts";
-import { SimClock } from "../sim/clock.ts";
-import { FakeTiming } from "../sim/fake-timing.ts";
-import { SimHost } from "../sim/host.ts";
-import { encodeErrorFrame, encodeInfoFrame, joinFrame, type SimMessage } from "../sim/message.ts";
-import { RawHost, webSocketFrame } from "../sim/raw-host.ts";
-import { Rng } from "../sim/rng.ts";
+import type { HostEvent } from "../../../src/hosts/messages.ts";
+import { Budget } from "../../../src/ingest/host/budget.ts";
+import { HostFollower } from "../../../src/ingest/host/follower.ts";
+import { REFUSED_CURSOR_RETRY_MS } from "../../../src/ingest/host/refused-cursor.ts";
+import { REJECTED } from "../../../src/ingest/host/window.ts";
+import { Counters, createCounterBuffer, readCounters } from "../../../src/observe/counters.ts";
+import { SimAccount } from "../../sim/account.ts";
+import { SimClock } from "../../sim/clock.ts";
+import { FakeTiming } from "../../sim/fake-timing.ts";
+import { SimHost } from "../../sim/host.ts";
+import { encodeErrorFrame, encodeInfoFrame, joinFrame, type SimMessage } from "../../sim/message.ts";
+import { RawHost, webSocketFrame } from "../../sim/raw-host.ts";
+import { Rng } from "../../sim/rng.ts";
 
 const HOUR_MS = 3_600_000;
 

@@ -1,20 +1,20 @@
 import { encode } from "@atcute/cbor";
-import { type Resolution, sameIdentity } from "../identity/identity.ts";
-import { encodeAccountFacts, encodeIdentityFacts, encodeRepoFacts } from "../log/facts.ts";
-import type { Entry } from "../log/record/entry.ts";
-import { RecordFlag, RecordKind } from "../log/record.ts";
-import type { Counters } from "../observe/counters.ts";
-import { FORGOTTEN_REPO, isDeletion } from "../protocol/deletion.ts";
-import { encodeFrame, scanFrame } from "../protocol/frame.ts";
-import { REV_FUTURE_MS_MAX } from "../protocol/limits.ts";
-import type { AccountMessage, CommitMessage, IdentityMessage, Message, SyncMessage } from "../protocol/message.ts";
-import { type FieldChanges, patchFields } from "../protocol/patch.ts";
-import type { RejectionReason } from "../protocol/reasons.ts";
-import { Rejection } from "../protocol/rejection.ts";
-import { isDatetime, isTid, tidToMicroseconds } from "../protocol/syntax.ts";
-import type { Engine, SigningKey, Verdict } from "../verify/engine.ts";
+import { type Resolution, sameIdentity } from "../../identity/identity.ts";
+import { encodeAccountFacts, encodeIdentityFacts, encodeRepoFacts } from "../../log/facts.ts";
+import type { Entry } from "../../log/record/entry.ts";
+import { RecordFlag, RecordKind } from "../../log/record.ts";
+import type { Counters } from "../../observe/counters.ts";
+import { FORGOTTEN_REPO, isDeletion } from "../../protocol/deletion.ts";
+import { encodeFrame, scanFrame } from "../../protocol/frame.ts";
+import { REV_FUTURE_MS_MAX } from "../../protocol/limits.ts";
+import type { AccountMessage, CommitMessage, IdentityMessage, Message, SyncMessage } from "../../protocol/message.ts";
+import { type FieldChanges, patchFields } from "../../protocol/patch.ts";
+import type { RejectionReason } from "../../protocol/reasons.ts";
+import { Rejection } from "../../protocol/rejection.ts";
+import { isDatetime, isTid, tidToMicroseconds } from "../../protocol/syntax.ts";
+import type { Engine, SigningKey, Verdict } from "../../verify/engine.ts";
+import type { Admitted, Arrival } from "../arrival.ts";
 import { type AccountState, isActive } from "./accounts.ts";
-import type { Admitted, Arrival } from "./arrival.ts";
 
 /** What decides, besides the message. */
 export interface AdmissionRules {

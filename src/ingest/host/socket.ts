@@ -3,12 +3,12 @@ import type { LookupFunction } from "node:net";
 // Bun's own, which needs no package. Unlike the global WebSocket it takes `maxPayload`, `handshakeTimeout` and `lookup`, and
 // gives the answer's headers. Its types are those of `@types/ws`.
 import WebSocket from "ws";
-import { addressFault } from "../net/address.ts";
-import { mayBePrivate } from "../net/hostname.ts";
-import { FRAME_BYTES_MAX } from "../protocol/limits.ts";
-import type { RejectionReason } from "../protocol/reasons.ts";
-import { reportFailure } from "../runtime/boundary.ts";
-import { systemTiming, type Timing } from "../runtime/timing.ts";
+import { addressFault } from "../../net/address.ts";
+import { mayBePrivate } from "../../net/hostname.ts";
+import { FRAME_BYTES_MAX } from "../../protocol/limits.ts";
+import type { RejectionReason } from "../../protocol/reasons.ts";
+import { reportFailure } from "../../runtime/boundary.ts";
+import { systemTiming, type Timing } from "../../runtime/timing.ts";
 
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** We ping this often, and give a host that long to answer anything at all. */

@@ -1,13 +1,13 @@
 import { describe, expect, test } from "bun:test";
-import { type AccountRow, foldRecords } from "../../src/index/applier.ts";
-import type { Account } from "../../src/index/store.ts";
-import type { StoredRecord } from "../../src/log/stored-record.ts";
-import { NO_ROWS } from "../index/records.ts";
-import { SimAccount } from "../sim/account.ts";
-import { cidBytes } from "../sim/blocks.ts";
-import { SimClock } from "../sim/clock.ts";
-import type { SimMessage } from "../sim/message.ts";
-import { Rng } from "../sim/rng.ts";
+import { type AccountRow, foldRecords } from "../../../src/index/applier.ts";
+import type { Account } from "../../../src/index/store.ts";
+import type { StoredRecord } from "../../../src/log/stored-record.ts";
+import { NO_ROWS } from "../../index/records.ts";
+import { SimAccount } from "../../sim/account.ts";
+import { cidBytes } from "../../sim/blocks.ts";
+import { SimClock } from "../../sim/clock.ts";
+import type { SimMessage } from "../../sim/message.ts";
+import { Rng } from "../../sim/rng.ts";
 import { ShardRig } from "./shard-rig.ts";
 
 /** Where every message of these tests comes from. */

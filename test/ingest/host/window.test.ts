@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { HostWindow, REJECTED } from "../../src/ingest/window.ts";
-import { Rng } from "../sim/rng.ts";
+import { HostWindow, REJECTED } from "../../../src/ingest/host/window.ts";
+import { Rng } from "../../sim/rng.ts";
 
 test("the low-water mark waits for what is neither durable nor rejected", () => {
 	const window = new HostWindow(null);

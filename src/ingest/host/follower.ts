@@ -1,19 +1,19 @@
-import type { HostConnection, HostEvent, HostGapReason, HostStatusEvent } from "../hosts/messages.ts";
-import type { Counters } from "../observe/counters.ts";
-import { logOf } from "../observe/log.ts";
-import { LogLimiter } from "../observe/log-limiter.ts";
-import { readFrame } from "../protocol/frame.ts";
-import type { Message, ScannedFrame } from "../protocol/message.ts";
-import { CLOSE_CODES, type RejectionReason } from "../protocol/reasons.ts";
-import { Rejection } from "../protocol/rejection.ts";
-import { reportFailure } from "../runtime/boundary.ts";
-import { systemTiming, type Timing } from "../runtime/timing.ts";
-import type { Sender } from "./arrival.ts";
+import type { HostConnection, HostEvent, HostGapReason, HostStatusEvent } from "../../hosts/messages.ts";
+import type { Counters } from "../../observe/counters.ts";
+import { logOf } from "../../observe/log.ts";
+import { LogLimiter } from "../../observe/log-limiter.ts";
+import { readFrame } from "../../protocol/frame.ts";
+import type { Message, ScannedFrame } from "../../protocol/message.ts";
+import { CLOSE_CODES, type RejectionReason } from "../../protocol/reasons.ts";
+import { Rejection } from "../../protocol/rejection.ts";
+import { reportFailure } from "../../runtime/boundary.ts";
+import { systemTiming, type Timing } from "../../runtime/timing.ts";
+import type { Sender } from "../arrival.ts";
 import { Backoff } from "./backoff.ts";
 import type { Budget, HostBudget } from "./budget.ts";
 import { Detour } from "./detour.ts";
-import { HostSocket } from "./host-socket.ts";
 import { REFUSED_CURSOR_RETRY_MS, RefusedCursor } from "./refused-cursor.ts";
+import { HostSocket } from "./socket.ts";
 import { HostWindow, type Outcome, WINDOW_SLOTS_MAX } from "./window.ts";
 
 /** So many messages out of order on one connection, and we'd rather start over. */

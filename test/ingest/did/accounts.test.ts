@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
-import type { Account } from "../../src/index/store.ts";
-import { AccountCache, type AccountState, type Progress } from "../../src/ingest/accounts.ts";
-import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
-import { Damage } from "../../src/runtime/boundary.ts";
-import { Rng } from "../sim/rng.ts";
+import type { Account } from "../../../src/index/store.ts";
+import { AccountCache, type AccountState, type Progress } from "../../../src/ingest/did/accounts.ts";
+import { Counters, createCounterBuffer, readCounters } from "../../../src/observe/counters.ts";
+import { Damage } from "../../../src/runtime/boundary.ts";
+import { Rng } from "../../sim/rng.ts";
 
 const ENTRIES_MAX = 10;
 

@@ -1,7 +1,7 @@
-import type { Account, IndexReader } from "../index/store.ts";
-import type { HeadSnapshot } from "../log/head.ts";
-import type { Counters } from "../observe/counters.ts";
-import { Damage } from "../runtime/boundary.ts";
+import type { Account, IndexReader } from "../../index/store.ts";
+import type { HeadSnapshot } from "../../log/head.ts";
+import type { Counters } from "../../observe/counters.ts";
+import { Damage } from "../../runtime/boundary.ts";
 
 /** What a shard knows of an account: the index's row, ahead of it by what the index has not applied yet. */
 export interface AccountState extends Omit<Account, "id" | "did" | "statusSeq"> {

@@ -1,17 +1,17 @@
 import { describe, expect, test } from "bun:test";
-import type { Resolution } from "../../src/identity/identity.ts";
-import { FRESH_MS } from "../../src/identity/resolutions.ts";
-import type { Account } from "../../src/index/store.ts";
-import { WEB_WAITING_BYTES_MAX } from "../../src/ingest/shard.ts";
-import { FAILED } from "../../src/ingest/window.ts";
-import { decodeRepoFacts } from "../../src/log/facts.ts";
-import { RecordFlag, RecordKind } from "../../src/log/record.ts";
-import { scanFrame } from "../../src/protocol/frame.ts";
-import { Damage } from "../../src/runtime/boundary.ts";
-import { createPortableEngine } from "../../src/verify/portable/engine.ts";
-import { SimAccount } from "../sim/account.ts";
-import { SimClock } from "../sim/clock.ts";
-import { Rng } from "../sim/rng.ts";
+import type { Resolution } from "../../../src/identity/identity.ts";
+import { FRESH_MS } from "../../../src/identity/resolutions.ts";
+import type { Account } from "../../../src/index/store.ts";
+import { WEB_WAITING_BYTES_MAX } from "../../../src/ingest/did/shard.ts";
+import { FAILED } from "../../../src/ingest/host/window.ts";
+import { decodeRepoFacts } from "../../../src/log/facts.ts";
+import { RecordFlag, RecordKind } from "../../../src/log/record.ts";
+import { scanFrame } from "../../../src/protocol/frame.ts";
+import { Damage } from "../../../src/runtime/boundary.ts";
+import { createPortableEngine } from "../../../src/verify/portable/engine.ts";
+import { SimAccount } from "../../sim/account.ts";
+import { SimClock } from "../../sim/clock.ts";
+import { Rng } from "../../sim/rng.ts";
 import { ShardRig } from "./shard-rig.ts";
 
 function rowOf(account: SimAccount, changes: Partial<Account> = {}): Account {

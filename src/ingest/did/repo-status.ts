@@ -1,9 +1,9 @@
 import * as v from "valibot";
-import { LastTimes } from "../identity/last-times.ts";
-import { fetchBounded } from "../net/bounded-fetch.ts";
-import { type GuardOptions, guardedFetch } from "../net/guarded-fetch.ts";
-import type { Counters } from "../observe/counters.ts";
-import { Slots } from "../runtime/semaphore.ts";
+import { LastTimes } from "../../identity/last-times.ts";
+import { fetchBounded } from "../../net/bounded-fetch.ts";
+import { type GuardOptions, guardedFetch } from "../../net/guarded-fetch.ts";
+import type { Counters } from "../../observe/counters.ts";
+import { Slots } from "../../runtime/semaphore.ts";
 
 /** How often and how long hosts are asked. The numbers are those of one ingest worker. */
 export const REPO_STATUS_LIMITS = {
