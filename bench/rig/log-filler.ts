@@ -1,12 +1,12 @@
 import { openSqliteWriter } from "../../src/index/sqlite.ts";
-import { encodeHostFacts, encodeRepoFacts } from "../../src/log/facts.ts";
-import { LogHead } from "../../src/log/head.ts";
-import { systemLogFs } from "../../src/log/log-fs.ts";
-import { LogWriter } from "../../src/log/log-writer.ts";
+import { LogHead } from "../../src/log/local/head.ts";
+import { systemLogFs } from "../../src/log/local/log-fs.ts";
+import { LogWriter } from "../../src/log/local/write/log-writer.ts";
 import { type Entry, entryBytes, writeEntry } from "../../src/log/record/entry.ts";
-import { RecordKind } from "../../src/log/record.ts";
+import { encodeHostFacts, encodeRepoFacts } from "../../src/log/record/facts.ts";
+import { RecordKind } from "../../src/log/record/record.ts";
+import type { StoredRecord } from "../../src/log/record/stored-record.ts";
 import { Sequencer } from "../../src/log/sequencer.ts";
-import type { StoredRecord } from "../../src/log/stored-record.ts";
 import { Counters, createCounterBuffer } from "../../src/observe/counters.ts";
 import { scanFrame } from "../../src/protocol/frame.ts";
 import { CID_BYTES } from "../../src/protocol/limits.ts";

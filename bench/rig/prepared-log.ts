@@ -1,7 +1,7 @@
-import { LogHead } from "../../src/log/head.ts";
-import { systemLogFs } from "../../src/log/log-fs.ts";
-import { LogWriter } from "../../src/log/log-writer.ts";
-import { RECORD_HEADER_BYTES, RecordKind, sealRecord } from "../../src/log/record.ts";
+import { LogHead } from "../../src/log/local/head.ts";
+import { systemLogFs } from "../../src/log/local/log-fs.ts";
+import { LogWriter } from "../../src/log/local/write/log-writer.ts";
+import { RECORD_HEADER_BYTES, RecordKind, sealRecord } from "../../src/log/record/record.ts";
 import { Counters } from "../../src/observe/counters.ts";
 
 const RECORDS_PER_BATCH = 500;

@@ -1,8 +1,13 @@
 import { join } from "node:path";
-import { systemLogFs } from "../../src/log/log-fs.ts";
-import { Reserve } from "../../src/log/reserve.ts";
-import { encodeSegmentFooter, encodeSegmentHeader, SEGMENT_HEADER_BYTES, segmentName } from "../../src/log/segment.ts";
-import { INDEX_STRIDE_BYTES, SegmentIndex } from "../../src/log/segment-index.ts";
+import { systemLogFs } from "../../src/log/local/log-fs.ts";
+import {
+	encodeSegmentFooter,
+	encodeSegmentHeader,
+	SEGMENT_HEADER_BYTES,
+	segmentName,
+} from "../../src/log/local/segment/segment.ts";
+import { INDEX_STRIDE_BYTES, SegmentIndex } from "../../src/log/local/segment/segment-index.ts";
+import { Reserve } from "../../src/log/local/write/reserve.ts";
 import { SEGMENT_BYTES } from "./log-filler.ts";
 
 /** Of records as the live network's frames make them. */

@@ -1,4 +1,4 @@
-import { SEGMENT_BYTES_MAX } from "../log/segment.ts";
+import { SEGMENT_BYTES_MAX } from "../log/local/segment/segment.ts";
 import { LOG_LEVELS } from "../observe/log.ts";
 import { FRAME_BYTES_MAX } from "../protocol/limits.ts";
 import { ENGINE_CHOICES } from "../verify/engine.ts";

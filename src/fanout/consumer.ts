@@ -1,4 +1,4 @@
-import { isMessageKind, RECORD_HEADER_BYTES } from "../log/record.ts";
+import { isMessageKind, RECORD_HEADER_BYTES } from "../log/record/record.ts";
 import type { Counters } from "../observe/counters.ts";
 import { encodeErrorFrame } from "../protocol/event-frames.ts";
 import { outdatedCursorFrame } from "./cursor.ts";

@@ -1,5 +1,5 @@
 import type { Takedown } from "../index/store.ts";
-import { RecordKind } from "../log/record.ts";
+import { RecordKind } from "../log/record/record.ts";
 import type { Counters } from "../observe/counters.ts";
 import type { SourceBatch } from "./source.ts";
 

@@ -1,7 +1,7 @@
 import { controlEntry } from "../ingest/did/shard.ts";
-import type { Handover } from "../ingest/handover.ts";
-import { encodeHostFacts, type HostFacts } from "../log/facts.ts";
-import { RecordKind } from "../log/record.ts";
+import type { Handover } from "../log/handover.ts";
+import { encodeHostFacts, type HostFacts } from "../log/record/facts.ts";
+import { RecordKind } from "../log/record/record.ts";
 import type { Timing } from "../runtime/timing.ts";
 
 /** How often the control thread looks whether its records are durable: once for all of them. */

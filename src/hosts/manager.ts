@@ -1,5 +1,5 @@
 import type { IndexReader } from "../index/store.ts";
-import type { HostFacts, HostStatus } from "../log/facts.ts";
+import type { HostFacts, HostStatus } from "../log/record/facts.ts";
 import { HostnameError, mayBePrivate, type ParsedHostname, parseHostname } from "../net/hostname.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";

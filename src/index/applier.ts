@@ -10,9 +10,9 @@ import {
 	type HostFacts,
 	type IdentityFacts,
 	type RepoFacts,
-} from "../log/facts.ts";
-import { isMessageKind, RecordFlag, RecordKind } from "../log/record.ts";
-import type { StoredRecord } from "../log/stored-record.ts";
+} from "../log/record/facts.ts";
+import { isMessageKind, RecordFlag, RecordKind } from "../log/record/record.ts";
+import type { StoredRecord } from "../log/record/stored-record.ts";
 import { FORGOTTEN_REPO, isDeletion } from "../protocol/deletion.ts";
 import type { Account, Host, StoredIdentity } from "./store.ts";
 

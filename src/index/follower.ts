@@ -1,7 +1,7 @@
 import { RETRY_MS, type Stall } from "../disk/stall.ts";
-import { Batch, Gap } from "../log/batch.ts";
-import type { HeadSnapshot, LogEnd } from "../log/head.ts";
-import type { StoredRecord } from "../log/stored-record.ts";
+import type { HeadSnapshot, LogEnd } from "../log/local/head.ts";
+import { Batch, Gap } from "../log/record/batch.ts";
+import type { StoredRecord } from "../log/record/stored-record.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
 import type { DatabaseFiles } from "./database-files.ts";

@@ -1,5 +1,5 @@
-import type { HostStatus } from "../log/facts.ts";
-import type { StoredRecord } from "../log/stored-record.ts";
+import type { HostStatus } from "../log/record/facts.ts";
+import type { StoredRecord } from "../log/record/stored-record.ts";
 
 /** A host, as the index knows it. */
 export interface Host {

@@ -1,9 +1,9 @@
 import { SQLiteError } from "bun:sqlite";
 import type { DiskFaultReason } from "../disk/fault.ts";
 import { Stall } from "../disk/stall.ts";
-import { LogHead } from "../log/head.ts";
-import { systemLogFs } from "../log/log-fs.ts";
-import { LogReader } from "../log/reader.ts";
+import { LogHead } from "../log/local/head.ts";
+import { systemLogFs } from "../log/local/log-fs.ts";
+import { LogReader } from "../log/local/read/reader.ts";
 import { Counters } from "../observe/counters.ts";
 import { type LOG_LEVELS, setUpLog } from "../observe/log.ts";
 import { startOnPath } from "../runtime/start-error.ts";

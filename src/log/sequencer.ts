@@ -1,10 +1,10 @@
 import type { Counters } from "../observe/counters.ts";
 import type { Doorbell } from "../runtime/doorbell.ts";
 import type { RingReader } from "../runtime/ring.ts";
-import { cborIntegerBytes, writeCborInteger } from "./bytes.ts";
-import type { LogWriter } from "./log-writer.ts";
+import type { LogWriter } from "./local/write/log-writer.ts";
+import { cborIntegerBytes, writeCborInteger } from "./record/bytes.ts";
 import { type Entry, readEntry } from "./record/entry.ts";
-import { RECORD_BYTES_MAX, RECORD_HEADER_BYTES, sealRecord } from "./record.ts";
+import { RECORD_BYTES_MAX, RECORD_HEADER_BYTES, sealRecord } from "./record/record.ts";
 
 /** Records of a batch end when it has this many bytes; the last one may reach over it. */
 const BATCH_BYTES = 4 * 1024 * 1024;

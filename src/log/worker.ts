@@ -5,9 +5,9 @@ import { Doorbell } from "../runtime/doorbell.ts";
 import { RingReader } from "../runtime/ring.ts";
 import { startOnPath } from "../runtime/start-error.ts";
 import { endThreadOnFailure, serveRole } from "../runtime/thread.ts";
-import { LogHead } from "./head.ts";
-import { systemLogFs } from "./log-fs.ts";
-import { LogWriter, type SyncMode } from "./log-writer.ts";
+import { LogHead } from "./local/head.ts";
+import { systemLogFs } from "./local/log-fs.ts";
+import { LogWriter, type SyncMode } from "./local/write/log-writer.ts";
 import { type Producer, Sequencer } from "./sequencer.ts";
 
 /** What the sequencer's thread is started with. */

@@ -17,7 +17,7 @@ import {
 } from "../../src/fanout/consumer.ts";
 import { Pump } from "../../src/fanout/pump.ts";
 import { Withheld } from "../../src/fanout/withheld.ts";
-import { RecordKind } from "../../src/log/record.ts";
+import { RecordKind } from "../../src/log/record/record.ts";
 import { type CounterName, Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
 import { FRAME_BYTES_MAX } from "../../src/protocol/limits.ts";
 import { MemoryLog, seqOf, seqs } from "./memory-log.ts";

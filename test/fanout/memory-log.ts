@@ -1,5 +1,5 @@
 import type { LogSpan, SourceBatch, SourceGap, SourceHead, SourceReader } from "../../src/fanout/source.ts";
-import { RecordKind } from "../../src/log/record.ts";
+import { RecordKind } from "../../src/log/record/record.ts";
 
 const BATCH_RECORDS_MAX = 50;
 

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import type { SourceBatch } from "../../src/fanout/source.ts";
 import { Withheld } from "../../src/fanout/withheld.ts";
-import { RecordKind } from "../../src/log/record.ts";
+import { RecordKind } from "../../src/log/record/record.ts";
 import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
 
 const ALICE = "did:plc:alice";

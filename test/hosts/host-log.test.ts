@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import { HostLog } from "../../src/hosts/host-log.ts";
-import { Handover } from "../../src/ingest/handover.ts";
-import { decodeHostFacts, type HostFacts, type HostStatus } from "../../src/log/facts.ts";
+import { Handover } from "../../src/log/handover.ts";
 import { readEntry } from "../../src/log/record/entry.ts";
+import { decodeHostFacts, type HostFacts, type HostStatus } from "../../src/log/record/facts.ts";
 import { Counters } from "../../src/observe/counters.ts";
 import { Doorbell } from "../../src/runtime/doorbell.ts";
 import { createRingBuffer, RingReader, RingWriter } from "../../src/runtime/ring.ts";

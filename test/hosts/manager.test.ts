@@ -3,7 +3,7 @@ import { HostManager, type HostManagerOptions, workerOfHost } from "../../src/ho
 import type { HostCommand } from "../../src/hosts/messages.ts";
 import { ProbeError } from "../../src/hosts/probe.ts";
 import type { Host, IndexReader } from "../../src/index/store.ts";
-import type { HostFacts, HostStatus } from "../../src/log/facts.ts";
+import type { HostFacts, HostStatus } from "../../src/log/record/facts.ts";
 import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
 
 const WORKERS = 3;

@@ -9,11 +9,11 @@ import { DatabaseFiles } from "../../src/index/database-files.ts";
 import { CheckpointError, type FollowedLog, IndexFollower } from "../../src/index/follower.ts";
 import { openSqliteWriter } from "../../src/index/sqlite.ts";
 import type { IndexWriter, Takedown } from "../../src/index/store.ts";
-import { LogHead } from "../../src/log/head.ts";
-import { systemLogFs } from "../../src/log/log-fs.ts";
-import { LogWriter } from "../../src/log/log-writer.ts";
-import { LogReader } from "../../src/log/reader.ts";
-import { RECORD_HEADER_BYTES, sealRecord } from "../../src/log/record.ts";
+import { LogHead } from "../../src/log/local/head.ts";
+import { systemLogFs } from "../../src/log/local/log-fs.ts";
+import { LogReader } from "../../src/log/local/read/reader.ts";
+import { LogWriter } from "../../src/log/local/write/log-writer.ts";
+import { RECORD_HEADER_BYTES, sealRecord } from "../../src/log/record/record.ts";
 import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
 import * as records from "./records.ts";
 

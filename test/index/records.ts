@@ -7,9 +7,9 @@ import {
 	encodeIdentityFacts,
 	encodeRepoFacts,
 	type HostFacts,
-} from "../../src/log/facts.ts";
-import { RecordKind } from "../../src/log/record.ts";
-import type { StoredRecord } from "../../src/log/stored-record.ts";
+} from "../../src/log/record/facts.ts";
+import { RecordKind } from "../../src/log/record/record.ts";
+import type { StoredRecord } from "../../src/log/record/stored-record.ts";
 
 /** Where a message came from: a host's id, and its seq there. */
 type From = [host: number, upstreamSeq: number];

@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SchemaError, TAKEN_DOWN } from "../../src/index/schema.ts";
 import { openSqliteReader, openSqliteWriter } from "../../src/index/sqlite.ts";
-import { decodeHostFacts } from "../../src/log/facts.ts";
-import { RecordKind } from "../../src/log/record.ts";
-import type { StoredRecord } from "../../src/log/stored-record.ts";
+import { decodeHostFacts } from "../../src/log/record/facts.ts";
+import { RecordKind } from "../../src/log/record/record.ts";
+import type { StoredRecord } from "../../src/log/record/stored-record.ts";
 import * as records from "./records.ts";
 
 let folder: string;

@@ -5,9 +5,9 @@ import { join } from "node:path";
 import type { DiskFaultReason } from "../../src/disk/fault.ts";
 import { openSqliteReader } from "../../src/index/sqlite.ts";
 import type { IndexOptions } from "../../src/index/worker.ts";
-import { LogHead } from "../../src/log/head.ts";
-import { systemLogFs } from "../../src/log/log-fs.ts";
-import { LogWriter } from "../../src/log/log-writer.ts";
+import { LogHead } from "../../src/log/local/head.ts";
+import { systemLogFs } from "../../src/log/local/log-fs.ts";
+import { LogWriter } from "../../src/log/local/write/log-writer.ts";
 import { Counters, createCounterBuffer } from "../../src/observe/counters.ts";
 import { Thread } from "../../src/runtime/thread.ts";
 

@@ -3,18 +3,18 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { decodeFirst, encode } from "@atcute/cbor";
-import { Batch, type Gap } from "../../src/log/batch.ts";
-import { LogHead } from "../../src/log/head.ts";
-import { LogWriter, type LogWriterOptions } from "../../src/log/log-writer.ts";
-import { LogReader } from "../../src/log/reader.ts";
+import { LogHead } from "../../src/log/local/head.ts";
+import { LogReader } from "../../src/log/local/read/reader.ts";
+import { segmentName } from "../../src/log/local/segment/segment.ts";
+import { LogWriter, type LogWriterOptions } from "../../src/log/local/write/log-writer.ts";
+import { Batch, type Gap } from "../../src/log/record/batch.ts";
 import { type Entry, entryBytes, writeEntry } from "../../src/log/record/entry.ts";
-import { RecordKind } from "../../src/log/record.ts";
-import { segmentName } from "../../src/log/segment.ts";
+import { RecordKind } from "../../src/log/record/record.ts";
 import { Sequencer } from "../../src/log/sequencer.ts";
 import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
 import { Doorbell } from "../../src/runtime/doorbell.ts";
 import { createRingBuffer, RingReader, RingWriter } from "../../src/runtime/ring.ts";
-import { MemoryFs } from "./memory-fs.ts";
+import { MemoryFs } from "./local/memory-fs.ts";
 
 export const START_MS = 1_700_000_000_000;
 

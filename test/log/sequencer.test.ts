@@ -1,15 +1,15 @@
 import { describe, expect, test } from "bun:test";
-import { Batch } from "../../src/log/batch.ts";
-import { LogHead } from "../../src/log/head.ts";
-import { LogWriter } from "../../src/log/log-writer.ts";
+import { LogHead } from "../../src/log/local/head.ts";
+import { segmentName } from "../../src/log/local/segment/segment.ts";
+import { LogWriter } from "../../src/log/local/write/log-writer.ts";
+import { Batch } from "../../src/log/record/batch.ts";
 import { entryBytes, writeEntry } from "../../src/log/record/entry.ts";
-import { RecordKind } from "../../src/log/record.ts";
-import { segmentName } from "../../src/log/segment.ts";
+import { RecordKind } from "../../src/log/record/record.ts";
 import { Sequencer } from "../../src/log/sequencer.ts";
 import { Doorbell } from "../../src/runtime/doorbell.ts";
 import { createRingBuffer, RingReader, RingWriter } from "../../src/runtime/ring.ts";
 import { decodeFrame, labels, messageEntry, readAll, START_MS, TestLog, temporaryDirectory } from "./harness.ts";
-import { MemoryFs } from "./memory-fs.ts";
+import { MemoryFs } from "./local/memory-fs.ts";
 
 const FIRST_SEGMENT = segmentName(1);
 

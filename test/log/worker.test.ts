@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import type { DiskFaultReason } from "../../src/disk/fault.ts";
-import { createHeadBuffer, LogHead } from "../../src/log/head.ts";
-import { systemLogFs } from "../../src/log/log-fs.ts";
-import { LogReader } from "../../src/log/reader.ts";
+import { createHeadBuffer, LogHead } from "../../src/log/local/head.ts";
+import { systemLogFs } from "../../src/log/local/log-fs.ts";
+import { LogReader } from "../../src/log/local/read/reader.ts";
 import { entryBytes, writeEntry } from "../../src/log/record/entry.ts";
 import type { SequencerStart } from "../../src/log/worker.ts";
 import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";

@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test } from "bun:test";
 import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { segmentName } from "../../src/log/segment.ts";
+import { segmentName } from "../../src/log/local/segment/segment.ts";
 import { SimConsumer } from "../sim/consumer.ts";
 import { SimPlc } from "../sim/plc.ts";
 import { RelayProcess } from "../sim/relay-process.ts";

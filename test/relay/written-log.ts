@@ -1,7 +1,7 @@
-import { encodeIdentityFacts } from "../../src/log/facts.ts";
-import { systemLogFs } from "../../src/log/log-fs.ts";
+import { systemLogFs } from "../../src/log/local/log-fs.ts";
 import type { Entry } from "../../src/log/record/entry.ts";
-import { RecordKind } from "../../src/log/record.ts";
+import { encodeIdentityFacts } from "../../src/log/record/facts.ts";
+import { RecordKind } from "../../src/log/record/record.ts";
 import { scanFrame } from "../../src/protocol/frame.ts";
 import { TestLog } from "../log/harness.ts";
 import { encodeFrame } from "../sim/message.ts";

@@ -1,5 +1,5 @@
 import type { Account, IndexReader } from "../../index/store.ts";
-import type { HeadSnapshot } from "../../log/head.ts";
+import type { HeadSnapshot } from "../../log/local/head.ts";
 import type { Counters } from "../../observe/counters.ts";
 import { Damage } from "../../runtime/boundary.ts";
 

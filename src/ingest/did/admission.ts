@@ -1,8 +1,8 @@
 import { encode } from "@atcute/cbor";
 import { type Resolution, sameIdentity } from "../../identity/identity.ts";
-import { encodeAccountFacts, encodeIdentityFacts, encodeRepoFacts } from "../../log/facts.ts";
 import type { Entry } from "../../log/record/entry.ts";
-import { RecordFlag, RecordKind } from "../../log/record.ts";
+import { encodeAccountFacts, encodeIdentityFacts, encodeRepoFacts } from "../../log/record/facts.ts";
+import { RecordFlag, RecordKind } from "../../log/record/record.ts";
 import type { Counters } from "../../observe/counters.ts";
 import { FORGOTTEN_REPO, isDeletion } from "../../protocol/deletion.ts";
 import { encodeFrame, scanFrame } from "../../protocol/frame.ts";

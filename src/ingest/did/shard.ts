@@ -1,15 +1,15 @@
 import type { IdentityCache } from "../../identity/cache.ts";
 import type { Resolution } from "../../identity/identity.ts";
-import { type DidDocumentFacts, encodeDidDocumentFacts } from "../../log/facts.ts";
+import type { Handover } from "../../log/handover.ts";
 import type { Entry } from "../../log/record/entry.ts";
-import { RecordKind } from "../../log/record.ts";
+import { type DidDocumentFacts, encodeDidDocumentFacts } from "../../log/record/facts.ts";
+import { RecordKind } from "../../log/record/record.ts";
 import type { Message } from "../../protocol/message.ts";
 import { Rejection } from "../../protocol/rejection.ts";
 import { didMethod, isDid } from "../../protocol/syntax.ts";
 import { reportFailure } from "../../runtime/boundary.ts";
 import { endThreadOnFailure } from "../../runtime/thread.ts";
 import type { Admitted, Arrival, Sender } from "../arrival.ts";
-import type { Handover } from "../handover.ts";
 import { FAILED, REJECTED } from "../host/window.ts";
 import type { AccountCache, AccountState } from "./accounts.ts";
 import {

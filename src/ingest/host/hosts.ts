@@ -1,8 +1,8 @@
 import type { HostCommand, HostConnection } from "../../hosts/messages.ts";
-import { encodeCursorsFacts } from "../../log/facts.ts";
-import { RecordKind } from "../../log/record.ts";
+import type { Handover } from "../../log/handover.ts";
+import { encodeCursorsFacts } from "../../log/record/facts.ts";
+import { RecordKind } from "../../log/record/record.ts";
 import { controlEntry } from "../did/shard.ts";
-import type { Handover } from "../handover.ts";
 import { type FollowerOptions, HostFollower } from "./follower.ts";
 
 export interface HostsOptions extends Omit<FollowerOptions, "storeCursor"> {

@@ -1,4 +1,4 @@
-import type { RecordKind } from "../record.ts";
+import type { RecordKind } from "./record.ts";
 
 /**
  * What an ingest worker hands to the sequencer through its ring: one record of the log to be.

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { type AccountRow, foldRecords } from "../../../src/index/applier.ts";
 import type { Account } from "../../../src/index/store.ts";
-import type { StoredRecord } from "../../../src/log/stored-record.ts";
+import type { StoredRecord } from "../../../src/log/record/stored-record.ts";
 import { NO_ROWS } from "../../index/records.ts";
 import { SimAccount } from "../../sim/account.ts";
 import { SimClock } from "../../sim/clock.ts";

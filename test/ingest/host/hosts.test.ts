@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { Handover } from "../../../src/ingest/handover.ts";
 import { Budget } from "../../../src/ingest/host/budget.ts";
 import { Hosts } from "../../../src/ingest/host/hosts.ts";
 import { type Outcome, REJECTED } from "../../../src/ingest/host/window.ts";
-import { decodeCursorsFacts } from "../../../src/log/facts.ts";
+import { Handover } from "../../../src/log/handover.ts";
 import { readEntry } from "../../../src/log/record/entry.ts";
-import { RecordKind } from "../../../src/log/record.ts";
+import { decodeCursorsFacts } from "../../../src/log/record/facts.ts";
+import { RecordKind } from "../../../src/log/record/record.ts";
 import { Counters } from "../../../src/observe/counters.ts";
 import { Doorbell } from "../../../src/runtime/doorbell.ts";
 import { createRingBuffer, RingReader, RingWriter } from "../../../src/runtime/ring.ts";

@@ -1,0 +1,64 @@
+import type { Counters } from "../observe/counters.ts";
+import type { Doorbell } from "../runtime/doorbell.ts";
+import type { RingWriter } from "../runtime/ring.ts";
+import { type Entry, entryBytes, writeEntry } from "./record/entry.ts";
+
+/** The worker's way to the sequencer: one ring, and the sequencer's doorbell. */
+export class Handover {
+	/** Number of this worker, by which others name its ring. */
+	readonly ring: number;
+	readonly #writer: RingWriter;
+	readonly #sequencer: Doorbell;
+	readonly #counters: Counters;
+	#flushScheduled = false;
+
+	constructor(ring: number, writer: RingWriter, sequencer: Doorbell, counters: Counters) {
+		this.ring = ring;
+		this.#writer = writer;
+		this.#sequencer = sequencer;
+		this.#counters = counters;
+	}
+
+	/** Position behind the last entry pushed. */
+	get position(): number {
+		return this.#writer.position;
+	}
+
+	/** Whether everything pushed so far is durable. */
+	get settled(): boolean {
+		return this.#writer.acknowledged() >= this.#writer.position;
+	}
+
+	/** How far the ring is durable. */
+	acknowledged(): number {
+		return this.#writer.acknowledged();
+	}
+
+	/** Hands an entry over. Returns the ring position behind it, or null while the ring is full: try again when rung. */
+	push(entry: Entry): number | null {
+		const target = this.#writer.reserve(entryBytes(entry));
+		if (target === null) {
+			this.#counters.add("ring_full_total");
+			this.flush();
+			return null;
+		}
+		writeEntry(target, entry);
+		this.#scheduleFlush();
+		return this.#writer.position;
+	}
+
+	/** Makes what was pushed visible now. */
+	flush(): void {
+		if (this.#writer.publish()) this.#sequencer.ring();
+	}
+
+	/** Once per turn of the event loop is enough: waking a thread costs more than an entry. */
+	#scheduleFlush(): void {
+		if (this.#flushScheduled) return;
+		this.#flushScheduled = true;
+		setImmediate(() => {
+			this.#flushScheduled = false;
+			this.flush();
+		});
+	}
+}

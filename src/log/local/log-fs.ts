@@ -1,0 +1,109 @@
+import {
+	closeSync,
+	fdatasync,
+	fdatasyncSync,
+	fstatSync,
+	fsyncSync,
+	ftruncateSync,
+	mkdirSync,
+	openSync,
+	read,
+	readdirSync,
+	readSync,
+	renameSync,
+	statfsSync,
+	unlinkSync,
+	writeSync,
+} from "node:fs";
+import { withHeadroom } from "../../descriptors/headroom.ts";
+
+/** The file operations that the log is made of. Tests inject faults and record the order of calls here. */
+export interface LogFs {
+	makeDirectory(path: string): void;
+	/** Names of the entries, in no order. */
+	list(directory: string): string[];
+	/** `create` makes a new file for reading and writing, and throws where there is one. */
+	open(path: string, mode: "read" | "update" | "create"): number;
+	close(file: number): void;
+	sizeBytes(file: number): number;
+	/** Reads into all of `target`. Returns how many bytes it got, which is less only at the end of the file. */
+	read(file: number, target: Buffer, position: number): number;
+	/** The same, off this thread: `target` is written to until the promise is settled. */
+	readInBackground(file: number, target: Buffer, position: number): Promise<number>;
+	/** Writes all of `bytes`. Where it throws, any part of them may have been written. */
+	write(file: number, bytes: Buffer, position: number): void;
+	truncate(file: number, lengthBytes: number): void;
+	/** Makes the file's content durable, and of its metadata what reading it back needs. */
+	sync(file: number): void;
+	/** The same, off this thread. */
+	syncInBackground(file: number): Promise<void>;
+	/** Makes the directory's entries durable: those of new, renamed and removed files. */
+	syncDirectory(path: string): void;
+	rename(from: string, to: string): void;
+	remove(path: string): void;
+	/** Bytes that this process may still write on the file system that holds `directory`. */
+	freeBytes(directory: string): number;
+}
+
+/** The machine's file system. */
+export const systemLogFs: LogFs = {
+	makeDirectory: (path) => void mkdirSync(path, { recursive: true }),
+	list: (directory) => withHeadroom(() => readdirSync(directory)),
+	open: (path, mode) => withHeadroom(() => openSync(path, { read: "r", update: "r+", create: "wx+" }[mode])),
+	close: closeSync,
+	sizeBytes: (file) => fstatSync(file).size,
+	read(file, target, position) {
+		let done = 0;
+		while (done < target.length) {
+			const count = readSync(file, target, done, target.length - done, position + done);
+			if (count === 0) break;
+			done += count;
+		}
+		return done;
+	},
+	async readInBackground(file, target, position) {
+		let done = 0;
+		while (done < target.length) {
+			const count = await readSome(file, target.subarray(done), position + done);
+			if (count === 0) break;
+			done += count;
+		}
+		return done;
+	},
+	write(file, bytes, position) {
+		let done = 0;
+		while (done < bytes.length) done += writeSync(file, bytes, done, bytes.length - done, position + done);
+	},
+	truncate: ftruncateSync,
+	sync: fdatasyncSync,
+	syncInBackground(file) {
+		const { promise, resolve, reject } = Promise.withResolvers<void>();
+		fdatasync(file, (error) => (error ? reject(error) : resolve()));
+		return promise;
+	},
+	syncDirectory(path) {
+		const directory = withHeadroom(() => openSync(path, "r"));
+		try {
+			fsyncSync(directory);
+		} finally {
+			closeSync(directory);
+		}
+	},
+	rename: renameSync,
+	remove: unlinkSync,
+	freeBytes(directory) {
+		const { bavail, bsize } = statfsSync(directory);
+		return bavail * bsize;
+	},
+};
+
+function readSome(file: number, target: Buffer, position: number): Promise<number> {
+	const { promise, resolve, reject } = Promise.withResolvers<number>();
+	read(file, target, 0, target.length, position, (error, count) => (error ? reject(error) : resolve(count)));
+	return promise;
+}
+
+/** Whether an error says that the file does not exist. */
+export function isNotFound(error: unknown): boolean {
+	return error instanceof Error && "code" in error && error.code === "ENOENT";
+}

@@ -1,0 +1,116 @@
+import { isTooManyFiles } from "../../../descriptors/headroom.ts";
+import { TOO_MANY_FILES_RETRY_MS } from "../../../disk/stall.ts";
+import { logOf } from "../../../observe/log.ts";
+import { LogLimiter } from "../../../observe/log-limiter.ts";
+import { Slots } from "../../../runtime/semaphore.ts";
+import { Batch, type Gap } from "../../record/batch.ts";
+import { BlockPlace, type LogReader } from "./reader.ts";
+
+/** Blocks that are read at once. More would get nothing more out of an NVMe disk, and stand in the way of the log's syncs. */
+export const LOADS_MAX = 2;
+/** How far is looked ahead of who reads on: it has a turn of some 1 MiB, and the disk goes on meanwhile. */
+export const AHEAD_BLOCKS = 2;
+
+/** A place that can't be read is reported at most once in this time, however many consumers come to read there. */
+const REPORT_INTERVAL_MS = 60_000;
+const REPORTED_PLACES_MAX = 256;
+
+const log = logOf("log");
+
+/**
+ * Reads the log on a thread that must never wait for the disk, since it serves others meanwhile: blocks that are not in memory
+ * are read off this thread, once for all that wait for them. While the disk has nothing else to do, the blocks behind
+ * what was read are loaded ahead.
+ */
+export class BackgroundReader {
+	readonly #reader: LogReader;
+	readonly #slots = new Slots(LOADS_MAX);
+	/** By block: those that are being read, or wait for a slot. */
+	readonly #loads = new Map<string, Promise<void>>();
+	/** Whoever read up to these seqs will want what is behind them. */
+	readonly #aheadOf = new Set<number>();
+	readonly #reports = new LogLimiter({ intervalMs: REPORT_INTERVAL_MS, keysMax: REPORTED_PLACES_MAX });
+
+	constructor(reader: LogReader) {
+		this.#reader = reader;
+	}
+
+	/**
+	 * As `LogReader.read`; but if the next records are on the disk, a promise that resolves when another call is worth while.
+	 * So it does if too many files are open to read on. It never throws: whatever else can't be read, for any reason, makes the promise reject. The caller may drop the promise.
+	 */
+	read(cursor: number): Batch | Gap | Promise<void> | null {
+		try {
+			const found = this.#reader.poll(cursor);
+			if (found instanceof BlockPlace) return this.#load(found);
+			if (found instanceof Batch) this.#lookAhead(found.lastSeq);
+			return found;
+		} catch (error) {
+			if (isTooManyFiles(error)) return Bun.sleep(TOO_MANY_FILES_RETRY_MS);
+			this.#report(`seq ${cursor}`, "the log can't be read after seq {cursor}: {error}", { cursor, error });
+			return droppable(Promise.reject(error));
+		}
+	}
+
+	#load(place: BlockPlace): Promise<void> {
+		const { key, segment } = place;
+		const known = this.#loads.get(key);
+		if (known !== undefined) return known;
+		const load = segment.hold(() => this.#slots.run(() => this.#loadNow(place))).finally(() => this.#loads.delete(key));
+		this.#loads.set(key, load);
+		return droppable(load);
+	}
+
+	async #loadNow(place: BlockPlace): Promise<void> {
+		try {
+			await this.#reader.load(place);
+		} catch (error) {
+			const { segment, block, key } = place;
+			const { firstSeq } = segment;
+			this.#report(key, "segment {firstSeq} can't be read at byte {offset}: {error}", {
+				firstSeq,
+				offset: block.start,
+				error,
+			});
+			throw error;
+		}
+	}
+
+	#report(place: string, message: string, properties: Record<string, unknown>): void {
+		const omitted = this.#reports.take(place);
+		if (omitted !== null) log.error(message, { ...properties, omitted });
+	}
+
+	/** Not at once: what was just read is valid until the next call to the reader. */
+	#lookAhead(seq: number): void {
+		if (this.#aheadOf.size === 0) queueMicrotask(() => this.#loadAhead());
+		this.#aheadOf.add(seq);
+	}
+
+	#loadAhead(): void {
+		for (const seq of this.#aheadOf) {
+			try {
+				this.#loadBehind(seq);
+			} catch {
+				// Whoever comes to need what could not be read tries it again, and is told.
+			}
+		}
+		this.#aheadOf.clear();
+	}
+
+	#loadBehind(seq: number): void {
+		let at = seq;
+		for (let blocks = 0; blocks < AHEAD_BLOCKS && this.#loads.size < LOADS_MAX; blocks++) {
+			const next = this.#reader.poll(at);
+			if (next === null) return;
+			if (next instanceof BlockPlace) void this.#load(next);
+			at = next instanceof BlockPlace ? next.block.seqMax : next.lastSeq;
+		}
+	}
+}
+
+/** The same promise, whose rejection is nobody's fault if nobody waits for it. */
+function droppable(promise: Promise<void>): Promise<void> {
+	promise.catch(() => {});
+	return promise;
+}

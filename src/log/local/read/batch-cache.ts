@@ -1,0 +1,114 @@
+import type { Batch, Gap, Stretch } from "../../record/batch.ts";
+
+/** What a cached stretch takes besides its bytes, roughly: it matters where stretches hold a record each. */
+const STRETCH_OVERHEAD_BYTES = 512;
+
+function cachedBytes(stretch: Stretch): number {
+	return stretch.bytes.buffer.byteLength + STRETCH_OVERHEAD_BYTES;
+}
+
+/** The first batch or gap of a stretch that reaches behind `cursor`. */
+export function partAfter(stretch: Stretch, cursor: number): Batch | Gap | null {
+	return stretch.parts.find((part) => part.lastSeq > cursor) ?? null;
+}
+
+/** A place in the log's files: an offset in the segment that `firstSeq` names. */
+export interface Position {
+	firstSeq: number;
+	offset: number;
+}
+
+/**
+ * The stretches at the head of the log, one right behind the other, as they were published and read. Live consumers, and
+ * those that are a little behind, find their next batch here. The oldest stretch leaves when there are too many bytes.
+ */
+export class RecentStretches {
+	readonly #bytesMax: number;
+	readonly #onEvict: (stretch: Stretch) => void;
+	readonly #stretches: { stretch: Stretch; lastSeq: number }[] = [];
+	#bytes = 0;
+	/** The stretches hold all that is retained behind this seq, up to `lastSeq`. */
+	#seqAfter = -1;
+	lastSeq = -1;
+	/** Where the last stretch ends. */
+	end: Position = { firstSeq: 0, offset: 0 };
+
+	/** The last stretch stays, however large it is. */
+	constructor(bytesMax: number, onEvict: (stretch: Stretch) => void) {
+		this.#bytesMax = bytesMax;
+		this.#onEvict = onEvict;
+	}
+
+	find(cursor: number): Batch | Gap | null {
+		if (cursor < this.#seqAfter || cursor >= this.lastSeq) return null;
+		let low = 0;
+		let high = this.#stretches.length - 1;
+		while (low < high) {
+			const middle = (low + high) >>> 1;
+			if ((this.#stretches[middle]?.lastSeq ?? 0) > cursor) high = middle;
+			else low = middle + 1;
+		}
+		const found = this.#stretches[low];
+		return found === undefined ? null : partAfter(found.stretch, cursor);
+	}
+
+	/** Adds the stretch right behind the last one. */
+	append(stretch: Stretch, lastSeq: number, end: Position): void {
+		this.#stretches.push({ stretch, lastSeq });
+		this.#bytes += cachedBytes(stretch);
+		this.lastSeq = lastSeq;
+		this.end = end;
+		while (this.#bytes > this.#bytesMax && this.#stretches.length > 1) this.#evict();
+	}
+
+	/** Begins again with a stretch further on, which holds all that is retained behind `seqAfter`, up to `lastSeq`. */
+	restart(stretch: Stretch, seqAfter: number, lastSeq: number, end: Position): void {
+		this.#stretches.length = 0;
+		this.#bytes = 0;
+		this.#seqAfter = seqAfter;
+		this.append(stretch, lastSeq, end);
+	}
+
+	#evict(): void {
+		const oldest = this.#stretches.shift();
+		if (oldest === undefined) return;
+		this.#bytes -= cachedBytes(oldest.stretch);
+		this.#seqAfter = oldest.lastSeq;
+		this.#onEvict(oldest.stretch);
+	}
+}
+
+/** Blocks that consumers who catch up have read. The one used longest ago leaves when there are too many bytes. */
+export class BlockCache {
+	readonly #bytesMax: number;
+	readonly #onEvict: (stretch: Stretch) => void;
+	/** The block used last at the end. */
+	readonly #blocks = new Map<string, Stretch>();
+	#bytes = 0;
+
+	/** The last block added stays, however large it is. */
+	constructor(bytesMax: number, onEvict: (stretch: Stretch) => void) {
+		this.#bytesMax = bytesMax;
+		this.#onEvict = onEvict;
+	}
+
+	get(key: string): Stretch | undefined {
+		const block = this.#blocks.get(key);
+		if (block === undefined) return undefined;
+		this.#blocks.delete(key);
+		this.#blocks.set(key, block);
+		return block;
+	}
+
+	/** Adds a block that is not there yet. */
+	add(key: string, block: Stretch): void {
+		this.#blocks.set(key, block);
+		this.#bytes += cachedBytes(block);
+		for (const [oldestKey, oldest] of this.#blocks) {
+			if (this.#bytes <= this.#bytesMax || this.#blocks.size === 1) return;
+			this.#blocks.delete(oldestKey);
+			this.#bytes -= cachedBytes(oldest);
+			this.#onEvict(oldest);
+		}
+	}
+}

@@ -1,0 +1,274 @@
+import type { Counters } from "../../../observe/counters.ts";
+import { logOf } from "../../../observe/log.ts";
+import { type Batch, Gap, parseStretch, type Stretch } from "../../record/batch.ts";
+import type { HeadSnapshot, LogHead } from "../head.ts";
+import { isNotFound, type LogFs } from "../log-fs.ts";
+import { listSegments, SEGMENT_HEADER_BYTES } from "../segment/segment.ts";
+import type { Block } from "../segment/segment-index.ts";
+import { BlockCache, partAfter, RecentStretches } from "./batch-cache.ts";
+import { BufferPool } from "./buffer-pool.ts";
+import { SegmentReader } from "./segment-reader.ts";
+
+export interface LogReaderOptions {
+	directory: string;
+	head: LogHead;
+	fs: LogFs;
+	/** Bytes of records that the reader keeps for its consumers. */
+	cacheBytesMax: number;
+	counters: Counters;
+}
+
+/** Segments that a reader keeps open. */
+const SEGMENTS_OPEN_MAX = 32;
+/** Damaged stretches that are told apart, so that each is counted and reported once. */
+const DAMAGE_KNOWN_MAX = 1_024;
+
+/** What was written last is in the page cache: to read it costs no wait. */
+const HOT_BYTES = 16 * 1024 * 1024;
+
+/** Where a block is on the disk. */
+export class BlockPlace {
+	readonly segment: SegmentReader;
+	readonly block: Block;
+
+	constructor(segment: SegmentReader, block: Block) {
+		this.segment = segment;
+		this.block = block;
+	}
+
+	/** Names it among all blocks. */
+	get key(): string {
+		return `${this.segment.firstSeq}:${this.block.start}:${this.block.end}`;
+	}
+}
+
+const log = logOf("log");
+
+/**
+ * Reads the log for any number of consumers on one thread. A consumer that is live and one that catches up make the same
+ * call; what a stretch costs to read and check is paid once for all that want it.
+ */
+export class LogReader {
+	readonly #options: LogReaderOptions;
+	readonly #recent: RecentStretches;
+	readonly #blocks: BlockCache;
+	readonly #memory = new BufferPool();
+	/** Open segments, the one used last at the end. */
+	readonly #open = new Map<number, SegmentReader>();
+	readonly #damageKnown = new Set<string>();
+	/** The directory, as it was when the head said this of it. */
+	#segments: number[] = [];
+	#listedFirstSeq = -1;
+	#listedActiveFirstSeq = -1;
+
+	constructor(options: LogReaderOptions) {
+		this.#options = options;
+		const onEvict = (stretch: Stretch): void => {
+			this.#memory.give(stretch.bytes);
+			options.counters.add("batches_evicted_total");
+		};
+		this.#recent = new RecentStretches(options.cacheBytesMax / 2, onEvict);
+		this.#blocks = new BlockCache(options.cacheBytesMax / 2, onEvict);
+	}
+
+	/**
+	 * The next batch that holds records with a seq above `cursor`: take them from `batch.indexAfter(cursor)` on. Null where
+	 * nothing is published behind the cursor yet. A `Gap` where the next records are gone: go on with `gap.nextSeq - 1`.
+	 * What is read is valid until the next call.
+	 *
+	 * @throws Error where the log's files can't be read
+	 */
+	read(cursor: number): Batch | Gap | null {
+		for (;;) {
+			const found = this.poll(cursor);
+			if (!(found instanceof BlockPlace)) return found;
+			this.#blocks.add(found.key, this.#read(found.segment, found.block.start, found.block));
+		}
+	}
+
+	/** The same without a wait for the disk: where it would take one, the place of the block that has to be loaded first. */
+	poll(cursor: number): Batch | Gap | BlockPlace | null {
+		let before = cursor;
+		for (;;) {
+			const head = this.#options.head.snapshot();
+			if (head.activeFirstSeq === 0) return null;
+			if (cursor + 1 < head.firstSeq) return new Gap(head.firstSeq);
+			if (before >= head.lastSeq) {
+				if (head.firstSeq !== this.#listedFirstSeq) this.closeRemoved();
+				return null;
+			}
+			const recent = this.#recent.find(cursor);
+			if (recent !== null) return recent;
+			const place = this.#locate(head, before);
+			if (place === null) continue;
+			if (place instanceof Gap) return place;
+			const stretch = this.#stretch(head, place, cursor);
+			if (stretch instanceof BlockPlace) return stretch;
+			const part = partAfter(stretch, cursor);
+			if (part !== null) return part;
+			before = place.block.seqMax;
+		}
+	}
+
+	/**
+	 * Reads a block off this thread: then `poll` finds it in memory, for a while. To be called for a block once at a time, and
+	 * only while its segment is held.
+	 */
+	async load(place: BlockPlace): Promise<void> {
+		const { segment, block } = place;
+		const bytes = this.#memory.take(block.end - block.start);
+		try {
+			await segment.readInBackground(bytes, block.start);
+		} catch (error) {
+			this.#memory.give(bytes);
+			throw error;
+		}
+		this.#blocks.add(place.key, this.#parse(segment, block.start, block, bytes));
+	}
+
+	/** Lets go of segments that retention has removed: the disk has their space back when nobody has them open any more. */
+	closeRemoved(): void {
+		const { firstSeq: oldestSeq } = this.#options.head.snapshot();
+		for (const firstSeq of this.#open.keys()) if (firstSeq < oldestSeq) this.#close(firstSeq);
+	}
+
+	close(): void {
+		for (const segment of this.#open.values()) segment.close();
+		this.#open.clear();
+	}
+
+	/** Finds the block behind `cursor`. Null where the log changed meanwhile: look again. */
+	#locate(head: HeadSnapshot, cursor: number): BlockPlace | Gap | null {
+		this.#list(head);
+		const seq = Math.max(cursor + 1, head.firstSeq);
+		let at = this.#segments.findLastIndex((firstSeq) => firstSeq <= seq);
+		for (let before: SegmentReader | null = null; ; at++) {
+			const firstSeq = this.#segments[at];
+			if (firstSeq === undefined) throw new Error(`the log has no segment for seq ${seq}`);
+			const segment = this.#segment(firstSeq, head);
+			if (segment === null) return null;
+			if (before !== null && cursor + 1 < firstSeq && isGapBetween(before, segment)) {
+				if (before.footerIsRebuilt) this.#reportDamage(before.firstSeq, before.footer(firstSeq - 1).dataEnd);
+				return new Gap(firstSeq);
+			}
+			const nextFirstSeq = this.#segments[at + 1] ?? Number.MAX_SAFE_INTEGER;
+			const block = blockOf(this.#options.head, head, segment, { seq, seqMax: nextFirstSeq - 1 });
+			if (block === undefined) return null;
+			if (block !== null && block.seqMax > cursor) return new BlockPlace(segment, block);
+			before = segment;
+		}
+	}
+
+	/** What is in memory of a place, or in the page cache and ahead of all that was read; else the place itself. */
+	#stretch(head: HeadSnapshot, place: BlockPlace, cursor: number): Stretch | BlockPlace {
+		const { segment, block } = place;
+		const isHot = segment.firstSeq === head.activeFirstSeq && block.start >= head.endOffset - HOT_BYTES;
+		if (isHot && block.seqMax > this.#recent.lastSeq) return this.#readRecent(segment, block, cursor);
+		return this.#blocks.get(place.key) ?? place;
+	}
+
+	/** Reads a block as the continuation of the recent stretches where it is that, else as a new beginning of them. */
+	#readRecent(segment: SegmentReader, block: Block, cursor: number): Stretch {
+		const end = { firstSeq: segment.firstSeq, offset: block.end };
+		if (cursor !== this.#recent.lastSeq) {
+			const stretch = this.#read(segment, block.start, block);
+			this.#recent.restart(stretch, cursor, block.seqMax, end);
+			return stretch;
+		}
+		const { firstSeq, offset } = this.#recent.end;
+		const start = firstSeq === segment.firstSeq ? Math.max(offset, block.start) : block.start;
+		const stretch = this.#read(segment, start, block);
+		this.#recent.append(stretch, block.seqMax, end);
+		return stretch;
+	}
+
+	#read(segment: SegmentReader, start: number, block: Block): Stretch {
+		const bytes = this.#memory.take(block.end - start);
+		segment.read(bytes, start);
+		return this.#parse(segment, start, block, bytes);
+	}
+
+	#parse(segment: SegmentReader, start: number, block: Block, bytes: Buffer): Stretch {
+		const stretch = parseStretch(bytes, start, segment.epoch, block.seqMax);
+		for (const offset of stretch.damage) this.#reportDamage(segment.firstSeq, offset);
+		return stretch;
+	}
+
+	#reportDamage(firstSeq: number, offset: number): void {
+		const key = `${firstSeq}:${offset}`;
+		if (this.#damageKnown.has(key) || this.#damageKnown.size >= DAMAGE_KNOWN_MAX) return;
+		this.#damageKnown.add(key);
+		this.#options.counters.add("log_gaps_total");
+		log.error("segment {firstSeq} is damaged at byte {offset}: readers get a gap there", { firstSeq, offset });
+	}
+
+	#list(head: HeadSnapshot): void {
+		if (head.firstSeq === this.#listedFirstSeq && head.activeFirstSeq === this.#listedActiveFirstSeq) return;
+		const { fs, directory } = this.#options;
+		// A segment behind the active one is still being made.
+		this.#segments = listSegments(fs, directory).filter(
+			(firstSeq) => firstSeq >= head.firstSeq && firstSeq <= head.activeFirstSeq,
+		);
+		// While it was active it may have been replaced by another of its name.
+		this.#close(this.#listedActiveFirstSeq);
+		this.#listedFirstSeq = head.firstSeq;
+		this.#listedActiveFirstSeq = head.activeFirstSeq;
+		this.closeRemoved();
+	}
+
+	/** An open segment, or null where it was removed since the directory was listed. */
+	#segment(firstSeq: number, head: HeadSnapshot): SegmentReader | null {
+		let segment = this.#open.get(firstSeq);
+		this.#open.delete(firstSeq);
+		if (segment !== undefined && firstSeq === head.activeFirstSeq && segment.epoch !== head.activeEpoch) {
+			segment.close();
+			segment = undefined;
+		}
+		if (segment === undefined) {
+			try {
+				segment = new SegmentReader(this.#options.fs, this.#options.directory, firstSeq);
+			} catch (error) {
+				// Retention publishes first: where the head does not say so, the file is missing and not removed.
+				if (isNotFound(error) && this.#options.head.snapshot().firstSeq > firstSeq) return null;
+				throw error;
+			}
+			if (segment.header === null) this.#reportDamage(firstSeq, 0);
+			this.#closeOldest();
+		}
+		this.#open.set(firstSeq, segment);
+		return segment;
+	}
+
+	#close(firstSeq: number): void {
+		this.#open.get(firstSeq)?.close();
+		this.#open.delete(firstSeq);
+	}
+
+	#closeOldest(): void {
+		if (this.#open.size < SEGMENTS_OPEN_MAX) return;
+		const [oldest = 0] = this.#open.keys();
+		this.#close(oldest);
+	}
+}
+
+/** Whether records between two segments that follow each other in the directory are gone, as far as can be told. */
+function isGapBetween(before: SegmentReader, next: SegmentReader): boolean {
+	if (before.header === null || before.footerIsRebuilt) return true;
+	return next.header !== null && next.header.previousFirstSeq !== before.firstSeq;
+}
+
+/**
+ * The block of a segment that would hold `seq`; null where it has none, undefined where `snapshot` is outdated. Records
+ * with a seq above `seqMax` are the next segment's.
+ */
+function blockOf(
+	head: LogHead,
+	snapshot: HeadSnapshot,
+	segment: SegmentReader,
+	{ seq, seqMax }: { seq: number; seqMax: number },
+): Block | null | undefined {
+	if (segment.firstSeq === snapshot.activeFirstSeq) return head.activeBlock(snapshot, seq);
+	if (segment.header === null) return null;
+	const { index, lastSeq, dataEnd } = segment.footer(seqMax);
+	return index.block(seq, { start: SEGMENT_HEADER_BYTES, end: dataEnd, lastSeq });
+}

@@ -1,0 +1,108 @@
+import { join } from "node:path";
+import type { LogFs } from "../log-fs.ts";
+import { FileSource, scanRecords } from "../recovery/scan.ts";
+import {
+	readSegmentFooter,
+	readSegmentHeader,
+	SEGMENT_HEADER_BYTES,
+	type SegmentFooter,
+	type SegmentHeader,
+	segmentName,
+} from "../segment/segment.ts";
+import { SegmentIndex } from "../segment/segment-index.ts";
+
+/** An open segment, for reading. */
+export class SegmentReader {
+	readonly firstSeq: number;
+	/** Null where it is damaged: then no record can be read. */
+	readonly header: SegmentHeader | null;
+	readonly #fs: LogFs;
+	readonly #file: number;
+	#footer: SegmentFooter | null = null;
+	#footerIsRebuilt = false;
+	/** Reads that are under way off this thread, or are about to be. */
+	#holders = 0;
+	#isClosing = false;
+
+	/** @throws an ENOENT error where retention has removed the segment */
+	constructor(fs: LogFs, directory: string, firstSeq: number) {
+		this.firstSeq = firstSeq;
+		this.#fs = fs;
+		this.#file = fs.open(join(directory, segmentName(firstSeq)), "read");
+		this.header = readSegmentHeader(fs, this.#file);
+	}
+
+	get epoch(): number {
+		return this.header?.epoch ?? 0;
+	}
+
+	/**
+	 * The footer of a sealed segment; made anew, by a scan, where it is damaged or absent.
+	 *
+	 * @param seqMax records with greater seqs are no part of it: the next segment has them, since a sync of this one failed
+	 */
+	footer(seqMax: number): SegmentFooter {
+		if (this.#footer !== null) return this.#footer;
+		const footer = readSegmentFooter(this.#fs, this.#file, this.epoch);
+		this.#footerIsRebuilt = footer === null || footer.lastSeq > seqMax;
+		this.#footer = footer === null || footer.lastSeq > seqMax ? this.#rebuildFooter(seqMax) : footer;
+		return this.#footer;
+	}
+
+	/** Whether the footer had to be made anew: then damage right at the end of the records would not have been noticed. */
+	get footerIsRebuilt(): boolean {
+		return this.#footerIsRebuilt;
+	}
+
+	/**
+	 * Fills `target` with what stands from `start` on.
+	 *
+	 * @throws Error where the segment ends before that, as no segment of ours does
+	 */
+	read(target: Buffer, start: number): void {
+		this.#checkWhole(this.#fs.read(this.#file, target, start), target, start);
+	}
+
+	/** The same, off this thread, and only within `hold`. */
+	async readInBackground(target: Buffer, start: number): Promise<void> {
+		this.#checkWhole(await this.#fs.readInBackground(this.#file, target, start), target, start);
+	}
+
+	/** Keeps the file open until `work` is done, whoever closes it meanwhile: its number may soon be another file's. */
+	async hold(work: () => Promise<void>): Promise<void> {
+		this.#holders++;
+		try {
+			await work();
+		} finally {
+			this.#holders--;
+			if (this.#isClosing && this.#holders === 0) this.#fs.close(this.#file);
+		}
+	}
+
+	close(): void {
+		this.#isClosing = true;
+		if (this.#holders === 0) this.#fs.close(this.#file);
+	}
+
+	#checkWhole(count: number, target: Buffer, start: number): void {
+		if (count === target.length) return;
+		throw new Error(`segment ${this.firstSeq} ends before byte ${start + target.length}, which was published`);
+	}
+
+	#rebuildFooter(seqMax: number): SegmentFooter {
+		const index = new SegmentIndex();
+		let lastSeq = this.firstSeq - 1;
+		let lastTimeUs = 0;
+		const rules = { start: SEGMENT_HEADER_BYTES, epoch: this.epoch, seqAfter: lastSeq, seqMax };
+		const dataEnd = scanRecords(new FileSource(this.#fs, this.#file), rules, {
+			record(offset, _length, seq, timeUs) {
+				index.add(seq, timeUs, offset);
+				lastSeq = seq;
+				lastTimeUs = timeUs;
+			},
+			// Each read of the stretch finds it again, and reports it.
+			damage() {},
+		});
+		return { dataEnd, lastSeq, lastTimeUs, index };
+	}
+}

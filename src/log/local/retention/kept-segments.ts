@@ -1,0 +1,132 @@
+import { join } from "node:path";
+import { diskFaultReason } from "../../../disk/fault.ts";
+import type { Counters } from "../../../observe/counters.ts";
+import { logOf } from "../../../observe/log.ts";
+import type { LogFs } from "../log-fs.ts";
+import { removeIfThere } from "../segment/new-file.ts";
+import { segmentName } from "../segment/segment.ts";
+import { expiredSegments, removableSegments, type Segment, segmentsOfBytes } from "./retention.ts";
+
+export interface KeptSegmentsOptions {
+	directory: string;
+	fs: LogFs;
+	counters: Counters;
+	/** Milliseconds of a clock that never steps. */
+	elapsedMs: () => number;
+	/** Older records go. */
+	replayWindowMs: number;
+	/** Bytes of segments that are kept at most, the active one counted as full; null for no limit. */
+	replayBytesMax: number | null;
+	/** Bytes of the disk that are to stay free; 0 to leave that to others. */
+	diskReserveBytes: number;
+	segmentBytes: number;
+}
+
+const log = logOf("log");
+
+/** The segments of the log, and which of them have to go. */
+export class KeptSegments {
+	readonly #options: KeptSegmentsOptions;
+	/** Oldest first, the active one last. */
+	readonly #segments: Segment[];
+	/** No longer part of the log, and not removed yet since the disk did not let us. */
+	#leftover: number[] = [];
+	#isBelowReserve = false;
+
+	/** @param segments oldest first */
+	constructor(options: KeptSegmentsOptions, segments: Segment[]) {
+		this.#options = options;
+		this.#segments = segments;
+	}
+
+	/** Whether there was less free disk than the reserve, and nothing more to remove, when `makeRoom` last looked. */
+	get isBelowReserve(): boolean {
+		return this.#isBelowReserve;
+	}
+
+	/** First seq of the oldest segment. */
+	get firstSeq(): number | undefined {
+		return this.#segments[0]?.firstSeq;
+	}
+
+	/** First seq of the segment that one with this first seq follows; 0 for none. */
+	before(firstSeq: number): number {
+		return this.#segments.findLast((segment) => segment.firstSeq < firstSeq)?.firstSeq ?? 0;
+	}
+
+	/** Adds a segment that is begun now, and written to from now on. One of the same name is replaced. */
+	begin(firstSeq: number): void {
+		if (this.#segments.at(-1)?.firstSeq === firstSeq) this.#segments.pop();
+		this.#segments.push({ firstSeq, bornMs: this.#options.elapsedMs(), bytes: 0 });
+	}
+
+	/** Age of the newest segment. */
+	get newestAgeMs(): number {
+		const newest = this.#segments.at(-1);
+		return newest === undefined ? 0 : this.#options.elapsedMs() - newest.bornMs;
+	}
+
+	/** Notes how large the newest segment has become. */
+	noteBytes(bytes: number): void {
+		const newest = this.#segments.at(-1);
+		if (newest !== undefined) newest.bytes = bytes;
+	}
+
+	/**
+	 * Removes the oldest segments, as far as age, bytes and the disk's reserve ask for it and the index allows it. A file
+	 * that the disk does not let go is tried again the next time; for readers it is gone all the same.
+	 *
+	 * @param appliedSeq what lies behind it stays
+	 * @param publish tells readers the new `firstSeq`; called before any file goes, so that none ever surprises them
+	 */
+	makeRoom(appliedSeq: number, publish: () => void): void {
+		const { diskReserveBytes, counters } = this.#options;
+		const missingBytes = diskReserveBytes === 0 ? 0 : diskReserveBytes - this.#freeBytes();
+		const removed = this.#segments.splice(0, this.#countToRemove(appliedSeq, missingBytes));
+		const freedBytes = removed.reduce((sum, segment) => sum + segment.bytes, 0);
+		this.#isBelowReserve = freedBytes < missingBytes;
+		if (removed.length > 0) {
+			publish();
+			counters.add("segments_removed_total", removed.length);
+		}
+		const files = [...this.#leftover, ...removed.map((segment) => segment.firstSeq)];
+		this.#leftover = files.filter((firstSeq) => !this.#remove(firstSeq));
+	}
+
+	#countToRemove(appliedSeq: number, missingBytes: number): number {
+		const { elapsedMs, replayWindowMs, replayBytesMax, segmentBytes } = this.#options;
+		const segments = this.#segments;
+		const sealedBytes = segments.slice(0, -1).reduce((sum, segment) => sum + segment.bytes, 0);
+		const extraBytes = replayBytesMax === null ? 0 : sealedBytes + segmentBytes - replayBytesMax;
+		const wanted = Math.max(
+			expiredSegments(segments, elapsedMs(), replayWindowMs),
+			segmentsOfBytes(segments, extraBytes),
+			// By the sizes of the files, not until the disk says so: a reader may hold one open a moment longer.
+			segmentsOfBytes(segments, missingBytes),
+		);
+		return Math.min(wanted, removableSegments(segments, appliedSeq));
+	}
+
+	/** Where the system can't say, there is enough: a write that fails will tell. */
+	#freeBytes(): number {
+		try {
+			return this.#options.fs.freeBytes(this.#options.directory);
+		} catch (error) {
+			if (diskFaultReason(error) === null) throw error;
+			return Number.POSITIVE_INFINITY;
+		}
+	}
+
+	#remove(firstSeq: number): boolean {
+		const { fs, directory } = this.#options;
+		try {
+			removeIfThere(fs, join(directory, segmentName(firstSeq)));
+			return true;
+		} catch (error) {
+			const reason = diskFaultReason(error);
+			if (reason === null) throw error;
+			log.warning("segment {firstSeq} can't be removed for now: {reason}", { firstSeq, reason });
+			return false;
+		}
+	}
+}

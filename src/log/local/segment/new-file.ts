@@ -1,0 +1,46 @@
+import { join } from "node:path";
+import { diskFaultReason } from "../../../disk/fault.ts";
+import { isNotFound, type LogFs } from "../log-fs.ts";
+
+/** Ending of files that are written aside and then renamed: what is found of them at the start is left over. */
+export const TEMPORARY_SUFFIX = ".tmp";
+
+/**
+ * Makes a file whole or not at all: it is filled under another name, synced, and only then takes its own, in place of any
+ * other of that name. Durable with its entry when this returns. After a fault it can be called again.
+ *
+ * @param fill writes the content to the open file, which stays open; what it returns is returned
+ */
+export function createFile<Made>(fs: LogFs, directory: string, name: string, fill: (file: number) => Made): Made {
+	const path = join(directory, name);
+	removeIfThere(fs, path + TEMPORARY_SUFFIX);
+	const file = fs.open(path + TEMPORARY_SUFFIX, "create");
+	try {
+		const made = fill(file);
+		fs.sync(file);
+		fs.rename(path + TEMPORARY_SUFFIX, path);
+		fs.syncDirectory(directory);
+		return made;
+	} catch (error) {
+		closeAnyway(fs, file);
+		throw error;
+	}
+}
+
+/** Removes a file that may be gone already. */
+export function removeIfThere(fs: LogFs, path: string): void {
+	try {
+		fs.remove(path);
+	} catch (error) {
+		if (!isNotFound(error)) throw error;
+	}
+}
+
+/** Closes a file of which nothing more is expected, so that a fault of the disk has nothing to say any more. */
+export function closeAnyway(fs: LogFs, file: number): void {
+	try {
+		fs.close(file);
+	} catch (error) {
+		if (diskFaultReason(error) === null) throw error;
+	}
+}

@@ -1,0 +1,160 @@
+import { crc32 } from "node:zlib";
+import { FRAME_BYTES_MAX } from "../../protocol/limits.ts";
+import { readU64, writeU64 } from "./bytes.ts";
+import type { StoredRecord } from "./stored-record.ts";
+
+/**
+ * A record of the log: fixed little-endian header, then the facts that the index needs, then the frame's wire bytes.
+ *
+ * | offset | field         | type |                                                              |
+ * |-------:|---------------|------|--------------------------------------------------------------|
+ * |      0 | crc           | u32  | CRC-32 of the record's bytes from offset 4 to its end        |
+ * |      4 | length        | u32  | of the whole record, header included                         |
+ * |      8 | seq           | u64  | ours                                                         |
+ * |     16 | time          | u64  | when it was sequenced, microseconds since 1970               |
+ * |     24 | upstreamSeq   | u64  | the host's seq; 0 for control records                        |
+ * |     32 | host          | u32  | id of the host it came from; 0 for control records           |
+ * |     36 | epoch         | u32  | the segment's epoch: tells our records from a ghost's        |
+ * |     40 | kind          | u8   |                                                              |
+ * |     41 | flags         | u8   |                                                              |
+ * |     42 | factsLength   | u16  | bytes of facts, right behind the header                      |
+ * |     44 | reserved      | u32  | zero                                                         |
+ *
+ * Control records take a seq of their own, so that one number addresses every record; consumers see a gap there, which
+ * the protocol allows (rulebook 1.5).
+ */
+export const RECORD_HEADER_BYTES = 48;
+
+/** Facts must fit their u16 length. */
+export const RECORD_FACTS_BYTES_MAX = 65_535;
+
+/** The longest record: its frame may grow by 8 bytes where our seq is longer than the host's. */
+export const RECORD_BYTES_MAX = RECORD_HEADER_BYTES + RECORD_FACTS_BYTES_MAX + FRAME_BYTES_MAX + 8;
+
+/** What a record holds. Kinds below 16 are messages and go to consumers; the others are control records, for the index. */
+export const RecordKind = {
+	commit: 1,
+	sync: 2,
+	identity: 3,
+	account: 4,
+	/** Low-water cursors of hosts, behind the messages that they cover. */
+	cursors: 16,
+	/** A host was added or its state changed. */
+	host: 17,
+	/** A DID document was resolved. */
+	didDocument: 18,
+} as const;
+export type RecordKind = (typeof RecordKind)[keyof typeof RecordKind];
+
+/** Whether records of this kind are sent to consumers. */
+export function isMessageKind(kind: number): boolean {
+	return kind < 16;
+}
+
+/** Record flags. */
+export const RecordFlag = {
+	/** The message did not chain to the state we had of the account (rulebook 2.6, check 14). */
+	discontinuous: 1,
+	/** Only the strict rules would have dropped it. */
+	lenient: 2,
+	/** An `#identity` from the host that the DID document names: any host may send one. */
+	home: 4,
+} as const;
+
+/** What the header says besides length, epoch and checksum. */
+export interface RecordHeader {
+	seq: number;
+	timeUs: number;
+	upstreamSeq: number;
+	host: number;
+	kind: RecordKind;
+	flags: number;
+	factsLength: number;
+}
+
+/**
+ * Writes the header of a record whose facts and frame already stand behind it, and so completes the record.
+ *
+ * @param at offset of the record in `target`
+ * @param length bytes of the whole record
+ */
+export function sealRecord(target: Buffer, at: number, length: number, epoch: number, header: RecordHeader): void {
+	target.writeUInt32LE(length, at + 4);
+	writeU64(target, header.seq, at + 8);
+	writeU64(target, header.timeUs, at + 16);
+	writeU64(target, header.upstreamSeq, at + 24);
+	target.writeUInt32LE(header.host, at + 32);
+	target.writeUInt32LE(epoch, at + 36);
+	target[at + 40] = header.kind;
+	target[at + 41] = header.flags;
+	target.writeUInt16LE(header.factsLength, at + 42);
+	target.writeUInt32LE(0, at + 44);
+	writeChecksum(target, at, length);
+}
+
+/** Makes the sealed record of `length` bytes at `at` one of another segment. */
+export function resealRecord(target: Buffer, at: number, length: number, epoch: number): void {
+	target.writeUInt32LE(epoch, at + 36);
+	writeChecksum(target, at, length);
+}
+
+function writeChecksum(target: Buffer, at: number, length: number): void {
+	target.writeUInt32LE(crc32(target.subarray(at + 4, at + length)), at);
+}
+
+/** Length that the record at `at` says it has: for records that this process has sealed, and still holds. */
+export function sealedRecordLength(source: Buffer, at: number): number {
+	return source.readUInt32LE(at + 4);
+}
+
+/** Length of the record at `at`, or 0 where the header can't be one of this epoch. The checksum is not looked at. */
+export function recordLength(source: Buffer, at: number, epoch: number): number {
+	if (source.readUInt32LE(at + 36) !== epoch) return 0;
+	const length = source.readUInt32LE(at + 4);
+	const lengthMin = RECORD_HEADER_BYTES + source.readUInt16LE(at + 42);
+	return length >= lengthMin && length <= RECORD_BYTES_MAX ? length : 0;
+}
+
+/** Whether the record of `length` bytes at `at` is as it was written. */
+export function recordIsIntact(source: Buffer, at: number, length: number): boolean {
+	return crc32(source.subarray(at + 4, at + length)) === source.readUInt32LE(at);
+}
+
+export function recordSeq(source: Buffer, at: number): number {
+	return readU64(source, at + 8);
+}
+
+/** Microseconds since 1970. */
+export function recordTimeUs(source: Buffer, at: number): number {
+	return readU64(source, at + 16);
+}
+
+export function recordKind(source: Buffer, at: number): RecordKind {
+	// The checksum was checked: a kind that we didn't write can't come out.
+	return source.readUInt8(at + 40) as RecordKind;
+}
+
+/** The frame of the record of `length` bytes at `at`, a view into `source`. */
+export function recordFrame(source: Buffer, at: number, length: number): Buffer {
+	return source.subarray(at + RECORD_HEADER_BYTES + source.readUInt16LE(at + 42), at + length);
+}
+
+/** The facts of the record at `at`, a view into `source`. */
+export function recordFacts(source: Buffer, at: number): Buffer {
+	const start = at + RECORD_HEADER_BYTES;
+	return source.subarray(start, start + source.readUInt16LE(at + 42));
+}
+
+/** Decodes the intact record of `length` bytes at `at`. Its facts and frame are views into `source`. */
+export function decodeRecord(source: Buffer, at: number, length: number): StoredRecord {
+	return {
+		seq: recordSeq(source, at),
+		timeUs: recordTimeUs(source, at),
+		upstreamSeq: readU64(source, at + 24),
+		host: source.readUInt32LE(at + 32),
+		kind: recordKind(source, at),
+		flags: source.readUInt8(at + 41),
+		facts: recordFacts(source, at),
+		frame: recordFrame(source, at, length),
+	};
+}

@@ -1,0 +1,201 @@
+import type { LogFs } from "../../../src/log/local/log-fs.ts";
+
+interface MemoryFile {
+	content: Buffer;
+	/** What a power cut leaves of it. */
+	durable: Buffer;
+	/** A sync of it failed: the pages count as written, and nothing makes them durable any more. */
+	isGivenUp: boolean;
+}
+
+/** The start of all files in memory. */
+function newFile(content: Buffer): MemoryFile {
+	return { content: Buffer.from(content), durable: Buffer.from(content), isGivenUp: false };
+}
+
+/** A file system in memory that records its calls, fails on demand, and can lose what was never synced. */
+export class MemoryFs implements LogFs {
+	readonly files = new Map<string, MemoryFile>();
+	/** Calls that change something, in order, such as `write 00…1.seg`. */
+	readonly calls: string[] = [];
+	/** Asked before each such call; what it throws, the call throws. */
+	fault: (call: string) => void = () => {};
+	/** A write that fails has written half of its bytes. */
+	writesHalf = false;
+	freeDiskBytes = Number.POSITIVE_INFINITY;
+	readonly #open = new Map<number, { path: string; file: MemoryFile }>();
+	#durableEntries = new Map<string, MemoryFile>();
+	#nextFile = 3;
+
+	get openFiles(): number {
+		return this.#open.size;
+	}
+
+	/**
+	 * What is there after a power cut.
+	 *
+	 * @param isWritten asked of each sector that was written and not synced: the system may have brought it to the disk already
+	 */
+	afterPowerCut(isWritten: () => boolean = () => false): MemoryFs {
+		const fs = new MemoryFs();
+		for (const [path, file] of this.#durableEntries) fs.put(path, withSectors(file, isWritten));
+		return fs;
+	}
+
+	/** A copy, as after the death of the process. */
+	afterKill(): MemoryFs {
+		const fs = new MemoryFs();
+		for (const [path, file] of this.files) fs.put(path, file.content);
+		return fs;
+	}
+
+	/** A copy in which the directory has another name, so that it can be opened beside this one. */
+	moved(from: string, to: string): MemoryFs {
+		const fs = new MemoryFs();
+		for (const [path, file] of this.files) fs.put(path.replace(from, to), file.content);
+		return fs;
+	}
+
+	put(path: string, content: Buffer): void {
+		const file = newFile(content);
+		this.files.set(path, file);
+		this.#durableEntries.set(path, file);
+	}
+
+	content(path: string): Buffer {
+		const file = this.files.get(path);
+		if (file === undefined) throw notFound(path);
+		return file.content;
+	}
+
+	makeDirectory(): void {}
+
+	list(directory: string): string[] {
+		const prefix = `${directory}/`;
+		return [...this.files.keys()].filter((path) => path.startsWith(prefix)).map((path) => path.slice(prefix.length));
+	}
+
+	open(path: string, mode: "read" | "update" | "create"): number {
+		if (mode === "create") {
+			this.#call("create", path);
+			if (this.files.has(path)) throw new Error(`EEXIST: ${path}`);
+			this.files.set(path, newFile(Buffer.alloc(0)));
+		}
+		const file = this.files.get(path);
+		if (file === undefined) throw notFound(path);
+		this.#open.set(this.#nextFile, { path, file });
+		return this.#nextFile++;
+	}
+
+	close(file: number): void {
+		if (!this.#open.delete(file)) throw new Error("EBADF");
+	}
+
+	sizeBytes(file: number): number {
+		return this.#opened(file).file.content.length;
+	}
+
+	read(file: number, target: Buffer, position: number): number {
+		return this.#opened(file).file.content.copy(target, 0, position);
+	}
+
+	async readInBackground(file: number, target: Buffer, position: number): Promise<number> {
+		return this.read(file, target, position);
+	}
+
+	write(file: number, bytes: Buffer, position: number): void {
+		const opened = this.#opened(file);
+		try {
+			this.#call("write", opened.path);
+		} catch (error) {
+			if (this.writesHalf) this.#put(opened.file, bytes.subarray(0, bytes.length / 2), position);
+			throw error;
+		}
+		this.#put(opened.file, bytes, position);
+	}
+
+	#put(file: MemoryFile, bytes: Buffer, position: number): void {
+		const content = Buffer.alloc(Math.max(file.content.length, position + bytes.length));
+		file.content.copy(content);
+		content.set(bytes, position);
+		file.content = content;
+	}
+
+	truncate(file: number, lengthBytes: number): void {
+		const opened = this.#opened(file);
+		this.#call("truncate", opened.path);
+		opened.file.content = Buffer.from(opened.file.content.subarray(0, lengthBytes));
+	}
+
+	sync(file: number): void {
+		const opened = this.#opened(file);
+		try {
+			this.#call("sync", opened.path);
+		} catch (error) {
+			opened.file.isGivenUp = true;
+			throw error;
+		}
+		// As on Linux, where the sync behind one that failed has nothing left to write.
+		if (!opened.file.isGivenUp) opened.file.durable = Buffer.from(opened.file.content);
+	}
+
+	async syncInBackground(file: number): Promise<void> {
+		this.sync(file);
+	}
+
+	syncDirectory(path: string): void {
+		this.#call("syncDirectory", path);
+		this.#durableEntries = new Map(this.files);
+	}
+
+	rename(from: string, to: string): void {
+		this.#call("rename", to);
+		const file = this.files.get(from);
+		if (file === undefined) throw notFound(from);
+		this.files.delete(from);
+		this.files.set(to, file);
+		for (const opened of this.#open.values()) if (opened.file === file) opened.path = to;
+	}
+
+	remove(path: string): void {
+		if (!this.files.has(path)) throw notFound(path);
+		this.#call("remove", path);
+		this.files.delete(path);
+	}
+
+	freeBytes(): number {
+		return this.freeDiskBytes;
+	}
+
+	#opened(file: number): { path: string; file: MemoryFile } {
+		const opened = this.#open.get(file);
+		if (opened === undefined) throw new Error("EBADF");
+		return opened;
+	}
+
+	#call(name: string, path: string): void {
+		const call = `${name} ${path.slice(path.lastIndexOf("/") + 1)}`;
+		this.fault(call);
+		this.calls.push(call);
+	}
+}
+
+const SECTOR_BYTES = 512;
+
+/** A file's durable content, and those sectors of its other content that reached the disk. What lies between is zeros. */
+function withSectors({ durable, content }: MemoryFile, isWritten: () => boolean): Buffer {
+	let result = durable;
+	for (let start = 0; start < content.length; start += SECTOR_BYTES) {
+		const sector = content.subarray(start, start + SECTOR_BYTES);
+		if (sector.equals(durable.subarray(start, start + SECTOR_BYTES)) || !isWritten()) continue;
+		const grown = Buffer.alloc(Math.max(result.length, start + sector.length));
+		grown.set(result);
+		grown.set(sector, start);
+		result = grown;
+	}
+	return result;
+}
+
+function notFound(path: string): Error {
+	return Object.assign(new Error(`ENOENT: ${path}`), { code: "ENOENT" });
+}

@@ -1,0 +1,495 @@
+import { describe, expect, test } from "bun:test";
+import { SEGMENT_HEADER_BYTES } from "../../../../src/log/local/segment/segment.ts";
+import { RESERVE_STEP } from "../../../../src/log/local/write/reserve.ts";
+import { labels, messageEntry, readAll, segmentPath, TestLog, temporaryDirectory } from "../../harness.ts";
+import { MemoryFs } from "../memory-fs.ts";
+
+/** A log of one segment with these labels, killed, and the offset behind each of its records. */
+function killedLog(directory: string, names: readonly string[]): { fs: MemoryFs; path: string; ends: number[] } {
+	const fs = new MemoryFs();
+	const log = new TestLog(directory, fs);
+	const path = segmentPath(directory, 1);
+	const ends = names.map((name) => {
+		log.appendLabels([name]);
+		return fs.content(path).length;
+	});
+	log.kill();
+	return { fs: fs.afterKill(), path, ends };
+}
+
+/** The same files, with other content of one. */
+function withContent(fs: MemoryFs, path: string, content: Buffer): MemoryFs {
+	const changed = fs.afterKill();
+	changed.put(path, content);
+	return changed;
+}
+
+function lines(names: readonly string[]): string[] {
+	return names.map((name, i) => `${i + 1} ${name}`);
+}
+
+const NAMES = ["a", "b", "c", "d"];
+/** What recovery reads of a segment at a time. */
+const WINDOW_BYTES = 1024 * 1024;
+
+describe("a torn tail", () => {
+	test("cut at every byte: the whole records before it, and no seq used twice", () => {
+		const directory = temporaryDirectory();
+		const { fs, path, ends } = killedLog(directory, NAMES);
+		const content = fs.content(path);
+		for (let cut = 0; cut <= content.length; cut++) {
+			const log = new TestLog(directory, withContent(fs, path, content.subarray(0, cut)));
+			const isHeaderLost = cut < SEGMENT_HEADER_BYTES;
+			const whole = lines(NAMES.slice(0, ends.filter((end) => end <= cut).length));
+			// A segment has its name only with its header: without, it was damaged, and who knows what it held.
+			if (isHeaderLost) whole.push(`gap to ${log.writer.nextSeq}`);
+			expect(readAll(log.reader())).toEqual(whole);
+			log.appendLabels(["next"]);
+			const after = readAll(log.reader());
+			expect(after.slice(0, -1)).toEqual(whole);
+			expect(Number(after.at(-1)?.split(" ")[0])).toBeGreaterThan(NAMES.length);
+			expect(log.count("log_gaps_total") > 0).toBe(isHeaderLost);
+			log.stop();
+		}
+	});
+
+	test("garbage and zeros behind the last record are cut", () => {
+		const directory = temporaryDirectory();
+		const { fs, path } = killedLog(directory, NAMES);
+		const content = fs.content(path);
+		const halfRecord = content.subarray(SEGMENT_HEADER_BYTES, SEGMENT_HEADER_BYTES + 60);
+		for (const tail of [Buffer.alloc(4096), Buffer.alloc(100_000, 0x5a), halfRecord, Buffer.from([1])]) {
+			const log = new TestLog(directory, withContent(fs, path, Buffer.concat([content, tail])));
+			expect(readAll(log.reader())).toEqual(lines(NAMES));
+			expect((log.options.fs as MemoryFs).content(path)).toEqual(content);
+			log.appendLabels(["next"]);
+			expect(readAll(log.reader()).length).toBe(NAMES.length + 1);
+			log.stop();
+		}
+	});
+
+	test("an old record, as of a file that was used before, does not pass for one, be it the last", () => {
+		const directory = temporaryDirectory();
+		const { fs, path, ends } = killedLog(directory, NAMES);
+		const content = fs.content(path);
+		for (const ghost of [content.subarray(SEGMENT_HEADER_BYTES, ends[0]), content.subarray(ends[2], ends[3])]) {
+			const log = new TestLog(directory, withContent(fs, path, Buffer.concat([content, ghost])));
+			expect(readAll(log.reader())).toEqual(lines(NAMES));
+			log.stop();
+		}
+	});
+});
+
+describe("damage", () => {
+	test("a bit flipped at any byte of the active segment is cut at the tail, and a gap elsewhere", () => {
+		const directory = temporaryDirectory();
+		const { fs, path, ends } = killedLog(directory, NAMES);
+		const content = fs.content(path);
+		const [first = 0, , last = 0] = ends;
+		for (let at = 0; at < content.length; at++) {
+			const flipped = Buffer.from(content);
+			flipped.writeUInt8(flipped.readUInt8(at) ^ (1 << (at & 7)), at);
+			const damaged = withContent(fs, path, flipped);
+			const log = new TestLog(directory, damaged);
+			const hit = ends.filter((end) => end <= at).length;
+			const expected = lines(NAMES);
+			if (at >= last) expected.pop();
+			else if (at >= SEGMENT_HEADER_BYTES) expected[hit] = `gap to ${hit + 2}`;
+			expect(readAll(log.reader())).toEqual(expected);
+			expect(log.count("log_gaps_total") > 0).toBe(at >= SEGMENT_HEADER_BYTES && at < last);
+			// What is quarantined is kept.
+			if (at < last) expect(damaged.content(path)).toEqual(flipped);
+			log.stop();
+		}
+		expect(first).toBeGreaterThan(SEGMENT_HEADER_BYTES);
+	});
+
+	test("the next record is found across the edge of what recovery holds in memory", () => {
+		// The first record ends where an edge falls upon each byte of the next one's epoch.
+		for (const cutAt of [37, 38, 39]) {
+			const end = SEGMENT_HEADER_BYTES + WINDOW_BYTES - cutAt;
+			const directory = temporaryDirectory();
+			const path = segmentPath(directory, 1);
+			const measured = new MemoryFs();
+			new TestLog(temporaryDirectory(), measured).append(messageEntry("a", WINDOW_BYTES));
+			const overBytes = Math.max(...[...measured.files.values()].map(({ content }) => content.length)) - end;
+			const fs = new MemoryFs();
+			const log = new TestLog(directory, fs);
+			log.append(messageEntry("a", WINDOW_BYTES - overBytes));
+			expect(fs.content(path).length).toBe(end);
+			log.appendLabels(["b"], 100);
+			log.kill();
+			const content = Buffer.from(fs.content(path));
+			content.writeUInt8(content.readUInt8(end - 1) ^ 1, end - 1);
+			const again = new TestLog(directory, withContent(fs, path, content));
+			expect(again.count("log_gaps_total")).toBe(1);
+			expect(readAll(again.reader())).toEqual(["gap to 2", "2 b"]);
+		}
+	});
+
+	test("goes on behind a quarantined stretch", () => {
+		const directory = temporaryDirectory();
+		const { fs, path, ends } = killedLog(directory, NAMES);
+		const content = Buffer.from(fs.content(path));
+		content.fill(0, ends[0], ends[2]);
+		let log = new TestLog(directory, withContent(fs, path, content));
+		log.appendLabels(["next"]);
+		const expected = ["1 a", "gap to 4", "4 d", `${RESERVE_STEP + 2} next`];
+		expect(readAll(log.reader())).toEqual(expected);
+		log.stop();
+		log = new TestLog(directory, (log.options.fs as MemoryFs).afterKill());
+		expect(readAll(log.reader())).toEqual(expected);
+		expect(readAll(log.reader(), 2)).toEqual(expected.slice(1));
+	});
+
+	test("a last segment whose header is lost is kept, and a gap", () => {
+		const directory = temporaryDirectory();
+		const { fs, path } = killedLog(directory, NAMES);
+		const content = Buffer.from(fs.content(path));
+		content.fill(0, 0, SEGMENT_HEADER_BYTES);
+		const damaged = withContent(fs, path, content);
+		const log = new TestLog(directory, damaged);
+		log.appendLabels(["next"]);
+		const next = RESERVE_STEP + 2;
+		expect(readAll(log.reader())).toEqual([`gap to ${next}`, `${next} next`]);
+		expect(damaged.content(path)).toEqual(content);
+	});
+
+	test("stops where nothing says which seqs were used", () => {
+		const directory = temporaryDirectory();
+		const { fs, path } = killedLog(directory, NAMES);
+		const damaged = withContent(fs, path, Buffer.from(fs.content(path)).fill(0, 0, SEGMENT_HEADER_BYTES));
+		damaged.put(`${directory}/reserve`, Buffer.alloc(20));
+		expect(() => new TestLog(directory, damaged)).toThrow("initial seq well above");
+	});
+});
+
+describe("files of a crash", () => {
+	test("a segment that was still being made leaves nothing behind", () => {
+		const directory = temporaryDirectory();
+		const second = segmentPath(directory, 11);
+		for (const step of ["create", "write", "sync", "rename", "syncDirectory"]) {
+			const fs = new MemoryFs();
+			const log = new TestLog(directory, fs, { segmentBytes: 1_000 });
+			log.appendLabels(labels("a", 10), 100);
+			fs.fault = (call) => {
+				if (call.startsWith(step) && (step === "syncDirectory" || call.includes("11.seg"))) throw new Error("killed");
+			};
+			expect(() => log.appendLabels(["lost"])).toThrow("killed");
+			expect(fs.files.has(second)).toBe(step === "syncDirectory");
+			log.kill();
+			for (const found of [fs.afterKill(), fs.afterPowerCut()]) {
+				const again = new TestLog(directory, found);
+				expect(found.list(directory).filter((name) => name.endsWith(".tmp"))).toEqual([]);
+				again.appendLabels(["next"]);
+				expect(readAll(again.reader()).slice(-2)).toEqual(["10 a10", `${again.writer.nextSeq - 1} next`]);
+				expect(again.count("log_gaps_total")).toBe(0);
+				again.kill();
+			}
+		}
+	});
+
+	test("an empty last segment is kept, and a gap", () => {
+		const directory = temporaryDirectory();
+		const fs = new MemoryFs();
+		const log = new TestLog(directory, fs, { segmentBytes: 1_000 });
+		log.appendLabels(labels("a", 10), 100);
+		log.appendLabels(["lost"]);
+		log.kill();
+		for (const leftover of [Buffer.alloc(0), Buffer.alloc(50), Buffer.alloc(4096)]) {
+			const found = fs.afterKill();
+			found.put(segmentPath(directory, 11), leftover);
+			const again = new TestLog(directory, found);
+			again.appendLabels(["next"]);
+			const seq = again.writer.nextSeq - 1;
+			expect(readAll(again.reader()).slice(9)).toEqual(["10 a10", `gap to ${seq}`, `${seq} next`]);
+			expect(again.count("log_gaps_total")).toBeGreaterThan(0);
+			expect(found.content(segmentPath(directory, 11))).toEqual(leftover);
+			again.kill();
+		}
+	});
+
+	test("an empty segment that begins above seqs left out is gone on with, also at the second start", () => {
+		const directory = temporaryDirectory();
+		const fs = new MemoryFs();
+		const log = new TestLog(directory, fs, { segmentBytes: 1_000 });
+		log.appendLabels(labels("a", 10), 100);
+		log.kill();
+		// The next start leaves seqs out, and then ends the full segment before it has a record of its own.
+		let found = fs.afterKill();
+		const rotated = new TestLog(directory, found, { segmentBytes: 1_000 });
+		rotated.writer.prepare();
+		found = found.afterKill();
+		rotated.kill();
+		for (let start = 0; start < 3; start++) {
+			const again = new TestLog(directory, found);
+			expect(found.content(segmentPath(directory, RESERVE_STEP + 11)).length).toBe(SEGMENT_HEADER_BYTES);
+			expect(again.head.snapshot()).toMatchObject({ lastSeq: 10, seqUsedMax: RESERVE_STEP + 10 });
+			expect(readAll(again.reader()).at(-1)).toBe("10 a10");
+			found = found.afterKill();
+			again.kill();
+		}
+		// Whatever became of the reserve, no seq may lie before its segment.
+		found.remove(`${directory}/reserve`);
+		const last = new TestLog(directory, found, { initialSeq: 5 });
+		last.appendLabels(["next"]);
+		expect(readAll(last.reader()).slice(-2)).toEqual(["10 a10", `${2 * RESERVE_STEP + 11} next`]);
+	});
+
+	test("leftover temporary files go", () => {
+		const directory = temporaryDirectory();
+		const { fs } = killedLog(directory, NAMES);
+		fs.put(`${directory}/reserve.tmp`, Buffer.from("half"));
+		const log = new TestLog(directory, fs);
+		expect(fs.list(directory)).not.toContain("reserve.tmp");
+		log.appendLabels(["next"]);
+		expect(readAll(log.reader()).length).toBe(NAMES.length + 1);
+	});
+
+	test("a segment that is missing between others is a gap", () => {
+		const directory = temporaryDirectory();
+		const fs = new MemoryFs();
+		const log = new TestLog(directory, fs, { segmentBytes: 1_000 });
+		for (let batch = 0; batch < 3; batch++) log.appendLabels(labels(`${batch}-`, 4), 300);
+		log.stop();
+		const found = fs.afterKill();
+		found.remove(segmentPath(directory, 5));
+		const again = new TestLog(directory, found);
+		expect(again.count("log_gaps_total")).toBe(1);
+		expect(readAll(again.reader()).slice(3, 6)).toEqual(["4 0-4", "gap to 9", "9 2-1"]);
+		expect(readAll(again.reader(), 6).slice(0, 2)).toEqual(["gap to 9", "9 2-1"]);
+	});
+});
+
+describe("a log of several segments", () => {
+	const BATCHES = [
+		["a", "b"],
+		["c", "d"],
+		["e", "f"],
+	];
+	const ALL = lines(BATCHES.flat());
+
+	/** Three segments of two records each, the last one active, and the process killed. */
+	function threeSegments(directory: string): MemoryFs {
+		const fs = new MemoryFs();
+		const log = new TestLog(directory, fs, { segmentBytes: 300 });
+		for (const batch of BATCHES) log.appendLabels(batch);
+		log.kill();
+		return fs.afterKill();
+	}
+
+	/**
+	 * Starts on what is left, writes on, and checks what a reader gets: only what was written, in order, to the end, and
+	 * told of each place where something is gone. Returns the lines.
+	 *
+	 * @param tornSeq records from this seq on may be gone without a word: a tail that was never published looks like that
+	 */
+	function checkStart(directory: string, fs: MemoryFs, tornSeq: number): string[] {
+		const log = new TestLog(directory, fs);
+		log.appendLabels(["next"]);
+		const nextSeq = log.writer.nextSeq - 1;
+		expect(nextSeq).toBeGreaterThan(ALL.length);
+		const reader = log.reader();
+		const seen = readAll(reader);
+		let at = 1;
+		let isTold = false;
+		for (const line of seen) {
+			const seq = Number(line.replace("gap to ", "").split(" ")[0]);
+			if (line.startsWith("gap")) {
+				isTold = true;
+				continue;
+			}
+			expect(line).toBe(seq === nextSeq ? `${seq} next` : (ALL[seq - 1] ?? ""));
+			if (seq > at && at < tornSeq && at <= ALL.length) expect([line, isTold]).toEqual([line, true]);
+			at = seq + 1;
+			isTold = false;
+		}
+		expect(seen.at(-1)).toBe(`${nextSeq} next`);
+		// Without the oldest segment the log looks as retention leaves it.
+		const isDamaged = seen.some((line) => line.startsWith("gap")) && fs.files.has(segmentPath(directory, 1));
+		expect(log.count("log_gaps_total") > 0).toBe(isDamaged);
+		// From any cursor: the same, as far as it lies behind.
+		for (let cursor = 1; cursor <= ALL.length; cursor++) {
+			const behind = readAll(reader, cursor).filter((line) => !line.startsWith("gap"));
+			expect(behind).toEqual(seen.filter((line) => !line.startsWith("gap") && Number(line.split(" ")[0]) > cursor));
+		}
+		reader.close();
+		log.kill();
+		return seen;
+	}
+
+	for (const firstSeq of [1, 3, 5]) {
+		const tornSeq = firstSeq === 5 ? 5 : Number.POSITIVE_INFINITY;
+
+		test(`segment ${firstSeq} cut at every byte`, () => {
+			const directory = temporaryDirectory();
+			const fs = threeSegments(directory);
+			const path = segmentPath(directory, firstSeq);
+			const content = fs.content(path);
+			let whole = 0;
+			for (let cut = 0; cut < content.length; cut++) {
+				const seen = checkStart(directory, withContent(fs, path, content.subarray(0, cut)), tornSeq);
+				if (seen.length === ALL.length + 1) whole += 1;
+			}
+			// Without a footer the records are still there.
+			expect(whole > 0).toBe(firstSeq !== 5);
+		});
+
+		test(`segment ${firstSeq} with a bit flipped at every byte`, () => {
+			const directory = temporaryDirectory();
+			const fs = threeSegments(directory);
+			const path = segmentPath(directory, firstSeq);
+			const content = fs.content(path);
+			let hits = 0;
+			for (let at = 0; at < content.length; at++) {
+				const flipped = Buffer.from(content);
+				flipped.writeUInt8(flipped.readUInt8(at) ^ (1 << (at & 7)), at);
+				const seen = checkStart(directory, withContent(fs, path, flipped), tornSeq);
+				const lost = ALL.filter((line) => !seen.includes(line));
+				expect(lost.length).toBeLessThanOrEqual(1);
+				hits += lost.length;
+			}
+			// Each byte of a record costs that one; those of the header's copies and of the footer, of one entry, nothing.
+			const footerBytes = firstSeq === 5 ? 0 : 24 + 64;
+			expect(hits).toBe(content.length - SEGMENT_HEADER_BYTES - footerBytes);
+		});
+
+		test(`segment ${firstSeq} missing, empty, or with garbage behind it`, () => {
+			const directory = temporaryDirectory();
+			const fs = threeSegments(directory);
+			const path = segmentPath(directory, firstSeq);
+			const others = ALL.filter((_, i) => i + 1 < firstSeq || i + 1 > firstSeq + 1);
+			const missing = fs.afterKill();
+			missing.remove(path);
+			for (const damaged of [missing, withContent(fs, path, Buffer.alloc(0))]) {
+				const seen = checkStart(directory, damaged, Number.POSITIVE_INFINITY);
+				expect(seen.filter((line) => !line.startsWith("gap")).slice(0, -1)).toEqual(others);
+			}
+			const content = fs.content(path);
+			for (const garbage of [Buffer.alloc(4_096), Buffer.alloc(5_000, 0x5a), content.subarray(SEGMENT_HEADER_BYTES)]) {
+				const seen = checkStart(directory, withContent(fs, path, Buffer.concat([content, garbage])), 7);
+				expect(seen.slice(0, -1)).toEqual(ALL);
+			}
+		});
+	}
+
+	test("a last segment that is missing behind a clean stop is told of too", () => {
+		const directory = temporaryDirectory();
+		const fs = new MemoryFs();
+		const log = new TestLog(directory, fs, { segmentBytes: 300 });
+		for (const batch of BATCHES) log.appendLabels(batch);
+		log.stop();
+		const found = fs.afterKill();
+		found.remove(segmentPath(directory, 5));
+		const seen = checkStart(directory, found, Number.POSITIVE_INFINITY);
+		expect(seen).toEqual([...ALL.slice(0, 4), "gap to 7", "7 next"]);
+	});
+});
+
+describe("seqs", () => {
+	test("begin with the initial one, and only in an empty log", () => {
+		const directory = temporaryDirectory();
+		const fs = new MemoryFs();
+		let log = new TestLog(directory, fs, { initialSeq: 5_000 });
+		expect(log.head.snapshot()).toMatchObject({ firstSeq: 5_000, lastSeq: 4_999, seqUsedMax: 4_999 });
+		log.appendLabels(["a"]);
+		log.stop();
+		log = new TestLog(directory, fs.afterKill(), { initialSeq: 1 });
+		log.appendLabels(["b"]);
+		expect(readAll(log.reader(), 4_999)).toEqual(["5000 a", "5001 b"]);
+	});
+
+	test("go on without a hole behind a clean stop, and above the reserve behind a crash", () => {
+		const directory = temporaryDirectory();
+		const fs = new MemoryFs();
+		let log = new TestLog(directory, fs);
+		log.appendLabels(["a"]);
+		log.kill();
+		log = new TestLog(directory, fs.afterKill());
+		expect(log.head.snapshot()).toMatchObject({ lastSeq: 1, seqUsedMax: RESERVE_STEP + 1 });
+		expect(log.reader().read(1)).toBeNull();
+		log.stop();
+		log = new TestLog(directory, (log.options.fs as MemoryFs).afterKill());
+		log.appendLabels(["b"]);
+		expect(readAll(log.reader())).toEqual(["1 a", `${RESERVE_STEP + 2} b`]);
+	});
+
+	test("mode write: what a power cut took was shown to readers, and its seqs are not used again", async () => {
+		const directory = temporaryDirectory();
+		const fs = new MemoryFs();
+		const log = new TestLog(directory, fs, { syncMode: "write" });
+		log.appendLabels(["a", "b"]);
+		await log.writer.syncInBackground();
+		log.appendLabels(["c", "d"]);
+		expect(readAll(log.reader()).length).toBe(4);
+		const cut = fs.afterPowerCut();
+		log.kill();
+		const again = new TestLog(directory, cut, { syncMode: "write" });
+		again.appendLabels(["e"]);
+		const seen = readAll(again.reader());
+		expect(seen.slice(0, 2)).toEqual(["1 a", "2 b"]);
+		expect(seen.length).toBe(3);
+		expect(Number(seen[2]?.split(" ")[0])).toBeGreaterThan(4);
+	});
+
+	test("mode write: a power cut does not bring back an older reserve", async () => {
+		const directory = temporaryDirectory();
+		const fs = new MemoryFs();
+		let log = new TestLog(directory, fs, { syncMode: "write" });
+		log.appendLabels(["a"]);
+		log.kill();
+		log = new TestLog(directory, fs.afterKill(), { syncMode: "write" });
+		log.appendLabels(["b"]);
+		expect(readAll(log.reader())).toEqual(["1 a", `${RESERVE_STEP + 2} b`]);
+		const cut = (log.options.fs as MemoryFs).afterPowerCut();
+		log.kill();
+		log = new TestLog(directory, cut, { syncMode: "write" });
+		log.appendLabels(["c"]);
+		expect(readAll(log.reader())).toEqual(["1 a", `${2 * RESERVE_STEP + 3} c`]);
+	});
+
+	test("mode always: a power cut takes nothing that was published", () => {
+		const directory = temporaryDirectory();
+		const fs = new MemoryFs();
+		const log = new TestLog(directory, fs, { segmentBytes: 2_000 });
+		for (let i = 1; i <= 20; i++) {
+			log.appendLabels([`a${i}`], 500);
+			const published = readAll(log.reader());
+			expect(published.length).toBe(i);
+			const elsewhere = temporaryDirectory();
+			const cut = new TestLog(elsewhere, fs.afterPowerCut().moved(directory, elsewhere));
+			expect(readAll(cut.reader())).toEqual(published);
+		}
+	});
+});
+
+test("a log that nothing was logged in leaves no seqs out when it is opened again", () => {
+	const directory = temporaryDirectory();
+	const { fs } = killedLog(directory, []);
+	const log = new TestLog(directory, fs);
+	log.append(messageEntry("first"));
+	expect(readAll(log.reader())).toEqual(["1 first"]);
+});
+
+test("without the reserve file, seqs are left out rather than used again", () => {
+	const directory = temporaryDirectory();
+	const { fs } = killedLog(directory, NAMES);
+	fs.remove(`${directory}/reserve`);
+	const log = new TestLog(directory, fs);
+	log.append(messageEntry("next"));
+	expect(readAll(log.reader()).at(-1)).toBe(`${NAMES.length + RESERVE_STEP + 1} next`);
+});
+
+test("a damaged reserve counts as none", () => {
+	const directory = temporaryDirectory();
+	const { fs } = killedLog(directory, NAMES);
+	const path = `${directory}/reserve`;
+	const reserve = fs.content(path);
+	for (let at = 0; at < reserve.length; at++) {
+		const flipped = Buffer.from(reserve);
+		flipped.writeUInt8(flipped.readUInt8(at) ^ 1, at);
+		const log = new TestLog(directory, withContent(fs, path, flipped));
+		expect(log.writer.nextSeq).toBe(NAMES.length + RESERVE_STEP + 1);
+		log.stop();
+	}
+});

@@ -1,0 +1,144 @@
+import { describe, expect, test } from "bun:test";
+import { decode, encode } from "@atcute/cbor";
+import { cborIntegerBytes, readU64, writeCborInteger, writeU64 } from "../../../src/log/record/bytes.ts";
+import {
+	CURSORS_PER_RECORD_MAX,
+	decodeAccountFacts,
+	decodeCursorsFacts,
+	decodeDidDocumentFacts,
+	decodeHostFacts,
+	decodeIdentityFacts,
+	decodeRepoFacts,
+	encodeAccountFacts,
+	encodeCursorsFacts,
+	encodeDidDocumentFacts,
+	encodeHostFacts,
+	encodeIdentityFacts,
+	encodeRepoFacts,
+} from "../../../src/log/record/facts.ts";
+import {
+	decodeRecord,
+	RECORD_FACTS_BYTES_MAX,
+	RECORD_HEADER_BYTES,
+	RecordFlag,
+	RecordKind,
+	recordIsIntact,
+	recordLength,
+	sealRecord,
+} from "../../../src/log/record/record.ts";
+
+const BORDERS = [0, 1, 23, 24, 255, 256, 65_535, 65_536, 2 ** 32 - 1, 2 ** 32, 2 ** 40 + 5, Number.MAX_SAFE_INTEGER];
+
+describe("integers", () => {
+	test("a u64 comes back", () => {
+		const bytes = Buffer.alloc(10, 0xff);
+		for (const value of BORDERS) {
+			writeU64(bytes, value, 1);
+			expect(readU64(bytes, 1)).toBe(value);
+			expect(bytes.readBigUInt64LE(1)).toBe(BigInt(value));
+		}
+	});
+
+	test("CBOR integers are those of the library, at each length", () => {
+		for (const value of BORDERS) {
+			const bytes = Buffer.alloc(9);
+			const end = writeCborInteger(bytes, value, 0);
+			expect(end).toBe(cborIntegerBytes(value));
+			expect(bytes.subarray(0, end).toString("hex")).toBe(Buffer.from(encode(value)).toString("hex"));
+		}
+	});
+});
+
+describe("record", () => {
+	const facts = Buffer.from("the facts");
+	const frame = Buffer.from("the frame");
+	const length = RECORD_HEADER_BYTES + facts.length + frame.length;
+	const header = {
+		seq: Number.MAX_SAFE_INTEGER,
+		timeUs: 1_700_000_000_123_456,
+		upstreamSeq: 2 ** 33 + 1,
+		host: 0xffffffff,
+		kind: RecordKind.account,
+		flags: RecordFlag.discontinuous | RecordFlag.lenient,
+		factsLength: facts.length,
+	};
+
+	function record(at: number): Buffer {
+		const bytes = Buffer.alloc(at + length + 5, 0xee);
+		bytes.set(facts, at + RECORD_HEADER_BYTES);
+		bytes.set(frame, at + RECORD_HEADER_BYTES + facts.length);
+		sealRecord(bytes, at, length, 0xdeadbeef, header);
+		return bytes;
+	}
+
+	test("comes back, at any offset", () => {
+		for (const at of [0, 3]) {
+			const bytes = record(at);
+			expect(recordLength(bytes, at, 0xdeadbeef)).toBe(length);
+			expect(recordIsIntact(bytes, at, length)).toBe(true);
+			const { factsLength: _, ...fields } = header;
+			expect(decodeRecord(bytes, at, length)).toEqual({ ...fields, facts, frame });
+		}
+	});
+
+	test("is none of another epoch's, and not intact with any bit flipped", () => {
+		expect(recordLength(record(0), 0, 1)).toBe(0);
+		for (let bit = 0; bit < length * 8; bit++) {
+			const bytes = record(0);
+			bytes.writeUInt8(bytes.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3);
+			expect(recordIsIntact(bytes, 0, length)).toBe(false);
+		}
+	});
+});
+
+describe("facts", () => {
+	const did = "did:web:example.com";
+	const cid = (byte: number): Buffer => Buffer.alloc(36, byte);
+
+	test("of repos come back, and CIDs of another length are refused", () => {
+		const facts = { did, rev: "3lxvll4ebhs2c", commit: cid(1), data: cid(2) };
+		expect(decodeRepoFacts(encodeRepoFacts(facts))).toEqual(facts);
+		expect(() => encodeRepoFacts({ ...facts, data: cid(2).subarray(1) })).toThrow(RangeError);
+	});
+
+	test("of accounts come back", () => {
+		for (const facts of [
+			{ did, active: true, status: null, timeMs: 0 },
+			{ did, active: false, status: "deactivated", timeMs: 1_700_000_000_123 },
+			{ did, active: false, status: "", timeMs: 1 },
+			{ did, active: false, status: "größer", timeMs: -1 },
+		]) {
+			expect(decodeAccountFacts(encodeAccountFacts(facts))).toEqual(facts);
+		}
+	});
+
+	test("of accounts and identities in a log of an older release have no time", () => {
+		expect(decodeIdentityFacts(Buffer.from(did))).toEqual({ did, timeMs: 0 });
+		const bytes = Buffer.concat([Buffer.from([0, 9, 0]), Buffer.from(`suspended${did}`)]);
+		expect(decodeAccountFacts(bytes)).toEqual({ did, active: false, status: "suspended", timeMs: 0 });
+	});
+
+	test("of identities, hosts and DID documents come back", () => {
+		for (const timeMs of [0, 1, 1_700_000_000_123, -8.64e15]) {
+			expect(decodeIdentityFacts(encodeIdentityFacts({ did, timeMs }))).toEqual({ did, timeMs });
+		}
+		const host = { id: 7, hostname: "pds.example", insecure: false, status: "idle" } as const;
+		expect(decodeHostFacts(encodeHostFacts(host))).toEqual(host);
+		const document = { did, signingKey: null, pds: "https://pds.example", tombstoned: false, resolvedAtMs: 1.7e12 };
+		expect(decodeDidDocumentFacts(encodeDidDocumentFacts(document))).toEqual(document);
+		expect(() => encodeHostFacts({ ...host, hostname: "x".repeat(RECORD_FACTS_BYTES_MAX) })).toThrow(RangeError);
+	});
+
+	test("of cursors come back, as many as fit a record, and not one more", () => {
+		const cursor = { host: 0xffffffff, seq: Number.MAX_SAFE_INTEGER };
+		const facts = { cursors: Array.from({ length: CURSORS_PER_RECORD_MAX }, () => cursor) };
+		expect(decodeCursorsFacts(encodeCursorsFacts({ cursors: [{ host: 1, seq: null }] }))).toEqual({
+			cursors: [{ host: 1, seq: null }],
+		});
+		const bytes = encodeCursorsFacts(facts);
+		expect(bytes.length).toBeLessThanOrEqual(RECORD_FACTS_BYTES_MAX);
+		expect(decodeCursorsFacts(bytes)).toEqual(facts);
+		expect(decode(encodeCursorsFacts({ cursors: [] }))).toEqual([]);
+		expect(() => encodeCursorsFacts({ cursors: [...facts.cursors, cursor] })).toThrow(RangeError);
+	});
+});
