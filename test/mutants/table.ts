@@ -1,5 +1,6 @@
 import { IDENTITY_MUTANTS } from "./identity.ts";
 import { MACHINE_MUTANTS } from "./machine.ts";
+import { NET_MUTANTS } from "./net.ts";
 import { PUBLIC_PORT_MUTANTS } from "./public-port.ts";
 
 /** One fault that the tests have to find. */
@@ -739,6 +740,7 @@ export const MUTANTS: readonly Mutant[] = [
 	},
 	...PUBLIC_PORT_MUTANTS,
 	...MACHINE_MUTANTS,
+	...NET_MUTANTS,
 	...IDENTITY_MUTANTS,
 	{
 		name: "a disk's fault passes for a damaged database",

@@ -14,7 +14,7 @@ import type { Budget, HostBudget } from "./budget.ts";
 import { Detour } from "./detour.ts";
 import { REFUSED_CURSOR_RETRY_MS, RefusedCursor } from "./refused-cursor.ts";
 import { HostSocket } from "./socket.ts";
-import { HostWindow, type Outcome, WINDOW_SLOTS_MAX } from "./window.ts";
+import { FAILED, HostWindow, type Outcome, WINDOW_SLOTS_MAX } from "./window.ts";
 
 /** So many messages out of order on one connection, and we'd rather start over. */
 const SEQ_VIOLATIONS_MAX = 100;
@@ -242,12 +242,19 @@ export class HostFollower {
 		if (this.window.size >= WINDOW_SLOTS_MAX) this.#socket?.pause();
 		const bytes = this.#budget.hold(frame.length);
 		this.#options.counters.add("inflight_bytes", bytes);
-		this.#options.deliver(this.#sender, frame, message, (outcome) => {
+		const settle = (outcome: Outcome): void => {
 			this.#options.counters.add("inflight_bytes", -bytes);
 			this.window.settle(slot, outcome);
 			this.#budget.release(bytes);
 			if (outcome.rejected && outcome.internalError) this.#socket?.close(1011, "internal-error");
-		});
+		};
+		try {
+			this.#options.deliver(this.#sender, frame, message, settle);
+		} catch (error) {
+			// A message that is never settled would hold the mark and its bytes for ever.
+			if (slot.outcome === null) settle(FAILED);
+			throw error;
+		}
 	}
 
 	/**

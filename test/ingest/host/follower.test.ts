@@ -26,6 +26,8 @@ class Bench {
 	/** The mark at each time that it had to be stored at once. */
 	readonly stored: (number | null)[] = [];
 	readonly follower: HostFollower;
+	/** What taking a message fails with, if anything. */
+	fault: unknown = null;
 	#redials = 0;
 
 	constructor(hostname: string, cursor: number | null) {
@@ -37,6 +39,7 @@ class Bench {
 				userAgent: "a test",
 				counters: new Counters(this.counters),
 				deliver: (_sender, _frame, { seq }, settle) => {
+					if (this.fault !== null) throw this.fault;
 					this.delivered.push(seq);
 					settle(REJECTED);
 				},
@@ -64,7 +67,7 @@ class Bench {
 		return Object.fromEntries(Object.entries(readCounters(this.counters).rejected).filter(([, count]) => count > 0));
 	}
 
-	count(name: "host_gaps_total" | "host_connects_total" | "host_disconnects_total"): number {
+	count(name: "host_gaps_total" | "host_connects_total" | "host_disconnects_total" | "inflight_bytes"): number {
 		return readCounters(this.counters).counters[name];
 	}
 
@@ -524,4 +527,21 @@ test("an error frame, whatever its name and text, closes the connection with a r
 		await bench.redial();
 	}
 	expect(host.closes).toEqual(Array.from({ length: 60 }, () => ({ code: 1000, reason: "error received" })));
+});
+
+test("a fault of our own in taking a message costs its connection, holds nothing, and the next messages pass", async () => {
+	emit(2);
+	follow(0);
+	await until(() => bench.delivered.length === 2);
+	bench.fault = new TypeError("undefined is not an object");
+	emit(1);
+	await until(() => host.closes.length === 1);
+	expect(host.closes).toEqual([{ code: 1011, reason: "internal-error" }]);
+	expect([bench.rejected, bench.lowWater, bench.count("inflight_bytes")]).toEqual([{ "internal-error": 1 }, 3, 0]);
+	bench.fault = null;
+	emit(1);
+	await bench.redial();
+	await until(() => bench.delivered.length === 3);
+	expect(bench.delivered).toEqual([1, 2, 4]);
+	expect(bench.lowWater).toBe(4);
 });

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import type { LookupAddress, LookupAllOptions, lookup } from "node:dns";
 import type { LookupFunction } from "node:net";
 import { cutToBytes, HostSocket, publicLookup } from "../../../src/ingest/host/socket.ts";
+import { SimHost } from "../../sim/host.ts";
 import { RawHost } from "../../sim/raw-host.ts";
 import { Rng } from "../../sim/rng.ts";
 
@@ -16,6 +17,24 @@ test("a close reason is cut by bytes, between characters", () => {
 		// Nothing was cut that fits: the next character, at most 4 bytes, does not.
 		if (cut !== text) expect(Buffer.byteLength(cut)).toBeGreaterThan(123 - 4);
 	}
+});
+
+test("a connection is closed whatever the reason's length", async () => {
+	const host = new SimHost();
+	host.start();
+	const reason = "é".repeat(100);
+	await new Promise<string>((closed) => {
+		const options = { hostname: host.hostname, insecure: true, cursor: null, userAgent: "a test" };
+		const socket: HostSocket = new HostSocket(options, {
+			opened: () => socket.close(1000, reason),
+			frame: () => undefined,
+			unreadable: () => undefined,
+			closed,
+		});
+	});
+	while (host.closes.length === 0) await Bun.sleep(1);
+	expect(host.closes).toEqual([{ code: 1000, reason: reason.slice(0, 61) }]);
+	await host.stop();
 });
 
 /** A resolver that gives one answer after the other. */

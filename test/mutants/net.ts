@@ -1,0 +1,95 @@
+import type { Mutant } from "./table.ts";
+
+const FOLLOWER = ["ingest/host/follower.test.ts"];
+const SHARD = ["ingest/did/shard.test.ts"];
+const SOCKET = ["ingest/host/socket.test.ts"];
+const BOUNDARY = ["runtime/boundary.test.ts"];
+
+/** Curated faults of the boundary between strangers and the process: a catch that is gone, or that catches too much. */
+export const NET_MUTANTS: readonly Mutant[] = [
+	{
+		name: "a fault in a frame's intake goes up to the process",
+		file: "ingest/host/follower.ts",
+		find: 'if (!isRule) reportFailure("a frame\'s intake", error, { host: this.#host.hostname }, bytes);',
+		replace: "if (!isRule) throw error;",
+		tests: FOLLOWER,
+	},
+	{
+		name: "a message on which we failed is never settled",
+		file: "ingest/host/follower.ts",
+		find: "if (slot.outcome === null) settle(FAILED);",
+		replace: "",
+		tests: FOLLOWER,
+	},
+	{
+		name: "a fault in an admission goes up to the process",
+		file: "ingest/did/shard.ts",
+		find: 'const rejection = isRule ? error : new Rejection("internal-error");',
+		replace: "if (!isRule) throw error;\n\t\tconst rejection = error;",
+		tests: SHARD,
+	},
+	{
+		name: "what a message waits for may fail at the thread's cost",
+		file: "ingest/did/shard.ts",
+		find: "(error: unknown) => this.#failFirst(name, error),",
+		replace: "(error: unknown) => Promise.reject(error),",
+		tests: SHARD,
+	},
+	{
+		name: "an internal error keeps the connection",
+		file: "ingest/did/shard.ts",
+		find: 'arrival.settle(rejection.reason === "internal-error" ? FAILED : REJECTED);',
+		replace: "arrival.settle(REJECTED);",
+		tests: SHARD,
+	},
+	{
+		name: "damage to our own data is contained",
+		file: "runtime/boundary.ts",
+		find: "error instanceof Damage || error instanceof DiskFault",
+		replace: "error instanceof DiskFault",
+		tests: BOUNDARY,
+	},
+	{
+		name: "a failing disk is contained",
+		file: "runtime/boundary.ts",
+		find: "error instanceof Damage || error instanceof DiskFault",
+		replace: "error instanceof Damage",
+		tests: BOUNDARY,
+	},
+	{
+		name: "a contained fault goes on",
+		file: "runtime/boundary.ts",
+		find: "reportFailure(place, error);\n\t\treturn false;",
+		replace: "reportFailure(place, error);\n\t\tthrow error;",
+		tests: BOUNDARY,
+	},
+	{
+		name: "a close reason is sent however long it is",
+		file: "ingest/host/socket.ts",
+		find: "this.#socket.close(code, cutToBytes(reason, CLOSE_REASON_BYTES_MAX));",
+		replace: "this.#socket.close(code, reason);",
+		tests: SOCKET,
+	},
+	{
+		name: "a name that no URL can have passes for a host's",
+		file: "net/hostname.ts",
+		find: "?.hostname !== name)",
+		replace: "?.hostname === name.slice(1))",
+		tests: ["net/hostname.test.ts"],
+	},
+	{
+		name: "what follows the header of an unknown kind is decoded",
+		file: "protocol/frame.ts",
+		find: 'if (header === null) return { kind: "ignored" };',
+		replace:
+			'if (header === null) {\n\t\tskipItem(frame, scanner.offset, frame.length, "frame");\n\t\treturn { kind: "ignored" };\n\t}',
+		tests: ["protocol/frame.test.ts"],
+	},
+	{
+		name: "a log line is due for every rejection",
+		file: "observe/log-limiter.ts",
+		find: "if (last !== undefined && nowMs - last.atMs < this.#intervalMs) {",
+		replace: "if (last !== undefined && nowMs < last.atMs) {",
+		tests: ["observe/log-limiter.test.ts"],
+	},
+];
