@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
+import { getPriority } from "node:os";
 import { FAILED_PROBES_PER_HOUR } from "../../src/hosts/crawl-gate.ts";
 import { Rng } from "../sim/rng.ts";
 import { RelayRig, until } from "./rig.ts";
@@ -7,6 +8,8 @@ import { RelayRig, until } from "./rig.ts";
 /** So few that any machine asks faster. */
 const READS_PER_S = 1;
 const BURST = 5 * READS_PER_S;
+/** Of the thread that reads. */
+const READS_NICENESS = 10;
 
 let rig: RelayRig;
 let origin: string;
@@ -53,7 +56,7 @@ describe("reads", () => {
 		expect(repo.status).toBe(302);
 		expect(repo.headers.get("location")).toEndWith(`/xrpc/com.atproto.sync.getRepo?did=${account.did}&since=3k`);
 		expect((await read("getRepoStatus?did=x", "192.0.2.1")).status).toBe(400);
-	}, 120_000);
+	}, 300_000);
 
 	test("in a loop get 429 with Retry-After, over all threads together, and take nothing from others", async () => {
 		const statuses: number[] = [];
@@ -74,10 +77,13 @@ describe("reads", () => {
 		expect((await read("listRepos?limit=1000", "2001:db8:0:2::1")).status).toBe(200);
 		expect((await read("_health", "2001:db8:0:1::1").then(() => fetch(`${origin}/_health`))).status).toBe(200);
 		expect((await rig.stats()).counters.http_rate_limited_total).toBeGreaterThanOrEqual(1);
-	}, 120_000);
+	}, 300_000);
 });
 
-test.if(process.platform === "linux")("the thread that reads is the one that waits where cores are short", () => {
+/** A test run of low priority leaves the thread that reads nothing to be below. */
+const hasNicerLevels = process.platform === "linux" && getPriority() < READS_NICENESS;
+
+test.if(hasNicerLevels)("the thread that reads is the one that waits where cores are short", () => {
 	const tasks = `/proc/${rig.relay.pid}/task`;
 	// The 19th field is the niceness; the second one may hold spaces.
 	const nicenesses = readdirSync(tasks).map((task) => {
@@ -122,7 +128,7 @@ describe("crawl requests", () => {
 		const { counters } = await rig.stats();
 		expect(counters.http_failures_total).toBe(0);
 		expect(await Bun.file(rig.relay.logPath).text()).not.toContain('"level":"error"');
-	}, 120_000);
+	}, 300_000);
 
 	test.each(["localhost.localdomain", "nas.lan", "a.home", "xn--a.com"])(
 		"of %s is refused by a rule",

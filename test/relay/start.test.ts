@@ -49,6 +49,7 @@ function settings(changes: Record<string, string> = {}): Record<string, string> 
 		RELAY_PERSIST_DIR: join(place, "log"),
 		DATABASE_URL: `sqlite://${join(place, "index.sqlite")}`,
 		RELAY_PLC_HOST: "http://127.0.0.1:1",
+		RELAY_DRAIN_TIMEOUT: "2m",
 		...changes,
 	};
 }
