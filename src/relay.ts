@@ -1,6 +1,6 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
-import type { Config } from "./config/settings.ts";
+import type { Config, SettingName } from "./config/settings.ts";
 import { budgetDescriptors, budgetWarning, type DescriptorBudget } from "./descriptors/budget.ts";
 import { countDescriptors, DescriptorGuard, openDescriptorSystem } from "./descriptors/guard.ts";
 import type { DiskFaultReason } from "./disk/fault.ts";
@@ -15,7 +15,7 @@ import { createEdge, withUrl } from "./http/edge.ts";
 import { createInternalApp } from "./http/internal.ts";
 import { patientReader } from "./index/patient-reader.ts";
 import type { IndexReader } from "./index/store.ts";
-import type { IndexEvent, IndexOptions } from "./index/worker.ts";
+import type { IndexEvent } from "./index/worker.ts";
 import type { IngestOptions } from "./ingest/ingest.ts";
 import { peerRingBytes } from "./ingest/peer-link.ts";
 import { Handover } from "./log/handover.ts";
@@ -30,21 +30,15 @@ import { createRingBuffer, RING_BYTES_MIN, RingWriter } from "./runtime/ring.ts"
 import { startListening, startOnPath } from "./runtime/start-error.ts";
 import { type Failure, Thread } from "./runtime/thread.ts";
 import { systemTiming } from "./runtime/timing.ts";
-import { VERSION } from "./version.ts";
+import type { WorkerContext } from "./runtime/worker-context.ts";
+import { USER_AGENT, VERSION } from "./version.ts";
 
 /** From each ingest worker to the sequencer. It takes the greatest frame twice over; a power of two. */
 const HANDOVER_RING_BYTES = 16 * 1024 * 1024;
 const CONTROL_RING_BYTES = 64 * 1024;
-/** Account states in memory, over all ingest workers: about 400 bytes each. */
-const ACCOUNT_CACHE_ENTRIES = 500_000;
-const LOG_CACHE_BYTES = 64 * 1024 * 1024;
-/** What one fan-out thread has of it at least: blocks enough that those loaded for some consumers don't drive out others'. */
-const LOG_CACHE_BYTES_MIN = 8 * 1024 * 1024;
-
-const USER_AGENT = `standpipe/${VERSION} (atproto-relay)`;
 
 type LogThread = Thread<SequencerStart, never, DiskFaultReason | null>;
-type IndexThread = Thread<IndexOptions, never, IndexEvent>;
+type IndexThread = Thread<WorkerContext, never, IndexEvent>;
 type IngestThread = Thread<IngestOptions, HostCommand, HostEvent>;
 type ReadsThread = Thread<ReadsWorkerOptions, never, never>;
 type FanoutThread = Thread<FanoutWorkerOptions, FanoutCommand, FanoutEvent>;
@@ -127,8 +121,7 @@ export class Relay {
 		const consumersMax = budget?.consumersMax ?? config.consumersMax;
 		const shared = createShared(config, consumersMax);
 		const url = (folder: string): URL => new URL(`./${folder}/worker.ts`, import.meta.url);
-		const counters = (thread: number) => ({ buffer: shared.counters, thread });
-		const common = { headBuffer: shared.head, logLevel: config.logLevel, directory: config.persistDir };
+		const context = (row: number) => contextOf(config, shared, row);
 
 		const stalls: Stalls = { log: null, index: null };
 		const noteStall = (part: keyof Stalls) => (reason: DiskFaultReason | null) => {
@@ -136,16 +129,9 @@ export class Relay {
 		};
 		const log: LogThread = new Thread("log", url("log"), noteStall("log"), onFailure);
 		await log.start({
-			...common,
+			...context(LOG_ROW),
 			rings: shared.producers.map(({ ring, doorbell }) => ({ buffer: ring, doorbell })),
 			doorbell: shared.sequencerDoorbell,
-			counters: counters(LOG_ROW),
-			syncMode: config.syncMode,
-			segmentBytes: config.segmentBytes,
-			replayWindowMs: config.replayWindowMs,
-			replayBytesMax: config.replayBytesMax,
-			diskReserveBytes: config.diskReserveBytes,
-			initialSeq: config.initialSeq,
 		});
 		// Until there are fan-out threads nobody needs to be told: they begin with what the index holds then.
 		let fanout: FanoutThread[] = [];
@@ -154,7 +140,7 @@ export class Relay {
 			else for (const thread of fanout) thread.command(event);
 		};
 		const index: IndexThread = new Thread("index", url("index"), onIndexEvent, onFailure);
-		await index.start({ ...common, databasePath: config.databasePath, counters: counters(INDEX_ROW) });
+		await index.start(context(INDEX_ROW));
 
 		const reader = patientReader(config.databasePath, new Counters(shared.counters, CONTROL_ROW));
 		const hosts = createHostManager(config, shared, reader, (worker, command) => ingest[worker]?.command(command));
@@ -162,10 +148,14 @@ export class Relay {
 			(_, worker): IngestThread =>
 				new Thread(`ingest ${worker}`, ingestEntry, (event) => hosts.onEvent(event), onFailure),
 		);
-		await Promise.all(ingest.map((thread, worker) => thread.start(ingestOptions(config, shared, worker))));
+		await Promise.all(
+			ingest.map((thread, worker) =>
+				thread.start({ ...context(FIRST_INGEST_ROW + worker), ...ingestOptions(shared, worker) }),
+			),
+		);
 
 		const channels = Array.from({ length: config.fanoutWorkers }, () => new MessageChannel());
-		const reads = await startReads(config, counters(READS_ROW), channels, onFailure);
+		const reads = await startReads(context(READS_ROW), channels, onFailure);
 		fanout = Array.from({ length: config.fanoutWorkers }, (_, worker): FanoutThread => {
 			const thread: FanoutThread = new Thread(
 				`fanout ${worker}`,
@@ -182,21 +172,9 @@ export class Relay {
 			fanout.map((thread, worker) =>
 				thread.start(
 					{
-						...common,
-						databasePath: config.databasePath,
-						counters: counters(FIRST_INGEST_ROW + ingest.length + worker),
-						host: config.apiBind.host,
-						port: config.apiBind.port,
-						sharesPort: config.fanoutWorkers > 1,
-						cacheBytesMax: Math.max(Math.floor(LOG_CACHE_BYTES / config.fanoutWorkers), LOG_CACHE_BYTES_MIN),
-						adminPassword: config.adminPassword,
-						trustProxy: config.trustProxy,
-						floor: { bytesPerS: config.slowConsumerBytesPerS, windowMs: config.slowConsumerWindowMs },
-						admission: {
-							limits: { consumersMax, consumersPerIpMax: config.consumersPerIpMax },
-							buffer: shared.admission,
-						},
-						drainTimeoutMs: config.drainTimeoutMs / 2,
+						...context(FIRST_INGEST_ROW + ingest.length + worker),
+						consumersMax,
+						admissionBuffer: shared.admission,
 						readsPort: at(channels, worker).port1,
 					},
 					[at(channels, worker).port1],
@@ -254,7 +232,11 @@ function createShared(config: Config, consumersMax: number): Shared {
 	};
 }
 
-function ingestOptions(config: Config, shared: Shared, worker: number): IngestOptions {
+function contextOf(config: Config, shared: Shared, row: number): WorkerContext<SettingName> {
+	return { config, counters: { buffer: shared.counters, thread: row }, headBuffer: shared.head };
+}
+
+function ingestOptions(shared: Shared, worker: number): Omit<IngestOptions, keyof WorkerContext> {
 	const [, ...producers] = shared.producers;
 	const doorbellOf = (number: number): SharedArrayBuffer => at(producers, number).doorbell;
 	return {
@@ -274,19 +256,6 @@ function ingestOptions(config: Config, shared: Shared, worker: number): IngestOp
 		),
 		doorbell: doorbellOf(worker),
 		sequencerDoorbell: shared.sequencerDoorbell,
-		headBuffer: shared.head,
-		counters: { buffer: shared.counters, thread: FIRST_INGEST_ROW + worker },
-		databasePath: config.databasePath,
-		plcHost: config.plcHost,
-		identityCacheSize: Math.ceil(config.identityCacheSize / config.ingestWorkers),
-		accountCacheSize: Math.ceil(ACCOUNT_CACHE_ENTRIES / config.ingestWorkers),
-		hostBufferBytes: config.hostBufferBytes,
-		ingestBufferBytes: config.ingestBufferBytes,
-		allowInsecureHosts: config.allowInsecureHosts,
-		strict: !config.lenientSyncValidation,
-		engine: config.verifyEngine,
-		userAgent: USER_AGENT,
-		logLevel: config.logLevel,
 	};
 }
 
@@ -297,20 +266,18 @@ function checkPort(hostname: string, { apiBind: { port } }: Config): void {
 
 /** Starts the thread that reads the index for the fan-out threads, each of which has a channel to it. */
 async function startReads(
-	config: Config,
-	counters: ReadsWorkerOptions["counters"],
+	context: WorkerContext<"readsPerIpPerS">,
 	channels: readonly MessageChannel[],
 	onFailure: ConstructorParameters<typeof Thread>[3],
 ): Promise<ReadsThread> {
 	const ports = channels.map(({ port2 }) => port2);
-	const { databasePath, logLevel, readsPerIpPerS: requestsPerS } = config;
 	const thread: ReadsThread = new Thread(
 		"reads",
 		new URL("./reads/worker.ts", import.meta.url),
 		() => undefined,
 		onFailure,
 	);
-	await thread.start({ databasePath, counters, logLevel, ports, requestsPerS }, ports);
+	await thread.start({ ...context, ports }, ports);
 	return thread;
 }
 

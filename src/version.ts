@@ -7,3 +7,6 @@ export const VERSION: string = manifest.version;
  * that relays don't follow each other in a circle (rulebook 1.7.6).
  */
 export const SERVER_NAME = `standpipe/${VERSION} (atproto-relay)`;
+
+/** What it calls itself in requests of its own. */
+export const USER_AGENT = SERVER_NAME;

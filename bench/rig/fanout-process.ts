@@ -44,23 +44,23 @@ async function startFanout(): Promise<void> {
 	// Nobody asks for reads here, so nobody answers them.
 	const { port1: readsPort } = new MessageChannel();
 	const options: FanoutWorkerOptions = {
-		directory,
-		databasePath,
 		headBuffer: log.head.buffer,
 		counters: { buffer: createCounterBuffer(1), thread: 0 },
-		logLevel: "warning",
-		host: "127.0.0.1",
-		port,
-		sharesPort: false,
-		cacheBytesMax: 64 * 1024 ** 2,
-		adminPassword: null,
-		floor: { bytesPerS: 1, windowMs: 3_600_000 },
-		trustProxy: false,
-		admission: {
-			limits: { consumersMax: CONSUMERS_MAX, consumersPerIpMax: CONSUMERS_MAX },
-			buffer: createAdmissionBuffer(CONSUMERS_MAX),
+		config: {
+			persistDir: directory,
+			databasePath,
+			logLevel: "warning",
+			apiBind: { host: "127.0.0.1", port },
+			fanoutWorkers: 1,
+			adminPassword: null,
+			trustProxy: false,
+			consumersPerIpMax: CONSUMERS_MAX,
+			slowConsumerBytesPerS: 1,
+			slowConsumerWindowMs: 3_600_000,
+			drainTimeoutMs: 10_000,
 		},
-		drainTimeoutMs: 5_000,
+		consumersMax: CONSUMERS_MAX,
+		admissionBuffer: createAdmissionBuffer(CONSUMERS_MAX),
 		readsPort,
 	};
 	await thread.start(options, [readsPort]);

@@ -7,48 +7,40 @@ import { LogHead } from "../log/local/head.ts";
 import { systemLogFs } from "../log/local/log-fs.ts";
 import { BackgroundReader } from "../log/local/read/background-reader.ts";
 import { LogReader } from "../log/local/read/reader.ts";
-import { Counters } from "../observe/counters.ts";
-import { type LOG_LEVELS, logOf, setUpLog } from "../observe/log.ts";
+import type { Counters } from "../observe/counters.ts";
+import { logOf } from "../observe/log.ts";
 import { type ReadAnswer, ReadRequests } from "../reads/requests.ts";
 import { contain } from "../runtime/boundary.ts";
 import { startListening } from "../runtime/start-error.ts";
 import { serveRole, type WorkerRole } from "../runtime/thread.ts";
-import { Admission, type AdmissionLimits } from "./admission.ts";
+import type { WorkerContext } from "../runtime/worker-context.ts";
+import { Admission } from "./admission.ts";
 import {
 	type CrawlRequestEvent,
 	CrawlRequests,
 	type CrawlResultCommand,
 	type ResetCursorEvent,
 } from "./crawl-requests.ts";
-import type { PaceFloor } from "./pace.ts";
 import { createFanoutServer, type FanoutServer } from "./server.ts";
 import { WITHHELD_MAX, Withheld } from "./withheld.ts";
 
-export interface FanoutWorkerOptions {
-	/** The log's directory. */
-	directory: string;
-	/** The index, which its writer has made. */
-	databasePath: string;
-	headBuffer: SharedArrayBuffer;
-	counters: { buffer: SharedArrayBuffer; thread: number };
-	logLevel: (typeof LOG_LEVELS)[number];
-	/** Where to listen. */
-	host: string;
-	port: number;
-	/** Whether other fan-out threads listen there too. */
-	sharesPort: boolean;
-	/** Bytes of the log kept for consumers that read the same. */
-	cacheBytesMax: number;
-	/** Null turns the admin API off. */
-	adminPassword: string | null;
-	trustProxy: boolean;
+type UsedSettings =
+	| "apiBind"
+	| "fanoutWorkers"
+	| "adminPassword"
+	| "trustProxy"
+	| "consumersPerIpMax"
+	| "slowConsumerBytesPerS"
+	| "slowConsumerWindowMs"
+	| "drainTimeoutMs";
+
+/** The index is there: its writer has made it. */
+export interface FanoutWorkerOptions extends WorkerContext<UsedSettings> {
 	/** To the thread that reads the index for us. */
 	readsPort: MessagePort;
-	floor: PaceFloor;
-	/** Of all fan-out threads together. */
-	admission: { limits: AdmissionLimits; buffer: SharedArrayBuffer };
-	/** How long a drain waits for consumers to take what is published. */
-	drainTimeoutMs: number;
+	/** Consumers of all fan-out threads together, and where they are counted. */
+	consumersMax: number;
+	admissionBuffer: SharedArrayBuffer;
 }
 
 /** Descriptors are short. */
@@ -59,6 +51,10 @@ export interface CloseIdleCommand {
 export type FanoutCommand = CrawlResultCommand | TakedownEvent | CloseIdleCommand;
 export type FanoutEvent = CrawlRequestEvent | ResetCursorEvent;
 
+/** Of the log, kept for consumers that read the same, by all fan-out threads. */
+const LOG_CACHE_BYTES = 64 * 1024 * 1024;
+/** What one of them has of it at least: blocks enough that those loaded for some consumers don't drive out others'. */
+const LOG_CACHE_BYTES_MIN = 8 * 1024 * 1024;
 /** How often segments that retention has removed are looked for among those that are open. */
 const CLOSE_REMOVED_MS = 1_000;
 
@@ -73,15 +69,16 @@ serveRole<FanoutWorkerOptions, FanoutCommand, FanoutEvent>((emit): WorkerRole<Fa
 	let withheld: Withheld;
 	let drainTimeoutMs = 0;
 
-	async function start(options: FanoutWorkerOptions): Promise<void> {
-		drainTimeoutMs = options.drainTimeoutMs;
-		setUpLog(options.logLevel);
-		const counters = new Counters(options.counters.buffer, options.counters.thread);
+	async function start(options: FanoutWorkerOptions, counters: Counters): Promise<void> {
+		const { config } = options;
+		// The other half is for what comes before and after.
+		drainTimeoutMs = config.drainTimeoutMs / 2;
 		head = new LogHead(options.headBuffer);
-		reader = new LogReader({ ...options, head, fs: systemLogFs, counters });
+		const cacheBytesMax = Math.max(Math.floor(LOG_CACHE_BYTES / config.fanoutWorkers), LOG_CACHE_BYTES_MIN);
+		reader = new LogReader({ directory: config.persistDir, cacheBytesMax, head, fs: systemLogFs, counters });
 		// Consumers that are live read nothing while the log stands still, such as for want of the space that this gives back.
 		setInterval(() => contain("the timer for removed segments", () => reader.closeRemoved()), CLOSE_REMOVED_MS);
-		index = patientReader(options.databasePath, counters);
+		index = patientReader(config.databasePath, counters);
 		withheld = new Withheld(counters);
 		const { firstSeq } = head.snapshot();
 		withheld.update((await index.takenDownSince(firstSeq, WITHHELD_MAX)).reverse(), firstSeq);
@@ -95,12 +92,17 @@ serveRole<FanoutWorkerOptions, FanoutCommand, FanoutEvent>((emit): WorkerRole<Fa
 			counters,
 		});
 		const resetCursor = crawls.resetCursor.bind(crawls);
-		app.route("/", createAdminApp({ password: options.adminPassword, requestCrawl, resetCursor }));
-		const admission = new Admission(options.admission.limits, options.admission.buffer);
-		server = await startListening("apiBind", options, (host) =>
+		app.route("/", createAdminApp({ password: config.adminPassword, requestCrawl, resetCursor }));
+		const { consumersMax, admissionBuffer } = options;
+		const { apiBind, consumersPerIpMax, trustProxy } = config;
+		const admission = new Admission({ consumersMax, consumersPerIpMax }, admissionBuffer);
+		server = await startListening("apiBind", apiBind, (host) =>
 			createFanoutServer({
-				...options,
 				host,
+				port: apiBind.port,
+				sharesPort: config.fanoutWorkers > 1,
+				trustProxy,
+				floor: { bytesPerS: config.slowConsumerBytesPerS, windowMs: config.slowConsumerWindowMs },
 				head,
 				reader: new BackgroundReader(reader),
 				admission,
@@ -109,7 +111,7 @@ serveRole<FanoutWorkerOptions, FanoutCommand, FanoutEvent>((emit): WorkerRole<Fa
 				app: (request, client) => app.fetch(request, client),
 			}),
 		);
-		logOf("fanout").info("the firehose is served on {host}:{port}", { host: options.host, port: server.port });
+		logOf("fanout").info("the firehose is served on {host}:{port}", { host: apiBind.host, port: server.port });
 	}
 
 	async function drain(): Promise<void> {

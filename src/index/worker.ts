@@ -4,23 +4,14 @@ import { Stall } from "../disk/stall.ts";
 import { LogHead } from "../log/local/head.ts";
 import { systemLogFs } from "../log/local/log-fs.ts";
 import { LogReader } from "../log/local/read/reader.ts";
-import { Counters } from "../observe/counters.ts";
-import { type LOG_LEVELS, setUpLog } from "../observe/log.ts";
+import type { Counters } from "../observe/counters.ts";
 import { startOnPath } from "../runtime/start-error.ts";
 import { endThreadOnFailure, serveRole, type WorkerRole } from "../runtime/thread.ts";
+import type { WorkerContext } from "../runtime/worker-context.ts";
 import { DatabaseFiles } from "./database-files.ts";
 import { IndexFollower } from "./follower.ts";
 import { openSqliteWriter } from "./sqlite.ts";
 import type { IndexWriter, Takedown } from "./store.ts";
-
-export interface IndexOptions {
-	/** The log's directory. */
-	directory: string;
-	databasePath: string;
-	headBuffer: SharedArrayBuffer;
-	counters: { buffer: SharedArrayBuffer; thread: number };
-	logLevel: (typeof LOG_LEVELS)[number];
-}
 
 /** One reader with one cursor has no use for a batch a second time. */
 const CACHE_BYTES_MAX = 4 * 1024 * 1024;
@@ -40,21 +31,20 @@ export interface StallEvent {
 export type IndexEvent = TakedownEvent | StallEvent;
 
 /** Ready when the index has caught up with the log as it was published at the start. Takes no commands. */
-serveRole<IndexOptions, never, IndexEvent>((emit): WorkerRole<IndexOptions, never> => {
+serveRole<WorkerContext, never, IndexEvent>((emit): WorkerRole<WorkerContext, never> => {
 	let reader: LogReader;
 	let writer: IndexWriter;
 	let follower: IndexFollower;
 	let running: Promise<void>;
 
-	async function start({ directory, databasePath, headBuffer, counters, logLevel }: IndexOptions): Promise<void> {
-		setUpLog(logLevel);
-		const row = new Counters(counters.buffer, counters.thread);
+	async function start({ config, headBuffer }: WorkerContext, counters: Counters): Promise<void> {
+		const { persistDir: directory, databasePath } = config;
 		const head = new LogHead(headBuffer);
-		reader = new LogReader({ directory, head, fs: systemLogFs, cacheBytesMax: CACHE_BYTES_MAX, counters: row });
+		reader = new LogReader({ directory, head, fs: systemLogFs, cacheBytesMax: CACHE_BYTES_MAX, counters });
 		writer = await startOnPath("databasePath", databasePath, () => openSqliteWriter(databasePath));
 		const onChange = (reason: DiskFaultReason | null): void => emit({ type: "stall", reason });
-		follower = new IndexFollower(writer, reader, head, row, {
-			stall: new Stall({ part: "index", counters: row, clock: () => performance.now(), onChange }),
+		follower = new IndexFollower(writer, reader, head, counters, {
+			stall: new Stall({ part: "index", counters, clock: () => performance.now(), onChange }),
 			sleep: Bun.sleep,
 			files: DatabaseFiles.at(databasePath),
 			onTakedowns: (takedowns) => emit({ type: "takedowns", takedowns }),

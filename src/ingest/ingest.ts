@@ -4,16 +4,18 @@ import { DidResolver } from "../identity/resolver.ts";
 import { patientReader } from "../index/patient-reader.ts";
 import { Handover } from "../log/handover.ts";
 import { LogHead } from "../log/local/head.ts";
-import { Counters } from "../observe/counters.ts";
-import { type LOG_LEVELS, logOf, setUpLog } from "../observe/log.ts";
+import type { Counters } from "../observe/counters.ts";
+import { logOf } from "../observe/log.ts";
 import { LogLimiter } from "../observe/log-limiter.ts";
 import { contain } from "../runtime/boundary.ts";
 import { Doorbell } from "../runtime/doorbell.ts";
 import { RingReader, RingWriter } from "../runtime/ring.ts";
 import { StartError } from "../runtime/start-error.ts";
 import { endThreadOnFailure, serveRole, type WorkerRole } from "../runtime/thread.ts";
+import type { WorkerContext } from "../runtime/worker-context.ts";
 import type { Engine, EngineChoice } from "../verify/engine.ts";
 import { EngineError } from "../verify/select.ts";
+import { USER_AGENT } from "../version.ts";
 import { arrivalOf } from "./arrival.ts";
 import { AccountCache } from "./did/accounts.ts";
 import { RepoStatusProbe } from "./did/repo-status.ts";
@@ -22,7 +24,17 @@ import { Budget } from "./host/budget.ts";
 import { Hosts } from "./host/hosts.ts";
 import { Routes } from "./routes.ts";
 
-export interface IngestOptions {
+type UsedSettings =
+	| "ingestWorkers"
+	| "plcHost"
+	| "identityCacheSize"
+	| "hostBufferBytes"
+	| "ingestBufferBytes"
+	| "allowInsecureHosts"
+	| "lenientSyncValidation"
+	| "verifyEngine";
+
+export interface IngestOptions extends WorkerContext<UsedSettings> {
 	/** Number of this worker, from 0. */
 	worker: number;
 	/** Rings to the sequencer, of all workers by number: this one writes its own and reads how far the others are durable. */
@@ -31,20 +43,10 @@ export interface IngestOptions {
 	peers: { worker: number; outbound: SharedArrayBuffer; inbound: SharedArrayBuffer; doorbell: SharedArrayBuffer }[];
 	doorbell: SharedArrayBuffer;
 	sequencerDoorbell: SharedArrayBuffer;
-	headBuffer: SharedArrayBuffer;
-	counters: { buffer: SharedArrayBuffer; thread: number };
-	databasePath: string;
-	plcHost: string;
-	identityCacheSize: number;
-	accountCacheSize: number;
-	hostBufferBytes: number;
-	ingestBufferBytes: number;
-	allowInsecureHosts: boolean;
-	strict: boolean;
-	engine: EngineChoice;
-	userAgent: string;
-	logLevel: (typeof LOG_LEVELS)[number];
 }
+
+/** Account states in memory, over all ingest workers: about 400 bytes each. */
+const ACCOUNT_CACHE_ENTRIES = 500_000;
 
 /** Low-water cursors go to the log this often: a crash asks hosts again for about as much. */
 const CURSOR_INTERVAL_MS = 1_000;
@@ -81,46 +83,45 @@ function ingestRole(
 	let handover: Handover;
 	let doorbell: Doorbell;
 
-	async function start(options: IngestOptions): Promise<void> {
-		setUpLog(options.logLevel);
+	async function start(options: IngestOptions, counters: Counters): Promise<void> {
+		const { config } = options;
 		const log = logOf("ingest");
 		const head = new LogHead(options.headBuffer);
-		const counters = new Counters(options.counters.buffer, options.counters.thread);
-		const index = patientReader(options.databasePath, counters);
+		const index = patientReader(config.databasePath, counters);
 		const rings = options.handovers.map((buffer) => new RingWriter(buffer));
 		const own = rings[options.worker];
 		if (own === undefined) throw new RangeError(`no ring for worker ${options.worker}`);
 		doorbell = new Doorbell(options.doorbell);
 		handover = new Handover(options.worker, own, new Doorbell(options.sequencerDoorbell), counters);
 
-		const engine = makeEngine(createEngine, options.engine, counters);
+		const engine = makeEngine(createEngine, config.verifyEngine, counters);
 		counters.add(engine.name === "native" ? "engines_native" : "engines_portable");
-		const accounts = new AccountCache(index, options.accountCacheSize, counters);
+		const accounts = new AccountCache(index, Math.ceil(ACCOUNT_CACHE_ENTRIES / config.ingestWorkers), counters);
 		const identities = new IdentityCache({
 			resolver: new DidResolver({
-				plcUrl: options.plcHost,
-				allowInsecure: options.allowInsecureHosts,
-				userAgent: options.userAgent,
+				plcUrl: config.plcHost,
+				allowInsecure: config.allowInsecureHosts,
+				userAgent: USER_AGENT,
 			}),
-			allowInsecure: options.allowInsecureHosts,
+			allowInsecure: config.allowInsecureHosts,
 			stored: (did) => index.identity(did),
 			onResolved: (facts) => shard.logDidDocument(facts),
 			mayWaitForWeb: (hostId) => shard.mayWaitForWeb(hostId),
 			counters,
-			limits: { ...IDENTITY_CACHE_LIMITS, entriesMax: options.identityCacheSize },
+			limits: { ...IDENTITY_CACHE_LIMITS, entriesMax: Math.ceil(config.identityCacheSize / config.ingestWorkers) },
 		});
 		const rejectionLines = new LogLimiter(REJECTION_LINES);
 		const shard: Shard = new Shard({
 			accounts,
 			identities,
 			repoStatus: new RepoStatusProbe({
-				guard: { allowInsecure: options.allowInsecureHosts },
-				userAgent: options.userAgent,
+				guard: { allowInsecure: config.allowInsecureHosts },
+				userAgent: USER_AGENT,
 				counters,
 			}),
 			handover,
-			rules: { engine, strict: options.strict, clock: Date.now, counters },
-			allowLocalhost: options.allowInsecureHosts,
+			rules: { engine, strict: !config.lenientSyncValidation, clock: Date.now, counters },
+			allowLocalhost: config.allowInsecureHosts,
 			onRejection: ({ sender, message }, rejection) => {
 				const { hostname } = sender;
 				const omitted = rejectionLines.take(`${hostname} ${rejection.reason}`);
@@ -146,9 +147,9 @@ function ingestRole(
 			(sender, frame, message, settle) => shard.submit(arrivalOf(sender, frame, message, settle)),
 		);
 		hosts = new Hosts({
-			budget: new Budget(options.ingestBufferBytes),
-			hostBufferBytes: options.hostBufferBytes,
-			userAgent: options.userAgent,
+			budget: new Budget(config.ingestBufferBytes),
+			hostBufferBytes: config.hostBufferBytes,
+			userAgent: USER_AGENT,
 			counters,
 			deliver: (sender, frame, message, settle) => routes.route(sender, frame, message, settle),
 			emit,

@@ -1,31 +1,29 @@
 import type { DiskFaultReason } from "../disk/fault.ts";
-import { Counters } from "../observe/counters.ts";
-import { type LOG_LEVELS, setUpLog } from "../observe/log.ts";
+import type { Counters } from "../observe/counters.ts";
 import { Doorbell } from "../runtime/doorbell.ts";
 import { RingReader } from "../runtime/ring.ts";
 import { startOnPath } from "../runtime/start-error.ts";
 import { endThreadOnFailure, serveRole } from "../runtime/thread.ts";
+import type { WorkerContext } from "../runtime/worker-context.ts";
 import { LogHead } from "./local/head.ts";
 import { systemLogFs } from "./local/log-fs.ts";
-import { LogWriter, type SyncMode } from "./local/write/log-writer.ts";
+import { LogWriter } from "./local/write/log-writer.ts";
 import { type Producer, Sequencer } from "./sequencer.ts";
 
+type UsedSettings =
+	| "syncMode"
+	| "segmentBytes"
+	| "replayWindowMs"
+	| "replayBytesMax"
+	| "diskReserveBytes"
+	| "initialSeq";
+
 /** What the sequencer's thread is started with. */
-export interface SequencerStart {
-	directory: string;
+export interface SequencerStart extends WorkerContext<UsedSettings> {
 	/** One for each thread that hands over records, with that thread's doorbell. */
 	rings: { buffer: SharedArrayBuffer; doorbell: SharedArrayBuffer }[];
 	/** The sequencer's own, which the producers ring. */
 	doorbell: SharedArrayBuffer;
-	headBuffer: SharedArrayBuffer;
-	counters: { buffer: SharedArrayBuffer; thread: number };
-	syncMode: SyncMode;
-	segmentBytes: number;
-	replayWindowMs: number;
-	replayBytesMax: number | null;
-	diskReserveBytes: number;
-	initialSeq: number;
-	logLevel: (typeof LOG_LEVELS)[number];
 }
 
 const MAINTENANCE_MS = 60_000;
@@ -46,11 +44,19 @@ class SequencerLoop {
 	#syncedAtMs = performance.now();
 
 	/** @param onStall told why the log can't be written, each time that changes */
-	constructor(options: SequencerStart, onStall: (reason: DiskFaultReason | null) => void) {
-		const counters = new Counters(options.counters.buffer, options.counters.thread);
+	constructor(options: SequencerStart, counters: Counters, onStall: (reason: DiskFaultReason | null) => void) {
+		const { config } = options;
 		const head = new LogHead(options.headBuffer);
 		const clocks = { clock: Date.now, elapsedMs: () => performance.now() };
-		this.#writer = new LogWriter({ ...options, ...clocks, fs: systemLogFs, head, counters, onStall });
+		this.#writer = new LogWriter({
+			...config,
+			...clocks,
+			directory: config.persistDir,
+			fs: systemLogFs,
+			head,
+			counters,
+			onStall,
+		});
 		const producers = options.rings.map(
 			(ring): Producer => ({ ring: new RingReader(ring.buffer), doorbell: new Doorbell(ring.doorbell) }),
 		);
@@ -108,9 +114,9 @@ class SequencerLoop {
 serveRole<SequencerStart, never, DiskFaultReason | null>((emit) => {
 	let loop: SequencerLoop | null = null;
 	return {
-		async start(options) {
-			setUpLog(options.logLevel);
-			loop = await startOnPath("persistDir", options.directory, () => new SequencerLoop(options, emit));
+		async start(options, counters) {
+			const open = (): SequencerLoop => new SequencerLoop(options, counters, emit);
+			loop = await startOnPath("persistDir", options.config.persistDir, open);
 			// Damage: a disk that only fails is waited for.
 			endThreadOnFailure(loop.stopped);
 		},

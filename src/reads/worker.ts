@@ -2,22 +2,17 @@ import { setPriority } from "node:os";
 import { createReadsApp } from "../http/reads.ts";
 import { openSqliteReader } from "../index/sqlite.ts";
 import type { IndexReader } from "../index/store.ts";
-import { Counters } from "../observe/counters.ts";
-import { type LOG_LEVELS, setUpLog } from "../observe/log.ts";
+import type { Counters } from "../observe/counters.ts";
 import { RateLimit } from "../runtime/rate-limit.ts";
 import { serveRole, type WorkerRole } from "../runtime/thread.ts";
+import type { WorkerContext } from "../runtime/worker-context.ts";
 import type { ReadRequest } from "./requests.ts";
 import { answerRead, type ReadsHandler } from "./serve.ts";
 
-export interface ReadsWorkerOptions {
-	/** The index, which its writer has made. */
-	databasePath: string;
-	counters: { buffer: SharedArrayBuffer; thread: number };
-	logLevel: (typeof LOG_LEVELS)[number];
+/** The index is there: its writer has made it. */
+export interface ReadsWorkerOptions extends WorkerContext<"readsPerIpPerS"> {
 	/** One to each fan-out thread. */
 	ports: MessagePort[];
-	/** Of one IPv4 address or IPv6 /64. */
-	requestsPerS: number;
 }
 
 /** A client that did nothing for a while may do so many seconds' worth at once. */
@@ -30,18 +25,16 @@ const NICENESS = 10;
 serveRole<ReadsWorkerOptions, never, never>((): WorkerRole<ReadsWorkerOptions, never> => {
 	let index: IndexReader;
 
-	async function start(options: ReadsWorkerOptions): Promise<void> {
-		setUpLog(options.logLevel);
+	async function start({ config, ports }: ReadsWorkerOptions, counters: Counters): Promise<void> {
 		// Where cores are short, a read waits and a consumer doesn't. On Linux this is the thread's own priority; elsewhere it would
 		// be the whole process's.
 		if (process.platform === "linux") setPriority(NICENESS);
-		const counters = new Counters(options.counters.buffer, options.counters.thread);
-		index = openSqliteReader(options.databasePath);
-		const { requestsPerS: perS } = options;
+		index = openSqliteReader(config.databasePath);
+		const { readsPerIpPerS: perS } = config;
 		const rateLimit = new RateLimit({ perS, burst: BURST_S * perS, keysMax: ADDRESSES_MAX });
 		const app = createReadsApp({ index, counters, rateLimit });
 		const handle: ReadsHandler = (request, client) => app.fetch(request, client);
-		for (const port of options.ports) {
+		for (const port of ports) {
 			port.onmessage = (event) => {
 				void answerRead(event.data as ReadRequest, handle, counters).then((answer) => port.postMessage(answer));
 			};

@@ -1,6 +1,9 @@
+import { Counters } from "../observe/counters.ts";
+import { setUpLog } from "../observe/log.ts";
 import { messageOf } from "../observe/log-value.ts";
 import { contain } from "./boundary.ts";
 import { StartError } from "./start-error.ts";
+import type { WorkerContext } from "./worker-context.ts";
 
 /**
  * How the control thread and its workers talk: few messages, by `postMessage`; the data goes through rings and the log.
@@ -30,9 +33,12 @@ export interface Failure {
 }
 
 /** What a worker's `worker.ts` provides. `Start` and `Command` come from the control thread. */
-export interface WorkerRole<Start, Command> {
-	/** Called once, first. The thread is ready when it resolves. */
-	start(options: Start): Promise<void>;
+export interface WorkerRole<Start extends WorkerContext, Command> {
+	/**
+	 * Called once, first. The thread is ready when it resolves.
+	 * @param counters this thread's row
+	 */
+	start(options: Start, counters: Counters): Promise<void>;
 	/** Called for each command, in order, after `start` has resolved. */
 	command(command: Command): void;
 	/** Finishes what was begun, as far as that is bounded in time. Resolves when it is safe to exit. */
@@ -42,7 +48,7 @@ export interface WorkerRole<Start, Command> {
 declare const self: Worker;
 
 /** Serves a role in this worker. `role` gets `emit`, which sends an event to the control thread. */
-export function serveRole<Start, Command, Event>(
+export function serveRole<Start extends WorkerContext, Command, Event>(
 	role: (emit: (event: Event) => void) => WorkerRole<Start, Command>,
 ): void {
 	const post = (message: FromWorker<Event>): void => self.postMessage(message);
@@ -56,7 +62,9 @@ export function serveRole<Start, Command, Event>(
 		const message = received.data;
 		before = before.then(async () => {
 			if (message.type === "start") {
-				await served.start(message.options);
+				const { config, counters } = message.options;
+				setUpLog(config.logLevel);
+				await served.start(message.options, new Counters(counters.buffer, counters.thread));
 				post({ type: "ready" });
 			} else if (message.type === "command") {
 				contain("a thread's command", () => served.command(message.command));
@@ -90,7 +98,7 @@ export function failureOf(error: unknown): Failure {
 }
 
 /** The control thread's end of a worker. */
-export class Thread<Start, Command, Event> {
+export class Thread<Start extends WorkerContext, Command, Event> {
 	readonly #worker: Worker;
 	readonly #ready = Promise.withResolvers<void>();
 	readonly #drained = Promise.withResolvers<void>();

@@ -4,12 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { DiskFaultReason } from "../../src/disk/fault.ts";
 import { openSqliteReader } from "../../src/index/sqlite.ts";
-import type { IndexOptions } from "../../src/index/worker.ts";
 import { LogHead } from "../../src/log/local/head.ts";
 import { systemLogFs } from "../../src/log/local/log-fs.ts";
 import { LogWriter } from "../../src/log/local/write/log-writer.ts";
 import { Counters, createCounterBuffer } from "../../src/observe/counters.ts";
 import { Thread } from "../../src/runtime/thread.ts";
+import type { WorkerContext } from "../../src/runtime/worker-context.ts";
 
 test("the thread starts on an empty log, makes the index, and drains", async () => {
 	const folder = mkdtempSync(join(tmpdir(), "standpipe-index-worker-"));
@@ -30,18 +30,16 @@ test("the thread starts on an empty log, makes the index, and drains", async () 
 		initialSeq: 1,
 	});
 	const failed = Promise.withResolvers<never>();
-	const thread = new Thread<IndexOptions, never, DiskFaultReason | null>(
+	const thread = new Thread<WorkerContext, never, DiskFaultReason | null>(
 		"index",
 		new URL("../../src/index/worker.ts", import.meta.url),
 		() => {},
 		(name, error) => failed.reject(new Error(`${name}: ${error}`)),
 	);
-	const options: IndexOptions = {
-		directory,
-		databasePath,
+	const options: WorkerContext = {
+		config: { persistDir: directory, databasePath, logLevel: "error" },
 		headBuffer: head.buffer,
 		counters: { buffer, thread: 0 },
-		logLevel: "error",
 	};
 	await Promise.race([thread.start(options), failed.promise]);
 	const reader = openSqliteReader(databasePath);

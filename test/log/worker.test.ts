@@ -31,18 +31,21 @@ describe("the sequencer's thread", () => {
 					(_name, { message }) => failures.push(message),
 				);
 				await thread.start({
-					directory,
 					rings: [{ buffer: ringBuffer, doorbell: producer.buffer }],
 					doorbell: own.buffer,
 					headBuffer,
 					counters: { buffer: counterBuffer, thread: 1 },
-					syncMode,
-					segmentBytes: 100_000,
-					replayWindowMs: 3_600_000,
-					replayBytesMax: null,
-					diskReserveBytes: 0,
-					initialSeq: 1,
-					logLevel: "warning",
+					config: {
+						persistDir: directory,
+						databasePath: "",
+						syncMode,
+						segmentBytes: 100_000,
+						replayWindowMs: 3_600_000,
+						replayBytesMax: null,
+						diskReserveBytes: 0,
+						initialSeq: 1,
+						logLevel: "warning",
+					},
 				});
 				const ring = new RingWriter(ringBuffer);
 				for (let i = 0; i < 300; i++) {

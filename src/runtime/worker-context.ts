@@ -1,0 +1,13 @@
+import type { Config, SettingName } from "../config/settings.ts";
+
+/**
+ * What every worker is started with, in a form that can be sent to its thread. `Used` names the settings that the worker uses
+ * beside those that all of them do: the control thread sends them all, a test only these.
+ */
+export interface WorkerContext<Used extends SettingName = never> {
+	config: Pick<Config, "logLevel" | "persistDir" | "databasePath" | Used>;
+	/** The counters of all threads, and which row of them is this one's. */
+	counters: { buffer: SharedArrayBuffer; thread: number };
+	/** Where the sequencer says how far the log goes. */
+	headBuffer: SharedArrayBuffer;
+}
