@@ -2,6 +2,7 @@ import { isMessageKind, RECORD_HEADER_BYTES } from "../log/record/record.ts";
 import type { Counters } from "../observe/counters.ts";
 import { encodeErrorFrame } from "../protocol/event-frames.ts";
 import { outdatedCursorFrame } from "./cursor.ts";
+import { HEARD_MAX, Liveness } from "./liveness.ts";
 import { Pace, type PaceFloor } from "./pace.ts";
 import type { SourceBatch, SourceReader } from "./source.ts";
 import type { Withheld } from "./withheld.ts";
@@ -20,25 +21,6 @@ export const BACKPRESSURE_BYTES_MAX = 8 * 1024 * 1024;
 
 /** A consumer that is further behind the end of the log than this is far behind: some seconds of a busy network. */
 export const FAR_BEHIND_SEQS = 10_000;
-
-/** A consumer that nothing was heard of for this long gets a ping. */
-export const PING_AFTER_MS = 30_000;
-
-/**
- * A ping that stays unanswered for this long means that the consumer is dead. It is as long as that since the ping waits
- * behind megabytes in the kernel's buffers, which a consumer that reads slowly and keeps up may take its time for.
- */
-export const PONG_MS_MAX = 180_000;
-
-/** A consumer that takes nothing of its buffer, and says nothing, for this long is dead. */
-export const STALL_MS_MAX = 60_000;
-
-/**
- * Messages, pings and pongs that one consumer may send within an interval. They are thrown away, but each takes its time
- * of the thread, and a ping a place in the consumer's buffer for its answer.
- */
-export const HEARD_MAX = 300;
-export const HEARD_INTERVAL_MS = 10_000;
 
 /** A consumer that is being closed has as long to take its buffer as it needs at half the floor rate, within these limits. */
 export const CLOSE_MS_MIN = 5_000;
@@ -91,13 +73,7 @@ export class Consumer {
 	readonly #floor: PaceFloor;
 	readonly #withheld: Withheld;
 	readonly #pace: Pace;
-	/** When the buffer was last seen empty or shrinking, or something was heard of the consumer. */
-	#aliveAtMs: number;
-	#heardAtMs: number;
-	/** How many messages came since when. */
-	#heard = 0;
-	#heardSinceMs: number;
-	#pingSentAtMs: number | null = null;
+	readonly #liveness: Liveness;
 
 	constructor(options: ConsumerOptions) {
 		this.#socket = options.socket;
@@ -108,7 +84,7 @@ export class Consumer {
 		this.#withheld = options.withheld;
 		const nowMs = options.clock();
 		this.#pace = new Pace(options.floor, nowMs);
-		this.#aliveAtMs = this.#heardAtMs = this.#heardSinceMs = nowMs;
+		this.#liveness = new Liveness(nowMs);
 	}
 
 	/** Seq of the last record that the socket took or that was not for it. */
@@ -134,9 +110,7 @@ export class Consumer {
 
 	/** Called when the socket wrote some of its buffer. Returns whether the consumer wants a turn. */
 	drained(): boolean {
-		this.#aliveAtMs = this.#clock();
-		// The answer to a ping may be far behind what it takes.
-		this.#pingSentAtMs = null;
+		this.#liveness.took(this.#clock());
 		if (this.#state === "closing") this.#closeWhenEmpty();
 		return this.#resume();
 	}
@@ -146,19 +120,11 @@ export class Consumer {
 	 * sends too much is closed, and cut off if it goes on.
 	 */
 	heard(): void {
-		const nowMs = this.#clock();
-		if (nowMs - this.#heardSinceMs >= HEARD_INTERVAL_MS) {
-			this.#heardSinceMs = nowMs;
-			this.#heard = 0;
-		}
-		if (++this.#heard > HEARD_MAX) {
-			if (this.#heard === HEARD_MAX + 1) this.#counters.add("consumers_noisy_total");
-			if (this.#heard <= 2 * HEARD_MAX) this.close(1008, "too many messages");
-			else this.#socket.terminate();
-			return;
-		}
-		this.#aliveAtMs = this.#heardAtMs = nowMs;
-		this.#pingSentAtMs = null;
+		const excess = this.#liveness.heard(this.#clock()) - HEARD_MAX;
+		if (excess <= 0) return;
+		if (excess === 1) this.#counters.add("consumers_noisy_total");
+		if (excess <= HEARD_MAX) this.close(1008, "too many messages");
+		else this.#socket.terminate();
 	}
 
 	/**
@@ -169,23 +135,22 @@ export class Consumer {
 	check(lastSeq: number): void {
 		const nowMs = this.#clock();
 		const bufferedBytes = this.#socket.getBufferedAmount();
-		if (bufferedBytes === 0) this.#aliveAtMs = nowMs;
+		if (bufferedBytes === 0) this.#liveness.excuse(nowMs);
 		if (this.#state === "closing") {
-			if (nowMs >= this.#closeByMs || nowMs - this.#aliveAtMs >= STALL_MS_MAX) this.#socket.terminate();
+			if (nowMs >= this.#closeByMs || this.#liveness.isStalled(nowMs)) this.#socket.terminate();
 			return;
 		}
 		// Who has taken all that it was given is not slow, however far behind: then it is our turns that are slow.
 		const isHeldUp = bufferedBytes > 0 && lastSeq - this.#cursor >= FAR_BEHIND_SEQS;
 		const takenBytes = this.#givenBytes - bufferedBytes;
 		if (!isHeldUp) this.#pace.restart(nowMs, takenBytes);
-		const isUnanswered = this.#pingSentAtMs !== null && nowMs - this.#pingSentAtMs >= PONG_MS_MAX;
 		if (isHeldUp && this.#pace.isTooSlow(nowMs, takenBytes)) {
 			this.#closeAsTooSlow();
-		} else if (isUnanswered || nowMs - this.#aliveAtMs >= STALL_MS_MAX) {
+		} else if (this.#liveness.isDead(nowMs)) {
 			this.#counters.add("consumers_dead_total");
 			this.#socket.terminate();
-		} else if (this.#pingSentAtMs === null && nowMs - this.#heardAtMs >= PING_AFTER_MS && bufferedBytes === 0) {
-			this.#pingSentAtMs = nowMs;
+		} else if (bufferedBytes === 0 && this.#liveness.isPingDue(nowMs)) {
+			this.#liveness.pinged(nowMs);
 			this.#socket.ping();
 		}
 	}
@@ -303,7 +268,7 @@ export class Consumer {
 		const nowMs = this.#clock();
 		const neededMs = (2000 * this.#socket.getBufferedAmount()) / this.#floor.bytesPerS;
 		this.#closeByMs = nowMs + Math.min(Math.max(neededMs, CLOSE_MS_MIN), CLOSE_MS_MAX);
-		this.#aliveAtMs = nowMs;
+		this.#liveness.excuse(nowMs);
 	}
 
 	/** The server's own close gives a buffer that is not empty a time of its own, and hides it from us: so wait here. */

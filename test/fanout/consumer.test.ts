@@ -7,14 +7,10 @@ import {
 	Consumer,
 	type ConsumerSocket,
 	FAR_BEHIND_SEQS,
-	HEARD_INTERVAL_MS,
-	HEARD_MAX,
-	PING_AFTER_MS,
-	PONG_MS_MAX,
-	STALL_MS_MAX,
 	TURN_BYTES_MAX,
 	WATERMARK_BYTES,
 } from "../../src/fanout/consumer.ts";
+import { HEARD_INTERVAL_MS, HEARD_MAX, PING_AFTER_MS, PONG_MS_MAX, STALL_MS_MAX } from "../../src/fanout/liveness.ts";
 import { Pump } from "../../src/fanout/pump.ts";
 import { Withheld } from "../../src/fanout/withheld.ts";
 import { RecordKind } from "../../src/log/record/record.ts";

@@ -4,13 +4,8 @@ import { connect, type Socket } from "node:net";
 import { decode, decodeFirst } from "@atcute/cbor";
 import WebSocket from "ws";
 import { Admission, type AdmissionLimits, createAdmissionBuffer } from "../../src/fanout/admission.ts";
-import {
-	FAR_BEHIND_SEQS,
-	HEARD_INTERVAL_MS,
-	HEARD_MAX,
-	PING_AFTER_MS,
-	PONG_MS_MAX,
-} from "../../src/fanout/consumer.ts";
+import { FAR_BEHIND_SEQS } from "../../src/fanout/consumer.ts";
+import { HEARD_INTERVAL_MS, HEARD_MAX, PING_AFTER_MS, PONG_MS_MAX } from "../../src/fanout/liveness.ts";
 import {
 	CONSUMER_MESSAGE_BYTES_MAX,
 	createFanoutServer,

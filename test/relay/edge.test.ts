@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { once } from "node:events";
 import WebSocket from "ws";
-import { HEARD_MAX } from "../../src/fanout/consumer.ts";
+import { HEARD_MAX } from "../../src/fanout/liveness.ts";
 import { CONSUMER_MESSAGE_BYTES_MAX } from "../../src/fanout/server.ts";
 import { SimPlc } from "../sim/plc.ts";
 import { answerHead, exchange, provoke } from "../sim/raw-http.ts";
