@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import { createAdmissionBuffer } from "../../src/fanout/admission.ts";
 import type { FanoutWorkerOptions } from "../../src/fanout/worker.ts";
-import { openSqliteWriter } from "../../src/index/sqlite.ts";
+import { openSqliteWriter } from "../../src/index/sqlite/store.ts";
 import { createCounterBuffer } from "../../src/observe/counters.ts";
 import { type Failure, Thread } from "../../src/runtime/thread.ts";
 import type { BareFanoutOptions } from "./bare-fanout-worker.ts";

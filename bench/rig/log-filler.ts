@@ -1,4 +1,4 @@
-import { openSqliteWriter } from "../../src/index/sqlite.ts";
+import { openSqliteWriter } from "../../src/index/sqlite/store.ts";
 import { LogHead } from "../../src/log/local/head.ts";
 import { systemLogFs } from "../../src/log/local/log-fs.ts";
 import { LogWriter } from "../../src/log/local/write/log-writer.ts";

@@ -4,7 +4,7 @@ import { Batch, Gap } from "../log/record/batch.ts";
 import type { StoredRecord } from "../log/record/stored-record.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
-import type { DatabaseFiles } from "./database-files.ts";
+import type { DatabaseFiles } from "./sqlite/database-files.ts";
 import type { IndexWriter, Takedown } from "./store.ts";
 
 /** One transaction holds no more than this. More records tell of the same accounts and hosts and cost one row each. */

@@ -1,7 +1,7 @@
 import { RETRY_MS, Stall } from "../disk/stall.ts";
 import type { Counters } from "../observe/counters.ts";
-import { DatabaseFiles } from "./database-files.ts";
-import { openSqliteReader } from "./sqlite.ts";
+import { DatabaseFiles } from "./sqlite/database-files.ts";
+import { openSqliteReader } from "./sqlite/store.ts";
 import type { Account, Host, IndexReader, StoredIdentity, Takedown } from "./store.ts";
 
 /** A read that fails again and again is tried at least this often. */

@@ -85,7 +85,7 @@ export interface Applied {
 	unknownHostRecords: number;
 }
 
-/** The one writer of the index. Only the log applier calls it. */
+/** The one writer of the index. Only the log's follower calls it. */
 export interface IndexWriter extends IndexReader {
 	/** Applies consecutive records and moves the checkpoint, all in one transaction. */
 	apply(records: readonly StoredRecord[]): Promise<Applied>;

@@ -8,9 +8,9 @@ import type { Counters } from "../observe/counters.ts";
 import { startOnPath } from "../runtime/start-error.ts";
 import { endThreadOnFailure, serveRole, type WorkerRole } from "../runtime/thread.ts";
 import type { WorkerContext } from "../runtime/worker-context.ts";
-import { DatabaseFiles } from "./database-files.ts";
 import { IndexFollower } from "./follower.ts";
-import { openSqliteWriter } from "./sqlite.ts";
+import { DatabaseFiles } from "./sqlite/database-files.ts";
+import { openSqliteWriter } from "./sqlite/store.ts";
 import type { IndexWriter, Takedown } from "./store.ts";
 
 /** One reader with one cursor has no use for a batch a second time. */

@@ -1,6 +1,6 @@
 import { setPriority } from "node:os";
 import { createReadsApp } from "../http/reads.ts";
-import { openSqliteReader } from "../index/sqlite.ts";
+import { openSqliteReader } from "../index/sqlite/store.ts";
 import type { IndexReader } from "../index/store.ts";
 import type { Counters } from "../observe/counters.ts";
 import { RateLimit } from "../runtime/rate-limit.ts";

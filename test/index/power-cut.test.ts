@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import { Stall } from "../../src/disk/stall.ts";
-import { DatabaseFiles } from "../../src/index/database-files.ts";
 import { IndexFollower } from "../../src/index/follower.ts";
-import { openSqliteWriter } from "../../src/index/sqlite.ts";
+import { DatabaseFiles } from "../../src/index/sqlite/database-files.ts";
+import { openSqliteWriter } from "../../src/index/sqlite/store.ts";
 import type { IndexWriter } from "../../src/index/store.ts";
 import { HostWindow, REJECTED } from "../../src/ingest/host/window.ts";
 import type { SyncMode } from "../../src/log/local/write/log-writer.ts";

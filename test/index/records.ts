@@ -1,4 +1,4 @@
-import type { RowSource } from "../../src/index/applier.ts";
+import type { RowSource } from "../../src/index/fold.ts";
 import {
 	encodeAccountFacts,
 	encodeCursorsFacts,

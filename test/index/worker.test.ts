@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { DiskFaultReason } from "../../src/disk/fault.ts";
-import { openSqliteReader } from "../../src/index/sqlite.ts";
+import { openSqliteReader } from "../../src/index/sqlite/store.ts";
 import { LogHead } from "../../src/log/local/head.ts";
 import { systemLogFs } from "../../src/log/local/log-fs.ts";
 import { LogWriter } from "../../src/log/local/write/log-writer.ts";

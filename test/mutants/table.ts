@@ -410,10 +410,10 @@ export const MUTANTS: readonly Mutant[] = [
 	},
 	{
 		name: "an identity that is the first of its account is forgotten over a crash",
-		file: "index/applier.ts",
+		file: "index/fold.ts",
 		find: "(isHome ? this.#createAccount(facts.did, record.host) : null)",
 		replace: "null",
-		tests: ["index/applier.test.ts"],
+		tests: ["index/fold.test.ts"],
 	},
 	{
 		name: "the low-water cursor passes messages that are not durable",
@@ -579,10 +579,10 @@ export const MUTANTS: readonly Mutant[] = [
 	},
 	{
 		name: "an account's last time is that of its last message",
-		file: "index/applier.ts",
+		file: "index/fold.ts",
 		find: "account.lastTimeMs = Math.max(account.lastTimeMs, timeMs);",
 		replace: "account.lastTimeMs = timeMs;",
-		tests: ["index/applier.test.ts"],
+		tests: ["index/fold.test.ts"],
 	},
 	{
 		name: "a seq alone shows a repeat",
@@ -614,7 +614,7 @@ export const MUTANTS: readonly Mutant[] = [
 	},
 	{
 		name: "a deleted account keeps its repo in the index",
-		file: "index/applier.ts",
+		file: "index/fold.ts",
 		find: "if (isDeletion(facts.active, facts.status)) Object.assign(account, FORGOTTEN_REPO);",
 		replace: "",
 		tests: ["ingest/did/deletion.test.ts"],
@@ -744,7 +744,7 @@ export const MUTANTS: readonly Mutant[] = [
 	...IDENTITY_MUTANTS,
 	{
 		name: "a disk's fault passes for a damaged database",
-		file: "index/database-files.ts",
+		file: "index/sqlite/database-files.ts",
 		find: "await this.#reading;",
 		replace: "",
 		tests: ["index/patient-reader.test.ts"],

@@ -3,7 +3,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { SCHEMA_VERSION } from "../../src/index/schema.ts";
+import { SCHEMA_VERSION } from "../../src/index/sqlite/schema.ts";
 import { RelayProcess } from "../sim/relay-process.ts";
 import { RELAY_COMMAND } from "./rig.ts";
 

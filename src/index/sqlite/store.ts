@@ -1,13 +1,13 @@
 import { Database, type Statement } from "bun:sqlite";
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
-import { diskFaultReason } from "../disk/fault.ts";
-import type { HostStatus } from "../log/record/facts.ts";
-import type { StoredRecord } from "../log/record/stored-record.ts";
-import { Damage } from "../runtime/boundary.ts";
-import { type AccountRow, foldRecords, type RowChanges } from "./applier.ts";
+import { diskFaultReason } from "../../disk/fault.ts";
+import type { HostStatus } from "../../log/record/facts.ts";
+import type { StoredRecord } from "../../log/record/stored-record.ts";
+import { Damage } from "../../runtime/boundary.ts";
+import { type AccountRow, foldRecords, type RowChanges } from "../fold.ts";
+import type { Account, Applied, Host, IndexReader, IndexWriter, StoredIdentity, Takedown } from "../store.ts";
 import { checkSchema, ensureSchema, TAKEN_DOWN } from "./schema.ts";
-import type { Account, Applied, Host, IndexReader, IndexWriter, StoredIdentity, Takedown } from "./store.ts";
 
 /** How long a statement waits for another thread's lock. SQLite's own default is not to wait at all. */
 const BUSY_TIMEOUT_MS = 5000;

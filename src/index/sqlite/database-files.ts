@@ -1,5 +1,5 @@
 import { open } from "node:fs/promises";
-import { isNotFound } from "../log/local/log-fs.ts";
+import { isNotFound } from "../../log/local/log-fs.ts";
 
 const CHUNK_BYTES = 1024 * 1024;
 

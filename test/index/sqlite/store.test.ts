@@ -3,12 +3,12 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { copyFileSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { SchemaError, TAKEN_DOWN } from "../../src/index/schema.ts";
-import { openSqliteReader, openSqliteWriter } from "../../src/index/sqlite.ts";
-import { decodeHostFacts } from "../../src/log/record/facts.ts";
-import { RecordKind } from "../../src/log/record/record.ts";
-import type { StoredRecord } from "../../src/log/record/stored-record.ts";
-import * as records from "./records.ts";
+import { SchemaError, TAKEN_DOWN } from "../../../src/index/sqlite/schema.ts";
+import { openSqliteReader, openSqliteWriter } from "../../../src/index/sqlite/store.ts";
+import { decodeHostFacts } from "../../../src/log/record/facts.ts";
+import { RecordKind } from "../../../src/log/record/record.ts";
+import type { StoredRecord } from "../../../src/log/record/stored-record.ts";
+import * as records from "../records.ts";
 
 let folder: string;
 let path: string;
