@@ -1,5 +1,5 @@
-import { controlEntry } from "../ingest/did/shard.ts";
 import type { Handover } from "../log/handover.ts";
+import { controlEntry } from "../log/record/entry.ts";
 import { encodeHostFacts, type HostFacts } from "../log/record/facts.ts";
 import { RecordKind } from "../log/record/record.ts";
 import type { Timing } from "../runtime/timing.ts";

@@ -2,6 +2,7 @@ import type { HostCommand, HostEvent } from "../hosts/messages.ts";
 import { IDENTITY_CACHE_LIMITS, IdentityCache } from "../identity/cache.ts";
 import { DidResolver } from "../identity/resolver.ts";
 import { patientReader } from "../index/patient-reader.ts";
+import type { IndexReader } from "../index/store.ts";
 import { Handover } from "../log/handover.ts";
 import { LogHead } from "../log/local/head.ts";
 import type { Counters } from "../observe/counters.ts";
@@ -19,9 +20,10 @@ import { USER_AGENT } from "../version.ts";
 import { arrivalOf } from "./arrival.ts";
 import { AccountCache } from "./did/accounts.ts";
 import { RepoStatusProbe } from "./did/repo-status.ts";
-import { Shard } from "./did/shard.ts";
+import { Shard, type ShardOptions } from "./did/shard.ts";
 import { Budget } from "./host/budget.ts";
 import { Hosts } from "./host/hosts.ts";
+import type { Peer } from "./peer-link.ts";
 import { Routes } from "./routes.ts";
 
 type UsedSettings =
@@ -62,7 +64,7 @@ export type CreateEngine = (choice: EngineChoice, counters: Counters) => Engine;
 
 /** Serves an ingest worker in this thread, with the engine that its entry file makes. */
 export function serveIngest(createEngine: CreateEngine): void {
-	serveRole<IngestOptions, HostCommand, HostEvent>((emit) => ingestRole(createEngine, emit));
+	serveRole<IngestOptions, HostCommand, HostEvent>((emit) => new IngestWorker(createEngine, emit));
 }
 
 /** @throws StartError if the engine that the settings ask for does not work here */
@@ -75,87 +77,107 @@ function makeEngine(createEngine: CreateEngine, choice: EngineChoice, counters: 
 	}
 }
 
-function ingestRole(
-	createEngine: CreateEngine,
-	emit: (event: HostEvent) => void,
-): WorkerRole<IngestOptions, HostCommand> {
-	let hosts: Hosts;
-	let handover: Handover;
-	let doorbell: Doorbell;
+/** The part of a worker that has DIDs: it finds identities, verifies, and hands over. */
+function createShard(parts: {
+	config: IngestOptions["config"];
+	index: IndexReader;
+	accounts: AccountCache;
+	handover: Handover;
+	engine: Engine;
+	counters: Counters;
+}): Shard {
+	const { config, index, accounts, handover, engine, counters } = parts;
+	const allowInsecure = config.allowInsecureHosts;
+	const identities = new IdentityCache({
+		resolver: new DidResolver({ plcUrl: config.plcHost, allowInsecure, userAgent: USER_AGENT }),
+		allowInsecure,
+		stored: (did) => index.identity(did),
+		onResolved: (facts) => shard.logDidDocument(facts),
+		mayWaitForWeb: (hostId) => shard.mayWaitForWeb(hostId),
+		counters,
+		limits: { ...IDENTITY_CACHE_LIMITS, entriesMax: Math.ceil(config.identityCacheSize / config.ingestWorkers) },
+	});
+	const shard: Shard = new Shard({
+		accounts,
+		identities,
+		repoStatus: new RepoStatusProbe({ guard: { allowInsecure }, userAgent: USER_AGENT, counters }),
+		handover,
+		rules: { engine, strict: !config.lenientSyncValidation, clock: Date.now, counters },
+		allowLocalhost: allowInsecure,
+		onRejection: logRejections(),
+	});
+	return shard;
+}
 
-	async function start(options: IngestOptions, counters: Counters): Promise<void> {
+/** Logs rejections for those who look closer. */
+function logRejections(): ShardOptions["onRejection"] {
+	const log = logOf("ingest");
+	const limiter = new LogLimiter(REJECTION_LINES);
+	return ({ sender, message }, rejection) => {
+		const { hostname } = sender;
+		const omitted = limiter.take(`${hostname} ${rejection.reason}`);
+		if (omitted === null) return;
+		log.debug("rejected {type} {seq} of {did} from {host}: {detail}", {
+			type: message.type,
+			seq: message.seq,
+			did: message.did,
+			host: hostname,
+			detail: rejection.message,
+			...(omitted > 0 ? { omitted } : {}),
+		});
+	};
+}
+
+function openPeer({ worker, outbound, inbound, doorbell }: IngestOptions["peers"][number]): Peer {
+	return {
+		worker,
+		outbound: new RingWriter(outbound),
+		inbound: new RingReader(inbound),
+		doorbell: new Doorbell(doorbell),
+	};
+}
+
+/** An ingest worker: follows its hosts, and does the work on its DIDs. */
+class IngestWorker implements WorkerRole<IngestOptions, HostCommand> {
+	readonly #createEngine: CreateEngine;
+	readonly #emit: (event: HostEvent) => void;
+	/** Set by `start`. */
+	#parts: { hosts: Hosts; handover: Handover; doorbell: Doorbell } | null = null;
+
+	constructor(createEngine: CreateEngine, emit: (event: HostEvent) => void) {
+		this.#createEngine = createEngine;
+		this.#emit = emit;
+	}
+
+	async start(options: IngestOptions, counters: Counters): Promise<void> {
 		const { config } = options;
-		const log = logOf("ingest");
 		const head = new LogHead(options.headBuffer);
 		const index = patientReader(config.databasePath, counters);
 		const rings = options.handovers.map((buffer) => new RingWriter(buffer));
 		const own = rings[options.worker];
 		if (own === undefined) throw new RangeError(`no ring for worker ${options.worker}`);
-		doorbell = new Doorbell(options.doorbell);
-		handover = new Handover(options.worker, own, new Doorbell(options.sequencerDoorbell), counters);
+		const doorbell = new Doorbell(options.doorbell);
+		const handover = new Handover(options.worker, own, new Doorbell(options.sequencerDoorbell), counters);
 
-		const engine = makeEngine(createEngine, config.verifyEngine, counters);
+		const engine = makeEngine(this.#createEngine, config.verifyEngine, counters);
 		counters.add(engine.name === "native" ? "engines_native" : "engines_portable");
 		const accounts = new AccountCache(index, Math.ceil(ACCOUNT_CACHE_ENTRIES / config.ingestWorkers), counters);
-		const identities = new IdentityCache({
-			resolver: new DidResolver({
-				plcUrl: config.plcHost,
-				allowInsecure: config.allowInsecureHosts,
-				userAgent: USER_AGENT,
-			}),
-			allowInsecure: config.allowInsecureHosts,
-			stored: (did) => index.identity(did),
-			onResolved: (facts) => shard.logDidDocument(facts),
-			mayWaitForWeb: (hostId) => shard.mayWaitForWeb(hostId),
-			counters,
-			limits: { ...IDENTITY_CACHE_LIMITS, entriesMax: Math.ceil(config.identityCacheSize / config.ingestWorkers) },
-		});
-		const rejectionLines = new LogLimiter(REJECTION_LINES);
-		const shard: Shard = new Shard({
-			accounts,
-			identities,
-			repoStatus: new RepoStatusProbe({
-				guard: { allowInsecure: config.allowInsecureHosts },
-				userAgent: USER_AGENT,
-				counters,
-			}),
-			handover,
-			rules: { engine, strict: !config.lenientSyncValidation, clock: Date.now, counters },
-			allowLocalhost: config.allowInsecureHosts,
-			onRejection: ({ sender, message }, rejection) => {
-				const { hostname } = sender;
-				const omitted = rejectionLines.take(`${hostname} ${rejection.reason}`);
-				if (omitted === null) return;
-				log.debug("rejected {type} {seq} of {did} from {host}: {detail}", {
-					type: message.type,
-					seq: message.seq,
-					did: message.did,
-					host: hostname,
-					detail: rejection.message,
-					...(omitted > 0 ? { omitted } : {}),
-				});
-			},
-		});
-		const routes = new Routes(
-			options.worker,
-			options.peers.map((peer) => ({
-				worker: peer.worker,
-				outbound: new RingWriter(peer.outbound),
-				inbound: new RingReader(peer.inbound),
-				doorbell: new Doorbell(peer.doorbell),
-			})),
-			(sender, frame, message, settle) => shard.submit(arrivalOf(sender, frame, message, settle)),
+		const shard = createShard({ config, index, accounts, handover, engine, counters });
+		const routes = new Routes(options.worker, options.peers.map(openPeer), (sender, frame, message, settle) =>
+			shard.submit(arrivalOf(sender, frame, message, settle)),
 		);
-		hosts = new Hosts({
+		const hosts = new Hosts({
 			budget: new Budget(config.ingestBufferBytes),
 			hostBufferBytes: config.hostBufferBytes,
 			userAgent: USER_AGENT,
 			counters,
 			deliver: (sender, frame, message, settle) => routes.route(sender, frame, message, settle),
-			emit,
+			emit: this.#emit,
 			acknowledged: (ring) => rings[ring]?.acknowledged() ?? 0,
 			handover,
 		});
+
+		this.#parts = { hosts, handover, doorbell };
 
 		const keepBooks = (): void => {
 			hosts.storeCursors();
@@ -168,23 +190,20 @@ function ingestRole(
 		};
 		setInterval(() => contain("the cursors' timer", keepBooks), CURSOR_INTERVAL_MS);
 		endThreadOnFailure(
-			runLoop(() => {
+			runLoop(doorbell, () => {
 				shard.ringHasRoom();
 				routes.receive();
 			}),
 		);
 	}
 
-	async function runLoop(work: () => void): Promise<never> {
-		for (;;) {
-			const ticket = doorbell.ticket();
-			work();
-			// However often others ring, sockets and timers have their turns.
-			if (!(await doorbell.sleep(ticket, WAKE_INTERVAL_MS))) await new Promise(setImmediate);
-		}
+	command(command: HostCommand): void {
+		this.#parts?.hosts.command(command);
 	}
 
-	async function drain(): Promise<void> {
+	async drain(): Promise<void> {
+		if (this.#parts === null) return;
+		const { hosts, handover, doorbell } = this.#parts;
 		hosts.stopAll();
 		const endMs = performance.now() + DRAIN_TIMEOUT_MS;
 		while (!(hosts.settled && handover.settled) && performance.now() < endMs) {
@@ -194,6 +213,14 @@ function ingestRole(
 		hosts.storeCursors();
 		handover.flush();
 	}
+}
 
-	return { start, command: (command) => hosts.command(command), drain };
+/** Works each time the doorbell rings, and once a second. */
+async function runLoop(doorbell: Doorbell, work: () => void): Promise<never> {
+	for (;;) {
+		const ticket = doorbell.ticket();
+		work();
+		// However often others ring, sockets and timers have their turns.
+		if (!(await doorbell.sleep(ticket, WAKE_INTERVAL_MS))) await new Promise(setImmediate);
+	}
 }

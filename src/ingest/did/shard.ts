@@ -1,7 +1,7 @@
 import type { IdentityCache } from "../../identity/cache.ts";
 import type { Resolution } from "../../identity/identity.ts";
 import type { Handover } from "../../log/handover.ts";
-import type { Entry } from "../../log/record/entry.ts";
+import { controlEntry, type Entry } from "../../log/record/entry.ts";
 import { type DidDocumentFacts, encodeDidDocumentFacts } from "../../log/record/facts.ts";
 import { RecordKind } from "../../log/record/record.ts";
 import type { Message } from "../../protocol/message.ts";
@@ -294,9 +294,4 @@ function checkDid(did: string, allowLocalhost: boolean): void {
 	if (!isDid(did)) throw new Rejection("did-syntax");
 	if (didMethod(did, { allowLocalhost }) !== null) return;
 	throw new Rejection(/^did:(plc|web):/.test(did) ? "did-syntax" : "did-method");
-}
-
-/** An entry for the index only. */
-export function controlEntry(kind: RecordKind, facts: Uint8Array): Entry {
-	return { kind, flags: 0, host: 0, upstreamSeq: 0, seqStart: 0, seqEnd: 0, facts, frame: new Uint8Array(0) };
 }

@@ -1,8 +1,8 @@
 import type { HostCommand, HostConnection } from "../../hosts/messages.ts";
 import type { Handover } from "../../log/handover.ts";
+import { controlEntry } from "../../log/record/entry.ts";
 import { encodeCursorsFacts } from "../../log/record/facts.ts";
 import { RecordKind } from "../../log/record/record.ts";
-import { controlEntry } from "../did/shard.ts";
 import { type FollowerOptions, HostFollower } from "./follower.ts";
 
 export interface HostsOptions extends Omit<FollowerOptions, "storeCursor"> {

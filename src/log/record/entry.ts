@@ -27,6 +27,11 @@ export interface Entry {
 	frame: Uint8Array;
 }
 
+/** An entry for the index only. */
+export function controlEntry(kind: RecordKind, facts: Uint8Array): Entry {
+	return { kind, flags: 0, host: 0, upstreamSeq: 0, seqStart: 0, seqEnd: 0, facts, frame: new Uint8Array(0) };
+}
+
 /** Bytes that `writeEntry` will fill. */
 export function entryBytes(entry: Entry): number {
 	return ENTRY_HEADER_BYTES + entry.facts.length + entry.frame.length;
