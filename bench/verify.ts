@@ -6,7 +6,7 @@
  */
 import { parseArgs } from "node:util";
 import { scanFrame } from "../src/protocol/frame.ts";
-import type { Message } from "../src/protocol/message.ts";
+import type { Message } from "../src/protocol/kinds/table.ts";
 import type { Engine } from "../src/verify/engine.ts";
 import { NativeEngine } from "../src/verify/native.ts";
 import { loadAddon } from "../src/verify/native-addon.ts";

@@ -1,6 +1,6 @@
 import type { Resolution } from "../identity/identity.ts";
 import type { Entry } from "../log/record/entry.ts";
-import type { Message } from "../protocol/message.ts";
+import type { Message } from "../protocol/kinds/table.ts";
 import type { AccountState } from "./did/accounts.ts";
 import type { Outcome } from "./host/window.ts";
 

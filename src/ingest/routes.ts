@@ -1,5 +1,5 @@
 import { scanFrame } from "../protocol/frame.ts";
-import type { Message } from "../protocol/message.ts";
+import type { Message } from "../protocol/kinds/table.ts";
 import { Damage, reportFailure } from "../runtime/boundary.ts";
 import type { Sender } from "./arrival.ts";
 import { FAILED, type Outcome } from "./host/window.ts";

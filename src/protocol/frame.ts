@@ -1,30 +1,28 @@
 import { encode } from "@atcute/cbor";
 import { canonicalItem } from "./canonical.ts";
 import { CborError, CborScanner, LinkError, Major, MapKeys, skipItem } from "./cbor.ts";
-import { isBlessedCid } from "./cid.ts";
-import {
-	CBOR_KEY_BYTES_MAX,
-	DATETIME_CHARS_MAX,
-	DID_CHARS_MAX,
-	FRAME_BYTES_MAX,
-	FRAME_CONTAINER_ITEMS_MAX,
-	FRAME_ROOM_BYTES,
-	STATUS_CHARS_MAX,
-} from "./limits.ts";
-import type { Message, MessageType, ScannedFrame } from "./message.ts";
-import { type FieldChanges, patchFields, skipLookingForNull, withoutNulls } from "./patch.ts";
+import { type Fields, type MessageCommon, type MessageKind, required } from "./kinds/kind.ts";
+import { MESSAGE_KINDS, MESSAGE_TYPES, type Message, type MessageType } from "./kinds/table.ts";
+import { CBOR_KEY_BYTES_MAX, DATETIME_CHARS_MAX, DID_CHARS_MAX, FRAME_BYTES_MAX, FRAME_ROOM_BYTES } from "./limits.ts";
+import type { ScannedFrame } from "./message.ts";
+import { type FieldChanges, patchFields } from "./patch.ts";
 import { Rejection } from "./rejection.ts";
 
-/** Longer than any TID, which is checked for later: rulebook 2.6, check 7. */
-const REV_BYTES_MAX = 64;
-const HANDLE_BYTES_MAX = 1024;
 /** For the texts of error and `#info` frames, which only go to the log. */
 const TEXT_BYTES_MAX = 4096;
 
-const MESSAGE_TYPES = ["commit", "sync", "identity", "account"] as const satisfies readonly MessageType[];
+/** A kind of message with its canonical header: nearly every frame starts with one of these. */
+interface Header {
+	bytes: Buffer;
+	type: MessageType;
+	kind: MessageKind<Message>;
+}
 
-/** The canonical header of each message type: nearly every frame starts with one of these. */
-const HEADERS = MESSAGE_TYPES.map((type) => ({ type, bytes: encodeHeader(type) }));
+const HEADERS: readonly Header[] = MESSAGE_TYPES.map((type) => ({
+	bytes: encodeHeader(type),
+	type,
+	kind: MESSAGE_KINDS[type],
+}));
 
 function encodeHeader(type: MessageType): Buffer {
 	return Buffer.from(encode({ op: 1, t: `#${type}` }));
@@ -90,15 +88,20 @@ function repairedFrame(frame: Uint8Array, message: Message, repairs: FieldChange
  */
 export function scanFrame(frame: Uint8Array): ScannedFrame {
 	if (frame.length > FRAME_BYTES_MAX) throw new Rejection("frame-too-large", `${frame.length} bytes`);
-	const known = HEADERS.find(({ bytes }) => startsWith(frame, bytes));
+	const known = canonicalHeader(frame);
 	const scanner = new CborScanner(frame, known?.bytes.length ?? 0, frame.length, "frame");
-	if (known !== undefined) return scanMessage(scanner, known.type, {});
+	if (known !== null) return scanMessage(scanner, known.kind, {});
 
 	const header = scanHeader(scanner);
 	if (header === null) return { kind: "ignored" };
 	if (header === "error" || header === "info") return scanNotice(scanner, header);
 	// A known type whose header has further fields: fields we don't know are to be ignored.
-	return scanMessage(scanner, header, { repairs: new Map() });
+	return scanMessage(scanner, header.kind, { repairs: new Map() });
+}
+
+function canonicalHeader(frame: Uint8Array): Header | null {
+	for (const header of HEADERS) if (startsWith(frame, header.bytes)) return header;
+	return null;
 }
 
 function startsWith(frame: Uint8Array, bytes: Uint8Array): boolean {
@@ -111,7 +114,7 @@ function startsWith(frame: Uint8Array, bytes: Uint8Array): boolean {
  * What a header announces; null for an op or type that we don't know. Further fields are allowed, and so is a `t` of any
  * kind where the op asks for none.
  */
-function scanHeader(scanner: CborScanner): MessageType | "info" | "error" | null {
+function scanHeader(scanner: CborScanner): Header | "info" | "error" | null {
 	let op: number | null = null;
 	let type: string | null = null;
 	try {
@@ -131,7 +134,7 @@ function scanHeader(scanner: CborScanner): MessageType | "info" | "error" | null
 	if (op !== 1) return null;
 	if (type === null) throw new Rejection("frame-header", "op 1 without t");
 	if (type === "#info") return "info";
-	return MESSAGE_TYPES.find((known) => type === `#${known}`) ?? null;
+	return HEADERS.find((known) => type === `#${known.type}`) ?? null;
 }
 
 function readInteger(scanner: CborScanner): number {
@@ -145,7 +148,8 @@ function readInteger(scanner: CborScanner): number {
 function scanNotice(scanner: CborScanner, kind: "info" | "error"): ScannedFrame {
 	let name: string | null = null;
 	let text: string | null = null;
-	finish(scanner, () => {
+	const start = scanner.offset;
+	try {
 		const pairs = scanner.readMap();
 		const keys = new MapKeys(scanner);
 		for (let i = 0; i < pairs; i++) {
@@ -154,215 +158,61 @@ function scanNotice(scanner: CborScanner, kind: "info" | "error"): ScannedFrame 
 			else if (!keys.is("message")) scanner.skip(1);
 			else if (!scanner.readNull()) text = scanner.readText(TEXT_BYTES_MAX);
 		}
-	});
+	} catch (error) {
+		throw schemaOr(error, scanner.bytes, start, "message-schema");
+	}
+	checkEnd(scanner);
 	if (name === null) throw new Rejection("message-schema", `${kind} frame without a name`);
 	return kind === "info" ? { kind, name, text } : { kind, error: name, text };
 }
 
-/** Everything that a payload of any type may have. Undefined: not there. */
-interface Fields {
-	did?: string;
-	seq?: number;
-	seqStart?: number;
-	seqEnd?: number;
-	time?: string;
-	rev?: string;
-	since?: string | null;
-	commit?: Uint8Array;
-	blocksStart?: number;
-	blocksEnd?: number;
-	opsStart?: number;
-	opsCount?: number;
-	prevData?: Uint8Array;
-	tooBig?: boolean;
-	rebase?: boolean;
-	blobs?: true;
-	handle?: string;
-	active?: boolean;
-	status?: string;
-	/** How many fields there are. */
-	count?: number;
-	/** What has to be changed so that every consumer can read the message. */
-	repairs?: Map<string, Uint8Array | null>;
+function scanMessage(scanner: CborScanner, kind: MessageKind<Message>, fields: Fields): ScannedFrame {
+	const start = scanner.offset;
+	try {
+		readFields(scanner, kind, fields);
+	} catch (error) {
+		throw schemaOr(error, scanner.bytes, start, "message-schema");
+	}
+	checkEnd(scanner);
+	const message = kind.toMessage(commonOf(kind, fields), fields);
+	return { kind: "message", message, repairs: fields.repairs ?? null };
 }
 
-/** The fields that we read, by type. What else there is passes unread. */
-const FIELD_NAMES = {
-	commit: ["ops", "rev", "seq", "repo", "time", "blobs", "since", "blocks", "commit", "rebase", "tooBig", "prevData"],
-	sync: ["did", "rev", "seq", "time", "blocks"],
-	identity: ["did", "seq", "time", "handle"],
-	account: ["did", "seq", "time", "active", "status"],
-} as const satisfies Record<MessageType, readonly string[]>;
-
-function scanMessage(scanner: CborScanner, type: MessageType, fields: Fields): ScannedFrame {
-	finish(scanner, () => {
-		const pairs = scanner.readMap();
-		const keys = new MapKeys(scanner);
-		fields.count = pairs;
-		for (let i = 0; i < pairs; i++) {
-			keys.next();
-			scanField(scanner, type, keys.oneOf(FIELD_NAMES[type]), fields);
-		}
-	});
-	return { kind: "message", message: toMessage(type, fields), repairs: fields.repairs ?? null };
-}
-
-function scanField(scanner: CborScanner, type: MessageType, key: string | null, fields: Fields): void {
-	if (key === "seq") {
-		fields.seqStart = scanner.offset;
-		fields.seq = scanner.readUnsigned();
-		fields.seqEnd = scanner.offset;
-	} else if (key === "time") fields.time = scanner.readText(DATETIME_CHARS_MAX);
-	else if (key === (type === "commit" ? "repo" : "did")) fields.did = scanner.readText(DID_CHARS_MAX);
-	else if (type === "commit") scanCommitField(scanner, key, fields);
-	else if (type === "sync") scanSyncField(scanner, key, fields);
-	else if (type === "account" && key === "active") fields.active = scanner.readBoolean();
-	else if (key === "handle" && !skipNull(scanner, key, fields)) fields.handle = scanner.readText(HANDLE_BYTES_MAX);
-	else if (key === "status" && !skipNull(scanner, key, fields)) fields.status = scanner.readText(STATUS_CHARS_MAX);
-	else if (key === null) scanner.skip(1);
-}
-
-/** Passes over the null of a field that may be absent, if there is one: it means the same, but not every consumer knows that. */
-function skipNull(scanner: CborScanner, key: string, fields: Fields): boolean {
-	if (!scanner.readNull()) return false;
-	fields.repairs ??= new Map();
-	fields.repairs.set(key, null);
-	return true;
-}
-
-function scanSyncField(scanner: CborScanner, key: string | null, fields: Fields): void {
-	if (key === "rev") fields.rev = scanner.readText(REV_BYTES_MAX);
-	else if (key === "blocks") {
-		fields.blocksStart = scanner.readBytes(FRAME_BYTES_MAX);
-		fields.blocksEnd = scanner.offset;
-	} else scanner.skip(1);
-}
-
-function scanCommitField(scanner: CborScanner, key: string | null, fields: Fields): void {
-	switch (key) {
-		case "since":
-			fields.since = scanner.readNull() ? null : scanner.readText(REV_BYTES_MAX);
-			return;
-		case "commit":
-			fields.commit = scanner.readCid();
-			return;
-		case "prevData":
-			if (!skipNull(scanner, key, fields)) fields.prevData = scanner.readCid();
-			return;
-		case "tooBig":
-			if (!skipNull(scanner, key, fields)) fields.tooBig = scanner.readBoolean();
-			return;
-		case "rebase":
-			if (!skipNull(scanner, key, fields)) fields.rebase = scanner.readBoolean();
-			return;
-		case "ops":
-			scanOps(scanner, fields);
-			return;
-		case "blobs":
-			if (!skipNull(scanner, key, fields)) scanBlobs(scanner, fields);
-			return;
-		default:
-			scanSyncField(scanner, key, fields);
+function readFields(scanner: CborScanner, kind: MessageKind<Message>, fields: Fields): void {
+	const pairs = scanner.readMap();
+	const keys = new MapKeys(scanner);
+	fields.count = pairs;
+	for (let i = 0; i < pairs; i++) {
+		keys.next();
+		const name = keys.oneOf(kind.fieldNames);
+		if (name === null) scanner.skip(1);
+		else if (name === "seq") {
+			fields.seqStart = scanner.offset;
+			fields.seq = scanner.readUnsigned();
+			fields.seqEnd = scanner.offset;
+		} else if (name === "time") fields.time = scanner.readText(DATETIME_CHARS_MAX);
+		else if (name === kind.didField) fields.did = scanner.readText(DID_CHARS_MAX);
+		else kind.readField(scanner, name, fields);
 	}
 }
 
-/** What ops say is for the engine; but a `prev` that is null, as if it were absent, is left out. */
-function scanOps(scanner: CborScanner, fields: Fields): void {
-	const start = scanner.offset;
-	const count = scanner.readArray();
-	fields.opsCount = count;
-	fields.opsStart = scanner.offset;
-	let hasNull = false;
-	for (let i = 0; i < count; i++) hasNull = skipLookingForNull(scanner, "prev", 2) || hasNull;
-	if (!hasNull) return;
-	fields.repairs ??= new Map();
-	fields.repairs.set("ops", withoutNulls(scanner.bytes, start, "prev"));
-}
-
-function scanBlobs(scanner: CborScanner, fields: Fields): void {
-	const count = scanner.readArray();
-	for (let i = 0; i < count; i++) scanner.readCid();
-	fields.blobs = true;
-}
-
-/**
- * What a commit may lack although the lexicon requires it, with the value that goes out for it: the first commit of a repo
- * has no `since`, and the other fields are deprecated.
- */
-const COMMIT_DEFAULTS = [
-	["since", encode(null)],
-	["rebase", encode(false)],
-	["tooBig", encode(false)],
-	["blobs", encode([])],
-] as const;
-
-function completeCommit(fields: Fields): void {
-	fields.repairs ??= new Map();
-	for (const [name, value] of COMMIT_DEFAULTS) if (fields[name] === undefined) fields.repairs.set(name, value);
-}
-
-/** Checks that nothing is absent that a message can't do without, and gives the message its type. */
-function toMessage(type: MessageType, fields: Fields): Message {
+/** What a message of any kind can't do without. */
+function commonOf({ didField }: MessageKind<Message>, fields: Fields): MessageCommon {
 	const common = {
-		did: required(fields.did, type === "commit" ? "repo" : "did"),
+		did: required(fields.did, didField),
 		seq: required(fields.seq, "seq"),
 		seqStart: required(fields.seqStart, "seq"),
 		seqEnd: required(fields.seqEnd, "seq"),
 		time: required(fields.time, "time"),
 	};
 	if (common.seq === 0) throw new Rejection("message-schema", "seq is not positive");
-	if (type === "identity") return { type, ...common, handle: fields.handle ?? null };
-	if (type === "account") {
-		const { status = null } = fields;
-		if (status === null && fields.count === FRAME_CONTAINER_ITEMS_MAX) {
-			throw new Rejection("message-schema", "so many fields that there is no room for a status");
-		}
-		return { type, ...common, active: required(fields.active, "active"), status };
-	}
-	const repo = {
-		...common,
-		rev: required(fields.rev, "rev"),
-		blocksStart: required(fields.blocksStart, "blocks"),
-		blocksEnd: required(fields.blocksEnd, "blocks"),
-	};
-	if (type === "sync") return { type, ...repo };
-	const { since, rebase, tooBig, blobs } = fields;
-	if (since === undefined || rebase === undefined || tooBig === undefined || blobs === undefined)
-		completeCommit(fields);
-	return {
-		type,
-		...repo,
-		since: since ?? null,
-		commit: blessed(required(fields.commit, "commit"), "commit"),
-		opsStart: required(fields.opsStart, "ops"),
-		opsCount: required(fields.opsCount, "ops"),
-		prevData: fields.prevData === undefined ? null : blessed(fields.prevData, "prevData"),
-		tooBig: tooBig ?? false,
-		rebase: rebase ?? false,
-	};
+	return common;
 }
 
-function required<T>(value: T | undefined, field: string): T {
-	if (value === undefined) throw new Rejection("message-schema", `no ${field}`);
-	return value;
-}
-
-function blessed(cid: Uint8Array, field: string): Uint8Array {
-	if (!isBlessedCid(cid)) throw new Rejection("message-schema", `${field} is not a CIDv1 of dag-cbor and sha-256`);
-	return cid;
-}
-
-/** Runs `scan` over the payload, which has to be the frame's last item. */
-function finish(scanner: CborScanner, scan: () => void): void {
-	const start = scanner.offset;
-	try {
-		scan();
-	} catch (error) {
-		throw schemaOr(error, scanner.bytes, start, "message-schema");
-	}
-	if (scanner.offset !== scanner.end) {
-		throw new Rejection("frame-malformed", `${scanner.end - scanner.offset} bytes behind the payload`);
-	}
+/** The payload has to be the frame's last item. */
+function checkEnd(scanner: CborScanner): void {
+	if (scanner.offset === scanner.end) return;
+	throw new Rejection("frame-malformed", `${scanner.end - scanner.offset} bytes behind the payload`);
 }
 
 /**

@@ -1,4 +1,5 @@
-import type { CommitMessage, SyncMessage } from "../protocol/message.ts";
+import type { CommitMessage } from "../protocol/kinds/commit.ts";
+import type { SyncMessage } from "../protocol/kinds/sync.ts";
 import type { RejectionReason } from "../protocol/reasons.ts";
 
 /** The key that an account's commits are signed with, as its DID document gives it (rulebook 3). */

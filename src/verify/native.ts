@@ -1,5 +1,6 @@
+import type { CommitMessage } from "../protocol/kinds/commit.ts";
+import type { SyncMessage } from "../protocol/kinds/sync.ts";
 import { CID_BYTES } from "../protocol/limits.ts";
-import type { CommitMessage, SyncMessage } from "../protocol/message.ts";
 import { REJECTION_REASON_NAMES, type RejectionReason } from "../protocol/reasons.ts";
 import type { Engine, SigningKey, Verdict } from "./engine.ts";
 import { loadAddon, type NativeAddon, type NativeVerifier } from "./native-addon.ts";

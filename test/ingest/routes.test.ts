@@ -4,8 +4,8 @@ import { FAILED, type Outcome, REJECTED } from "../../src/ingest/host/window.ts"
 import { PEER_RINGS_BYTES_MAX, type Peer, PeerLink, peerRingBytes } from "../../src/ingest/peer-link.ts";
 import { Routes, shardOf } from "../../src/ingest/routes.ts";
 import { scanFrame } from "../../src/protocol/frame.ts";
+import type { Message } from "../../src/protocol/kinds/table.ts";
 import { FRAME_BYTES_MAX } from "../../src/protocol/limits.ts";
-import type { Message } from "../../src/protocol/message.ts";
 import { Damage } from "../../src/runtime/boundary.ts";
 import { Doorbell } from "../../src/runtime/doorbell.ts";
 import { createRingBuffer, RingReader, RingWriter } from "../../src/runtime/ring.ts";

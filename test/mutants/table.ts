@@ -691,14 +691,14 @@ export const MUTANTS: readonly Mutant[] = [
 	},
 	{
 		name: "a null field is passed on",
-		file: "protocol/frame.ts",
-		find: "	fields.repairs.set(key, null);",
+		file: "protocol/kinds/kind.ts",
+		find: "	fields.repairs.set(name, null);",
 		replace: "",
 		tests: ["protocol/frame.test.ts"],
 	},
 	{
 		name: "a commit goes out without what it lacks",
-		file: "protocol/frame.ts",
+		file: "protocol/kinds/commit.ts",
 		find: "if (fields[name] === undefined) fields.repairs.set(name, value);",
 		replace: "if (fields[name] === undefined) fields.repairs.delete(name);",
 		tests: ["protocol/frame.test.ts"],

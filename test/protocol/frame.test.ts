@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { CidLinkWrapper, encode, toBytes } from "@atcute/cbor";
 import { encodeFrame, readFrame, scanFrame } from "../../src/protocol/frame.ts";
+import type { Message } from "../../src/protocol/kinds/table.ts";
 import { FRAME_BYTES_MAX, FRAME_CONTAINER_ITEMS_MAX, FRAME_ROOM_BYTES } from "../../src/protocol/limits.ts";
-import type { Message } from "../../src/protocol/message.ts";
 import { Rejection } from "../../src/protocol/rejection.ts";
 
 const CID = Uint8Array.from([0x01, 0x71, 0x12, 0x20, ...new Array(32).fill(7)]);

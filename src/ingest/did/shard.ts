@@ -4,7 +4,7 @@ import type { Handover } from "../../log/handover.ts";
 import { controlEntry, type Entry } from "../../log/record/entry.ts";
 import { type DidDocumentFacts, encodeDidDocumentFacts } from "../../log/record/facts.ts";
 import { RecordKind } from "../../log/record/record.ts";
-import type { Message } from "../../protocol/message.ts";
+import type { Message } from "../../protocol/kinds/table.ts";
 import { Rejection } from "../../protocol/rejection.ts";
 import { didMethod, isDid } from "../../protocol/syntax.ts";
 import { reportFailure } from "../../runtime/boundary.ts";

@@ -1,4 +1,5 @@
 import { crc32 } from "node:zlib";
+import { MESSAGE_CODES } from "../../protocol/kinds/table.ts";
 import { FRAME_BYTES_MAX } from "../../protocol/limits.ts";
 import { readU64, writeU64 } from "./bytes.ts";
 import type { StoredRecord } from "./stored-record.ts";
@@ -33,10 +34,7 @@ export const RECORD_BYTES_MAX = RECORD_HEADER_BYTES + RECORD_FACTS_BYTES_MAX + F
 
 /** What a record holds. Kinds below 16 are messages and go to consumers; the others are control records, for the index. */
 export const RecordKind = {
-	commit: 1,
-	sync: 2,
-	identity: 3,
-	account: 4,
+	...MESSAGE_CODES,
 	/** Low-water cursors of hosts, behind the messages that they cover. */
 	cursors: 16,
 	/** A host was added or its state changed. */

@@ -1,5 +1,6 @@
+import type { CommitMessage } from "../../protocol/kinds/commit.ts";
+import type { SyncMessage } from "../../protocol/kinds/sync.ts";
 import { COMMIT_BLOCKS_BYTES_MAX, COMMIT_OPS_MAX, SYNC_BLOCKS_BYTES_MAX } from "../../protocol/limits.ts";
-import type { CommitMessage, SyncMessage } from "../../protocol/message.ts";
 import type { RejectionReason } from "../../protocol/reasons.ts";
 import { Rejection } from "../../protocol/rejection.ts";
 import { isDatetime } from "../../protocol/syntax.ts";

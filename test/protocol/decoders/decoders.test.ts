@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { encode } from "@atcute/cbor";
 import { readFrame } from "../../../src/protocol/frame.ts";
+import type { MessageType } from "../../../src/protocol/kinds/table.ts";
 import { CBOR_KEY_BYTES_MAX, FRAME_CONTAINER_ITEMS_MAX, INTEGER_MAX } from "../../../src/protocol/limits.ts";
-import type { MessageType } from "../../../src/protocol/message.ts";
 import { Rejection } from "../../../src/protocol/rejection.ts";
 import type { SimAccount } from "../../sim/account.ts";
 import {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { scanFrame } from "../../../src/protocol/frame.ts";
-import type { CommitMessage } from "../../../src/protocol/message.ts";
+import type { CommitMessage } from "../../../src/protocol/kinds/commit.ts";
 import { NativeEngine, type TouchedCollection } from "../../../src/verify/native.ts";
 import { loadAddon, type NativeAddon, type NativeVerifier } from "../../../src/verify/native-addon.ts";
 import { createPortableEngine } from "../../../src/verify/portable/engine.ts";

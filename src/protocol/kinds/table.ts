@@ -1,0 +1,28 @@
+import { account } from "./account.ts";
+import { commit } from "./commit.ts";
+import { identity } from "./identity.ts";
+import type { MessageKind } from "./kind.ts";
+import { sync } from "./sync.ts";
+
+/** The messages that have a seq, are kept in the log and go to consumers, each by the name that its header has after the `#`. */
+const KINDS = { commit, sync, identity, account } as const;
+
+/** The name of a kind of message. */
+export type MessageType = keyof typeof KINDS;
+
+/** The message of any kind. */
+export type Message = MessageOf<MessageType>;
+
+/** The message of one kind. */
+export type MessageOf<T extends MessageType> = ReturnType<(typeof KINDS)[T]["toMessage"]>;
+
+/** Each kind with its name: their messages say it too. */
+export const MESSAGE_KINDS: { readonly [T in MessageType]: MessageKind<MessageOf<T> & { type: T }> } = KINDS;
+
+/** The names of all kinds, the most frequent first. */
+export const MESSAGE_TYPES = Object.keys(KINDS) as readonly MessageType[];
+
+/** The code of each kind in the records of the log. */
+export const MESSAGE_CODES = Object.fromEntries(MESSAGE_TYPES.map((type) => [type, KINDS[type].code])) as {
+	readonly [T in MessageType]: (typeof KINDS)[T]["code"];
+};
