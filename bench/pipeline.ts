@@ -4,7 +4,7 @@
  * hashes alone cost one core. Load, consumer and relay share the machine.
  */
 import { join } from "node:path";
-import type { EngineChoice } from "../src/verify/engine.ts";
+import type { EngineChoice } from "../src/config/bounds.ts";
 import { createPortableEngine } from "../src/verify/portable/engine.ts";
 import { type CorpusFrame, makeCorpus } from "../test/sim/corpus.ts";
 import { CountingConsumer } from "./rig/counting-consumer.ts";

@@ -1,7 +1,6 @@
-import { SEGMENT_BYTES_MAX } from "../log/local/segment/segment.ts";
 import { LOG_LEVELS } from "../observe/log.ts";
 import { FRAME_BYTES_MAX } from "../protocol/limits.ts";
-import { ENGINE_CHOICES } from "../verify/engine.ts";
+import { ENGINE_CHOICES, SEGMENT_BYTES_MAX } from "./bounds.ts";
 import { nearest } from "./nearest.ts";
 import {
 	bind,

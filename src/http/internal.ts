@@ -3,15 +3,8 @@ import { type Counters, readCounters } from "../observe/counters.ts";
 import { residentMemory } from "../observe/resident-memory.ts";
 import { VERSION } from "../version.ts";
 import { type ClientEnv, createBaseApp } from "./base.ts";
-import { createMetrics } from "./metrics.ts";
+import { createMetrics, type LogPosition } from "./metrics.ts";
 import { errorResponse } from "./response.ts";
-
-export interface LogPosition {
-	firstSeq: number;
-	lastSeq: number;
-	/** Seq of the last record that the index has applied. */
-	appliedSeq: number;
-}
 
 export interface InternalAppOptions {
 	/** Made by `createCounterBuffer`. */

@@ -1,7 +1,13 @@
 import { Counter, Gauge, Registry } from "prom-client";
 import { COUNTERS, type CounterName, type CounterSnapshot } from "../observe/counters.ts";
 import type { RejectionReason } from "../protocol/reasons.ts";
-import type { LogPosition } from "./internal.ts";
+
+export interface LogPosition {
+	firstSeq: number;
+	lastSeq: number;
+	/** Seq of the last record that the index has applied. */
+	appliedSeq: number;
+}
 
 /** All that is measured, at one moment. */
 export interface Measurements extends CounterSnapshot {

@@ -1,11 +1,11 @@
 import { webDidToDocumentUrl } from "@atcute/identity";
-import { BodyTooLargeError, type BoundedResponse, type Fetch, fetchBounded } from "../net/bounded-fetch.ts";
+import { BodyTooLargeError, type BoundedResponse, fetchBounded } from "../net/bounded-fetch.ts";
 import { ForbiddenTargetError, guardedFetch, type Lookup } from "../net/guarded-fetch.ts";
+import { type Fetch, outboundFetch } from "../net/outbound-fetch.ts";
 import { retryAfterMs } from "../net/retry-after.ts";
 import { didMethod } from "../protocol/syntax.ts";
 import { DidDocumentError, hostOfPds, parseDidDocument } from "./did-document.ts";
 import type { Resolution } from "./identity.ts";
-import { outboundFetch } from "./outbound-fetch.ts";
 import { steadyWallMs } from "./wall-clock.ts";
 
 export interface ResolverOptions {

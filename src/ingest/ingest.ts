@@ -1,3 +1,4 @@
+import type { EngineChoice } from "../config/bounds.ts";
 import type { HostCommand, HostEvent } from "../hosts/messages.ts";
 import { IDENTITY_CACHE_LIMITS, IdentityCache } from "../identity/cache.ts";
 import { DidResolver } from "../identity/resolver.ts";
@@ -14,7 +15,7 @@ import { RingReader, RingWriter } from "../runtime/ring.ts";
 import { StartError } from "../runtime/start-error.ts";
 import { endThreadOnFailure, serveRole, type WorkerRole } from "../runtime/thread.ts";
 import type { WorkerContext } from "../runtime/worker-context.ts";
-import type { Engine, EngineChoice } from "../verify/engine.ts";
+import type { Engine } from "../verify/engine.ts";
 import { EngineError } from "../verify/select.ts";
 import { USER_AGENT } from "../version.ts";
 import { arrivalOf } from "./arrival.ts";

@@ -1,8 +1,5 @@
 import { gunzipSync } from "node:zlib";
-import { FetchError, inPlainWords } from "../identity/outbound-fetch.ts";
-
-/** A `fetch` that can be replaced in tests. */
-export type Fetch = (url: URL, init: BunFetchRequestInit) => Promise<Response>;
+import { FetchError, inPlainWords } from "./outbound-fetch.ts";
 
 /** A response whose body has been read. */
 export interface BoundedResponse {

@@ -1,8 +1,7 @@
 import { lookup as lookupDns } from "node:dns/promises";
-import { inPlainWords, outboundFetch } from "../identity/outbound-fetch.ts";
+import { dnsNameFault } from "../protocol/dns-name.ts";
 import { addressFault } from "./address.ts";
-import type { Fetch } from "./bounded-fetch.ts";
-import { dnsNameFault } from "./hostname.ts";
+import { type Fetch, inPlainWords, outboundFetch } from "./outbound-fetch.ts";
 
 /** An address that a name resolves to. */
 export interface ResolvedAddress {

@@ -1,3 +1,4 @@
+import { dnsNameFault } from "../protocol/dns-name.ts";
 import { HOSTNAME_CHARS_MAX } from "../protocol/limits.ts";
 
 /** A string is not the name of a host that a relay may connect to. The message names the rule. */
@@ -19,33 +20,10 @@ export interface ParsedHostname {
 	insecure: boolean;
 }
 
-const LABEL_CHARS_MAX = 63;
-const LABEL = /^[a-z0-9-]+$/;
 const PORT = /^[1-9][0-9]{0,4}$/;
 const PORT_MAX = 65_535;
 const SCHEMES_SECURE: ReadonlySet<string> = new Set(["https", "wss"]);
 const SCHEMES_INSECURE: ReadonlySet<string> = new Set(["http", "ws"]);
-/**
- * Names below these never lead to a host on the public network (rulebook 4). Some are reserved. The others are what private
- * networks use (RFC 6762, appendix G; `localdomain` and `mail` beside it), and are not delegated.
- */
-const RESERVED_TLDS: ReadonlySet<string> = new Set([
-	"alt",
-	"arpa",
-	"corp",
-	"example",
-	"home",
-	"internal",
-	"intranet",
-	"invalid",
-	"lan",
-	"local",
-	"localdomain",
-	"localhost",
-	"mail",
-	"onion",
-	"private",
-]);
 /** The longest scheme and a closing slash come on top of the name. */
 const INPUT_CHARS_MAX = HOSTNAME_CHARS_MAX + "https:///".length;
 
@@ -67,30 +45,6 @@ export function parseHostname(input: string, options: HostnameOptions): ParsedHo
 	if (insecure && options.allowInsecure !== true)
 		throw new HostnameError("TLS is required: http and ws are not allowed");
 	return { hostname: name, insecure: insecure ?? false };
-}
-
-/**
- * Says which rule a lower-case name breaks, or null where it can be the name of a public host: at least two labels of
- * letters, digits and hyphens, no IP address, no reserved top-level domain.
- *
- * @param allowTest accept names below `.test`
- */
-export function dnsNameFault(name: string, allowTest: boolean): string | null {
-	if (name.length === 0) return "the hostname is empty";
-	if (name.length > HOSTNAME_CHARS_MAX) return `longer than ${HOSTNAME_CHARS_MAX} characters`;
-	const labels = name.split(".");
-	if (!labels.every(isLabel)) {
-		return "each label must be 1 to 63 letters, digits and inner hyphens (internationalised names as xn--)";
-	}
-	const tld = labels.at(-1) ?? "";
-	if (labels.length < 2) return "a single label is not allowed, a full DNS name is required";
-	// This is how IPv4 addresses are told from names, in all the forms that resolvers accept.
-	if (!isLetter(tld)) return "the top-level domain must start with a letter, IP addresses are not allowed";
-	// Some names that keep these rules are no host of a URL, such as an xn-- label that is not Punycode.
-	if (URL.parse(`https://${name}`)?.hostname !== name)
-		return "the name is not valid in a URL (xn-- labels must be Punycode)";
-	if (RESERVED_TLDS.has(tld) || (tld === "test" && !allowTest)) return `the top-level domain .${tld} is reserved`;
-	return null;
 }
 
 /**
@@ -135,13 +89,4 @@ function parseLocalhost(port: string | null, insecure: boolean, allowed: boolean
 	if (port === null) throw new HostnameError("localhost needs a port");
 	if (!PORT.test(port) || Number(port) > PORT_MAX) throw new HostnameError(`the port must be 1 to ${PORT_MAX}`);
 	return { hostname: `localhost:${port}`, insecure };
-}
-
-function isLabel(label: string): boolean {
-	return label.length <= LABEL_CHARS_MAX && LABEL.test(label) && !label.startsWith("-") && !label.endsWith("-");
-}
-
-function isLetter(text: string): boolean {
-	const code = text.charCodeAt(0);
-	return code >= 0x61 && code <= 0x7a;
 }

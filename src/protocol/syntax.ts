@@ -1,4 +1,4 @@
-import { dnsNameFault } from "../net/hostname.ts";
+import { dnsNameFault } from "./dns-name.ts";
 import { DATETIME_CHARS_MAX, DID_CHARS_MAX, NSID_CHARS_MAX, RKEY_CHARS_MAX } from "./limits.ts";
 
 /**

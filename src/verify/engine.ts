@@ -24,11 +24,6 @@ export interface Verdict {
 	data: Uint8Array | null;
 }
 
-/** Which engine the operator wants: `auto` is the native one where it works, else the portable one. */
-export const ENGINE_CHOICES = ["auto", "native", "portable"] as const;
-
-export type EngineChoice = (typeof ENGINE_CHOICES)[number];
-
 /**
  * Checks 6 and 9 to 13 of table 2.6: everything about a commit that can be decided from the frame and the account's key.
  * What needs the account's state or the clock (rev order, chain, known repo without `prevData`) is the shard's.

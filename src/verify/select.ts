@@ -1,4 +1,5 @@
-import type { Engine, EngineChoice } from "./engine.ts";
+import type { EngineChoice } from "../config/bounds.ts";
+import type { Engine } from "./engine.ts";
 import { createNativeEngine, type NativeEngineOptions } from "./native.ts";
 import { createPortableEngine } from "./portable/engine.ts";
 

@@ -72,7 +72,7 @@ export const NET_MUTANTS: readonly Mutant[] = [
 	},
 	{
 		name: "a name that no URL can have passes for a host's",
-		file: "net/hostname.ts",
+		file: "protocol/dns-name.ts",
 		find: "?.hostname !== name)",
 		replace: "?.hostname === name.slice(1))",
 		tests: ["net/hostname.test.ts"],

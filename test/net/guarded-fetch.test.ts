@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { BodyTooLargeError, type Fetch, fetchBounded } from "../../src/net/bounded-fetch.ts";
+import { BodyTooLargeError, fetchBounded } from "../../src/net/bounded-fetch.ts";
 import { ForbiddenTargetError, guardedFetch, type Lookup } from "../../src/net/guarded-fetch.ts";
+import type { Fetch } from "../../src/net/outbound-fetch.ts";
 import { CERTIFICATE, CERTIFICATE_KEY } from "./certificate.ts";
 
 const URL_OF_HOST = new URL("https://pds.example.com/.well-known/did.json");

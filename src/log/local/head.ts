@@ -1,4 +1,5 @@
-import { SEGMENT_BYTES_MAX, SEGMENT_HEADER_BYTES } from "./segment/segment.ts";
+import { SEGMENT_BYTES_MAX } from "../../config/bounds.ts";
+import { SEGMENT_HEADER_BYTES } from "./segment/segment.ts";
 import { type Block, findBlock, INDEX_STRIDE_BYTES, type SegmentIndex } from "./segment/segment-index.ts";
 
 /** What the sequencer says of the log, all of one moment. */

@@ -1,8 +1,7 @@
 import { MemorySource, scanRecords } from "../local/recovery/scan.ts";
 import { decodeRepoDid } from "./facts.ts";
-import type { RecordKind } from "./record.ts";
-import { decodeRecord, recordFacts, recordFrame, recordKind } from "./record.ts";
-import type { StoredRecord } from "./stored-record.ts";
+import { type RecordKind, recordFacts, recordFrame, recordKind } from "./record.ts";
+import { decodeRecord, type StoredRecord } from "./stored-record.ts";
 
 /** The records right behind a cursor are gone: removed by retention, or damaged. Go on with the cursor `nextSeq - 1`. */
 export class Gap {

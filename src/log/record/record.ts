@@ -2,7 +2,6 @@ import { crc32 } from "node:zlib";
 import { MESSAGE_CODES } from "../../protocol/kinds/table.ts";
 import { FRAME_BYTES_MAX } from "../../protocol/limits.ts";
 import { readU64, writeU64 } from "./bytes.ts";
-import type { StoredRecord } from "./stored-record.ts";
 
 /**
  * A record of the log: fixed little-endian header, then the facts that the index needs, then the frame's wire bytes.
@@ -141,18 +140,4 @@ export function recordFrame(source: Buffer, at: number, length: number): Buffer 
 export function recordFacts(source: Buffer, at: number): Buffer {
 	const start = at + RECORD_HEADER_BYTES;
 	return source.subarray(start, start + source.readUInt16LE(at + 42));
-}
-
-/** Decodes the intact record of `length` bytes at `at`. Its facts and frame are views into `source`. */
-export function decodeRecord(source: Buffer, at: number, length: number): StoredRecord {
-	return {
-		seq: recordSeq(source, at),
-		timeUs: recordTimeUs(source, at),
-		upstreamSeq: readU64(source, at + 24),
-		host: source.readUInt32LE(at + 32),
-		kind: recordKind(source, at),
-		flags: source.readUInt8(at + 41),
-		facts: recordFacts(source, at),
-		frame: recordFrame(source, at, length),
-	};
 }

@@ -38,8 +38,6 @@ const VERSION = 1;
 
 /** Offset of a segment's first record. */
 export const SEGMENT_HEADER_BYTES = 2 * HEADER_COPY_BYTES;
-/** The largest such size: the readers' view of the active segment's index has room for that much. */
-export const SEGMENT_BYTES_MAX = 512 * 1024 * 1024;
 
 export interface SegmentHeader {
 	epoch: number;

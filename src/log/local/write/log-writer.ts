@@ -1,3 +1,4 @@
+import { SEGMENT_BYTES_MAX } from "../../../config/bounds.ts";
 import { DiskFault, type DiskFaultReason, diskFaultReason } from "../../../disk/fault.ts";
 import { Stall } from "../../../disk/stall.ts";
 import type { Counters } from "../../../observe/counters.ts";
@@ -8,7 +9,6 @@ import type { LogFs } from "../log-fs.ts";
 import { type RecoveredLog, recoverLog } from "../recovery/recovery.ts";
 import { KeptSegments } from "../retention/kept-segments.ts";
 import { placeSegments, type Segment, segmentAgeMsMax } from "../retention/retention.ts";
-import { SEGMENT_BYTES_MAX } from "../segment/segment.ts";
 import { appendResealed, carryOver } from "./carry.ts";
 import { RESERVE_STEP, Reserve, readReserve } from "./reserve.ts";
 import { SegmentWriter } from "./segment-writer.ts";

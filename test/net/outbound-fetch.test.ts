@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { deflateSync, gzipSync } from "node:zlib";
-import { FetchError, inPlainWords, outboundFetch } from "../../src/identity/outbound-fetch.ts";
 import { BodyTooLargeError, fetchBounded } from "../../src/net/bounded-fetch.ts";
+import { FetchError, inPlainWords, outboundFetch } from "../../src/net/outbound-fetch.ts";
 import { freePort } from "../sim/relay-process.ts";
 import { Rng } from "../sim/rng.ts";
 

@@ -1,9 +1,10 @@
-import type { Fetch } from "../net/bounded-fetch.ts";
-
 /**
  * The runtime's `fetch`, as requests of ours use it: its failures are said in plain words, without its advice to programmers,
  * and bodies are decompressed by us, since the runtime writes about one that can't be to our standard error.
  */
+
+/** A `fetch` that can be replaced in tests. */
+export type Fetch = (url: URL, init: BunFetchRequestInit) => Promise<Response>;
 
 /** A request failed on its way. The message is a few words; `code` is the system's or the runtime's name for the failure. */
 export class FetchError extends Error {
