@@ -1,10 +1,9 @@
-import { isMessageKind, RECORD_HEADER_BYTES } from "../log/record/record.ts";
+import { RECORD_HEADER_BYTES } from "../log/record/record.ts";
 import type { Counters } from "../observe/counters.ts";
-import { encodeErrorFrame } from "../protocol/event-frames.ts";
-import { outdatedCursorFrame } from "./cursor.ts";
 import { HEARD_MAX, Liveness } from "./liveness.ts";
 import { Pace, type PaceFloor } from "./pace.ts";
 import type { SourceBatch, SourceReader } from "./source.ts";
+import type { Stream } from "./stream.ts";
 import type { Withheld } from "./withheld.ts";
 
 /** What one consumer may be sent before the next one has its turn. */
@@ -40,6 +39,7 @@ export interface ConsumerSocket {
 
 export interface ConsumerOptions {
 	socket: ConsumerSocket;
+	stream: Stream;
 	/** The consumer gets every message with a greater seq. */
 	cursor: number;
 	floor: PaceFloor;
@@ -61,6 +61,7 @@ export type Turn = "more" | "caught-up" | "blocked" | Promise<void>;
  */
 export class Consumer {
 	readonly #socket: ConsumerSocket;
+	readonly #stream: Stream;
 	readonly #counters: Counters;
 	readonly #clock: () => number;
 	#cursor: number;
@@ -77,6 +78,7 @@ export class Consumer {
 
 	constructor(options: ConsumerOptions) {
 		this.#socket = options.socket;
+		this.#stream = options.stream;
 		this.#cursor = options.cursor;
 		this.#counters = options.counters;
 		this.#clock = options.clock;
@@ -196,7 +198,7 @@ export class Consumer {
 			if (read === null) return "caught-up";
 			if (read instanceof Promise) return read;
 			if ("nextSeq" in read) {
-				if (!this.#give(outdatedCursorFrame(read.nextSeq))) return this.#giveUp();
+				if (!this.#give(this.#stream.gap(read.nextSeq))) return this.#giveUp();
 				this.#cursor = read.nextSeq - 1;
 				continue;
 			}
@@ -216,15 +218,17 @@ export class Consumer {
 			cost += RECORD_HEADER_BYTES;
 			if (withheld?.[index] === 1) {
 				this.#counters.add("frames_withheld_total");
-			} else if (isMessageKind(batch.kind(index))) {
-				const frame = batch.frame(index);
-				if (!this.#give(frame)) {
-					this.#giveUp();
-					break;
+			} else {
+				const frame = this.#stream.encode(batch, index);
+				if (frame !== null) {
+					if (!this.#give(frame)) {
+						this.#giveUp();
+						break;
+					}
+					frames++;
+					frameBytes += frame.length;
+					cost += frame.length;
 				}
-				frames++;
-				frameBytes += frame.length;
-				cost += frame.length;
 			}
 			this.#cursor = batch.seq(index);
 			if (!this.#isStreaming()) break;
@@ -259,7 +263,7 @@ export class Consumer {
 		const { bytesPerS, windowMs } = this.#floor;
 		const message = `Less than ${bytesPerS} bytes per second were read for ${windowMs / 1000} seconds, far behind.`;
 		this.#counters.add("consumers_too_slow_total");
-		this.#socket.sendBinary(encodeErrorFrame("ConsumerTooSlow", message));
+		this.#socket.sendBinary(this.#stream.error("ConsumerTooSlow", message));
 		this.close(1008, "ConsumerTooSlow");
 	}
 

@@ -1,6 +1,7 @@
 import { encodeInfoFrame } from "../protocol/event-frames.ts";
 import { INTEGER_MAX } from "../protocol/limits.ts";
 import type { LogSpan } from "./source.ts";
+import type { StreamStart } from "./stream.ts";
 
 /** Why a `cursor` parameter was refused, for the answer to its sender. */
 export const CURSOR_RULE = "`cursor` must be an integer from 0 to 9007199254740991 (2^53-1), without a sign";
@@ -11,12 +12,6 @@ export function parseCursor(text: string | null): number | "live" | "malformed" 
 	if (!/^\d{1,16}$/.test(text)) return "malformed";
 	const cursor = Number(text);
 	return cursor <= INTEGER_MAX ? cursor : "malformed";
-}
-
-/** Where a consumer's stream begins: it gets `first`, where that is set, and then every message with a greater seq. */
-export interface StreamStart {
-	cursor: number;
-	first: Uint8Array<ArrayBuffer> | null;
 }
 
 /** Applies the cursor rules of rulebook 1.6. `future` means that no message ever had the cursor's seq. */

@@ -1,19 +1,16 @@
 import { createEdge, withUrl } from "../http/edge.ts";
 import { errorResponse } from "../http/response.ts";
 import type { Counters } from "../observe/counters.ts";
-import { encodeErrorFrame } from "../protocol/event-frames.ts";
 import { contain } from "../runtime/boundary.ts";
 import { endThreadOnFailure } from "../runtime/thread.ts";
 import { SERVER_NAME } from "../version.ts";
 import type { Admission } from "./admission.ts";
 import { BACKPRESSURE_BYTES_MAX, Consumer } from "./consumer.ts";
-import { CURSOR_RULE, parseCursor, type StreamStart, startOfStream } from "./cursor.ts";
 import type { PaceFloor } from "./pace.ts";
 import { Pump } from "./pump.ts";
 import type { SourceHead, SourceReader } from "./source.ts";
+import type { Stream, StreamError, StreamStart } from "./stream.ts";
 import type { Withheld } from "./withheld.ts";
-
-export const SUBSCRIBE_PATH = "/xrpc/com.atproto.sync.subscribeRepos";
 
 /**
  * Consumers have nothing to say: what they send is read and thrown away. A longer message is not, and ends the connection:
@@ -35,11 +32,13 @@ export interface FanoutOptions {
 	port: number;
 	/** Whether other threads listen on the port too. Then another program that does the same is not noticed here. */
 	sharesPort: boolean;
+	/** Each has a path of its own. */
+	streams: readonly Stream[];
 	head: SourceHead;
 	reader: SourceReader;
 	/** Counts the consumers of all threads that listen on the port. */
 	admission: Admission;
-	/** Answers everything but subscribeRepos. `request.url` parses; `ip` is the sender's address. */
+	/** Answers everything but the streams. `request.url` parses; `ip` is the sender's address. */
 	app: (request: Request, client: { ip: string }) => Response | Promise<Response>;
 	counters: Counters;
 	/** What consumers that are far behind have to take. */
@@ -64,36 +63,38 @@ export interface FanoutServer {
 /** What a socket carries from its upgrade on. */
 interface SocketData {
 	ip: string;
-	start: StreamStart | "future";
+	stream: Stream;
+	start: StreamStart | StreamError;
 	/** Set by `open`, but where the stream ended before it began. */
 	consumer: Consumer | null;
 }
 
 /**
- * Serves the firehose, and `app` beside it, on one port. Where it shares the port with other threads, the kernel
+ * Serves streams, and `app` beside them, on one port. Where it shares the port with other threads, the kernel
  * spreads the connections.
  */
 export function createFanoutServer(options: FanoutOptions): FanoutServer {
 	const { head, reader, admission, counters, floor, withheld, clock = () => performance.now() } = options;
 	const pump = new Pump(head, reader);
+	const streams = new Map(options.streams.map((stream) => [stream.path, stream]));
 	let draining = false;
 
 	function clientOf(request: Request, server: Bun.Server<SocketData>): string {
 		return addressOf(request, server.requestIP(request)?.address ?? "unknown", options.trustProxy);
 	}
 
-	function subscribe(request: Request, url: URL, server: Bun.Server<SocketData>): Response | undefined {
+	function subscribe(stream: Stream, request: Request, url: URL, server: Bun.Server<SocketData>): Response | undefined {
 		if (request.method !== "GET") {
-			return errorResponse(405, "InvalidRequest", "subscribeRepos takes GET only", { Allow: "GET" });
+			return errorResponse(405, "InvalidRequest", `${stream.name} takes GET only`, { Allow: "GET" });
 		}
 		if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
-			return errorResponse(426, "InvalidRequest", "subscribeRepos is a WebSocket: ask for an upgrade", {
+			return errorResponse(426, "InvalidRequest", `${stream.name} is a WebSocket: ask for an upgrade`, {
 				Upgrade: "websocket",
 				Connection: "Upgrade",
 			});
 		}
-		const cursor = parseCursor(url.searchParams.get("cursor"));
-		if (cursor === "malformed") return errorResponse(400, "InvalidRequest", CURSOR_RULE);
+		const start = stream.start(url.searchParams, head.snapshot());
+		if ("refusal" in start) return errorResponse(400, "InvalidRequest", start.refusal);
 		if (draining) return refuse(503, "ServiceUnavailable", "the relay is shutting down");
 		const ip = clientOf(request, server);
 		const limit = admission.admit(ip);
@@ -101,20 +102,20 @@ export function createFanoutServer(options: FanoutOptions): FanoutServer {
 			counters.add("consumers_refused_total");
 			return refuse(429, "RateLimitExceeded", limit);
 		}
-		const data: SocketData = { ip, start: startOfStream(cursor, head.snapshot()), consumer: null };
+		const data: SocketData = { ip, stream, start, consumer: null };
 		if (server.upgrade(request, { data, headers: UPGRADE_HEADERS })) return undefined;
 		admission.release(ip);
 		return errorResponse(400, "InvalidRequest", "the WebSocket handshake is malformed (RFC 6455, section 4.2.1)");
 	}
 
 	function begin(socket: Bun.ServerWebSocket<SocketData>): void {
-		const { start } = socket.data;
-		if (start === "future") {
-			socket.sendBinary(encodeErrorFrame("FutureCursor", "Cursor in the future."));
-			socket.close(1008, "FutureCursor");
+		const { stream, start } = socket.data;
+		if ("error" in start) {
+			socket.sendBinary(stream.error(start.error, start.message));
+			socket.close(1008, start.error);
 			return;
 		}
-		const consumer = new Consumer({ socket, cursor: start.cursor, floor, withheld, counters, clock });
+		const consumer = new Consumer({ socket, stream, cursor: start.cursor, floor, withheld, counters, clock });
 		socket.data.consumer = consumer;
 		if (start.first !== null) consumer.announce(start.first);
 		pump.add(consumer);
@@ -129,8 +130,8 @@ export function createFanoutServer(options: FanoutOptions): FanoutServer {
 		port: options.port,
 		reusePort: options.sharesPort,
 		...createEdge<SocketData, Response | undefined>((request, url, server) => {
-			const isSubscribe = url.pathname === SUBSCRIBE_PATH && request.method !== "OPTIONS";
-			if (isSubscribe) return subscribe(request, url, server);
+			const stream = request.method === "OPTIONS" ? undefined : streams.get(url.pathname);
+			if (stream !== undefined) return subscribe(stream, request, url, server);
 			return options.app(withUrl(request, url), { ip: clientOf(request, server) });
 		}, counters),
 		websocket: {

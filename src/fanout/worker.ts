@@ -22,6 +22,7 @@ import {
 	type ResetCursorEvent,
 } from "./crawl-requests.ts";
 import { createFanoutServer, type FanoutServer } from "./server.ts";
+import { subscribeRepos } from "./subscribe-repos.ts";
 import { WITHHELD_MAX, Withheld } from "./withheld.ts";
 
 type UsedSettings =
@@ -99,6 +100,7 @@ serveRole<FanoutWorkerOptions, FanoutCommand, FanoutEvent>((emit): WorkerRole<Fa
 		server = await startListening("apiBind", apiBind, (host) =>
 			createFanoutServer({
 				host,
+				streams: [subscribeRepos],
 				port: apiBind.port,
 				sharesPort: config.fanoutWorkers > 1,
 				trustProxy,

@@ -12,6 +12,7 @@ import {
 } from "../../src/fanout/consumer.ts";
 import { HEARD_INTERVAL_MS, HEARD_MAX, PING_AFTER_MS, PONG_MS_MAX, STALL_MS_MAX } from "../../src/fanout/liveness.ts";
 import { Pump } from "../../src/fanout/pump.ts";
+import { subscribeRepos } from "../../src/fanout/subscribe-repos.ts";
 import { Withheld } from "../../src/fanout/withheld.ts";
 import { RecordKind } from "../../src/log/record/record.ts";
 import { type CounterName, Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
@@ -85,6 +86,7 @@ beforeEach(() => {
 function consumerAt(cursor: number): Consumer {
 	return new Consumer({
 		socket,
+		stream: subscribeRepos,
 		cursor,
 		floor: FLOOR,
 		withheld,

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from "bun:test";
 import { Consumer, TURN_BYTES_MAX } from "../../src/fanout/consumer.ts";
 import { Pump, SLICE_MS } from "../../src/fanout/pump.ts";
 import type { SourceBatch, SourceGap, SourceReader } from "../../src/fanout/source.ts";
+import { subscribeRepos } from "../../src/fanout/subscribe-repos.ts";
 import { Withheld } from "../../src/fanout/withheld.ts";
 import { Counters } from "../../src/observe/counters.ts";
 import { EndlessSocket } from "./endless-socket.ts";
@@ -24,7 +25,7 @@ function joinAs(cursor: number, onTurn?: () => void): { socket: EndlessSocket; c
 	const socket = new EndlessSocket(cursor, onTurn);
 	const floor = { bytesPerS: 1, windowMs: 60_000 };
 	const withheld = new Withheld(counters);
-	const consumer = new Consumer({ socket, cursor, floor, withheld, counters, clock: () => 0 });
+	const consumer = new Consumer({ socket, stream: subscribeRepos, cursor, floor, withheld, counters, clock: () => 0 });
 	pump.add(consumer);
 	return { socket, consumer };
 }

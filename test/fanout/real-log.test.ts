@@ -6,7 +6,8 @@ import WebSocket from "ws";
 import { Admission, createAdmissionBuffer } from "../../src/fanout/admission.ts";
 import { Consumer } from "../../src/fanout/consumer.ts";
 import { Pump } from "../../src/fanout/pump.ts";
-import { createFanoutServer, type FanoutServer, SUBSCRIBE_PATH } from "../../src/fanout/server.ts";
+import { createFanoutServer, type FanoutServer } from "../../src/fanout/server.ts";
+import { subscribeRepos } from "../../src/fanout/subscribe-repos.ts";
 import { Withheld } from "../../src/fanout/withheld.ts";
 import { LogHead } from "../../src/log/local/head.ts";
 import { systemLogFs } from "../../src/log/local/log-fs.ts";
@@ -46,6 +47,7 @@ beforeEach(() => {
 		host: "127.0.0.1",
 		port: 0,
 		sharesPort: false,
+		streams: [subscribeRepos],
 		head,
 		reader: new BackgroundReader(reader),
 		app: () => new Response(),
@@ -88,7 +90,7 @@ function append(records: number): void {
 /** Resolves with the seqs of the first `count` frames that a consumer gets. */
 function consume(cursor: number, count: number): Promise<number[]> {
 	const received: number[] = [];
-	const socket = new WebSocket(`ws://127.0.0.1:${server.port}${SUBSCRIBE_PATH}?cursor=${cursor}`);
+	const socket = new WebSocket(`ws://127.0.0.1:${server.port}${subscribeRepos.path}?cursor=${cursor}`);
 	return new Promise((resolve, reject) => {
 		socket.on("error", reject);
 		socket.on("message", (frame: Buffer) => {
@@ -155,7 +157,17 @@ describe("two thousand consumers", () => {
 			const cursor = INITIAL_SEQ - 1 + (index % 10) * 5;
 			const socket = new EndlessSocket(cursor);
 			const floor = { bytesPerS: 1, windowMs: 60_000 };
-			pump.add(new Consumer({ socket, cursor, floor, withheld, counters: new Counters(), clock: () => 0 }));
+			pump.add(
+				new Consumer({
+					socket,
+					stream: subscribeRepos,
+					cursor,
+					floor,
+					withheld,
+					counters: new Counters(),
+					clock: () => 0,
+				}),
+			);
 			return { socket, cursor };
 		});
 		const arrived = async (lastSeq: number): Promise<void> => {

@@ -11,8 +11,9 @@ import {
 	createFanoutServer,
 	type FanoutOptions,
 	type FanoutServer,
-	SUBSCRIBE_PATH,
 } from "../../src/fanout/server.ts";
+import type { Stream } from "../../src/fanout/stream.ts";
+import { subscribeRepos } from "../../src/fanout/subscribe-repos.ts";
 import { Withheld } from "../../src/fanout/withheld.ts";
 import { type CounterName, Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
 import { encodeErrorFrame } from "../../src/protocol/event-frames.ts";
@@ -45,6 +46,7 @@ function startServer(options: Partial<FanoutOptions> = {}): Fixture {
 		host: "127.0.0.1",
 		port: 0,
 		sharesPort: false,
+		streams: [subscribeRepos],
 		head: log,
 		reader: log,
 		app: () => new Response("the app"),
@@ -60,7 +62,7 @@ function startServer(options: Partial<FanoutOptions> = {}): Fixture {
 	return {
 		log,
 		server,
-		url: `127.0.0.1:${server.port}${SUBSCRIBE_PATH}`,
+		url: `127.0.0.1:${server.port}${subscribeRepos.path}`,
 		counted: (name) => readCounters(counterBuffer).counters[name],
 	};
 }
@@ -126,6 +128,67 @@ async function still(count: () => number): Promise<void> {
 		for (let turn = 0; turn < 50; turn++) await Bun.sleep(1);
 	}
 }
+
+/** A stream of its own kind: each third record as text, asked for by `after`. */
+const thirds: Stream = {
+	name: "thirds",
+	path: "/thirds",
+	start(query) {
+		const after = query.get("after");
+		if (after === null) return { refusal: "`after` is missing" };
+		if (after === "never") return { error: "FutureCursor", message: "never" };
+		return { cursor: Number(after), first: text("first") };
+	},
+	encode: (batch, index) => (batch.seq(index) % 3 === 0 ? text(`seq ${batch.seq(index)}`) : null),
+	gap: (nextSeq) => text(`gap to ${nextSeq}`),
+	error: (name, message) => text(`${name}: ${message}`),
+};
+
+function text(words: string): Uint8Array<ArrayBuffer> {
+	return Uint8Array.from(Buffer.from(words));
+}
+
+describe("two streams", () => {
+	const textsOf = (client: Client): string[] => client.frames.map((frame) => Buffer.from(frame).toString());
+
+	function startBoth(): Fixture & { other: string } {
+		const fixture = startServer({ streams: [subscribeRepos, thirds] });
+		return { ...fixture, other: `127.0.0.1:${fixture.server.port}/thirds` };
+	}
+
+	test("are served each at its path and in its form, from one log", async () => {
+		const { log, url, other } = startBoth();
+		log.appendFrames(12);
+		log.lose(4, 8);
+		const one = new Client(`${url}?cursor=8`);
+		const two = new Client(`${other}?after=1`);
+		await one.until(() => one.frames.length === 4);
+		await two.until(() => two.frames.length === 5);
+		expect(one.seqs).toEqual(seqs(9, 12));
+		expect(textsOf(two)).toEqual(["first", "seq 3", "gap to 9", "seq 9", "seq 12"]);
+		log.appendFrames(3);
+		await one.until(() => one.frames.length === 7);
+		await two.until(() => two.frames.length === 6);
+		expect(textsOf(two).at(-1)).toBe("seq 15");
+	});
+
+	test("refuse requests and end with errors, each in its words", async () => {
+		const { other } = startBoth();
+		const headers = { Connection: "Upgrade", Upgrade: "websocket" };
+		const refused = await fetch(`http://${other}`, { headers });
+		expect([refused.status, await refused.json()]).toEqual([
+			400,
+			{ error: "InvalidRequest", message: "`after` is missing" },
+		]);
+		expect(await (await fetch(`http://${other}?after=1`)).json()).toEqual({
+			error: "InvalidRequest",
+			message: "thirds is a WebSocket: ask for an upgrade",
+		});
+		const client = new Client(`${other}?after=never`);
+		expect(await client.closed).toEqual({ code: 1008, reason: "FutureCursor" });
+		expect(textsOf(client)).toEqual(["FutureCursor: never"]);
+	});
+});
 
 describe("a subscription", () => {
 	test("without a cursor begins at the end of the log", async () => {
