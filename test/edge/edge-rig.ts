@@ -291,10 +291,10 @@ export class EdgeRig {
 	async #settle(): Promise<EdgeReport> {
 		await this.#until("every odd message to be read", () => this.#odd.every(({ unread }) => unread.size === 0));
 		await this.#until("every good message", () => this.#good.values().every((owed) => owed.length === 0));
-		let stats = await this.#relay.stats();
+		let stats = await this.#stats();
 		await this.#until("every message to be settled", async () => {
 			await Bun.sleep(STATS_POLL_MS);
-			stats = await this.#relay.stats();
+			stats = await this.#stats();
 			return stats.counters.parked_messages === 0 && stats.counters.inflight_bytes === 0;
 		});
 		await this.#checkErrors();
@@ -317,8 +317,7 @@ export class EdgeRig {
 		this.#progressMs = performance.now();
 		for (;;) {
 			if (this.#failure !== null) throw this.#failure;
-			if (this.#isGone)
-				throw new EdgeFailure(`the relay ended; its log is ${this.#relay.logPath}`, this.#unreadFrames());
+			if (this.#isGone) throw this.#ended();
 			if (await condition()) return;
 			if (performance.now() - this.#progressMs > SILENCE_MS_MAX)
 				throw new EdgeFailure(
@@ -331,7 +330,7 @@ export class EdgeRig {
 
 	/** An internal error is a fault that nobody foresaw: the relay's log shows the first bytes of the frame. */
 	async #checkErrors(): Promise<void> {
-		const { rejected } = await this.#relay.stats();
+		const { rejected } = await this.#stats();
 		if (rejected["internal-error"] === 0) return;
 		const log = await Bun.file(this.#relay.logPath).text();
 		const starts = [...log.matchAll(/"frame":"([0-9a-f]+)"/g)].map(([, start = ""]) => start);
@@ -340,6 +339,16 @@ export class EdgeRig {
 			`${rejected["internal-error"]} internal errors; the relay's log is ${this.#relay.logPath}`,
 			found.length > 0 ? found : starts,
 		);
+	}
+
+	async #stats(): Promise<RelayStats> {
+		return this.#relay.stats().catch(() => {
+			throw this.#ended();
+		});
+	}
+
+	#ended(): EdgeFailure {
+		return new EdgeFailure(`the relay ended; its log is ${this.#relay.logPath}`, this.#unreadFrames());
 	}
 
 	#unreadFrames(): string[] {
