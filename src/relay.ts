@@ -18,8 +18,9 @@ import type { IndexReader } from "./index/store.ts";
 import type { IndexEvent } from "./index/worker.ts";
 import type { IngestOptions } from "./ingest/ingest.ts";
 import { peerRingBytes } from "./ingest/peer-link.ts";
+import { createLogMemory, type LogMemory } from "./log/access.ts";
 import { Handover } from "./log/handover.ts";
-import { createHeadBuffer, LogHead } from "./log/local/head.ts";
+import { LogPosition } from "./log/position.ts";
 import type { SequencerStart } from "./log/worker.ts";
 import { type CounterName, Counters, createCounterBuffer, readCounters } from "./observe/counters.ts";
 import { logOf } from "./observe/log.ts";
@@ -46,7 +47,7 @@ type FanoutThread = Thread<FanoutWorkerOptions, FanoutCommand, FanoutEvent>;
 /** The memory that threads share. */
 interface Shared {
 	counters: SharedArrayBuffer;
-	head: SharedArrayBuffer;
+	log: LogMemory;
 	sequencerDoorbell: SharedArrayBuffer;
 	admission: SharedArrayBuffer;
 	/** Of the control thread first, then of each ingest worker. */
@@ -222,7 +223,7 @@ function createShared(config: Config, consumersMax: number): Shared {
 	});
 	return {
 		counters: createCounterBuffer(FIRST_INGEST_ROW + workers + config.fanoutWorkers),
-		head: createHeadBuffer(),
+		log: createLogMemory(),
 		sequencerDoorbell: new Doorbell().buffer,
 		admission: createAdmissionBuffer(consumersMax),
 		producers: [producer(CONTROL_RING_BYTES), ...Array.from({ length: workers }, () => producer(HANDOVER_RING_BYTES))],
@@ -233,7 +234,7 @@ function createShared(config: Config, consumersMax: number): Shared {
 }
 
 function contextOf(config: Config, shared: Shared, row: number): WorkerContext<SettingName> {
-	return { config, counters: { buffer: shared.counters, thread: row }, headBuffer: shared.head };
+	return { config, counters: { buffer: shared.counters, thread: row }, log: shared.log };
 }
 
 function ingestOptions(shared: Shared, worker: number): Omit<IngestOptions, keyof WorkerContext> {
@@ -363,14 +364,14 @@ function serveInternal(
 	stalls: Stalls,
 	budget: DescriptorBudget | null,
 ): Bun.Server<undefined> {
-	const head = new LogHead(shared.head);
+	const position = new LogPosition(shared.log.position);
 	const own = new Counters(shared.counters, CONTROL_ROW);
 	const app = createInternalApp({
 		counters: shared.counters,
 		own,
 		log: () => {
-			const { firstSeq, lastSeq } = head.snapshot();
-			return { firstSeq, lastSeq, appliedSeq: head.applied() };
+			const { firstSeq, lastSeq } = position.snapshot();
+			return { firstSeq, lastSeq, appliedSeq: position.applied() };
 		},
 		health: () => faultOf(stalls, readCounters(shared.counters).counters.index_reads_stalled > 0),
 		openFiles: () => ({ open: countDescriptors(), max: budget?.limit ?? 0 }),

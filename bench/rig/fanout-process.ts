@@ -44,7 +44,7 @@ async function startFanout(): Promise<void> {
 	// Nobody asks for reads here, so nobody answers them.
 	const { port1: readsPort } = new MessageChannel();
 	const options: FanoutWorkerOptions = {
-		headBuffer: log.head.buffer,
+		log: log.memory,
 		counters: { buffer: createCounterBuffer(1), thread: 0 },
 		config: {
 			persistDir: directory,

@@ -1,7 +1,8 @@
 import { openSqliteWriter } from "../../src/index/sqlite/store.ts";
-import { LogHead } from "../../src/log/local/head.ts";
+import { ActiveSegment } from "../../src/log/local/active-segment.ts";
 import { systemLogFs } from "../../src/log/local/log-fs.ts";
 import { LogWriter } from "../../src/log/local/write/log-writer.ts";
+import { LogPosition } from "../../src/log/position.ts";
 import { type Entry, entryBytes, writeEntry } from "../../src/log/record/entry.ts";
 import { encodeHostFacts, encodeRepoFacts } from "../../src/log/record/facts.ts";
 import { RecordKind } from "../../src/log/record/record.ts";
@@ -45,7 +46,8 @@ export class LogFiller {
 		this.#log = new LogWriter({
 			directory,
 			fs: systemLogFs,
-			head: new LogHead(),
+			position: new LogPosition(),
+			active: new ActiveSegment(),
 			counters,
 			clock: Date.now,
 			elapsedMs: () => performance.now(),

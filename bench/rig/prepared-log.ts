@@ -1,6 +1,8 @@
-import { LogHead } from "../../src/log/local/head.ts";
+import { createLogMemory, type LogMemory } from "../../src/log/access.ts";
+import { ActiveSegment } from "../../src/log/local/active-segment.ts";
 import { systemLogFs } from "../../src/log/local/log-fs.ts";
 import { LogWriter } from "../../src/log/local/write/log-writer.ts";
+import { LogPosition } from "../../src/log/position.ts";
 import { RECORD_HEADER_BYTES, RecordKind, sealRecord } from "../../src/log/record/record.ts";
 import { Counters } from "../../src/observe/counters.ts";
 
@@ -8,7 +10,7 @@ const RECORDS_PER_BATCH = 500;
 
 /** A log of commits that are all alike, for benches of what reads it. */
 export class PreparedLog {
-	readonly head = new LogHead();
+	readonly memory: LogMemory = createLogMemory();
 	readonly #writer: LogWriter;
 	readonly #recordBytes: number;
 
@@ -18,7 +20,8 @@ export class PreparedLog {
 		this.#writer = new LogWriter({
 			directory,
 			fs: systemLogFs,
-			head: this.head,
+			position: new LogPosition(this.memory.position),
+			active: new ActiveSegment(this.memory.activeSegment),
 			counters: new Counters(),
 			clock: Date.now,
 			elapsedMs: () => performance.now(),

@@ -3,7 +3,7 @@
  * of segments, caches or threads.
  */
 
-/** The published end of the log, such as `LogHead`. */
+/** The published end of the log, such as `LogPosition`. */
 export interface SourceHead {
 	snapshot(): LogSpan;
 	/** Resolves when something with a seq above `seq` is published, or after `timeoutMs`, or earlier. */

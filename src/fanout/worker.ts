@@ -3,10 +3,10 @@ import { createXrpcApp } from "../http/xrpc.ts";
 import { patientReader } from "../index/patient-reader.ts";
 import type { IndexReader } from "../index/store.ts";
 import type { TakedownEvent } from "../index/worker.ts";
-import { LogHead } from "../log/local/head.ts";
-import { systemLogFs } from "../log/local/log-fs.ts";
+import { openLogReader } from "../log/access.ts";
 import { BackgroundReader } from "../log/local/read/background-reader.ts";
-import { LogReader } from "../log/local/read/reader.ts";
+import type { LogReader } from "../log/local/read/reader.ts";
+import { LogPosition } from "../log/position.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
 import { type ReadAnswer, ReadRequests } from "../reads/requests.ts";
@@ -66,7 +66,7 @@ serveRole<FanoutWorkerOptions, FanoutCommand, FanoutEvent>((emit): WorkerRole<Fa
 	let index: IndexReader;
 	let reader: LogReader;
 	let server: FanoutServer;
-	let head: LogHead;
+	let head: LogPosition;
 	let withheld: Withheld;
 	let drainTimeoutMs = 0;
 
@@ -74,9 +74,9 @@ serveRole<FanoutWorkerOptions, FanoutCommand, FanoutEvent>((emit): WorkerRole<Fa
 		const { config } = options;
 		// The other half is for what comes before and after.
 		drainTimeoutMs = config.drainTimeoutMs / 2;
-		head = new LogHead(options.headBuffer);
+		head = new LogPosition(options.log.position);
 		const cacheBytesMax = Math.max(Math.floor(LOG_CACHE_BYTES / config.fanoutWorkers), LOG_CACHE_BYTES_MIN);
-		reader = new LogReader({ directory: config.persistDir, cacheBytesMax, head, fs: systemLogFs, counters });
+		reader = openLogReader(options.log, { directory: config.persistDir, cacheBytesMax, counters });
 		// Consumers that are live read nothing while the log stands still, such as for want of the space that this gives back.
 		setInterval(() => contain("the timer for removed segments", () => reader.closeRemoved()), CLOSE_REMOVED_MS);
 		index = patientReader(config.databasePath, counters);

@@ -1,5 +1,5 @@
 import { RETRY_MS, type Stall } from "../disk/stall.ts";
-import type { HeadSnapshot, LogEnd } from "../log/local/head.ts";
+import type { LogEnd, PositionSnapshot } from "../log/position.ts";
 import { Batch, Gap } from "../log/record/batch.ts";
 import type { StoredRecord } from "../log/record/stored-record.ts";
 import type { Counters } from "../observe/counters.ts";
@@ -23,7 +23,7 @@ const log = logOf("index");
 
 /** The log's end, as the follower needs it. */
 export interface FollowedHead {
-	snapshot(): Pick<HeadSnapshot, "firstSeq" | "lastSeq" | "seqUsedMax" | "durableSeq">;
+	snapshot(): Pick<PositionSnapshot, "firstSeq" | "lastSeq" | "seqUsedMax" | "durableSeq">;
 	wait(seq: number, timeoutMs: number, end: LogEnd): Promise<void>;
 	setApplied(seq: number): void;
 }

@@ -1,9 +1,9 @@
 import { SQLiteError } from "bun:sqlite";
 import type { DiskFaultReason } from "../disk/fault.ts";
 import { Stall } from "../disk/stall.ts";
-import { LogHead } from "../log/local/head.ts";
-import { systemLogFs } from "../log/local/log-fs.ts";
-import { LogReader } from "../log/local/read/reader.ts";
+import { openLogReader } from "../log/access.ts";
+import type { LogReader } from "../log/local/read/reader.ts";
+import { LogPosition } from "../log/position.ts";
 import type { Counters } from "../observe/counters.ts";
 import { startOnPath } from "../runtime/start-error.ts";
 import { endThreadOnFailure, serveRole, type WorkerRole } from "../runtime/thread.ts";
@@ -37,10 +37,10 @@ serveRole<WorkerContext, never, IndexEvent>((emit): WorkerRole<WorkerContext, ne
 	let follower: IndexFollower;
 	let running: Promise<void>;
 
-	async function start({ config, headBuffer }: WorkerContext, counters: Counters): Promise<void> {
+	async function start({ config, log }: WorkerContext, counters: Counters): Promise<void> {
 		const { persistDir: directory, databasePath } = config;
-		const head = new LogHead(headBuffer);
-		reader = new LogReader({ directory, head, fs: systemLogFs, cacheBytesMax: CACHE_BYTES_MAX, counters });
+		const head = new LogPosition(log.position);
+		reader = openLogReader(log, { directory, cacheBytesMax: CACHE_BYTES_MAX, counters });
 		writer = await startOnPath("databasePath", databasePath, () => openSqliteWriter(databasePath));
 		const onChange = (reason: DiskFaultReason | null): void => emit({ type: "stall", reason });
 		follower = new IndexFollower(writer, reader, head, counters, {

@@ -5,7 +5,7 @@ import { DidResolver } from "../identity/resolver.ts";
 import { patientReader } from "../index/patient-reader.ts";
 import type { IndexReader } from "../index/store.ts";
 import { Handover } from "../log/handover.ts";
-import { LogHead } from "../log/local/head.ts";
+import { LogPosition } from "../log/position.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
 import { LogLimiter } from "../observe/log-limiter.ts";
@@ -152,7 +152,7 @@ class IngestWorker implements WorkerRole<IngestOptions, HostCommand> {
 
 	async start(options: IngestOptions, counters: Counters): Promise<void> {
 		const { config } = options;
-		const head = new LogHead(options.headBuffer);
+		const head = new LogPosition(options.log.position);
 		const index = patientReader(config.databasePath, counters);
 		const rings = options.handovers.map((buffer) => new RingWriter(buffer));
 		const own = rings[options.worker];

@@ -5,9 +5,10 @@ import { RingReader } from "../runtime/ring.ts";
 import { startOnPath } from "../runtime/start-error.ts";
 import { endThreadOnFailure, serveRole } from "../runtime/thread.ts";
 import type { WorkerContext } from "../runtime/worker-context.ts";
-import { LogHead } from "./local/head.ts";
+import { ActiveSegment } from "./local/active-segment.ts";
 import { systemLogFs } from "./local/log-fs.ts";
 import { LogWriter } from "./local/write/log-writer.ts";
+import { LogPosition } from "./position.ts";
 import { type Producer, Sequencer } from "./sequencer.ts";
 
 type UsedSettings =
@@ -45,15 +46,15 @@ class SequencerLoop {
 
 	/** @param onStall told why the log can't be written, each time that changes */
 	constructor(options: SequencerStart, counters: Counters, onStall: (reason: DiskFaultReason | null) => void) {
-		const { config } = options;
-		const head = new LogHead(options.headBuffer);
+		const { config, log } = options;
 		const clocks = { clock: Date.now, elapsedMs: () => performance.now() };
 		this.#writer = new LogWriter({
 			...config,
 			...clocks,
 			directory: config.persistDir,
 			fs: systemLogFs,
-			head,
+			position: new LogPosition(log.position),
+			active: new ActiveSegment(log.activeSegment),
 			counters,
 			onStall,
 		});

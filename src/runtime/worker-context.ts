@@ -8,6 +8,6 @@ export interface WorkerContext<Used extends SettingName = never> {
 	config: Pick<Config, "logLevel" | "persistDir" | "databasePath" | Used>;
 	/** The counters of all threads, and which row of them is this one's. */
 	counters: { buffer: SharedArrayBuffer; thread: number };
-	/** Where the sequencer says how far the log goes. */
-	headBuffer: SharedArrayBuffer;
+	/** Where the sequencer says how far the log goes, and where readers find its records. */
+	log: { position: SharedArrayBuffer; activeSegment: SharedArrayBuffer };
 }

@@ -9,11 +9,12 @@ import { Pump } from "../../src/fanout/pump.ts";
 import { createFanoutServer, type FanoutServer } from "../../src/fanout/server.ts";
 import { subscribeRepos } from "../../src/fanout/subscribe-repos.ts";
 import { Withheld } from "../../src/fanout/withheld.ts";
-import { LogHead } from "../../src/log/local/head.ts";
+import { ActiveSegment } from "../../src/log/local/active-segment.ts";
 import { systemLogFs } from "../../src/log/local/log-fs.ts";
 import { BackgroundReader } from "../../src/log/local/read/background-reader.ts";
 import { LogReader } from "../../src/log/local/read/reader.ts";
 import { LogWriter } from "../../src/log/local/write/log-writer.ts";
+import { LogPosition } from "../../src/log/position.ts";
 import { RECORD_HEADER_BYTES, RecordKind, sealRecord } from "../../src/log/record/record.ts";
 import { Counters } from "../../src/observe/counters.ts";
 import { EndlessSocket } from "./endless-socket.ts";
@@ -26,15 +27,18 @@ let directory: string;
 let writer: LogWriter;
 let reader: LogReader;
 let server: FanoutServer;
-let head: LogHead;
+let head: LogPosition;
+let active: ActiveSegment;
 
 beforeEach(() => {
 	directory = mkdtempSync(join(tmpdir(), "standpipe-fanout-"));
-	head = new LogHead();
+	head = new LogPosition();
+	active = new ActiveSegment();
 	const counters = new Counters();
-	const common = { directory, fs: systemLogFs, head, counters };
+	const common = { directory, fs: systemLogFs, active, counters };
 	writer = new LogWriter({
 		...common,
+		position: head,
 		clock: Date.now,
 		elapsedMs: () => performance.now(),
 		syncMode: "write",
@@ -140,7 +144,7 @@ describe("two thousand consumers", () => {
 			},
 		};
 		const openReader = (): LogReader =>
-			new LogReader({ directory, head, fs, counters: new Counters(), cacheBytesMax: 8 * 1024 * 1024 });
+			new LogReader({ directory, active, fs, counters: new Counters(), cacheBytesMax: 8 * 1024 * 1024 });
 		for (let batch = 0; batch < 10; batch++) append(100);
 		const alone = openReader();
 		for (let read = alone.read(0); read !== null; ) read = alone.read(read.lastSeq);

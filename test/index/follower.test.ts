@@ -9,16 +9,17 @@ import { CheckpointError, type FollowedLog, IndexFollower } from "../../src/inde
 import { DatabaseFiles } from "../../src/index/sqlite/database-files.ts";
 import { openSqliteWriter } from "../../src/index/sqlite/store.ts";
 import type { IndexWriter, Takedown } from "../../src/index/store.ts";
-import { LogHead } from "../../src/log/local/head.ts";
+import { ActiveSegment } from "../../src/log/local/active-segment.ts";
 import { systemLogFs } from "../../src/log/local/log-fs.ts";
 import { LogReader } from "../../src/log/local/read/reader.ts";
 import { LogWriter } from "../../src/log/local/write/log-writer.ts";
+import { LogPosition } from "../../src/log/position.ts";
 import { RECORD_HEADER_BYTES, sealRecord } from "../../src/log/record/record.ts";
 import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
 import * as records from "./records.ts";
 
 let folder: string;
-let head: LogHead;
+let head: LogPosition;
 let log: LogWriter;
 let reader: LogReader;
 let writer: IndexWriter;
@@ -44,13 +45,15 @@ afterEach(async () => {
 
 function openLog(name: string, initialSeq: number): void {
 	const directory = join(folder, name);
-	head = new LogHead();
+	head = new LogPosition();
+	const active = new ActiveSegment();
 	counterBuffer = createCounterBuffer(1);
 	const counters = new Counters(counterBuffer);
 	log = new LogWriter({
 		directory,
 		fs: systemLogFs,
-		head,
+		position: head,
+		active,
 		counters,
 		clock: Date.now,
 		elapsedMs: () => performance.now(),
@@ -59,7 +62,7 @@ function openLog(name: string, initialSeq: number): void {
 		replayWindowMs: 3_600_000,
 		initialSeq,
 	});
-	reader = new LogReader({ directory, head, fs: systemLogFs, cacheBytesMax: 1024 * 1024, counters });
+	reader = new LogReader({ directory, active, fs: systemLogFs, cacheBytesMax: 1024 * 1024, counters });
 }
 
 function closeLog(): void {

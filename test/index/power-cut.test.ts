@@ -37,8 +37,8 @@ class Life {
 		this.#log = new TestLog(temporaryDirectory(), this.#fs, options);
 		this.#index = openSqliteWriter(":memory:");
 		onCleanup(() => void this.#index.close());
-		const { head, counters } = this.#log;
-		this.#follower = new IndexFollower(this.#index, this.#log.reader(), head, counters, {
+		const { position, counters } = this.#log;
+		this.#follower = new IndexFollower(this.#index, this.#log.reader(), position, counters, {
 			stall: new Stall({ part: "index", counters, clock: () => 0, onChange: () => {} }),
 			sleep: async () => {},
 			files: DatabaseFiles.at(""),
@@ -93,7 +93,7 @@ class Life {
 	 * the index must hold no state of an account that the log has lost, since that would make its messages stale.
 	 */
 	async cutPower(isWritten?: () => boolean): Promise<{ passed: number; lost: number }> {
-		const { lastSeq } = this.#log.head.snapshot();
+		const { lastSeq } = this.#log.position.snapshot();
 		const fs = this.#fs.afterPowerCut(isWritten);
 		this.#log.kill();
 		const again = new TestLog(this.#log.options.directory, fs, { segmentBytes: SEGMENT_BYTES });
@@ -116,7 +116,7 @@ class Life {
 			if (account !== null)
 				expect([id, account.hostSeq, isSettled(id, account.hostSeq)]).toEqual([id, account.hostSeq, true]);
 		}
-		expect(await this.#index.checkpoint()).toBeLessThanOrEqual(again.head.snapshot().lastSeq);
+		expect(await this.#index.checkpoint()).toBeLessThanOrEqual(again.position.snapshot().lastSeq);
 		const passed = stored.reduce((sum, { cursor }) => sum + (cursor ?? 0), 0);
 		return { passed, lost: lastSeq - found.length };
 	}

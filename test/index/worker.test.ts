@@ -4,9 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { DiskFaultReason } from "../../src/disk/fault.ts";
 import { openSqliteReader } from "../../src/index/sqlite/store.ts";
-import { LogHead } from "../../src/log/local/head.ts";
+import { createLogMemory } from "../../src/log/access.ts";
+import { ActiveSegment } from "../../src/log/local/active-segment.ts";
 import { systemLogFs } from "../../src/log/local/log-fs.ts";
 import { LogWriter } from "../../src/log/local/write/log-writer.ts";
+import { LogPosition } from "../../src/log/position.ts";
 import { Counters, createCounterBuffer } from "../../src/observe/counters.ts";
 import { Thread } from "../../src/runtime/thread.ts";
 import type { WorkerContext } from "../../src/runtime/worker-context.ts";
@@ -15,12 +17,13 @@ test("the thread starts on an empty log, makes the index, and drains", async () 
 	const folder = mkdtempSync(join(tmpdir(), "standpipe-index-worker-"));
 	const directory = join(folder, "log");
 	const databasePath = join(folder, "index.sqlite");
-	const head = new LogHead();
+	const memory = createLogMemory();
 	const buffer = createCounterBuffer(1);
 	const log = new LogWriter({
 		directory,
 		fs: systemLogFs,
-		head,
+		position: new LogPosition(memory.position),
+		active: new ActiveSegment(memory.activeSegment),
 		counters: new Counters(buffer),
 		clock: Date.now,
 		elapsedMs: () => performance.now(),
@@ -38,7 +41,7 @@ test("the thread starts on an empty log, makes the index, and drains", async () 
 	);
 	const options: WorkerContext = {
 		config: { persistDir: directory, databasePath, logLevel: "error" },
-		headBuffer: head.buffer,
+		log: memory,
 		counters: { buffer, thread: 0 },
 	};
 	await Promise.race([thread.start(options), failed.promise]);

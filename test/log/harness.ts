@@ -3,10 +3,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { decodeFirst, encode } from "@atcute/cbor";
-import { LogHead } from "../../src/log/local/head.ts";
+import { ActiveSegment } from "../../src/log/local/active-segment.ts";
 import { LogReader } from "../../src/log/local/read/reader.ts";
 import { segmentName } from "../../src/log/local/segment/segment.ts";
 import { LogWriter, type LogWriterOptions } from "../../src/log/local/write/log-writer.ts";
+import { LogPosition } from "../../src/log/position.ts";
 import { Batch, type Gap } from "../../src/log/record/batch.ts";
 import { type Entry, entryBytes, writeEntry } from "../../src/log/record/entry.ts";
 import { RecordKind } from "../../src/log/record/record.ts";
@@ -65,7 +66,8 @@ export class TestLog {
 	readonly options: LogWriterOptions;
 	readonly counterBuffer = createCounterBuffer(1);
 	readonly counters = new Counters(this.counterBuffer);
-	readonly head: LogHead;
+	readonly position: LogPosition;
+	readonly active: ActiveSegment;
 	readonly ring: RingWriter;
 	readonly doorbell = new Doorbell();
 	readonly writer: LogWriter;
@@ -74,11 +76,13 @@ export class TestLog {
 
 	/** @param directory only holds the lock where the file system is in memory */
 	constructor(directory: string, fs: LogWriterOptions["fs"], changes: Partial<LogWriterOptions> = {}) {
-		this.head = changes.head ?? new LogHead();
+		this.position = changes.position ?? new LogPosition();
+		this.active = changes.active ?? new ActiveSegment();
 		this.options = {
 			directory,
 			fs,
-			head: this.head,
+			position: this.position,
+			active: this.active,
 			counters: this.counters,
 			clock: () => START_MS,
 			// One clock, unless a test brings two.
@@ -121,8 +125,8 @@ export class TestLog {
 	}
 
 	reader(cacheBytesMax = 1024 * 1024): LogReader {
-		const { directory, fs, head, counters } = this.options;
-		const reader = new LogReader({ directory, fs, head, cacheBytesMax, counters });
+		const { directory, fs, active, counters } = this.options;
+		const reader = new LogReader({ directory, fs, active, cacheBytesMax, counters });
 		onCleanup(() => reader.close());
 		return reader;
 	}

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { LogHead } from "../../src/log/local/head.ts";
 import { segmentName } from "../../src/log/local/segment/segment.ts";
 import { LogWriter } from "../../src/log/local/write/log-writer.ts";
+import { LogPosition } from "../../src/log/position.ts";
 import { Batch } from "../../src/log/record/batch.ts";
 import { entryBytes, writeEntry } from "../../src/log/record/entry.ts";
 import { RecordKind } from "../../src/log/record/record.ts";
@@ -13,11 +13,11 @@ import { MemoryFs } from "./local/memory-fs.ts";
 
 const FIRST_SEGMENT = segmentName(1);
 
-/** A head that records when it is published among the calls of the file system. */
-class RecordingHead extends LogHead {
+/** A position that records when it is published among the calls of the file system. */
+class RecordingPosition extends LogPosition {
 	calls: string[] = [];
 
-	override publish(...state: Parameters<LogHead["publish"]>): void {
+	override publish(...state: Parameters<LogPosition["publish"]>): void {
 		this.calls.push("publish");
 		super.publish(...state);
 	}
@@ -25,9 +25,9 @@ class RecordingHead extends LogHead {
 
 function recordedLog(syncMode: "always" | "write"): { log: TestLog; calls: string[] } {
 	const fs = new MemoryFs();
-	const head = new RecordingHead();
-	head.calls = fs.calls;
-	const log = new TestLog(temporaryDirectory(), fs, { head, syncMode });
+	const position = new RecordingPosition();
+	position.calls = fs.calls;
+	const log = new TestLog(temporaryDirectory(), fs, { position, syncMode });
 	// The first batch reserves seqs; what is looked at is the one behind it.
 	log.appendLabels(["first"]);
 	fs.calls.length = 0;
@@ -41,6 +41,24 @@ describe("publication", () => {
 		expect(calls).toEqual([`write ${FIRST_SEGMENT}`, `sync ${FIRST_SEGMENT}`, "publish"]);
 	});
 
+	test("readers find all that a position tells of", () => {
+		const told: string[][] = [];
+		const position = new (class extends LogPosition {
+			override publish(...state: Parameters<LogPosition["publish"]>): void {
+				super.publish(...state);
+				if (log !== undefined) told.push(readAll(log.reader()));
+			}
+		})();
+		let log: TestLog | undefined;
+		log = new TestLog(temporaryDirectory(), new MemoryFs(), { position });
+		log.appendLabels(["a", "b"]);
+		log.appendLabels(["c"]);
+		expect(told).toEqual([
+			["1 a", "2 b"],
+			["1 a", "2 b", "3 c"],
+		]);
+	});
+
 	test("mode write: after the write; the sync is made in the background", async () => {
 		const { log, calls } = recordedLog("write");
 		log.appendLabels(["a", "b"]);
@@ -48,11 +66,11 @@ describe("publication", () => {
 		expect(log.writer.isUnsynced).toBe(true);
 		log.sequencer.step();
 		expect(log.ring.acknowledged()).toBe(0);
-		expect(log.head.snapshot()).toMatchObject({ lastSeq: 3, durableSeq: 0 });
+		expect(log.position.snapshot()).toMatchObject({ lastSeq: 3, durableSeq: 0 });
 		await log.writer.syncInBackground();
 		expect(calls.slice(2)).toEqual([`sync ${FIRST_SEGMENT}`, "publish"]);
 		expect(log.writer.isUnsynced).toBe(false);
-		expect(log.head.snapshot()).toMatchObject({ lastSeq: 3, durableSeq: 3 });
+		expect(log.position.snapshot()).toMatchObject({ lastSeq: 3, durableSeq: 3 });
 		log.sequencer.step();
 		expect(log.ring.acknowledged()).toBe(log.ring.position);
 	});
@@ -62,7 +80,7 @@ describe("publication", () => {
 			const fs = new MemoryFs();
 			const log = new TestLog(temporaryDirectory(), fs);
 			log.appendLabels(["good"]);
-			const before = log.head.snapshot();
+			const before = log.position.snapshot();
 			const acknowledged = log.ring.acknowledged();
 			let failures = 0;
 			fs.fault = (call) => {
@@ -73,7 +91,7 @@ describe("publication", () => {
 			expect(() => log.appendLabels(["lost"])).toThrow("EBADF");
 			fs.fault = () => {};
 			expect(failures).toBe(1);
-			expect(log.head.snapshot()).toEqual(before);
+			expect(log.position.snapshot()).toEqual(before);
 			expect(log.ring.acknowledged()).toBe(acknowledged);
 			expect(() => log.sequencer.step()).toThrow("failed before");
 		});
@@ -92,9 +110,9 @@ describe("publication", () => {
 
 	test("a new segment's file and entry are durable before anything in it is published", () => {
 		const fs = new MemoryFs();
-		const head = new RecordingHead();
-		head.calls = fs.calls;
-		const log = new TestLog(temporaryDirectory(), fs, { head, segmentBytes: 1_000 });
+		const position = new RecordingPosition();
+		position.calls = fs.calls;
+		const log = new TestLog(temporaryDirectory(), fs, { position, segmentBytes: 1_000 });
 		log.appendLabels(labels("a", 5), 300);
 		fs.calls.length = 0;
 		log.appendLabels(["b"]);
@@ -158,7 +176,7 @@ describe("sequencing", () => {
 		const fs = new MemoryFs();
 		const clock = (): number => nowMs;
 		const log = new TestLog(directory, fs, { clock });
-		const lastTimeMs = (of: TestLog): number => of.head.snapshot().lastTimeUs / 1000;
+		const lastTimeMs = (of: TestLog): number => of.position.snapshot().lastTimeUs / 1000;
 		log.appendLabels(["a"]);
 		nowMs -= 5_000;
 		log.appendLabels(["b"]);

@@ -1,8 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { DiskFaultReason } from "../../src/disk/fault.ts";
-import { createHeadBuffer, LogHead } from "../../src/log/local/head.ts";
-import { systemLogFs } from "../../src/log/local/log-fs.ts";
-import { LogReader } from "../../src/log/local/read/reader.ts";
+import { createLogMemory, openLogReader } from "../../src/log/access.ts";
 import { entryBytes, writeEntry } from "../../src/log/record/entry.ts";
 import type { SequencerStart } from "../../src/log/worker.ts";
 import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
@@ -19,7 +17,7 @@ describe("the sequencer's thread", () => {
 			const directory = temporaryDirectory();
 			const expected: string[] = [];
 			for (let run = 0; run < 2; run++) {
-				const headBuffer = createHeadBuffer();
+				const log = createLogMemory();
 				const counterBuffer = createCounterBuffer(2);
 				const ringBuffer = createRingBuffer(64 * 1024);
 				const [own, producer] = [new Doorbell(), new Doorbell()];
@@ -33,7 +31,7 @@ describe("the sequencer's thread", () => {
 				await thread.start({
 					rings: [{ buffer: ringBuffer, doorbell: producer.buffer }],
 					doorbell: own.buffer,
-					headBuffer,
+					log,
 					counters: { buffer: counterBuffer, thread: 1 },
 					config: {
 						persistDir: directory,
@@ -66,8 +64,7 @@ describe("the sequencer's thread", () => {
 				expect(failures).toEqual([]);
 				expect(ring.acknowledged()).toBe(ring.position);
 				const counters = new Counters(counterBuffer, 0);
-				const head = new LogHead(headBuffer);
-				const reader = new LogReader({ directory, head, fs: systemLogFs, cacheBytesMax: 1_000_000, counters });
+				const reader = openLogReader(log, { directory, cacheBytesMax: 1_000_000, counters });
 				onCleanup(() => reader.close());
 				expect(readAll(reader)).toEqual(expected);
 				expect(readCounters(counterBuffer).counters.records_appended_total).toBe(300);

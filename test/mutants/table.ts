@@ -290,18 +290,26 @@ export const MUTANTS: readonly Mutant[] = [
 		tests: ["log/local/retention/retention.test.ts"],
 	},
 	{
-		name: "a snapshot of the head reaches beyond its own end",
-		file: "log/local/head.ts",
+		name: "a position tells of records before readers can find them",
+		file: "log/local/write/log-writer.ts",
+		find: "active.publish({ firstSeq, lastSeq, activeFirstSeq, activeEpoch, endOffset }, index);\n\t\tposition.publish({ ...this.#published, firstSeq, durableSeq: this.durableSeq });",
+		replace:
+			"position.publish({ ...this.#published, firstSeq, durableSeq: this.durableSeq });\n\t\tactive.publish({ firstSeq, lastSeq, activeFirstSeq, activeEpoch, endOffset }, index);",
+		tests: LOG,
+	},
+	{
+		name: "a snapshot of the active segment reaches beyond its own end",
+		file: "log/local/active-segment.ts",
 		find: "Math.min(block.end, endOffset)",
 		replace: "block.end",
-		tests: ["log/local/head.test.ts"],
+		tests: ["log/local/active-segment.test.ts"],
 	},
 	{
 		name: "a block claims the first record of the next one",
 		file: "log/local/segment/segment-index.ts",
 		find: "seqAt(low + 1) - 1",
 		replace: "seqAt(low + 1)",
-		tests: [...READER, "log/local/head.test.ts"],
+		tests: [...READER, "log/local/active-segment.test.ts"],
 	},
 	{
 		name: "records of a file's former life pass for new ones",

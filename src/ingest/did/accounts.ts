@@ -1,5 +1,5 @@
 import type { Account, IndexReader } from "../../index/store.ts";
-import type { HeadSnapshot } from "../../log/local/head.ts";
+import type { PositionSnapshot } from "../../log/position.ts";
 import type { Counters } from "../../observe/counters.ts";
 import { Damage } from "../../runtime/boundary.ts";
 
@@ -23,7 +23,7 @@ export interface Progress {
 	/** Last seq that the index has applied. */
 	applied(): number;
 	/** What the log has published. */
-	head(): Pick<HeadSnapshot, "lastSeq" | "seqUsedMax">;
+	head(): Pick<PositionSnapshot, "lastSeq" | "seqUsedMax">;
 }
 
 /** DIDs without an account are remembered up to this part of the limit, apart from the accounts. */

@@ -55,7 +55,7 @@ class FaultyDisk {
 			syncMode: this.log.options.syncMode,
 		});
 		// A seq of a batch that failed before its first write is nowhere yet.
-		expect(copy.writer.nextSeq).toBeGreaterThan(this.log.head.snapshot().seqUsedMax);
+		expect(copy.writer.nextSeq).toBeGreaterThan(this.log.position.snapshot().seqUsedMax);
 		const seen = readAll(copy.reader());
 		copy.kill();
 		return seen;
@@ -93,7 +93,7 @@ async function writeThrough(syncMode: SyncMode, fault: Fault): Promise<number> {
 	let hitsChecked = 0;
 	for (const [at, batch] of LABELS.entries()) {
 		log.handOver(...batch.map((label) => messageEntry(label, 300)));
-		for (let tries = 0; log.head.snapshot().lastSeq < 2 * at + 2; tries++) {
+		for (let tries = 0; log.position.snapshot().lastSeq < 2 * at + 2; tries++) {
 			expect(tries).toBeLessThan(fault.calls + 2);
 			disk.retry();
 			read();
@@ -105,12 +105,12 @@ async function writeThrough(syncMode: SyncMode, fault: Fault): Promise<number> {
 			for (const how of ["afterKill", "afterPowerCut"] as const) {
 				const found = disk.recovered(how);
 				expect(found).toEqual(ALL.slice(0, found.length));
-				expect(found.length).toBeGreaterThanOrEqual(log.head.snapshot().durableSeq);
+				expect(found.length).toBeGreaterThanOrEqual(log.position.snapshot().durableSeq);
 				if (syncMode === "always" || how === "afterKill") expect(found.length).toBeGreaterThanOrEqual(seen.length);
 			}
 		}
 		expect(seen).toEqual(ALL.slice(0, 2 * at + 2));
-		expect(disk.isAcknowledged).toBe(log.head.snapshot().durableSeq === 2 * at + 2);
+		expect(disk.isAcknowledged).toBe(log.position.snapshot().durableSeq === 2 * at + 2);
 		if (log.writer.isUnsynced && at % 2 === 1) await log.writer.syncInBackground();
 	}
 	for (let tries = 0; disk.reasons.at(-1) != null; tries++) {
@@ -165,7 +165,7 @@ describe("while the disk fails", () => {
 		expect([log.count("log_stalled"), log.count("log_stalls_total")]).toEqual([1, 1]);
 		expect(readAll(log.reader())).toEqual(["1 a"]);
 		expect(disk.isAcknowledged).toBe(false);
-		expect(log.head.snapshot()).toMatchObject({ lastSeq: 1, seqUsedMax: 1 });
+		expect(log.position.snapshot()).toMatchObject({ lastSeq: 1, seqUsedMax: 1 });
 		disk.heal();
 		expect(disk.retry()).toBe(true);
 		expect(disk.reasons).toEqual([reason as DiskFaultReason, null]);
@@ -223,7 +223,7 @@ describe("while the disk fails", () => {
 			expect(disk.retry()).toBe(false);
 		}
 		expect(log.ring.acknowledged()).toBe(0);
-		expect(log.head.snapshot().lastSeq).toBe(0);
+		expect(log.position.snapshot().lastSeq).toBe(0);
 		disk.heal();
 		while (disk.retry());
 		expect(disk.isAcknowledged).toBe(true);
@@ -258,7 +258,7 @@ describe("a failed sync", () => {
 		expect(fs.calls.filter((call) => call.endsWith(segmentName(1)))).toEqual([`truncate ${segmentName(1)}`]);
 		expect(readAll(log.reader())).toEqual(["1 a", "2 b"]);
 		expect(disk.recovered("afterPowerCut")).toEqual(["1 a", "2 b"]);
-		expect(log.head.snapshot()).toMatchObject({ activeFirstSeq: 2, lastSeq: 2 });
+		expect(log.active.snapshot()).toMatchObject({ activeFirstSeq: 2, lastSeq: 2 });
 	});
 
 	test("of a segment without a durable record: the new one takes its name, and its readers follow", () => {
@@ -333,7 +333,7 @@ describe("a failed sync", () => {
 		started.resolve();
 		await syncing;
 		expect(log.sequencer.step()).toBe(true);
-		expect(log.head.snapshot().activeFirstSeq).toBe(2);
+		expect(log.active.snapshot().activeFirstSeq).toBe(2);
 	});
 
 	test("mode write: as a segment ends, what it holds unsynced is carried over, and not left to its footer's sync", () => {
@@ -389,11 +389,11 @@ describe("retention on a failing disk", () => {
 		const disk = new FaultyDisk({ segmentBytes: 500 });
 		const { log, fs } = disk;
 		for (const label of ["a", "b", "c"]) log.appendLabels([label], 600);
-		log.head.setApplied(3);
+		log.position.setApplied(3);
 		disk.nowMs += 100 * 3_600_000;
 		disk.fail("EIO", (call) => call.startsWith("remove"));
 		log.writer.maintain();
-		expect(log.head.snapshot().firstSeq).toBe(3);
+		expect(log.position.snapshot().firstSeq).toBe(3);
 		expect(readAll(log.reader(), 2)).toEqual(["3 c"]);
 		expect(fs.files.has(segmentPath(log.options.directory, 1))).toBe(true);
 		disk.heal();

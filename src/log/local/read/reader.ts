@@ -1,7 +1,7 @@
 import type { Counters } from "../../../observe/counters.ts";
 import { logOf } from "../../../observe/log.ts";
 import { type Batch, Gap, parseStretch, type Stretch } from "../../record/batch.ts";
-import type { HeadSnapshot, LogHead } from "../head.ts";
+import type { ActiveSegment, ActiveSnapshot } from "../active-segment.ts";
 import { isNotFound, type LogFs } from "../log-fs.ts";
 import { listSegments, SEGMENT_HEADER_BYTES } from "../segment/segment.ts";
 import type { Block } from "../segment/segment-index.ts";
@@ -11,7 +11,7 @@ import { SegmentReader } from "./segment-reader.ts";
 
 export interface LogReaderOptions {
 	directory: string;
-	head: LogHead;
+	active: ActiveSegment;
 	fs: LogFs;
 	/** Bytes of records that the reader keeps for its consumers. */
 	cacheBytesMax: number;
@@ -90,7 +90,7 @@ export class LogReader {
 	poll(cursor: number): Batch | Gap | BlockPlace | null {
 		let before = cursor;
 		for (;;) {
-			const head = this.#options.head.snapshot();
+			const head = this.#options.active.snapshot();
 			if (head.activeFirstSeq === 0) return null;
 			if (cursor + 1 < head.firstSeq) return new Gap(head.firstSeq);
 			if (before >= head.lastSeq) {
@@ -128,7 +128,7 @@ export class LogReader {
 
 	/** Lets go of segments that retention has removed: the disk has their space back when nobody has them open any more. */
 	closeRemoved(): void {
-		const { firstSeq: oldestSeq } = this.#options.head.snapshot();
+		const { firstSeq: oldestSeq } = this.#options.active.snapshot();
 		for (const firstSeq of this.#open.keys()) if (firstSeq < oldestSeq) this.#close(firstSeq);
 	}
 
@@ -138,7 +138,7 @@ export class LogReader {
 	}
 
 	/** Finds the block behind `cursor`. Null where the log changed meanwhile: look again. */
-	#locate(head: HeadSnapshot, cursor: number): BlockPlace | Gap | null {
+	#locate(head: ActiveSnapshot, cursor: number): BlockPlace | Gap | null {
 		this.#list(head);
 		const seq = Math.max(cursor + 1, head.firstSeq);
 		let at = this.#segments.findLastIndex((firstSeq) => firstSeq <= seq);
@@ -152,7 +152,7 @@ export class LogReader {
 				return new Gap(firstSeq);
 			}
 			const nextFirstSeq = this.#segments[at + 1] ?? Number.MAX_SAFE_INTEGER;
-			const block = blockOf(this.#options.head, head, segment, { seq, seqMax: nextFirstSeq - 1 });
+			const block = blockOf(this.#options.active, head, segment, { seq, seqMax: nextFirstSeq - 1 });
 			if (block === undefined) return null;
 			if (block !== null && block.seqMax > cursor) return new BlockPlace(segment, block);
 			before = segment;
@@ -160,7 +160,7 @@ export class LogReader {
 	}
 
 	/** What is in memory of a place, or in the page cache and ahead of all that was read; else the place itself. */
-	#stretch(head: HeadSnapshot, place: BlockPlace, cursor: number): Stretch | BlockPlace {
+	#stretch(head: ActiveSnapshot, place: BlockPlace, cursor: number): Stretch | BlockPlace {
 		const { segment, block } = place;
 		const isHot = segment.firstSeq === head.activeFirstSeq && block.start >= head.endOffset - HOT_BYTES;
 		if (isHot && block.seqMax > this.#recent.lastSeq) return this.#readRecent(segment, block, cursor);
@@ -202,7 +202,7 @@ export class LogReader {
 		log.error("segment {firstSeq} is damaged at byte {offset}: readers get a gap there", { firstSeq, offset });
 	}
 
-	#list(head: HeadSnapshot): void {
+	#list(head: ActiveSnapshot): void {
 		if (head.firstSeq === this.#listedFirstSeq && head.activeFirstSeq === this.#listedActiveFirstSeq) return;
 		const { fs, directory } = this.#options;
 		// A segment behind the active one is still being made.
@@ -217,7 +217,7 @@ export class LogReader {
 	}
 
 	/** An open segment, or null where it was removed since the directory was listed. */
-	#segment(firstSeq: number, head: HeadSnapshot): SegmentReader | null {
+	#segment(firstSeq: number, head: ActiveSnapshot): SegmentReader | null {
 		let segment = this.#open.get(firstSeq);
 		this.#open.delete(firstSeq);
 		if (segment !== undefined && firstSeq === head.activeFirstSeq && segment.epoch !== head.activeEpoch) {
@@ -229,7 +229,7 @@ export class LogReader {
 				segment = new SegmentReader(this.#options.fs, this.#options.directory, firstSeq);
 			} catch (error) {
 				// Retention publishes first: where the head does not say so, the file is missing and not removed.
-				if (isNotFound(error) && this.#options.head.snapshot().firstSeq > firstSeq) return null;
+				if (isNotFound(error) && this.#options.active.snapshot().firstSeq > firstSeq) return null;
 				throw error;
 			}
 			if (segment.header === null) this.#reportDamage(firstSeq, 0);
@@ -262,12 +262,12 @@ function isGapBetween(before: SegmentReader, next: SegmentReader): boolean {
  * with a seq above `seqMax` are the next segment's.
  */
 function blockOf(
-	head: LogHead,
-	snapshot: HeadSnapshot,
+	active: ActiveSegment,
+	snapshot: ActiveSnapshot,
 	segment: SegmentReader,
 	{ seq, seqMax }: { seq: number; seqMax: number },
 ): Block | null | undefined {
-	if (segment.firstSeq === snapshot.activeFirstSeq) return head.activeBlock(snapshot, seq);
+	if (segment.firstSeq === snapshot.activeFirstSeq) return active.block(snapshot, seq);
 	if (segment.header === null) return null;
 	const { index, lastSeq, dataEnd } = segment.footer(seqMax);
 	return index.block(seq, { start: SEGMENT_HEADER_BYTES, end: dataEnd, lastSeq });

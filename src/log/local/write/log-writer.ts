@@ -3,7 +3,8 @@ import { DiskFault, type DiskFaultReason, diskFaultReason } from "../../../disk/
 import { Stall } from "../../../disk/stall.ts";
 import type { Counters } from "../../../observe/counters.ts";
 import { logOf } from "../../../observe/log.ts";
-import type { LogHead } from "../head.ts";
+import type { LogPosition } from "../../position.ts";
+import type { ActiveSegment } from "../active-segment.ts";
 import { DirectoryLock } from "../lock.ts";
 import type { LogFs } from "../log-fs.ts";
 import { type RecoveredLog, recoverLog } from "../recovery/recovery.ts";
@@ -19,7 +20,8 @@ export type SyncMode = "always" | "write";
 export interface LogWriterOptions {
 	directory: string;
 	fs: LogFs;
-	head: LogHead;
+	position: LogPosition;
+	active: ActiveSegment;
 	counters: Counters;
 	/** Milliseconds since 1970, for the records' times. It may step. */
 	clock: () => number;
@@ -312,22 +314,17 @@ export class LogWriter {
 	}
 
 	#makeRoom(): void {
-		this.#kept.makeRoom(this.#options.head.applied(), () => this.#publish());
+		this.#kept.makeRoom(this.#options.position.applied(), () => this.#publish());
 	}
 
 	#publish(): void {
-		const { firstSeq, epoch, end, index } = this.#active.state;
-		this.#options.head.publish(
-			{
-				...this.#published,
-				firstSeq: this.#kept.firstSeq ?? firstSeq,
-				activeFirstSeq: firstSeq,
-				activeEpoch: epoch,
-				endOffset: end,
-				durableSeq: this.durableSeq,
-			},
-			index,
-		);
+		const { position, active } = this.#options;
+		const { firstSeq: activeFirstSeq, epoch: activeEpoch, end: endOffset, index } = this.#active.state;
+		const firstSeq = this.#kept.firstSeq ?? activeFirstSeq;
+		const { lastSeq } = this.#published;
+		// Before the position, which wakes readers: they are to find what it tells of.
+		active.publish({ firstSeq, lastSeq, activeFirstSeq, activeEpoch, endOffset }, index);
+		position.publish({ ...this.#published, firstSeq, durableSeq: this.durableSeq });
 	}
 
 	/** Tries what the disk may refuse. Returns whether it was done. */

@@ -191,10 +191,10 @@ describe("retention", () => {
 		const reader = log.reader();
 		expect(reader.read(0)).toBeInstanceOf(Batch);
 		expect(readAll(reader, 1)[0]).toBe("2 0-2");
-		log.head.setApplied(8);
+		log.position.setApplied(8);
 		nowMs += 24 * 3_600_000;
 		log.writer.maintain();
-		const { firstSeq } = log.head.snapshot();
+		const { firstSeq } = log.position.snapshot();
 		expect(firstSeq).toBe(3);
 		expect(reader.read(1)).toEqual(new Gap(3));
 		expect(readAll(reader, 1)).toEqual(["gap to 3", ...readAll(log.reader(), 2)]);

@@ -224,7 +224,7 @@ describe("files of a crash", () => {
 		for (let start = 0; start < 3; start++) {
 			const again = new TestLog(directory, found);
 			expect(found.content(segmentPath(directory, RESERVE_STEP + 11)).length).toBe(SEGMENT_HEADER_BYTES);
-			expect(again.head.snapshot()).toMatchObject({ lastSeq: 10, seqUsedMax: RESERVE_STEP + 10 });
+			expect(again.position.snapshot()).toMatchObject({ lastSeq: 10, seqUsedMax: RESERVE_STEP + 10 });
 			expect(readAll(again.reader()).at(-1)).toBe("10 a10");
 			found = found.afterKill();
 			again.kill();
@@ -391,7 +391,7 @@ describe("seqs", () => {
 		const directory = temporaryDirectory();
 		const fs = new MemoryFs();
 		let log = new TestLog(directory, fs, { initialSeq: 5_000 });
-		expect(log.head.snapshot()).toMatchObject({ firstSeq: 5_000, lastSeq: 4_999, seqUsedMax: 4_999 });
+		expect(log.position.snapshot()).toMatchObject({ firstSeq: 5_000, lastSeq: 4_999, seqUsedMax: 4_999 });
 		log.appendLabels(["a"]);
 		log.stop();
 		log = new TestLog(directory, fs.afterKill(), { initialSeq: 1 });
@@ -406,7 +406,7 @@ describe("seqs", () => {
 		log.appendLabels(["a"]);
 		log.kill();
 		log = new TestLog(directory, fs.afterKill());
-		expect(log.head.snapshot()).toMatchObject({ lastSeq: 1, seqUsedMax: RESERVE_STEP + 1 });
+		expect(log.position.snapshot()).toMatchObject({ lastSeq: 1, seqUsedMax: RESERVE_STEP + 1 });
 		expect(log.reader().read(1)).toBeNull();
 		log.stop();
 		log = new TestLog(directory, (log.options.fs as MemoryFs).afterKill());

@@ -113,7 +113,7 @@ class ClockWalk {
 			this.#trueMs += this.#rng.int(2 * everyMs);
 			this.#log.appendLabels(["x"]);
 			this.#written.push(this.#trueMs);
-			this.#log.head.setApplied(this.#written.length);
+			this.#log.position.setApplied(this.#written.length);
 			this.#log.writer.maintain();
 			this.#check();
 		}
@@ -136,12 +136,12 @@ class ClockWalk {
 
 	/** Hours that the oldest record is old. */
 	oldestHours(): number {
-		const oldest = this.#written[this.#log.head.snapshot().firstSeq - 1] ?? this.#trueMs;
+		const oldest = this.#written[this.#log.position.snapshot().firstSeq - 1] ?? this.#trueMs;
 		return (this.#trueMs - oldest) / HOUR_MS;
 	}
 
 	get removed(): number {
-		return this.#log.head.snapshot().firstSeq - 1;
+		return this.#log.position.snapshot().firstSeq - 1;
 	}
 
 	/** Nothing is removed before its time, but for a segment's length for each step of the clock that it has seen. */
@@ -213,7 +213,7 @@ describe("maintenance", () => {
 		const log = new TestLog(temporaryDirectory(), fs, { clock: () => nowMs });
 		const segments = (): number => fs.list(log.options.directory).filter((name) => name.endsWith(".seg")).length;
 		log.appendLabels(["a"]);
-		log.head.setApplied(1);
+		log.position.setApplied(1);
 		log.writer.maintain();
 		expect(segments()).toBe(1);
 		nowMs += 3 * HOUR_MS;
@@ -226,7 +226,7 @@ describe("maintenance", () => {
 		nowMs += WINDOW_MS + 1;
 		log.writer.maintain();
 		expect(segments()).toBe(1);
-		expect(log.head.snapshot()).toMatchObject({ firstSeq: 2, lastSeq: 1 });
+		expect(log.position.snapshot()).toMatchObject({ firstSeq: 2, lastSeq: 1 });
 		expect(log.count("segments_removed_total")).toBe(1);
 		expect(log.reader().read(1)).toBeNull();
 		log.appendLabels(["b"]);
@@ -238,11 +238,11 @@ describe("maintenance", () => {
 		const fs = new MemoryFs();
 		const log = new TestLog(temporaryDirectory(), fs, { clock: () => nowMs, segmentBytes: 500 });
 		for (let i = 0; i < 3; i++) log.appendLabels(labels(`${i}-`, 4), 100);
-		log.head.setApplied(12);
+		log.position.setApplied(12);
 		nowMs += 10 * WINDOW_MS;
 		const published: number[] = [];
 		fs.fault = (call) => {
-			if (call.startsWith("remove")) published.push(log.head.snapshot().firstSeq);
+			if (call.startsWith("remove")) published.push(log.position.snapshot().firstSeq);
 		};
 		log.writer.maintain();
 		// The last one is old too: it ends with the next step, and the one begun for it stays.
@@ -251,7 +251,7 @@ describe("maintenance", () => {
 		nowMs += WINDOW_MS + 1;
 		log.writer.maintain();
 		expect(published).toEqual([9, 9, 13]);
-		expect(log.head.snapshot().activeFirstSeq).toBe(13);
+		expect(log.active.snapshot().activeFirstSeq).toBe(13);
 	});
 
 	/** A log of four segments of the same size and an active one, all but the last record applied. */
@@ -259,7 +259,7 @@ describe("maintenance", () => {
 		const fs = new MemoryFs();
 		const log = new TestLog(temporaryDirectory(), fs, { segmentBytes: 1_000, ...changes });
 		for (let i = 0; i < 5; i++) log.appendLabels([`a${i}`], 1_000);
-		log.head.setApplied(4);
+		log.position.setApplied(4);
 		return { log, fs, segmentBytes: fs.content(segmentPath(log.options.directory, 1)).length };
 	}
 
@@ -269,7 +269,7 @@ describe("maintenance", () => {
 		let bytesMax = 0;
 		for (let i = 0; i < 40; i++) {
 			log.appendLabels([`a${i}`], 200);
-			log.head.setApplied(i + 1);
+			log.position.setApplied(i + 1);
 			const sizes = Array.from(fs.files, ([path, { content }]) => (path.endsWith(".seg") ? content.length : 0));
 			bytesMax = Math.max(
 				bytesMax,
@@ -280,16 +280,16 @@ describe("maintenance", () => {
 		expect(bytesMax).toBeLessThan(5_000 + 600);
 		expect(bytesMax).toBeGreaterThan(3_500);
 		expect(log.count("segments_removed_total")).toBeGreaterThan(3);
-		const { firstSeq } = log.head.snapshot();
+		const { firstSeq } = log.position.snapshot();
 		expect(readAll(log.reader())[0]).toBe(`gap to ${firstSeq}`);
 		expect(readAll(log.reader(), firstSeq - 1).length).toBe(41 - firstSeq);
 	});
 
 	test("by bytes: what the index has not applied stays", () => {
 		const { log } = fiveSegments({ replayBytesMax: 2_000 });
-		log.head.setApplied(2);
+		log.position.setApplied(2);
 		log.writer.maintain();
-		expect(log.head.snapshot().firstSeq).toBe(3);
+		expect(log.position.snapshot().firstSeq).toBe(3);
 	});
 
 	test("for the disk's reserve, as few segments go as have what is missing", () => {
@@ -297,10 +297,10 @@ describe("maintenance", () => {
 		const reasons: unknown[] = [];
 		fs.freeDiskBytes = 10_000;
 		log.writer.maintain();
-		expect(log.head.snapshot().firstSeq).toBe(1);
+		expect(log.position.snapshot().firstSeq).toBe(1);
 		fs.freeDiskBytes = 10_000 - segmentBytes - 1;
 		log.writer.maintain();
-		expect(log.head.snapshot().firstSeq).toBe(3);
+		expect(log.position.snapshot().firstSeq).toBe(3);
 		expect(log.sequencer.step()).toBe(false);
 		log.appendLabels(["next"]);
 		expect(readAll(log.reader(), 5)).toEqual(["6 next"]);
@@ -317,7 +317,7 @@ describe("maintenance", () => {
 		});
 		fs.freeDiskBytes = 100;
 		log.writer.maintain();
-		expect(log.head.snapshot().firstSeq).toBe(5);
+		expect(log.position.snapshot().firstSeq).toBe(5);
 		log.appendLabels(["next"]);
 		expect(reasons).toEqual(["disk-reserve"]);
 		expect(readAll(log.reader(), 4)).toEqual(["5 a4"]);
@@ -355,7 +355,7 @@ describe("maintenance", () => {
 		expect(fs.openFiles).toBe(6);
 		log.writer.maintain();
 		expect(reader.read(5)).toBeNull();
-		expect(log.head.snapshot().firstSeq).toBe(5);
+		expect(log.position.snapshot().firstSeq).toBe(5);
 		expect(fs.openFiles).toBe(2);
 	});
 
@@ -365,12 +365,12 @@ describe("maintenance", () => {
 		const directory = temporaryDirectory();
 		const log = new TestLog(directory, fs, { clock: () => nowMs, segmentBytes: 500 });
 		for (let i = 0; i < 3; i++) log.appendLabels(labels(`${i}-`, 4), 100);
-		log.head.setApplied(12);
+		log.position.setApplied(12);
 		nowMs += WINDOW_MS * 2;
 		log.writer.maintain();
 		log.stop();
 		const again = new TestLog(directory, fs.afterKill());
-		expect(again.head.snapshot()).toMatchObject({ firstSeq: 9, lastSeq: 12 });
+		expect(again.position.snapshot()).toMatchObject({ firstSeq: 9, lastSeq: 12 });
 		expect(again.count("log_gaps_total")).toBe(0);
 		expect(readAll(again.reader(), 8).length).toBe(4);
 	});

@@ -1,0 +1,70 @@
+import { describe, expect, test } from "bun:test";
+import { LogPosition, type PositionSnapshot } from "../../src/log/position.ts";
+
+function state(lastSeq: number, changes: Partial<PositionSnapshot> = {}): PositionSnapshot {
+	return {
+		firstSeq: 1,
+		lastSeq,
+		seqUsedMax: lastSeq,
+		lastTimeUs: 1.7e15,
+		durableSeq: lastSeq - 1,
+		...changes,
+	};
+}
+
+describe("the log's position", () => {
+	test("shows each publication to every view of its memory", () => {
+		const position = new LogPosition();
+		const other = new LogPosition(position.buffer);
+		expect(other.snapshot().firstSeq).toBe(0);
+		const seqMax = Number.MAX_SAFE_INTEGER;
+		for (const published of [state(1), state(seqMax), state(2 ** 32, { firstSeq: 2 ** 31 })]) {
+			position.publish(published);
+			expect(other.snapshot()).toEqual(published);
+		}
+	});
+
+	test("is consistent while another thread publishes", async () => {
+		const position = new LogPosition();
+		const worker = new Worker(new URL("local/published-writer.ts", import.meta.url).href);
+		const last = 200_000;
+		worker.postMessage({ position: position.buffer, last });
+		let looks = 0;
+		let before = 0;
+		for (let seen = 0; seen < last * 0x1_0000_0001; looks++) {
+			const snapshot = position.snapshot();
+			const values = new Set(Object.values(snapshot));
+			if (values.size !== 1) throw new Error(`torn: ${[...values].join(", ")}`);
+			seen = snapshot.lastSeq;
+			if (seen < before) throw new Error(`${seen} was seen after ${before}`);
+			before = seen;
+			if (looks % 1_000 === 0) await position.wait(seen, 100);
+		}
+		worker.terminate();
+		expect(looks).toBeGreaterThan(0);
+	});
+
+	test("wakes who waits at a publication, and does not let wait who is behind", async () => {
+		const position = new LogPosition();
+		position.publish(state(5));
+		await position.wait(4, 60_000);
+		let woken = false;
+		const waiting = position.wait(5, 60_000).then(() => {
+			woken = true;
+		});
+		await Promise.resolve();
+		expect(woken).toBe(false);
+		position.publish(state(6));
+		await waiting;
+		await position.wait(6, 1);
+	});
+
+	test("keeps how far the index is", () => {
+		const position = new LogPosition();
+		expect(position.applied()).toBe(0);
+		for (const seq of [1, 2 ** 32 - 1, 2 ** 32, Number.MAX_SAFE_INTEGER]) {
+			position.setApplied(seq);
+			expect(new LogPosition(position.buffer).applied()).toBe(seq);
+		}
+	});
+});
