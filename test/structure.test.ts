@@ -1,0 +1,94 @@
+import { describe, expect, test } from "bun:test";
+import { arrowsUp, circlesOf } from "./structure/import-map.ts";
+import { listTree, readLayout, readLayoutOfDesign } from "./structure/layout.ts";
+import { readSources } from "./structure/sources.ts";
+
+/** Lines of a function, from its first word to its closing brace. One that is longer says why, in a comment right above it. */
+const FUNCTION_LINES_MAX = 60;
+
+/** Files whose long functions are still to be taken apart. */
+const LONG_YET: readonly string[] = ["fanout/server.ts", "fanout/worker.ts", "relay.ts"];
+
+const sources = await readSources();
+const layout = await readLayoutOfDesign();
+const imports = new Map(sources.map(({ path, imports }) => [path, imports]));
+
+describe("src/", () => {
+	test("is read: files, imports and functions", () => {
+		expect(sources.length).toBeGreaterThan(150);
+		expect(imports.get("relay.ts")?.length).toBeGreaterThan(20);
+		// By a type only.
+		expect(imports.get("runtime/worker-context.ts")).toContain("config/settings.ts");
+		expect(sources.flatMap(({ functions }) => functions).length).toBeGreaterThan(1000);
+	});
+
+	test("has no file that imports itself by way of others", () => {
+		expect(circlesOf(imports)).toEqual([]);
+	});
+
+	test("has the rooms of the design, in its order: none imports from one above it", () => {
+		expect(arrowsUp(imports, layout.rooms)).toEqual([]);
+	});
+
+	test("has every folder that the design names, and no other", () => {
+		expect(listTree()).toEqual([...layout.named].sort());
+	});
+
+	test(`has no function of more than ${FUNCTION_LINES_MAX} lines that does not say why`, () => {
+		const long = sources
+			.filter(({ path }) => !LONG_YET.includes(path))
+			.flatMap(({ functions }) => functions)
+			.filter(({ lines, reason }) => lines > FUNCTION_LINES_MAX && reason === "")
+			.map(({ place, lines }) => `${place}: ${lines} lines`);
+		expect(long).toEqual([]);
+	});
+});
+
+describe("what finds faults of structure", () => {
+	test("finds a circle of two and one of three, and no circle in what only meets", () => {
+		const circles = circlesOf(
+			new Map([
+				["a", ["b"]],
+				["b", ["a", "c"]],
+				["c", ["d"]],
+				["d", ["e"]],
+				["e", ["c"]],
+				["f", ["a", "g"]],
+				["g", ["d"]],
+			]),
+		);
+		expect(circles).toEqual([
+			["a", "b"],
+			["c", "d", "e"],
+		]);
+	});
+
+	test("finds an arrow up, and a room that is not in the order", () => {
+		const map = new Map([
+			["low/a.ts", ["low/b.ts", "high/c.ts"]],
+			["high/c.ts", ["low/a.ts"]],
+			["main.ts", ["high/c.ts", "other/d.ts"]],
+			["high/main.ts", ["main.ts"]],
+		]);
+		expect(arrowsUp(map, ["low/", "high/", "main.ts"])).toEqual([
+			"high/main.ts -> main.ts",
+			"low/a.ts -> high/c.ts",
+			"main.ts -> other/d.ts",
+		]);
+	});
+
+	test("reads a layout: rooms in their order, and folders in folders", () => {
+		const page = [
+			"text",
+			"src/",
+			"  a/     is first/ of all",
+			"    b/   lies in it",
+			"      c/",
+			"           more of c",
+			"  d.ts   is last",
+			"test/",
+			"  e/",
+		];
+		expect(readLayout(page.join("\n"))).toEqual({ rooms: ["a/", "d.ts"], named: ["a/", "a/b/", "a/b/c/", "d.ts"] });
+	});
+});
