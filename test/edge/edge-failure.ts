@@ -5,14 +5,24 @@ import { join } from "node:path";
 /** More frames than this go to a file. */
 const FRAMES_SHOWN_MAX = 5;
 
+/** A message that an odd host sent. */
+export interface SentFrame {
+	/** The host's place among the odd ones. */
+	host: number;
+	data: Uint8Array<ArrayBuffer> | string;
+}
+
 /** The relay broke a promise: what it was, and the messages that may have brought it about, in hex. */
 export class EdgeFailure extends Error {
 	override readonly name = "EdgeFailure";
 	readonly frames: readonly string[];
+	/** The messages at which the relay ended or fell silent: one of them does it. */
+	readonly suspects: readonly SentFrame[];
 
-	constructor(what: string, frames: readonly string[]) {
+	constructor(what: string, frames: readonly string[], suspects: readonly SentFrame[] = []) {
 		super(what);
 		this.frames = frames;
+		this.suspects = suspects;
 	}
 
 	/** The failure with its seed and messages, of which many are left in a file. */

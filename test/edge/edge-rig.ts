@@ -8,7 +8,7 @@ import type { SimHost } from "../sim/host.ts";
 import { SimNetwork } from "../sim/network.ts";
 import { RelayProcess, type RelayStats } from "../sim/relay-process.ts";
 import { firstMessages, nextMessages } from "../sim/traffic.ts";
-import { EdgeFailure } from "./edge-failure.ts";
+import { EdgeFailure, type SentFrame } from "./edge-failure.ts";
 import {
 	MARK_FIELD,
 	MARKS_FROM,
@@ -139,6 +139,34 @@ export class EdgeRig {
 			onProgress?.(this.#sent);
 		}
 		return this.#settle();
+	}
+
+	/**
+	 * Sends messages at which another relay ended, one at a time. Returns in hex the one after which this relay ends too; null
+	 * where it lives through all of them.
+	 */
+	async provoke(suspects: readonly SentFrame[]): Promise<string | null> {
+		for (const { host: at, data } of suspects) {
+			const host = this.#odd[at]?.host;
+			if (host === undefined) continue;
+			// Their seqs are beyond what this host has counted to.
+			host.onFutureCursor = "live";
+			host.sendRaw(data);
+			if (!(await this.#livesThrough(host))) return hexOf(Buffer.from(data));
+		}
+		return null;
+	}
+
+	/** Whether the relay has taken what was sent last and still answers. */
+	async #livesThrough(host: SimHost): Promise<boolean> {
+		try {
+			await until(() => this.#isGone || host.connections > 0);
+			await this.#relay.stats();
+			await Bun.sleep(POLL_MS);
+			return (await this.#relay.fault()) === null;
+		} catch {
+			return false;
+		}
 	}
 
 	async stop(): Promise<void> {
@@ -348,7 +376,10 @@ export class EdgeRig {
 	}
 
 	#ended(): EdgeFailure {
-		return new EdgeFailure(`the relay ended; its log is ${this.#relay.logPath}`, this.#unreadFrames());
+		const suspects = this.#odd.flatMap(({ unread }, host) =>
+			[...unread.values()].flat().map(({ data }) => ({ host, data })),
+		);
+		return new EdgeFailure(`the relay ended; its log is ${this.#relay.logPath}`, this.#unreadFrames(), suspects);
 	}
 
 	#unreadFrames(): string[] {

@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { EdgeFailure } from "./edge-failure.ts";
+import { EdgeFailure, type SentFrame } from "./edge-failure.ts";
 import { type EdgeReport, EdgeRig } from "./edge-rig.ts";
 
 /**
@@ -21,6 +21,14 @@ function showReport(seed: string, seconds: number, report: EdgeReport): void {
 			`${report.received} came out, ${report.compared} of them compared byte by byte, ${reasons.length} reasons of rejection; ` +
 			`all ${report.good} good messages arrived, no internal error`,
 	);
+}
+
+/** Looks for the message that ends a relay: it does so to another one too. */
+async function showCulprit(suspects: readonly SentFrame[]): Promise<void> {
+	const another = await EdgeRig.start(seed);
+	const culprit = await another.provoke(suspects);
+	await another.abort();
+	console.error(culprit === null ? "none of them alone ends another relay" : `this one ends another relay: ${culprit}`);
 }
 
 const { values } = parseArgs({
@@ -47,5 +55,6 @@ try {
 	await rig.abort();
 	if (!(error instanceof EdgeFailure)) throw error;
 	console.error(error.describe(seed));
+	if (error.suspects.length > 0) await showCulprit(error.suspects);
 	process.exitCode = 1;
 }
