@@ -1,12 +1,12 @@
 import { toString as cidToString, decode } from "@atcute/cid";
 import type { Context, Hono, MiddlewareHandler } from "hono";
 import * as v from "valibot";
+import { effectiveStatus, isListed } from "../account/status.ts";
 import type { Account, Host, IndexReader } from "../index/store.ts";
 import { networkOf } from "../net/network.ts";
 import type { Counters } from "../observe/counters.ts";
 import { isDid } from "../protocol/syntax.ts";
 import type { RateLimit } from "../runtime/rate-limit.ts";
-import { effectiveStatus } from "./account-status.ts";
 import { type ClientEnv, createBaseApp } from "./base.ts";
 import { readPage } from "./listing.ts";
 import { hostnameParameter, limitParameter, pageCursorParameter, readQuery } from "./parameters.ts";
@@ -108,7 +108,7 @@ async function listRepos(context: Context, index: IndexReader): Promise<Response
 	const { limit, cursor: afterId } = readQuery(LIST_REPOS_QUERY, context);
 	const { rows, cursor } = await readPage(
 		(after, count) => index.repos(after, count),
-		(account) => effectiveStatus(account).active,
+		(account) => isListed(account),
 		afterId,
 		limit,
 	);

@@ -1,5 +1,7 @@
+import { type AccountFact, next } from "../account/next.ts";
+import type { AccountState } from "../account/state.ts";
+import { isDeletedAtHost } from "../account/status.ts";
 import {
-	type AccountFacts,
 	type CursorsFacts,
 	decodeAccountFacts,
 	decodeCursorsFacts,
@@ -8,20 +10,18 @@ import {
 	decodeIdentityFacts,
 	decodeRepoFacts,
 	type HostFacts,
-	type IdentityFacts,
-	type RepoFacts,
 } from "../log/record/facts.ts";
 import { isMessageKind, RecordFlag, RecordKind } from "../log/record/record.ts";
 import type { StoredRecord } from "../log/record/stored-record.ts";
-import { FORGOTTEN_REPO, isDeletion } from "../protocol/deletion.ts";
 import type { Account, Host, StoredIdentity } from "./store.ts";
 
-/** An account's row without what the log does not set: its id, and the operator's own status. */
-export type AccountRow = Omit<Account, "id" | "localStatus">;
+/** An account's row without its id. */
+export type AccountRow = Omit<Account, "id">;
 
-/** The rows as they are before a batch. Each call gives a row that the caller may change. */
+/** The rows as they are before a batch. */
 export interface RowSource {
 	account(did: string): AccountRow | null;
+	/** Each call gives a row that the caller may change. */
 	host(id: number): Host | null;
 	/** The greatest host id that any record has named. */
 	hostIdMax(): number;
@@ -48,6 +48,13 @@ export interface RowChanges {
 /** The lookup that an `#identity` causes begins before its record is written, by up to this much with all its retries. */
 const LOOKUP_MS_MAX = 120_000;
 
+/** An account that records tell of. */
+interface TouchedAccount {
+	state: AccountState;
+	/** The host whose count it is part of so far. */
+	readonly countedAt: number | null;
+}
+
 /** Folds consecutive records into row changes. Folding records that the rows already hold leads to the same rows. */
 export function foldRecords(records: readonly StoredRecord[], rows: RowSource): RowChanges {
 	const fold = new Fold(rows);
@@ -62,7 +69,7 @@ export function foldRecords(records: readonly StoredRecord[], rows: RowSource): 
  */
 class Fold {
 	readonly #rows: RowSource;
-	readonly #accounts = new Map<string, { row: AccountRow; countedAt: number | null }>();
+	readonly #accounts = new Map<string, TouchedAccount>();
 	readonly #identities = new Map<string, StoredIdentity>();
 	readonly #outdated = new Map<string, number>();
 	/** Null for those without a row. */
@@ -81,15 +88,23 @@ class Fold {
 		if (isMessageKind(record.kind)) this.#named(record.host);
 		switch (record.kind) {
 			case RecordKind.commit:
-			case RecordKind.sync:
-				this.#setRepo(record, decodeRepoFacts(record.facts));
+			case RecordKind.sync: {
+				const { did, rev, commit, data } = decodeRepoFacts(record.facts);
+				this.#tell(did, { type: "repo", rev, commit, data }, record);
 				break;
-			case RecordKind.account:
-				this.#setStatus(record, decodeAccountFacts(record.facts));
+			}
+			case RecordKind.account: {
+				const { did, active, status, timeMs } = decodeAccountFacts(record.facts);
+				this.#tell(did, { type: "status", active, status, timeMs }, record);
 				break;
-			case RecordKind.identity:
-				this.#noteIdentity(record, decodeIdentityFacts(record.facts));
+			}
+			case RecordKind.identity: {
+				const { did, timeMs } = decodeIdentityFacts(record.facts);
+				// What the DID resolved to before must not be taken for the present after a restart, if the lookup that followed has failed.
+				this.#outdated.set(did, record.timeUs / 1000 - LOOKUP_MS_MAX);
+				this.#tell(did, { type: "identity", isHome: (record.flags & RecordFlag.home) !== 0, timeMs }, record);
 				break;
+			}
 			case RecordKind.cursors:
 				this.#setCursors(decodeCursorsFacts(record.facts));
 				break;
@@ -105,14 +120,14 @@ class Fold {
 	}
 
 	changes(): RowChanges {
-		for (const { row, countedAt } of this.#accounts.values()) {
-			const countsAt = countingHost(row);
+		for (const { state, countedAt } of this.#accounts.values()) {
+			const countsAt = countingHost(state);
 			if (countsAt === countedAt) continue;
 			this.#count(countedAt, -1);
 			this.#count(countsAt, 1);
 		}
 		return {
-			accounts: Array.from(this.#accounts.values(), ({ row }) => row),
+			accounts: Array.from(this.#accounts, ([did, { state }]) => ({ ...state, did })),
 			identities: [...this.#identities.values()],
 			outdated: Array.from(this.#outdated, ([did, beforeMs]) => ({ did, beforeMs })),
 			hosts: Array.from(this.#hosts.values()).filter((host) => host !== null),
@@ -122,50 +137,13 @@ class Fold {
 		};
 	}
 
-	#setRepo(record: StoredRecord, facts: RepoFacts): void {
-		const account = this.#account(facts.did) ?? this.#createAccount(facts.did, record.host);
-		this.#comeFrom(account, record);
-		account.rev = facts.rev;
-		account.commit = facts.commit;
-		account.data = facts.data;
-	}
-
-	#setStatus(record: StoredRecord, facts: AccountFacts): void {
-		const account = this.#account(facts.did) ?? this.#createAccount(facts.did, record.host);
-		this.#comeFrom(account, record, facts.timeMs);
-		this.#tellStatus(account, record.seq, facts.active, facts.status);
-		if (isDeletion(facts.active, facts.status)) Object.assign(account, FORGOTTEN_REPO);
-	}
-
-	#tellStatus(account: AccountRow, seq: number, active: boolean, status: string | null): void {
-		account.upstreamActive = active;
-		account.upstreamStatus = status;
-		account.statusSeq = seq;
-		this.#statuses.add(account.did);
-	}
-
-	/**
-	 * Any host may announce an identity, but only one from home makes an account or moves it. What the DID resolved to before
-	 * must not be taken for the present after a restart, where the lookup that followed has failed.
-	 */
-	#noteIdentity(record: StoredRecord, facts: IdentityFacts): void {
-		this.#outdated.set(facts.did, record.timeUs / 1000 - LOOKUP_MS_MAX);
-		const isHome = (record.flags & RecordFlag.home) !== 0;
-		const account = this.#account(facts.did) ?? (isHome ? this.#createAccount(facts.did, record.host) : null);
-		if (account === null || (account.host !== record.host && !isHome)) return;
-		this.#comeFrom(account, record, facts.timeMs);
-	}
-
-	/** Notes which host the account's message came from, and that it is there now. */
-	#comeFrom(account: AccountRow, record: StoredRecord, timeMs = 0): void {
-		if (account.host !== record.host) {
-			// Its status at the host it left says nothing any more, and neither do that host's times.
-			this.#tellStatus(account, record.seq, true, null);
-			account.lastTimeMs = 0;
-		}
-		account.host = record.host;
-		account.hostSeq = record.upstreamSeq;
-		account.lastTimeMs = Math.max(account.lastTimeMs, timeMs);
+	#tell(did: string, fact: AccountFact, record: StoredRecord): void {
+		const touched = this.#account(did);
+		const state = next(touched?.state ?? null, fact, record);
+		if (state === null) return;
+		if (touched === null) this.#accounts.set(did, { state, countedAt: null });
+		else touched.state = state;
+		if (state.statusSeq === record.seq) this.#statuses.add(did);
 	}
 
 	#setCursors({ cursors }: CursorsFacts): void {
@@ -189,29 +167,14 @@ class Fold {
 		}
 	}
 
-	#account(did: string): AccountRow | null {
+	#account(did: string): TouchedAccount | null {
 		const touched = this.#accounts.get(did);
-		if (touched !== undefined) return touched.row;
+		if (touched !== undefined) return touched;
 		const row = this.#rows.account(did);
-		if (row !== null) this.#accounts.set(did, { row, countedAt: countingHost(row) });
-		return row;
-	}
-
-	#createAccount(did: string, host: number): AccountRow {
-		const row: AccountRow = {
-			did,
-			host,
-			hostSeq: 0,
-			lastTimeMs: 0,
-			upstreamActive: true,
-			upstreamStatus: null,
-			statusSeq: 0,
-			rev: null,
-			commit: null,
-			data: null,
-		};
-		this.#accounts.set(did, { row, countedAt: null });
-		return row;
+		if (row === null) return null;
+		const loaded = { state: row, countedAt: countingHost(row) };
+		this.#accounts.set(did, loaded);
+		return loaded;
 	}
 
 	/** A host that a record other than its own names. */
@@ -237,6 +200,6 @@ class Fold {
 }
 
 /** The host whose accountCount this account is part of. */
-function countingHost(account: AccountRow): number | null {
-	return account.upstreamStatus === "deleted" ? null : account.host;
+function countingHost(account: AccountState): number | null {
+	return isDeletedAtHost(account) ? null : account.host;
 }

@@ -1,3 +1,4 @@
+import type { AccountState } from "../account/state.ts";
 import type { HostStatus } from "../log/record/facts.ts";
 import type { StoredRecord } from "../log/record/stored-record.ts";
 
@@ -17,27 +18,11 @@ export interface Host {
 	accountCount: number;
 }
 
-/** An account, as the index knows it. Status pairs are (active, status) as in `#account` (rulebook 2.14). */
-export interface Account {
+/** An account, as the index knows it. */
+export interface Account extends AccountState {
 	/** Order of first sight: the paging key of listRepos. */
-	id: number;
-	did: string;
-	/** Id of its current host. */
-	host: number;
-	/** Upstream seq of its last message in the log, in the numbering that `host` had then. */
-	hostSeq: number;
-	/** Greatest `time` of an `#identity` or `#account` that `host` sent of it, in milliseconds; 0 before the first. */
-	lastTimeMs: number;
-	upstreamActive: boolean;
-	upstreamStatus: string | null;
-	/** Null, or the status that this relay's operator gave it, such as `takendown`. */
-	localStatus: string | null;
-	/** Our seq of the last record that told of its status; 0 before the first. */
-	statusSeq: number;
-	/** State of the repo, null before its first commit or sync. Of a deleted one only the last rev is kept. */
-	rev: string | null;
-	commit: Uint8Array | null;
-	data: Uint8Array | null;
+	readonly id: number;
+	readonly did: string;
 }
 
 /** Whether an account is taken down, suspended or deleted, by its host or by this relay's operator (rulebook 2.14). */

@@ -1,7 +1,7 @@
+import type { AccountFact } from "../account/next.ts";
 import type { Resolution } from "../identity/identity.ts";
 import type { Entry } from "../log/record/entry.ts";
 import type { Message } from "../protocol/kinds/table.ts";
-import type { AccountState } from "./did/accounts.ts";
 import type { Outcome } from "./host/window.ts";
 
 /** Who sent a message. */
@@ -31,10 +31,11 @@ export interface Arrival<M extends Message = Message> {
 	following: Admitted | null;
 }
 
-/** What comes of a good message: an entry for the log, and what the account becomes by it (null: no change). */
+/** What comes of a good message. */
 export interface Admitted {
 	entry: Entry;
-	state: Omit<AccountState, "position"> | null;
+	/** What the entry says of its account. The index reads the same of the record. */
+	fact: AccountFact;
 	/** What has to be in the log before it. */
 	preceding?: Admitted;
 }

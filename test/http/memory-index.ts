@@ -60,7 +60,7 @@ export class MemoryIndex implements IndexReader {
 	}
 
 	async repos(afterId: number, limit: number): Promise<Account[]> {
-		return this.accountRows.filter(({ id, rev }) => id > afterId && rev !== null).slice(0, limit);
+		return this.accountRows.filter(({ id, commit }) => id > afterId && commit !== null).slice(0, limit);
 	}
 
 	async takenDownSince(): Promise<Takedown[]> {

@@ -62,6 +62,7 @@ describe("accounts", () => {
 				lastTimeMs: 0,
 				upstreamActive: true,
 				upstreamStatus: null,
+				localStatus: null,
 				statusSeq: 0,
 				rev: records.rev(5),
 				commit: expect.anything(),

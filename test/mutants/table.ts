@@ -1,3 +1,4 @@
+import { ACCOUNT_MUTANTS } from "./account.ts";
 import { IDENTITY_MUTANTS } from "./identity.ts";
 import { MACHINE_MUTANTS } from "./machine.ts";
 import { NET_MUTANTS } from "./net.ts";
@@ -417,13 +418,6 @@ export const MUTANTS: readonly Mutant[] = [
 		tests: CONSUMER,
 	},
 	{
-		name: "an identity that is the first of its account is forgotten over a crash",
-		file: "index/fold.ts",
-		find: "(isHome ? this.#createAccount(facts.did, record.host) : null)",
-		replace: "null",
-		tests: ["index/fold.test.ts"],
-	},
-	{
 		name: "the low-water cursor passes messages that are not durable",
 		file: "ingest/host/window.ts",
 		find: "if (!outcome.rejected && acknowledged(outcome.ring) < outcome.position) break;",
@@ -586,13 +580,6 @@ export const MUTANTS: readonly Mutant[] = [
 		tests: ["ingest/host/socket.test.ts"],
 	},
 	{
-		name: "an account's last time is that of its last message",
-		file: "index/fold.ts",
-		find: "account.lastTimeMs = Math.max(account.lastTimeMs, timeMs);",
-		replace: "account.lastTimeMs = timeMs;",
-		tests: ["index/fold.test.ts"],
-	},
-	{
 		name: "a seq alone shows a repeat",
 		file: "ingest/did/admission.ts",
 		find: "return timeMsOf(message) <= account.lastTimeMs;",
@@ -614,20 +601,6 @@ export const MUTANTS: readonly Mutant[] = [
 		tests: ["ingest/did/shard.test.ts"],
 	},
 	{
-		name: "a deleted account keeps its repo in the shard",
-		file: "ingest/did/admission.ts",
-		find: "...(isDeletion(active, status) ? FORGOTTEN_REPO : null),\n			...heard(",
-		replace: "...heard(",
-		tests: ["ingest/did/deletion.test.ts"],
-	},
-	{
-		name: "a deleted account keeps its repo in the index",
-		file: "index/fold.ts",
-		find: "if (isDeletion(facts.active, facts.status)) Object.assign(account, FORGOTTEN_REPO);",
-		replace: "",
-		tests: ["ingest/did/deletion.test.ts"],
-	},
-	{
 		name: "the last commit of a deleted repo passes again",
 		file: "ingest/did/admission.ts",
 		find: 'type === "sync" && known.commit !== null',
@@ -644,8 +617,8 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "an account that was found active is not announced",
 		file: "ingest/did/admission.ts",
-		find: "if (missed !== null)",
-		replace: "if (missed !== null && missed.position < 0)",
+		find: "if (isMissed) admitted",
+		replace: "if (isMissed && before.hostSeq < 0) admitted",
 		tests: ["ingest/did/shard.test.ts"],
 	},
 	{
@@ -749,6 +722,7 @@ export const MUTANTS: readonly Mutant[] = [
 	...PUBLIC_PORT_MUTANTS,
 	...MACHINE_MUTANTS,
 	...NET_MUTANTS,
+	...ACCOUNT_MUTANTS,
 	...IDENTITY_MUTANTS,
 	{
 		name: "a disk's fault passes for a damaged database",

@@ -1,17 +1,13 @@
+import type { AccountState } from "../../account/state.ts";
 import type { Account, IndexReader } from "../../index/store.ts";
 import type { PositionSnapshot } from "../../log/position.ts";
 import type { Counters } from "../../observe/counters.ts";
 import { Damage } from "../../runtime/boundary.ts";
 
 /** What a shard knows of an account: the index's row, ahead of it by what the index has not applied yet. */
-export interface AccountState extends Omit<Account, "id" | "did" | "statusSeq"> {
+export interface CachedAccount extends AccountState {
 	/** Ring position of its last change; 0 where the index has it as it is. */
-	position: number;
-}
-
-/** Whether commits and syncs of the account pass (rulebook 2.14). */
-export function isActive(account: AccountState): boolean {
-	return account.localStatus === null && account.upstreamActive;
+	readonly position: number;
 }
 
 /** Progress of the log, which decides what may leave the cache. All of it moves on while it is read. */
@@ -34,7 +30,7 @@ const ABSENCES_SHARE = 1 / 8;
  * whose last change it has applied: so an entry leaves not before that, even if the cache must grow for it.
  */
 export class AccountCache {
-	readonly #entries = new Map<string, AccountState>();
+	readonly #entries = new Map<string, CachedAccount>();
 	/** DIDs that the index has no account of, the oldest first. Strangers can name any number of them. */
 	readonly #absences = new Set<string>();
 	/** Those that nobody has asked for since they were read. Each has a message that will. */
@@ -54,13 +50,18 @@ export class AccountCache {
 	}
 
 	/** The state; null for an account we have never seen; undefined where `load` has to be asked first. */
-	get(did: string): AccountState | null | undefined {
+	get(did: string): CachedAccount | null | undefined {
 		const state = this.#entries.get(did);
 		if (state === undefined) return this.#absence(did);
 		// Last used goes last: the map's order is the order of eviction.
 		this.#entries.delete(did);
 		this.#entries.set(did, state);
 		return state;
+	}
+
+	/** As `get` of an account that was just asked for, which a further look does not keep for longer. */
+	peek(did: string): CachedAccount | null {
+		return this.#entries.get(did) ?? null;
 	}
 
 	/** Reads the account from the index, so that `get` knows it. */
@@ -81,7 +82,7 @@ export class AccountCache {
 	}
 
 	/** Stores what an account has become by the entry that ends at `state.position`. */
-	set(did: string, state: AccountState): void {
+	set(did: string, state: CachedAccount): void {
 		if (this.#entries.has(did)) this.#entries.set(did, state);
 		else this.#insert(did, state);
 	}
@@ -110,7 +111,7 @@ export class AccountCache {
 		}
 	}
 
-	#insert(did: string, state: AccountState): void {
+	#insert(did: string, state: CachedAccount): void {
 		this.#newAbsences.delete(did);
 		this.#absences.delete(did);
 		if (this.#entries.size >= this.#entriesMax) this.#evict();
@@ -128,7 +129,7 @@ export class AccountCache {
 	}
 }
 
-function fromRow(row: Account): AccountState {
-	const { id: _id, did: _did, statusSeq: _statusSeq, ...state } = row;
+function fromRow(row: Account): CachedAccount {
+	const { id: _id, did: _did, ...state } = row;
 	return { ...state, position: 0 };
 }

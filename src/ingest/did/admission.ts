@@ -1,10 +1,12 @@
 import { encode } from "@atcute/cbor";
+import { atHost } from "../../account/next.ts";
+import type { AccountState } from "../../account/state.ts";
+import { type EffectiveStatus, effectiveStatus, isActive } from "../../account/status.ts";
 import { type Resolution, sameIdentity } from "../../identity/identity.ts";
 import type { Entry } from "../../log/record/entry.ts";
 import { encodeAccountFacts, encodeIdentityFacts, encodeRepoFacts } from "../../log/record/facts.ts";
 import { RecordFlag, RecordKind } from "../../log/record/record.ts";
 import type { Counters } from "../../observe/counters.ts";
-import { FORGOTTEN_REPO, isDeletion } from "../../protocol/deletion.ts";
 import { encodeFrame, scanFrame } from "../../protocol/frame.ts";
 import type { AccountMessage } from "../../protocol/kinds/account.ts";
 import type { CommitMessage } from "../../protocol/kinds/commit.ts";
@@ -18,7 +20,6 @@ import { Rejection } from "../../protocol/rejection.ts";
 import { isDatetime, isTid, tidToMicroseconds } from "../../protocol/syntax.ts";
 import type { Engine, SigningKey, Verdict } from "../../verify/engine.ts";
 import type { Admitted, Arrival } from "../arrival.ts";
-import { type AccountState, isActive } from "./accounts.ts";
 
 /** What decides, besides the message. */
 export interface AdmissionRules {
@@ -53,10 +54,9 @@ export function admitRepoMessage(
 		throw new Rejection("host-mismatch");
 	}
 	const before = atHost(account, sender.hostId);
-	const missed = before !== null && !isActive(before) ? before : null;
-	if (missed !== null && mayBeActive(missed, arrival) === "ask-host") return "ask-host";
-	const known = missed === null ? before : { ...missed, ...ACTIVE };
-	checkRev(message, known, rules.clock());
+	const isMissed = !isActive(before);
+	if (isMissed && mayBeActive(before, arrival) === "ask-host") return "ask-host";
+	checkRev(message, before, rules.clock());
 
 	const verdict =
 		message.type === "commit"
@@ -64,28 +64,18 @@ export function admitRepoMessage(
 			: rules.engine.verifySync(frame, message, authority.key);
 	if (verdict.reason === "signature-invalid" && !arrival.refreshed) return "retry";
 	let flags = passes(verdict, rules);
-	if (message.type === "commit") flags |= checkChain(message, known, flags, rules);
+	if (message.type === "commit") flags |= checkChain(message, before, flags, rules);
 	const { commit, data } = repoOf(verdict);
-	if (message.type === "sync") checkFork(message, known, commit);
+	if (message.type === "sync") checkFork(message, before, commit);
 	rules.counters.add("messages_verified_total");
 
 	const { did, rev } = message;
+	const fact = { type: "repo", did, rev, commit, data } as const;
 	const admitted: Admitted = {
-		entry: messageEntry(arrival, RecordKind[message.type], flags, encodeRepoFacts({ did, rev, commit, data })),
-		state: {
-			host: sender.hostId,
-			hostSeq: message.seq,
-			lastTimeMs: known?.lastTimeMs ?? 0,
-			upstreamActive: true,
-			upstreamStatus: known?.upstreamStatus ?? null,
-			localStatus: known?.localStatus ?? null,
-			rev,
-			commit,
-			data,
-		},
+		entry: messageEntry(arrival, RecordKind[message.type], flags, encodeRepoFacts(fact)),
+		fact,
 	};
-	if (missed !== null)
-		admitted.preceding = ownAccountMessage(arrival, missed, { active: true, status: null }, rules.clock);
+	if (isMissed) admitted.preceding = ownAccountMessage(arrival, before, { active: true, status: null }, rules.clock);
 	return admitted;
 }
 
@@ -121,19 +111,11 @@ export function admitAccount(
 	}
 	const { did, active, status } = message;
 	const flags = checkTime(message.time, rules);
-	const local = account?.localStatus ?? null;
-	const changed = local === null ? arrival : withFields(arrival, statusChanges(local));
-	const timeMs = timeMsOf(message);
-	return {
-		entry: messageEntry(changed, RecordKind.account, flags, encodeAccountFacts({ did, active, status, timeMs })),
-		state: {
-			...(atHost(account, sender.hostId) ?? UNSEEN_ACCOUNT),
-			...(isDeletion(active, status) ? FORGOTTEN_REPO : null),
-			...heard(account, sender.hostId, message),
-			upstreamActive: active,
-			upstreamStatus: status,
-		},
-	};
+	const localStatus = account?.localStatus ?? null;
+	const effective = effectiveStatus({ localStatus, upstreamActive: active, upstreamStatus: status });
+	const changed = localStatus === null ? arrival : withFields(arrival, statusChanges(effective));
+	const fact = { type: "status", did, active, status, timeMs: timeMsOf(message) } as const;
+	return { entry: messageEntry(changed, RecordKind.account, flags, encodeAccountFacts(fact)), fact };
 }
 
 /**
@@ -160,13 +142,8 @@ export function admitIdentity(
 	const flags = checkTime(message.time, rules) | (isHome ? RecordFlag.home : 0);
 	// We don't resolve handles, so we don't vouch for one either.
 	const stripped = message.handle === null ? arrival : withFields(arrival, WITHOUT_HANDLE);
-	// From home it may be the first that is heard of an account, or of its move: without a row it would pass again after a crash.
-	const base = isHome ? (atHost(account, sender.hostId) ?? UNSEEN_ACCOUNT) : known;
-	const facts = encodeIdentityFacts({ did: message.did, timeMs: timeMsOf(message) });
-	return {
-		entry: messageEntry(stripped, RecordKind.identity, flags, facts),
-		state: base === null ? null : { ...base, ...heard(account, sender.hostId, message) },
-	};
+	const fact = { type: "identity", did: message.did, isHome, timeMs: timeMsOf(message) } as const;
+	return { entry: messageEntry(stripped, RecordKind.identity, flags, encodeIdentityFacts(fact)), fact };
 }
 
 /**
@@ -197,17 +174,9 @@ function ownAccountMessage(
 	// The sequencer gives the frame its seq; until then it needs one that is valid.
 	const frame = encodeFrame("account", { seq: 1, did, time, active, ...(status === null ? null : { status }) });
 	// The time is ours. Those of its host's messages are compared with each other only.
-	const facts = encodeAccountFacts({ did, active, status, timeMs: 0 });
-	const entry = messageEntry({ ...arrival, ...rescan(frame) }, RecordKind.account, 0, facts);
-	return {
-		entry: { ...entry, host, upstreamSeq: hostSeq },
-		state: {
-			...account,
-			...(isDeletion(active, status) ? FORGOTTEN_REPO : null),
-			upstreamActive: active,
-			upstreamStatus: status,
-		},
-	};
+	const fact = { type: "status", did, active, status, timeMs: 0 } as const;
+	const entry = messageEntry({ ...arrival, ...rescan(frame) }, RecordKind.account, 0, encodeAccountFacts(fact));
+	return { entry: { ...entry, host, upstreamSeq: hostSeq }, fact };
 }
 
 /**
@@ -223,10 +192,10 @@ export function isRepeat({ sender, message }: Arrival, account: AccountState | n
 
 const WITHOUT_HANDLE: FieldChanges = new Map([["handle", null]]);
 
-function statusChanges(status: string): FieldChanges {
+function statusChanges({ active, status }: EffectiveStatus): FieldChanges {
 	return new Map([
-		["active", encode(false)],
-		["status", encode(status)],
+		["active", encode(active)],
+		["status", status === undefined ? null : encode(status)],
 	]);
 }
 
@@ -234,26 +203,6 @@ function statusChanges(status: string): FieldChanges {
 function timeMsOf({ time }: Message): number {
 	const timeMs = Date.parse(time);
 	return Number.isNaN(timeMs) ? 0 : timeMs;
-}
-
-/** What an account's row says of the last message from its host, once that is an `#identity` or `#account`. */
-function heard(
-	account: AccountState | null,
-	host: number,
-	message: IdentityMessage | AccountMessage,
-): Pick<AccountState, "host" | "hostSeq" | "lastTimeMs"> {
-	const beforeMs = account?.host === host ? account.lastTimeMs : 0;
-	return { host, hostSeq: message.seq, lastTimeMs: Math.max(beforeMs, timeMsOf(message)) };
-}
-
-const ACTIVE = { upstreamActive: true, upstreamStatus: null } as const;
-/** Nobody has said anything of its status, so it is taken to be active. */
-const UNSEEN_ACCOUNT = { ...ACTIVE, localStatus: null, rev: null, commit: null, data: null } as const;
-
-/** What we know of an account that is now at `host`. Status and times at the host it left say nothing any more. */
-function atHost(account: AccountState | null, host: number): AccountState | null {
-	if (account === null || account.host === host) return account;
-	return { ...account, ...ACTIVE, lastTimeMs: 0 };
 }
 
 /** The key that holds for the account, if this host is the one that its DID document names. */

@@ -1,3 +1,6 @@
+import { next } from "../../account/next.ts";
+import type { AccountState } from "../../account/state.ts";
+import { isDeletedAtHost } from "../../account/status.ts";
 import type { IdentityCache } from "../../identity/cache.ts";
 import type { Resolution } from "../../identity/identity.ts";
 import type { Handover } from "../../log/handover.ts";
@@ -11,7 +14,7 @@ import { reportFailure } from "../../runtime/boundary.ts";
 import { endThreadOnFailure } from "../../runtime/thread.ts";
 import type { Admitted, Arrival, Sender } from "../arrival.ts";
 import { FAILED, REJECTED } from "../host/window.ts";
-import type { AccountCache, AccountState } from "./accounts.ts";
+import type { AccountCache } from "./accounts.ts";
 import {
 	type AdmissionRules,
 	admitAccount,
@@ -153,7 +156,7 @@ export class Shard {
 	#attempt(arrival: Arrival): Promise<unknown> | null {
 		if (this.#room !== null) return this.#room.promise;
 		try {
-			const admitted = arrival.following ?? this.#admit(arrival);
+			const admitted = arrival.following === null ? this.#admit(arrival) : this.#follow(arrival, arrival.following);
 			if (admitted === null || admitted instanceof Promise) return admitted;
 			return this.#handOver(arrival, admitted);
 		} catch (error) {
@@ -191,11 +194,14 @@ export class Shard {
 	}
 
 	/** Hands one entry over and notes what its account becomes. Returns the ring position behind it, or null while the ring is full. */
-	#push(arrival: Arrival, { entry, state }: Admitted): number | null {
+	#push(arrival: Arrival, { entry, fact }: Admitted): number | null {
 		const { handover, accounts, rules } = this.#options;
 		const position = handover.push(entry);
 		if (position === null) return null;
-		if (state !== null) accounts.set(arrival.message.did, { ...state, position });
+		const { did } = arrival.message;
+		const before = accounts.peek(did);
+		const state = next(before, fact, entry);
+		if (state !== null && state !== before) accounts.set(did, { ...state, position });
 		rules.counters.add("messages_accepted_total");
 		return position;
 	}
@@ -209,10 +215,15 @@ export class Shard {
 	#following(arrival: Arrival, handedOver: Admitted): Admitted | null {
 		if (arrival.message.type !== "identity" || handedOver.entry.kind !== RecordKind.identity) return null;
 		const account = this.#options.accounts.get(arrival.message.did) ?? null;
-		if (arrival.resolution?.outcome !== "tombstoned" || account?.upstreamStatus === "deleted") return null;
-		return account === null
-			? null
-			: admitTombstone(narrow(arrival, arrival.message), account, this.#options.rules.clock);
+		if (arrival.resolution?.outcome !== "tombstoned" || account === null || isDeletedAtHost(account)) return null;
+		return admitTombstone(narrow(arrival, arrival.message), account, this.#options.rules.clock);
+	}
+
+	/** What is to follow is about the account as it is: while that waited for room, its state may have left the cache. */
+	#follow(arrival: Arrival, following: Admitted): Admitted | Promise<void> {
+		const { accounts } = this.#options;
+		const { did } = arrival.message;
+		return accounts.get(did) === undefined ? accounts.load(did) : following;
 	}
 
 	/** Null: the message is a repeat, and settled. A promise: what to wait for. */

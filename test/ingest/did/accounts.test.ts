@@ -1,13 +1,13 @@
 import { expect, test } from "bun:test";
 import type { Account } from "../../../src/index/store.ts";
-import { AccountCache, type AccountState, type Progress } from "../../../src/ingest/did/accounts.ts";
+import { AccountCache, type CachedAccount, type Progress } from "../../../src/ingest/did/accounts.ts";
 import { Counters, createCounterBuffer, readCounters } from "../../../src/observe/counters.ts";
 import { Damage } from "../../../src/runtime/boundary.ts";
 import { Rng } from "../../sim/rng.ts";
 
 const ENTRIES_MAX = 10;
 
-function stateAt(position: number): AccountState {
+function stateAt(position: number): CachedAccount {
 	return {
 		host: 1,
 		hostSeq: 1,
@@ -15,6 +15,7 @@ function stateAt(position: number): AccountState {
 		upstreamActive: true,
 		upstreamStatus: null,
 		localStatus: null,
+		statusSeq: 0,
 		rev: `rev ${position}`,
 		data: null,
 		commit: null,
@@ -32,11 +33,11 @@ function progress(at: { position: number; acknowledged: number; lastSeq: number;
 	};
 }
 
-function cacheOver(rows: ReadonlyMap<string, AccountState> = new Map()) {
+function cacheOver(rows: ReadonlyMap<string, CachedAccount> = new Map()) {
 	const buffer = createCounterBuffer(1);
 	const account = async (did: string): Promise<Account | null> => {
 		const row = rows.get(did);
-		return row === undefined ? null : { id: 1, did, statusSeq: 0, ...row };
+		return row === undefined ? null : { id: 1, did, ...row };
 	};
 	return {
 		cache: new AccountCache({ account }, ENTRIES_MAX, new Counters(buffer)),

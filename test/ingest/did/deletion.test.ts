@@ -42,7 +42,7 @@ class Life {
 
 	/** The relay dies: a new one knows what the log's records say. The host repeats its last messages. */
 	async restart(repeated: number): Promise<void> {
-		const row: Account[] = this.row === null ? [] : [{ ...this.row, id: 1, localStatus: null }];
+		const row: Account[] = this.row === null ? [] : [{ ...this.row, id: 1 }];
 		this.rig = new ShardRig({ accounts: row });
 		this.rig.identity(this.account);
 		for (let seq = Math.max(1, this.sent.length - repeated + 1); seq <= this.sent.length; seq++) {

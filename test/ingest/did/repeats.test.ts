@@ -73,7 +73,7 @@ class Life {
 
 	/** The relay dies, and a new one begins with what the index made of the log. */
 	restart(): void {
-		const accounts = Array.from(this.#rows.values(), (row, at): Account => ({ ...row, id: at + 1, localStatus: null }));
+		const accounts = Array.from(this.#rows.values(), (row, at): Account => ({ ...row, id: at + 1 }));
 		this.#rig = new ShardRig({ accounts });
 		this.#introduce();
 	}

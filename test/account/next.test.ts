@@ -1,0 +1,143 @@
+import { describe, expect, test } from "bun:test";
+import { type AccountFact, type At, atHost, next } from "../../src/account/next.ts";
+import type { AccountState } from "../../src/account/state.ts";
+
+const CID = new Uint8Array(36).fill(1);
+const DATA = new Uint8Array(36).fill(2);
+const REPO: AccountFact = { type: "repo", rev: "3l3qo2vuowo2b", commit: CID, data: DATA };
+
+/** The record with this seq of ours, from a host and with its seq. */
+function at(host: number, upstreamSeq: number, seq: number): At {
+	return { host, upstreamSeq, seq };
+}
+
+function status(name: string | null, timeMs = 0, active = name === null): AccountFact {
+	return { type: "status", active, status: name, timeMs };
+}
+
+function identity(isHome: boolean, timeMs = 0): AccountFact {
+	return { type: "identity", isHome, timeMs };
+}
+
+/** What a new account becomes by these facts. */
+function after(...facts: [fact: AccountFact, at: At][]): AccountState {
+	let state: AccountState | null = null;
+	for (const [fact, place] of facts) state = next(state, fact, place);
+	if (state === null) throw new Error("these facts make no account");
+	return state;
+}
+
+describe("an account nothing was known of", () => {
+	test("is active, and where its first message came from", () => {
+		expect(next(null, REPO, at(3, 70, 9))).toEqual({
+			host: 3,
+			hostSeq: 70,
+			lastTimeMs: 0,
+			upstreamActive: true,
+			upstreamStatus: null,
+			localStatus: null,
+			statusSeq: 0,
+			rev: REPO.rev,
+			commit: CID,
+			data: DATA,
+		});
+	});
+
+	test("comes of an #account, and of an #identity from home, but of no other's", () => {
+		expect(next(null, status("deactivated", 5), at(3, 70, 9))).toMatchObject({
+			host: 3,
+			hostSeq: 70,
+			lastTimeMs: 5,
+			upstreamActive: false,
+			upstreamStatus: "deactivated",
+			statusSeq: 9,
+			rev: null,
+		});
+		expect(next(null, identity(true, 5), at(3, 70, 9))).toMatchObject({
+			host: 3,
+			hostSeq: 70,
+			lastTimeMs: 5,
+			statusSeq: 0,
+		});
+		expect(next(null, identity(false), at(3, 70, 9))).toBeNull();
+	});
+});
+
+describe("a repo", () => {
+	test("and a status each leave the other's part alone", () => {
+		const state = after([REPO, at(1, 1, 1)], [status("suspended", 5), at(1, 2, 2)]);
+		expect(state).toMatchObject({ rev: REPO.rev, commit: CID, upstreamStatus: "suspended", statusSeq: 2 });
+		expect(next(state, { ...REPO, rev: "3l3qo2vuowo2c" }, at(1, 3, 3))).toEqual({
+			...state,
+			hostSeq: 3,
+			rev: "3l3qo2vuowo2c",
+		});
+	});
+
+	test("is forgotten by a deletion, all but its rev, and by no other status", () => {
+		const state = after([REPO, at(1, 1, 1)]);
+		expect(next(state, status("deleted"), at(1, 2, 2))).toMatchObject({ rev: REPO.rev, commit: null, data: null });
+		for (const kept of [
+			status("deactivated"),
+			status("takendown"),
+			status("suspended"),
+			status(null),
+			status("deleted", 0, true),
+		])
+			expect(next(state, kept, at(1, 2, 2))).toMatchObject({ rev: REPO.rev, commit: CID, data: DATA });
+	});
+});
+
+test("the last time is the greatest that an #identity or #account of the present host gave", () => {
+	const state = after([status(null, 500), at(1, 1, 1)], [identity(true, 300), at(1, 2, 2)], [REPO, at(1, 3, 3)]);
+	expect(state).toMatchObject({ hostSeq: 3, lastTimeMs: 500 });
+	expect(next(state, identity(false, 700), at(1, 4, 4))).toMatchObject({ hostSeq: 4, lastTimeMs: 700 });
+	expect(next(state, status(null, 400), at(1, 4, 4))).toMatchObject({ hostSeq: 4, lastTimeMs: 500 });
+	expect(next(state, identity(true, 200), at(2, 9, 4))).toMatchObject({ host: 2, hostSeq: 9, lastTimeMs: 200 });
+});
+
+describe("another host", () => {
+	const state = after([REPO, at(1, 500, 1)], [status("suspended", 300), at(1, 501, 2)]);
+
+	test.each([
+		["a commit or sync", { ...REPO, rev: "3l3qo2vuowo2c" }, 0],
+		["an #account", status(null, 7), 7],
+		["an #identity from home", identity(true, 7), 7],
+	] as const)("moves the account by %s: what was said of its status where it was is over", (_, fact, lastTimeMs) => {
+		expect(next(state, fact, at(2, 3, 4))).toMatchObject({
+			host: 2,
+			hostSeq: 3,
+			lastTimeMs,
+			upstreamActive: true,
+			upstreamStatus: null,
+			statusSeq: 4,
+			commit: CID,
+		});
+	});
+
+	test("changes nothing by an #identity that is not from home", () => {
+		expect(next(state, identity(false, 900), at(2, 3, 4))).toBe(state);
+	});
+
+	test("does not end what this relay's operator has said", () => {
+		expect(next({ ...state, localStatus: "takendown" }, REPO, at(2, 3, 4))?.localStatus).toBe("takendown");
+	});
+});
+
+test("an entry, which has no seq yet, does to an account what its record does, but for that seq", () => {
+	const state = after([REPO, at(1, 1, 1)], [status("suspended"), at(1, 2, 2)]);
+	for (const fact of [REPO, status("deleted", 5), identity(true, 5)])
+		for (const host of [1, 2]) {
+			const ofEntry = next(state, fact, { host, upstreamSeq: 3 });
+			const ofRecord = next(state, fact, at(host, 3, 3));
+			if (ofEntry === null || ofRecord === null) throw new Error("the account is gone");
+			expect({ ...ofEntry, statusSeq: 0 }).toEqual({ ...ofRecord, statusSeq: 0 });
+		}
+});
+
+test("no fact changes the state that it is applied to", () => {
+	const state = Object.freeze(after([REPO, at(1, 1, 1)]));
+	for (const fact of [REPO, status("deleted", 5), identity(true, 5)])
+		expect(next(state, fact, at(2, 3, 4))).not.toBe(state);
+	expect(atHost(state, 1)).toBe(state);
+});

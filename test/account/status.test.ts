@@ -1,0 +1,48 @@
+import { expect, test } from "bun:test";
+import { effectiveStatus, isActive, isDeletedAtHost, isListed, isTakenDown } from "../../src/account/status.ts";
+
+const STATUSES = [null, "takendown", "suspended", "deactivated", "deleted", "desynchronized", "throttled"];
+const TAKEN_DOWN = ["takendown", "suspended", "deleted"];
+
+/** Every status that an account can have, at its host and here. */
+const ALL = STATUSES.flatMap((localStatus) =>
+	STATUSES.flatMap((upstreamStatus) =>
+		[true, false].map((upstreamActive) => ({ localStatus, upstreamStatus, upstreamActive })),
+	),
+);
+
+test("an account is active only if both its host and this relay say so", () => {
+	for (const account of ALL) expect(isActive(account)).toBe(account.upstreamActive && account.localStatus === null);
+});
+
+test("the effective status is ours if we gave one, and else the host's, which an active account may have too", () => {
+	for (const account of ALL) {
+		const { localStatus, upstreamActive, upstreamStatus } = account;
+		const { active, status } = effectiveStatus(account);
+		if (localStatus !== null) expect([active, status]).toEqual([false, localStatus]);
+		else expect([active, status]).toEqual([upstreamActive, upstreamStatus ?? undefined]);
+	}
+	expect(effectiveStatus({ localStatus: null, upstreamActive: true, upstreamStatus: null })).toEqual({ active: true });
+});
+
+test("an account is taken down by its host or by us, by no status of its owner's, and by none of an active account", () => {
+	for (const account of ALL) {
+		const { localStatus, upstreamActive, upstreamStatus } = account;
+		const byUs = localStatus !== null && TAKEN_DOWN.includes(localStatus);
+		const byHost = !upstreamActive && upstreamStatus !== null && TAKEN_DOWN.includes(upstreamStatus);
+		expect(isTakenDown(account)).toBe(byUs || byHost);
+		// What is withheld is never also let through.
+		if (isTakenDown(account)) expect(isActive(account)).toBe(false);
+	}
+});
+
+test("an account is one of its host's as long as the host does not say that it is deleted", () => {
+	for (const account of ALL) expect(isDeletedAtHost(account)).toBe(account.upstreamStatus === "deleted");
+});
+
+test("listRepos names the active accounts that have a repo", () => {
+	for (const account of ALL) {
+		expect(isListed({ ...account, commit: null })).toBe(false);
+		expect(isListed({ ...account, commit: new Uint8Array(36) })).toBe(isActive(account));
+	}
+});
