@@ -2,13 +2,14 @@ import { SQLiteError } from "bun:sqlite";
 import type { DiskFaultReason } from "../disk/fault.ts";
 import { Stall } from "../disk/stall.ts";
 import { openLogReader } from "../log/access.ts";
+import { Follower } from "../log/follower.ts";
 import type { LogReader } from "../log/local/read/reader.ts";
 import { LogPosition } from "../log/position.ts";
 import type { Counters } from "../observe/counters.ts";
 import { startOnPath } from "../runtime/start-error.ts";
 import { endThreadOnFailure, serveRole, type WorkerRole } from "../runtime/thread.ts";
 import type { WorkerContext } from "../runtime/worker-context.ts";
-import { IndexFollower } from "./follower.ts";
+import { IndexSink } from "./sink.ts";
 import { DatabaseFiles } from "./sqlite/database-files.ts";
 import { openSqliteWriter } from "./sqlite/store.ts";
 import type { IndexWriter, Takedown } from "./store.ts";
@@ -34,7 +35,7 @@ export type IndexEvent = TakedownEvent | StallEvent;
 serveRole<WorkerContext, never, IndexEvent>((emit): WorkerRole<WorkerContext, never> => {
 	let reader: LogReader;
 	let writer: IndexWriter;
-	let follower: IndexFollower;
+	let follower: Follower;
 	let running: Promise<void>;
 
 	async function start({ config, log }: WorkerContext, counters: Counters): Promise<void> {
@@ -43,11 +44,18 @@ serveRole<WorkerContext, never, IndexEvent>((emit): WorkerRole<WorkerContext, ne
 		reader = openLogReader(log, { directory, cacheBytesMax: CACHE_BYTES_MAX, counters });
 		writer = await startOnPath("databasePath", databasePath, () => openSqliteWriter(databasePath));
 		const onChange = (reason: DiskFaultReason | null): void => emit({ type: "stall", reason });
-		follower = new IndexFollower(writer, reader, head, counters, {
+		follower = new Follower({
+			sink: new IndexSink({
+				writer,
+				files: DatabaseFiles.at(databasePath),
+				counters,
+				onTakedowns: (takedowns) => emit({ type: "takedowns", takedowns }),
+			}),
+			log: reader,
+			position: head,
+			mark: { move: (seq) => head.setApplied(seq) },
 			stall: new Stall({ part: "index", counters, clock: () => performance.now(), onChange }),
 			sleep: Bun.sleep,
-			files: DatabaseFiles.at(databasePath),
-			onTakedowns: (takedowns) => emit({ type: "takedowns", takedowns }),
 		});
 		await startOnPath("persistDir", directory, () =>
 			follower.catchUp().catch((error: unknown) => {

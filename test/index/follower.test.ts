@@ -5,10 +5,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { DiskFaultReason } from "../../src/disk/fault.ts";
 import { Stall } from "../../src/disk/stall.ts";
-import { CheckpointError, type FollowedLog, IndexFollower } from "../../src/index/follower.ts";
+import { IndexSink } from "../../src/index/sink.ts";
 import { DatabaseFiles } from "../../src/index/sqlite/database-files.ts";
 import { openSqliteWriter } from "../../src/index/sqlite/store.ts";
 import type { IndexWriter, Takedown } from "../../src/index/store.ts";
+import { CheckpointError, type FollowedLog, Follower } from "../../src/log/follower.ts";
 import { ActiveSegment } from "../../src/log/local/active-segment.ts";
 import { systemLogFs } from "../../src/log/local/log-fs.ts";
 import { LogReader } from "../../src/log/local/read/reader.ts";
@@ -24,7 +25,7 @@ let log: LogWriter;
 let reader: LogReader;
 let writer: IndexWriter;
 let counterBuffer: SharedArrayBuffer;
-let follower: IndexFollower;
+let follower: Follower;
 /** What the follower said of the disk. */
 let stalls: (DiskFaultReason | null)[];
 let told: Takedown[];
@@ -70,20 +71,27 @@ function closeLog(): void {
 	log.close();
 }
 
-function follow(): IndexFollower {
+function follow(): Follower {
 	return followerOf(reader);
 }
 
 /** Whoever waits to try again gets a turn of the event loop, which is when a test lets the fault pass. */
-function followerOf(source: FollowedLog): IndexFollower {
+function followerOf(source: FollowedLog): Follower {
 	const counters = new Counters(counterBuffer);
 	const stall = new Stall({ part: "index", counters, clock: Date.now, onChange: (reason) => stalls.push(reason) });
 	const sleep = () => new Promise<void>((resolve) => setImmediate(resolve));
-	return new IndexFollower(writer, source, head, counters, {
+	return new Follower({
+		sink: new IndexSink({
+			writer,
+			files: DatabaseFiles.at(""),
+			counters,
+			onTakedowns: (takedowns) => told.push(...takedowns),
+		}),
+		log: source,
+		position: head,
+		mark: { move: (seq) => head.setApplied(seq) },
 		stall,
 		sleep,
-		files: DatabaseFiles.at(""),
-		onTakedowns: (takedowns) => told.push(...takedowns),
 	});
 }
 

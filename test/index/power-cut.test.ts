@@ -1,10 +1,11 @@
 import { expect, test } from "bun:test";
 import { Stall } from "../../src/disk/stall.ts";
-import { IndexFollower } from "../../src/index/follower.ts";
+import { IndexSink } from "../../src/index/sink.ts";
 import { DatabaseFiles } from "../../src/index/sqlite/database-files.ts";
 import { openSqliteWriter } from "../../src/index/sqlite/store.ts";
 import type { IndexWriter } from "../../src/index/store.ts";
 import { HostWindow, REJECTED } from "../../src/ingest/host/window.ts";
+import { Follower } from "../../src/log/follower.ts";
 import type { SyncMode } from "../../src/log/local/write/log-writer.ts";
 import { Batch } from "../../src/log/record/batch.ts";
 import type { Entry } from "../../src/log/record/entry.ts";
@@ -25,7 +26,7 @@ class Life {
 	readonly #fs = new MemoryFs();
 	readonly #log: TestLog;
 	readonly #index: IndexWriter;
-	readonly #follower: IndexFollower;
+	readonly #follower: Follower;
 	readonly #windows = new Map(HOSTS.map((id) => [id, new HostWindow(0)]));
 	readonly #sent = new Map(HOSTS.map((id) => [id, 0]));
 	/** Seqs that were finally rejected, by host. */
@@ -38,11 +39,13 @@ class Life {
 		this.#index = openSqliteWriter(":memory:");
 		onCleanup(() => void this.#index.close());
 		const { position, counters } = this.#log;
-		this.#follower = new IndexFollower(this.#index, this.#log.reader(), position, counters, {
+		this.#follower = new Follower({
+			sink: new IndexSink({ writer: this.#index, files: DatabaseFiles.at(""), counters, onTakedowns: () => {} }),
+			log: this.#log.reader(),
+			position,
+			mark: { move: () => {} },
 			stall: new Stall({ part: "index", counters, clock: () => 0, onChange: () => {} }),
 			sleep: async () => {},
-			files: DatabaseFiles.at(""),
-			onTakedowns: () => {},
 		});
 		this.#log.append(...HOSTS.map((id) => entryOf(records.host(id))));
 	}

@@ -144,9 +144,9 @@ export const MUTANTS: readonly Mutant[] = [
 	},
 	{
 		name: "the index applies what is not synced",
-		file: "index/follower.ts",
-		find: "const { durableSeq } = this.#head.snapshot();",
-		replace: "const { lastSeq: durableSeq } = this.#head.snapshot();",
+		file: "log/follower.ts",
+		find: "this.#gather(this.#options.position.snapshot().durableSeq)",
+		replace: "this.#gather(this.#options.position.snapshot().lastSeq)",
 		tests: ["index/power-cut.test.ts"],
 	},
 	{
@@ -644,16 +644,23 @@ export const MUTANTS: readonly Mutant[] = [
 	},
 	{
 		name: "retention is told of records before the index has applied them",
-		file: "index/follower.ts",
-		find: "const applied = await this.#untilDone(",
-		replace: "this.#head.setApplied(this.#cursor);\n\t\tconst applied = await this.#untilDone(",
+		file: "log/follower.ts",
+		find: "const isApplied = await this.#untilDone(",
+		replace: "this.#advance(last.seq);\n\t\tconst isApplied = await this.#untilDone(",
 		tests: ["index/follower.test.ts"],
 	},
 	{
+		name: "a sink that fails until a stop passes what it did not take",
+		file: "log/follower.ts",
+		find: "if (isApplied === null) return false;",
+		replace: "if (isApplied === null) {\n\t\t\tthis.#cursor = last.seq;\n\t\t\treturn false;\n\t\t}",
+		tests: ["log/follower.test.ts"],
+	},
+	{
 		name: "a checkpoint beyond the log's end is taken",
-		file: "index/follower.ts",
-		find: "if (this.#cursor > seqUsedMax)",
-		replace: "if (this.#cursor > Number.MAX_VALUE)",
+		file: "log/follower.ts",
+		find: "if (cursor > seqUsedMax)",
+		replace: "if (cursor > Number.MAX_VALUE)",
 		tests: ["index/follower.test.ts"],
 	},
 	{

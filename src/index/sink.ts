@@ -1,0 +1,69 @@
+import type { Sink, SinkStart } from "../log/follower.ts";
+import type { StoredRecord } from "../log/record/stored-record.ts";
+import type { Counters } from "../observe/counters.ts";
+import { logOf } from "../observe/log.ts";
+import type { DatabaseFiles } from "./sqlite/database-files.ts";
+import type { IndexWriter, Takedown } from "./store.ts";
+
+const HOSTS_PAGE = 1_000;
+
+const log = logOf("index");
+
+export interface IndexSinkOptions {
+	writer: IndexWriter;
+	/** Tells the disk's faults from damage to the database. */
+	files: DatabaseFiles;
+	counters: Counters;
+	/** Called when statuses that the log told of are in the index. */
+	onTakedowns(takedowns: Takedown[]): void;
+}
+
+/** The index as a reader of the log: says what it learns of accounts, and what it can't know any more. */
+export class IndexSink implements Sink {
+	readonly name = "index";
+	readonly #options: IndexSinkOptions;
+
+	constructor(options: IndexSinkOptions) {
+		this.#options = options;
+	}
+
+	cursor(): Promise<number> {
+		const { files, writer } = this.#options;
+		return files.attempt(() => writer.checkpoint());
+	}
+
+	async apply(records: readonly StoredRecord[]): Promise<void> {
+		const { files, writer, counters, onTakedowns } = this.#options;
+		const applied = await files.attempt(() => writer.apply(records));
+		counters.add("index_records_total", records.length);
+		counters.add("index_unknown_host_records_total", applied.unknownHostRecords);
+		if (applied.takedowns.length > 0) onTakedowns(applied.takedowns);
+	}
+
+	/** The accounts of which a gap told are put right by their next message. One before the first record is told of later. */
+	async gap(from: number, to: number): Promise<void> {
+		if (from > 1)
+			log.error("the log has a gap: what it held from seq {from} to {to} is not in the index", { from, to });
+	}
+
+	/** Tells of a new index for a log whose beginning is gone. Host ids are given away in order: those without a row are lost. */
+	async caughtUp({ cursor, firstSeq, lastSeq }: SinkStart): Promise<void> {
+		if (cursor > 0 || firstSeq <= 1 || lastSeq < firstSeq) return;
+		const lost = await this.#options.files.attempt(() => this.#countLost());
+		this.#options.counters.add("hosts_lost", lost);
+		log.error(
+			"the index database is new, and the log begins at seq {firstSeq}: what only older records told of hosts, accounts and " +
+				"identities is lost. {lost} hosts are not followed any more. Stop the relay and put back a copy of the database, or ask " +
+				"for the hosts again by requestCrawl",
+			{ firstSeq, lost },
+		);
+	}
+
+	async #countLost(): Promise<number> {
+		const { writer } = this.#options;
+		let known = 0;
+		let page = await writer.hosts(0, HOSTS_PAGE);
+		for (; page.length > 0; page = await writer.hosts(page.at(-1)?.id ?? 0, HOSTS_PAGE)) known += page.length;
+		return (await writer.hostIdMax()) - known;
+	}
+}

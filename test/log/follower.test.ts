@@ -1,0 +1,170 @@
+import { beforeEach, describe, expect, test } from "bun:test";
+import { Stall } from "../../src/disk/stall.ts";
+import { type FollowedLog, Follower, type Sink, type SinkStart } from "../../src/log/follower.ts";
+import { Gap } from "../../src/log/record/batch.ts";
+import type { StoredRecord } from "../../src/log/record/stored-record.ts";
+import { Counters } from "../../src/observe/counters.ts";
+import { Rng } from "../sim/rng.ts";
+import { messageEntry, TestLog, temporaryDirectory } from "./harness.ts";
+import { MemoryFs } from "./local/memory-fs.ts";
+
+const DISK_FULL = Object.assign(new Error("by the test"), { code: "ENOSPC" });
+
+/** A sink in memory, which fails when the test says so. */
+class FakeSink implements Sink {
+	readonly name = "sink";
+	readonly seqs: number[] = [];
+	readonly gaps: [from: number, to: number][] = [];
+	readonly starts: SinkStart[] = [];
+	kept = 0;
+	/** Before each call: throws to fail it. */
+	before: (call: "cursor" | "apply" | "gap" | "caughtUp") => void = () => {};
+
+	async cursor(): Promise<number> {
+		this.before("cursor");
+		return this.kept;
+	}
+
+	async apply(records: readonly StoredRecord[]): Promise<void> {
+		this.before("apply");
+		for (const { seq, frame } of records) {
+			expect(frame).toHaveLength(0);
+			this.seqs.push(seq);
+			this.kept = seq;
+		}
+	}
+
+	async gap(from: number, to: number): Promise<void> {
+		this.before("gap");
+		expect(from).toBe((this.seqs.at(-1) ?? 0) + 1);
+		this.gaps.push([from, to]);
+	}
+
+	async caughtUp(start: SinkStart): Promise<void> {
+		this.before("caughtUp");
+		this.starts.push(start);
+	}
+}
+
+let log: TestLog;
+let sink: FakeSink;
+let marks: number[];
+/** Called in each wait of the follower. */
+let onSleep: () => void;
+
+beforeEach(() => {
+	log = new TestLog(temporaryDirectory(), new MemoryFs());
+	sink = new FakeSink();
+	marks = [];
+	onSleep = () => {};
+});
+
+function followerOf(source: FollowedLog): Follower {
+	return new Follower({
+		sink,
+		log: source,
+		position: log.position,
+		mark: { move: (seq) => marks.push(seq) },
+		stall: new Stall({ part: "index", counters: new Counters(), clock: () => 0, onChange: () => {} }),
+		sleep: async () => {
+			onSleep();
+			await new Promise((resolve) => setImmediate(resolve));
+		},
+	});
+}
+
+function append(count: number): void {
+	for (let at = 0; at < count; at++) log.append(messageEntry(`record ${at}`));
+}
+
+const upTo = (seq: number): number[] => Array.from({ length: seq }, (_, at) => at + 1);
+
+test("a sink is told where it began, each record once, and when it has caught up", async () => {
+	append(3);
+	const follower = followerOf(log.reader());
+	await follower.catchUp();
+	expect([sink.seqs, sink.starts]).toEqual([upTo(3), [{ cursor: 0, firstSeq: 1, lastSeq: 3 }]]);
+	append(2);
+	follower.stop();
+	await follower.run();
+	expect(sink.seqs).toEqual(upTo(5));
+	const again = followerOf(log.reader());
+	await again.catchUp();
+	expect(sink.seqs).toEqual(upTo(5));
+	expect(sink.starts.at(-1)).toEqual({ cursor: 5, firstSeq: 1, lastSeq: 5 });
+});
+
+test("each call of a sink that fails is made again until it succeeds, and the mark waits for it", async () => {
+	append(2);
+	const failed: string[] = [];
+	sink.before = (call) => {
+		if (failed.filter((one) => one === call).length === 2) return;
+		failed.push(call);
+		throw DISK_FULL;
+	};
+	const reader = log.reader();
+	let hasGap = true;
+	await followerOf({
+		read(cursor) {
+			if (cursor > 0 || !hasGap) return reader.read(cursor);
+			hasGap = false;
+			return new Gap(2);
+		},
+	}).catchUp();
+	expect(failed).toEqual(["cursor", "cursor", "gap", "gap", "apply", "apply", "caughtUp", "caughtUp"]);
+	expect([sink.gaps, sink.seqs, marks]).toEqual([[[1, 1]], [2], [0, 1, 2]]);
+});
+
+test("a fault that is not the disk's ends the follower", async () => {
+	append(1);
+	sink.before = (call) => {
+		if (call === "apply") throw new Error("a fault of the sink");
+	};
+	await expect(followerOf(log.reader()).catchUp()).rejects.toThrow("a fault of the sink");
+	expect(marks).toEqual([0]);
+});
+
+describe("a stop", () => {
+	test("while the sink fails never lets it pass what it did not take", async () => {
+		const rng = new Rng("a stop while the sink fails");
+		for (let round = 0; round < 200; round++) {
+			sink = new FakeSink();
+			const start = log.position.snapshot().lastSeq;
+			sink.kept = start;
+			sink.seqs.push(...upTo(start));
+			const follower = followerOf(log.reader());
+			await follower.catchUp();
+			append(1 + rng.int(3));
+			let calls = 0;
+			const failures = 1 + rng.int(4);
+			const stopAt = rng.int(failures + 2);
+			sink.before = () => {
+				if (calls === stopAt) follower.stop();
+				// What comes while the sink fails must not be taken before it.
+				if (rng.int(2) === 0) append(1);
+				if (calls++ < failures) throw DISK_FULL;
+			};
+			onSleep = () => {
+				if (calls > failures) follower.stop();
+			};
+			await follower.run();
+			expect(sink.seqs).toEqual(upTo(sink.seqs.length));
+			expect(marks.at(-1)).toBe(sink.kept);
+		}
+	});
+
+	test("lets the follower give what is published, and no more if the sink fails", async () => {
+		const follower = followerOf(log.reader());
+		append(4);
+		sink.before = () => {
+			throw DISK_FULL;
+		};
+		follower.stop();
+		await follower.run();
+		expect(sink.seqs).toEqual([]);
+		expect(marks).toEqual([]);
+		sink.before = () => {};
+		await follower.run();
+		expect(sink.seqs).toEqual(upTo(4));
+	});
+});
