@@ -4,6 +4,7 @@ import { HostnameError, mayBePrivate, type ParsedHostname, parseHostname } from 
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
 import { LogLimiter } from "../observe/log-limiter.ts";
+import { workerOf } from "../runtime/worker-of.ts";
 import { CrawlGate, HOST_NOT_FOUND } from "./crawl-gate.ts";
 import { DayQuota } from "./day-quota.ts";
 import type { CrawlRequester, CrawlResult, HostCommand, HostEvent, HostGapEvent, HostStatusEvent } from "./messages.ts";
@@ -68,11 +69,6 @@ interface KnownHost extends ManagedHost {
 	askedAtMs: number;
 	/** When a gap was last the cause of a record. */
 	gapRecordedAtMs: number;
-}
-
-/** The worker that owns a host: the same for as long as their number is. */
-export function workerOfHost(hostname: string, workers: number): number {
-	return Bun.hash.crc32(hostname) % workers;
 }
 
 /** Knows every host, decides which are followed and by which ingest worker, and writes their state to the log. */
@@ -283,7 +279,7 @@ export class HostManager {
 	}
 
 	#command(host: ManagedHost, command: HostCommand): void {
-		this.#options.command(workerOfHost(host.hostname, this.#options.workers), command);
+		this.#options.command(workerOf(host.hostname, this.#options.workers), command);
 	}
 
 	#record({ id, hostname, insecure, status, gaps, lastGap }: ManagedHost): Promise<void> {

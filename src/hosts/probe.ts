@@ -1,14 +1,13 @@
 import { BodyTooLargeError, readBody } from "../net/bounded-fetch.ts";
 import { type GuardOptions, guardedFetch } from "../net/guarded-fetch.ts";
 import type { ParsedHostname } from "../net/hostname.ts";
+import { isRelay } from "../protocol/relay-token.ts";
 
 const PROBE_TIMEOUT_MS = 5000;
 /** A `describeServer` answer has a few hundred bytes. */
 const PROBE_BODY_BYTES_MAX = 64 * 1024;
 /** What is told of the reason, which may quote the host. */
 const WHY_CHARS_MAX = 200;
-/** Other relays say so in this header (rulebook 1.7.6). */
-const RELAY_TOKEN = "atproto-relay";
 
 /** A host is not a PDS that can be followed. The message completes "host NAME …". */
 export class ProbeError extends Error {
@@ -47,7 +46,7 @@ export async function probeHost(
 
 async function checkResponse(response: Response, signal: AbortSignal): Promise<void> {
 	try {
-		if (response.headers.get("server")?.toLowerCase().includes(RELAY_TOKEN))
+		if (isRelay(response.headers.get("server") ?? ""))
 			throw new ProbeError("is a relay itself, and following it would make a loop");
 		if (response.status !== 200) throw new ProbeError(`answered describeServer with HTTP ${response.status}`);
 		const body = await readBody(response, signal, PROBE_BODY_BYTES_MAX);

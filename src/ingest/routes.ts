@@ -1,17 +1,13 @@
 import { scanFrame } from "../protocol/frame.ts";
 import type { Message } from "../protocol/kinds/table.ts";
 import { Damage, reportFailure } from "../runtime/boundary.ts";
+import { workerOf } from "../runtime/worker-of.ts";
 import type { Sender } from "./arrival.ts";
 import { FAILED, type Outcome } from "./host/window.ts";
 import { type Peer, type PeerEvents, PeerLink } from "./peer-link.ts";
 
 type Settle = (outcome: Outcome) => void;
 type Deliver = (sender: Sender, frame: Uint8Array, message: Message, settle: Settle) => void;
-
-/** Which worker has a DID. Any fixed hash does; it may differ between starts with another number of workers. */
-export function shardOf(did: string, workers: number): number {
-	return workers === 1 ? 0 : Bun.hash.crc32(did) % workers;
-}
 
 /** Takes each message to the worker that has its DID, and brings the outcome back to the one that has its host. */
 export class Routes {
@@ -39,7 +35,7 @@ export class Routes {
 
 	/** Routes a message that came from one of this worker's hosts. */
 	route(sender: Sender, frame: Uint8Array, message: Message, settle: Settle): void {
-		const worker = shardOf(message.did, this.#workers);
+		const worker = workerOf(message.did, this.#workers);
 		if (worker === this.#worker) {
 			this.#deliver(sender, frame, message, settle);
 			return;

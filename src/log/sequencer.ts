@@ -1,8 +1,9 @@
 import type { Counters } from "../observe/counters.ts";
+import { Major } from "../protocol/cbor.ts";
+import { headBytes, writeHead } from "../protocol/cbor-head.ts";
 import type { Doorbell } from "../runtime/doorbell.ts";
 import type { RingReader } from "../runtime/ring.ts";
 import type { LogWriter } from "./local/write/log-writer.ts";
-import { cborIntegerBytes, writeCborInteger } from "./record/bytes.ts";
 import { type Entry, readEntry } from "./record/entry.ts";
 import { RECORD_BYTES_MAX, RECORD_HEADER_BYTES, sealRecord } from "./record/record.ts";
 
@@ -126,14 +127,14 @@ export class Sequencer {
 	/** Copies the frame with our seq in the place of the host's; every other byte stays (rulebook 1.5). */
 	#splice(entry: Entry, seq: number, at: number): number {
 		const { frame, seqStart, seqEnd } = entry;
-		const length = frame.length - (seqEnd - seqStart) + cborIntegerBytes(seq);
+		const length = frame.length - (seqEnd - seqStart) + headBytes(seq);
 		if (seqStart >= seqEnd || seqEnd > frame.length || at + length - this.#used > RECORD_BYTES_MAX) {
 			throw new RangeError(
 				`a frame of ${frame.length} bytes with its seq from ${seqStart} to ${seqEnd} is no frame of ours`,
 			);
 		}
 		this.#buffer.set(frame.subarray(0, seqStart), at);
-		const seqBehind = writeCborInteger(this.#buffer, seq, at + seqStart);
+		const seqBehind = writeHead(this.#buffer, Major.unsigned, seq, at + seqStart);
 		this.#buffer.set(frame.subarray(seqEnd), seqBehind);
 		return at + length;
 	}

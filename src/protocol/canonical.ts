@@ -1,4 +1,5 @@
 import { CborError, CborScanner, CID_TAG, compareKeys, Major } from "./cbor.ts";
+import { encodeHead } from "./cbor-head.ts";
 import { CBOR_DEPTH_MAX } from "./limits.ts";
 
 /**
@@ -72,17 +73,4 @@ function rewriteLink(scanner: CborScanner, start: number): Uint8Array {
 	scanner.readHead();
 	const cid = scanner.bytes.subarray(scanner.readBytes(end), end);
 	return Buffer.concat([encodeHead(Major.tag, CID_TAG), encodeHead(Major.bytes, cid.length), cid]);
-}
-
-/** The head of an item, in its shortest form. */
-export function encodeHead(major: number, argument: number): Uint8Array {
-	const first = major << 5;
-	if (argument < 24) return Uint8Array.of(first | argument);
-	if (argument < 0x100) return Uint8Array.of(first | 24, argument);
-	const [info, size] = argument < 0x10000 ? [25, 2] : argument < 0x100000000 ? [26, 4] : [27, 8];
-	const head = Buffer.alloc(1 + size);
-	head[0] = first | info;
-	if (size === 8) head.writeBigUInt64BE(BigInt(argument), 1);
-	else head.writeUIntBE(argument, 1, size);
-	return head;
 }

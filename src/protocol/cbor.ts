@@ -54,7 +54,7 @@ export const Major = {
 
 const FALSE = 0xf4;
 const TRUE = 0xf5;
-const NULL = 0xf6;
+export const NULL = 0xf6;
 /** The one tag there is: a link. */
 export const CID_TAG = 42;
 

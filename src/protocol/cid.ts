@@ -9,7 +9,7 @@ const DIGEST_BYTES = 32;
 const CID_V0_BYTES = 2 + DIGEST_BYTES;
 
 /** CIDv1, dag-cbor, sha2-256, 32 bytes of digest: the only form the protocol's own links may have (rulebook 2.8, 2.11). */
-const BLESSED_PREFIX = [VERSION, CODEC_DAG_CBOR, HASH_SHA256, DIGEST_BYTES] as const;
+export const BLESSED_PREFIX = [VERSION, CODEC_DAG_CBOR, HASH_SHA256, DIGEST_BYTES] as const;
 
 /** Whether a binary CID has the form that commits, MST nodes and records are linked by. */
 export function isBlessedCid(cid: Uint8Array): boolean {

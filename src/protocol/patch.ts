@@ -1,5 +1,5 @@
-import { encodeHead } from "./canonical.ts";
 import { CborScanner, Major, MapKeys } from "./cbor.ts";
+import { encodeHead } from "./cbor-head.ts";
 
 /** What becomes of a map's fields, by name: the bytes of a new value, or null to remove the field. Names are ASCII. */
 export type FieldChanges = ReadonlyMap<string, Uint8Array | null>;

@@ -1,10 +1,11 @@
 import { beforeEach, describe, expect, test } from "bun:test";
-import { HostManager, type HostManagerOptions, workerOfHost } from "../../src/hosts/manager.ts";
+import { HostManager, type HostManagerOptions } from "../../src/hosts/manager.ts";
 import type { HostCommand } from "../../src/hosts/messages.ts";
 import { ProbeError } from "../../src/hosts/probe.ts";
 import type { Host, IndexReader } from "../../src/index/store.ts";
 import type { HostFacts, HostStatus } from "../../src/log/record/facts.ts";
 import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
+import { workerOf } from "../../src/runtime/worker-of.ts";
 
 const WORKERS = 3;
 const ADMIN = { admin: true, ip: "192.0.2.1" };
@@ -87,7 +88,7 @@ describe("start", () => {
 		await settle();
 		expect(bench.connected()).toEqual([1, 2, 3, 5]);
 		expect(bench.commands[0]).toEqual({
-			worker: workerOfHost("a.com", WORKERS),
+			worker: workerOf("a.com", WORKERS),
 			command: { type: "connect", host: { id: 1, hostname: "a.com", insecure: false, cursor: 10 } },
 		});
 		expect(readCounters(bench.counters).counters.hosts_known).toBe(5);
@@ -162,7 +163,7 @@ describe("requestCrawl of a new host", () => {
 		expect(await crawl).toEqual({ ok: true });
 		expect(bench.commands).toEqual([
 			{
-				worker: workerOfHost("new.com", WORKERS),
+				worker: workerOf("new.com", WORKERS),
 				command: { type: "connect", host: { id: 42, hostname: "new.com", insecure: false, cursor: null } },
 			},
 		]);
@@ -435,11 +436,11 @@ describe("resetCursor", () => {
 		expect(manager.resetCursor("b.com", null)).toEqual({ ok: true });
 		expect(bench.commands).toEqual([
 			{
-				worker: workerOfHost("a.com", WORKERS),
+				worker: workerOf("a.com", WORKERS),
 				command: { type: "resetCursor", host: { id: 1, hostname: "a.com", insecure: false, cursor: 7 } },
 			},
 			{
-				worker: workerOfHost("b.com", WORKERS),
+				worker: workerOf("b.com", WORKERS),
 				command: { type: "resetCursor", host: { id: 2, hostname: "b.com", insecure: false, cursor: null } },
 			},
 		]);
@@ -461,8 +462,8 @@ describe("resetCursor", () => {
 test("a host stays with its worker, and hosts spread over workers", () => {
 	const counts = [0, 0, 0];
 	for (let at = 0; at < 300; at++) {
-		const worker = workerOfHost(`pds${at}.example.com`, 3);
-		expect(workerOfHost(`pds${at}.example.com`, 3)).toBe(worker);
+		const worker = workerOf(`pds${at}.example.com`, 3);
+		expect(workerOf(`pds${at}.example.com`, 3)).toBe(worker);
 		counts[worker] = (counts[worker] ?? 0) + 1;
 	}
 	expect(Math.min(...counts)).toBeGreaterThan(60);

@@ -2,13 +2,14 @@ import { describe, expect, test } from "bun:test";
 import type { Sender } from "../../src/ingest/arrival.ts";
 import { FAILED, type Outcome, REJECTED } from "../../src/ingest/host/window.ts";
 import { PEER_RINGS_BYTES_MAX, type Peer, PeerLink, peerRingBytes } from "../../src/ingest/peer-link.ts";
-import { Routes, shardOf } from "../../src/ingest/routes.ts";
+import { Routes } from "../../src/ingest/routes.ts";
 import { scanFrame } from "../../src/protocol/frame.ts";
 import type { Message } from "../../src/protocol/kinds/table.ts";
 import { FRAME_BYTES_MAX } from "../../src/protocol/limits.ts";
 import { Damage } from "../../src/runtime/boundary.ts";
 import { Doorbell } from "../../src/runtime/doorbell.ts";
 import { createRingBuffer, RingReader, RingWriter } from "../../src/runtime/ring.ts";
+import { workerOf } from "../../src/runtime/worker-of.ts";
 import { encodeFrame } from "../sim/message.ts";
 import { Rng } from "../sim/rng.ts";
 
@@ -73,7 +74,7 @@ class Workers {
 		this.#routes = peersOf(workers, ringBytes).map(
 			(peers, worker) =>
 				new Routes(worker, peers, (sender, frame, message, settle) => {
-					expect(shardOf(message.did, workers)).toBe(worker);
+					expect(workerOf(message.did, workers)).toBe(worker);
 					const routed = this.#frames.get(message.seq);
 					expect(routed?.sender).toEqual(sender);
 					expect(Buffer.compare(frame, routed?.frame ?? Buffer.of())).toBe(0);

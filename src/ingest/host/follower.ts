@@ -7,6 +7,7 @@ import type { Message } from "../../protocol/kinds/table.ts";
 import type { ScannedFrame } from "../../protocol/message.ts";
 import { CLOSE_CODES, type RejectionReason } from "../../protocol/reasons.ts";
 import { Rejection } from "../../protocol/rejection.ts";
+import { isRelay } from "../../protocol/relay-token.ts";
 import { reportFailure } from "../../runtime/boundary.ts";
 import { systemTiming, type Timing } from "../../runtime/timing.ts";
 import type { Sender } from "../arrival.ts";
@@ -181,7 +182,7 @@ export class HostFollower {
 		this.#openedAtMs = this.#timing.nowMs();
 		this.#options.counters.add("host_connects_total");
 		this.#options.counters.add("hosts_connected");
-		if (server.includes("atproto-relay")) {
+		if (isRelay(server)) {
 			this.#giveUp("banned", `it is a relay itself (Server: ${server.slice(0, 100)})`);
 			return;
 		}

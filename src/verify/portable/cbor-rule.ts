@@ -1,4 +1,6 @@
-import { CborError, type CborScanner } from "../../protocol/cbor.ts";
+import { CborError, type CborScanner, CID_TAG, Major } from "../../protocol/cbor.ts";
+import { encodeHead } from "../../protocol/cbor-head.ts";
+import { BLESSED_PREFIX } from "../../protocol/cid.ts";
 import { CID_BYTES } from "../../protocol/limits.ts";
 import type { RejectionReason } from "../../protocol/reasons.ts";
 import { Rejection } from "../../protocol/rejection.ts";
@@ -14,8 +16,13 @@ export function rejectCborErrors<T>(reason: RejectionReason, read: () => T): T {
 	}
 }
 
-/** How nearly all links begin: tag 42, a byte string of 37 bytes, zero, and CIDv1, dag-cbor, sha2-256, 32 bytes of digest. */
-const USUAL_LINK_START = [0xd8, 0x2a, 0x58, CID_BYTES + 1, 0x00, 0x01, 0x71, 0x12, 0x20] as const;
+/** How nearly all links begin: tag 42, a byte string of 37 bytes, zero, and the start of a CID of the protocol's own form. */
+const USUAL_LINK_START = Uint8Array.of(
+	...encodeHead(Major.tag, CID_TAG),
+	...encodeHead(Major.bytes, CID_BYTES + 1),
+	0,
+	...BLESSED_PREFIX,
+);
 const USUAL_LINK_BYTES = 5 + CID_BYTES;
 
 /** Reads a link from `bytes`, which `scanner` scans. Throws `CborError`. */

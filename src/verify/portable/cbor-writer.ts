@@ -1,8 +1,6 @@
-import { Major } from "../../protocol/cbor.ts";
+import { CID_TAG, Major, NULL } from "../../protocol/cbor.ts";
+import { writeHead } from "../../protocol/cbor-head.ts";
 import type { Link } from "./link.ts";
-
-const NULL = 0xf6;
-const CID_TAG = 42;
 
 /** A head for an argument of up to 32 bits. */
 export const HEAD_BYTES_MAX = 5;
@@ -25,19 +23,7 @@ export class CborWriter {
 
 	/** @param argument below 2^32 */
 	head(major: number, argument: number): void {
-		const bytes = this.#bytes;
-		const first = major << 5;
-		if (argument < 24) bytes[this.#offset++] = first | argument;
-		else if (argument < 0x100) {
-			bytes[this.#offset++] = first | 24;
-			bytes[this.#offset++] = argument;
-		} else if (argument < 0x10000) {
-			bytes[this.#offset++] = first | 25;
-			this.#offset = bytes.writeUInt16BE(argument, this.#offset);
-		} else {
-			bytes[this.#offset++] = first | 26;
-			this.#offset = bytes.writeUInt32BE(argument, this.#offset);
-		}
+		this.#offset = writeHead(this.#bytes, major, argument, this.#offset);
 	}
 
 	/** A name of one ASCII character, as a map key. */

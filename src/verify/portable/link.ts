@@ -1,3 +1,4 @@
+import { BLESSED_PREFIX } from "../../protocol/cid.ts";
 import { CID_BYTES } from "../../protocol/limits.ts";
 import { sha256 } from "./digest.ts";
 
@@ -7,17 +8,16 @@ import { sha256 } from "./digest.ts";
  */
 export type Link = string;
 
-/** CIDv1, dag-cbor, sha2-256, 32 bytes of digest. */
-const BLESSED_PREFIX = "\x01\x71\x12\x20";
+const BLESSED_LINK_PREFIX: Link = String.fromCharCode(...BLESSED_PREFIX);
 
 /** Whether a link has the one form that commits, MST nodes and new records are linked by (rulebook 2.8, 2.11). */
 export function isBlessedLink(link: Link): boolean {
-	return link.length === CID_BYTES && link.startsWith(BLESSED_PREFIX);
+	return link.length === CID_BYTES && link.startsWith(BLESSED_LINK_PREFIX);
 }
 
 /** The link of a DAG-CBOR block. */
 export function linkOfBlock(block: Uint8Array): Link {
-	return BLESSED_PREFIX + linkOfBytes(sha256(block));
+	return BLESSED_LINK_PREFIX + linkOfBytes(sha256(block));
 }
 
 /** The link that a binary CID makes. */
