@@ -1,5 +1,5 @@
 import type { Takedown } from "../index/store.ts";
-import { RecordKind } from "../log/record/record.ts";
+import { tellsOfRepo } from "../log/record/message-facts.ts";
 import type { Counters } from "../observe/counters.ts";
 import type { SourceBatch } from "./source.ts";
 
@@ -65,8 +65,7 @@ export class Withheld {
 	#judge(batch: SourceBatch): Judgement {
 		let judgement: Judgement = null;
 		for (let index = 0; index < batch.count; index++) {
-			const kind = batch.kind(index);
-			if (kind !== RecordKind.commit && kind !== RecordKind.sync) continue;
+			if (!tellsOfRepo(batch.kind(index))) continue;
 			const sinceSeq = this.#sinceSeq.get(batch.repoDid(index));
 			if (sinceSeq === undefined || batch.seq(index) > sinceSeq) continue;
 			judgement ??= new Uint8Array(batch.count);

@@ -1,17 +1,15 @@
-import { type AccountFact, next } from "../account/next.ts";
+import { next } from "../account/next.ts";
 import type { AccountState } from "../account/state.ts";
 import { isDeletedAtHost } from "../account/status.ts";
 import {
 	type CursorsFacts,
-	decodeAccountFacts,
 	decodeCursorsFacts,
 	decodeDidDocumentFacts,
 	decodeHostFacts,
-	decodeIdentityFacts,
-	decodeRepoFacts,
 	type HostFacts,
 } from "../log/record/facts.ts";
-import { isMessageKind, RecordFlag, RecordKind } from "../log/record/record.ts";
+import { decodeFact, type MessageFact } from "../log/record/message-facts.ts";
+import { isMessageKind, RecordKind } from "../log/record/record.ts";
 import type { StoredRecord } from "../log/record/stored-record.ts";
 import type { Account, Host, StoredIdentity } from "./store.ts";
 
@@ -85,34 +83,31 @@ class Fold {
 	}
 
 	add(record: StoredRecord): void {
-		if (isMessageKind(record.kind)) this.#named(record.host);
-		switch (record.kind) {
-			case RecordKind.commit:
-			case RecordKind.sync: {
-				const { did, rev, commit, data } = decodeRepoFacts(record.facts);
-				this.#tell(did, { type: "repo", rev, commit, data }, record);
-				break;
-			}
-			case RecordKind.account: {
-				const { did, active, status, timeMs } = decodeAccountFacts(record.facts);
-				this.#tell(did, { type: "status", active, status, timeMs }, record);
-				break;
-			}
-			case RecordKind.identity: {
-				const { did, timeMs } = decodeIdentityFacts(record.facts);
-				// What the DID resolved to before must not be taken for the present after a restart, if the lookup that followed has failed.
-				this.#outdated.set(did, record.timeUs / 1000 - LOOKUP_MS_MAX);
-				this.#tell(did, { type: "identity", isHome: (record.flags & RecordFlag.home) !== 0, timeMs }, record);
-				break;
-			}
+		if (isMessageKind(record.kind)) this.#addMessage(record);
+		else this.#addControl(record);
+	}
+
+	#addMessage(record: StoredRecord): void {
+		this.#named(record.host);
+		const fact = decodeFact(record);
+		if (fact === null) return;
+		if (fact.type === "identity") {
+			// What the DID resolved to before must not be taken for the present after a restart, if the lookup that followed has failed.
+			this.#outdated.set(fact.did, record.timeUs / 1000 - LOOKUP_MS_MAX);
+		}
+		this.#tell(fact, record);
+	}
+
+	#addControl({ kind, facts }: StoredRecord): void {
+		switch (kind) {
 			case RecordKind.cursors:
-				this.#setCursors(decodeCursorsFacts(record.facts));
+				this.#setCursors(decodeCursorsFacts(facts));
 				break;
 			case RecordKind.host:
-				this.#setHost(decodeHostFacts(record.facts));
+				this.#setHost(decodeHostFacts(facts));
 				break;
 			case RecordKind.didDocument: {
-				const identity = decodeDidDocumentFacts(record.facts);
+				const identity = decodeDidDocumentFacts(facts);
 				this.#identities.set(identity.did, identity);
 				break;
 			}
@@ -137,7 +132,8 @@ class Fold {
 		};
 	}
 
-	#tell(did: string, fact: AccountFact, record: StoredRecord): void {
+	#tell(fact: MessageFact, record: StoredRecord): void {
+		const { did } = fact;
 		const touched = this.#account(did);
 		const state = next(touched?.state ?? null, fact, record);
 		if (state === null) return;

@@ -23,6 +23,8 @@ export interface Arrival<M extends Message = Message> {
 	readonly settle: (outcome: Outcome) => void;
 	/** What was looked up for this message in particular. */
 	resolution: Resolution | null;
+	/** What its DID resolved to before it was looked up anew because of it. */
+	before: Resolution | null;
 	/** Whether its identity was refreshed because of it: that is done once. */
 	refreshed: boolean;
 	/** Whether its host said, when asked because of it, that the account is active; null where it was not asked. */
@@ -38,6 +40,8 @@ export interface Admitted {
 	fact: AccountFact;
 	/** What has to be in the log before it. */
 	preceding?: Admitted;
+	/** What has to come next in the log. */
+	following?: Admitted;
 }
 
 export function arrivalOf(
@@ -54,6 +58,7 @@ export function arrivalOf(
 		settle,
 		arrivedAtMs,
 		resolution: null,
+		before: null,
 		refreshed: false,
 		activeAtHost: null,
 		following: null,

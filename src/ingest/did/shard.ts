@@ -1,13 +1,11 @@
 import { next } from "../../account/next.ts";
 import type { AccountState } from "../../account/state.ts";
-import { isDeletedAtHost } from "../../account/status.ts";
 import type { IdentityCache } from "../../identity/cache.ts";
 import type { Resolution } from "../../identity/identity.ts";
 import type { Handover } from "../../log/handover.ts";
 import { controlEntry, type Entry } from "../../log/record/entry.ts";
 import { type DidDocumentFacts, encodeDidDocumentFacts } from "../../log/record/facts.ts";
 import { RecordKind } from "../../log/record/record.ts";
-import type { Message } from "../../protocol/kinds/table.ts";
 import { Rejection } from "../../protocol/rejection.ts";
 import { didMethod, isDid } from "../../protocol/syntax.ts";
 import { reportFailure } from "../../runtime/boundary.ts";
@@ -15,14 +13,8 @@ import { endThreadOnFailure } from "../../runtime/thread.ts";
 import type { Admitted, Arrival, Sender } from "../arrival.ts";
 import { FAILED, REJECTED } from "../host/window.ts";
 import type { AccountCache } from "./accounts.ts";
-import {
-	type AdmissionRules,
-	admitAccount,
-	admitIdentity,
-	admitRepoMessage,
-	admitTombstone,
-	isRepeat,
-} from "./admission.ts";
+import type { AdmissionRules } from "./admit/admission.ts";
+import { ADMISSIONS, isRepeat } from "./admit/table.ts";
 import type { RepoStatusProbe } from "./repo-status.ts";
 
 export interface ShardOptions {
@@ -53,8 +45,6 @@ export const WEB_WAITING_BYTES_MAX = 1024 * 1024;
 export class Shard {
 	readonly #options: ShardOptions;
 	readonly #lanes = new Map<string, Arrival[]>();
-	/** What the DIDs that changed resolved to before, while their `#identity` waits. */
-	readonly #before = new WeakMap<Arrival, Resolution | null>();
 	/** Control entries that found the ring full. */
 	readonly #unsent: Entry[] = [];
 	#room: PromiseWithResolvers<void> | null = null;
@@ -187,8 +177,10 @@ export class Shard {
 		}
 		const position = this.#push(arrival, admitted);
 		if (position === null) return this.#waitForRoom();
-		arrival.following = this.#following(arrival, admitted);
-		if (arrival.following !== null) return this.#handOver(arrival, arrival.following);
+		if (admitted.following !== undefined) {
+			arrival.following = admitted.following;
+			return this.#handOver(arrival, admitted.following);
+		}
 		arrival.settle({ rejected: false, ring: handover.ring, position });
 		return null;
 	}
@@ -211,14 +203,6 @@ export class Shard {
 		return this.#room.promise;
 	}
 
-	/** A tombstoned DID's `#identity` is followed by an `#account` that says what became of it. */
-	#following(arrival: Arrival, handedOver: Admitted): Admitted | null {
-		if (arrival.message.type !== "identity" || handedOver.entry.kind !== RecordKind.identity) return null;
-		const account = this.#options.accounts.get(arrival.message.did) ?? null;
-		if (arrival.resolution?.outcome !== "tombstoned" || account === null || isDeletedAtHost(account)) return null;
-		return admitTombstone(narrow(arrival, arrival.message), account, this.#options.rules.clock);
-	}
-
 	/** What is to follow is about the account as it is: while that waited for room, its state may have left the cache. */
 	#follow(arrival: Arrival, following: Admitted): Admitted | Promise<void> {
 		const { accounts } = this.#options;
@@ -239,31 +223,21 @@ export class Shard {
 		}
 		const resolution = this.#resolution(arrival, account);
 		if (resolution instanceof Promise) return resolution;
-		const admitted = this.#decide(arrival, account, resolution);
+		const admitted = ADMISSIONS[message.type].admit(arrival, account, resolution, this.#options.rules);
 		if (admitted === "ask-host") return this.#askHost(arrival, resolution);
 		return admitted === "retry" ? this.#refresh(arrival) : admitted;
-	}
-
-	#decide(arrival: Arrival, account: AccountState | null, resolution: Resolution): Admitted | "retry" | "ask-host" {
-		const { message } = arrival;
-		const { rules } = this.#options;
-		if (message.type === "account") return admitAccount(narrow(arrival, message), account, resolution, rules);
-		if (message.type === "identity") {
-			return admitIdentity(narrow(arrival, message), account, resolution, this.#before.get(arrival) ?? null, rules);
-		}
-		return admitRepoMessage(narrow(arrival, message), account, resolution, rules);
 	}
 
 	#resolution(arrival: Arrival, account: AccountState | null): Resolution | Promise<unknown> {
 		if (arrival.resolution !== null) return arrival.resolution;
 		const { identities } = this.#options;
 		const { did, type } = arrival.message;
-		if (type !== "identity") return identities.get(did) ?? this.#await(arrival, identities.lookup(did, arrival.sender));
+		if (!ADMISSIONS[type].looksUpAnew)
+			return identities.get(did) ?? this.#await(arrival, identities.lookup(did, arrival.sender));
 
-		const before = identities.peek(did);
-		this.#before.set(arrival, before);
+		arrival.before = identities.peek(did);
 		// Anybody else than the account's own host waits longer, and for an answer.
-		if (isForeign(account, before, arrival.sender)) return this.#refresh(arrival);
+		if (isForeign(account, arrival.before, arrival.sender)) return this.#refresh(arrival);
 		return this.#await(arrival, identities.recheck(did, arrival.sender, arrival.arrivedAtMs));
 	}
 
@@ -294,11 +268,6 @@ function laneOf({ message, sender }: Arrival): string {
 function isForeign(account: AccountState | null, known: Resolution | null, sender: Sender): boolean {
 	if (account !== null) return account.host !== sender.hostId;
 	return known?.outcome === "resolved" && known.identity.pdsHost !== sender.hostname;
-}
-
-/** Narrows an arrival to the type of its message. */
-function narrow<M extends Message>(arrival: Arrival, _message: M): Arrival<M> {
-	return arrival as Arrival<M>;
 }
 
 function checkDid(did: string, allowLocalhost: boolean): void {

@@ -16,6 +16,7 @@ interface AccountFields extends Fields {
 /** The account's status at its host. */
 export const account = {
 	code: 4,
+	tells: "status",
 	didField: "did",
 	fieldNames: ["did", "seq", "time", "active", "status"],
 	readField(scanner, name, fields) {

@@ -42,6 +42,7 @@ type CommitField = SyncField | "since" | "commit" | "prevData" | "tooBig" | "reb
 /** A change of the account's repo. */
 export const commit = {
 	code: 1,
+	tells: "repo",
 	didField: "repo",
 	fieldNames: [
 		"ops",

@@ -14,6 +14,7 @@ const HANDLE_BYTES_MAX = 1024;
 /** Something may have changed about what the DID resolves to. */
 export const identity = {
 	code: 3,
+	tells: "identity",
 	didField: "did",
 	fieldNames: ["did", "seq", "time", "handle"],
 	readField(scanner, name, fields) {

@@ -39,6 +39,8 @@ export interface MessageKind<
 > {
 	/** Stands for the kind in the records of the log: below 16, no other kind's, and never changed. */
 	code: number;
+	/** What it says of its account (`account/next.ts`), and so what the index reads in its records. */
+	tells: "repo" | "status" | "identity";
 	/** The field that holds the DID. */
 	didField: "did" | "repo";
 	/** The fields that are read, `seq`, `time` and that of the DID among them. All others pass unread. */

@@ -22,6 +22,7 @@ export const REV_BYTES_MAX = 64;
 /** The repo as it is now, without what led to it. */
 export const sync = {
 	code: 2,
+	tells: "repo",
 	didField: "did",
 	fieldNames: ["did", "rev", "seq", "time", "blocks"],
 	readField: readSyncField,

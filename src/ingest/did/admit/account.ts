@@ -1,0 +1,65 @@
+import { encode } from "@atcute/cbor";
+import type { AccountState } from "../../../account/state.ts";
+import { type EffectiveStatus, effectiveStatus } from "../../../account/status.ts";
+import type { Resolution } from "../../../identity/identity.ts";
+import { encodeFrame, scanFrame } from "../../../protocol/frame.ts";
+import type { AccountMessage } from "../../../protocol/kinds/account.ts";
+import type { Message } from "../../../protocol/kinds/table.ts";
+import type { FieldChanges } from "../../../protocol/patch.ts";
+import type { Admitted, Arrival } from "../../arrival.ts";
+import { type AdmissionRules, checkTime, messageEntry, timeMsOf, withFields } from "./admission.ts";
+import { keyAtHome } from "./home.ts";
+
+/** Checks an `#account`, which only the account's own host may send, and gives it the status that holds here (2.14). */
+export function admitAccount(
+	arrival: Arrival<AccountMessage>,
+	account: AccountState | null,
+	resolution: Resolution,
+	rules: AdmissionRules,
+): Admitted | "retry" {
+	const { message, sender } = arrival;
+	// Once a DID is tombstoned nothing names its host any more; the one we know may still say that the account is gone.
+	const farewell = resolution.outcome === "tombstoned" && account?.host === sender.hostId;
+	if (!farewell && keyAtHome(arrival, resolution) === "retry") return "retry";
+	const { did, active, status } = message;
+	const flags = checkTime(message.time, rules);
+	const localStatus = account?.localStatus ?? null;
+	const effective = effectiveStatus({ localStatus, upstreamActive: active, upstreamStatus: status });
+	const changed = localStatus === null ? arrival : withFields(arrival, statusChanges(effective));
+	const fact = { type: "status", did, active, status, timeMs: timeMsOf(message) } as const;
+	return { entry: messageEntry(changed, flags, fact), fact };
+}
+
+/**
+ * An `#account` that the relay itself has to say. In the log it counts as the account's own host's, at the last seq we have of it:
+ * so it neither moves the account nor makes a message of that host a replay.
+ */
+export function ownAccountMessage(
+	arrival: Arrival,
+	account: AccountState,
+	{ active, status }: { active: boolean; status: string | null },
+	clock: () => number,
+): Admitted {
+	const { did } = arrival.message;
+	const { host, hostSeq } = account;
+	const time = new Date(clock()).toISOString();
+	// The sequencer gives the frame its seq; until then it needs one that is valid.
+	const frame = encodeFrame("account", { seq: 1, did, time, active, ...(status === null ? null : { status }) });
+	// The time is ours. Those of its host's messages are compared with each other only.
+	const fact = { type: "status", did, active, status, timeMs: 0 } as const;
+	const entry = messageEntry({ ...arrival, ...rescan(frame) }, 0, fact);
+	return { entry: { ...entry, host, upstreamSeq: hostSeq }, fact };
+}
+
+function rescan(frame: Uint8Array): { frame: Uint8Array; message: Message } {
+	const scanned = scanFrame(frame);
+	if (scanned.kind !== "message") throw new Error("a frame of our own does not scan");
+	return { frame, message: scanned.message };
+}
+
+function statusChanges({ active, status }: EffectiveStatus): FieldChanges {
+	return new Map([
+		["active", encode(active)],
+		["status", status === undefined ? null : encode(status)],
+	]);
+}

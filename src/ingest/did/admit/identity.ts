@@ -1,0 +1,50 @@
+import { next } from "../../../account/next.ts";
+import type { AccountState } from "../../../account/state.ts";
+import { DELETED, isDeletedAtHost } from "../../../account/status.ts";
+import { type Resolution, sameIdentity } from "../../../identity/identity.ts";
+import type { IdentityMessage } from "../../../protocol/kinds/identity.ts";
+import type { FieldChanges } from "../../../protocol/patch.ts";
+import { Rejection } from "../../../protocol/rejection.ts";
+import type { Admitted, Arrival } from "../../arrival.ts";
+import { ownAccountMessage } from "./account.ts";
+import { type AdmissionRules, checkTime, messageEntry, timeMsOf, withFields } from "./admission.ts";
+
+const WITHOUT_HANDLE: FieldChanges = new Map([["handle", null]]);
+
+/**
+ * Checks an `#identity`, for which the DID was just looked up again. It only says that something may have changed, so one
+ * from the account's host always passes; from anybody else it passes if something did change.
+ */
+export function admitIdentity(
+	arrival: Arrival<IdentityMessage>,
+	account: AccountState | null,
+	resolution: Resolution,
+	rules: AdmissionRules,
+): Admitted {
+	const { message, sender } = arrival;
+	const known = account?.host === sender.hostId ? account : null;
+	const isHome = resolution.outcome === "resolved" && resolution.identity.pdsHost === sender.hostname;
+	if (resolution.outcome === "not-found") throw new Rejection("identity-not-found");
+	if (resolution.outcome === "unavailable" && known === null) throw new Rejection("identity-unresolvable");
+	if (known === null && !isHome && sameIdentity(arrival.before, resolution)) {
+		throw new Rejection("host-mismatch", "and nothing changed");
+	}
+	const flags = checkTime(message.time, rules);
+	// We don't resolve handles, so we don't vouch for one either.
+	const stripped = message.handle === null ? arrival : withFields(arrival, WITHOUT_HANDLE);
+	const fact = { type: "identity", did: message.did, isHome, timeMs: timeMsOf(message) } as const;
+	const admitted: Admitted = { entry: messageEntry(stripped, flags, fact), fact };
+	if (resolution.outcome === "tombstoned") {
+		const after = next(account, fact, admitted.entry);
+		if (after !== null && !isDeletedAtHost(after)) admitted.following = tombstone(arrival, after, rules.clock);
+	}
+	return admitted;
+}
+
+/**
+ * The `#account` of our own that follows when a known account's DID turns out to be tombstoned (rulebook 2.14). Anybody's
+ * `#identity` can bring that to light, so the account stays at its host.
+ */
+function tombstone(arrival: Arrival, account: AccountState, clock: () => number): Admitted {
+	return ownAccountMessage(arrival, account, { active: false, status: DELETED }, clock);
+}

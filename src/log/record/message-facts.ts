@@ -1,0 +1,71 @@
+import type { AccountFact } from "../../account/next.ts";
+import { MESSAGE_KINDS, MESSAGE_TYPES } from "../../protocol/kinds/table.ts";
+import {
+	decodeAccountFacts,
+	decodeIdentityFacts,
+	decodeRepoFacts,
+	encodeAccountFacts,
+	encodeIdentityFacts,
+	encodeRepoFacts,
+} from "./facts.ts";
+import { RecordFlag } from "./record.ts";
+import type { StoredRecord } from "./stored-record.ts";
+
+/** What a message says of its account, with the account's DID. */
+export type MessageFact = AccountFact & { readonly did: string };
+
+type FactType = MessageFact["type"];
+
+/** How a record tells of a fact: in its flags and its facts. */
+interface FactCodec<F extends MessageFact = MessageFact> {
+	flags(fact: F): number;
+	encode(fact: F): Uint8Array;
+	decode(facts: Uint8Array, flags: number): F;
+}
+
+const CODECS: Readonly<Record<FactType, FactCodec>> = {
+	repo: {
+		flags: () => 0,
+		encode: (fact) => encodeRepoFacts(fact),
+		decode: (facts) => ({ type: "repo", ...decodeRepoFacts(facts) }),
+	},
+	status: {
+		flags: () => 0,
+		encode: (fact) => encodeAccountFacts(fact),
+		decode: (facts) => ({ type: "status", ...decodeAccountFacts(facts) }),
+	},
+	identity: {
+		flags: ({ isHome }) => (isHome ? RecordFlag.home : 0),
+		encode: (fact) => encodeIdentityFacts(fact),
+		decode: (facts, flags) => ({
+			type: "identity",
+			...decodeIdentityFacts(facts),
+			isHome: (flags & RecordFlag.home) !== 0,
+		}),
+	},
+} satisfies { [T in FactType]: FactCodec<Extract<MessageFact, { type: T }>> };
+
+/** The type of fact that records of a message kind tell, by the kind's code. */
+const FACT_TYPES: FactType[] = [];
+for (const type of MESSAGE_TYPES) FACT_TYPES[MESSAGE_KINDS[type].code] = MESSAGE_KINDS[type].tells;
+
+/** The flags that tell a part of a fact. */
+export function flagsOfFact(fact: MessageFact): number {
+	return CODECS[fact.type].flags(fact);
+}
+
+/** The facts of a record. */
+export function encodeFact(fact: MessageFact): Uint8Array {
+	return CODECS[fact.type].encode(fact);
+}
+
+/** What a message's record says of its account; null for a kind of a later release. CIDs are views into the facts. */
+export function decodeFact({ kind, flags, facts }: Pick<StoredRecord, "kind" | "flags" | "facts">): MessageFact | null {
+	const type = FACT_TYPES[kind];
+	return type === undefined ? null : CODECS[type].decode(facts, flags);
+}
+
+/** Whether records of this kind tell of a repo: their content goes when the account is taken down. */
+export function tellsOfRepo(kind: number): boolean {
+	return FACT_TYPES[kind] === "repo";
+}
