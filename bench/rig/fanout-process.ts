@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import { createAdmissionBuffer } from "../../src/fanout/admission.ts";
 import type { FanoutWorkerOptions } from "../../src/fanout/worker.ts";
-import { openSqliteWriter } from "../../src/index/sqlite/store.ts";
+import { openSqliteStore } from "../../src/index/sqlite/store.ts";
 import { createCounterBuffer } from "../../src/observe/counters.ts";
 import { type Failure, Thread } from "../../src/runtime/thread.ts";
 import type { BareFanoutOptions } from "./bare-fanout-worker.ts";
@@ -34,7 +34,7 @@ async function startBare(): Promise<void> {
 async function startFanout(): Promise<void> {
 	const log = new PreparedLog(directory, frameBytes);
 	const databasePath = join(directory, "index.sqlite");
-	await openSqliteWriter(databasePath).close();
+	await openSqliteStore(databasePath).close();
 	const url = new URL("../../src/fanout/worker.ts", import.meta.url);
 	const fail = (thread: string, { message, stack }: Failure): never => {
 		console.error(`${thread} failed: ${message}`, stack);

@@ -8,40 +8,10 @@ import {
 	decodeHostFacts,
 	type HostFacts,
 } from "../log/record/facts.ts";
-import { decodeFact, type MessageFact } from "../log/record/message-facts.ts";
+import { decodeFact, didOf, type MessageFact } from "../log/record/message-facts.ts";
 import { isMessageKind, RecordKind } from "../log/record/record.ts";
 import type { StoredRecord } from "../log/record/stored-record.ts";
-import type { Account, Host, StoredIdentity } from "./store.ts";
-
-/** An account's row without its id. */
-export type AccountRow = Omit<Account, "id">;
-
-/** The rows as they are before a batch. */
-export interface RowSource {
-	account(did: string): AccountRow | null;
-	/** Each call gives a row that the caller may change. */
-	host(id: number): Host | null;
-	/** The greatest host id that any record has named. */
-	hostIdMax(): number;
-	/** Accounts that are at a host and not deleted. It looks at all accounts. */
-	countAccounts(host: number): number;
-}
-
-/** The rows as a batch leaves them: one for each DID and host, however many records told of it. */
-export interface RowChanges {
-	/** New ones in order of first sight. */
-	accounts: AccountRow[];
-	identities: StoredIdentity[];
-	/** Identities that no longer hold, if they were resolved before this time. */
-	outdated: { did: string; beforeMs: number }[];
-	hosts: Host[];
-	/** The greatest host id that any record has named. */
-	hostIdMax: number;
-	/** How often records named a host that has no row. */
-	unknownHostRecords: number;
-	/** Accounts whose status was told of, whatever it was before. */
-	statuses: ReadonlySet<string>;
-}
+import type { Host, RowChanges, RowKeys, RowSource, StoredIdentity } from "./store.ts";
 
 /** The lookup that an `#identity` causes begins before its record is written, by up to this much with all its retries. */
 const LOOKUP_MS_MAX = 120_000;
@@ -51,6 +21,25 @@ interface TouchedAccount {
 	state: AccountState;
 	/** The host whose count it is part of so far. */
 	readonly countedAt: number | null;
+}
+
+/** Names the rows that `foldRecords` needs of the same records, beside those of the hosts that the accounts are at. */
+export function touched(records: readonly StoredRecord[]): RowKeys {
+	const dids = new Set<string>();
+	const hosts = new Set<number>();
+	const introduced = new Set<number>();
+	for (const record of records) {
+		const { kind, host, facts } = record;
+		if (isMessageKind(kind)) hosts.add(host);
+		const did = didOf(record);
+		if (did !== null) dids.add(did);
+		if (kind === RecordKind.cursors) for (const cursor of decodeCursorsFacts(facts).cursors) hosts.add(cursor.host);
+		if (kind !== RecordKind.host) continue;
+		const { id } = decodeHostFacts(facts);
+		hosts.add(id);
+		introduced.add(id);
+	}
+	return { dids, hosts, introduced };
 }
 
 /** Folds consecutive records into row changes. Folding records that the rows already hold leads to the same rows. */

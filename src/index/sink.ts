@@ -3,7 +3,8 @@ import type { StoredRecord } from "../log/record/stored-record.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
 import type { DatabaseFiles } from "./sqlite/database-files.ts";
-import type { IndexWriter, Takedown } from "./store.ts";
+import type { Takedown } from "./store.ts";
+import type { IndexWriter } from "./writer.ts";
 
 const HOSTS_PAGE = 1_000;
 
@@ -29,7 +30,7 @@ export class IndexSink implements Sink {
 
 	cursor(): Promise<number> {
 		const { files, writer } = this.#options;
-		return files.attempt(() => writer.checkpoint());
+		return files.attempt(() => writer.store.checkpoint());
 	}
 
 	async apply(records: readonly StoredRecord[]): Promise<void> {
@@ -60,10 +61,10 @@ export class IndexSink implements Sink {
 	}
 
 	async #countLost(): Promise<number> {
-		const { writer } = this.#options;
+		const { store } = this.#options.writer;
 		let known = 0;
-		let page = await writer.hosts(0, HOSTS_PAGE);
-		for (; page.length > 0; page = await writer.hosts(page.at(-1)?.id ?? 0, HOSTS_PAGE)) known += page.length;
-		return (await writer.hostIdMax()) - known;
+		let page = await store.hosts(0, HOSTS_PAGE);
+		for (; page.length > 0; page = await store.hosts(page.at(-1)?.id ?? 0, HOSTS_PAGE)) known += page.length;
+		return (await store.hostIdMax()) - known;
 	}
 }

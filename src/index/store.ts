@@ -1,6 +1,5 @@
 import type { AccountState } from "../account/state.ts";
 import type { HostStatus } from "../log/record/facts.ts";
-import type { StoredRecord } from "../log/record/stored-record.ts";
 
 /** A host, as the index knows it. */
 export interface Host {
@@ -41,10 +40,7 @@ export interface StoredIdentity {
 	resolvedAtMs: number;
 }
 
-/**
- * Reads of the index. Asynchronous even where the embedded database is not, so that PostgreSQL fits behind it.
- * Every thread opens a reader of its own.
- */
+/** Reads of the index. Every thread opens a reader of its own. */
 export interface IndexReader {
 	account(did: string): Promise<Account | null>;
 	identity(did: string): Promise<StoredIdentity | null>;
@@ -62,16 +58,66 @@ export interface IndexReader {
 	close(): Promise<void>;
 }
 
-/** What came of a batch of records. */
-export interface Applied {
-	/** Of each account whose status they tell of, whether it is taken down now. */
-	takedowns: Takedown[];
-	/** How often they named a host that the index does not know. */
-	unknownHostRecords: number;
+/** An account's row without its id. */
+export type AccountRow = Omit<Account, "id">;
+
+/** Names the rows that the fold of a batch needs. */
+export interface RowKeys {
+	/** Accounts that records tell of. */
+	dids: ReadonlySet<string>;
+	/** Hosts that records name. */
+	hosts: ReadonlySet<number>;
+	/** Of these, the ones that a record of their own introduces. */
+	introduced: ReadonlySet<number>;
 }
 
-/** The one writer of the index. Only the log's follower calls it. */
-export interface IndexWriter extends IndexReader {
-	/** Applies consecutive records and moves the checkpoint, all in one transaction. */
-	apply(records: readonly StoredRecord[]): Promise<Applied>;
+/** The rows as they are before a batch. */
+export interface RowSource {
+	account(did: string): AccountRow | null;
+	/** Each call gives a row that the caller may change. */
+	host(id: number): Host | null;
+	/** The greatest host id that any record has named. */
+	hostIdMax(): number;
+	/** Accounts that are at a host and not deleted, for one that a record introduces and that has no row although it was known. */
+	countAccounts(host: number): number;
+}
+
+/** The rows as a batch leaves them: one for each DID and host, however many records told of it. */
+export interface RowChanges {
+	/** New ones in order of first sight. */
+	accounts: AccountRow[];
+	identities: StoredIdentity[];
+	/** Identities that no longer hold, if they were resolved before this time. */
+	outdated: { did: string; beforeMs: number }[];
+	hosts: Host[];
+	/** The greatest host id that any record has named. */
+	hostIdMax: number;
+	/** How often records named a host that has no row. */
+	unknownHostRecords: number;
+	/** Accounts whose status was told of, whatever it was before. */
+	statuses: ReadonlySet<string>;
+}
+
+/** Where a batch begins and ends in the log. */
+export interface Span {
+	/** Seq of the last record applied before it: the checkpoint that the store must be at. */
+	after: number;
+	/** Seq of its last record: the checkpoint from then on. */
+	last: number;
+}
+
+/**
+ * A database that holds the index. It knows nothing of records: it gives the rows that a batch needs and takes the rows that
+ * the batch leads to.
+ */
+export interface Store extends IndexReader {
+	/** The rows of these keys and of the hosts that these accounts are at, all of one moment, with the checkpoint of that moment. */
+	load(keys: RowKeys): Promise<{ rows: RowSource; checkpoint: number }>;
+	/**
+	 * Writes what a batch leads to and moves the checkpoint, all or nothing. Returns, of each account whose status the batch
+	 * tells of, whether it is taken down now.
+	 *
+	 * @throws Damage if the store is not at `span.after`: something else writes to it
+	 */
+	write(changes: RowChanges, span: Span): Promise<Takedown[]>;
 }

@@ -11,8 +11,9 @@ import { endThreadOnFailure, serveRole, type WorkerRole } from "../runtime/threa
 import type { WorkerContext } from "../runtime/worker-context.ts";
 import { IndexSink } from "./sink.ts";
 import { DatabaseFiles } from "./sqlite/database-files.ts";
-import { openSqliteWriter } from "./sqlite/store.ts";
-import type { IndexWriter, Takedown } from "./store.ts";
+import { openSqliteStore } from "./sqlite/store.ts";
+import type { Store, Takedown } from "./store.ts";
+import { IndexWriter } from "./writer.ts";
 
 /** One reader with one cursor has no use for a batch a second time. */
 const CACHE_BYTES_MAX = 4 * 1024 * 1024;
@@ -34,7 +35,7 @@ export type IndexEvent = TakedownEvent | StallEvent;
 /** Ready when the index has caught up with the log as it was published at the start. Takes no commands. */
 serveRole<WorkerContext, never, IndexEvent>((emit): WorkerRole<WorkerContext, never> => {
 	let reader: LogReader;
-	let writer: IndexWriter;
+	let store: Store;
 	let follower: Follower;
 	let running: Promise<void>;
 
@@ -42,11 +43,11 @@ serveRole<WorkerContext, never, IndexEvent>((emit): WorkerRole<WorkerContext, ne
 		const { persistDir: directory, databasePath } = config;
 		const head = new LogPosition(log.position);
 		reader = openLogReader(log, { directory, cacheBytesMax: CACHE_BYTES_MAX, counters });
-		writer = await startOnPath("databasePath", databasePath, () => openSqliteWriter(databasePath));
+		store = await startOnPath("databasePath", databasePath, () => openSqliteStore(databasePath));
 		const onChange = (reason: DiskFaultReason | null): void => emit({ type: "stall", reason });
 		follower = new Follower({
 			sink: new IndexSink({
-				writer,
+				writer: new IndexWriter(store),
 				files: DatabaseFiles.at(databasePath),
 				counters,
 				onTakedowns: (takedowns) => emit({ type: "takedowns", takedowns }),
@@ -71,7 +72,7 @@ serveRole<WorkerContext, never, IndexEvent>((emit): WorkerRole<WorkerContext, ne
 	async function drain(): Promise<void> {
 		follower.stop();
 		await running;
-		await writer.close();
+		await store.close();
 		reader.close();
 	}
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { type AccountRow, foldRecords, type RowChanges, type RowSource } from "../../src/index/fold.ts";
-import type { Host } from "../../src/index/store.ts";
+import { foldRecords } from "../../src/index/fold.ts";
+import type { AccountRow, Host, RowChanges, RowSource } from "../../src/index/store.ts";
 import { RecordFlag } from "../../src/log/record/record.ts";
 import * as records from "./records.ts";
 

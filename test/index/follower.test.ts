@@ -7,8 +7,8 @@ import type { DiskFaultReason } from "../../src/disk/fault.ts";
 import { Stall } from "../../src/disk/stall.ts";
 import { IndexSink } from "../../src/index/sink.ts";
 import { DatabaseFiles } from "../../src/index/sqlite/database-files.ts";
-import { openSqliteWriter } from "../../src/index/sqlite/store.ts";
-import type { IndexWriter, Takedown } from "../../src/index/store.ts";
+import type { Takedown } from "../../src/index/store.ts";
+import type { IndexWriter } from "../../src/index/writer.ts";
 import { CheckpointError, type FollowedLog, Follower } from "../../src/log/follower.ts";
 import { ActiveSegment } from "../../src/log/local/active-segment.ts";
 import { systemLogFs } from "../../src/log/local/log-fs.ts";
@@ -18,6 +18,7 @@ import { LogPosition } from "../../src/log/position.ts";
 import { RECORD_HEADER_BYTES, sealRecord } from "../../src/log/record/record.ts";
 import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
 import * as records from "./records.ts";
+import { openWriter } from "./writer.ts";
 
 let folder: string;
 let head: LogPosition;
@@ -34,13 +35,13 @@ beforeEach(() => {
 	stalls = [];
 	folder = mkdtempSync(join(tmpdir(), "standpipe-follower-"));
 	openLog("log", 1);
-	writer = openSqliteWriter(join(folder, "index.sqlite"));
+	writer = openWriter(join(folder, "index.sqlite"));
 	follower = follow();
 	told = [];
 });
 afterEach(async () => {
 	closeLog();
-	await writer.close();
+	await writer.store.close();
 	rmSync(folder, { recursive: true });
 });
 
@@ -127,8 +128,8 @@ describe("catching up", () => {
 		appendCommits(2, 20);
 		await follower.catchUp();
 		expect(head.applied()).toBe(21);
-		expect(await writer.checkpoint()).toBe(21);
-		expect(await writer.account("did:plc:a")).toMatchObject({ hostSeq: 20 });
+		expect(await writer.store.checkpoint()).toBe(21);
+		expect(await writer.store.account("did:plc:a")).toMatchObject({ hostSeq: 20 });
 		expect(readCounters(counterBuffer).counters.index_records_total).toBe(21);
 	});
 
@@ -137,8 +138,8 @@ describe("catching up", () => {
 		append(records.cursors([1, 1], [7, 1], [8, 1]));
 		await follower.catchUp();
 		expect(readCounters(counterBuffer).counters.index_unknown_host_records_total).toBe(3);
-		expect(await writer.hosts(0, 10)).toMatchObject([{ id: 1, cursor: 1 }]);
-		expect(await writer.hostIdMax()).toBe(8);
+		expect(await writer.store.hosts(0, 10)).toMatchObject([{ id: 1, cursor: 1 }]);
+		expect(await writer.store.hostIdMax()).toBe(8);
 	});
 
 	test("tells how many hosts were lost if the index is new and the log's beginning is gone, and not otherwise", async () => {
@@ -147,9 +148,9 @@ describe("catching up", () => {
 		await follower.catchUp();
 		expect(hostsLost()).toBe(0);
 		closeLog();
-		await writer.close();
+		await writer.store.close();
 		openLog("later", 1_000);
-		writer = openSqliteWriter(join(folder, "later.sqlite"));
+		writer = openWriter(join(folder, "later.sqlite"));
 		await follow().catchUp();
 		expect(hostsLost()).toBe(0);
 		append(records.host(5), records.commit([5, 1], "did:plc:a", 1), records.commit([7, 1], "did:plc:b", 1));
@@ -158,7 +159,7 @@ describe("catching up", () => {
 		expect(hostsLost()).toBe(6);
 		await follow().catchUp();
 		expect(hostsLost()).toBe(6);
-		expect(await writer.hosts(0, 10)).toMatchObject([{ id: 5 }]);
+		expect(await writer.store.hosts(0, 10)).toMatchObject([{ id: 5 }]);
 	});
 
 	test("tells of statuses, which the index then holds", async () => {
@@ -169,8 +170,8 @@ describe("catching up", () => {
 			{ did: "did:plc:a", takenDownSinceSeq: 3 },
 			{ did: "did:plc:b", takenDownSinceSeq: null },
 		]);
-		expect(await writer.takenDownSince(1, 10)).toEqual([{ did: "did:plc:a", takenDownSinceSeq: 3 }]);
-		expect(await writer.takenDownSince(4, 10)).toEqual([]);
+		expect(await writer.store.takenDownSince(1, 10)).toEqual([{ did: "did:plc:a", takenDownSinceSeq: 3 }]);
+		expect(await writer.store.takenDownSince(4, 10)).toEqual([]);
 	});
 
 	test("goes on from the checkpoint, though the log's batches begin before it", async () => {
@@ -178,7 +179,7 @@ describe("catching up", () => {
 		await writer.apply(records.sequence([records.host(1), records.commit([1, 1], "did:plc:a", 1)]));
 		await follower.catchUp();
 		expect(readCounters(counterBuffer).counters.index_records_total).toBe(1);
-		expect(await writer.checkpoint()).toBe(3);
+		expect(await writer.store.checkpoint()).toBe(3);
 	});
 
 	test("says how far it is only when the database has it", async () => {
@@ -196,15 +197,15 @@ describe("catching up", () => {
 
 	test("an empty log is caught up with", async () => {
 		await follower.catchUp();
-		expect([head.applied(), await writer.checkpoint()]).toEqual([0, 0]);
+		expect([head.applied(), await writer.store.checkpoint()]).toEqual([0, 0]);
 	});
 
 	test("more than one transaction's worth is applied whole", async () => {
 		const list = Array.from({ length: 6000 }, (_, at) => records.commit([1, at + 1], `did:plc:${at % 300}`, at));
 		for (let at = 0; at < list.length; at += 1000) append(...list.slice(at, at + 1000));
 		await follower.catchUp();
-		expect(await writer.checkpoint()).toBe(6000);
-		expect(await writer.repos(0, 1_000)).toHaveLength(300);
+		expect(await writer.store.checkpoint()).toBe(6000);
+		expect(await writer.store.repos(0, 1_000)).toHaveLength(300);
 	});
 
 	test("a log that begins later is passed as a gap", async () => {
@@ -213,7 +214,7 @@ describe("catching up", () => {
 		appendCommits(1, 3);
 		follower = follow();
 		await follower.catchUp();
-		expect(await writer.checkpoint()).toBe(1002);
+		expect(await writer.store.checkpoint()).toBe(1002);
 		expect(head.applied()).toBe(1002);
 	});
 });
@@ -228,7 +229,7 @@ describe("a checkpoint beyond the log's end", () => {
 		const catchingUp = follower.catchUp();
 		await expect(catchingUp).rejects.toBeInstanceOf(CheckpointError);
 		await expect(catchingUp).rejects.toThrow("up to seq 900, but the log ends at seq 5");
-		expect(await writer.checkpoint()).toBe(900);
+		expect(await writer.store.checkpoint()).toBe(900);
 	});
 
 	test("is left behind where the log begins again above it", async () => {
@@ -237,7 +238,7 @@ describe("a checkpoint beyond the log's end", () => {
 		appendCommits(1, 2);
 		follower = follow();
 		await follower.catchUp();
-		expect(await writer.checkpoint()).toBe(902);
+		expect(await writer.store.checkpoint()).toBe(902);
 	});
 });
 
@@ -247,10 +248,10 @@ describe("following", () => {
 		const running = follower.run();
 		appendCommits(1, 1);
 		await untilApplied(1);
-		expect(await writer.account("did:plc:a")).toMatchObject({ hostSeq: 1 });
+		expect(await writer.store.account("did:plc:a")).toMatchObject({ hostSeq: 1 });
 		appendCommits(2, 40);
 		await untilApplied(40);
-		expect(await writer.account("did:plc:a")).toMatchObject({ hostSeq: 40 });
+		expect(await writer.store.account("did:plc:a")).toMatchObject({ hostSeq: 40 });
 		follower.stop();
 		await running;
 	});
@@ -261,7 +262,7 @@ describe("following", () => {
 		const failing = (): void => {
 			if (faults-- > 0) throw Object.assign(new Error("EIO: i/o error"), { code: "EIO" });
 		};
-		const checkpoint = spyOn(writer, "checkpoint").mockImplementation(async () => {
+		const checkpoint = spyOn(writer.store, "checkpoint").mockImplementation(async () => {
 			failing();
 			return 0;
 		});
@@ -273,7 +274,7 @@ describe("following", () => {
 		}).catchUp();
 		checkpoint.mockRestore();
 		expect(faults).toBeLessThan(0);
-		expect(await writer.checkpoint()).toBe(2);
+		expect(await writer.store.checkpoint()).toBe(2);
 		expect(stalls).toEqual(["io-error", null]);
 		faults = 2;
 		appendCommits(2, 5);
@@ -283,7 +284,7 @@ describe("following", () => {
 				return reader.read(cursor);
 			},
 		}).catchUp();
-		expect(await writer.checkpoint()).toBe(6);
+		expect(await writer.store.checkpoint()).toBe(6);
 		expect(stalls).toEqual(["io-error", null, "io-error", null]);
 	});
 
@@ -294,7 +295,7 @@ describe("following", () => {
 		appendCommits(31, 60);
 		follower.stop();
 		await running;
-		expect(await writer.checkpoint()).toBe(60);
+		expect(await writer.store.checkpoint()).toBe(60);
 	});
 
 	test("leaves the event loop its turns while the log is busy", async () => {
@@ -316,7 +317,7 @@ describe("following", () => {
 		expect(await leftAtFirstTurn).toBeGreaterThan(0);
 		follower.stop();
 		await running;
-		expect(await writer.checkpoint()).toBe(12_001);
+		expect(await writer.store.checkpoint()).toBe(12_001);
 	});
 
 	test("fails where the database does", async () => {
@@ -346,7 +347,7 @@ describe("following", () => {
 			await untilApplied(3);
 			expect(failures).toBe(3);
 			expect(stalls).toEqual([reason, null]);
-			expect(await writer.account("did:plc:a")).toMatchObject({ hostSeq: 3 });
+			expect(await writer.store.account("did:plc:a")).toMatchObject({ hostSeq: 3 });
 			expect(readCounters(counterBuffer).counters).toMatchObject({ index_stalls_total: 1, index_stalled: 0 });
 			follower.stop();
 			await running;
@@ -360,12 +361,12 @@ describe("following", () => {
 		follower.stop();
 		await follower.run();
 		expect(stalls).toEqual(["disk-full"]);
-		expect([head.applied(), await writer.checkpoint()]).toEqual([0, 0]);
+		expect([head.applied(), await writer.store.checkpoint()]).toEqual([0, 0]);
 	});
 
 	test("a database that may grow no more is waited for, and its failed transaction leaves nothing", async () => {
 		await follower.catchUp();
-		const { database } = writer as unknown as { database: Database };
+		const { database } = writer.store as unknown as { database: Database };
 		// SQLite fails with SQLITE_FULL beyond it, as it does where the disk is full.
 		const limitPages = (pages: number) => database.run(`PRAGMA max_page_count = ${pages}`);
 		limitPages(1);
@@ -373,11 +374,11 @@ describe("following", () => {
 		append(...Array.from({ length: 2_000 }, (_, at) => records.commit([1, at + 1], `did:plc:${at}`, at)));
 		while (stalls.length === 0) await new Promise((resolve) => setImmediate(resolve));
 		expect(stalls).toEqual(["disk-full"]);
-		expect(await writer.checkpoint()).toBe(0);
+		expect(await writer.store.checkpoint()).toBe(0);
 		limitPages(1_000_000);
 		await untilApplied(2_000);
 		expect(stalls).toEqual(["disk-full", null]);
-		expect(await writer.repos(0, 10_000)).toHaveLength(2_000);
+		expect(await writer.store.repos(0, 10_000)).toHaveLength(2_000);
 		follower.stop();
 		await running;
 	});

@@ -2,8 +2,7 @@ import { expect, test } from "bun:test";
 import { Stall } from "../../src/disk/stall.ts";
 import { IndexSink } from "../../src/index/sink.ts";
 import { DatabaseFiles } from "../../src/index/sqlite/database-files.ts";
-import { openSqliteWriter } from "../../src/index/sqlite/store.ts";
-import type { IndexWriter } from "../../src/index/store.ts";
+import type { IndexWriter } from "../../src/index/writer.ts";
 import { HostWindow, REJECTED } from "../../src/ingest/host/window.ts";
 import { Follower } from "../../src/log/follower.ts";
 import type { SyncMode } from "../../src/log/local/write/log-writer.ts";
@@ -16,6 +15,7 @@ import { onCleanup, TestLog, temporaryDirectory } from "../log/harness.ts";
 import { MemoryFs } from "../log/local/memory-fs.ts";
 import { Rng } from "../sim/rng.ts";
 import * as records from "./records.ts";
+import { openWriter } from "./writer.ts";
 
 const HOSTS = [1, 2, 3];
 const SEGMENT_BYTES = 4_000;
@@ -36,8 +36,8 @@ class Life {
 		this.rng = new Rng(seed);
 		const options = { syncMode, segmentBytes: SEGMENT_BYTES };
 		this.#log = new TestLog(temporaryDirectory(), this.#fs, options);
-		this.#index = openSqliteWriter(":memory:");
-		onCleanup(() => void this.#index.close());
+		this.#index = openWriter(":memory:");
+		onCleanup(() => void this.#index.store.close());
 		const { position, counters } = this.#log;
 		this.#follower = new Follower({
 			sink: new IndexSink({ writer: this.#index, files: DatabaseFiles.at(""), counters, onTakedowns: () => {} }),
@@ -105,7 +105,7 @@ class Life {
 		const isSettled = (host: number, seq: number): boolean =>
 			this.#rejected.get(host)?.has(seq) === true ||
 			commits.some((record) => record.host === host && record.upstreamSeq === seq);
-		const stored = await this.#index.hosts(0, 10);
+		const stored = await this.#index.store.hosts(0, 10);
 		const cursors = [
 			...stored.map(({ id, cursor }) => ({ host: id, seq: cursor })),
 			...found.flatMap(({ kind, facts }) => (kind === RecordKind.cursors ? decodeCursorsFacts(facts).cursors : [])),
@@ -115,11 +115,11 @@ class Life {
 				expect([host, passed, isSettled(host, passed)]).toEqual([host, passed, true]);
 		}
 		for (const id of HOSTS) {
-			const account = await this.#index.account(`did:plc:${id}`);
+			const account = await this.#index.store.account(`did:plc:${id}`);
 			if (account !== null)
 				expect([id, account.hostSeq, isSettled(id, account.hostSeq)]).toEqual([id, account.hostSeq, true]);
 		}
-		expect(await this.#index.checkpoint()).toBeLessThanOrEqual(again.position.snapshot().lastSeq);
+		expect(await this.#index.store.checkpoint()).toBeLessThanOrEqual(again.position.snapshot().lastSeq);
 		const passed = stored.reduce((sum, { cursor }) => sum + (cursor ?? 0), 0);
 		return { passed, lost: lastSeq - found.length };
 	}

@@ -1,4 +1,4 @@
-import type { RowSource } from "../../src/index/fold.ts";
+import type { RowSource } from "../../src/index/store.ts";
 import {
 	encodeAccountFacts,
 	encodeCursorsFacts,

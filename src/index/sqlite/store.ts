@@ -3,18 +3,27 @@ import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { diskFaultReason } from "../../disk/fault.ts";
 import type { HostStatus } from "../../log/record/facts.ts";
-import type { StoredRecord } from "../../log/record/stored-record.ts";
 import { Damage } from "../../runtime/boundary.ts";
-import { type AccountRow, foldRecords, type RowChanges } from "../fold.ts";
-import type { Account, Applied, Host, IndexReader, IndexWriter, StoredIdentity, Takedown } from "../store.ts";
+import { LoadedRows } from "../loaded-rows.ts";
+import type {
+	Account,
+	AccountRow,
+	Host,
+	IndexReader,
+	RowChanges,
+	RowKeys,
+	RowSource,
+	Span,
+	Store,
+	StoredIdentity,
+	Takedown,
+} from "../store.ts";
 import { checkSchema, ensureSchema, TAKEN_DOWN } from "./schema.ts";
 
 /** How long a statement waits for another thread's lock. SQLite's own default is not to wait at all. */
 const BUSY_TIMEOUT_MS = 5000;
 /** Size that the write-ahead log is cut back to after it has grown. */
 const WAL_BYTES_KEPT = 16 * 1024 * 1024;
-
-const NOTHING_APPLIED: Applied = { takedowns: [], unknownHostRecords: 0 };
 
 type Flag = 0 | 1;
 
@@ -99,7 +108,7 @@ export function openSqliteReader(path: string): IndexReader {
  * Opens the index for writing, and makes it where it is absent. There is one writer in the process: the index thread.
  * @throws SchemaError where the file is not an index of this program's schema version
  */
-export function openSqliteWriter(path: string): IndexWriter {
+export function openSqliteStore(path: string): Store {
 	mkdirSync(dirname(path), { recursive: true });
 	const database = new Database(path, { create: true, readwrite: true });
 	return opened(database, () => {
@@ -109,7 +118,7 @@ export function openSqliteWriter(path: string): IndexWriter {
 		database.run("PRAGMA synchronous = NORMAL");
 		database.run(`PRAGMA journal_size_limit = ${WAL_BYTES_KEPT}`);
 		ensureSchema(database);
-		return new SqliteWriter(database);
+		return new SqliteStore(database);
 	});
 }
 
@@ -190,7 +199,7 @@ class SqliteReader implements IndexReader {
 	}
 }
 
-class SqliteWriter extends SqliteReader implements IndexWriter {
+class SqliteStore extends SqliteReader implements Store {
 	readonly #accountRow: Statement<AccountColumns, [string]>;
 	readonly #hostRow: Statement<HostColumns, [number]>;
 	readonly #takedown: Statement<Takedown, [string]>;
@@ -199,8 +208,9 @@ class SqliteWriter extends SqliteReader implements IndexWriter {
 	readonly #upsertIdentity: Statement;
 	readonly #deleteIdentity: Statement<void, [string, number]>;
 	readonly #countAccounts: Statement<{ count: number }, [number]>;
-	readonly #setCheckpoint: Statement<void, [number, number]>;
-	readonly #applyInTransaction: (records: readonly StoredRecord[], lastSeq: number) => Applied;
+	readonly #moveCheckpoint: Statement<void, [last: number, hostIdMax: number, after: number]>;
+	readonly #loadAtOnce: (keys: RowKeys) => { rows: RowSource; checkpoint: number };
+	readonly #writeAtOnce: (changes: RowChanges, span: Span) => Takedown[];
 
 	constructor(database: Database) {
 		super(database);
@@ -212,18 +222,18 @@ class SqliteWriter extends SqliteReader implements IndexWriter {
 		this.#upsertIdentity = database.prepare(UPSERT_IDENTITY);
 		this.#deleteIdentity = database.prepare("DELETE FROM identity WHERE did = ? AND resolved_at_ms < ?");
 		this.#countAccounts = database.prepare(COUNT_ACCOUNTS);
-		this.#setCheckpoint = database.prepare("UPDATE checkpoint SET seq = ?, host_id_max = ?");
-		this.#applyInTransaction = database.transaction((records: readonly StoredRecord[], lastSeq: number): Applied => {
-			const changes = this.#fold(records);
-			const takedowns = this.#write(changes);
-			this.#setCheckpoint.run(lastSeq, changes.hostIdMax);
-			return { takedowns, unknownHostRecords: changes.unknownHostRecords };
-		}).immediate;
+		this.#moveCheckpoint = database.prepare("UPDATE checkpoint SET seq = ?, host_id_max = ? WHERE seq = ?");
+		// Both hold the database for the whole of it: else each statement would take and give back its locks.
+		this.#loadAtOnce = database.transaction((keys: RowKeys) => this.#load(keys)).deferred;
+		this.#writeAtOnce = database.transaction((changes: RowChanges, span: Span) => this.#write(changes, span)).immediate;
 	}
 
-	async apply(records: readonly StoredRecord[]): Promise<Applied> {
-		const last = records.at(-1);
-		return last === undefined ? NOTHING_APPLIED : this.#applyInTransaction(records, last.seq);
+	async load(keys: RowKeys): Promise<{ rows: RowSource; checkpoint: number }> {
+		return this.#loadAtOnce(keys);
+	}
+
+	async write(changes: RowChanges, span: Span): Promise<Takedown[]> {
+		return this.#writeAtOnce(changes, span);
 	}
 
 	/**
@@ -239,22 +249,31 @@ class SqliteWriter extends SqliteReader implements IndexWriter {
 		await super.close();
 	}
 
-	#fold(records: readonly StoredRecord[]): RowChanges {
-		return foldRecords(records, {
-			account: (did) => {
-				const columns = this.#accountRow.get(did);
-				return columns && toAccount(columns);
-			},
-			host: (id) => {
-				const columns = this.#hostRow.get(id);
-				return columns && toHost(columns);
-			},
-			hostIdMax: () => this.progress().hostIdMax,
-			countAccounts: (host) => this.#countAccounts.get(host)?.count ?? 0,
-		});
+	#load(keys: RowKeys): { rows: RowSource; checkpoint: number } {
+		const { seq: checkpoint, hostIdMax } = this.progress();
+		const accounts: AccountRow[] = [];
+		const hostIds = new Set(keys.hosts);
+		for (const did of keys.dids) {
+			const columns = this.#accountRow.get(did);
+			if (columns === null) continue;
+			accounts.push(toAccount(columns));
+			hostIds.add(columns.host);
+		}
+		const hosts: Host[] = [];
+		const accountCounts = new Map<number, number>();
+		for (const id of hostIds) {
+			const columns = this.#hostRow.get(id);
+			if (columns !== null) hosts.push(toHost(columns));
+			// This looks at all accounts. Only a host whose row was lost can have any already.
+			else if (keys.introduced.has(id) && id <= hostIdMax)
+				accountCounts.set(id, this.#countAccounts.get(id)?.count ?? 0);
+		}
+		return { rows: new LoadedRows(keys, { accounts, hosts, accountCounts, hostIdMax }), checkpoint };
 	}
 
-	#write(changes: RowChanges): Takedown[] {
+	#write(changes: RowChanges, { after, last }: Span): Takedown[] {
+		if (this.#moveCheckpoint.run(last, changes.hostIdMax, after).changes !== 1)
+			throw new Damage(`${this.database.filename} is not at seq ${after} any more: something else writes to it`);
 		for (const host of changes.hosts) this.#writeHost(host);
 		for (const account of changes.accounts) this.#writeAccount(account);
 		for (const { did, signingKey, pds, tombstoned, resolvedAtMs } of changes.identities)

@@ -99,8 +99,9 @@ export function decodeRepoFacts(facts: Uint8Array): RepoFacts {
 }
 
 /** The DID of repo facts alone. */
-export function decodeRepoDid(facts: Buffer): string {
-	return facts.toString("utf8", 2 * CID_BYTES + 1 + facts.readUInt8(2 * CID_BYTES));
+export function decodeRepoDid(facts: Uint8Array): string {
+	const bytes = bufferOf(facts);
+	return bytes.toString("utf8", 2 * CID_BYTES + 1 + bytes.readUInt8(2 * CID_BYTES));
 }
 
 const NO_STATUS = 0xffff;

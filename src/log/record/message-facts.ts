@@ -3,6 +3,7 @@ import { MESSAGE_KINDS, MESSAGE_TYPES } from "../../protocol/kinds/table.ts";
 import {
 	decodeAccountFacts,
 	decodeIdentityFacts,
+	decodeRepoDid,
 	decodeRepoFacts,
 	encodeAccountFacts,
 	encodeIdentityFacts,
@@ -21,6 +22,8 @@ interface FactCodec<F extends MessageFact = MessageFact> {
 	flags(fact: F): number;
 	encode(fact: F): Uint8Array;
 	decode(facts: Uint8Array, flags: number): F;
+	/** The DID alone. */
+	did(facts: Uint8Array): string;
 }
 
 const CODECS: Readonly<Record<FactType, FactCodec>> = {
@@ -28,11 +31,13 @@ const CODECS: Readonly<Record<FactType, FactCodec>> = {
 		flags: () => 0,
 		encode: (fact) => encodeRepoFacts(fact),
 		decode: (facts) => ({ type: "repo", ...decodeRepoFacts(facts) }),
+		did: decodeRepoDid,
 	},
 	status: {
 		flags: () => 0,
 		encode: (fact) => encodeAccountFacts(fact),
 		decode: (facts) => ({ type: "status", ...decodeAccountFacts(facts) }),
+		did: (facts) => decodeAccountFacts(facts).did,
 	},
 	identity: {
 		flags: ({ isHome }) => (isHome ? RecordFlag.home : 0),
@@ -42,6 +47,7 @@ const CODECS: Readonly<Record<FactType, FactCodec>> = {
 			...decodeIdentityFacts(facts),
 			isHome: (flags & RecordFlag.home) !== 0,
 		}),
+		did: (facts) => decodeIdentityFacts(facts).did,
 	},
 } satisfies { [T in FactType]: FactCodec<Extract<MessageFact, { type: T }>> };
 
@@ -63,6 +69,12 @@ export function encodeFact(fact: MessageFact): Uint8Array {
 export function decodeFact({ kind, flags, facts }: Pick<StoredRecord, "kind" | "flags" | "facts">): MessageFact | null {
 	const type = FACT_TYPES[kind];
 	return type === undefined ? null : CODECS[type].decode(facts, flags);
+}
+
+/** The DID that a message's record tells of; null for a control record, and for a kind of a later release. */
+export function didOf({ kind, facts }: Pick<StoredRecord, "kind" | "facts">): string | null {
+	const type = FACT_TYPES[kind];
+	return type === undefined ? null : CODECS[type].did(facts);
 }
 
 /** Whether records of this kind tell of a repo: their content goes when the account is taken down. */

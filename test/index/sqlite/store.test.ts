@@ -4,11 +4,12 @@ import { copyFileSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SchemaError, TAKEN_DOWN } from "../../../src/index/sqlite/schema.ts";
-import { openSqliteReader, openSqliteWriter } from "../../../src/index/sqlite/store.ts";
+import { openSqliteReader } from "../../../src/index/sqlite/store.ts";
 import { decodeHostFacts } from "../../../src/log/record/facts.ts";
 import { RecordKind } from "../../../src/log/record/record.ts";
 import type { StoredRecord } from "../../../src/log/record/stored-record.ts";
 import * as records from "../records.ts";
+import { openWriter } from "../writer.ts";
 
 let folder: string;
 let path: string;
@@ -69,7 +70,7 @@ function trueCounts(of = path): unknown {
 
 describe("reading", () => {
 	test("gives back what was written", async () => {
-		const writer = openSqliteWriter(path);
+		const writer = openWriter(path);
 		const did = "did:web:example.com";
 		const seq = Number.MAX_SAFE_INTEGER;
 		await writer.apply(
@@ -91,9 +92,9 @@ describe("reading", () => {
 			lastGap: null,
 			accountCount: 1,
 		};
-		expect(await writer.hostByName("localhost:2583")).toEqual(host);
-		expect(await writer.hosts(0, 10)).toEqual([host]);
-		expect(await writer.account(did)).toEqual({
+		expect(await writer.store.hostByName("localhost:2583")).toEqual(host);
+		expect(await writer.store.hosts(0, 10)).toEqual([host]);
+		expect(await writer.store.account(did)).toEqual({
 			id: 1,
 			did,
 			host: 1,
@@ -107,53 +108,57 @@ describe("reading", () => {
 			commit: records.cid(1),
 			data: records.cid(2),
 		});
-		expect(await writer.identity(did)).toEqual({
+		expect(await writer.store.identity(did)).toEqual({
 			did,
 			signingKey: null,
 			pds: "https://pds.example.com",
 			tombstoned: true,
 			resolvedAtMs: 1_700_000_000_000,
 		});
-		expect(await writer.checkpoint()).toBe(5);
-		await writer.close();
+		expect(await writer.store.checkpoint()).toBe(5);
+		await writer.store.close();
 	});
 
 	test("forgets what a DID resolved to once it announced another identity, if nothing newer was resolved", async () => {
-		const writer = openSqliteWriter(path);
+		const writer = openWriter(path);
 		const did = "did:plc:a";
 		const later = { ...records.identity([1, 2], did), timeUs: (1_700_000_000_000 + 3_600_000) * 1000 };
 		await writer.apply(records.sequence([records.didDocument(did, "did:key:one"), records.identity([1, 1], did)]));
-		expect(await writer.identity(did)).not.toBeNull();
+		expect(await writer.store.identity(did)).not.toBeNull();
 		await writer.apply(records.sequence([later], 3));
-		expect(await writer.identity(did)).toBeNull();
-		await writer.close();
+		expect(await writer.store.identity(did)).toBeNull();
+		await writer.store.close();
 	});
 
 	test("gives null for what is not there", async () => {
-		const writer = openSqliteWriter(path);
-		const nothing = [writer.account("did:plc:x"), writer.identity("did:plc:x"), writer.hostByName("x.com")];
+		const writer = openWriter(path);
+		const nothing = [
+			writer.store.account("did:plc:x"),
+			writer.store.identity("did:plc:x"),
+			writer.store.hostByName("x.com"),
+		];
 		expect(await Promise.all(nothing)).toEqual([null, null, null]);
-		expect(await writer.checkpoint()).toBe(0);
-		await writer.close();
+		expect(await writer.store.checkpoint()).toBe(0);
+		await writer.store.close();
 	});
 
 	test("pages hosts and repos by id; accounts without a repo are not among the latter", async () => {
-		const writer = openSqliteWriter(path);
+		const writer = openWriter(path);
 		const list = [1, 2, 3].map((id) => records.host(id));
 		for (const at of [1, 2, 3, 4, 5]) {
 			const did = `did:plc:${at}`;
 			list.push(at === 3 ? records.account([1, at], did, null) : records.commit([1, at], did, at));
 		}
 		await writer.apply(records.sequence(list));
-		expect((await writer.hosts(1, 1)).map(({ id }) => id)).toEqual([2]);
-		expect((await writer.hosts(3, 10)).length).toBe(0);
-		expect((await writer.repos(0, 3)).map(({ did }) => did)).toEqual(["did:plc:1", "did:plc:2", "did:plc:4"]);
-		expect((await writer.repos(4, 3)).map(({ did }) => did)).toEqual(["did:plc:5"]);
-		await writer.close();
+		expect((await writer.store.hosts(1, 1)).map(({ id }) => id)).toEqual([2]);
+		expect((await writer.store.hosts(3, 10)).length).toBe(0);
+		expect((await writer.store.repos(0, 3)).map(({ did }) => did)).toEqual(["did:plc:1", "did:plc:2", "did:plc:4"]);
+		expect((await writer.store.repos(4, 3)).map(({ did }) => did)).toEqual(["did:plc:5"]);
+		await writer.store.close();
 	});
 
 	test("another handle sees each batch as soon as it is applied", async () => {
-		const writer = openSqliteWriter(path);
+		const writer = openWriter(path);
 		const reader = openSqliteReader(path);
 		for (let seq = 1; seq <= 50; seq++) {
 			await writer.apply(records.sequence([records.commit([1, seq], "did:plc:a", seq)], seq));
@@ -161,11 +166,11 @@ describe("reading", () => {
 			expect((await reader.account("did:plc:a"))?.hostSeq).toBe(seq);
 		}
 		await reader.close();
-		await writer.close();
+		await writer.store.close();
 	});
 
 	test("on another thread, while batches are applied, sees whole batches only", async () => {
-		const writer = openSqliteWriter(path);
+		const writer = openWriter(path);
 		await writer.apply(records.sequence([records.host(1), records.host(2)]));
 		const script = `
 			import { Database } from "bun:sqlite";
@@ -198,27 +203,27 @@ describe("reading", () => {
 		for (let at = 2; at <= 1000; at++) await applyPair(at);
 		expect(await finished.promise).toBeGreaterThan(1);
 		URL.revokeObjectURL(url);
-		await writer.close();
+		await writer.store.close();
 	});
 });
 
 describe("applying", () => {
 	test("nothing changes nothing", async () => {
-		const writer = openSqliteWriter(path);
+		const writer = openWriter(path);
 		await writer.apply([]);
-		expect(await writer.checkpoint()).toBe(0);
-		await writer.close();
+		expect(await writer.store.checkpoint()).toBe(0);
+		await writer.store.close();
 	});
 
 	test.each([1, 7, 100, 1000])("in batches of %d leads to the same rows, with true counts", async (size) => {
 		const all = history(1000);
-		const writer = openSqliteWriter(path);
+		const writer = openWriter(path);
 		for (let at = 0; at < all.length; at += size) await writer.apply(all.slice(at, at + size));
-		await writer.close();
+		await writer.store.close();
 		const other = join(folder, "whole.sqlite");
-		const whole = openSqliteWriter(other);
+		const whole = openWriter(other);
 		await whole.apply(all);
-		await whole.close();
+		await whole.store.close();
 		expect(dump()).toEqual(dump(other));
 		expect(trueCounts()).toEqual([]);
 	});
@@ -232,11 +237,11 @@ describe("applying", () => {
 			);
 			const dumps = [1, 7, 1000].map(async (size) => {
 				const file = join(folder, `lost-${start}-${size}.sqlite`);
-				const writer = openSqliteWriter(file);
+				const writer = openWriter(file);
 				for (let at = 0; at < rest.length; at += size) await writer.apply(rest.slice(at, at + size));
-				expect((await writer.hosts(0, 10)).map(({ id }) => id)).toEqual([...named].sort());
-				expect(await writer.hostIdMax()).toBe(3);
-				await writer.close();
+				expect((await writer.store.hosts(0, 10)).map(({ id }) => id)).toEqual([...named].sort());
+				expect(await writer.store.hostIdMax()).toBe(3);
+				await writer.store.close();
 				expect(trueCounts(file)).toEqual([]);
 				return dump(file);
 			});
@@ -247,48 +252,48 @@ describe("applying", () => {
 
 	test("again from an earlier checkpoint leads to the same rows", async () => {
 		const all = history(1000, 2);
-		const writer = openSqliteWriter(path);
+		const writer = openWriter(path);
 		await writer.apply(all);
 		const before = dump();
 		for (const start of [999, 700, 3, 0]) {
 			await writer.apply(all.slice(start));
 			expect(dump()).toEqual(before);
 		}
-		await writer.close();
+		await writer.store.close();
 	});
 
 	test("after a crash goes on from the rows and checkpoint of the last whole batch", async () => {
 		const all = history(900, 3);
-		const writer = openSqliteWriter(path);
+		const writer = openWriter(path);
 		await writer.apply(all.slice(0, 400));
 		await writer.apply(all.slice(400, 500));
 		// What the process leaves when it is killed: the database and its write-ahead log, closed by nobody.
 		const crashed = join(folder, "crashed.sqlite");
 		for (const suffix of ["", "-wal"]) copyFileSync(path + suffix, crashed + suffix);
 		await writer.apply(all.slice(500));
-		await writer.close();
-		const restarted = openSqliteWriter(crashed);
-		expect(await restarted.checkpoint()).toBe(500);
-		await restarted.apply(all.slice(await restarted.checkpoint()));
-		await restarted.close();
+		await writer.store.close();
+		const restarted = openWriter(crashed);
+		expect(await restarted.store.checkpoint()).toBe(500);
+		await restarted.apply(all.slice(await restarted.store.checkpoint()));
+		await restarted.store.close();
 		expect(dump(crashed)).toEqual(dump());
 	});
 
 	test("fails as a whole: neither rows nor checkpoint of a bad batch are kept", async () => {
-		const writer = openSqliteWriter(path);
+		const writer = openWriter(path);
 		await writer.apply(records.sequence([records.host(1)]));
 		const before = dump();
 		const clash = [records.commit([1, 1], "did:plc:a", 1), records.host(2, { hostname: "pds1.example.com" })];
 		await expect(writer.apply(records.sequence(clash, 2))).rejects.toThrow("UNIQUE");
 		expect(dump()).toEqual(before);
-		await writer.close();
+		await writer.store.close();
 	});
 
 	test("closing brings everything into the database file itself", async () => {
-		const writer = openSqliteWriter(path);
+		const writer = openWriter(path);
 		await writer.apply(history(100));
 		const before = dump();
-		await writer.close();
+		await writer.store.close();
 		const alone = join(folder, "alone.sqlite");
 		copyFileSync(path, alone);
 		expect(dump(alone)).toEqual(before);
@@ -297,18 +302,18 @@ describe("applying", () => {
 
 describe("opening", () => {
 	test("keeps what an earlier start wrote", async () => {
-		const first = openSqliteWriter(path);
+		const first = openWriter(path);
 		await first.apply(history(100));
-		await first.close();
-		const second = openSqliteWriter(path);
-		expect(await second.checkpoint()).toBe(100);
-		await second.close();
+		await first.store.close();
+		const second = openWriter(path);
+		expect(await second.store.checkpoint()).toBe(100);
+		await second.store.close();
 	});
 
 	test("brings a database of version 2 up to this version, and keeps its rows", async () => {
-		const writer = openSqliteWriter(path);
+		const writer = openWriter(path);
 		await writer.apply(history(100));
-		await writer.close();
+		await writer.store.close();
 		const old = new Database(path);
 		old.run("UPDATE account SET last_time_ms = 0");
 		const before = dump();
@@ -320,11 +325,11 @@ describe("opening", () => {
 		old.run("PRAGMA user_version = 2");
 		old.close();
 		expect(() => openSqliteReader(path)).toThrow("schema version 2");
-		const migrated = openSqliteWriter(path);
-		expect(await migrated.checkpoint()).toBe(100);
+		const migrated = openWriter(path);
+		expect(await migrated.store.checkpoint()).toBe(100);
 		await migrated.apply(records.sequence([records.account([1, 5], "did:plc:new", null, 9)], 101));
-		expect(await migrated.account("did:plc:new")).toMatchObject({ hostSeq: 5, lastTimeMs: 9 });
-		await migrated.close();
+		expect(await migrated.store.account("did:plc:new")).toMatchObject({ hostSeq: 5, lastTimeMs: 9 });
+		await migrated.store.close();
 		const [hosts, accounts] = dump() as unknown[][];
 		const [hostsBefore, accountsBefore] = before as unknown[][];
 		expect(hosts?.length).toBe(hostsBefore?.length ?? 0);
@@ -333,28 +338,28 @@ describe("opening", () => {
 	});
 
 	test("brings a database of version 3 up to this version: made-up hosts go, and nobody gets their ids", async () => {
-		const writer = openSqliteWriter(path);
+		const writer = openWriter(path);
 		await writer.apply(records.sequence([records.host(1), records.host(4, { hostname: "host-4.invalid" })]));
 		await writer.apply(records.sequence([records.host(5, { hostname: "host-4.invalid.example.com" })], 3));
 		await writer.apply(records.sequence([records.commit([6, 1], "did:plc:a", 1)], 4));
-		await writer.close();
+		await writer.store.close();
 		const old = new Database(path);
 		old.run("ALTER TABLE checkpoint DROP COLUMN host_id_max");
 		old.run("PRAGMA user_version = 3");
 		old.close();
-		const migrated = openSqliteWriter(path);
-		expect(await migrated.checkpoint()).toBe(4);
-		expect(await migrated.hostIdMax()).toBe(6);
-		expect((await migrated.hosts(0, 10)).map(({ id }) => id)).toEqual([1, 5]);
-		await migrated.close();
+		const migrated = openWriter(path);
+		expect(await migrated.store.checkpoint()).toBe(4);
+		expect(await migrated.store.hostIdMax()).toBe(6);
+		expect((await migrated.store.hosts(0, 10)).map(({ id }) => id)).toEqual([1, 5]);
+		await migrated.store.close();
 	});
 
 	test("another schema version is refused by its number", () => {
-		openSqliteWriter(path).close();
+		openWriter(path).store.close();
 		const database = new Database(path);
 		database.run("PRAGMA user_version = 99");
 		database.close();
-		for (const open of [openSqliteReader, openSqliteWriter]) {
+		for (const open of [openSqliteReader, openWriter]) {
 			expect(() => open(path)).toThrow(SchemaError);
 			expect(() => open(path)).toThrow("schema version 99; this program uses schema version 4");
 		}
@@ -364,7 +369,7 @@ describe("opening", () => {
 		const other = join(folder, "other.sqlite");
 		const database = new Database(other);
 		database.run("CREATE TABLE theirs (a)");
-		expect(() => openSqliteWriter(other)).toThrow("holds no index");
+		expect(() => openWriter(other)).toThrow("holds no index");
 		expect(database.query("SELECT name FROM sqlite_schema").all()).toEqual([{ name: "theirs" }]);
 		database.close();
 	});
@@ -379,12 +384,12 @@ describe("takedowns", () => {
 	const statuses = [null, "takendown", "deactivated", "suspended", "deleted", "desynchronized"];
 
 	test("are the statuses that take an account's content away, and survive a restart", async () => {
-		const writer = openSqliteWriter(path);
+		const writer = openWriter(path);
 		const told = await writer.apply(
 			records.sequence(statuses.map((status, at) => records.account([1, at + 1], `did:plc:${at}`, status))),
 		);
 		expect(told.takedowns.map(({ takenDownSinceSeq }) => takenDownSinceSeq)).toEqual([null, 2, null, 4, 5, null]);
-		await writer.close();
+		await writer.store.close();
 		const reader = openSqliteReader(path);
 		const taken = [5, 4, 2].map((seq) => ({ did: `did:plc:${seq - 1}`, takenDownSinceSeq: seq }));
 		expect(await reader.takenDownSince(1, 10)).toEqual(taken);
@@ -394,18 +399,18 @@ describe("takedowns", () => {
 	});
 
 	test("of the operator hold whatever the host says", async () => {
-		const writer = openSqliteWriter(path);
+		const writer = openWriter(path);
 		await writer.apply(records.sequence([records.account([1, 1], "did:plc:a", null)]));
 		const database = new Database(path);
 		database.run("UPDATE account SET local_status = 'takendown'");
 		database.close();
 		const told = await writer.apply(records.sequence([records.account([1, 2], "did:plc:a", null)], 2));
 		expect(told.takedowns).toEqual([{ did: "did:plc:a", takenDownSinceSeq: 2 }]);
-		await writer.close();
+		await writer.store.close();
 	});
 
 	test("are found without looking at all accounts", () => {
-		openSqliteWriter(path).close();
+		openWriter(path).store.close();
 		const database = new Database(path, { readonly: true });
 		const plan = database
 			.query<{ detail: string }, []>(

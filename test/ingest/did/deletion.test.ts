@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { type AccountRow, foldRecords } from "../../../src/index/fold.ts";
-import type { Account } from "../../../src/index/store.ts";
+import { foldRecords } from "../../../src/index/fold.ts";
+import type { Account, AccountRow } from "../../../src/index/store.ts";
 import type { StoredRecord } from "../../../src/log/record/stored-record.ts";
 import { NO_ROWS } from "../../index/records.ts";
 import { SimAccount } from "../../sim/account.ts";
