@@ -200,9 +200,9 @@ export const MUTANTS: readonly Mutant[] = [
 	},
 	{
 		name: "a cursor gets its own record again",
-		file: "log/record/batch.ts",
-		find: "this.seq(middle) > cursor",
-		replace: "this.seq(middle) >= cursor",
+		file: "log/record/first-after.ts",
+		find: "seqs.seq(middle) > cursor",
+		replace: "seqs.seq(middle) >= cursor",
 		tests: READER,
 	},
 	{
@@ -308,8 +308,8 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "a block claims the first record of the next one",
 		file: "log/local/segment/segment-index.ts",
-		find: "seqAt(low + 1) - 1",
-		replace: "seqAt(low + 1)",
+		find: "index.seq(entry + 1) - 1",
+		replace: "index.seq(entry + 1)",
 		tests: [...READER, "log/local/active-segment.test.ts"],
 	},
 	{

@@ -1,7 +1,13 @@
 import { SEGMENT_BYTES_MAX } from "../../config/bounds.ts";
 import { Seqlock } from "../../runtime/seqlock.ts";
 import { SEGMENT_HEADER_BYTES } from "./segment/segment.ts";
-import { type Block, findBlock, INDEX_STRIDE_BYTES, type SegmentIndex } from "./segment/segment-index.ts";
+import {
+	type Block,
+	findBlock,
+	INDEX_STRIDE_BYTES,
+	type IndexEntries,
+	type SegmentIndex,
+} from "./segment/segment-index.ts";
 
 /** What the writer says of the segments, all of one moment. */
 export interface ActiveSnapshot {
@@ -43,6 +49,10 @@ export function createActiveSegmentBuffer(): SharedArrayBuffer {
  */
 export class ActiveSegment {
 	readonly #numbers: Seqlock;
+	readonly #index: IndexEntries = {
+		seq: (entry) => this.#numbers.get(INDEX + 2 * entry),
+		offset: (entry) => this.#numbers.get(INDEX + 2 * entry + 1),
+	};
 	#snapshot: ActiveSnapshot;
 	#snapshotVersion = -1;
 
@@ -83,13 +93,8 @@ export class ActiveSegment {
 	 */
 	block(snapshot: ActiveSnapshot, seq: number): Block | null | undefined {
 		const { activeFirstSeq, endOffset, lastSeq } = snapshot;
-		const block = findBlock(
-			this.#numbers.get(INDEX_LENGTH),
-			(entry) => this.#numbers.get(INDEX + 2 * entry),
-			(entry) => this.#numbers.get(INDEX + 2 * entry + 1),
-			seq,
-			{ start: SEGMENT_HEADER_BYTES, end: endOffset, lastSeq },
-		);
+		const extent = { start: SEGMENT_HEADER_BYTES, end: endOffset, lastSeq };
+		const block = findBlock(this.#index, this.#numbers.get(INDEX_LENGTH), seq, extent);
 		// The entries are only ever added to, until another segment becomes active; that is stored before they change.
 		if (this.#numbers.get(ACTIVE_FIRST_SEQ) !== activeFirstSeq) return undefined;
 		if (block === null || lastSeq < activeFirstSeq) return null;
@@ -109,8 +114,8 @@ export class ActiveSegment {
 		numbers.set(END_OFFSET, snapshot.endOffset);
 		const length = Math.min(index.length, INDEX_ENTRIES_MAX);
 		for (let entry = isSameSegment ? numbers.get(INDEX_LENGTH) : 0; entry < length; entry++) {
-			numbers.set(INDEX + 2 * entry, index.seqAt(entry));
-			numbers.set(INDEX + 2 * entry + 1, index.offsetAt(entry));
+			numbers.set(INDEX + 2 * entry, index.seq(entry));
+			numbers.set(INDEX + 2 * entry + 1, index.offset(entry));
 		}
 		numbers.set(INDEX_LENGTH, length);
 		numbers.end();

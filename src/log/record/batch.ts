@@ -1,5 +1,6 @@
 import { MemorySource, scanRecords } from "../local/recovery/scan.ts";
 import { decodeRepoDid } from "./facts.ts";
+import { firstAfter } from "./first-after.ts";
 import { type RecordKind, recordFacts, recordFrame, recordKind } from "./record.ts";
 import { decodeRecord, type StoredRecord } from "./stored-record.ts";
 
@@ -70,14 +71,7 @@ export class Batch {
 
 	/** Index of the first record with a seq above `cursor`; `count` where there is none. */
 	indexAfter(cursor: number): number {
-		let low = 0;
-		let high = this.count;
-		while (low < high) {
-			const middle = (low + high) >>> 1;
-			if (this.seq(middle) > cursor) high = middle;
-			else low = middle + 1;
-		}
-		return low;
+		return firstAfter(this, this.count, cursor);
 	}
 
 	#offset(i: number): number {

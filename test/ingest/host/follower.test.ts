@@ -545,3 +545,18 @@ test("a fault of our own in taking a message costs its connection, holds nothing
 	expect(bench.delivered).toEqual([1, 2, 4]);
 	expect(bench.lowWater).toBe(4);
 });
+
+test.each(["atproto-relay", "indigo (ATProto-Relay)"])(
+	"a host that says it is a relay (%s) is given up",
+	async (serverHeader) => {
+		const relay = new SimHost({ serverHeader });
+		relay.start();
+		try {
+			follow(null, relay.hostname);
+			await until(() => bench.statuses.includes("banned"));
+			expect(bench.statuses).not.toContain("active");
+		} finally {
+			await relay.stop();
+		}
+	},
+);

@@ -1,4 +1,5 @@
 import type { Batch, Gap, Stretch } from "../../record/batch.ts";
+import { firstAfter } from "../../record/first-after.ts";
 
 /** What a cached stretch takes besides its bytes, roughly: it matters where stretches hold a record each. */
 const STRETCH_OVERHEAD_BYTES = 512;
@@ -26,6 +27,7 @@ export class RecentStretches {
 	readonly #bytesMax: number;
 	readonly #onEvict: (stretch: Stretch) => void;
 	readonly #stretches: { stretch: Stretch; lastSeq: number }[] = [];
+	readonly #lastSeqs = { seq: (i: number): number => this.#stretches[i]?.lastSeq ?? 0 };
 	#bytes = 0;
 	/** The stretches hold all that is retained behind this seq, up to `lastSeq`. */
 	#seqAfter = -1;
@@ -41,14 +43,7 @@ export class RecentStretches {
 
 	find(cursor: number): Batch | Gap | null {
 		if (cursor < this.#seqAfter || cursor >= this.lastSeq) return null;
-		let low = 0;
-		let high = this.#stretches.length - 1;
-		while (low < high) {
-			const middle = (low + high) >>> 1;
-			if ((this.#stretches[middle]?.lastSeq ?? 0) > cursor) high = middle;
-			else low = middle + 1;
-		}
-		const found = this.#stretches[low];
+		const found = this.#stretches[firstAfter(this.#lastSeqs, this.#stretches.length, cursor)];
 		return found === undefined ? null : partAfter(found.stretch, cursor);
 	}
 

@@ -1,4 +1,5 @@
 import { readU64, writeU64 } from "../../record/bytes.ts";
+import { firstAfter, type RisingSeqs } from "../../record/first-after.ts";
 
 /** Bytes of records between two entries of a sparse index: what a reader that catches up reads at once. */
 export const INDEX_STRIDE_BYTES = 512 * 1024;
@@ -21,7 +22,7 @@ export interface Extent {
 }
 
 /** Sparse index of a segment: seq, time and offset of a record about every 512 KiB, the first record among them. */
-export class SegmentIndex {
+export class SegmentIndex implements IndexEntries {
 	readonly #seqs: number[] = [];
 	readonly #timesUs: number[] = [];
 	readonly #offsets: number[] = [];
@@ -39,19 +40,17 @@ export class SegmentIndex {
 		this.#offsets.push(offset);
 	}
 
-	seqAt(entry: number): number {
+	seq(entry: number): number {
 		return at(this.#seqs, entry);
 	}
 
-	offsetAt(entry: number): number {
+	offset(entry: number): number {
 		return at(this.#offsets, entry);
 	}
 
 	/** The block that would hold `seq`; null for a segment without records. */
 	block(seq: number, extent: Extent): Block | null {
-		const seqAt = (entry: number): number => this.seqAt(entry);
-		const offsetAt = (entry: number): number => this.offsetAt(entry);
-		return findBlock(this.length, seqAt, offsetAt, seq, extent);
+		return findBlock(this, this.length, seq, extent);
 	}
 
 	static encodedBytes(entries: number): number {
@@ -61,9 +60,9 @@ export class SegmentIndex {
 	encode(): Buffer {
 		const bytes = Buffer.alloc(SegmentIndex.encodedBytes(this.length));
 		for (let entry = 0; entry < this.length; entry++) {
-			writeU64(bytes, this.seqAt(entry), entry * ENTRY_BYTES);
+			writeU64(bytes, this.seq(entry), entry * ENTRY_BYTES);
 			writeU64(bytes, at(this.#timesUs, entry), entry * ENTRY_BYTES + 8);
-			writeU64(bytes, this.offsetAt(entry), entry * ENTRY_BYTES + 16);
+			writeU64(bytes, this.offset(entry), entry * ENTRY_BYTES + 16);
 		}
 		return bytes;
 	}
@@ -77,28 +76,21 @@ export class SegmentIndex {
 	}
 }
 
-/** Binary search for the block that would hold `seq`, wherever the index lies. */
-export function findBlock(
-	entries: number,
-	seqAt: (entry: number) => number,
-	offsetAt: (entry: number) => number,
-	seq: number,
-	extent: Extent,
-): Block | null {
-	if (entries === 0) return null;
-	let low = 0;
-	let high = entries - 1;
-	while (low < high) {
-		const middle = (low + high + 1) >>> 1;
-		if (seqAt(middle) <= seq) low = middle;
-		else high = middle - 1;
-	}
-	const isLast = low === entries - 1;
+/** The entries of a sparse index, wherever they lie. */
+export interface IndexEntries extends RisingSeqs {
+	offset(entry: number): number;
+}
+
+/** The block that would hold `seq`, by the first `count` entries of an index; null if there are none. */
+export function findBlock(index: IndexEntries, count: number, seq: number, extent: Extent): Block | null {
+	if (count === 0) return null;
+	const entry = Math.max(0, firstAfter(index, count, seq) - 1);
+	const isLast = entry === count - 1;
 	return {
 		// Records that are damaged have no entry; where they are the first ones, the block begins with them all the same.
-		start: low === 0 ? extent.start : offsetAt(low),
-		end: isLast ? extent.end : offsetAt(low + 1),
-		seqMax: isLast ? extent.lastSeq : seqAt(low + 1) - 1,
+		start: entry === 0 ? extent.start : index.offset(entry),
+		end: isLast ? extent.end : index.offset(entry + 1),
+		seqMax: isLast ? extent.lastSeq : index.seq(entry + 1) - 1,
 	};
 }
 
