@@ -1,0 +1,35 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { RelayRig } from "./rig.ts";
+
+/** What the relay's /metrics has said since its graphs were drawn, without the figures. It may say more. */
+const SAID = (await Bun.file(new URL("./metrics.txt", import.meta.url)).text()).trimEnd().split("\n");
+
+let rig: RelayRig;
+
+beforeAll(async () => {
+	rig = await RelayRig.start({ seed: "metrics", hosts: 1, accounts: 1 });
+});
+
+afterAll(() => rig.stop());
+
+/** A name that is counted by reason: the JSON has it under a word of its own. */
+const REASON = /^standpipe_messages_(rejected|lenient)_total\{reason="(.+)"\}$/;
+
+test("no metric has lost its name, its meaning, its type or one of its labels", async () => {
+	const response = await fetch(`http://127.0.0.1:${rig.relay.internalPort}/metrics`);
+	const lines = (await response.text()).split("\n").filter((line) => line !== "");
+	const says = new Set(lines.map((line) => (line.startsWith("#") ? line : line.replace(/ [^ ]+$/, ""))));
+	expect(says.size).toBe(lines.length);
+	expect(SAID.filter((line) => !says.has(line))).toEqual([]);
+	// The same as JSON.
+	const answer = await fetch(`http://127.0.0.1:${rig.relay.internalPort}/_stats`);
+	const stats = (await answer.json()) as Record<string, Record<string, unknown>>;
+	const missing = SAID.filter((line) => line.startsWith("standpipe_")).filter((line) => {
+		const [, family = "counters", reason = line.slice("standpipe_".length)] = REASON.exec(line) ?? [];
+		return typeof stats[family]?.[reason] !== "number";
+	});
+	expect(missing).toEqual(["standpipe_log_first_seq", "standpipe_log_last_seq", "standpipe_index_applied_seq"]);
+	expect(stats["log"]).toEqual({ firstSeq: 1, lastSeq: expect.any(Number), appliedSeq: expect.any(Number) });
+	expect(stats["openFiles"]).toEqual({ open: expect.any(Number), max: expect.any(Number) });
+	expect(stats["rssBytes"]).toBeGreaterThan(0);
+});
