@@ -1,16 +1,17 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Config, SettingName } from "./config/settings.ts";
+import type { Control } from "./control/api.ts";
+import { ControlServer } from "./control/server.ts";
 import { budgetDescriptors, budgetWarning, type DescriptorBudget } from "./descriptors/budget.ts";
 import { countDescriptors, DescriptorGuard, openDescriptorSystem } from "./descriptors/guard.ts";
 import type { DiskFaultReason } from "./disk/fault.ts";
 import { createAdmissionBuffer } from "./fanout/admission.ts";
-import type { FanoutCommand, FanoutEvent, FanoutWorkerOptions } from "./fanout/worker.ts";
+import type { FanoutCommand, FanoutWorkerOptions } from "./fanout/worker.ts";
 import { HostLog } from "./hosts/host-log.ts";
 import { HostManager } from "./hosts/manager.ts";
-import type { CrawlResult, HostCommand, HostEvent } from "./hosts/messages.ts";
+import type { HostCommand, HostEvent } from "./hosts/messages.ts";
 import { probeHost } from "./hosts/probe.ts";
-import { refusal } from "./hosts/refusal.ts";
 import { createEdge, withUrl } from "./http/edge.ts";
 import { createInternalApp } from "./http/internal.ts";
 import { patientReader } from "./index/patient-reader.ts";
@@ -25,7 +26,6 @@ import type { SequencerStart } from "./log/worker.ts";
 import { type CounterName, Counters, createCounterBuffer, readCounters } from "./observe/counters.ts";
 import { logOf } from "./observe/log.ts";
 import type { ReadsWorkerOptions } from "./reads/worker.ts";
-import { reportFailure } from "./runtime/boundary.ts";
 import { Doorbell } from "./runtime/doorbell.ts";
 import { createRingBuffer, RING_BYTES_MIN, RingWriter } from "./runtime/ring.ts";
 import { startListening, startOnPath } from "./runtime/start-error.ts";
@@ -42,7 +42,7 @@ type LogThread = Thread<SequencerStart, never, DiskFaultReason | null>;
 type IndexThread = Thread<WorkerContext, never, IndexEvent>;
 type IngestThread = Thread<IngestOptions, HostCommand, HostEvent>;
 type ReadsThread = Thread<ReadsWorkerOptions, never, never>;
-type FanoutThread = Thread<FanoutWorkerOptions, FanoutCommand, FanoutEvent>;
+type FanoutThread = Thread<FanoutWorkerOptions, FanoutCommand, never, Control>;
 
 /** The memory that threads share. */
 interface Shared {
@@ -157,16 +157,9 @@ export class Relay {
 
 		const channels = Array.from({ length: config.fanoutWorkers }, () => new MessageChannel());
 		const reads = await startReads(context(READS_ROW), channels, onFailure);
+		const control = new ControlServer(hosts);
 		fanout = Array.from({ length: config.fanoutWorkers }, (_, worker): FanoutThread => {
-			const thread: FanoutThread = new Thread(
-				`fanout ${worker}`,
-				url("fanout"),
-				(event) => {
-					void answer(hosts, event).then((result) => thread.command({ type: "crawlResult", id: event.id, result }));
-				},
-				onFailure,
-			);
-			return thread;
+			return new Thread(`fanout ${worker}`, url("fanout"), () => undefined, onFailure, control);
 		});
 		if (config.fanoutWorkers > 1) await startListening("apiBind", config.apiBind, (host) => checkPort(host, config));
 		await Promise.all(
@@ -304,18 +297,6 @@ function createHostManager(
 		disableRequestCrawl: config.disableRequestCrawl,
 		newHostsPerDayMax: config.newHostsPerDayMax,
 	});
-}
-
-/** Answers what a fan-out thread was asked about a host. Never rejects. */
-async function answer(hosts: HostManager, event: FanoutEvent): Promise<CrawlResult> {
-	const { hostname } = event;
-	try {
-		if (event.type === "resetCursor") return hosts.resetCursor(hostname, event.cursor);
-		return await hosts.requestCrawl(hostname, event.by);
-	} catch (error) {
-		reportFailure("a crawl request", error, { host: hostname.slice(0, 300) });
-		return refusal(500, "InternalServerError", "the relay failed to answer this request");
-	}
 }
 
 /**

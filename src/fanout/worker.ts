@@ -1,4 +1,8 @@
+import type { Hono } from "hono";
+import type { Control } from "../control/api.ts";
+import { ControlClient } from "../control/client.ts";
 import { createAdminApp } from "../http/admin.ts";
+import type { ClientEnv } from "../http/base.ts";
 import { createXrpcApp } from "../http/xrpc.ts";
 import { patientReader } from "../index/patient-reader.ts";
 import type { IndexReader } from "../index/store.ts";
@@ -9,18 +13,13 @@ import type { LogReader } from "../log/local/read/reader.ts";
 import { LogPosition } from "../log/position.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
-import { type ReadAnswer, ReadRequests } from "../reads/requests.ts";
+import { READ_LIMITS, ReadRequests, type ReadsService } from "../reads/requests.ts";
 import { contain } from "../runtime/boundary.ts";
+import type { Requests } from "../runtime/requests.ts";
 import { startListening } from "../runtime/start-error.ts";
-import { serveRole, type WorkerRole } from "../runtime/thread.ts";
+import { linkOver, serveRole, type WorkerRole } from "../runtime/thread.ts";
 import type { WorkerContext } from "../runtime/worker-context.ts";
 import { Admission } from "./admission.ts";
-import {
-	type CrawlRequestEvent,
-	CrawlRequests,
-	type CrawlResultCommand,
-	type ResetCursorEvent,
-} from "./crawl-requests.ts";
 import { createFanoutServer, type FanoutServer } from "./server.ts";
 import { subscribeRepos } from "./subscribe-repos.ts";
 import { WITHHELD_MAX, Withheld } from "./withheld.ts";
@@ -49,8 +48,7 @@ export interface CloseIdleCommand {
 	type: "closeIdle";
 }
 
-export type FanoutCommand = CrawlResultCommand | TakedownEvent | CloseIdleCommand;
-export type FanoutEvent = CrawlRequestEvent | ResetCursorEvent;
+export type FanoutCommand = TakedownEvent | CloseIdleCommand;
 
 /** Of the log, kept for consumers that read the same, by all fan-out threads. */
 const LOG_CACHE_BYTES = 64 * 1024 * 1024;
@@ -59,45 +57,40 @@ const LOG_CACHE_BYTES_MIN = 8 * 1024 * 1024;
 /** How often segments that retention has removed are looked for among those that are open. */
 const CLOSE_REMOVED_MS = 1_000;
 
-/** Ready when it listens. */
-serveRole<FanoutWorkerOptions, FanoutCommand, FanoutEvent>((emit): WorkerRole<FanoutWorkerOptions, FanoutCommand> => {
-	const crawls = new CrawlRequests(emit);
-	const requestCrawl = crawls.request.bind(crawls);
-	let index: IndexReader;
-	let reader: LogReader;
-	let server: FanoutServer;
-	let head: LogPosition;
-	let withheld: Withheld;
-	let drainTimeoutMs = 0;
+/** What a started worker has. */
+interface Parts {
+	index: IndexReader;
+	reader: LogReader;
+	head: LogPosition;
+	withheld: Withheld;
+	server: FanoutServer;
+	/** How long a drain waits for consumers to take what is published. */
+	drainTimeoutMs: number;
+}
 
-	async function start(options: FanoutWorkerOptions, counters: Counters): Promise<void> {
-		const { config } = options;
-		// The other half is for what comes before and after.
-		drainTimeoutMs = config.drainTimeoutMs / 2;
-		head = new LogPosition(options.log.position);
+/** A fan-out worker: the public port. Ready when it listens. */
+class FanoutWorker implements WorkerRole<FanoutWorkerOptions, FanoutCommand> {
+	readonly #control: Control;
+	#parts: Parts | null = null;
+
+	constructor(control: Requests<Control>) {
+		this.#control = new ControlClient(control);
+	}
+
+	async start(options: FanoutWorkerOptions, counters: Counters): Promise<void> {
+		const { config, consumersMax, admissionBuffer } = options;
+		const head = new LogPosition(options.log.position);
 		const cacheBytesMax = Math.max(Math.floor(LOG_CACHE_BYTES / config.fanoutWorkers), LOG_CACHE_BYTES_MIN);
-		reader = openLogReader(options.log, { directory: config.persistDir, cacheBytesMax, counters });
+		const reader = openLogReader(options.log, { directory: config.persistDir, cacheBytesMax, counters });
 		// Consumers that are live read nothing while the log stands still, such as for want of the space that this gives back.
 		setInterval(() => contain("the timer for removed segments", () => reader.closeRemoved()), CLOSE_REMOVED_MS);
-		index = patientReader(config.databasePath, counters);
-		withheld = new Withheld(counters);
+		const index = patientReader(config.databasePath, counters);
+		const withheld = new Withheld(counters);
 		const { firstSeq } = head.snapshot();
 		withheld.update((await index.takenDownSince(firstSeq, WITHHELD_MAX)).reverse(), firstSeq);
-		const { readsPort } = options;
-		const reads = new ReadRequests((request) => readsPort.postMessage(request));
-		readsPort.onmessage = (event) => reads.settle(event.data as ReadAnswer);
-		const app = createXrpcApp({
-			read: (target, ip) => reads.read(target, ip),
-			lookAtIndex: () => index.checkpoint(),
-			requestCrawl,
-			counters,
-		});
-		const resetCursor = crawls.resetCursor.bind(crawls);
-		app.route("/", createAdminApp({ password: config.adminPassword, requestCrawl, resetCursor }));
-		const { consumersMax, admissionBuffer } = options;
+		const app = this.#createApp(options, index, counters);
 		const { apiBind, consumersPerIpMax, trustProxy } = config;
-		const admission = new Admission({ consumersMax, consumersPerIpMax }, admissionBuffer);
-		server = await startListening("apiBind", apiBind, (host) =>
+		const server = await startListening("apiBind", apiBind, (host) =>
 			createFanoutServer({
 				host,
 				streams: [subscribeRepos],
@@ -107,29 +100,44 @@ serveRole<FanoutWorkerOptions, FanoutCommand, FanoutEvent>((emit): WorkerRole<Fa
 				floor: { bytesPerS: config.slowConsumerBytesPerS, windowMs: config.slowConsumerWindowMs },
 				head,
 				reader: new BackgroundReader(reader),
-				admission,
+				admission: new Admission({ consumersMax, consumersPerIpMax }, admissionBuffer),
 				counters,
 				withheld,
 				app: (request, client) => app.fetch(request, client),
 			}),
 		);
 		logOf("fanout").info("the firehose is served on {host}:{port}", { host: apiBind.host, port: server.port });
+		// The other half is for what comes before and after.
+		this.#parts = { index, reader, head, withheld, server, drainTimeoutMs: config.drainTimeoutMs / 2 };
 	}
 
-	async function drain(): Promise<void> {
+	/** All that the port serves beside the streams. */
+	#createApp({ config, readsPort }: FanoutWorkerOptions, index: IndexReader, counters: Counters): Hono<ClientEnv> {
+		const control = this.#control;
+		const reads = new ReadRequests(linkOver<ReadsService>(readsPort, { limits: READ_LIMITS }));
+		const app = createXrpcApp({
+			read: (target, ip) => reads.read(target, ip),
+			lookAtIndex: () => index.checkpoint(),
+			control,
+			counters,
+		});
+		return app.route("/", createAdminApp({ password: config.adminPassword, control }));
+	}
+
+	command(message: FanoutCommand): void {
+		if (this.#parts === null) return;
+		const { server, withheld, head } = this.#parts;
+		if (message.type === "closeIdle") server.closeIdle();
+		else withheld.update(message.takedowns, head.snapshot().firstSeq);
+	}
+
+	async drain(): Promise<void> {
+		if (this.#parts === null) return;
+		const { server, index, reader, drainTimeoutMs } = this.#parts;
 		await server.drain(drainTimeoutMs);
 		await index.close();
 		reader.close();
 	}
+}
 
-	function command(message: FanoutCommand): void {
-		if (message.type === "closeIdle") {
-			server.closeIdle();
-			return;
-		}
-		if (message.type === "takedowns") withheld.update(message.takedowns, head.snapshot().firstSeq);
-		else crawls.settle(message.id, message.result);
-	}
-
-	return { start, command, drain };
-});
+serveRole<FanoutWorkerOptions, FanoutCommand, never, Control>((_emit, control) => new FanoutWorker(control));

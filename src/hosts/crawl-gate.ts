@@ -1,9 +1,8 @@
+import { type ControlResult, refusal } from "../control/api.ts";
 import { networkOf } from "../net/network.ts";
 import type { Counters } from "../observe/counters.ts";
 import { RateLimit } from "../runtime/rate-limit.ts";
-import type { CrawlResult } from "./messages.ts";
 import { type NoSlot, ProbeSlots, type ProbeSlotsOptions } from "./probe-slots.ts";
-import { refusal } from "./refusal.ts";
 
 /** What a stranger may have us do for names that turn out to be nobody's: each costs a DNS lookup and a connection. */
 export const FAILED_PROBES_PER_HOUR = 10;
@@ -48,14 +47,14 @@ export class CrawlGate {
 	}
 
 	/** Runs `probe` for the sender at `ip` when it is his turn, or answers with the limit that stands against it. */
-	async run(ip: string, probe: () => Promise<CrawlResult>): Promise<CrawlResult> {
+	async run(ip: string, probe: () => Promise<ControlResult>): Promise<ControlResult> {
 		const address = networkOf(ip);
 		const result = this.#failuresLimit(address) ?? (await this.#slots.run(address, () => this.#probe(address, probe)));
 		if (typeof result === "string") return this.#limit(busyMessage(result), RETRY_AFTER_BUSY_S);
 		return result;
 	}
 
-	async #probe(address: string, probe: () => Promise<CrawlResult>): Promise<CrawlResult> {
+	async #probe(address: string, probe: () => Promise<ControlResult>): Promise<ControlResult> {
 		// While this one waited, others of its address may have failed.
 		const limit = this.#failuresLimit(address);
 		if (limit !== null) return limit;
@@ -64,14 +63,14 @@ export class CrawlGate {
 		return result;
 	}
 
-	#failuresLimit(address: string): CrawlResult | null {
+	#failuresLimit(address: string): ControlResult | null {
 		const waitMs = this.#failures.waitMs(address);
 		if (waitMs === 0) return null;
 		const rule = `${FAILED_PROBES_PER_HOUR} hosts an hour may fail their check for one address, and yours had them`;
 		return this.#limit(rule, Math.ceil(waitMs / 1000));
 	}
 
-	#limit(rule: string, retryAfterS: number): CrawlResult {
+	#limit(rule: string, retryAfterS: number): ControlResult {
 		this.#counters.add("crawls_limited_total");
 		return refusal(429, "RateLimitExceeded", rule, retryAfterS);
 	}

@@ -1,3 +1,4 @@
+import { type ControlResult, type CrawlRequester, refusal } from "../control/api.ts";
 import type { IndexReader } from "../index/store.ts";
 import type { HostFacts, HostStatus } from "../log/record/facts.ts";
 import { HostnameError, mayBePrivate, type ParsedHostname, parseHostname } from "../net/hostname.ts";
@@ -7,9 +8,8 @@ import { LogLimiter } from "../observe/log-limiter.ts";
 import { workerOf } from "../runtime/worker-of.ts";
 import { CrawlGate, HOST_NOT_FOUND } from "./crawl-gate.ts";
 import { DayQuota } from "./day-quota.ts";
-import type { CrawlRequester, CrawlResult, HostCommand, HostEvent, HostGapEvent, HostStatusEvent } from "./messages.ts";
+import type { HostCommand, HostEvent, HostGapEvent, HostStatusEvent } from "./messages.ts";
 import { ProbeError } from "./probe.ts";
-import { refusal } from "./refusal.ts";
 
 /** At the start, this many hosts are connected to at once, and then as many again after a pause. */
 const START_BURST = 5;
@@ -80,7 +80,7 @@ export class HostManager {
 	readonly #gate: CrawlGate;
 	readonly #statusLines: LogLimiter;
 	/** What runs for a new host's name now. */
-	readonly #crawls = new Map<string, Promise<CrawlResult>>();
+	readonly #crawls = new Map<string, Promise<ControlResult>>();
 	#idMax = 0;
 	#isStopped = false;
 
@@ -157,7 +157,7 @@ export class HostManager {
 	 * Follows a known host from this cursor, or from its live end (null), whatever its cursor was. For an admin: what lies
 	 * between is missed, or comes again.
 	 */
-	resetCursor(input: string, cursor: number | null): CrawlResult {
+	resetCursor(input: string, cursor: number | null): ControlResult {
 		if (this.#isStopped) return STOPPED;
 		const { allowInsecureHosts } = this.#options;
 		const parsed = parsedOr400(input, allowInsecureHosts);
@@ -179,7 +179,7 @@ export class HostManager {
 	 * Starts following a host, or reconnects to it now (rulebook 5). Requests for one new host that run at once share one
 	 * probe. Admins are free of the limits on strangers, and may add `localhost:PORT` where the configuration allows it.
 	 */
-	async requestCrawl(input: string, by: CrawlRequester): Promise<CrawlResult> {
+	async requestCrawl(input: string, by: CrawlRequester): Promise<ControlResult> {
 		const { admin } = by;
 		const { allowInsecureHosts, disableRequestCrawl } = this.#options;
 		if (this.#isStopped) return STOPPED;
@@ -192,14 +192,14 @@ export class HostManager {
 		return this.#gate.run(by.ip, () => this.#share("public", parsed.hostname, () => this.#crawlWithinQuota(parsed)));
 	}
 
-	#share(by: string, hostname: string, crawl: () => Promise<CrawlResult>): Promise<CrawlResult> {
+	#share(by: string, hostname: string, crawl: () => Promise<ControlResult>): Promise<ControlResult> {
 		const key = `${by} ${hostname}`;
 		const running = this.#crawls.get(key) ?? crawl().finally(() => this.#crawls.delete(key));
 		this.#crawls.set(key, running);
 		return running;
 	}
 
-	async #crawlWithinQuota(parsed: ParsedHostname): Promise<CrawlResult> {
+	async #crawlWithinQuota(parsed: ParsedHostname): Promise<ControlResult> {
 		// It may have become known while this request waited.
 		const known = this.#byName.get(parsed.hostname);
 		if (known !== undefined) return this.#crawlKnown(known, false);
@@ -212,7 +212,7 @@ export class HostManager {
 		return result;
 	}
 
-	async #crawlKnown(host: KnownHost, admin: boolean): Promise<CrawlResult> {
+	async #crawlKnown(host: KnownHost, admin: boolean): Promise<ControlResult> {
 		if (host.status === "banned") return banned(host);
 		if (host.isFollowed && host.status === "active") return { ok: true };
 		const nowMs = this.#options.clock.nowMs();
@@ -224,7 +224,7 @@ export class HostManager {
 		return { ok: true };
 	}
 
-	async #crawlNew(parsed: ParsedHostname, admin: boolean): Promise<CrawlResult> {
+	async #crawlNew(parsed: ParsedHostname, admin: boolean): Promise<ControlResult> {
 		try {
 			await this.#options.probe(parsed, mayBePrivate(parsed));
 		} catch (error) {
@@ -289,11 +289,11 @@ export class HostManager {
 
 const STOPPED = refusal(503, "ServiceUnavailable", "the relay is shutting down");
 
-function banned({ hostname }: ManagedHost): CrawlResult {
+function banned({ hostname }: ManagedHost): ControlResult {
 	return refusal(403, "HostBanned", `host ${hostname} is banned from this relay`);
 }
 
-function parsedOr400(input: string, allowInsecure: boolean): ParsedHostname | CrawlResult {
+function parsedOr400(input: string, allowInsecure: boolean): ParsedHostname | ControlResult {
 	try {
 		return parseHostname(input, { allowLocalhost: allowInsecure, allowInsecure });
 	} catch (error) {

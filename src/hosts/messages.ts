@@ -64,25 +64,3 @@ export interface HostGapEvent {
 	/** The host's seq after which it was; null before its first message. */
 	afterSeq: number | null;
 }
-
-/** An XRPC error with its HTTP status. */
-export interface CrawlRefusal {
-	ok: false;
-	status: number;
-	error: string;
-	/** Names the rule. */
-	message: string;
-	/** When to ask again. */
-	retryAfterS?: number;
-}
-
-/** The answer to a request about a host: HTTP 200, or an error. */
-export type CrawlResult = { ok: true } | CrawlRefusal;
-
-/** Who asks for a host to be followed. */
-export interface CrawlRequester {
-	/** Lifts what strangers may not ask for, such as `localhost:PORT`, and their limits. */
-	admin: boolean;
-	/** The sender's address. */
-	ip: string;
-}

@@ -1,21 +1,17 @@
 import { type Handler, Hono } from "hono";
 import { basicAuth } from "hono/basic-auth";
 import * as v from "valibot";
-import type { CrawlResult } from "../hosts/messages.ts";
+import type { Control } from "../control/api.ts";
 import { INTEGER_MAX } from "../protocol/limits.ts";
 import type { ClientEnv } from "./base.ts";
-import { crawlHandler, type RequestCrawl } from "./crawl.ts";
+import { crawlHandler, refusalResponse } from "./crawl.ts";
 import { hostnameParameter, readBody } from "./parameters.ts";
 import { errorResponse } from "./response.ts";
-
-/** Asks for a known host to be followed from another cursor, or from its live end (null). */
-export type ResetCursor = (hostname: string, cursor: number | null) => Promise<CrawlResult>;
 
 export interface AdminAppOptions {
 	/** Of the user `admin`; null turns the admin API off. */
 	password: string | null;
-	requestCrawl: RequestCrawl;
-	resetCursor: ResetCursor;
+	control: Control;
 }
 
 const CURSOR_RULE = "`cursor` must be an integer from 0 to 2^53-1, or be left out for the host's live end";
@@ -56,16 +52,16 @@ export function createAdminApp(options: AdminAppOptions): Hono<ClientEnv> {
 			},
 		}),
 	);
-	app.post("/admin/pds/requestCrawl", crawlHandler(options.requestCrawl, true));
-	app.post("/admin/pds/resetCursor", resetHandler(options.resetCursor));
+	app.post("/admin/pds/requestCrawl", crawlHandler(options.control, true));
+	app.post("/admin/pds/resetCursor", resetHandler(options.control));
 	return app;
 }
 
-function resetHandler(resetCursor: ResetCursor): Handler<ClientEnv> {
+function resetHandler(control: Control): Handler<ClientEnv> {
 	return async (context) => {
 		const { hostname, cursor } = await readBody(RESET_BODY, context);
-		const result = await resetCursor(hostname, cursor ?? null);
-		if (!result.ok) return errorResponse(result.status, result.error, result.message);
+		const result = await control.resetCursor(hostname, cursor ?? null);
+		if (!result.ok) return refusalResponse(result);
 		return context.json({ success: "true" });
 	};
 }

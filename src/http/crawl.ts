@@ -1,12 +1,9 @@
 import type { Handler } from "hono";
 import * as v from "valibot";
-import type { CrawlRefusal, CrawlRequester, CrawlResult } from "../hosts/messages.ts";
+import type { Control, Refusal } from "../control/api.ts";
 import type { ClientEnv } from "./base.ts";
 import { hostnameParameter, readBody } from "./parameters.ts";
 import { errorResponse } from "./response.ts";
-
-/** Asks for a host to be followed. */
-export type RequestCrawl = (hostname: string, by: CrawlRequester) => Promise<CrawlResult>;
 
 const CRAWL_BODY = v.object({ hostname: hostnameParameter }, "the body must be an object with a string `hostname`");
 
@@ -14,15 +11,16 @@ const CRAWL_BODY = v.object({ hostname: hostnameParameter }, "the body must be a
  * Handles a body of `{"hostname": …}`. The lexicon wants an empty answer; admin tools want JSON, and the reference relay's
  * other admin calls tell them what it looks like.
  */
-export function crawlHandler(requestCrawl: RequestCrawl, admin: boolean): Handler<ClientEnv> {
+export function crawlHandler(control: Pick<Control, "requestCrawl">, admin: boolean): Handler<ClientEnv> {
 	return async (context) => {
 		const { hostname } = await readBody(CRAWL_BODY, context);
-		const result = await requestCrawl(hostname, { admin, ip: context.env.ip });
+		const result = await control.requestCrawl(hostname, { admin, ip: context.env.ip });
 		if (!result.ok) return refusalResponse(result);
 		return admin ? context.json({ success: "true" }) : context.body(null);
 	};
 }
 
-function refusalResponse({ status, error, message, retryAfterS }: CrawlRefusal): Response {
+/** What the control thread refuses, in XRPC form. */
+export function refusalResponse({ status, error, message, retryAfterS }: Refusal): Response {
 	return errorResponse(status, error, message, retryAfterS === undefined ? {} : { "Retry-After": String(retryAfterS) });
 }

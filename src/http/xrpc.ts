@@ -1,8 +1,9 @@
 import type { Hono } from "hono";
+import type { Control } from "../control/api.ts";
 import type { Counters } from "../observe/counters.ts";
 import { VERSION } from "../version.ts";
 import { type ClientEnv, createBaseApp } from "./base.ts";
-import { crawlHandler, type RequestCrawl } from "./crawl.ts";
+import { crawlHandler } from "./crawl.ts";
 import { createHealth } from "./health.ts";
 import { READ_METHODS, SYNC } from "./reads.ts";
 import { errorResponse, shortened } from "./response.ts";
@@ -12,7 +13,7 @@ export interface XrpcAppOptions {
 	read: (target: string, ip: string) => Promise<Response>;
 	/** Rejects where the index does not answer. */
 	lookAtIndex: () => Promise<unknown>;
-	requestCrawl: RequestCrawl;
+	control: Pick<Control, "requestCrawl">;
 	counters: Counters;
 }
 
@@ -22,14 +23,14 @@ The firehose is a WebSocket at /xrpc/com.atproto.sync.subscribeRepos
 `;
 
 /** The public HTTP API of rulebook 5, but for subscribeRepos, and the landing page. */
-export function createXrpcApp({ read, lookAtIndex, requestCrawl, counters }: XrpcAppOptions): Hono<ClientEnv> {
+export function createXrpcApp({ read, lookAtIndex, control, counters }: XrpcAppOptions): Hono<ClientEnv> {
 	const app = createBaseApp(counters);
 	const health = createHealth(lookAtIndex);
 	app.get("/", (context) => context.text(LANDING, 200, { "Content-Type": "text/plain; charset=utf-8" }));
 	app.get("/_health", health);
 	app.get("/xrpc/_health", health);
 	for (const method of ["requestCrawl", "notifyOfUpdate"]) {
-		app.post(`${SYNC}${method}`, crawlHandler(requestCrawl, false));
+		app.post(`${SYNC}${method}`, crawlHandler(control, false));
 	}
 	for (const method of READ_METHODS) {
 		app.get(`${SYNC}${method}`, (context) => {

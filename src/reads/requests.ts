@@ -1,54 +1,60 @@
 import { errorResponse } from "../http/response.ts";
-import { PendingAnswers, type PendingLimits } from "../runtime/pending-answers.ts";
+import { networkOf } from "../net/network.ts";
+import type { RequestLimits, Requests } from "../runtime/requests.ts";
 
-/** To the reads thread. */
-export interface ReadRequest {
-	id: number;
-	/** Path and query. */
-	target: string;
-	/** The sender's address. */
-	ip: string;
+/** What the reads thread does for a fan-out thread. */
+export interface ReadsService {
+	/**
+	 * @param target path and query
+	 * @param ip the sender's address
+	 */
+	read(target: string, ip: string): Promise<ReadAnswer>;
 }
 
-/** What the reads thread answers. */
+/** An HTTP response, in a form that can be sent. */
 export interface ReadAnswer {
-	id: number;
 	status: number;
 	headers: [name: string, value: string][];
 	body: string;
 }
 
 /** Each holds an HTTP request open, and then its answer of up to some 300 kB. */
-const LIMITS: PendingLimits = { max: 128, perAddressMax: 16, timeoutMs: 10_000 };
+export const READ_LIMITS: RequestLimits = { max: 128, perClientMax: 16 };
+export const READ_TIMEOUT_MS = 10_000;
 const RETRY_AFTER = { "Retry-After": "5" };
 
 /** Hands reads of the index to the thread that does them, so that no read holds up this thread's consumers. */
 export class ReadRequests {
-	readonly #send: (request: ReadRequest) => void;
-	readonly #pending: PendingAnswers<ReadAnswer>;
-	readonly #limits: PendingLimits;
+	readonly #requests: Requests<ReadsService>;
+	readonly #limits: RequestLimits;
 
-	constructor(send: (request: ReadRequest) => void, limits = LIMITS) {
-		this.#send = send;
+	/** @param limits those of `requests`, for the words of an answer */
+	constructor(requests: Requests<ReadsService>, limits = READ_LIMITS) {
+		this.#requests = requests;
 		this.#limits = limits;
-		this.#pending = new PendingAnswers(limits);
-	}
-
-	/** Takes the other thread's answer. */
-	settle(answer: ReadAnswer): void {
-		this.#pending.settle(answer.id, answer);
 	}
 
 	/** Answers a read, or says why it is not answered now. Never rejects. */
 	async read(target: string, ip: string): Promise<Response> {
-		const answer = await this.#pending.ask(ip, (id) => this.#send({ id, target, ip }));
-		if (answer === "full") return unavailable(`${this.#limits.max} reads are being worked on`);
-		if (answer === "timeout") return unavailable(`no answer within ${this.#limits.timeoutMs} ms`);
-		if (answer === "address-full") {
-			const rule = `${this.#limits.perAddressMax} reads from your address are being worked on`;
-			return errorResponse(429, "RateLimitExceeded", `${rule}: wait for their answers`, { "Retry-After": "1" });
+		const options = { timeoutMs: READ_TIMEOUT_MS, client: networkOf(ip) };
+		const reply = await this.#requests.request("read", [target, ip], options);
+		if (reply.answered) {
+			const { status, headers, body } = reply.answer;
+			return new Response(body, { status, headers });
 		}
-		return new Response(answer.body, { status: answer.status, headers: answer.headers });
+		const { max, perClientMax } = this.#limits;
+		switch (reply.why) {
+			case "full":
+				return unavailable(`${max} reads are being worked on`);
+			case "client-full": {
+				const rule = `${perClientMax} reads from your address are being worked on`;
+				return errorResponse(429, "RateLimitExceeded", `${rule}: wait for their answers`, { "Retry-After": "1" });
+			}
+			case "timeout":
+				return unavailable(`no answer within ${READ_TIMEOUT_MS} ms`);
+			case "failed":
+				return errorResponse(500, "InternalServerError", "the relay failed to answer this request");
+		}
 	}
 }
 

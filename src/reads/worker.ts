@@ -4,10 +4,10 @@ import { openSqliteReader } from "../index/sqlite/store.ts";
 import type { IndexReader } from "../index/store.ts";
 import type { Counters } from "../observe/counters.ts";
 import { RateLimit } from "../runtime/rate-limit.ts";
-import { serveRole, type WorkerRole } from "../runtime/thread.ts";
+import { linkOver, serveRole, type WorkerRole } from "../runtime/thread.ts";
 import type { WorkerContext } from "../runtime/worker-context.ts";
-import type { ReadRequest } from "./requests.ts";
-import { answerRead, type ReadsHandler } from "./serve.ts";
+import { READ_LIMITS } from "./requests.ts";
+import { serveReads } from "./serve.ts";
 
 /** The index is there: its writer has made it. */
 export interface ReadsWorkerOptions extends WorkerContext<"readsPerIpPerS"> {
@@ -33,12 +33,8 @@ serveRole<ReadsWorkerOptions, never, never>((): WorkerRole<ReadsWorkerOptions, n
 		const { readsPerIpPerS: perS } = config;
 		const rateLimit = new RateLimit({ perS, burst: BURST_S * perS, keysMax: ADDRESSES_MAX });
 		const app = createReadsApp({ index, counters, rateLimit });
-		const handle: ReadsHandler = (request, client) => app.fetch(request, client);
-		for (const port of ports) {
-			port.onmessage = (event) => {
-				void answerRead(event.data as ReadRequest, handle, counters).then((answer) => port.postMessage(answer));
-			};
-		}
+		const serves = serveReads((request, client) => app.fetch(request, client), counters);
+		for (const port of ports) linkOver(port, { serves: () => serves, limits: READ_LIMITS });
 	}
 
 	return { start, command: () => undefined, drain: () => index.close() };

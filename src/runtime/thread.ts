@@ -2,25 +2,40 @@ import { Counters } from "../observe/counters.ts";
 import { setUpLog } from "../observe/log.ts";
 import { messageOf } from "../observe/log-value.ts";
 import { contain } from "./boundary.ts";
+import {
+	type LinkMessage,
+	type NoService,
+	type RequestLimits,
+	RequestLink,
+	type RequestLinkOptions,
+	type Requests,
+	type Service,
+} from "./requests.ts";
 import { StartError } from "./start-error.ts";
 import type { WorkerContext } from "./worker-context.ts";
 
 /**
  * How the control thread and its workers talk: few messages, by `postMessage`; the data goes through rings and the log.
  * Workers are made once and never terminated. One that fails takes the process down: the supervisor restarts it whole.
- * A command or an event that fails is reported and does no more harm: strangers cause many of them.
+ * A command or an event that fails is reported and does no more harm: strangers cause many of them. What wants an answer is a
+ * request (`requests.ts`), in either direction.
  */
 
 type ToWorker<Start, Command> =
 	| { type: "start"; options: Start }
 	| { type: "command"; command: Command }
-	| { type: "drain" };
+	| { type: "drain" }
+	| LinkMessage;
 
 type FromWorker<Event> =
 	| { type: "ready" }
 	| { type: "event"; event: Event }
 	| { type: "drained" }
-	| { type: "failed"; failure: Failure };
+	| { type: "failed"; failure: Failure }
+	| LinkMessage;
+
+/** Of a worker's requests to the control thread, and the other way round. Each holds an HTTP request open. */
+export const WORKER_REQUEST_LIMITS: RequestLimits = { max: 512, perClientMax: 16 };
 
 /** What ended a thread, in a form that can be sent to another. */
 export interface Failure {
@@ -32,8 +47,8 @@ export interface Failure {
 	isStart: boolean;
 }
 
-/** What a worker's `worker.ts` provides. `Start` and `Command` come from the control thread. */
-export interface WorkerRole<Start extends WorkerContext, Command> {
+/** What a worker's `worker.ts` provides. `Start` and `Command` come from the control thread, which may ask for `Serves`. */
+export interface WorkerRole<Start extends WorkerContext, Command, Serves = NoService> {
 	/**
 	 * Called once, first. The thread is ready when it resolves.
 	 * @param counters this thread's row
@@ -43,28 +58,51 @@ export interface WorkerRole<Start extends WorkerContext, Command> {
 	command(command: Command): void;
 	/** Finishes what was begun, as far as that is bounded in time. Resolves when it is safe to exit. */
 	drain(): Promise<void>;
+	/** Answers requests of the control thread, from when `start` has resolved, whatever else goes on. */
+	readonly serves?: Serves;
 }
 
 declare const self: Worker;
 
-/** Serves a role in this worker. `role` gets `emit`, which sends an event to the control thread. */
-export function serveRole<Start extends WorkerContext, Command, Event>(
-	role: (emit: (event: Event) => void) => WorkerRole<Start, Command>,
-): void {
+/**
+ * Serves a role in this worker. `role` gets `emit`, which sends an event to the control thread, and `control`, which asks it.
+ */
+export function serveRole<
+	Start extends WorkerContext,
+	Command,
+	Event,
+	Asks extends Service<Asks> = NoService,
+	Serves extends Service<Serves> = NoService,
+>(role: (emit: (event: Event) => void, control: Requests<Asks>) => WorkerRole<Start, Command, Serves>): void {
 	const post = (message: FromWorker<Event>): void => self.postMessage(message);
 	// Whatever nobody caught is said in words: the runtime's own report comes with pages of minified source.
 	const fail = (error: unknown): void => post({ type: "failed", failure: failureOf(error) });
 	process.on("uncaughtException", fail);
 	process.on("unhandledRejection", fail);
-	const served = role((event) => post({ type: "event", event }));
+	const link = new RequestLink<Asks, Serves>({
+		send: post,
+		serves: () => served.serves,
+		limits: WORKER_REQUEST_LIMITS,
+	});
+	const served: WorkerRole<Start, Command, Serves> = role((event) => post({ type: "event", event }), link);
+	const started = Promise.withResolvers<void>();
 	let before: Promise<void> = Promise.resolve();
 	self.onmessage = (received: MessageEvent<ToWorker<Start, Command>>) => {
 		const message = received.data;
+		if (message.type === "answer") {
+			endThreadOnFailure(link.take(message));
+			return;
+		}
+		if (message.type === "request") {
+			endThreadOnFailure(started.promise.then(() => link.take(message)));
+			return;
+		}
 		before = before.then(async () => {
 			if (message.type === "start") {
 				const { config, counters } = message.options;
 				setUpLog(config.logLevel);
 				await served.start(message.options, new Counters(counters.buffer, counters.thread));
+				started.resolve();
 				post({ type: "ready" });
 			} else if (message.type === "command") {
 				contain("a thread's command", () => served.command(message.command));
@@ -97,9 +135,17 @@ export function failureOf(error: unknown): Failure {
 	return { message: messageOf(error), stack, isStart: false };
 }
 
-/** The control thread's end of a worker. */
-export class Thread<Start extends WorkerContext, Command, Event> {
+/** The control thread's end of a worker. `Asks` is what the worker may ask of it, and `Serves` what it may ask of the worker. */
+export class Thread<
+	Start extends WorkerContext,
+	Command,
+	Event,
+	Asks extends Service<Asks> = NoService,
+	Serves extends Service<Serves> = NoService,
+> {
 	readonly #worker: Worker;
+	/** Asks the worker. */
+	readonly requests: Requests<Serves>;
 	readonly #ready = Promise.withResolvers<void>();
 	readonly #drained = Promise.withResolvers<void>();
 
@@ -107,20 +153,29 @@ export class Thread<Start extends WorkerContext, Command, Event> {
 	 * @param name for messages, such as `ingest 0`
 	 * @param url of the worker's entry file
 	 * @param onFailure called when the worker dies; what it does must end the process
+	 * @param serves answers the worker's requests
 	 */
 	constructor(
 		name: string,
 		url: URL,
 		onEvent: (event: Event) => void,
 		onFailure: (name: string, failure: Failure) => void,
+		serves?: Asks,
 	) {
 		this.#worker = new Worker(url.href, { name });
+		const link = new RequestLink<Serves, Asks>({
+			send: (message) => this.#post(message),
+			serves: () => serves,
+			limits: WORKER_REQUEST_LIMITS,
+		});
+		this.requests = link;
 		this.#worker.onmessage = (received: MessageEvent<FromWorker<Event>>) => {
 			const message = received.data;
 			if (message.type === "event") contain(`an event of ${name}`, () => onEvent(message.event));
 			else if (message.type === "ready") this.#ready.resolve();
 			else if (message.type === "failed") onFailure(name, message.failure);
-			else this.#drained.resolve();
+			else if (message.type === "drained") this.#drained.resolve();
+			else endThreadOnFailure(link.take(message));
 		};
 		this.#worker.onerror = (event) => onFailure(name, { message: event.message, stack: [], isStart: false });
 	}
@@ -146,4 +201,14 @@ export class Thread<Start extends WorkerContext, Command, Event> {
 	#post(message: ToWorker<Start, Command>): void {
 		this.#worker.postMessage(message);
 	}
+}
+
+/** An end of the requests between two threads that have a channel of their own. The other thread has the other port. */
+export function linkOver<Theirs extends Service<Theirs>, Ours extends Service<Ours> = NoService>(
+	port: MessagePort,
+	options: Omit<RequestLinkOptions<Ours>, "send">,
+): RequestLink<Theirs, Ours> {
+	const link = new RequestLink<Theirs, Ours>({ ...options, send: (message) => port.postMessage(message) });
+	port.onmessage = (event) => endThreadOnFailure(link.take(event.data as LinkMessage));
+	return link;
 }

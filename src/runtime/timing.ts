@@ -11,7 +11,7 @@ export interface Timing {
 export const systemTiming: Timing = {
 	nowMs: () => performance.now(),
 	after(delayMs, action) {
-		const timer = setTimeout(() => contain("a host's timer", action), delayMs);
+		const timer = setTimeout(() => contain("a timer", action), delayMs);
 		return () => clearTimeout(timer);
 	},
 };

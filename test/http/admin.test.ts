@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import type { Hono } from "hono";
-import type { CrawlRequester, CrawlResult } from "../../src/hosts/messages.ts";
+import type { Control, ControlResult, CrawlRequester } from "../../src/control/api.ts";
 import { createAdminApp } from "../../src/http/admin.ts";
 import type { ClientEnv } from "../../src/http/base.ts";
 import { createXrpcApp } from "../../src/http/xrpc.ts";
@@ -9,24 +9,26 @@ import { SERVER_NAME } from "../../src/version.ts";
 
 let crawls: [string, CrawlRequester][];
 let resets: [string, number | null][];
-let crawlResult: CrawlResult;
+let crawlResult: ControlResult;
 
 function appWith(password: string | null): Hono<ClientEnv> {
-	const requestCrawl = async (hostname: string, options: CrawlRequester): Promise<CrawlResult> => {
-		crawls.push([hostname, options]);
-		return crawlResult;
+	const control: Control = {
+		async requestCrawl(hostname, options) {
+			crawls.push([hostname, options]);
+			return crawlResult;
+		},
+		async resetCursor(hostname, cursor) {
+			resets.push([hostname, cursor]);
+			return crawlResult;
+		},
 	};
 	const app = createXrpcApp({
 		read: async () => new Response(null, { status: 500 }),
 		lookAtIndex: async () => undefined,
-		requestCrawl,
+		control,
 		counters: new Counters(),
 	});
-	const resetCursor = async (hostname: string, cursor: number | null): Promise<CrawlResult> => {
-		resets.push([hostname, cursor]);
-		return crawlResult;
-	};
-	return app.route("/", createAdminApp({ password, requestCrawl, resetCursor }));
+	return app.route("/", createAdminApp({ password, control }));
 }
 
 const basic = (credentials: string): string => `Basic ${Buffer.from(credentials).toString("base64")}`;

@@ -1,7 +1,7 @@
 import { Database } from "bun:sqlite";
 import { beforeEach, describe, expect, test } from "bun:test";
 import { Hono } from "hono";
-import type { CrawlRequester, CrawlResult } from "../../src/hosts/messages.ts";
+import type { ControlResult, CrawlRequester } from "../../src/control/api.ts";
 import type { ClientEnv } from "../../src/http/base.ts";
 import { createHealth } from "../../src/http/health.ts";
 import { createReadsApp } from "../../src/http/reads.ts";
@@ -19,7 +19,7 @@ const WEB_DID = "did:web:alice.example.com";
 
 let index: MemoryIndex;
 let crawls: [string, CrawlRequester][];
-let crawlResult: CrawlResult;
+let crawlResult: ControlResult;
 let app: Hono<ClientEnv>;
 let counters: SharedArrayBuffer;
 let nowMs: number;
@@ -37,9 +37,11 @@ beforeEach(() => {
 		read: async (target, ip) => reads.request(target, undefined, { ip }),
 		lookAtIndex: () => index.checkpoint(),
 		counters: row,
-		requestCrawl: async (hostname, options) => {
-			crawls.push([hostname, options]);
-			return crawlResult;
+		control: {
+			async requestCrawl(hostname, options) {
+				crawls.push([hostname, options]);
+				return crawlResult;
+			},
 		},
 	});
 });

@@ -66,8 +66,8 @@ export const PUBLIC_PORT_MUTANTS: readonly Mutant[] = [
 	},
 	{
 		name: "one address may have all reads that wait",
-		file: "runtime/pending-answers.ts",
-		find: "this.#count(address, 1);",
+		file: "runtime/requests.ts",
+		find: "this.#count(client, 1);",
 		replace: "",
 		tests: ["reads/requests.test.ts"],
 	},

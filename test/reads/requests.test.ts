@@ -1,20 +1,18 @@
 import { describe, expect, test } from "bun:test";
 import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
-import { type ReadRequest, ReadRequests } from "../../src/reads/requests.ts";
-import { answerRead, type ReadsHandler } from "../../src/reads/serve.ts";
+import { READ_TIMEOUT_MS, ReadRequests, type ReadsService } from "../../src/reads/requests.ts";
+import { type ReadsHandler, serveReads } from "../../src/reads/serve.ts";
 import { SERVER_NAME } from "../../src/version.ts";
+import { LinkPair } from "../runtime/link-pair.ts";
 
-const LIMITS = { max: 3, perAddressMax: 2, timeoutMs: 60_000 };
+const LIMITS = { max: 3, perClientMax: 2 };
 
 /** Both ends, with whatever is sent held back until `deliver`. */
-function connect(app: ReadsHandler, limits = LIMITS) {
-	const sent: ReadRequest[] = [];
+function connect(app: ReadsHandler) {
 	const counters = createCounterBuffer(1);
-	const requests = new ReadRequests((request) => sent.push(request), limits);
-	const deliver = async (): Promise<void> => {
-		for (const request of sent.splice(0)) requests.settle(await answerRead(request, app, new Counters(counters)));
-	};
-	return { requests, sent, counters, deliver };
+	const pair = new LinkPair<ReadsService>(serveReads(app, new Counters(counters)), LIMITS);
+	const requests = new ReadRequests(pair.asker, LIMITS);
+	return { requests, sent: pair.requests, timing: pair.timing, counters, deliver: () => pair.deliver() };
 }
 
 const echo: ReadsHandler = (request, { ip }) =>
@@ -61,8 +59,10 @@ describe("a read by another thread", () => {
 	});
 
 	test("that is not answered in time is a 503, and a late answer does nothing", async () => {
-		const { requests, deliver } = connect(echo, { ...LIMITS, timeoutMs: 1 });
-		expect((await requests.read("/", "192.0.2.1")).status).toBe(503);
+		const { requests, timing, deliver } = connect(echo);
+		const read = requests.read("/", "192.0.2.1");
+		timing.pass(READ_TIMEOUT_MS);
+		expect((await read).status).toBe(503);
 		await deliver();
 	});
 });

@@ -1,0 +1,94 @@
+import { describe, expect, test } from "bun:test";
+import type { Control, ControlResult, CrawlRequester } from "../../src/control/api.ts";
+import { CONTROL_TIMEOUT_MS, ControlClient } from "../../src/control/client.ts";
+import { ControlServer } from "../../src/control/server.ts";
+import { LinkPair } from "../runtime/link-pair.ts";
+
+const STRANGER = { admin: false, ip: "192.0.2.1" };
+const ADMIN = { admin: true, ip: "192.0.2.2" };
+
+/** The control thread, as another thread sees it, with `answer` in the place of what it does. */
+function connect(
+	answer: (hostname: string) => ControlResult | Promise<ControlResult>,
+	limits = { max: 512, perClientMax: 16 },
+) {
+	const calls: [method: string, hostname: string, detail: CrawlRequester | number | null][] = [];
+	const server = new ControlServer({
+		async requestCrawl(hostname, by) {
+			calls.push(["requestCrawl", hostname, by]);
+			return answer(hostname);
+		},
+		resetCursor(hostname, cursor) {
+			calls.push(["resetCursor", hostname, cursor]);
+			return { ok: true };
+		},
+	});
+	const pair = new LinkPair<Control>(server, limits);
+	return { control: new ControlClient(pair.asker, limits), pair, calls };
+}
+
+describe("crawl requests", () => {
+	test("get the answer to their own id", async () => {
+		const unreachable: ControlResult = { ok: false, status: 400, error: "HostNotFound", message: "unreachable" };
+		const { control, pair, calls } = connect((hostname) => (hostname === "a.test" ? unreachable : { ok: true }));
+		const results = [control.requestCrawl("a.test", STRANGER), control.requestCrawl("localhost:3000", ADMIN)];
+		// The later one is answered first.
+		pair.requests.reverse();
+		await pair.deliver();
+		expect(await Promise.all(results)).toEqual([unreachable, { ok: true }]);
+		expect(calls).toEqual([
+			["requestCrawl", "localhost:3000", ADMIN],
+			["requestCrawl", "a.test", STRANGER],
+		]);
+	});
+
+	test("and resets of a cursor go the same way", async () => {
+		const { control, pair, calls } = connect(() => ({ ok: true }));
+		const results = [
+			control.resetCursor("a.test", null),
+			control.requestCrawl("a.test", ADMIN),
+			control.resetCursor("a.test", 7),
+		];
+		await pair.deliver();
+		expect(await Promise.all(results)).toEqual([{ ok: true }, { ok: true }, { ok: true }]);
+		expect(calls).toEqual([
+			["resetCursor", "a.test", null],
+			["requestCrawl", "a.test", ADMIN],
+			["resetCursor", "a.test", 7],
+		]);
+	});
+
+	test("end with 504 without an answer, and a late one does nothing", async () => {
+		const { control, pair } = connect(() => ({ ok: true }));
+		const result = control.requestCrawl("a.test", STRANGER);
+		pair.timing.pass(CONTROL_TIMEOUT_MS - 1);
+		expect(pair.timing.waiting).toBe(1);
+		pair.timing.pass(1);
+		expect(await result).toMatchObject({ ok: false, status: 504 });
+		await pair.deliver();
+	});
+
+	test("on which the control thread fails end with 500", async () => {
+		const { control, pair } = connect(() => {
+			throw new TypeError("undefined is not an object");
+		});
+		const result = control.requestCrawl("a.test", STRANGER);
+		await pair.deliver();
+		expect(await result).toMatchObject({ ok: false, status: 500, error: "InternalServerError" });
+	});
+
+	test("are bounded in number, for each address and in all, but for admins", async () => {
+		const { control, pair } = connect(() => ({ ok: true }), { max: 5, perClientMax: 3 });
+		const ask = (ip: string) => control.requestCrawl("a.test", { admin: false, ip });
+		const results = [ask("192.0.2.1"), ask("192.0.2.1"), ask("192.0.2.1")];
+		expect(await ask("192.0.2.1")).toMatchObject({ status: 429, message: expect.stringContaining("your address") });
+		results.push(ask("2001:db8::1"), ask("2001:db8::2"));
+		expect(await ask("192.0.2.3")).toMatchObject({ status: 429, retryAfterS: 30 });
+		const asAdmin = control.requestCrawl("a.test", ADMIN);
+		await pair.deliver();
+		for (const result of await Promise.all([...results, asAdmin])) expect(result).toEqual({ ok: true });
+		const next = ask("192.0.2.1");
+		await pair.deliver();
+		expect(await next).toEqual({ ok: true });
+	});
+});
