@@ -2,6 +2,7 @@ import type { Mutant } from "./table.ts";
 
 const NEXT = ["account/next.test.ts"];
 const STATUS = ["account/status.test.ts"];
+const AGREEMENT = ["account/agreement.test.ts"];
 
 /** Curated faults of an account's rules. The shard and the index share them, so a slip here is one of both. */
 export const ACCOUNT_MUTANTS: readonly Mutant[] = [
@@ -123,5 +124,33 @@ export const ACCOUNT_MUTANTS: readonly Mutant[] = [
 		find: "return account.commit !== null && isActive(account);",
 		replace: "return isActive(account);",
 		tests: STATUS,
+	},
+	{
+		name: "the index takes every #identity for one from home",
+		file: "log/record/message-facts.ts",
+		find: "isHome: (flags & RecordFlag.home) !== 0",
+		replace: "isHome: true",
+		tests: AGREEMENT,
+	},
+	{
+		name: "the log does not say that an #identity is from home",
+		file: "log/record/message-facts.ts",
+		find: "(isHome ? RecordFlag.home : 0)",
+		replace: "(isHome ? 0 : 0)",
+		tests: AGREEMENT,
+	},
+	{
+		name: "the shard forgets what an #identity says of an account",
+		file: "ingest/did/shard.ts",
+		find: "if (state !== null && state !== before)",
+		replace: 'if (state !== null && fact.type !== "identity")',
+		tests: AGREEMENT,
+	},
+	{
+		name: "the shard applies what it says itself as if it were the sender's",
+		file: "ingest/did/shard.ts",
+		find: "next(before, fact, entry);",
+		replace: "next(before, fact, { ...entry, host: arrival.sender.hostId });",
+		tests: AGREEMENT,
 	},
 ];

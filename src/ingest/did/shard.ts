@@ -19,7 +19,7 @@ import type { RepoStatusProbe } from "./repo-status.ts";
 
 export interface ShardOptions {
 	accounts: AccountCache;
-	identities: IdentityCache;
+	identities: Pick<IdentityCache, "get" | "peek" | "lookup" | "recheck" | "refresh">;
 	repoStatus: Pick<RepoStatusProbe, "isActive">;
 	handover: Handover;
 	rules: AdmissionRules;

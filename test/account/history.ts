@@ -1,0 +1,327 @@
+import type { AccountState } from "../../src/account/state.ts";
+import type { Resolution } from "../../src/identity/identity.ts";
+import { foldRecords } from "../../src/index/fold.ts";
+import type { AccountRow } from "../../src/index/store.ts";
+import { arrivalOf, type Sender } from "../../src/ingest/arrival.ts";
+import { AccountCache } from "../../src/ingest/did/accounts.ts";
+import { Shard } from "../../src/ingest/did/shard.ts";
+import type { Outcome } from "../../src/ingest/host/window.ts";
+import { Handover } from "../../src/log/handover.ts";
+import { type Entry, readEntry } from "../../src/log/record/entry.ts";
+import type { StoredRecord } from "../../src/log/record/stored-record.ts";
+import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
+import { encodeFrame, scanFrame } from "../../src/protocol/frame.ts";
+import type { Message } from "../../src/protocol/kinds/table.ts";
+import { Doorbell } from "../../src/runtime/doorbell.ts";
+import { createRingBuffer, RING_BYTES_MIN, RingReader, RingWriter } from "../../src/runtime/ring.ts";
+import type { Engine, Verdict } from "../../src/verify/engine.ts";
+import { NO_ROWS } from "../index/records.ts";
+import type { Rng } from "../sim/rng.ts";
+
+const DID = "did:plc:aaaaaaaaaaaaaaaaaaaaaaaa";
+const NOW_MS = Date.parse("2026-01-01T00:00:00Z");
+const SENDERS: readonly Sender[] = [1, 2, 3].map((hostId) => ({ hostId, hostname: `host${hostId}.example` }));
+/** What the DID can resolve to. The second of each host's has another key. */
+const RESOLUTIONS: readonly Resolution[] = [
+	...SENDERS.flatMap(({ hostname }) => ["one", "two"].map((key) => resolved(hostname, key))),
+	{ outcome: "tombstoned" },
+	{ outcome: "unavailable", detail: "", retryAfterMs: null },
+];
+/** In rising order. What is said of an account names few of them, so that much is repeated and much is late. */
+const REVS = Array.from("234567abcdefghijklmnopqrstuvwxyz", (letter) => `3kb4iw5xo2${letter}22`);
+const TIMES = ["", ...Array.from({ length: 9 }, (_, at) => new Date(NOW_MS - 10_000 + at).toISOString())];
+const STATUSES = ["deactivated", "deleted", "deleted", "takendown", "suspended", "odd"];
+/** It holds a few entries, so that it is full now and then. */
+const RING_BYTES = RING_BYTES_MIN;
+/** Turns of the microtask queue in which any message is settled once the ring has room. */
+const TURNS_MAX = 400;
+/** Lookups and loads take a few turns each, so that what waits for them is overtaken by what waits for less. */
+const TURNS_PER_DRAIN = 8;
+
+/** What is the same in all histories, since making it takes longer than using it, and what happened in them. */
+export class Bench {
+	readonly #counterBuffer = createCounterBuffer(1);
+	readonly counters = new Counters(this.#counterBuffer);
+	readonly handover: Handover;
+	readonly #reader: RingReader;
+	/** Times that the shard's state was held against the index's. */
+	comparisons = 0;
+	/** Messages that passed. */
+	passed = 0;
+	moves = 0;
+	/** Repos that were forgotten. */
+	deletions = 0;
+	restarts = 0;
+
+	constructor() {
+		const ring = createRingBuffer(RING_BYTES);
+		this.handover = new Handover(0, new RingWriter(ring), new Doorbell(), this.counters);
+		this.#reader = new RingReader(ring);
+	}
+
+	/** What happened, by name. All of it has to, if the histories are to show anything. */
+	get happened() {
+		const { comparisons, passed, moves, deletions, restarts } = this;
+		const { counters } = readCounters(this.#counterBuffer);
+		const foundActive = counters.accounts_found_active_total;
+		return {
+			comparisons,
+			passed,
+			moves,
+			deletions,
+			restarts,
+			repeats: counters.messages_replayed_total,
+			fullRings: counters.ring_full_total,
+			foundActive,
+			// The rest of what we said ourselves.
+			tombstones: counters.messages_accepted_total - passed - foundActive,
+		};
+	}
+
+	/** Takes what is in the ring, as the sequencer does. */
+	drain(): Entry[] {
+		this.handover.flush();
+		const entries: Entry[] = [];
+		for (let bytes = this.#reader.next(); bytes !== null; bytes = this.#reader.next())
+			entries.push(readEntry(Buffer.from(bytes)));
+		this.#reader.release();
+		return entries;
+	}
+}
+
+/** One account's history: any host says anything of it, at any time, and the relay dies now and then. */
+export class History {
+	readonly #bench: Bench;
+	readonly #rng: Rng;
+	#shard: Shard;
+	#accounts: AccountCache;
+	/** The index's row. */
+	#row: AccountRow | null;
+	/** What the DID resolves to, and what the relay last found that it does. */
+	#world: Resolution;
+	#known: Resolution | null = null;
+	#logSeq = 0;
+	#unsettled = 0;
+	/** Where the account's messages have got to. */
+	#rev = 0;
+	#hostSeq = 1;
+	#timeMs = 1;
+
+	constructor(bench: Bench, rng: Rng) {
+		this.#bench = bench;
+		this.#rng = rng;
+		this.#world = rng.pick(RESOLUTIONS);
+		this.#row = rng.int(4) === 0 ? takenDownHere() : null;
+		this.#accounts = this.#newCache();
+		this.#shard = this.#newShard();
+	}
+
+	/** @throws Error as soon as the shard and the index disagree */
+	async run(steps: number): Promise<void> {
+		for (let step = 0; step < steps; step++) {
+			const event = this.#rng.int(16);
+			if (event < 3) this.#world = this.#rng.pick(RESOLUTIONS);
+			else if (event === 3) this.#restart();
+			else await this.#burst(1 + this.#rng.int(4));
+		}
+	}
+
+	#restart(): void {
+		this.#bench.restarts++;
+		this.#known = null;
+		this.#accounts = this.#newCache();
+		this.#shard = this.#newShard();
+	}
+
+	/** Messages come one right after the other, and what is to be made of them waits for whatever it takes. */
+	async #burst(count: number): Promise<void> {
+		for (let sent = 0; sent < count; sent++) this.#send(this.#rng.pick(SENDERS), this.#message());
+		for (let turn = 1; this.#unsettled > 0; turn++) {
+			if (turn === TURNS_MAX) throw new Error("a message is never settled");
+			await null;
+			if (turn % TURNS_PER_DRAIN === 0) this.#sequence();
+		}
+		this.#sequence();
+		this.#compare();
+	}
+
+	/** The sequencer and the index do their part: all of it, since the cache may forget nothing before. */
+	#sequence(): void {
+		const entries = this.#bench.drain();
+		if (entries.length > 0) this.#fold(entries);
+		this.#shard.ringHasRoom();
+	}
+
+	#fold(entries: readonly Entry[]): void {
+		const records = entries.map((entry): StoredRecord => ({ ...entry, seq: ++this.#logSeq, timeUs: NOW_MS * 1000 }));
+		const before = this.#row;
+		const rows = { ...NO_ROWS, account: () => before, hostIdMax: () => SENDERS.length };
+		const [row] = foldRecords(records, rows).accounts;
+		if (row === undefined) return;
+		if (before !== null && before.host !== row.host) this.#bench.moves++;
+		if (before !== null && before.commit !== null && row.commit === null) this.#bench.deletions++;
+		this.#row = row;
+	}
+
+	#compare(): void {
+		const cached = this.#accounts.peek(DID);
+		// What is not in the cache would be read from the index.
+		if (cached === null) return;
+		this.#bench.comparisons++;
+		const row = this.#row;
+		if (row === null || !isSameState(cached, row))
+			throw new Error(`the shard has ${Bun.inspect(cached)}\nthe index has ${Bun.inspect(row)}`);
+	}
+
+	#send(sender: Sender, message: Message): void {
+		const frame = message.type === "account" || message.type === "identity" ? frameOf(message) : REPO_FRAME;
+		const scanned = frame === REPO_FRAME ? message : rescan(frame);
+		const settle = ({ rejected }: Outcome): void => {
+			this.#unsettled--;
+			if (!rejected) this.#bench.passed++;
+		};
+		this.#unsettled++;
+		this.#shard.submit(arrivalOf(sender, frame, scanned, settle, 0));
+	}
+
+	#message(): Message {
+		const rng = this.#rng;
+		this.#hostSeq = rng.int(8) === 0 ? 1 + rng.int(5) : this.#hostSeq + rng.int(3);
+		this.#timeMs = Math.min(TIMES.length - 1, rng.int(4) === 0 ? rng.int(TIMES.length) : this.#timeMs + rng.int(2));
+		const common = { did: DID, seq: this.#hostSeq, seqStart: 0, seqEnd: 0, time: TIMES[this.#timeMs] ?? "" };
+		switch (rng.weighted({ repo: 4, account: 3, identity: 2 })) {
+			case "identity":
+				return { type: "identity", ...common, handle: null };
+			case "account": {
+				const active = rng.int(2) === 0;
+				const isSilent = rng.int(active ? 8 : 4) > 0 === active;
+				return { type: "account", ...common, active, status: isSilent ? null : rng.pick(STATUSES) };
+			}
+			case "repo":
+				return this.#repoMessage(common);
+		}
+	}
+
+	#repoMessage(common: Pick<Message, "did" | "seq" | "seqStart" | "seqEnd" | "time">): Message {
+		const rng = this.#rng;
+		this.#rev = Math.min(REVS.length - 1, rng.int(6) === 0 ? rng.int(REVS.length) : this.#rev + rng.int(3));
+		const rev = REVS[this.#rev] ?? "";
+		const blocks = { blocksStart: 0, blocksEnd: 0 };
+		if (rng.int(4) === 0) return { type: "sync", ...common, ...blocks, rev };
+		const commit = cidOf(rev, 1);
+		const prevData = rng.int(3) === 0 ? null : cidOf(rng.pick(REVS), 2);
+		const flags = { opsStart: 0, opsCount: 0, tooBig: false, rebase: false };
+		return { type: "commit", ...common, ...blocks, ...flags, rev, since: null, commit, prevData };
+	}
+
+	#newCache(): AccountCache {
+		const account = async () => (this.#row === null ? null : { ...this.#row, id: 1 });
+		return new AccountCache({ account }, 10, this.#bench.counters);
+	}
+
+	#newShard(): Shard {
+		const { handover, counters } = this.#bench;
+		const look = async (): Promise<Resolution> => {
+			this.#known = this.#world;
+			return this.#world;
+		};
+		return new Shard({
+			accounts: this.#accounts,
+			identities: {
+				get: () => this.#known,
+				peek: () => this.#known,
+				lookup: look,
+				recheck: look,
+				refresh: look,
+			},
+			repoStatus: { isActive: async () => this.#rng.int(2) === 0 },
+			handover,
+			rules: { engine: GOOD_ENGINE, strict: false, clock: () => NOW_MS, counters },
+			allowLocalhost: false,
+			onRejection: () => {},
+		});
+	}
+}
+
+function resolved(pdsHost: string, key: string): Resolution {
+	const pds = `https://${pdsHost}`;
+	const signingKey = { curve: "k256", publicKey: new Uint8Array(33) } as const;
+	const identity = { did: DID, signingKey, signingKeyDidKey: key, pds, pdsFault: null, pdsHost, resolvedAtMs: 0 };
+	return { outcome: "resolved", identity };
+}
+
+/** Nothing writes local statuses yet. A row that has one is as one that was written. */
+function takenDownHere(): AccountRow {
+	return {
+		did: DID,
+		host: 1,
+		hostSeq: 1,
+		lastTimeMs: 0,
+		upstreamActive: true,
+		upstreamStatus: null,
+		localStatus: "takendown",
+		statusSeq: 0,
+		rev: null,
+		commit: null,
+		data: null,
+	};
+}
+
+/** In the place of a commit's or sync's, which the engine would read. Two of them fill the ring. */
+const REPO_FRAME = new Uint8Array(200);
+
+function frameOf(message: Message & { type: "account" | "identity" }): Uint8Array {
+	const { did, seq, time } = message;
+	if (message.type === "identity") return encodeFrame("identity", { did, seq, time });
+	const { active, status } = message;
+	return encodeFrame("account", { did, seq, time, active, ...(status === null ? null : { status }) });
+}
+
+function rescan(frame: Uint8Array): Message {
+	const scanned = scanFrame(frame);
+	if (scanned.kind !== "message") throw new Error("a message of the test does not scan");
+	return scanned.message;
+}
+
+const cids = new Map<string, Uint8Array>();
+
+/** The CID of a repo at this rev: 1 of its commit, 2 of its data. */
+function cidOf(rev: string, what: 1 | 2): Uint8Array {
+	const name = `${rev} ${what}`;
+	let cid = cids.get(name);
+	if (cid === undefined) {
+		cid = new Uint8Array([1, 0x71, 0x12, 32, ...new Bun.CryptoHasher("sha256").update(name).digest()]);
+		cids.set(name, cid);
+	}
+	return cid;
+}
+
+function good({ rev }: { rev: string }): Verdict {
+	return { reason: null, strictOnly: false, commit: cidOf(rev, 1), data: cidOf(rev, 2) };
+}
+
+/** Finds every commit good: what it says of them is nothing to do with what is tested. */
+const GOOD_ENGINE: Engine = {
+	name: "portable",
+	verifyCommit: (_frame, message) => good(message),
+	verifySync: (_frame, message) => good(message),
+};
+
+/** Whether two states are the same, but for our seq of the last status, which a shard doesn't know. */
+function isSameState(a: AccountState, b: AccountState): boolean {
+	return (
+		a.host === b.host &&
+		a.hostSeq === b.hostSeq &&
+		a.lastTimeMs === b.lastTimeMs &&
+		a.upstreamActive === b.upstreamActive &&
+		a.upstreamStatus === b.upstreamStatus &&
+		a.localStatus === b.localStatus &&
+		a.rev === b.rev &&
+		isSameCid(a.commit, b.commit) &&
+		isSameCid(a.data, b.data)
+	);
+}
+
+function isSameCid(a: Uint8Array | null, b: Uint8Array | null): boolean {
+	return a === null || b === null ? a === b : Buffer.compare(a, b) === 0;
+}
