@@ -1,3 +1,4 @@
+import { RecentMap } from "../runtime/recent-map.ts";
 import type { Resolution } from "./identity.ts";
 
 /** How long an answer of each outcome stays good. `unavailable` is what a lookup ends with that was given up. */
@@ -24,10 +25,6 @@ export interface Known {
 	goodUntilMs: number;
 }
 
-interface Entry extends Known {
-	bytes: number;
-}
-
 /** Objects, key bytes and map slot of one entry, measured roughly; its strings come on top. */
 const ENTRY_BYTES = 500;
 
@@ -36,61 +33,41 @@ const ENTRY_BYTES = 500;
  * good stays: it may be needed while nobody can be asked.
  */
 export class Resolutions {
-	/** In the order of use. */
-	readonly #entries = new Map<string, Entry>();
-	readonly #limits: ResolutionLimits;
-	readonly #onEvicted: () => void;
-	#bytes = 0;
+	readonly #known: RecentMap<string, Known>;
 
 	constructor(limits: ResolutionLimits, onEvicted: () => void) {
-		this.#limits = limits;
-		this.#onEvicted = onEvicted;
+		this.#known = new RecentMap({ ...limits, bytesOf, onForgotten: onEvicted });
 	}
 
 	/** The resolution of a DID, unless there is none or it is no longer good. */
 	get(did: string, nowMs: number): Resolution | null {
-		const entry = this.#entries.get(did);
-		if (entry === undefined || entry.goodUntilMs <= nowMs) return null;
-		this.#entries.delete(did);
-		this.#entries.set(did, entry);
-		return entry.resolution;
+		const known = this.find(did);
+		if (known === null || known.goodUntilMs <= nowMs) return null;
+		this.#known.get(did);
+		return known.resolution;
 	}
 
 	/** What is known of a DID, good or not. */
 	find(did: string): Known | null {
-		return this.#entries.get(did) ?? null;
+		return this.#known.peek(did) ?? null;
 	}
 
 	set(did: string, known: Known): void {
-		this.delete(did);
-		const bytes = bytesOf(did, known.resolution);
-		this.#entries.set(did, { ...known, bytes });
-		this.#bytes += bytes;
-		this.#evict();
+		this.#known.set(did, known);
 	}
 
 	/** Takes a resolution for good until then, if it is still here. */
 	prolong(did: string, goodUntilMs: number): void {
-		const entry = this.#entries.get(did);
-		if (entry !== undefined) entry.goodUntilMs = Math.max(entry.goodUntilMs, goodUntilMs);
+		const known = this.find(did);
+		if (known !== null) known.goodUntilMs = Math.max(known.goodUntilMs, goodUntilMs);
 	}
 
 	delete(did: string): void {
-		this.#bytes -= this.#entries.get(did)?.bytes ?? 0;
-		this.#entries.delete(did);
-	}
-
-	#evict(): void {
-		const { entriesMax, bytesMax } = this.#limits;
-		for (const did of this.#entries.keys()) {
-			if (this.#entries.size <= entriesMax && this.#bytes <= bytesMax) return;
-			this.delete(did);
-			this.#onEvicted();
-		}
+		this.#known.delete(did);
 	}
 }
 
-function bytesOf(did: string, resolution: Resolution): number {
+function bytesOf(did: string, { resolution }: Known): number {
 	if (resolution.outcome !== "resolved") return ENTRY_BYTES + did.length;
 	const { signingKeyDidKey, pds } = resolution.identity;
 	return ENTRY_BYTES + did.length + (signingKeyDidKey?.length ?? 0) + 2 * (pds?.length ?? 0);

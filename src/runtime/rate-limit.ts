@@ -1,3 +1,5 @@
+import { RecentMap } from "./recent-map.ts";
+
 export interface RateLimitOptions {
 	/** How often one key may do something, on the whole. */
 	perS: number;
@@ -16,15 +18,14 @@ const ROUNDING_MS = 1e-6;
 export class RateLimit {
 	readonly #intervalMs: number;
 	readonly #burstMs: number;
-	readonly #keysMax: number;
 	readonly #nowMs: () => number;
-	/** When the bucket of a key is full again. The key used longest ago comes first. */
-	readonly #fullAtMs = new Map<string, number>();
+	/** When the bucket of a key is full again. */
+	readonly #fullAtMs: RecentMap<string, number>;
 
 	constructor({ perS, burst, keysMax, nowMs = () => performance.now() }: RateLimitOptions) {
 		this.#intervalMs = 1000 / perS;
 		this.#burstMs = burst * this.#intervalMs;
-		this.#keysMax = keysMax;
+		this.#fullAtMs = new RecentMap({ entriesMax: keysMax });
 		this.#nowMs = nowMs;
 	}
 
@@ -38,23 +39,14 @@ export class RateLimit {
 	/** Milliseconds until the key has a token; 0 when it has one. */
 	waitMs(key: string): number {
 		const nowMs = this.#nowMs();
-		const fullAtMs = Math.max(this.#fullAtMs.get(key) ?? nowMs, nowMs);
+		const fullAtMs = Math.max(this.#fullAtMs.peek(key) ?? nowMs, nowMs);
 		return Math.max(0, Math.ceil(fullAtMs + this.#intervalMs - this.#burstMs - nowMs - ROUNDING_MS));
 	}
 
 	/** Takes a token whether there is one or not. */
 	charge(key: string): void {
 		const nowMs = this.#nowMs();
-		const fullAtMs = Math.max(this.#fullAtMs.get(key) ?? nowMs, nowMs);
-		this.#fullAtMs.delete(key);
-		if (this.#fullAtMs.size >= this.#keysMax) this.#forgetOldest();
+		const fullAtMs = Math.max(this.#fullAtMs.peek(key) ?? nowMs, nowMs);
 		this.#fullAtMs.set(key, fullAtMs + this.#intervalMs);
-	}
-
-	#forgetOldest(): void {
-		for (const key of this.#fullAtMs.keys()) {
-			this.#fullAtMs.delete(key);
-			return;
-		}
 	}
 }

@@ -74,9 +74,23 @@ export const PUBLIC_PORT_MUTANTS: readonly Mutant[] = [
 	{
 		name: "a rate limit forgets nothing and grows",
 		file: "runtime/rate-limit.ts",
-		find: "if (this.#fullAtMs.size >= this.#keysMax) this.#forgetOldest();",
-		replace: "",
+		find: "new RecentMap({ entriesMax: keysMax })",
+		replace: "new RecentMap({})",
 		tests: ["runtime/rate-limit.test.ts"],
+	},
+	{
+		name: "what is used stays no longer than what is not",
+		file: "runtime/recent-map.ts",
+		find: "this.#entries.delete(key);\n\t\tthis.#entries.set(key, value);\n\t\treturn value;",
+		replace: "return value;",
+		tests: ["runtime/recent-map.test.ts"],
+	},
+	{
+		name: "what is forgotten is counted on",
+		file: "runtime/recent-map.ts",
+		find: "this.#bytes -= this.#limits.bytesOf(key, value);",
+		replace: "",
+		tests: ["runtime/recent-map.test.ts"],
 	},
 	{
 		name: "a probe that fails costs nothing",

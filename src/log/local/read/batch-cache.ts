@@ -4,7 +4,8 @@ import { firstAfter } from "../../record/first-after.ts";
 /** What a cached stretch takes besides its bytes, roughly: it matters where stretches hold a record each. */
 const STRETCH_OVERHEAD_BYTES = 512;
 
-function cachedBytes(stretch: Stretch): number {
+/** The bytes that a stretch takes in memory. */
+export function cachedBytes(stretch: Stretch): number {
 	return stretch.bytes.buffer.byteLength + STRETCH_OVERHEAD_BYTES;
 }
 
@@ -70,40 +71,5 @@ export class RecentStretches {
 		this.#bytes -= cachedBytes(oldest.stretch);
 		this.#seqAfter = oldest.lastSeq;
 		this.#onEvict(oldest.stretch);
-	}
-}
-
-/** Blocks that consumers who catch up have read. The one used longest ago leaves when there are too many bytes. */
-export class BlockCache {
-	readonly #bytesMax: number;
-	readonly #onEvict: (stretch: Stretch) => void;
-	/** The block used last at the end. */
-	readonly #blocks = new Map<string, Stretch>();
-	#bytes = 0;
-
-	/** The last block added stays, however large it is. */
-	constructor(bytesMax: number, onEvict: (stretch: Stretch) => void) {
-		this.#bytesMax = bytesMax;
-		this.#onEvict = onEvict;
-	}
-
-	get(key: string): Stretch | undefined {
-		const block = this.#blocks.get(key);
-		if (block === undefined) return undefined;
-		this.#blocks.delete(key);
-		this.#blocks.set(key, block);
-		return block;
-	}
-
-	/** Adds a block that is not there yet. */
-	add(key: string, block: Stretch): void {
-		this.#blocks.set(key, block);
-		this.#bytes += cachedBytes(block);
-		for (const [oldestKey, oldest] of this.#blocks) {
-			if (this.#bytes <= this.#bytesMax || this.#blocks.size === 1) return;
-			this.#blocks.delete(oldestKey);
-			this.#bytes -= cachedBytes(oldest);
-			this.#onEvict(oldest);
-		}
 	}
 }

@@ -1,11 +1,12 @@
 import type { Counters } from "../../../observe/counters.ts";
 import { logOf } from "../../../observe/log.ts";
+import { RecentMap } from "../../../runtime/recent-map.ts";
 import { type Batch, Gap, parseStretch, type Stretch } from "../../record/batch.ts";
 import type { ActiveSegment, ActiveSnapshot } from "../active-segment.ts";
 import { isNotFound, type LogFs } from "../log-fs.ts";
 import { listSegments, SEGMENT_HEADER_BYTES } from "../segment/segment.ts";
 import type { Block } from "../segment/segment-index.ts";
-import { BlockCache, partAfter, RecentStretches } from "./batch-cache.ts";
+import { cachedBytes, partAfter, RecentStretches } from "./batch-cache.ts";
 import { BufferPool } from "./buffer-pool.ts";
 import { SegmentReader } from "./segment-reader.ts";
 
@@ -51,10 +52,14 @@ const log = logOf("log");
 export class LogReader {
 	readonly #options: LogReaderOptions;
 	readonly #recent: RecentStretches;
-	readonly #blocks: BlockCache;
+	/** Blocks that consumers who catch up have read, by their place's key. */
+	readonly #blocks: RecentMap<string, Stretch>;
 	readonly #memory = new BufferPool();
-	/** Open segments, the one used last at the end. */
-	readonly #open = new Map<number, SegmentReader>();
+	/** Open segments. */
+	readonly #open = new RecentMap<number, SegmentReader>({
+		entriesMax: SEGMENTS_OPEN_MAX,
+		onForgotten: (_firstSeq, segment) => segment.close(),
+	});
 	readonly #damageKnown = new Set<string>();
 	/** The directory, as it was when the head said this of it. */
 	#segments: number[] = [];
@@ -68,7 +73,11 @@ export class LogReader {
 			options.counters.add("batches_evicted_total");
 		};
 		this.#recent = new RecentStretches(options.cacheBytesMax / 2, onEvict);
-		this.#blocks = new BlockCache(options.cacheBytesMax / 2, onEvict);
+		this.#blocks = new RecentMap({
+			bytesMax: options.cacheBytesMax / 2,
+			bytesOf: (_key, block) => cachedBytes(block),
+			onForgotten: (_key, block) => onEvict(block),
+		});
 	}
 
 	/**
@@ -82,7 +91,7 @@ export class LogReader {
 		for (;;) {
 			const found = this.poll(cursor);
 			if (!(found instanceof BlockPlace)) return found;
-			this.#blocks.add(found.key, this.#read(found.segment, found.block.start, found.block));
+			this.#blocks.set(found.key, this.#read(found.segment, found.block.start, found.block));
 		}
 	}
 
@@ -123,18 +132,17 @@ export class LogReader {
 			this.#memory.give(bytes);
 			throw error;
 		}
-		this.#blocks.add(place.key, this.#parse(segment, block.start, block, bytes));
+		this.#blocks.set(place.key, this.#parse(segment, block.start, block, bytes));
 	}
 
 	/** Lets go of segments that retention has removed: the disk has their space back when nobody has them open any more. */
 	closeRemoved(): void {
 		const { firstSeq: oldestSeq } = this.#options.active.snapshot();
-		for (const firstSeq of this.#open.keys()) if (firstSeq < oldestSeq) this.#close(firstSeq);
+		for (const [firstSeq] of this.#open) if (firstSeq < oldestSeq) this.#close(firstSeq);
 	}
 
 	close(): void {
-		for (const segment of this.#open.values()) segment.close();
-		this.#open.clear();
+		for (const [firstSeq] of this.#open) this.#close(firstSeq);
 	}
 
 	/** Finds the block behind `cursor`. Null where the log changed meanwhile: look again. */
@@ -218,36 +226,29 @@ export class LogReader {
 
 	/** An open segment, or null where it was removed since the directory was listed. */
 	#segment(firstSeq: number, head: ActiveSnapshot): SegmentReader | null {
-		let segment = this.#open.get(firstSeq);
-		this.#open.delete(firstSeq);
-		if (segment !== undefined && firstSeq === head.activeFirstSeq && segment.epoch !== head.activeEpoch) {
-			segment.close();
-			segment = undefined;
-		}
-		if (segment === undefined) {
-			try {
-				segment = new SegmentReader(this.#options.fs, this.#options.directory, firstSeq);
-			} catch (error) {
-				// Retention publishes first: where the head does not say so, the file is missing and not removed.
-				if (isNotFound(error) && this.#options.active.snapshot().firstSeq > firstSeq) return null;
-				throw error;
-			}
-			if (segment.header === null) this.#reportDamage(firstSeq, 0);
-			this.#closeOldest();
-		}
+		const open = this.#open.get(firstSeq);
+		if (open !== undefined && (firstSeq !== head.activeFirstSeq || open.epoch === head.activeEpoch)) return open;
+		this.#close(firstSeq);
+		const segment = this.#openSegment(firstSeq);
+		if (segment === null) return null;
+		if (segment.header === null) this.#reportDamage(firstSeq, 0);
 		this.#open.set(firstSeq, segment);
 		return segment;
+	}
+
+	#openSegment(firstSeq: number): SegmentReader | null {
+		try {
+			return new SegmentReader(this.#options.fs, this.#options.directory, firstSeq);
+		} catch (error) {
+			// Retention publishes first: where the head does not say so, the file is missing and not removed.
+			if (isNotFound(error) && this.#options.active.snapshot().firstSeq > firstSeq) return null;
+			throw error;
+		}
 	}
 
 	#close(firstSeq: number): void {
 		this.#open.get(firstSeq)?.close();
 		this.#open.delete(firstSeq);
-	}
-
-	#closeOldest(): void {
-		if (this.#open.size < SEGMENTS_OPEN_MAX) return;
-		const [oldest = 0] = this.#open.keys();
-		this.#close(oldest);
 	}
 }
 
