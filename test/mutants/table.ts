@@ -616,9 +616,9 @@ export const MUTANTS: readonly Mutant[] = [
 	},
 	{
 		name: "the last commit of a deleted repo passes again",
-		file: "ingest/did/admit/repo.ts",
-		find: 'type === "sync" && known.commit !== null',
-		replace: 'type === "sync" || known.commit === null',
+		file: "ingest/did/admit/sync.ts",
+		find: "mayRepeatRev: (known) => known.commit !== null,",
+		replace: "mayRepeatRev: () => true,",
 		tests: ["ingest/did/deletion.test.ts"],
 	},
 	{

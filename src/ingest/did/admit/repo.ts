@@ -2,56 +2,70 @@ import { atHost } from "../../../account/next.ts";
 import type { AccountState } from "../../../account/state.ts";
 import { isActive } from "../../../account/status.ts";
 import type { Resolution } from "../../../identity/identity.ts";
-import { RecordFlag } from "../../../log/record/record.ts";
 import type { CommitMessage } from "../../../protocol/kinds/commit.ts";
 import type { SyncMessage } from "../../../protocol/kinds/sync.ts";
 import { REV_FUTURE_MS_MAX } from "../../../protocol/limits.ts";
 import type { RejectionReason } from "../../../protocol/reasons.ts";
 import { Rejection } from "../../../protocol/rejection.ts";
 import { isTid, tidToMicroseconds } from "../../../protocol/syntax.ts";
-import type { Verdict } from "../../../verify/engine.ts";
+import type { Engine, SigningKey, Verdict } from "../../../verify/engine.ts";
 import type { Admitted, Arrival } from "../../arrival.ts";
 import { ownAccountMessage } from "./account.ts";
-import { type AdmissionRules, messageEntry, strictly } from "./admission.ts";
+import { type Admission, type AdmissionRules, messageEntry, strictly } from "./admission.ts";
 import { keyAtHome } from "./home.ts";
 
-/**
- * Checks 4 to 14 of rulebook 2.6 for a commit or sync whose identity is resolved. Returned instead of a result are `retry`, if a
- * refreshed identity may change the verdict, and `ask-host`, if the account's host has to be asked whether the account is active.
- *
- * @throws Rejection
- */
-export function admitRepoMessage(
-	arrival: Arrival<CommitMessage | SyncMessage>,
+type RepoMessage = CommitMessage | SyncMessage;
+
+/** In what the kinds of messages that tell of a repo differ. */
+export interface RepoChecks<M extends RepoMessage> {
+	/** Checks the fields that only this kind has. Throws `Rejection`. */
+	checkFields(message: M): void;
+	/** Whether a message may have the same rev as the account, whose last one it then says again. */
+	mayRepeatRev(known: AccountState): boolean;
+	verify(engine: Engine, frame: Uint8Array, message: M, key: SigningKey): Verdict;
+	/**
+	 * Compares a good message with what we have of the account. Returns record flags, or throws `Rejection`.
+	 *
+	 * @param commit CID of the commit that it tells of
+	 * @param flags those it has already: what is passed leniently is counted under its first reason only
+	 */
+	compare(message: M, known: AccountState, commit: Uint8Array, flags: number, rules: AdmissionRules): number;
+}
+
+/** Checks 4 to 14 of rulebook 2.6, for a kind of message that tells of a repo. */
+export function repoAdmission<M extends RepoMessage>(checks: RepoChecks<M>): Admission<M> {
+	return {
+		looksUpAnew: false,
+		isOld: hasOldRev,
+		admit: (arrival, account, resolution, rules) => admitRepo(arrival, account, resolution, rules, checks),
+	};
+}
+
+function admitRepo<M extends RepoMessage>(
+	arrival: Arrival<M>,
 	account: AccountState | null,
 	resolution: Resolution,
 	rules: AdmissionRules,
+	checks: RepoChecks<M>,
 ): Admitted | "retry" | "ask-host" {
 	const { message, sender, frame } = arrival;
 	const key = keyAtHome(arrival, resolution);
 	if (key === "retry") return "retry";
 	const before = atHost(account, sender.hostId);
 	const isMissed = !isActive(before);
-	if (isMissed && mayBeActive(before, arrival) === "ask-host") return "ask-host";
-	checkRev(message, before, rules.clock());
+	if (isMissed && mayBeActive(before, arrival, checks) === "ask-host") return "ask-host";
+	checkRev(message, before, rules.clock(), checks);
 
-	const verdict =
-		message.type === "commit"
-			? rules.engine.verifyCommit(frame, message, key)
-			: rules.engine.verifySync(frame, message, key);
+	const verdict = checks.verify(rules.engine, frame, message, key);
 	if (verdict.reason === "signature-invalid" && !arrival.refreshed) return "retry";
 	let flags = passes(verdict, rules);
-	if (message.type === "commit") flags |= checkChain(message, before, flags, rules);
 	const { commit, data } = repoOf(verdict);
-	if (message.type === "sync") checkFork(message, before, commit);
+	flags |= checks.compare(message, before, commit, flags, rules);
 	rules.counters.add("messages_verified_total");
 
 	const { did, rev } = message;
 	const fact = { type: "repo", did, rev, commit, data } as const;
-	const admitted: Admitted = {
-		entry: messageEntry(arrival, flags, fact),
-		fact,
-	};
+	const admitted: Admitted = { entry: messageEntry(arrival, flags, fact), fact };
 	if (isMissed) admitted.preceding = ownAccountMessage(arrival, before, { active: true, status: null }, rules.clock);
 	return admitted;
 }
@@ -62,42 +76,33 @@ export function admitRepoMessage(
  *
  * @throws Rejection `account-inactive`
  */
-function mayBeActive(
+function mayBeActive<M extends RepoMessage>(
 	account: AccountState,
-	{ message, activeAtHost }: Arrival<CommitMessage | SyncMessage>,
+	{ message, activeAtHost }: Arrival<M>,
+	checks: RepoChecks<M>,
 ): "yes" | "ask-host" {
-	if (account.localStatus !== null || isStale(message, account) || activeAtHost === false) {
+	if (account.localStatus !== null || isStale(message, account, checks) || activeAtHost === false) {
 		throw new Rejection("account-inactive");
 	}
 	return activeAtHost === null ? "ask-host" : "yes";
 }
 
 /** Whether its rev is not later than the account's. */
-export function hasOldRev({ rev }: CommitMessage | SyncMessage, account: AccountState): boolean {
+function hasOldRev({ rev }: RepoMessage, account: AccountState): boolean {
 	return account.rev !== null && rev <= account.rev;
 }
 
-function checkRev(message: CommitMessage | SyncMessage, known: AccountState | null, nowMs: number): void {
-	const { rev, type } = message;
-	if (!isTid(rev)) throw new Rejection("rev-syntax");
-	if (type === "commit" && message.since !== null && !isTid(message.since)) {
-		throw new Rejection("message-schema", "since is not a TID");
-	}
-	if (tidToMicroseconds(rev) / 1000 > nowMs + REV_FUTURE_MS_MAX) throw new Rejection("rev-future");
-	if (known !== null && isStale(message, known)) throw new Rejection("rev-stale");
+function checkRev<M extends RepoMessage>(message: M, known: AccountState, nowMs: number, checks: RepoChecks<M>): void {
+	if (!isTid(message.rev)) throw new Rejection("rev-syntax");
+	checks.checkFields(message);
+	if (tidToMicroseconds(message.rev) / 1000 > nowMs + REV_FUTURE_MS_MAX) throw new Rejection("rev-future");
+	if (isStale(message, known, checks)) throw new Rejection("rev-stale");
 }
 
 /** Check 8. */
-function isStale({ rev, type }: CommitMessage | SyncMessage, known: AccountState): boolean {
+function isStale<M extends RepoMessage>({ rev }: M, known: AccountState, checks: RepoChecks<M>): boolean {
 	if (known.rev === null) return false;
-	// A sync may repeat the last commit, as the reference PDS does when an account is made, but not one of a deleted repo.
-	const mayRepeat = type === "sync" && known.commit !== null;
-	return rev < known.rev || (rev === known.rev && !mayRepeat);
-}
-
-function checkFork(message: SyncMessage, known: AccountState | null, commit: Uint8Array): void {
-	if (known === null || known.commit === null || message.rev !== known.rev) return;
-	if (!sameBytes(known.commit, commit)) throw new Rejection("sync-fork");
+	return rev < known.rev || (rev === known.rev && !checks.mayRepeatRev(known));
 }
 
 /** Returns the record flags of a verdict, or throws what it rejects for. */
@@ -110,24 +115,8 @@ function reject(reason: RejectionReason): never {
 	throw new Rejection(reason);
 }
 
-/**
- * Check 14: a commit that doesn't chain to what we have is passed on, and marked.
- * @param flags those it has already: what is passed leniently is counted under its first reason only
- */
-function checkChain(message: CommitMessage, known: AccountState | null, flags: number, rules: AdmissionRules): number {
-	if (known === null || known.rev === null || known.data === null) return 0;
-	if (message.prevData === null) return flags === 0 ? strictly("prev-data-missing", rules) : 0;
-	if (message.since === known.rev && sameBytes(message.prevData, known.data)) return 0;
-	rules.counters.add("discontinuities_total");
-	return RecordFlag.discontinuous;
-}
-
 function repoOf({ commit, data }: Verdict): { commit: Uint8Array; data: Uint8Array } {
 	if (commit === null || data === null) throw new Error("the engine passed a commit without saying which");
 	// Copies, which `slice` of a Buffer does not make: the state outlives the frame that these may be views into.
 	return { commit: new Uint8Array(commit), data: new Uint8Array(data) };
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-	return Buffer.compare(a, b) === 0;
 }

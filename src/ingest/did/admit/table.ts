@@ -3,13 +3,15 @@ import type { MessageOf, MessageType } from "../../../protocol/kinds/table.ts";
 import type { Arrival } from "../../arrival.ts";
 import { admitAccount } from "./account.ts";
 import { type Admission, hasOldTime } from "./admission.ts";
+import { COMMIT_CHECKS } from "./commit.ts";
 import { admitIdentity } from "./identity.ts";
-import { admitRepoMessage, hasOldRev } from "./repo.ts";
+import { repoAdmission } from "./repo.ts";
+import { SYNC_CHECKS } from "./sync.ts";
 
 /** How each kind of message is admitted. What they are on the wire is in `protocol/kinds/`. */
 export const ADMISSIONS: Readonly<Record<MessageType, Admission>> = {
-	commit: { looksUpAnew: false, isOld: hasOldRev, admit: admitRepoMessage },
-	sync: { looksUpAnew: false, isOld: hasOldRev, admit: admitRepoMessage },
+	commit: repoAdmission(COMMIT_CHECKS),
+	sync: repoAdmission(SYNC_CHECKS),
 	identity: { looksUpAnew: true, isOld: hasOldTime, admit: admitIdentity },
 	account: { looksUpAnew: false, isOld: hasOldTime, admit: admitAccount },
 } satisfies { [T in MessageType]: Admission<MessageOf<T>> };

@@ -1,0 +1,25 @@
+import { RecordFlag } from "../../../log/record/record.ts";
+import type { CommitMessage } from "../../../protocol/kinds/commit.ts";
+import { Rejection } from "../../../protocol/rejection.ts";
+import { isTid } from "../../../protocol/syntax.ts";
+import { strictly } from "./admission.ts";
+import type { RepoChecks } from "./repo.ts";
+
+export const COMMIT_CHECKS: RepoChecks<CommitMessage> = {
+	checkFields({ since }) {
+		if (since !== null && !isTid(since)) throw new Rejection("message-schema", "since is not a TID");
+	},
+
+	mayRepeatRev: () => false,
+
+	verify: (engine, frame, message, key) => engine.verifyCommit(frame, message, key),
+
+	/** Check 14: a commit that doesn't chain to what we have is passed on, and marked. */
+	compare({ since, prevData }, known, _commit, flags, rules) {
+		if (known.rev === null || known.data === null) return 0;
+		if (prevData === null) return flags === 0 ? strictly("prev-data-missing", rules) : 0;
+		if (since === known.rev && Buffer.compare(prevData, known.data) === 0) return 0;
+		rules.counters.add("discontinuities_total");
+		return RecordFlag.discontinuous;
+	},
+};
