@@ -16,8 +16,14 @@ export type DiskFaultReason =
 	| "sync-failed"
 	| "too-many-files";
 
-/** A fault of the disk, not of what is on it: it is waited for, and tried again. */
-export class DiskFault extends Error {
+/** What our data is kept on, a disk or a database, can't do its work for now: it is waited for, and tried again. */
+export abstract class Unavailable extends Error {
+	/** Stable: it stands in the health answer and in log lines. */
+	abstract readonly reason: string;
+}
+
+/** A fault of the disk, not of what is on it. */
+export class DiskFault extends Unavailable {
 	override readonly name = "DiskFault";
 	readonly reason: DiskFaultReason;
 

@@ -1,6 +1,6 @@
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
-import { type DiskFaultReason, diskFaultReason } from "./fault.ts";
+import type { DiskFaultReason } from "./fault.ts";
 
 /** How long a failed call is left alone before it is tried again. */
 export const RETRY_MS = 1_000;
@@ -16,33 +16,36 @@ const WORDS: Readonly<Record<StallPart, { log: string; cant: string; again: stri
 	index_reads: { log: "index", cant: "the index can't be read", again: "the index is read again" },
 };
 
-export interface StallOptions {
+/** `Reason` names what may be waited for: stable, since it stands in the health answer and in log lines. */
+export interface StallOptions<Reason extends string = DiskFaultReason> {
 	part: StallPart;
 	counters: Counters;
+	/** Why an error may be waited for; null if it is final. */
+	reasonOf: (error: unknown) => Reason | null;
 	/** Milliseconds of a clock that never steps. */
 	clock: () => number;
 	/** Told of the reason when a stall begins or its reason changes, and of null when it ends. */
-	onChange: (reason: DiskFaultReason | null) => void;
+	onChange: (reason: Reason | null) => void;
 }
 
-/** Whether a part is held up by the disk, why, and when it may try again. */
-export class Stall {
-	readonly #options: StallOptions;
-	#reason: DiskFaultReason | null = null;
+/** Whether a part is held up by what it is kept on, why, and when it may try again. */
+export class Stall<Reason extends string = DiskFaultReason> {
+	readonly #options: StallOptions<Reason>;
+	#reason: Reason | null = null;
 	#beganAtMs = 0;
 	#triedAtMs = Number.NEGATIVE_INFINITY;
 
-	constructor(options: StallOptions) {
+	constructor(options: StallOptions<Reason>) {
 		this.#options = options;
 	}
 
 	/** Null where all is well. */
-	get reason(): DiskFaultReason | null {
+	get reason(): Reason | null {
 		return this.#reason;
 	}
 
 	/**
-	 * Does `work`, unless it failed a moment ago (`RETRY_MS`, `TOO_MANY_FILES_RETRY_MS`). Returns whether it was done: a disk's fault is noted and told.
+	 * Does `work`, unless it failed a moment ago (`RETRY_MS`, `TOO_MANY_FILES_RETRY_MS`). Returns whether it was done: a fault that may pass is noted and told.
 	 *
 	 * @throws what else `work` throws
 	 */
@@ -66,10 +69,10 @@ export class Stall {
 	/**
 	 * Notes that a try failed.
 	 *
-	 * @throws `error` where it is no disk's fault
+	 * @throws `error` if it is final
 	 */
 	note(error: unknown): void {
-		const reason = diskFaultReason(error);
+		const reason = this.#options.reasonOf(error);
 		if (reason === null) throw error;
 		const { part, counters, clock, onChange } = this.#options;
 		this.#triedAtMs = clock();
@@ -104,6 +107,6 @@ export class Stall {
 	}
 }
 
-function retryMs(reason: DiskFaultReason): number {
+function retryMs(reason: string): number {
 	return reason === "too-many-files" ? TOO_MANY_FILES_RETRY_MS : RETRY_MS;
 }

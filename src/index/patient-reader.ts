@@ -1,24 +1,22 @@
 import { RETRY_MS, Stall } from "../disk/stall.ts";
 import type { Counters } from "../observe/counters.ts";
-import { DatabaseFiles } from "./sqlite/database-files.ts";
 import { openSqliteReader } from "./sqlite/store.ts";
 import type { Account, Host, IndexReader, StoredIdentity, Takedown } from "./store.ts";
+import { type StoreFaultReason, storeFaultReason } from "./store-fault.ts";
 
 /** A read that fails again and again is tried at least this often. */
 export const RETRY_MS_MAX = 8_000;
 
 export interface PatienceOptions {
 	/** Says that the index can't be read. */
-	stall: Stall;
+	stall: Stall<StoreFaultReason>;
 	/** Waits before the next try. */
 	sleep(ms: number): Promise<void>;
-	/** Tells the disk's faults from damage. */
-	files: DatabaseFiles;
 }
 
 /**
- * Reads the index for those who can't go on without it. A disk that fails is waited for, as it is when the index is written:
- * the read is tried again until it succeeds. Any other failure, such as of a damaged database, is the caller's at once.
+ * Reads the index for those who can't go on without it. A store that fails for now is waited for, as it is when the index is
+ * written: the read is tried again until it succeeds. Any other failure, such as of a damaged database, is the caller's at once.
  */
 export class PatientReader implements IndexReader {
 	readonly #reader: IndexReader;
@@ -69,7 +67,7 @@ export class PatientReader implements IndexReader {
 
 	async #read<Result>(read: () => Promise<Result>): Promise<Result> {
 		try {
-			return await this.#options.files.attempt(read);
+			return await read();
 		} catch (error) {
 			this.#options.stall.note(error);
 		}
@@ -86,7 +84,7 @@ export class PatientReader implements IndexReader {
 		for (let delayMs = RETRY_MS; ; delayMs = Math.min(2 * delayMs, RETRY_MS_MAX)) {
 			await this.#options.sleep(delayMs);
 			try {
-				return await this.#options.files.attempt(read);
+				return await read();
 			} catch (error) {
 				this.#options.stall.note(error);
 			}
@@ -100,6 +98,6 @@ export class PatientReader implements IndexReader {
  */
 export function patientReader(path: string, counters: Counters): PatientReader {
 	const clock = (): number => performance.now();
-	const stall = new Stall({ part: "index_reads", counters, clock, onChange: () => {} });
-	return new PatientReader(openSqliteReader(path), { stall, sleep: Bun.sleep, files: DatabaseFiles.at(path) });
+	const stall = new Stall({ part: "index_reads", counters, reasonOf: storeFaultReason, clock, onChange: () => {} });
+	return new PatientReader(openSqliteReader(path), { stall, sleep: Bun.sleep });
 }

@@ -2,7 +2,6 @@ import type { Sink, SinkStart } from "../log/follower.ts";
 import type { StoredRecord } from "../log/record/stored-record.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
-import type { DatabaseFiles } from "./sqlite/database-files.ts";
 import type { Takedown } from "./store.ts";
 import type { IndexWriter } from "./writer.ts";
 
@@ -12,8 +11,6 @@ const log = logOf("index");
 
 export interface IndexSinkOptions {
 	writer: IndexWriter;
-	/** Tells the disk's faults from damage to the database. */
-	files: DatabaseFiles;
 	counters: Counters;
 	/** Called when statuses that the log told of are in the index. */
 	onTakedowns(takedowns: Takedown[]): void;
@@ -29,13 +26,12 @@ export class IndexSink implements Sink {
 	}
 
 	cursor(): Promise<number> {
-		const { files, writer } = this.#options;
-		return files.attempt(() => writer.store.checkpoint());
+		return this.#options.writer.store.checkpoint();
 	}
 
 	async apply(records: readonly StoredRecord[]): Promise<void> {
-		const { files, writer, counters, onTakedowns } = this.#options;
-		const applied = await files.attempt(() => writer.apply(records));
+		const { writer, counters, onTakedowns } = this.#options;
+		const applied = await writer.apply(records);
 		counters.add("index_records_total", records.length);
 		counters.add("index_unknown_host_records_total", applied.unknownHostRecords);
 		if (applied.takedowns.length > 0) onTakedowns(applied.takedowns);
@@ -50,7 +46,7 @@ export class IndexSink implements Sink {
 	/** Tells of a new index for a log whose beginning is gone. Host ids are given away in order: those without a row are lost. */
 	async caughtUp({ cursor, firstSeq, lastSeq }: SinkStart): Promise<void> {
 		if (cursor > 0 || firstSeq <= 1 || lastSeq < firstSeq) return;
-		const lost = await this.#options.files.attempt(() => this.#countLost());
+		const lost = await this.#countLost();
 		this.#options.counters.add("hosts_lost", lost);
 		log.error(
 			"the index database is new, and the log begins at seq {firstSeq}: what only older records told of hosts, accounts and " +

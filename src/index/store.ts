@@ -40,7 +40,10 @@ export interface StoredIdentity {
 	resolvedAtMs: number;
 }
 
-/** Reads of the index. Every thread opens a reader of its own. */
+/**
+ * Reads of the index. Every thread opens a reader of its own. They reject with `StoreUnavailable` if the store fails for now,
+ * so that the same call may succeed later, and with `StoreBroken` if it can't be used any more.
+ */
 export interface IndexReader {
 	account(did: string): Promise<Account | null>;
 	identity(did: string): Promise<StoredIdentity | null>;
@@ -108,7 +111,7 @@ export interface Span {
 
 /**
  * A database that holds the index. It knows nothing of records: it gives the rows that a batch needs and takes the rows that
- * the batch leads to.
+ * the batch leads to. It fails as its reads do.
  */
 export interface Store extends IndexReader {
 	/** The rows of these keys and of the hosts that these accounts are at, all of one moment, with the checkpoint of that moment. */
@@ -117,7 +120,7 @@ export interface Store extends IndexReader {
 	 * Writes what a batch leads to and moves the checkpoint, all or nothing. Returns, of each account whose status the batch
 	 * tells of, whether it is taken down now.
 	 *
-	 * @throws Damage if the store is not at `span.after`: something else writes to it
+	 * @throws StoreBroken if the store is not at `span.after`: something else writes to it
 	 */
 	write(changes: RowChanges, span: Span): Promise<Takedown[]>;
 }

@@ -1,5 +1,3 @@
-import { SQLiteError } from "bun:sqlite";
-import type { DiskFaultReason } from "../disk/fault.ts";
 import { Stall } from "../disk/stall.ts";
 import { openLogReader } from "../log/access.ts";
 import { Follower } from "../log/follower.ts";
@@ -10,9 +8,9 @@ import { startOnPath } from "../runtime/start-error.ts";
 import { endThreadOnFailure, serveRole, type WorkerRole } from "../runtime/thread.ts";
 import type { WorkerContext } from "../runtime/worker-context.ts";
 import { IndexSink } from "./sink.ts";
-import { DatabaseFiles } from "./sqlite/database-files.ts";
 import { openSqliteStore } from "./sqlite/store.ts";
 import type { Store, Takedown } from "./store.ts";
+import { StoreBroken, type StoreFaultReason, storeFaultReason } from "./store-fault.ts";
 import { IndexWriter } from "./writer.ts";
 
 /** One reader with one cursor has no use for a batch a second time. */
@@ -27,7 +25,7 @@ export interface TakedownEvent {
 /** Why the database can't be written; null where it can again. */
 export interface StallEvent {
 	type: "stall";
-	reason: DiskFaultReason | null;
+	reason: StoreFaultReason | null;
 }
 
 export type IndexEvent = TakedownEvent | StallEvent;
@@ -44,24 +42,29 @@ serveRole<WorkerContext, never, IndexEvent>((emit): WorkerRole<WorkerContext, ne
 		const head = new LogPosition(log.position);
 		reader = openLogReader(log, { directory, cacheBytesMax: CACHE_BYTES_MAX, counters });
 		store = await startOnPath("databasePath", databasePath, () => openSqliteStore(databasePath));
-		const onChange = (reason: DiskFaultReason | null): void => emit({ type: "stall", reason });
+		const onChange = (reason: StoreFaultReason | null): void => emit({ type: "stall", reason });
 		follower = new Follower({
 			sink: new IndexSink({
 				writer: new IndexWriter(store),
-				files: DatabaseFiles.at(databasePath),
 				counters,
 				onTakedowns: (takedowns) => emit({ type: "takedowns", takedowns }),
 			}),
 			log: reader,
 			position: head,
 			mark: { move: (seq) => head.setApplied(seq) },
-			stall: new Stall({ part: "index", counters, clock: () => performance.now(), onChange }),
+			stall: new Stall({
+				part: "index",
+				counters,
+				reasonOf: storeFaultReason,
+				clock: () => performance.now(),
+				onChange,
+			}),
 			sleep: Bun.sleep,
 		});
 		await startOnPath("persistDir", directory, () =>
 			follower.catchUp().catch((error: unknown) => {
 				// What the database can't do is its own path's fault, not the log's.
-				if (!(error instanceof SQLiteError)) throw error;
+				if (!(error instanceof StoreBroken)) throw error;
 				return startOnPath("databasePath", databasePath, () => Promise.reject(error));
 			}),
 		);

@@ -1,4 +1,4 @@
-import { RETRY_MS, type Stall } from "../disk/stall.ts";
+import { RETRY_MS } from "../disk/stall.ts";
 import { logOf } from "../observe/log.ts";
 import type { LogEnd, PositionSnapshot } from "./position.ts";
 import { type Batch, Gap } from "./record/batch.ts";
@@ -58,8 +58,8 @@ export interface FollowerOptions {
 	position: FollowedPosition;
 	/** Says up to where the sink needs the log no more. */
 	mark: { move(seq: number): void };
-	/** Told what keeps the sink from going on. */
-	stall: Stall;
+	/** Told what keeps the sink from going on; throws it if it is not to be waited for. */
+	stall: { note(error: unknown): void; end(): void };
 	/** Waits before the next attempt, or for more records. */
 	sleep(ms: number): Promise<void>;
 }

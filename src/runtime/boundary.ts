@@ -1,17 +1,16 @@
-import { SQLiteError } from "bun:sqlite";
-import { DiskFault } from "../disk/fault.ts";
+import { Unavailable } from "../disk/fault.ts";
 import { logOf } from "../observe/log.ts";
 import { LogLimiter } from "../observe/log-limiter.ts";
 
 /**
  * The boundary between strangers and the process. Code that handles what a stranger sent may fail in ways that nobody
  * foresaw. Such a failure costs the stranger his message or his connection; it never ends the process. Only damage to our
- * own data and a disk that fails go further up.
+ * own data, and what it is kept on when that fails, go further up.
  */
 
 /** Our own data or state is not what it must be: going on could lose or falsify messages, so the process ends. */
 export class Damage extends Error {
-	override readonly name = "Damage";
+	override readonly name: string = "Damage";
 }
 
 /** One report a minute for each place. */
@@ -24,9 +23,9 @@ const REPORTED_BYTES_MAX = 64;
 const log = logOf("boundary");
 const limiter = new LogLimiter({ intervalMs: REPORT_INTERVAL_MS, keysMax: PLACES_MAX });
 
-/** Whether the boundary must let an error through: it is about our data or our disk, whoever caused it to show. */
+/** Whether the boundary must let an error through: it is about our data or what that is kept on, whoever caused it to show. */
 export function isFatal(error: unknown): boolean {
-	return error instanceof Damage || error instanceof DiskFault || error instanceof SQLiteError;
+	return error instanceof Damage || error instanceof Unavailable;
 }
 
 /**

@@ -3,7 +3,7 @@ import { accessSync, constants, statSync } from "node:fs";
 import { isIP } from "node:net";
 import type { Bind } from "../config/setting.ts";
 import { type SettingName, settingLabel } from "../config/settings.ts";
-import { DiskFault } from "../disk/fault.ts";
+import { Unavailable } from "../disk/fault.ts";
 import { messageOf } from "../observe/log-value.ts";
 
 /**
@@ -54,7 +54,7 @@ export async function startOnPath<T>(setting: SettingName, path: string, work: (
 		return await work();
 	} catch (error) {
 		if (error instanceof StartError || isMistake(error)) throw error;
-		const code = error instanceof DiskFault || hasCode(error) ? codeOf(error) : null;
+		const code = error instanceof Unavailable || hasCode(error) ? codeOf(error) : null;
 		// Our own errors say in words what is wrong.
 		if (code === null) throw new StartError(setting, ownMessageOf(error), { cause: error });
 		const fault = code === "SQLITE_CANTOPEN" ? unopenable(path) : PATH_FAULTS[code];

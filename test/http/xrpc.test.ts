@@ -1,4 +1,3 @@
-import { Database } from "bun:sqlite";
 import { beforeEach, describe, expect, test } from "bun:test";
 import { Hono } from "hono";
 import type { ControlResult, CrawlRequester } from "../../src/control/api.ts";
@@ -6,6 +5,7 @@ import type { ClientEnv } from "../../src/http/base.ts";
 import { createHealth } from "../../src/http/health.ts";
 import { createReadsApp } from "../../src/http/reads.ts";
 import { createXrpcApp } from "../../src/http/xrpc.ts";
+import { StoreBroken, StoreUnavailable } from "../../src/index/store-fault.ts";
 import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
 import { RateLimit } from "../../src/runtime/rate-limit.ts";
 import { SERVER_NAME, VERSION } from "../../src/version.ts";
@@ -182,13 +182,12 @@ describe("what is not there", () => {
 	});
 
 	test("an index that can't be read is 503, and no word of why", async () => {
-		index.account = async () => {
-			new Database(":memory:").run("SELECT nothing FROM nowhere");
-			return null;
-		};
-		const response = await call(`getRepoStatus?did=${DID}`);
-		expect([response.status, response.headers.get("retry-after")]).toEqual([503, "30"]);
-		expect(await response.text()).not.toContain("nowhere");
+		for (const fault of [new StoreUnavailable("io-error", "by nowhere"), new StoreBroken("no table nowhere")]) {
+			index.account = () => Promise.reject(fault);
+			const response = await call(`getRepoStatus?did=${DID}`);
+			expect([response.status, response.headers.get("retry-after")]).toEqual([503, "30"]);
+			expect(await response.text()).not.toContain("nowhere");
+		}
 	});
 
 	test("an error names the path, or its beginning", async () => {

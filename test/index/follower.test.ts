@@ -6,8 +6,8 @@ import { join } from "node:path";
 import type { DiskFaultReason } from "../../src/disk/fault.ts";
 import { Stall } from "../../src/disk/stall.ts";
 import { IndexSink } from "../../src/index/sink.ts";
-import { DatabaseFiles } from "../../src/index/sqlite/database-files.ts";
 import type { Takedown } from "../../src/index/store.ts";
+import { storeFaultReason } from "../../src/index/store-fault.ts";
 import type { IndexWriter } from "../../src/index/writer.ts";
 import { CheckpointError, type FollowedLog, Follower } from "../../src/log/follower.ts";
 import { ActiveSegment } from "../../src/log/local/active-segment.ts";
@@ -79,12 +79,17 @@ function follow(): Follower {
 /** Whoever waits to try again gets a turn of the event loop, which is when a test lets the fault pass. */
 function followerOf(source: FollowedLog): Follower {
 	const counters = new Counters(counterBuffer);
-	const stall = new Stall({ part: "index", counters, clock: Date.now, onChange: (reason) => stalls.push(reason) });
+	const stall = new Stall({
+		part: "index",
+		counters,
+		reasonOf: storeFaultReason,
+		clock: Date.now,
+		onChange: (reason) => stalls.push(reason),
+	});
 	const sleep = () => new Promise<void>((resolve) => setImmediate(resolve));
 	return new Follower({
 		sink: new IndexSink({
 			writer,
-			files: DatabaseFiles.at(""),
 			counters,
 			onTakedowns: (takedowns) => told.push(...takedowns),
 		}),

@@ -6,6 +6,7 @@ import type { DiskFaultReason } from "../../src/disk/fault.ts";
 import { RETRY_MS, Stall } from "../../src/disk/stall.ts";
 import { PatientReader, RETRY_MS_MAX } from "../../src/index/patient-reader.ts";
 import { DatabaseFiles } from "../../src/index/sqlite/database-files.ts";
+import { storeFaultReason } from "../../src/index/store-fault.ts";
 import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
 import { MemoryIndex } from "../http/memory-index.ts";
 import { Rng } from "../sim/rng.ts";
@@ -29,25 +30,26 @@ class Bench {
 	fault: () => Error | null = () => null;
 
 	constructor() {
+		const files = new DatabaseFiles(async () => {
+			this.wholeReads++;
+			if (this.filesFault !== null) throw this.filesFault;
+		});
 		const failing = new Proxy(this.index, {
 			get: (target, name, receiver) => {
 				const method: unknown = Reflect.get(target, name, receiver);
 				if (typeof method !== "function") return method;
-				return async (...args: unknown[]) => {
-					const error = this.fault();
-					if (error !== null) throw error;
-					return method.apply(target, args);
-				};
+				return (...args: unknown[]) =>
+					files.attempt(() => {
+						const error = this.fault();
+						if (error !== null) throw error;
+						return method.apply(target, args);
+					});
 			},
 		});
 		const counters = new Counters(this.counterBuffer);
 		const onChange = (reason: DiskFaultReason | null): void => void this.reasons.push(reason);
 		this.reader = new PatientReader(failing, {
-			stall: new Stall({ part: "index_reads", counters, clock: () => 0, onChange }),
-			files: new DatabaseFiles(async () => {
-				this.wholeReads++;
-				if (this.filesFault !== null) throw this.filesFault;
-			}),
+			stall: new Stall({ part: "index_reads", counters, reasonOf: storeFaultReason, clock: () => 0, onChange }),
 			sleep: (ms) => {
 				this.slept.push(ms);
 				return new Promise((resolve) => this.#sleepers.push(resolve));

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { Stall } from "../../src/disk/stall.ts";
 import { IndexSink } from "../../src/index/sink.ts";
-import { DatabaseFiles } from "../../src/index/sqlite/database-files.ts";
+import { storeFaultReason } from "../../src/index/store-fault.ts";
 import type { IndexWriter } from "../../src/index/writer.ts";
 import { HostWindow, REJECTED } from "../../src/ingest/host/window.ts";
 import { Follower } from "../../src/log/follower.ts";
@@ -40,11 +40,11 @@ class Life {
 		onCleanup(() => void this.#index.store.close());
 		const { position, counters } = this.#log;
 		this.#follower = new Follower({
-			sink: new IndexSink({ writer: this.#index, files: DatabaseFiles.at(""), counters, onTakedowns: () => {} }),
+			sink: new IndexSink({ writer: this.#index, counters, onTakedowns: () => {} }),
 			log: this.#log.reader(),
 			position,
 			mark: { move: () => {} },
-			stall: new Stall({ part: "index", counters, clock: () => 0, onChange: () => {} }),
+			stall: new Stall({ part: "index", counters, reasonOf: storeFaultReason, clock: () => 0, onChange: () => {} }),
 			sleep: async () => {},
 		});
 		this.#log.append(...HOSTS.map((id) => entryOf(records.host(id))));

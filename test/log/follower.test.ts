@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from "bun:test";
+import { diskFaultReason } from "../../src/disk/fault.ts";
 import { Stall } from "../../src/disk/stall.ts";
 import { type FollowedLog, Follower, type Sink, type SinkStart } from "../../src/log/follower.ts";
 import { Gap } from "../../src/log/record/batch.ts";
@@ -65,7 +66,13 @@ function followerOf(source: FollowedLog): Follower {
 		log: source,
 		position: log.position,
 		mark: { move: (seq) => marks.push(seq) },
-		stall: new Stall({ part: "index", counters: new Counters(), clock: () => 0, onChange: () => {} }),
+		stall: new Stall({
+			part: "index",
+			counters: new Counters(),
+			reasonOf: diskFaultReason,
+			clock: () => 0,
+			onChange: () => {},
+		}),
 		sleep: async () => {
 			onSleep();
 			await new Promise((resolve) => setImmediate(resolve));

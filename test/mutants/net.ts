@@ -45,14 +45,14 @@ export const NET_MUTANTS: readonly Mutant[] = [
 	{
 		name: "damage to our own data is contained",
 		file: "runtime/boundary.ts",
-		find: "error instanceof Damage || error instanceof DiskFault",
-		replace: "error instanceof DiskFault",
+		find: "error instanceof Damage || error instanceof Unavailable",
+		replace: "error instanceof Unavailable",
 		tests: BOUNDARY,
 	},
 	{
 		name: "a failing disk is contained",
 		file: "runtime/boundary.ts",
-		find: "error instanceof Damage || error instanceof DiskFault",
+		find: "error instanceof Damage || error instanceof Unavailable",
 		replace: "error instanceof Damage",
 		tests: BOUNDARY,
 	},

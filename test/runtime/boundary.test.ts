@@ -1,6 +1,8 @@
-import { Database, SQLiteError } from "bun:sqlite";
+import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { DiskFault } from "../../src/disk/fault.ts";
+import { DatabaseFiles } from "../../src/index/sqlite/database-files.ts";
+import { StoreBroken, StoreUnavailable } from "../../src/index/store-fault.ts";
 import { contain, Damage, isFatal } from "../../src/runtime/boundary.ts";
 
 function thrownBy(work: () => void): unknown {
@@ -22,10 +24,18 @@ test("what nobody foresaw is contained, whatever was thrown", () => {
 	expect(contain("a test", () => {})).toBe(true);
 });
 
-test("damage and a failing disk are not contained", () => {
-	const sqlite = thrownBy(() => new Database(":memory:").run("SELECT * FROM nothing"));
-	expect(sqlite).toBeInstanceOf(SQLiteError);
-	for (const fatal of [new Damage("ours"), new DiskFault("io-error", "the disk"), sqlite]) {
+test("damage, a failing disk and a failing index are not contained", async () => {
+	const query = (): unknown => new Database(":memory:").run("SELECT * FROM nothing");
+	const sqlite = await DatabaseFiles.at("")
+		.attempt(query)
+		.catch((error: unknown) => error);
+	expect(sqlite).toBeInstanceOf(StoreBroken);
+	for (const fatal of [
+		new Damage("ours"),
+		new DiskFault("io-error", "the disk"),
+		new StoreUnavailable("io-error", "its disk"),
+		sqlite,
+	]) {
 		expect(isFatal(fatal)).toBe(true);
 		const work = (): void => {
 			throw fatal;

@@ -1,10 +1,13 @@
 import { open } from "node:fs/promises";
+import { diskFaultReason } from "../../disk/fault.ts";
 import { isNotFound } from "../../log/local/log-fs.ts";
+import { StoreBroken, StoreUnavailable } from "../store-fault.ts";
 
 const CHUNK_BYTES = 1024 * 1024;
 
 /** SQLite's codes may say more after the name: `SQLITE_CORRUPT_INDEX`. */
 const MALFORMED = /^SQLITE_CORRUPT/;
+const SQLITE_CODE = /^SQLITE_/;
 
 /**
  * Tells a disk that can't be read from a database that is damaged. SQLite doesn't: where the system fails a read with EIO, it
@@ -28,26 +31,44 @@ export class DatabaseFiles {
 	}
 
 	/**
-	 * Does what reads the database. If SQLite calls that malformed, the files are read, and it is done once more.
+	 * Does what needs the database. If SQLite calls that malformed, the files are read, and it is done once more.
 	 *
-	 * @throws what the system says of the files, in place of SQLite's verdict, if they can't be read
+	 * @throws StoreUnavailable if the disk fails it, which is also if the files can't be read, whatever SQLite's verdict was
+	 * @throws StoreBroken if SQLite fails it for any other reason
 	 */
-	async attempt<Result>(work: () => Promise<Result>): Promise<Result> {
+	async attempt<Result>(work: () => Result | Promise<Result>): Promise<Result> {
 		try {
 			return await work();
 		} catch (error) {
-			if (!isMalformed(error)) throw error;
+			if (!isMalformed(error)) throw storeFault(error);
 		}
 		this.#reading ??= this.#readWhole().finally(() => {
 			this.#reading = null;
 		});
-		await this.#reading;
-		return await work();
+		try {
+			await this.#reading;
+			return await work();
+		} catch (error) {
+			throw storeFault(error);
+		}
 	}
 }
 
+/** What a failure means for the store; the failure itself if it is neither SQLite's nor the system's. */
+function storeFault(error: unknown): unknown {
+	const code = codeOf(error);
+	if (code === null || !(error instanceof Error)) return error;
+	const reason = diskFaultReason(error);
+	if (reason !== null) return new StoreUnavailable(reason, error.message, code);
+	return SQLITE_CODE.test(code) ? new StoreBroken(error.message, code) : error;
+}
+
 function isMalformed(error: unknown): boolean {
-	return error instanceof Error && "code" in error && typeof error.code === "string" && MALFORMED.test(error.code);
+	return MALFORMED.test(codeOf(error) ?? "");
+}
+
+function codeOf(error: unknown): string | null {
+	return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : null;
 }
 
 async function readWhole(path: string): Promise<void> {

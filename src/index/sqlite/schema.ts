@@ -1,4 +1,5 @@
 import type { Database } from "bun:sqlite";
+import { StoreBroken } from "../store-fault.ts";
 
 /** Raised with every change to the tables. A database of a version that no migration leads from is refused. */
 export const SCHEMA_VERSION = 4;
@@ -80,7 +81,7 @@ const MIGRATIONS: ReadonlyMap<number, string> = new Map([
 ]);
 
 /** The database was not made by this version of the schema. */
-export class SchemaError extends Error {
+export class SchemaError extends StoreBroken {
 	override readonly name = "SchemaError";
 }
 

@@ -3,7 +3,6 @@ import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { diskFaultReason } from "../../disk/fault.ts";
 import type { HostStatus } from "../../log/record/facts.ts";
-import { Damage } from "../../runtime/boundary.ts";
 import { LoadedRows } from "../loaded-rows.ts";
 import type {
 	Account,
@@ -18,6 +17,8 @@ import type {
 	StoredIdentity,
 	Takedown,
 } from "../store.ts";
+import { StoreBroken } from "../store-fault.ts";
+import { DatabaseFiles } from "./database-files.ts";
 import { checkSchema, ensureSchema, TAKEN_DOWN } from "./schema.ts";
 
 /** How long a statement waits for another thread's lock. SQLite's own default is not to wait at all. */
@@ -134,6 +135,7 @@ function opened<Opened>(database: Database, setUp: () => Opened): Opened {
 
 class SqliteReader implements IndexReader {
 	protected readonly database: Database;
+	protected readonly files: DatabaseFiles;
 	readonly #account: Statement<AccountColumns, [string]>;
 	readonly #identity: Statement<IdentityColumns, [string]>;
 	readonly #hostByName: Statement<HostColumns, [string]>;
@@ -144,6 +146,7 @@ class SqliteReader implements IndexReader {
 
 	constructor(database: Database) {
 		this.database = database;
+		this.files = DatabaseFiles.at(database.filename);
 		this.#account = database.prepare(`${SELECT_ACCOUNT} WHERE did = ?`);
 		this.#identity = database.prepare(`${SELECT_IDENTITY} WHERE did = ?`);
 		this.#hostByName = database.prepare(`${SELECT_HOST} WHERE hostname = ?`);
@@ -153,44 +156,50 @@ class SqliteReader implements IndexReader {
 		this.#checkpoint = database.prepare("SELECT seq, host_id_max AS hostIdMax FROM checkpoint");
 	}
 
-	async account(did: string): Promise<Account | null> {
-		const columns = this.#account.get(did);
-		return columns && toAccount(columns);
+	account(did: string): Promise<Account | null> {
+		return this.files.attempt(() => {
+			const columns = this.#account.get(did);
+			return columns && toAccount(columns);
+		});
 	}
 
-	async identity(did: string): Promise<StoredIdentity | null> {
-		const columns = this.#identity.get(did);
-		return columns && { ...columns, tombstoned: columns.tombstoned === 1 };
+	identity(did: string): Promise<StoredIdentity | null> {
+		return this.files.attempt(() => {
+			const columns = this.#identity.get(did);
+			return columns && { ...columns, tombstoned: columns.tombstoned === 1 };
+		});
 	}
 
-	async hostByName(hostname: string): Promise<Host | null> {
-		const columns = this.#hostByName.get(hostname);
-		return columns && toHost(columns);
+	hostByName(hostname: string): Promise<Host | null> {
+		return this.files.attempt(() => {
+			const columns = this.#hostByName.get(hostname);
+			return columns && toHost(columns);
+		});
 	}
 
-	async hosts(afterId: number, limit: number): Promise<Host[]> {
-		return this.#hosts.all(afterId, limit).map(toHost);
+	hosts(afterId: number, limit: number): Promise<Host[]> {
+		return this.files.attempt(() => this.#hosts.all(afterId, limit).map(toHost));
 	}
 
-	async repos(afterId: number, limit: number): Promise<Account[]> {
-		return this.#repos.all(afterId, limit).map(toAccount);
+	repos(afterId: number, limit: number): Promise<Account[]> {
+		return this.files.attempt(() => this.#repos.all(afterId, limit).map(toAccount));
 	}
 
-	async takenDownSince(seq: number, limit: number): Promise<Takedown[]> {
-		return this.#takenDown.all(seq, limit);
+	takenDownSince(seq: number, limit: number): Promise<Takedown[]> {
+		return this.files.attempt(() => this.#takenDown.all(seq, limit));
 	}
 
-	async checkpoint(): Promise<number> {
-		return this.progress().seq;
+	checkpoint(): Promise<number> {
+		return this.files.attempt(() => this.progress().seq);
 	}
 
-	async hostIdMax(): Promise<number> {
-		return this.progress().hostIdMax;
+	hostIdMax(): Promise<number> {
+		return this.files.attempt(() => this.progress().hostIdMax);
 	}
 
 	protected progress(): { seq: number; hostIdMax: number } {
 		const row = this.#checkpoint.get();
-		if (row === null) throw new Damage(`${this.database.filename} has lost its checkpoint row`);
+		if (row === null) throw new StoreBroken(`${this.database.filename} has lost its checkpoint row`);
 		return row;
 	}
 
@@ -228,12 +237,12 @@ class SqliteStore extends SqliteReader implements Store {
 		this.#writeAtOnce = database.transaction((changes: RowChanges, span: Span) => this.#write(changes, span)).immediate;
 	}
 
-	async load(keys: RowKeys): Promise<{ rows: RowSource; checkpoint: number }> {
-		return this.#loadAtOnce(keys);
+	load(keys: RowKeys): Promise<{ rows: RowSource; checkpoint: number }> {
+		return this.files.attempt(() => this.#loadAtOnce(keys));
 	}
 
-	async write(changes: RowChanges, span: Span): Promise<Takedown[]> {
-		return this.#writeAtOnce(changes, span);
+	write(changes: RowChanges, span: Span): Promise<Takedown[]> {
+		return this.files.attempt(() => this.#writeAtOnce(changes, span));
 	}
 
 	/**
@@ -273,7 +282,7 @@ class SqliteStore extends SqliteReader implements Store {
 
 	#write(changes: RowChanges, { after, last }: Span): Takedown[] {
 		if (this.#moveCheckpoint.run(last, changes.hostIdMax, after).changes !== 1)
-			throw new Damage(`${this.database.filename} is not at seq ${after} any more: something else writes to it`);
+			throw new StoreBroken(`${this.database.filename} is not at seq ${after} any more: something else writes to it`);
 		for (const host of changes.hosts) this.#writeHost(host);
 		for (const account of changes.accounts) this.#writeAccount(account);
 		for (const { did, signingKey, pds, tombstoned, resolvedAtMs } of changes.identities)

@@ -87,7 +87,13 @@ export class LogWriter {
 		}
 		const { directory, fs, counters, elapsedMs, onStall = () => {} } = options;
 		this.#options = options;
-		this.#stall = new Stall({ part: "log", counters, clock: elapsedMs, onChange: onStall });
+		this.#stall = new Stall({
+			part: "log",
+			counters,
+			reasonOf: diskFaultReason,
+			clock: elapsedMs,
+			onChange: onStall,
+		});
 		fs.makeDirectory(directory);
 		this.#lock = new DirectoryLock(directory);
 		try {
