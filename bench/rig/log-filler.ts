@@ -92,7 +92,7 @@ export class LogFiller {
 
 	#sequence(): void {
 		this.#ring.publish();
-		while (this.#sequencer.step());
+		while (this.#sequencer.step() === true);
 	}
 
 	#nextEntry(): Entry {

@@ -3,7 +3,7 @@ import { ActiveSegment } from "../../src/log/local/active-segment.ts";
 import { systemLogFs } from "../../src/log/local/log-fs.ts";
 import { LogWriter } from "../../src/log/local/write/log-writer.ts";
 import { LogPosition } from "../../src/log/position.ts";
-import { RECORD_HEADER_BYTES, RecordKind, sealRecord } from "../../src/log/record/record.ts";
+import { RECORD_HEADER_BYTES, RecordKind, writeRecordHeader } from "../../src/log/record/record.ts";
 import { Counters } from "../../src/observe/counters.ts";
 
 const RECORDS_PER_BATCH = 500;
@@ -45,13 +45,13 @@ export class PreparedLog {
 		const length = this.#recordBytes;
 		writer.prepare();
 		const timeUs = writer.timeUs();
+		const firstSeq = writer.nextSeq;
 		const bytes = Buffer.alloc(records * length, 0x61);
-		for (let at = 0; at < bytes.length; at += length) {
-			const seq = writer.nextSeq;
+		for (let index = 0; index < records; index++) {
+			const seq = firstSeq + index;
 			const header = { seq, timeUs, upstreamSeq: 0, host: 0, kind: RecordKind.commit, flags: 0, factsLength: 0 };
-			sealRecord(bytes, at, length, writer.epoch, header);
-			writer.noteRecord(timeUs, at);
+			writeRecordHeader(bytes, index * length, length, header);
 		}
-		writer.commit(bytes);
+		writer.append({ bytes, firstSeq, lastSeq: firstSeq + records - 1, timeUs });
 	}
 }

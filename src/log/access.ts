@@ -1,8 +1,11 @@
+import type { DiskFaultReason } from "../disk/fault.ts";
 import type { Counters } from "../observe/counters.ts";
 import { ActiveSegment, createActiveSegmentBuffer } from "./local/active-segment.ts";
 import { systemLogFs } from "./local/log-fs.ts";
 import { LogReader } from "./local/read/reader.ts";
-import { createPositionBuffer } from "./position.ts";
+import { LogWriter, type LogWriterOptions } from "./local/write/log-writer.ts";
+import type { Log } from "./log.ts";
+import { createPositionBuffer, LogPosition } from "./position.ts";
 
 /** The memory that all share who write or read the log. */
 export interface LogMemory {
@@ -14,6 +17,38 @@ export interface LogMemory {
 
 export function createLogMemory(): LogMemory {
 	return { position: createPositionBuffer(), activeSegment: createActiveSegmentBuffer() };
+}
+
+/** How the log is kept. */
+export type LogSettings = Pick<
+	LogWriterOptions,
+	"syncMode" | "segmentBytes" | "replayWindowMs" | "replayBytesMax" | "diskReserveBytes" | "initialSeq"
+>;
+
+/**
+ * Opens the log for its one writer.
+ *
+ * @param options `onStall` is told why the log takes nothing, each time that changes; `onProgress` when a step may be worth
+ * while again
+ * @throws Error if another process writes to it, or if it is damaged beyond what can be told apart
+ */
+export function openLog(
+	memory: LogMemory,
+	options: LogSettings & {
+		directory: string;
+		counters: Counters;
+		onStall: (reason: DiskFaultReason | null) => void;
+		onProgress: () => void;
+	},
+): Log {
+	return new LogWriter({
+		...options,
+		fs: systemLogFs,
+		position: new LogPosition(memory.position),
+		active: new ActiveSegment(memory.activeSegment),
+		clock: Date.now,
+		elapsedMs: () => performance.now(),
+	});
 }
 
 /** @param options `cacheBytesMax`: bytes of records that are kept for consumers who read the same */

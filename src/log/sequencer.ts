@@ -3,9 +3,9 @@ import { Major } from "../protocol/cbor.ts";
 import { headBytes, writeHead } from "../protocol/cbor-head.ts";
 import type { Doorbell } from "../runtime/doorbell.ts";
 import type { RingReader } from "../runtime/ring.ts";
-import type { LogWriter } from "./local/write/log-writer.ts";
+import type { AppendLog, UnsealedBatch } from "./log.ts";
 import { type Entry, readEntry } from "./record/entry.ts";
-import { RECORD_BYTES_MAX, RECORD_HEADER_BYTES, sealRecord } from "./record/record.ts";
+import { RECORD_BYTES_MAX, RECORD_HEADER_BYTES, writeRecordHeader } from "./record/record.ts";
 
 /** Records of a batch end when it has this many bytes; the last one may reach over it. */
 const BATCH_BYTES = 4 * 1024 * 1024;
@@ -22,41 +22,49 @@ export interface Producer {
  * synced after it was published; the producers are told after the sync, since hosts' cursors follow (invariant 4).
  */
 export class Sequencer {
-	readonly #log: LogWriter;
+	readonly #log: AppendLog;
 	readonly #producers: readonly Producer[];
 	readonly #counters: Counters;
 	readonly #buffer = Buffer.allocUnsafeSlow(BATCH_BYTES + RECORD_BYTES_MAX);
 	#used = 0;
-	/** The producers of the batch in the buffer; empty where there is none. */
+	/** Seq of the next record in the buffer. */
+	#nextSeq = 0;
+	/** The batch in the buffer, and the producers that it is of: none while there is no batch. */
+	#batch: UnsealedBatch = { bytes: this.#buffer.subarray(0, 0), firstSeq: 0, lastSeq: 0, timeUs: 0 };
 	#taken: Producer[] = [];
 	/** Batches that are published and not yet durable, with how far they reach in each ring; the oldest first. */
 	readonly #undurable: { seq: number; ends: { producer: Producer; position: number }[] }[] = [];
 	/** The producer that the next batch begins with. */
 	#first = 0;
 
-	constructor(log: LogWriter, producers: readonly Producer[], counters: Counters) {
+	constructor(log: AppendLog, producers: readonly Producer[], counters: Counters) {
 		this.#log = log;
 		this.#producers = producers;
 		this.#counters = counters;
 	}
 
 	/**
-	 * Makes one batch of what the rings hold. Returns whether one was appended. Where the disk fails, the batch stays, and
-	 * the next step goes on with it; meanwhile the rings fill up, and so the hosts are paused.
+	 * Makes one batch of what the rings hold. Returns whether one was appended; with a promise only if the log answers with one:
+	 * then the next step has to wait for it. If the log does not take it, the batch stays, and the next step goes on with it;
+	 * meanwhile the rings fill up, and so the hosts are paused.
 	 *
-	 * @throws what is no disk's fault: then nothing of the batch was published, and the process must stop
+	 * @throws what can't be waited for: then nothing of the batch was published, and the process must stop
 	 */
-	step(): boolean {
+	step(): boolean | Promise<boolean> {
 		this.acknowledge();
 		if (this.#taken.length === 0) {
 			if (!this.#log.prepare()) return false;
-			this.#used = 0;
-			this.#taken = this.#takeBatch();
+			this.#takeBatch();
 			if (this.#taken.length === 0) return false;
 		}
-		if (!this.#log.commit(this.#buffer.subarray(0, this.#used))) return false;
+		const isAppended = this.#log.append(this.#batch);
+		return isAppended instanceof Promise ? isAppended.then((is) => this.#settle(is)) : this.#settle(isAppended);
+	}
+
+	#settle(isAppended: boolean): boolean {
+		if (!isAppended) return false;
 		const ends = this.#taken.map((producer) => ({ producer, position: producer.ring.position }));
-		this.#undurable.push({ seq: this.#log.nextSeq - 1, ends });
+		this.#undurable.push({ seq: this.#batch.lastSeq, ends });
 		this.acknowledge();
 		// Their entries were copied, so there is room in their rings even if the batch is not durable yet.
 		if (this.#undurable.length > 0) for (const producer of this.#taken) producer.doorbell.ring();
@@ -76,18 +84,22 @@ export class Sequencer {
 		}
 	}
 
-	/** Fills the buffer, with an equal share for each ring that has so much; returns the producers that had anything. */
-	#takeBatch(): Producer[] {
+	/** Fills the buffer, with an equal share for each ring that has so much. */
+	#takeBatch(): void {
 		const timeUs = this.#log.timeUs();
+		const firstSeq = this.#log.nextSeq;
 		const count = this.#producers.length;
 		const taken: Producer[] = [];
+		this.#used = 0;
+		this.#nextSeq = firstSeq;
 		for (let turn = 0; turn < count; turn++) {
 			const producer = this.#producers[(this.#first + turn) % count];
 			const share = (BATCH_BYTES - this.#used) / (count - turn);
 			if (producer !== undefined && this.#take(producer.ring, this.#used + share, timeUs)) taken.push(producer);
 		}
 		this.#first = count === 0 ? 0 : (this.#first + 1) % count;
-		return taken;
+		this.#taken = taken;
+		this.#batch = { bytes: this.#buffer.subarray(0, this.#used), firstSeq, lastSeq: this.#nextSeq - 1, timeUs };
 	}
 
 	#take(ring: RingReader, usedMax: number, timeUs: number): boolean {
@@ -106,12 +118,12 @@ export class Sequencer {
 
 	#writeRecord(entry: Entry, timeUs: number): void {
 		const { facts, frame, kind, flags, host, upstreamSeq } = entry;
-		const seq = this.#log.nextSeq;
+		const seq = this.#nextSeq;
 		const start = this.#used;
 		this.#buffer.set(facts, start + RECORD_HEADER_BYTES);
 		const frameStart = start + RECORD_HEADER_BYTES + facts.length;
 		const end = frame.length === 0 ? frameStart : this.#splice(entry, seq, frameStart);
-		sealRecord(this.#buffer, start, end - start, this.#log.epoch, {
+		writeRecordHeader(this.#buffer, start, end - start, {
 			seq,
 			timeUs,
 			upstreamSeq,
@@ -120,8 +132,8 @@ export class Sequencer {
 			flags,
 			factsLength: facts.length,
 		});
-		this.#log.noteRecord(timeUs, start);
 		this.#used = end;
+		this.#nextSeq = seq + 1;
 	}
 
 	/** Copies the frame with our seq in the place of the host's; every other byte stays (rulebook 1.5). */

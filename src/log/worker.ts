@@ -5,10 +5,8 @@ import { RingReader } from "../runtime/ring.ts";
 import { startOnPath } from "../runtime/start-error.ts";
 import { endThreadOnFailure, serveRole } from "../runtime/thread.ts";
 import type { WorkerContext } from "../runtime/worker-context.ts";
-import { ActiveSegment } from "./local/active-segment.ts";
-import { systemLogFs } from "./local/log-fs.ts";
-import { LogWriter } from "./local/write/log-writer.ts";
-import { LogPosition } from "./position.ts";
+import { openLog } from "./access.ts";
+import type { Log } from "./log.ts";
 import { type Producer, Sequencer } from "./sequencer.ts";
 
 type UsedSettings =
@@ -27,42 +25,29 @@ export interface SequencerStart extends WorkerContext<UsedSettings> {
 	doorbell: SharedArrayBuffer;
 }
 
-const MAINTENANCE_MS = 60_000;
-/** How long written records may wait for their sync in mode `write`. */
-const SYNC_INTERVAL_MS = 200;
+/** How long the loop may sleep before it looks what is due by the clock. */
+const SLEEP_MS_MAX = 200;
 /** How long the loop may go on without a look at the control thread's messages. */
 const TURN_MS_MAX = 20;
 
 /** The thread's loop, from start to drain. */
 class SequencerLoop {
-	readonly #writer: LogWriter;
+	readonly #log: Log;
 	readonly #sequencer: Sequencer;
 	readonly #doorbell: Doorbell;
 	readonly #stopped: Promise<void>;
 	#isStopping = false;
-	/** At once, since the disk may have filled up while nobody looked. */
-	#maintainedAtMs = Number.NEGATIVE_INFINITY;
-	#syncedAtMs = performance.now();
 
 	/** @param onStall told why the log can't be written, each time that changes */
 	constructor(options: SequencerStart, counters: Counters, onStall: (reason: DiskFaultReason | null) => void) {
-		const { config, log } = options;
-		const clocks = { clock: Date.now, elapsedMs: () => performance.now() };
-		this.#writer = new LogWriter({
-			...config,
-			...clocks,
-			directory: config.persistDir,
-			fs: systemLogFs,
-			position: new LogPosition(log.position),
-			active: new ActiveSegment(log.activeSegment),
-			counters,
-			onStall,
-		});
+		const { config } = options;
+		const onProgress = (): void => this.#doorbell.ring();
+		this.#doorbell = new Doorbell(options.doorbell);
+		this.#log = openLog(options.log, { ...config, directory: config.persistDir, counters, onStall, onProgress });
 		const producers = options.rings.map(
 			(ring): Producer => ({ ring: new RingReader(ring.buffer), doorbell: new Doorbell(ring.doorbell) }),
 		);
-		this.#sequencer = new Sequencer(this.#writer, producers, counters);
-		this.#doorbell = new Doorbell(options.doorbell);
+		this.#sequencer = new Sequencer(this.#log, producers, counters);
 		this.#stopped = this.#run();
 	}
 
@@ -77,7 +62,7 @@ class SequencerLoop {
 	 */
 	stop(): void {
 		this.#isStopping = true;
-		this.#writer.retryNow();
+		this.#log.retryNow();
 		this.#doorbell.ring();
 	}
 
@@ -85,29 +70,17 @@ class SequencerLoop {
 		let turnEndsAtMs = performance.now() + TURN_MS_MAX;
 		for (;;) {
 			const ticket = this.#doorbell.ticket();
-			const wasIdle = !this.#sequencer.step();
-			if (wasIdle && this.#isStopping && !this.#writer.isSyncing) break;
-			this.#keepUp();
-			if (wasIdle) await this.#doorbell.sleep(ticket, SYNC_INTERVAL_MS);
+			const step = this.#sequencer.step();
+			const wasIdle = !(step instanceof Promise ? await step : step);
+			if (wasIdle && this.#isStopping && !this.#log.isBusy) break;
+			this.#log.keepUp();
+			if (wasIdle) await this.#doorbell.sleep(ticket, SLEEP_MS_MAX);
 			if (performance.now() < turnEndsAtMs) continue;
 			await new Promise(setImmediate);
 			turnEndsAtMs = performance.now() + TURN_MS_MAX;
 		}
-		this.#writer.close();
+		this.#log.close();
 		this.#sequencer.acknowledge();
-	}
-
-	/** What is due by the clock. */
-	#keepUp(): void {
-		const nowMs = performance.now();
-		if (nowMs - this.#maintainedAtMs >= MAINTENANCE_MS) {
-			this.#maintainedAtMs = nowMs;
-			this.#writer.maintain();
-		}
-		if (!this.#writer.isUnsynced || nowMs - this.#syncedAtMs < SYNC_INTERVAL_MS) return;
-		this.#syncedAtMs = nowMs;
-		// A segment that has to end waits for this.
-		void this.#writer.syncInBackground().then(() => this.#doorbell.ring());
 	}
 }
 

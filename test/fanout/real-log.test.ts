@@ -15,8 +15,9 @@ import { BackgroundReader } from "../../src/log/local/read/background-reader.ts"
 import { LogReader } from "../../src/log/local/read/reader.ts";
 import { LogWriter } from "../../src/log/local/write/log-writer.ts";
 import { LogPosition } from "../../src/log/position.ts";
-import { RECORD_HEADER_BYTES, RecordKind, sealRecord } from "../../src/log/record/record.ts";
+import { RecordKind } from "../../src/log/record/record.ts";
 import { Counters } from "../../src/observe/counters.ts";
+import { batchOf } from "../log/batches.ts";
 import { EndlessSocket } from "./endless-socket.ts";
 import { seqOf, seqs } from "./memory-log.ts";
 
@@ -73,22 +74,15 @@ afterEach(async () => {
 /** Appends a batch of messages, with a control record behind each tenth. The frames begin with their seq. */
 function append(records: number): void {
 	writer.prepare();
-	const timeUs = writer.timeUs();
-	const parts: Buffer[] = [];
-	let offset = 0;
-	for (let index = 1; index <= records; index++) {
-		const seq = writer.nextSeq;
-		const isControl = seq % 10 === 0;
-		const record = Buffer.alloc(RECORD_HEADER_BYTES + (isControl ? 0 : FRAME_BYTES));
-		if (!isControl) record.writeBigUInt64BE(BigInt(seq), RECORD_HEADER_BYTES);
-		const kind = isControl ? RecordKind.cursors : RecordKind.commit;
-		const header = { seq, timeUs, upstreamSeq: 0, host: 0, kind, flags: 0, factsLength: 0 };
-		sealRecord(record, 0, record.length, writer.epoch, header);
-		writer.noteRecord(timeUs, offset);
-		parts.push(record);
-		offset += record.length;
-	}
-	writer.commit(Buffer.concat(parts));
+	const common = { timeUs: writer.timeUs(), upstreamSeq: 0, host: 0, flags: 0, facts: Buffer.alloc(0) };
+	const list = Array.from({ length: records }, (_, index) => {
+		const seq = writer.nextSeq + index;
+		if (seq % 10 === 0) return { ...common, kind: RecordKind.cursors, frame: Buffer.alloc(0) };
+		const frame = Buffer.alloc(FRAME_BYTES);
+		frame.writeBigUInt64BE(BigInt(seq));
+		return { ...common, kind: RecordKind.commit, frame };
+	});
+	writer.append(batchOf(writer, list));
 }
 
 /** Resolves with the seqs of the first `count` frames that a consumer gets. */

@@ -15,8 +15,8 @@ import { systemLogFs } from "../../src/log/local/log-fs.ts";
 import { LogReader } from "../../src/log/local/read/reader.ts";
 import { LogWriter } from "../../src/log/local/write/log-writer.ts";
 import { LogPosition } from "../../src/log/position.ts";
-import { RECORD_HEADER_BYTES, sealRecord } from "../../src/log/record/record.ts";
 import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
+import { batchOf } from "../log/batches.ts";
 import * as records from "./records.ts";
 import { openWriter } from "./writer.ts";
 
@@ -104,18 +104,7 @@ function followerOf(source: FollowedLog): Follower {
 /** Appends one batch, as the sequencer does. */
 function append(...list: records.Unsequenced[]): void {
 	log.prepare();
-	const batch: Buffer[] = [];
-	let offset = 0;
-	for (const one of list) {
-		const record = Buffer.alloc(RECORD_HEADER_BYTES + one.facts.length + one.frame.length);
-		record.set(one.facts, RECORD_HEADER_BYTES);
-		record.set(one.frame, RECORD_HEADER_BYTES + one.facts.length);
-		sealRecord(record, 0, record.length, log.epoch, { ...one, seq: log.nextSeq, factsLength: one.facts.length });
-		log.noteRecord(one.timeUs, offset);
-		offset += record.length;
-		batch.push(record);
-	}
-	log.commit(Buffer.concat(batch));
+	log.append(batchOf(log, list));
 }
 
 /** Appends commits of one account, each in a batch of its own. */

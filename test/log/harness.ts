@@ -107,7 +107,14 @@ export class TestLog {
 	/** Hands these entries over, as one batch. */
 	append(...entries: Entry[]): void {
 		this.handOver(...entries);
-		this.sequencer.step();
+		this.step();
+	}
+
+	/** One step of the sequencer, which the local log never lets wait. */
+	step(): boolean {
+		const isAppended = this.sequencer.step();
+		if (typeof isAppended !== "boolean") throw new Error("the log answered with a promise");
+		return isAppended;
 	}
 
 	/** Puts these entries into the ring and leaves them there. */

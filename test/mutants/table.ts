@@ -39,15 +39,15 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "a batch is published before its sync",
 		file: "log/local/write/log-writer.ts",
-		find: "this.#reserve.cover(seq);",
+		find: "this.#reserve.cover(lastSeq);",
 		replace:
-			"this.#reserve.cover(seq);\nthis.#published = { lastSeq: seq, seqUsedMax: seq, lastTimeUs: this.#lastTimeUs };\nthis.#publish();",
+			"this.#reserve.cover(lastSeq);\nthis.#published = { lastSeq, seqUsedMax: lastSeq, lastTimeUs: timeUs };\nthis.#publish();",
 		tests: LOG,
 	},
 	{
 		name: "no seqs are reserved ahead",
 		file: "log/local/write/log-writer.ts",
-		find: "this.#reserve.cover(seq);",
+		find: "this.#reserve.cover(lastSeq);",
 		replace: "",
 		tests: RECOVERY,
 	},
@@ -131,8 +131,9 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "entries are acknowledged before they are durable",
 		file: "log/sequencer.ts",
-		find: "if (!this.#log.commit(",
-		replace: "for (const { ring } of this.#taken) ring.acknowledge(ring.position);\n\t\tif (!this.#log.commit(",
+		find: "const isAppended = this.#log.append(",
+		replace:
+			"for (const { ring } of this.#taken) ring.acknowledge(ring.position);\n\t\tconst isAppended = this.#log.append(",
 		tests: LOG,
 	},
 	{
@@ -314,8 +315,8 @@ export const MUTANTS: readonly Mutant[] = [
 	},
 	{
 		name: "records of a file's former life pass for new ones",
-		file: "log/record/record.ts",
-		find: "if (source.readUInt32LE(at + 36) !== epoch) return 0;",
+		file: "log/local/segment/seal.ts",
+		find: "if (source.readUInt32LE(at + EPOCH_OFFSET) !== epoch) return 0;",
 		replace: "",
 		tests: ["log/record/record.test.ts"],
 	},

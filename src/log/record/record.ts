@@ -1,4 +1,3 @@
-import { crc32 } from "node:zlib";
 import { MESSAGE_CODES } from "../../protocol/kinds/table.ts";
 import { FRAME_BYTES_MAX } from "../../protocol/limits.ts";
 import { readU64, writeU64 } from "./bytes.ts";
@@ -8,13 +7,13 @@ import { readU64, writeU64 } from "./bytes.ts";
  *
  * | offset | field         | type |                                                              |
  * |-------:|---------------|------|--------------------------------------------------------------|
- * |      0 | crc           | u32  | CRC-32 of the record's bytes from offset 4 to its end        |
+ * |      0 | crc           | u32  | of the bytes from offset 4 to the end; set by the log        |
  * |      4 | length        | u32  | of the whole record, header included                         |
  * |      8 | seq           | u64  | ours                                                         |
  * |     16 | time          | u64  | when it was sequenced, microseconds since 1970               |
  * |     24 | upstreamSeq   | u64  | the host's seq; 0 for control records                        |
  * |     32 | host          | u32  | id of the host it came from; 0 for control records           |
- * |     36 | epoch         | u32  | the segment's epoch: tells our records from a ghost's        |
+ * |     36 | epoch         | u32  | of the segment it is in; set by the log                      |
  * |     40 | kind          | u8   |                                                              |
  * |     41 | flags         | u8   |                                                              |
  * |     42 | factsLength   | u16  | bytes of facts, right behind the header                      |
@@ -70,51 +69,29 @@ export interface RecordHeader {
 }
 
 /**
- * Writes the header of a record whose facts and frame already stand behind it, and so completes the record.
+ * Writes the header of a record whose facts and frame already stand after it. It lacks its epoch and checksum: the log that
+ * takes the record seals it.
  *
  * @param at offset of the record in `target`
  * @param length bytes of the whole record
  */
-export function sealRecord(target: Buffer, at: number, length: number, epoch: number, header: RecordHeader): void {
+export function writeRecordHeader(target: Buffer, at: number, length: number, header: RecordHeader): void {
+	target.writeUInt32LE(0, at);
 	target.writeUInt32LE(length, at + 4);
 	writeU64(target, header.seq, at + 8);
 	writeU64(target, header.timeUs, at + 16);
 	writeU64(target, header.upstreamSeq, at + 24);
 	target.writeUInt32LE(header.host, at + 32);
-	target.writeUInt32LE(epoch, at + 36);
+	target.writeUInt32LE(0, at + 36);
 	target[at + 40] = header.kind;
 	target[at + 41] = header.flags;
 	target.writeUInt16LE(header.factsLength, at + 42);
 	target.writeUInt32LE(0, at + 44);
-	writeChecksum(target, at, length);
 }
 
-/** Makes the sealed record of `length` bytes at `at` one of another segment. */
-export function resealRecord(target: Buffer, at: number, length: number, epoch: number): void {
-	target.writeUInt32LE(epoch, at + 36);
-	writeChecksum(target, at, length);
-}
-
-function writeChecksum(target: Buffer, at: number, length: number): void {
-	target.writeUInt32LE(crc32(target.subarray(at + 4, at + length)), at);
-}
-
-/** Length that the record at `at` says it has: for records that this process has sealed, and still holds. */
-export function sealedRecordLength(source: Buffer, at: number): number {
+/** Length that the record at `at` says it has: for records that this process has made, or has found intact. */
+export function recordLength(source: Buffer, at: number): number {
 	return source.readUInt32LE(at + 4);
-}
-
-/** Length of the record at `at`, or 0 where the header can't be one of this epoch. The checksum is not looked at. */
-export function recordLength(source: Buffer, at: number, epoch: number): number {
-	if (source.readUInt32LE(at + 36) !== epoch) return 0;
-	const length = source.readUInt32LE(at + 4);
-	const lengthMin = RECORD_HEADER_BYTES + source.readUInt16LE(at + 42);
-	return length >= lengthMin && length <= RECORD_BYTES_MAX ? length : 0;
-}
-
-/** Whether the record of `length` bytes at `at` is as it was written. */
-export function recordIsIntact(source: Buffer, at: number, length: number): boolean {
-	return crc32(source.subarray(at + 4, at + length)) === source.readUInt32LE(at);
 }
 
 export function recordSeq(source: Buffer, at: number): number {

@@ -41,7 +41,7 @@ class FaultyDisk {
 	/** The next step, when what failed may be tried again. */
 	retry(): boolean {
 		this.nowMs += RETRY_MS;
-		return this.log.sequencer.step();
+		return this.log.step();
 	}
 
 	get isAcknowledged(): boolean {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { decode } from "@atcute/cbor";
+import { recordIsIntact, sealedRecordLength, sealRecord } from "../../../src/log/local/segment/seal.ts";
 import { readU64, writeU64 } from "../../../src/log/record/bytes.ts";
 import {
 	CURSORS_PER_RECORD_MAX,
@@ -21,9 +22,7 @@ import {
 	RECORD_HEADER_BYTES,
 	RecordFlag,
 	RecordKind,
-	recordIsIntact,
-	recordLength,
-	sealRecord,
+	writeRecordHeader,
 } from "../../../src/log/record/record.ts";
 import { decodeRecord } from "../../../src/log/record/stored-record.ts";
 
@@ -58,14 +57,15 @@ describe("record", () => {
 		const bytes = Buffer.alloc(at + length + 5, 0xee);
 		bytes.set(facts, at + RECORD_HEADER_BYTES);
 		bytes.set(frame, at + RECORD_HEADER_BYTES + facts.length);
-		sealRecord(bytes, at, length, 0xdeadbeef, header);
+		writeRecordHeader(bytes, at, length, header);
+		sealRecord(bytes, at, length, 0xdeadbeef);
 		return bytes;
 	}
 
 	test("comes back, at any offset", () => {
 		for (const at of [0, 3]) {
 			const bytes = record(at);
-			expect(recordLength(bytes, at, 0xdeadbeef)).toBe(length);
+			expect(sealedRecordLength(bytes, at, 0xdeadbeef)).toBe(length);
 			expect(recordIsIntact(bytes, at, length)).toBe(true);
 			const { factsLength: _, ...fields } = header;
 			expect(decodeRecord(bytes, at, length)).toEqual({ ...fields, facts, frame });
@@ -73,7 +73,7 @@ describe("record", () => {
 	});
 
 	test("is none of another epoch's, and not intact with any bit flipped", () => {
-		expect(recordLength(record(0), 0, 1)).toBe(0);
+		expect(sealedRecordLength(record(0), 0, 1)).toBe(0);
 		for (let bit = 0; bit < length * 8; bit++) {
 			const bytes = record(0);
 			bytes.writeUInt8(bytes.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3);

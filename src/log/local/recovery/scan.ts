@@ -1,5 +1,6 @@
-import { RECORD_HEADER_BYTES, recordIsIntact, recordLength, recordSeq, recordTimeUs } from "../../record/record.ts";
+import { RECORD_HEADER_BYTES, recordSeq, recordTimeUs } from "../../record/record.ts";
 import type { LogFs } from "../log-fs.ts";
+import { recordIsIntact, sealedRecordLength } from "../segment/seal.ts";
 
 /** A stretch of a segment, of which a part is in memory at a time. */
 export interface ScanSource {
@@ -103,7 +104,7 @@ export function scanRecords(source: ScanSource, rules: ScanRules, visitor: ScanV
 /** Length of the record at `offset`, which is then in memory, or 0 where there is no intact one that fits the rules. */
 function intactRecord(source: ScanSource, offset: number, rules: ScanRules, seqAfter: number): number {
 	if (!source.load(offset, RECORD_HEADER_BYTES)) return 0;
-	const length = recordLength(source.bytes, offset - source.base, rules.epoch);
+	const length = sealedRecordLength(source.bytes, offset - source.base, rules.epoch);
 	if (length === 0) return 0;
 	const seq = recordSeq(source.bytes, offset - source.base);
 	if (seq <= seqAfter || seq > rules.seqMax) return 0;

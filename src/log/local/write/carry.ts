@@ -1,5 +1,4 @@
 import { DiskFault } from "../../../disk/fault.ts";
-import { recordSeq, recordTimeUs, resealRecord, sealedRecordLength } from "../../record/record.ts";
 import type { LogFs } from "../log-fs.ts";
 import { FileSource, scanRecords } from "../recovery/scan.ts";
 import type { SegmentWriter } from "./segment-writer.ts";
@@ -22,7 +21,7 @@ export function carryOver(fs: LogFs, from: SegmentWriter, to: SegmentWriter): vo
 	let piece: Buffer[] = [];
 	let pieceBytes = 0;
 	const flush = (): void => {
-		if (pieceBytes > 0) appendResealed(to, Buffer.concat(piece));
+		if (pieceBytes > 0) to.append(Buffer.concat(piece), false);
 		piece = [];
 		pieceBytes = 0;
 	};
@@ -40,17 +39,4 @@ export function carryOver(fs: LogFs, from: SegmentWriter, to: SegmentWriter): vo
 	});
 	if (intactEnd !== end) throw lost();
 	flush();
-}
-
-/** Appends sealed records to a segment that they were not sealed for, under the seqs and times that they have. */
-export function appendResealed(to: SegmentWriter, records: Buffer): void {
-	let last = { seq: to.state.lastSeq, timeUs: to.state.lastTimeUs };
-	for (let at = 0; at < records.length; ) {
-		const length = sealedRecordLength(records, at);
-		resealRecord(records, at, length, to.state.epoch);
-		last = { seq: recordSeq(records, at), timeUs: recordTimeUs(records, at) };
-		to.noteRecord(last.seq, last.timeUs, at);
-		at += length;
-	}
-	to.append(records, last, false);
 }

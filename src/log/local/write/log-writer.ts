@@ -3,6 +3,7 @@ import { DiskFault, type DiskFaultReason, diskFaultReason } from "../../../disk/
 import { Stall } from "../../../disk/stall.ts";
 import type { Counters } from "../../../observe/counters.ts";
 import { logOf } from "../../../observe/log.ts";
+import type { Log, UnsealedBatch } from "../../log.ts";
 import type { LogPosition } from "../../position.ts";
 import type { ActiveSegment } from "../active-segment.ts";
 import { DirectoryLock } from "../lock.ts";
@@ -10,7 +11,7 @@ import type { LogFs } from "../log-fs.ts";
 import { type RecoveredLog, recoverLog } from "../recovery/recovery.ts";
 import { KeptSegments } from "../retention/kept-segments.ts";
 import { placeSegments, type Segment, segmentAgeMsMax } from "../retention/retention.ts";
-import { appendResealed, carryOver } from "./carry.ts";
+import { carryOver } from "./carry.ts";
 import { RESERVE_STEP, Reserve, readReserve } from "./reserve.ts";
 import { SegmentWriter } from "./segment-writer.ts";
 
@@ -40,6 +41,8 @@ export interface LogWriterOptions {
 	initialSeq: number;
 	/** Told why the log can't be written, each time that changes; null when it can be again. */
 	onStall?: (reason: DiskFaultReason | null) => void;
+	/** Told when what went on in the background is done: a batch may have become durable, or be possible again. */
+	onProgress?: () => void;
 }
 
 /** The last record that readers may see, and the greatest seq given out by then. */
@@ -51,6 +54,10 @@ interface PublishedEnd {
 
 const NO_RECORDS = Buffer.alloc(0);
 
+const MAINTENANCE_MS = 60_000;
+/** How long written records may wait for their sync in mode `write`. */
+const SYNC_INTERVAL_MS = 200;
+
 const log = logOf("log");
 
 /**
@@ -61,7 +68,7 @@ const log = logOf("log");
  * the segment is left as it is durable, and a new one begins with what came behind (`#replaceActive`). Any other failure
  * is final.
  */
-export class LogWriter {
+export class LogWriter implements Log {
 	readonly #options: LogWriterOptions;
 	readonly #lock: DirectoryLock;
 	readonly #reserve: Reserve;
@@ -75,6 +82,9 @@ export class LogWriter {
 	#isEndDue = false;
 	#isSyncing = false;
 	#failure: unknown = null;
+	/** At once, since the disk may have filled up while nobody looked. */
+	#maintainedAtMs = Number.NEGATIVE_INFINITY;
+	#syncedAtMs: number;
 
 	/**
 	 * Opens the log, recovers what a crash left of it, and publishes its end.
@@ -87,6 +97,7 @@ export class LogWriter {
 		}
 		const { directory, fs, counters, elapsedMs, onStall = () => {} } = options;
 		this.#options = options;
+		this.#syncedAtMs = elapsedMs();
 		this.#stall = new Stall({
 			part: "log",
 			counters,
@@ -125,7 +136,7 @@ export class LogWriter {
 		this.#publish();
 	}
 
-	/** Seq that the next record gets. */
+	/** Seq that the next record gets: after those of a batch that is still to be taken. */
 	get nextSeq(): number {
 		return this.#nextSeq;
 	}
@@ -139,11 +150,6 @@ export class LogWriter {
 	get durableSeq(): number {
 		// A segment that was just begun is durable up to before its first seq, which may lie far after the last record.
 		return Math.min(this.#active.durable.lastSeq, this.#published.lastSeq);
-	}
-
-	/** Epoch that records have to carry; it holds until the next `prepare`. */
-	get epoch(): number {
-		return this.#active.state.epoch;
 	}
 
 	/**
@@ -162,34 +168,41 @@ export class LogWriter {
 		});
 	}
 
-	/** Notes a record of the batch being made, at `offset` in it, with seq `nextSeq`, which moves on. */
-	noteRecord(timeUs: number, offset: number): void {
-		this.#active.noteRecord(this.#nextSeq, timeUs, offset);
-		this.#lastTimeUs = timeUs;
-		this.#nextSeq += 1;
-	}
-
 	/**
 	 * Appends a batch, makes it as durable as the sync mode asks for, and only then publishes it. False where the disk
 	 * fails: then nothing of it is published, and the same batch has to come again until it is taken.
-	 *
-	 * @param bytes the records noted since the last commit; their checksums and epoch may be made anew
 	 */
-	commit(bytes: Buffer): boolean {
+	append({ bytes, firstSeq, lastSeq, timeUs }: UnsealedBatch): boolean {
+		if (firstSeq !== this.#published.seqUsedMax + 1)
+			throw new RangeError(`a batch from seq ${firstSeq} on leaves a hole`);
 		const { syncMode, counters } = this.#options;
+		this.#nextSeq = lastSeq + 1;
+		this.#lastTimeUs = timeUs;
 		return this.#attempt(() => {
-			const seq = this.#nextSeq - 1;
-			this.#reserve.cover(seq);
+			this.#reserve.cover(lastSeq);
 			if (this.#active.isLost) this.#replaceActive(bytes);
-			else this.#active.append(bytes, { seq, timeUs: this.#lastTimeUs }, syncMode === "always");
+			else this.#active.append(bytes, syncMode === "always");
 			if (syncMode === "always") counters.add("log_syncs_total");
 			counters.add("log_bytes_total", bytes.length);
-			this.#published = { lastSeq: seq, seqUsedMax: seq, lastTimeUs: this.#lastTimeUs };
+			this.#published = { lastSeq, seqUsedMax: lastSeq, lastTimeUs: timeUs };
 			this.#publish();
 		});
 	}
 
-	/** To be called about once a minute: has an old segment end with the next batch, and removes what need not be kept. */
+	/** Has old segments end and go, about once a minute; and in sync mode `write` has written records synced, one sync at a time. */
+	keepUp(): void {
+		const { elapsedMs, onProgress = () => {} } = this.#options;
+		const nowMs = elapsedMs();
+		if (nowMs - this.#maintainedAtMs >= MAINTENANCE_MS) {
+			this.#maintainedAtMs = nowMs;
+			this.maintain();
+		}
+		if (!this.isUnsynced || nowMs - this.#syncedAtMs < SYNC_INTERVAL_MS) return;
+		this.#syncedAtMs = nowMs;
+		void this.syncInBackground().then(onProgress);
+	}
+
+	/** Has an old segment end with the next batch, and removes what need not be kept. */
 	maintain(): void {
 		this.#orFail(() => {
 			if (this.#kept.newestAgeMs >= segmentAgeMsMax(this.#options.replayWindowMs)) this.#isEndDue = true;
@@ -215,8 +228,8 @@ export class LogWriter {
 		}
 	}
 
-	/** Whether a sync in the background is under way. */
-	get isSyncing(): boolean {
+	/** Whether a sync in the background is under way: a segment can't end before it does. */
+	get isBusy(): boolean {
 		return this.#isSyncing;
 	}
 
@@ -286,7 +299,7 @@ export class LogWriter {
 		lost.cut();
 		const segment = this.#createSegment(lost.durable.lastSeq + 1, undefined, (made) => {
 			carryOver(this.#options.fs, lost, made);
-			if (pending.length > 0) appendResealed(made, pending);
+			if (pending.length > 0) made.append(pending, false);
 		});
 		log.warning("segment {lost} is left at byte {end}: segment {firstSeq} takes its place", {
 			lost: lost.state.firstSeq,

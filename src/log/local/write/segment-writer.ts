@@ -1,6 +1,8 @@
 import { DiskFault, diskFaultReason } from "../../../disk/fault.ts";
+import { recordLength, recordSeq, recordTimeUs } from "../../record/record.ts";
 import type { LogFs } from "../log-fs.ts";
 import { closeAnyway, createFile } from "../segment/new-file.ts";
+import { sealRecord } from "../segment/seal.ts";
 import { encodeSegmentFooter, encodeSegmentHeader, SEGMENT_HEADER_BYTES, segmentName } from "../segment/segment.ts";
 import { SegmentIndex } from "../segment/segment-index.ts";
 
@@ -93,25 +95,33 @@ export class SegmentWriter {
 		return this.#durable.end < this.#state.end;
 	}
 
-	/** Notes that the next `append` has a record at `offset` within its bytes. */
-	noteRecord(seq: number, timeUs: number, offset: number): void {
-		this.#state.index.add(seq, timeUs, this.#state.end + offset);
+	/**
+	 * Seals records, one right after the other, for this segment, and appends them. Where it throws, they are not appended, and
+	 * unless the segment is lost the same call can be made again.
+	 */
+	append(records: Buffer, isSynced: boolean): void {
+		const state = this.#state;
+		const lastAt = this.#seal(records);
+		this.#fs.write(state.file, records, state.end);
+		if (isSynced) this.#sync();
+		state.end += records.length;
+		state.lastSeq = recordSeq(records, lastAt);
+		state.lastTimeUs = recordTimeUs(records, lastAt);
+		if (isSynced) this.#durable = this.#here();
 	}
 
-	/**
-	 * Appends records that were noted. Where it throws, they are not appended, and unless the segment is lost the same call
-	 * can be made again.
-	 *
-	 * @param last what the last of them says of itself
-	 */
-	append(bytes: Buffer, last: { seq: number; timeUs: number }, isSynced: boolean): void {
-		const state = this.#state;
-		this.#fs.write(state.file, bytes, state.end);
-		if (isSynced) this.#sync();
-		state.end += bytes.length;
-		state.lastSeq = last.seq;
-		state.lastTimeUs = last.timeUs;
-		if (isSynced) this.#durable = this.#here();
+	/** Seals records in place, tells the index of them, and returns the offset of the last one. A second time changes nothing. */
+	#seal(records: Buffer): number {
+		const { epoch, index, end } = this.#state;
+		let lastAt = 0;
+		for (let at = 0; at < records.length; ) {
+			const length = recordLength(records, at);
+			sealRecord(records, at, length, epoch);
+			index.add(recordSeq(records, at), recordTimeUs(records, at), end + at);
+			lastAt = at;
+			at += length;
+		}
+		return lastAt;
 	}
 
 	/** Makes what is appended by now durable, off this thread. */
