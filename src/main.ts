@@ -2,7 +2,7 @@ import { availableParallelism } from "node:os";
 import { nearest } from "./config/nearest.ts";
 import { type Config, ConfigError, loadConfig, settingsHelp } from "./config/settings.ts";
 import { logOf, setUpLog } from "./observe/log.ts";
-import { Relay } from "./relay.ts";
+import { Relay } from "./relay/relay.ts";
 import { type Failure, failureOf } from "./runtime/thread.ts";
 import { VERSION } from "./version.ts";
 

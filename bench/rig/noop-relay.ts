@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
 import { loadConfig } from "../../src/config/settings.ts";
 import { setUpLog } from "../../src/observe/log.ts";
-import { Relay } from "../../src/relay.ts";
+import { Relay } from "../../src/relay/relay.ts";
 
 /** The relay with a no-op in the place of verification. Nothing but this entry file can bring it about. */
 const { config } = loadConfig([], process.env, { cores: availableParallelism() });

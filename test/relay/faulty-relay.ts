@@ -1,6 +1,6 @@
 import { loadConfig } from "../../src/config/settings.ts";
 import { setUpLog } from "../../src/observe/log.ts";
-import { Relay } from "../../src/relay.ts";
+import { Relay } from "../../src/relay/relay.ts";
 import type { Failure } from "../../src/runtime/thread.ts";
 
 /** The relay with an engine that has a fault. Nothing but this entry file can bring it about. */

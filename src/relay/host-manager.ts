@@ -1,0 +1,37 @@
+import type { Config } from "../config/settings.ts";
+import { HostLog } from "../hosts/host-log.ts";
+import { HostManager } from "../hosts/manager.ts";
+import type { HostCommand } from "../hosts/messages.ts";
+import { probeHost } from "../hosts/probe.ts";
+import type { IndexReader } from "../index/store.ts";
+import { Handover } from "../log/handover.ts";
+import { Doorbell } from "../runtime/doorbell.ts";
+import { RingWriter } from "../runtime/ring.ts";
+import { systemTiming } from "../runtime/timing.ts";
+import { USER_AGENT } from "../version.ts";
+import { at, controlCounters, type SharedMemory } from "./shared-memory.ts";
+
+/** The host manager of the control thread, which writes to the log by a ring of its own. */
+export function createHostManager(
+	config: Config,
+	shared: SharedMemory,
+	reader: IndexReader,
+	command: (worker: number, command: HostCommand) => void,
+): HostManager {
+	const counters = controlCounters(shared);
+	const ring = new RingWriter(at(shared.producers, 0).ring);
+	const handover = new Handover(0, ring, new Doorbell(shared.sequencerDoorbell), counters);
+	const hostLog = new HostLog(handover, systemTiming);
+	return new HostManager({
+		reader,
+		workers: config.ingestWorkers,
+		command,
+		append: (facts) => hostLog.append(facts),
+		probe: (host, allowInsecure) => probeHost(host, { guard: { allowInsecure }, userAgent: USER_AGENT }),
+		clock: { nowMs: () => performance.now(), sleep: Bun.sleep, date: () => new Date() },
+		counters,
+		allowInsecureHosts: config.allowInsecureHosts,
+		disableRequestCrawl: config.disableRequestCrawl,
+		newHostsPerDayMax: config.newHostsPerDayMax,
+	});
+}

@@ -1,0 +1,39 @@
+import type { Config } from "../config/settings.ts";
+import type { DescriptorBudget } from "../descriptors/budget.ts";
+import { countDescriptors } from "../descriptors/guard.ts";
+import { createEdge, withUrl } from "../http/edge.ts";
+import { createInternalApp } from "../http/internal.ts";
+import { LogPosition } from "../log/position.ts";
+import { readCounters } from "../observe/counters.ts";
+import { startListening } from "../runtime/start-error.ts";
+import { controlCounters, type SharedMemory } from "./shared-memory.ts";
+import type { Stalls } from "./stalls.ts";
+
+/** Serves health and metrics on the control thread, so that a busy data path can't fail a probe. */
+export function serveInternal(
+	config: Config,
+	shared: SharedMemory,
+	stalls: Stalls,
+	budget: DescriptorBudget | null,
+): Promise<Bun.Server<undefined>> {
+	const position = new LogPosition(shared.log.position);
+	const own = controlCounters(shared);
+	const app = createInternalApp({
+		counters: shared.counters,
+		own,
+		log: () => {
+			const { firstSeq, lastSeq } = position.snapshot();
+			return { firstSeq, lastSeq, appliedSeq: position.applied() };
+		},
+		health: () => stalls.fault(readCounters(shared.counters).counters.index_reads_stalled > 0),
+		openFiles: () => ({ open: countDescriptors(), max: budget?.limit ?? 0 }),
+	});
+	const { metricsListen } = config;
+	return startListening("metricsListen", metricsListen, (hostname) =>
+		Bun.serve({
+			hostname,
+			port: metricsListen.port,
+			...createEdge<undefined, Response>((request, url) => app.fetch(withUrl(request, url)), own),
+		}),
+	);
+}

@@ -1,0 +1,130 @@
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import type { Config } from "../config/settings.ts";
+import { ControlServer } from "../control/server.ts";
+import { budgetDescriptors } from "../descriptors/budget.ts";
+import type { DescriptorGuard } from "../descriptors/guard.ts";
+import type { HostManager } from "../hosts/manager.ts";
+import { patientReader } from "../index/patient-reader.ts";
+import type { IndexReader } from "../index/store.ts";
+import { logOf } from "../observe/log.ts";
+import { startOnPath } from "../runtime/start-error.ts";
+import { VERSION } from "../version.ts";
+import { WORKER_ENTRIES } from "../workers.ts";
+import { startGuard } from "./descriptor-guard.ts";
+import { createHostManager } from "./host-manager.ts";
+import { serveInternal } from "./internal-port.ts";
+import { controlCounters, createSharedMemory } from "./shared-memory.ts";
+import { Stalls } from "./stalls.ts";
+import {
+	type Common,
+	createFanout,
+	type FanoutThread,
+	type IndexThread,
+	type IngestThread,
+	type LogThread,
+	type ReadsThread,
+	startFanout,
+	startIndex,
+	startIngest,
+	startLog,
+	startReads,
+} from "./threads.ts";
+
+/** What a running relay is made of. */
+interface Parts {
+	log: LogThread;
+	index: IndexThread;
+	ingest: readonly IngestThread[];
+	reads: ReadsThread;
+	fanout: readonly FanoutThread[];
+	/** The control thread's own. */
+	reader: IndexReader;
+	hosts: HostManager;
+	internal: Bun.Server<undefined>;
+	guard: DescriptorGuard | null;
+}
+
+/** A running relay: starts the threads, and ends them in the order in which data flows. */
+export class Relay {
+	readonly #parts: Parts;
+
+	private constructor(parts: Parts) {
+		this.#parts = parts;
+	}
+
+	/**
+	 * Starts everything: first the log, which recovers; then the index, which catches up with it; then who writes and reads.
+	 *
+	 * @throws StartError where its settings can't work on this machine
+	 * @param onFailure called when a thread dies: it has to end the process
+	 * @param ingestEntry the ingest workers' entry file: a bench brings one of its own, to measure without an engine
+	 */
+	static async start(
+		config: Config,
+		onFailure: Common["onFailure"],
+		ingestEntry: URL = WORKER_ENTRIES.ingest,
+	): Promise<Relay> {
+		await makeFolders(config);
+		const budget = budgetDescriptors(config);
+		const consumersMax = budget?.consumersMax ?? config.consumersMax;
+		const shared = createSharedMemory(config, consumersMax);
+		const common: Common = { config, shared, onFailure };
+		const stalls = new Stalls();
+		const log = await startLog(common, (reason) => {
+			stalls.log = reason;
+		});
+		// Until there are fan-out threads nobody needs to be told: they begin with what the index holds then.
+		let fanout: readonly FanoutThread[] = [];
+		const index = await startIndex(common, (event) => {
+			if (event.type === "stall") stalls.index = event.reason;
+			else for (const thread of fanout) thread.command(event);
+		});
+		const reader = patientReader(config.databasePath, controlCounters(shared));
+		let ingest: readonly IngestThread[] = [];
+		const hosts = createHostManager(config, shared, reader, (worker, command) => ingest[worker]?.command(command));
+		ingest = await startIngest(common, ingestEntry, (event) => hosts.onEvent(event));
+		const channels = Array.from({ length: config.fanoutWorkers }, () => new MessageChannel());
+		const reads = await startReads(
+			common,
+			channels.map(({ port2 }) => port2),
+		);
+		const ports = channels.map(({ port1 }) => port1);
+		fanout = createFanout(common, new ControlServer(hosts));
+		await startFanout(common, fanout, { ports, consumersMax });
+		const internal = await serveInternal(config, shared, stalls, budget);
+		await hosts.start();
+		const guard = startGuard(config, shared, budget, () => {
+			for (const thread of fanout) thread.command({ type: "closeIdle" });
+			internal.closeIdleConnections();
+		});
+		logOf("relay").info("standpipe {version} serves on {api}, metrics on {metrics}", {
+			version: VERSION,
+			api: `${config.apiBind.host}:${config.apiBind.port}`,
+			metrics: `${internal.hostname}:${internal.port}`,
+		});
+		return new Relay({ log, index, ingest, reads, fanout, reader, hosts, internal, guard });
+	}
+
+	/**
+	 * Ends with nothing left behind: hosts are no longer read, what is on its way becomes durable, cursors are stored,
+	 * consumers get what is published and are told to come back. Consumers have half of `drainTimeoutMs` for it.
+	 */
+	async drain(): Promise<void> {
+		const { log, index, ingest, reads, fanout, reader, hosts, internal, guard } = this.#parts;
+		hosts.stop();
+		await Promise.all(ingest.map((thread) => thread.drain()));
+		await log.drain();
+		await Promise.all([...fanout.map((thread) => thread.drain()), index.drain()]);
+		await reads.drain();
+		await reader.close();
+		guard?.stop();
+		await internal.stop(true);
+	}
+}
+
+async function makeFolders({ persistDir, databasePath }: Config): Promise<void> {
+	await startOnPath("persistDir", persistDir, () => mkdirSync(persistDir, { recursive: true }));
+	const databaseFolder = dirname(databasePath);
+	await startOnPath("databasePath", databaseFolder, () => mkdirSync(databaseFolder, { recursive: true }));
+}

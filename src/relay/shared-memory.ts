@@ -1,0 +1,93 @@
+import type { Config, SettingName } from "../config/settings.ts";
+import { createAdmissionBuffer } from "../fanout/admission.ts";
+import type { IngestOptions } from "../ingest/ingest.ts";
+import { peerRingBytes } from "../ingest/peer-link.ts";
+import { createLogMemory, type LogMemory } from "../log/access.ts";
+import { Counters, createCounterBuffer } from "../observe/counters.ts";
+import { Doorbell } from "../runtime/doorbell.ts";
+import { createRingBuffer, RING_BYTES_MIN } from "../runtime/ring.ts";
+import type { WorkerContext } from "../runtime/worker-context.ts";
+
+/** From each ingest worker to the sequencer. It takes the greatest frame twice over; a power of two. */
+const HANDOVER_RING_BYTES = 16 * 1024 * 1024;
+const CONTROL_RING_BYTES = 64 * 1024;
+
+/** Rows of the counters: the control thread, log, index and reads, then the ingest and fan-out workers. */
+const CONTROL_ROW = 0;
+export const LOG_ROW = 1;
+export const INDEX_ROW = 2;
+export const READS_ROW = 3;
+export const FIRST_INGEST_ROW = 4;
+
+/** The memory that threads share. */
+export interface SharedMemory {
+	counters: SharedArrayBuffer;
+	log: LogMemory;
+	sequencerDoorbell: SharedArrayBuffer;
+	admission: SharedArrayBuffer;
+	/** Of the control thread first, then of each ingest worker. */
+	producers: { ring: SharedArrayBuffer; doorbell: SharedArrayBuffer }[];
+	/** From each ingest worker to each other one. */
+	peers: SharedArrayBuffer[][];
+}
+
+/** @param consumersMax of all fan-out workers together */
+export function createSharedMemory(config: Config, consumersMax: number): SharedMemory {
+	const { ingestWorkers: workers } = config;
+	const peerBytes = peerRingBytes(workers);
+	const producer = (ringBytes: number) => ({
+		ring: createRingBuffer(ringBytes),
+		doorbell: new Doorbell().buffer,
+	});
+	return {
+		counters: createCounterBuffer(FIRST_INGEST_ROW + workers + config.fanoutWorkers),
+		log: createLogMemory(),
+		sequencerDoorbell: new Doorbell().buffer,
+		admission: createAdmissionBuffer(consumersMax),
+		producers: [producer(CONTROL_RING_BYTES), ...Array.from({ length: workers }, () => producer(HANDOVER_RING_BYTES))],
+		peers: Array.from({ length: workers }, (_, from) =>
+			Array.from({ length: workers }, (_, to) => createRingBuffer(from === to ? RING_BYTES_MIN : peerBytes)),
+		),
+	};
+}
+
+/** The control thread's row of the counters. */
+export function controlCounters(shared: SharedMemory): Counters {
+	return new Counters(shared.counters, CONTROL_ROW);
+}
+
+/** What a worker of this row is started with. */
+export function contextOf(config: Config, shared: SharedMemory, row: number): WorkerContext<SettingName> {
+	return { config, counters: { buffer: shared.counters, thread: row }, log: shared.log };
+}
+
+/** The rings and doorbells of an ingest worker. */
+export function ingestMemory(shared: SharedMemory, worker: number): Omit<IngestOptions, keyof WorkerContext> {
+	const [, ...producers] = shared.producers;
+	const doorbellOf = (number: number): SharedArrayBuffer => at(producers, number).doorbell;
+	return {
+		worker,
+		handovers: producers.map(({ ring }) => ring),
+		peers: shared.peers.flatMap((inbounds, other) =>
+			other === worker
+				? []
+				: [
+						{
+							worker: other,
+							outbound: at(at(shared.peers, worker), other),
+							inbound: at(inbounds, worker),
+							doorbell: doorbellOf(other),
+						},
+					],
+		),
+		doorbell: doorbellOf(worker),
+		sequencerDoorbell: shared.sequencerDoorbell,
+	};
+}
+
+/** @throws RangeError where there is none */
+export function at<T>(items: readonly T[], index: number): T {
+	const item = items[index];
+	if (item === undefined) throw new RangeError(`no item ${index} of ${items.length}`);
+	return item;
+}
