@@ -1,10 +1,11 @@
 import { type ControlResult, type CrawlRequester, refusal } from "../control/api.ts";
 import type { IndexReader } from "../index/store.ts";
-import type { HostFacts, HostStatus } from "../log/record/facts.ts";
+import type { HostFacts } from "../log/record/facts.ts";
 import { HostnameError, mayBePrivate, type ParsedHostname, parseHostname } from "../net/hostname.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
 import { LogLimiter } from "../observe/log-limiter.ts";
+import type { HostStatus } from "../protocol/host-status.ts";
 import { workerOf } from "../runtime/worker-of.ts";
 import { CrawlGate, HOST_NOT_FOUND } from "./crawl-gate.ts";
 import { DayQuota } from "./day-quota.ts";

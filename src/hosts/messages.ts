@@ -1,4 +1,4 @@
-import type { HostStatus } from "../log/record/facts.ts";
+import type { HostStatus } from "../protocol/host-status.ts";
 import type { RejectionReason } from "../protocol/reasons.ts";
 
 /** What an ingest worker must know of a host to follow it. */

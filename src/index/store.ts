@@ -1,5 +1,5 @@
 import type { AccountState } from "../account/state.ts";
-import type { HostStatus } from "../log/record/facts.ts";
+import type { HostStatus } from "../protocol/host-status.ts";
 
 /** A host, as the index knows it. */
 export interface Host {

@@ -1,6 +1,7 @@
 import { scanFrame } from "../protocol/frame.ts";
 import type { Message } from "../protocol/kinds/table.ts";
 import { Damage, reportFailure } from "../runtime/boundary.ts";
+import { OnceATurn } from "../runtime/once-a-turn.ts";
 import { workerOf } from "../runtime/worker-of.ts";
 import type { Sender } from "./arrival.ts";
 import { FAILED, type Outcome } from "./host/window.ts";
@@ -18,8 +19,11 @@ export class Routes {
 	/** By worker; none for this one. */
 	readonly #linkTo = new Map<number, PeerLink>();
 	readonly #settles = new Map<number, Settle>();
+	/** Wakes the other workers. */
+	readonly #flush = new OnceATurn(() => {
+		for (const { link } of this.#links) link.flush();
+	});
 	#ticket = 0;
-	#flushScheduled = false;
 
 	/** @param deliver takes a message to this worker's own shard */
 	constructor(worker: number, peers: readonly Peer[], deliver: Deliver) {
@@ -45,7 +49,7 @@ export class Routes {
 		const ticket = ++this.#ticket;
 		this.#settles.set(ticket, settle);
 		link.sendFrame(sender, ticket, frame);
-		this.#scheduleFlush();
+		this.#flush.schedule();
 	}
 
 	/** Does what the other workers ask for. Returns whether there was anything. */
@@ -63,7 +67,7 @@ export class Routes {
 			frame: (sender, ticket, frame) => {
 				const settle = (outcome: Outcome): void => {
 					link.sendOutcome(ticket, outcome);
-					this.#scheduleFlush();
+					this.#flush.schedule();
 				};
 				let message: Message;
 				try {
@@ -82,16 +86,6 @@ export class Routes {
 				settle(outcome);
 			},
 		};
-	}
-
-	/** Once per turn of the event loop is enough: waking a thread costs more than a message. */
-	#scheduleFlush(): void {
-		if (this.#flushScheduled) return;
-		this.#flushScheduled = true;
-		setImmediate(() => {
-			this.#flushScheduled = false;
-			for (const { link } of this.#links) link.flush();
-		});
 	}
 }
 

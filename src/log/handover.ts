@@ -1,5 +1,6 @@
 import type { Counters } from "../observe/counters.ts";
 import type { Doorbell } from "../runtime/doorbell.ts";
+import { OnceATurn } from "../runtime/once-a-turn.ts";
 import type { RingWriter } from "../runtime/ring.ts";
 import { type Entry, entryBytes, writeEntry } from "./record/entry.ts";
 
@@ -10,7 +11,7 @@ export class Handover {
 	readonly #writer: RingWriter;
 	readonly #sequencer: Doorbell;
 	readonly #counters: Counters;
-	#flushScheduled = false;
+	readonly #flush = new OnceATurn(() => this.flush());
 
 	constructor(ring: number, writer: RingWriter, sequencer: Doorbell, counters: Counters) {
 		this.ring = ring;
@@ -43,22 +44,12 @@ export class Handover {
 			return null;
 		}
 		writeEntry(target, entry);
-		this.#scheduleFlush();
+		this.#flush.schedule();
 		return this.#writer.position;
 	}
 
 	/** Makes what was pushed visible now. */
 	flush(): void {
 		if (this.#writer.publish()) this.#sequencer.ring();
-	}
-
-	/** Once per turn of the event loop is enough: waking a thread costs more than an entry. */
-	#scheduleFlush(): void {
-		if (this.#flushScheduled) return;
-		this.#flushScheduled = true;
-		setImmediate(() => {
-			this.#flushScheduled = false;
-			this.flush();
-		});
 	}
 }

@@ -1,4 +1,4 @@
-import { Seqlock } from "../runtime/seqlock.ts";
+import { Seqlock, SeqlockView } from "../runtime/seqlock.ts";
 
 /** How far the log is, all of one moment. */
 export interface PositionSnapshot {
@@ -39,12 +39,17 @@ export function createPositionBuffer(): SharedArrayBuffer {
  */
 export class LogPosition {
 	readonly #numbers: Seqlock;
-	#snapshot: PositionSnapshot;
-	#snapshotVersion = -1;
+	readonly #view: SeqlockView<PositionSnapshot>;
 
 	constructor(buffer: SharedArrayBuffer = createPositionBuffer()) {
 		this.#numbers = new Seqlock(buffer);
-		this.#snapshot = this.snapshot();
+		this.#view = new SeqlockView(this.#numbers, (numbers) => ({
+			firstSeq: numbers.get(FIRST_SEQ),
+			lastSeq: numbers.get(LAST_SEQ),
+			seqUsedMax: numbers.get(SEQ_USED_MAX),
+			lastTimeUs: numbers.get(LAST_TIME_US),
+			durableSeq: numbers.get(DURABLE_SEQ),
+		}));
 	}
 
 	get buffer(): SharedArrayBuffer {
@@ -53,23 +58,7 @@ export class LogPosition {
 
 	/** The state of the log. The object is shared and replaced, never changed. */
 	snapshot(): PositionSnapshot {
-		const numbers = this.#numbers;
-		for (;;) {
-			const version = numbers.version();
-			if (version === this.#snapshotVersion) return this.#snapshot;
-			if ((version & 1) === 1) continue;
-			const snapshot: PositionSnapshot = {
-				firstSeq: numbers.get(FIRST_SEQ),
-				lastSeq: numbers.get(LAST_SEQ),
-				seqUsedMax: numbers.get(SEQ_USED_MAX),
-				lastTimeUs: numbers.get(LAST_TIME_US),
-				durableSeq: numbers.get(DURABLE_SEQ),
-			};
-			if (numbers.version() !== version) continue;
-			this.#snapshot = snapshot;
-			this.#snapshotVersion = version;
-			return snapshot;
-		}
+		return this.#view.value;
 	}
 
 	/** Publishes a new state. Only the log's writer calls it, when readers can find what the state tells of. */

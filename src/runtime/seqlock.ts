@@ -65,3 +65,30 @@ export class Seqlock {
 		if (waiting.async) await waiting.value;
 	}
 }
+
+/** What is made of a seqlock's numbers, all of one moment. It is shared, and made anew when the numbers have changed. */
+export class SeqlockView<T> {
+	readonly #numbers: Seqlock;
+	readonly #read: (numbers: Seqlock) => T;
+	#value: T;
+	#version = -1;
+
+	/** @param read may find numbers that are half written: then what it makes of them is not used */
+	constructor(numbers: Seqlock, read: (numbers: Seqlock) => T) {
+		this.#numbers = numbers;
+		this.#read = read;
+		this.#value = read(numbers);
+	}
+
+	get value(): T {
+		for (;;) {
+			const version = this.#numbers.version();
+			if (version === this.#version) return this.#value;
+			if ((version & 1) === 1) continue;
+			const value = this.#read(this.#numbers);
+			if (this.#numbers.version() !== version) continue;
+			this.#value = value;
+			this.#version = version;
+		}
+	}
+}

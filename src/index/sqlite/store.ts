@@ -2,7 +2,7 @@ import { Database, type Statement } from "bun:sqlite";
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { diskFaultReason } from "../../disk/fault.ts";
-import type { HostStatus } from "../../log/record/facts.ts";
+import type { HostStatus } from "../../protocol/host-status.ts";
 import { LoadedRows } from "../loaded-rows.ts";
 import type {
 	Account,

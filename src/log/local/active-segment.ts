@@ -1,5 +1,5 @@
 import { SEGMENT_BYTES_MAX } from "../../config/bounds.ts";
-import { Seqlock } from "../../runtime/seqlock.ts";
+import { Seqlock, SeqlockView } from "../../runtime/seqlock.ts";
 import { SEGMENT_HEADER_BYTES } from "./segment/segment.ts";
 import {
 	type Block,
@@ -53,12 +53,17 @@ export class ActiveSegment {
 		seq: (entry) => this.#numbers.get(INDEX + 2 * entry),
 		offset: (entry) => this.#numbers.get(INDEX + 2 * entry + 1),
 	};
-	#snapshot: ActiveSnapshot;
-	#snapshotVersion = -1;
+	readonly #view: SeqlockView<ActiveSnapshot>;
 
 	constructor(buffer: SharedArrayBuffer = createActiveSegmentBuffer()) {
 		this.#numbers = new Seqlock(buffer);
-		this.#snapshot = this.snapshot();
+		this.#view = new SeqlockView(this.#numbers, (numbers) => ({
+			firstSeq: numbers.get(FIRST_SEQ),
+			lastSeq: numbers.get(LAST_SEQ),
+			activeFirstSeq: numbers.get(ACTIVE_FIRST_SEQ),
+			activeEpoch: numbers.get(ACTIVE_EPOCH),
+			endOffset: numbers.get(END_OFFSET),
+		}));
 	}
 
 	get buffer(): SharedArrayBuffer {
@@ -67,23 +72,7 @@ export class ActiveSegment {
 
 	/** The state of the segments. The object is shared and replaced, never changed. */
 	snapshot(): ActiveSnapshot {
-		const numbers = this.#numbers;
-		for (;;) {
-			const version = numbers.version();
-			if (version === this.#snapshotVersion) return this.#snapshot;
-			if ((version & 1) === 1) continue;
-			const snapshot: ActiveSnapshot = {
-				firstSeq: numbers.get(FIRST_SEQ),
-				lastSeq: numbers.get(LAST_SEQ),
-				activeFirstSeq: numbers.get(ACTIVE_FIRST_SEQ),
-				activeEpoch: numbers.get(ACTIVE_EPOCH),
-				endOffset: numbers.get(END_OFFSET),
-			};
-			if (numbers.version() !== version) continue;
-			this.#snapshot = snapshot;
-			this.#snapshotVersion = version;
-			return snapshot;
-		}
+		return this.#view.value;
 	}
 
 	/**

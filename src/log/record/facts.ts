@@ -1,4 +1,5 @@
 import { decode, encode } from "@atcute/cbor";
+import type { HostStatus } from "../../protocol/host-status.ts";
 import { CID_BYTES } from "../../protocol/limits.ts";
 import { RECORD_FACTS_BYTES_MAX } from "./record.ts";
 
@@ -41,9 +42,6 @@ export interface CursorsFacts {
 
 /** Cursors that surely fit one record: each takes 15 bytes at most. */
 export const CURSORS_PER_RECORD_MAX = 4_096;
-
-/** Host states of `com.atproto.sync.defs#hostStatus`. */
-export type HostStatus = "active" | "idle" | "offline" | "throttled" | "banned";
 
 /** Of a `host` record: the host's whole row, but for its cursor. */
 export interface HostFacts {
