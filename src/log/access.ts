@@ -1,7 +1,9 @@
 import type { DiskFaultReason } from "../disk/fault.ts";
 import type { Counters } from "../observe/counters.ts";
+import { Damage } from "../runtime/boundary.ts";
 import { ActiveSegment, createActiveSegmentBuffer } from "./local/active-segment.ts";
 import { systemLogFs } from "./local/log-fs.ts";
+import { readLogId } from "./local/log-id.ts";
 import { LogReader } from "./local/read/reader.ts";
 import { LogWriter, type LogWriterOptions } from "./local/write/log-writer.ts";
 import type { Log } from "./log.ts";
@@ -57,4 +59,11 @@ export function openLogReader(
 	options: { directory: string; cacheBytesMax: number; counters: Counters },
 ): LogReader {
 	return new LogReader({ ...options, active: new ActiveSegment(memory.activeSegment), fs: systemLogFs });
+}
+
+/** The id of a log that its writer has opened: a UUID. */
+export function logIdOf(directory: string): string {
+	const id = readLogId(systemLogFs, directory);
+	if (id === null) throw new Damage(`the log in ${directory} has lost its id`);
+	return id;
 }

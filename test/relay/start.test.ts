@@ -284,7 +284,12 @@ test("a start that ended early, or logged nothing, leaves nothing that the next 
 	free();
 	expect(await complaints(env)).toEqual([]);
 	// No seq was left out by any of it.
-	expect(readdirSync(env["RELAY_PERSIST_DIR"] ?? "").sort()).toEqual(["00000000000000000001.seg", "lock", "reserve"]);
+	expect(readdirSync(env["RELAY_PERSIST_DIR"] ?? "").sort()).toEqual([
+		"00000000000000000001.seg",
+		"id",
+		"lock",
+		"reserve",
+	]);
 }, 300_000);
 
 test("`:PORT` listens on both families, at both servers", async () => {

@@ -8,6 +8,7 @@ import type { LogPosition } from "../../position.ts";
 import type { ActiveSegment } from "../active-segment.ts";
 import { DirectoryLock } from "../lock.ts";
 import type { LogFs } from "../log-fs.ts";
+import { ensureLogId } from "../log-id.ts";
 import { type RecoveredLog, recoverLog } from "../recovery/recovery.ts";
 import { KeptSegments } from "../retention/kept-segments.ts";
 import { placeSegments, type Segment, segmentAgeMsMax } from "../retention/retention.ts";
@@ -114,6 +115,8 @@ export class LogWriter implements Log {
 			this.#reserve = new Reserve(fs, directory, reserved ?? 0);
 			// Before the first segment: a start that ends early leaves nothing that the next one takes for damage.
 			if (reserved === null) this.#reserve.settle(seqUsedMax);
+			// Before the first record: nothing of this log is ever without it.
+			ensureLogId(fs, directory);
 			this.#nextSeq = seqUsedMax + 1;
 			this.#lastTimeUs = recovered.lastTimeUs;
 			this.#published = {

@@ -1,0 +1,50 @@
+import { join } from "node:path";
+import { Damage } from "../../runtime/boundary.ts";
+import { isNotFound, type LogFs } from "./log-fs.ts";
+import { createFile } from "./segment/new-file.ts";
+
+const NAME = "id";
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+/** A UUID and an end of line, with room for whatever an editor adds. */
+const FILE_BYTES_MAX = 64;
+
+/**
+ * The log's id: a UUID that is made with the log and stays with it, in a file of its own that people can read and write. What
+ * follows the log, such as the index, carries it too, so that it is not taken for a follower of another log. A log of a
+ * release that gave none gets one. It is durable when this returns.
+ *
+ * @throws Damage if the file holds no UUID
+ */
+export function ensureLogId(fs: LogFs, directory: string): string {
+	const found = readLogId(fs, directory);
+	if (found !== null) return found;
+	const id = crypto.randomUUID();
+	const file = createFile(fs, directory, NAME, (file) => {
+		fs.write(file, Buffer.from(`${id}\n`), 0);
+		return file;
+	});
+	fs.close(file);
+	return id;
+}
+
+/**
+ * Null if the log has no id yet.
+ *
+ * @throws Damage if the file holds no UUID
+ */
+export function readLogId(fs: LogFs, directory: string): string | null {
+	const path = join(directory, NAME);
+	const bytes = Buffer.alloc(FILE_BYTES_MAX);
+	let length: number;
+	try {
+		const file = fs.open(path, "read");
+		length = fs.read(file, bytes, 0);
+		fs.close(file);
+	} catch (error) {
+		if (isNotFound(error)) return null;
+		throw error;
+	}
+	const id = bytes.toString("latin1", 0, length).trim();
+	if (!UUID.test(id)) throw new Damage(`${path} holds no log id: put back the UUID that stood in it`);
+	return id;
+}
