@@ -1,6 +1,6 @@
 import { next } from "../account/next.ts";
 import type { AccountState } from "../account/state.ts";
-import { isDeletedAtHost } from "../account/status.ts";
+import { isDeletedAtHost, isTakenDown } from "../account/status.ts";
 import {
 	type CursorsFacts,
 	decodeCursorsFacts,
@@ -11,7 +11,7 @@ import {
 import { decodeFact, didOf, type MessageFact } from "../log/record/message-facts.ts";
 import { isMessageKind, RecordKind } from "../log/record/record.ts";
 import type { StoredRecord } from "../log/record/stored-record.ts";
-import type { Host, RowChanges, RowKeys, RowSource, StoredIdentity } from "./store.ts";
+import type { Host, RowChanges, RowKeys, RowSource, StoredIdentity, Takedown } from "./store.ts";
 
 /** The lookup that an `#identity` causes begins before its record is written, by up to this much with all its retries. */
 const LOOKUP_MS_MAX = 120_000;
@@ -61,6 +61,7 @@ class Fold {
 	readonly #outdated = new Map<string, number>();
 	/** Null for those without a row. */
 	readonly #hosts = new Map<number, Host | null>();
+	/** Accounts whose status was told of, in order. */
 	readonly #statuses = new Set<string>();
 	readonly #hostIdMaxBefore: number;
 	#hostIdMax: number;
@@ -117,8 +118,15 @@ class Fold {
 			hosts: Array.from(this.#hosts.values()).filter((host) => host !== null),
 			hostIdMax: this.#hostIdMax,
 			unknownHostRecords: this.#unknownHostRecords,
-			statuses: this.#statuses,
+			takedowns: this.#takedowns(),
 		};
+	}
+
+	#takedowns(): Takedown[] {
+		return Array.from(this.#statuses, (did) => {
+			const state = this.#account(did)?.state;
+			return { did, takenDownSinceSeq: state && isTakenDown(state) ? state.statusSeq : null };
+		});
 	}
 
 	#tell(fact: MessageFact, record: StoredRecord): void {

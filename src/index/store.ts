@@ -97,8 +97,8 @@ export interface RowChanges {
 	hostIdMax: number;
 	/** How often records named a host that has no row. */
 	unknownHostRecords: number;
-	/** Accounts whose status was told of, whatever it was before. */
-	statuses: ReadonlySet<string>;
+	/** Of each account whose status was told of, whatever it was before: whether it is taken down now. */
+	takedowns: Takedown[];
 }
 
 /** Where a batch begins and ends in the log. */
@@ -117,10 +117,10 @@ export interface Store extends IndexReader {
 	/** The rows of these keys and of the hosts that these accounts are at, all of one moment, with the checkpoint of that moment. */
 	load(keys: RowKeys): Promise<{ rows: RowSource; checkpoint: number }>;
 	/**
-	 * Writes what a batch leads to and moves the checkpoint, all or nothing. Returns, of each account whose status the batch
-	 * tells of, whether it is taken down now.
+	 * Writes what a batch leads to and moves the checkpoint, all or nothing. The operator's own statuses are not in the log, so
+	 * they stay as they are.
 	 *
 	 * @throws StoreBroken if the store is not at `span.after`: something else writes to it
 	 */
-	write(changes: RowChanges, span: Span): Promise<Takedown[]>;
+	write(changes: RowChanges, span: Span): Promise<void>;
 }

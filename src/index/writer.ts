@@ -26,7 +26,8 @@ export class IndexWriter {
 		if (last === undefined) return NOTHING_APPLIED;
 		const { rows, checkpoint } = await this.store.load(touched(records));
 		const changes = foldRecords(records, rows);
-		const takedowns = await this.store.write(changes, { after: checkpoint, last: last.seq });
-		return { takedowns, unknownHostRecords: changes.unknownHostRecords };
+		await this.store.write(changes, { after: checkpoint, last: last.seq });
+		const { takedowns, unknownHostRecords } = changes;
+		return { takedowns, unknownHostRecords };
 	}
 }

@@ -153,4 +153,25 @@ export const ACCOUNT_MUTANTS: readonly Mutant[] = [
 		replace: "next(before, fact, { ...entry, host: arrival.sender.hostId });",
 		tests: AGREEMENT,
 	},
+	{
+		name: "who is taken down is forgotten over a restart",
+		file: "index/sqlite/store.ts",
+		find: "isTakenDown(row),",
+		replace: "false,",
+		tests: ["index/sqlite/store.test.ts"],
+	},
+	{
+		name: "whoever's status is told of is withheld",
+		file: "index/fold.ts",
+		find: "state && isTakenDown(state) ? state.statusSeq : null",
+		replace: "state?.statusSeq ?? null",
+		tests: ["index/fold.test.ts"],
+	},
+	{
+		name: "an index of version 4 forgets who is taken down",
+		file: "index/sqlite/schema.ts",
+		find: "UPDATE account SET taken_down = 1 WHERE (local_status",
+		replace: "UPDATE account SET taken_down = 0 WHERE (local_status",
+		tests: ["index/sqlite/store.test.ts"],
+	},
 ];

@@ -221,7 +221,9 @@ test("an account that is taken down here says so, with all that its host put int
 	await rig.consumer.disconnect();
 	expect(await rig.relay.stop()).toBe(0);
 	const index = new Database(join(dirname(rig.relay.logDirectory), "index.sqlite"));
-	expect(index.run("UPDATE account SET local_status = 'takendown' WHERE did = ?", [account.did]).changes).toBe(1);
+	expect(
+		index.run("UPDATE account SET local_status = 'takendown', taken_down = 1 WHERE did = ?", [account.did]).changes,
+	).toBe(1);
 	index.close();
 	await rig.relay.start();
 	await rig.consumer.connect();

@@ -2,19 +2,12 @@ import type { Database } from "bun:sqlite";
 import { StoreBroken } from "../store-fault.ts";
 
 /** Raised with every change to the tables. A database of a version that no migration leads from is refused. */
-export const SCHEMA_VERSION = 4;
-
-/**
- * Of an account's row: it is taken down, suspended or deleted, by its host or by this relay's operator (rulebook 2.14). One
- * that its owner has deactivated is not: he may be back in a moment, and what it said stands.
- */
-export const TAKEN_DOWN = `(local_status IN ('takendown', 'suspended', 'deleted')
-	OR (upstream_active = 0 AND upstream_status IN ('takendown', 'suspended', 'deleted')))`;
+export const SCHEMA_VERSION = 5;
 
 /**
  * DIDs are text, CIDs are binary. Accounts have a rowid since it is their paging key and keeps the DID index small;
- * identities are looked up by DID only, so they live in that index themselves. Accounts that are taken down
- * are found by the time of that, so that the fan-out need not look at all of them.
+ * identities are looked up by DID only, so they live in that index themselves. `taken_down` is what `isTakenDown` says of
+ * the row, stored since SQL can't ask it: so the fan-out finds these accounts, by the time of that, without looking at all.
  */
 const TABLES = `
 CREATE TABLE host (
@@ -38,12 +31,13 @@ CREATE TABLE account (
 	upstream_status TEXT,
 	local_status TEXT,
 	status_seq INTEGER NOT NULL,
+	taken_down INTEGER NOT NULL,
 	rev TEXT,
 	commit_cid BLOB,
 	data_cid BLOB
 ) STRICT;
 
-CREATE INDEX account_taken_down ON account (status_seq) WHERE ${TAKEN_DOWN};
+CREATE INDEX account_taken_down ON account (status_seq) WHERE taken_down = 1;
 
 CREATE TABLE identity (
 	did TEXT PRIMARY KEY,
@@ -77,6 +71,14 @@ const MIGRATIONS: ReadonlyMap<number, string> = new Map([
 			max((SELECT coalesce(max(id), 0) FROM host), (SELECT coalesce(max(host), 0) FROM account));
 		-- Rows that stood for hosts whose real ones were lost.
 		DELETE FROM host WHERE hostname = 'host-' || id || '.invalid';`,
+	],
+	[
+		4,
+		`ALTER TABLE account ADD COLUMN taken_down INTEGER NOT NULL DEFAULT 0;
+		UPDATE account SET taken_down = 1 WHERE (local_status IN ('takendown', 'suspended', 'deleted')
+			OR (upstream_active = 0 AND upstream_status IN ('takendown', 'suspended', 'deleted')));
+		DROP INDEX account_taken_down;
+		CREATE INDEX account_taken_down ON account (status_seq) WHERE taken_down = 1;`,
 	],
 ]);
 

@@ -1,6 +1,7 @@
 import { Database, type Statement } from "bun:sqlite";
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
+import { DELETED, isTakenDown } from "../../account/status.ts";
 import { diskFaultReason } from "../../disk/fault.ts";
 import type { HostStatus } from "../../protocol/host-status.ts";
 import { LoadedRows } from "../loaded-rows.ts";
@@ -19,7 +20,7 @@ import type {
 } from "../store.ts";
 import { StoreBroken } from "../store-fault.ts";
 import { DatabaseFiles } from "./database-files.ts";
-import { checkSchema, ensureSchema, TAKEN_DOWN } from "./schema.ts";
+import { checkSchema, ensureSchema } from "./schema.ts";
 
 /** How long a statement waits for another thread's lock. SQLite's own default is not to wait at all. */
 const BUSY_TIMEOUT_MS = 5000;
@@ -71,22 +72,20 @@ const SELECT_IDENTITY = `SELECT did, signing_key AS signingKey, pds, tombstoned,
 	FROM identity`;
 
 const SELECT_TAKEN_DOWN = `SELECT did, status_seq AS takenDownSinceSeq FROM account
-	WHERE ${TAKEN_DOWN} AND status_seq >= ? ORDER BY status_seq DESC LIMIT ?`;
-const SELECT_TAKEDOWN = `SELECT did, CASE WHEN ${TAKEN_DOWN} THEN status_seq END AS takenDownSinceSeq FROM account
-	WHERE did = ?`;
+	WHERE taken_down = 1 AND status_seq >= ? ORDER BY status_seq DESC LIMIT ?`;
 
-const COUNT_ACCOUNTS = "SELECT count(*) AS count FROM account WHERE host = ? AND upstream_status IS NOT 'deleted'";
+const COUNT_ACCOUNTS = "SELECT count(*) AS count FROM account WHERE host = ? AND upstream_status IS NOT ?";
 
 const UPSERT_HOST = `INSERT INTO host (id, hostname, insecure, status, cursor, gaps, last_gap, account_count)
 	VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 	ON CONFLICT (id) DO UPDATE SET hostname = excluded.hostname, insecure = excluded.insecure, status = excluded.status,
 		cursor = excluded.cursor, gaps = excluded.gaps, last_gap = excluded.last_gap, account_count = excluded.account_count`;
 const UPSERT_ACCOUNT = `INSERT INTO account
-	(did, host, host_seq, last_time_ms, upstream_active, upstream_status, status_seq, rev, commit_cid, data_cid)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	(did, host, host_seq, last_time_ms, upstream_active, upstream_status, status_seq, taken_down, rev, commit_cid, data_cid)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 	ON CONFLICT (did) DO UPDATE SET host = excluded.host, host_seq = excluded.host_seq, last_time_ms = excluded.last_time_ms,
 		upstream_active = excluded.upstream_active, upstream_status = excluded.upstream_status,
-		status_seq = excluded.status_seq,
+		status_seq = excluded.status_seq, taken_down = excluded.taken_down,
 		rev = excluded.rev, commit_cid = excluded.commit_cid, data_cid = excluded.data_cid`;
 const UPSERT_IDENTITY = `INSERT INTO identity (did, signing_key, pds, tombstoned, resolved_at_ms) VALUES (?, ?, ?, ?, ?)
 	ON CONFLICT (did) DO UPDATE SET signing_key = excluded.signing_key, pds = excluded.pds,
@@ -211,21 +210,19 @@ class SqliteReader implements IndexReader {
 class SqliteStore extends SqliteReader implements Store {
 	readonly #accountRow: Statement<AccountColumns, [string]>;
 	readonly #hostRow: Statement<HostColumns, [number]>;
-	readonly #takedown: Statement<Takedown, [string]>;
 	readonly #upsertHost: Statement;
 	readonly #upsertAccount: Statement;
 	readonly #upsertIdentity: Statement;
 	readonly #deleteIdentity: Statement<void, [string, number]>;
-	readonly #countAccounts: Statement<{ count: number }, [number]>;
+	readonly #countAccounts: Statement<{ count: number }, [host: number, deleted: string]>;
 	readonly #moveCheckpoint: Statement<void, [last: number, hostIdMax: number, after: number]>;
 	readonly #loadAtOnce: (keys: RowKeys) => { rows: RowSource; checkpoint: number };
-	readonly #writeAtOnce: (changes: RowChanges, span: Span) => Takedown[];
+	readonly #writeAtOnce: (changes: RowChanges, span: Span) => void;
 
 	constructor(database: Database) {
 		super(database);
 		this.#accountRow = database.prepare(`${SELECT_ACCOUNT} WHERE did = ?`);
 		this.#hostRow = database.prepare(`${SELECT_HOST} WHERE id = ?`);
-		this.#takedown = database.prepare(SELECT_TAKEDOWN);
 		this.#upsertHost = database.prepare(UPSERT_HOST);
 		this.#upsertAccount = database.prepare(UPSERT_ACCOUNT);
 		this.#upsertIdentity = database.prepare(UPSERT_IDENTITY);
@@ -241,7 +238,7 @@ class SqliteStore extends SqliteReader implements Store {
 		return this.files.attempt(() => this.#loadAtOnce(keys));
 	}
 
-	write(changes: RowChanges, span: Span): Promise<Takedown[]> {
+	write(changes: RowChanges, span: Span): Promise<void> {
 		return this.files.attempt(() => this.#writeAtOnce(changes, span));
 	}
 
@@ -275,12 +272,12 @@ class SqliteStore extends SqliteReader implements Store {
 			if (columns !== null) hosts.push(toHost(columns));
 			// This looks at all accounts. Only a host whose row was lost can have any already.
 			else if (keys.introduced.has(id) && id <= hostIdMax)
-				accountCounts.set(id, this.#countAccounts.get(id)?.count ?? 0);
+				accountCounts.set(id, this.#countAccounts.get(id, DELETED)?.count ?? 0);
 		}
 		return { rows: new LoadedRows(keys, { accounts, hosts, accountCounts, hostIdMax }), checkpoint };
 	}
 
-	#write(changes: RowChanges, { after, last }: Span): Takedown[] {
+	#write(changes: RowChanges, { after, last }: Span): void {
 		if (this.#moveCheckpoint.run(last, changes.hostIdMax, after).changes !== 1)
 			throw new StoreBroken(`${this.database.filename} is not at seq ${after} any more: something else writes to it`);
 		for (const host of changes.hosts) this.#writeHost(host);
@@ -288,8 +285,6 @@ class SqliteStore extends SqliteReader implements Store {
 		for (const { did, signingKey, pds, tombstoned, resolvedAtMs } of changes.identities)
 			this.#upsertIdentity.run(did, signingKey, pds, tombstoned, resolvedAtMs);
 		for (const { did, beforeMs } of changes.outdated) this.#deleteIdentity.run(did, beforeMs);
-		// Read back, since the fold does not know the operator's own status.
-		return Array.from(changes.statuses).flatMap((did) => this.#takedown.get(did) ?? []);
 	}
 
 	#writeHost(row: Host): void {
@@ -306,6 +301,7 @@ class SqliteStore extends SqliteReader implements Store {
 			row.upstreamActive,
 			row.upstreamStatus,
 			row.statusSeq,
+			isTakenDown(row),
 			row.rev,
 			row.commit,
 			row.data,

@@ -3,7 +3,8 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { copyFileSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { SchemaError, TAKEN_DOWN } from "../../../src/index/sqlite/schema.ts";
+import { isTakenDown } from "../../../src/account/status.ts";
+import { SchemaError } from "../../../src/index/sqlite/schema.ts";
 import { openSqliteReader } from "../../../src/index/sqlite/store.ts";
 import { decodeHostFacts } from "../../../src/log/record/facts.ts";
 import { RecordKind } from "../../../src/log/record/record.ts";
@@ -53,6 +54,16 @@ function dump(of = path): unknown {
 	const rows = tables.map((table) => database.query(`SELECT * FROM ${table} ORDER BY 1`).all());
 	database.close();
 	return rows;
+}
+
+/** Takes a database of this version back to version 4. */
+function toVersion4(database: Database): void {
+	database.run("DROP INDEX account_taken_down");
+	database.run("ALTER TABLE account DROP COLUMN taken_down");
+	database.run(`CREATE INDEX account_taken_down ON account (status_seq)
+		WHERE (local_status IN ('takendown', 'suspended', 'deleted')
+			OR (upstream_active = 0 AND upstream_status IN ('takendown', 'suspended', 'deleted')))`);
+	database.run("PRAGMA user_version = 4");
 }
 
 /** The counts that the hosts' rows should have. */
@@ -317,6 +328,7 @@ describe("opening", () => {
 		const old = new Database(path);
 		old.run("UPDATE account SET last_time_ms = 0");
 		const before = dump();
+		toVersion4(old);
 		old.run("ALTER TABLE host ADD COLUMN seq_max INTEGER NOT NULL DEFAULT 7");
 		old.run("ALTER TABLE host DROP COLUMN gaps");
 		old.run("ALTER TABLE host DROP COLUMN last_gap");
@@ -344,6 +356,7 @@ describe("opening", () => {
 		await writer.apply(records.sequence([records.commit([6, 1], "did:plc:a", 1)], 4));
 		await writer.store.close();
 		const old = new Database(path);
+		toVersion4(old);
 		old.run("ALTER TABLE checkpoint DROP COLUMN host_id_max");
 		old.run("PRAGMA user_version = 3");
 		old.close();
@@ -354,6 +367,30 @@ describe("opening", () => {
 		await migrated.store.close();
 	});
 
+	test("brings a database of version 4 up to this version: who is taken down stays so", async () => {
+		await openWriter(path).store.close();
+		const old = new Database(path);
+		toVersion4(old);
+		const insert = old.prepare(`INSERT INTO account
+			(did, host, host_seq, last_time_ms, upstream_active, upstream_status, local_status, status_seq)
+			VALUES (?, 1, 1, 0, ?, ?, ?, ?)`);
+		const statuses = [null, "takendown", "suspended", "deactivated", "deleted", "odd"];
+		const taken: string[] = [];
+		let seq = 0;
+		for (const localStatus of statuses)
+			for (const upstreamStatus of statuses)
+				for (const upstreamActive of [true, false]) {
+					const did = `did:plc:${++seq}`;
+					insert.run(did, upstreamActive, upstreamStatus, localStatus, seq);
+					if (isTakenDown({ localStatus, upstreamStatus, upstreamActive })) taken.unshift(did);
+				}
+		old.close();
+		const { store } = openWriter(path);
+		expect((await store.takenDownSince(0, 100)).map(({ did }) => did)).toEqual(taken);
+		expect(taken.length).toBeGreaterThan(20);
+		await store.close();
+	});
+
 	test("another schema version is refused by its number", () => {
 		openWriter(path).store.close();
 		const database = new Database(path);
@@ -361,7 +398,7 @@ describe("opening", () => {
 		database.close();
 		for (const open of [openSqliteReader, openWriter]) {
 			expect(() => open(path)).toThrow(SchemaError);
-			expect(() => open(path)).toThrow("schema version 99; this program uses schema version 4");
+			expect(() => open(path)).toThrow("schema version 99; this program uses schema version 5");
 		}
 	});
 
@@ -414,7 +451,7 @@ describe("takedowns", () => {
 		const database = new Database(path, { readonly: true });
 		const plan = database
 			.query<{ detail: string }, []>(
-				`EXPLAIN QUERY PLAN SELECT did FROM account WHERE ${TAKEN_DOWN} AND status_seq >= 1 ORDER BY status_seq DESC`,
+				`EXPLAIN QUERY PLAN SELECT did FROM account WHERE taken_down = 1 AND status_seq >= 1 ORDER BY status_seq DESC`,
 			)
 			.all();
 		database.close();
