@@ -7,7 +7,6 @@ import { join } from "node:path";
 import { createAdmissionBuffer } from "../../src/fanout/admission.ts";
 import type { FanoutWorkerOptions } from "../../src/fanout/worker.ts";
 import { openSqliteStore } from "../../src/index/sqlite/store.ts";
-import { createCounterBuffer } from "../../src/observe/counters.ts";
 import { type Failure, Thread } from "../../src/runtime/thread.ts";
 import type { BareFanoutOptions } from "./bare-fanout-worker.ts";
 import { PreparedLog } from "./prepared-log.ts";
@@ -45,7 +44,6 @@ async function startFanout(): Promise<void> {
 	const { port1: readsPort } = new MessageChannel();
 	const options: FanoutWorkerOptions = {
 		log: log.memory,
-		counters: { buffer: createCounterBuffer(1), thread: 0 },
 		config: {
 			persistDir: directory,
 			databasePath,

@@ -1,16 +1,17 @@
 import type { Hono } from "hono";
-import { type Counters, readCounters } from "../observe/counters.ts";
+import type { Counters } from "../observe/counters.ts";
 import { residentMemory } from "../observe/resident-memory.ts";
+import type { Totals } from "../observe/totals.ts";
 import { VERSION } from "../version.ts";
 import { type ClientEnv, createBaseApp } from "./base.ts";
-import { createMetrics, type LogPosition } from "./metrics.ts";
+import { type LogPosition, METRICS_CONTENT_TYPE, type Measurements, renderMetrics } from "./metrics.ts";
 import { errorResponse } from "./response.ts";
 
 export interface InternalAppOptions {
-	/** Made by `createCounterBuffer`. */
-	counters: SharedArrayBuffer;
-	/** The row of the thread that serves. */
-	own: Counters;
+	/** What all threads count. */
+	totals: Totals;
+	/** What the thread that serves counts. */
+	counters: Counters;
 	log: () => LogPosition;
 	/** What is wrong with the relay, in words, or null where nothing is. */
 	health: () => string | null;
@@ -21,17 +22,40 @@ export interface InternalAppOptions {
 
 /** What the control thread serves for the operator's probes and graphs. It has no auth: keep its port to yourself. */
 export function createInternalApp(options: InternalAppOptions): Hono<ClientEnv> {
-	const { counters, own, log, health, rssBytes = residentMemory(), openFiles = () => ({ open: 0, max: 0 }) } = options;
-	const snapshot = () => ({ ...readCounters(counters), log: log(), rssBytes: rssBytes(), openFiles: openFiles() });
-	const metrics = createMetrics();
-	const app = createBaseApp(own);
+	const { totals, counters, log, health } = options;
+	const { rssBytes = residentMemory(), openFiles = () => ({ open: 0, max: 0 }) } = options;
+	const measure = (): Measurements => ({
+		totals: totals.read(),
+		log: log(),
+		rssBytes: rssBytes(),
+		openFiles: openFiles(),
+	});
+	const app = createBaseApp(counters);
 	app.get("/_health", (context) => {
 		const fault = health();
 		return fault === null ? context.json({ status: "ok", version: VERSION }) : errorResponse(503, "Unhealthy", fault);
 	});
 	app.get("/metrics", async (context) =>
-		context.body(await metrics.render(snapshot()), 200, { "Content-Type": metrics.contentType }),
+		context.body(await renderMetrics(measure()), 200, { "Content-Type": METRICS_CONTENT_TYPE }),
 	);
-	app.get("/_stats", (context) => context.json(snapshot()));
+	app.get("/_stats", (context) => context.json(statsOf(measure())));
 	return app;
+}
+
+/** Metrics that stand beside the others in the JSON, under words that those who read it know. */
+const OWN_WORDS: Readonly<Record<string, string>> = {
+	messages_rejected_total: "rejected",
+	messages_lenient_total: "lenient",
+};
+
+/** Measurements as JSON: numbers by name, those with a label by name and value. */
+function statsOf({ totals, ...rest }: Measurements): object {
+	const counters: Record<string, number | Record<string, number>> = {};
+	const beside: typeof counters = {};
+	for (const { name, total, by } of totals) {
+		const word = OWN_WORDS[name];
+		if (word === undefined) counters[name] = by?.totals ?? total;
+		else beside[word] = by?.totals ?? total;
+	}
+	return { counters, ...beside, ...rest };
 }

@@ -1,9 +1,6 @@
 import { REJECTION_REASON_NAMES, type RejectionReason } from "../protocol/reasons.ts";
-
-/**
- * Counters and gauges in shared memory. Each thread adds to a row of its own, so no write is ever contended and counting
- * costs one store; the control thread sums the rows when somebody asks.
- */
+import { CELLS_MAX, counter, declarations, gauge, type Metric } from "./metric.ts";
+import { type ThreadCounters, Totals } from "./totals.ts";
 
 /** Every counter and gauge, with its line of meaning: its name in /metrics is `standpipe_` and this name. */
 export const COUNTERS = {
@@ -82,50 +79,62 @@ export const COUNTERS = {
 
 export type CounterName = keyof typeof COUNTERS;
 
-const COUNTER_NAMES = Object.keys(COUNTERS) as CounterName[];
-const CELLS: readonly string[] = [
-	...COUNTER_NAMES,
-	...REJECTION_REASON_NAMES.map((reason) => `rejected:${reason}`),
-	...REJECTION_REASON_NAMES.map((reason) => `lenient:${reason}`),
-];
-const CELL_INDEX = new Map(CELLS.map((cell, index) => [cell, index]));
+/** Metrics that the files which count them do not declare themselves yet. */
+const BY_NAME = new Map<string, Metric>();
+for (const [name, help] of Object.entries(COUNTERS)) {
+	BY_NAME.set(name, name.endsWith("_total") ? counter(name, help) : gauge(name, help));
+}
+
+const byReason = { name: "reason", values: REJECTION_REASON_NAMES };
+const messagesRejected = counter("messages_rejected_total", "messages dropped, by the rule they broke", byReason);
+const messagesLenient = counter(
+	"messages_lenient_total",
+	"messages passed on that only the strict rules would have dropped, by the rule they broke",
+	byReason,
+);
 
 /** Makes the memory for `threads` rows. */
 export function createCounterBuffer(threads: number): SharedArrayBuffer {
-	return new SharedArrayBuffer(threads * CELLS.length * 8);
+	return new SharedArrayBuffer(threads * CELLS_MAX * 8);
 }
 
-function cellIndex(cell: string): number {
-	const index = CELL_INDEX.get(cell);
-	if (index === undefined) throw new RangeError(`no counter is named ${cell}`);
-	return index;
-}
-
-/** One thread's row. */
+/**
+ * What one thread counts: a row of numbers in shared memory. No other thread writes it, so no write is ever contended and
+ * counting costs one store; the control thread sums the rows when somebody asks (`totals.ts`).
+ */
 export class Counters {
 	readonly #row: Float64Array;
 
 	constructor(buffer: SharedArrayBuffer = createCounterBuffer(1), thread = 0) {
-		this.#row = new Float64Array(buffer, thread * CELLS.length * 8, CELLS.length);
+		this.#row = new Float64Array(buffer, thread * CELLS_MAX * 8, CELLS_MAX);
 	}
 
-	add(name: CounterName, amount = 1): void {
-		this.#bump(cellIndex(name), amount);
+	/** Only a gauge takes an amount below zero. */
+	add(metric: Metric | CounterName, amount = 1): void {
+		const { cell } = typeof metric === "string" ? metricOf(metric) : metric;
+		this.#row[cell] = (this.#row[cell] ?? 0) + amount;
 	}
 
 	/** Counts a message that was dropped. */
 	reject(reason: RejectionReason): void {
-		this.#bump(cellIndex(`rejected:${reason}`), 1);
+		this.add(messagesRejected.of(reason));
 	}
 
 	/** Counts a message that only the strict rules would have dropped, and that was passed on. */
 	lenient(reason: RejectionReason): void {
-		this.#bump(cellIndex(`lenient:${reason}`), 1);
+		this.add(messagesLenient.of(reason));
 	}
 
-	#bump(index: number, amount: number): void {
-		this.#row[index] = (this.#row[index] ?? 0) + amount;
+	/** What the control thread needs, to add this thread's numbers to those of others. */
+	share(): ThreadCounters {
+		return { row: this.#row, metrics: declarations() };
 	}
+}
+
+function metricOf(name: string): Metric {
+	const metric = BY_NAME.get(name);
+	if (metric === undefined) throw new RangeError(`no counter is named ${name}`);
+	return metric;
 }
 
 /** The sum over all threads. */
@@ -135,23 +144,18 @@ export interface CounterSnapshot {
 	lenient: Record<RejectionReason, number>;
 }
 
-/** Sums the rows. A row that is being written may show its old or its new value. */
+/** Sums the rows of threads that have the same modules. */
 export function readCounters(buffer: SharedArrayBuffer): CounterSnapshot {
-	const all = new Float64Array(buffer);
-	const sum = (cell: string): number => {
-		let total = 0;
-		for (let at = cellIndex(cell); at < all.length; at += CELLS.length) total += all[at] ?? 0;
-		return total;
-	};
+	const totals = new Totals();
+	for (let thread = 0; thread < buffer.byteLength / (CELLS_MAX * 8); thread++)
+		totals.include(new Counters(buffer, thread).share());
+	const byName = new Map(totals.read().map((metric) => [metric.name, metric]));
 	return {
-		counters: Object.fromEntries(COUNTER_NAMES.map((name) => [name, sum(name)])) as Record<CounterName, number>,
-		rejected: Object.fromEntries(REJECTION_REASON_NAMES.map((name) => [name, sum(`rejected:${name}`)])) as Record<
-			RejectionReason,
+		counters: Object.fromEntries([...byName.values()].map(({ name, total }) => [name, total])) as Record<
+			CounterName,
 			number
 		>,
-		lenient: Object.fromEntries(REJECTION_REASON_NAMES.map((name) => [name, sum(`lenient:${name}`)])) as Record<
-			RejectionReason,
-			number
-		>,
+		rejected: byName.get("messages_rejected_total")?.by?.totals as Record<RejectionReason, number>,
+		lenient: byName.get("messages_lenient_total")?.by?.totals as Record<RejectionReason, number>,
 	};
 }

@@ -1,9 +1,8 @@
 import type { Config } from "../config/settings.ts";
 import { budgetWarning, type DescriptorBudget } from "../descriptors/budget.ts";
 import { DescriptorGuard, openDescriptorSystem } from "../descriptors/guard.ts";
-import { type CounterName, readCounters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
-import { controlCounters, type SharedMemory } from "./shared-memory.ts";
+import type { Counts } from "./counts.ts";
 
 /**
  * Begins to keep strangers from taking all descriptors, where the system lets us see to it, and warns if there are too few
@@ -11,15 +10,14 @@ import { controlCounters, type SharedMemory } from "./shared-memory.ts";
  */
 export function startGuard(
 	config: Config,
-	shared: SharedMemory,
+	{ own: counters, totals }: Counts,
 	budget: DescriptorBudget | null,
 	closeIdle: () => void,
 ): DescriptorGuard | null {
 	const system = openDescriptorSystem();
 	// A port that the system chooses is a test's own.
 	if (budget === null || system === null || config.apiBind.port === 0) return null;
-	const counts = (): Record<CounterName, number> => readCounters(shared.counters).counters;
-	const warning = budgetWarning(budget, config, counts().hosts_known);
+	const warning = budgetWarning(budget, config, totals.count("hosts_known"));
 	if (warning !== null) logOf("relay").warning(warning);
 	const consumersPerIpMax = Math.min(budget.consumersMax, config.consumersPerIpMax);
 	// As many consumers of one network may connect at once as it may have.
@@ -34,10 +32,10 @@ export function startGuard(
 			answeredPerNetworkMax: config.trustProxy ? null : plainPerNetworkMax + consumersPerIpMax,
 		},
 		expected: () => {
-			const { hosts_connected: hosts, consumers_connected: consumers } = counts();
-			return Math.min(budget.own, budget.limit / 4) + hosts + consumers;
+			const connected = totals.count("hosts_connected") + totals.count("consumers_connected");
+			return Math.min(budget.own, budget.limit / 4) + connected;
 		},
-		counters: controlCounters(shared),
+		counters,
 		closeIdle,
 	});
 	guard.start();

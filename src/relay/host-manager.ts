@@ -5,20 +5,21 @@ import type { HostCommand } from "../hosts/messages.ts";
 import { probeHost } from "../hosts/probe.ts";
 import type { IndexReader } from "../index/store.ts";
 import { Handover } from "../log/handover.ts";
+import type { Counters } from "../observe/counters.ts";
 import { Doorbell } from "../runtime/doorbell.ts";
 import { RingWriter } from "../runtime/ring.ts";
 import { systemTiming } from "../runtime/timing.ts";
 import { USER_AGENT } from "../version.ts";
-import { at, controlCounters, type SharedMemory } from "./shared-memory.ts";
+import { at, type SharedMemory } from "./shared-memory.ts";
 
 /** The host manager of the control thread, which writes to the log by a ring of its own. */
 export function createHostManager(
 	config: Config,
 	shared: SharedMemory,
+	counters: Counters,
 	reader: IndexReader,
 	command: (worker: number, command: HostCommand) => void,
 ): HostManager {
-	const counters = controlCounters(shared);
 	const ring = new RingWriter(at(shared.producers, 0).ring);
 	const handover = new Handover(0, ring, new Doorbell(shared.sequencerDoorbell), counters);
 	const hostLog = new HostLog(handover, systemTiming);

@@ -4,28 +4,28 @@ import { countDescriptors } from "../descriptors/guard.ts";
 import { createEdge, withUrl } from "../http/edge.ts";
 import { createInternalApp } from "../http/internal.ts";
 import { LogPosition } from "../log/position.ts";
-import { readCounters } from "../observe/counters.ts";
 import { startListening } from "../runtime/start-error.ts";
-import { controlCounters, type SharedMemory } from "./shared-memory.ts";
+import type { Counts } from "./counts.ts";
+import type { SharedMemory } from "./shared-memory.ts";
 import type { Stalls } from "./stalls.ts";
 
 /** Serves health and metrics on the control thread, so that a busy data path can't fail a probe. */
 export function serveInternal(
 	config: Config,
 	shared: SharedMemory,
+	{ own: counters, totals }: Counts,
 	stalls: Stalls,
 	budget: DescriptorBudget | null,
 ): Promise<Bun.Server<undefined>> {
 	const position = new LogPosition(shared.log.position);
-	const own = controlCounters(shared);
 	const app = createInternalApp({
-		counters: shared.counters,
-		own,
+		totals,
+		counters,
 		log: () => {
 			const { firstSeq, lastSeq } = position.snapshot();
 			return { firstSeq, lastSeq, appliedSeq: position.applied() };
 		},
-		health: () => stalls.fault(readCounters(shared.counters).counters.index_reads_stalled > 0),
+		health: () => stalls.fault(totals.count("index_reads_stalled") > 0),
 		openFiles: () => ({ open: countDescriptors(), max: budget?.limit ?? 0 }),
 	});
 	const { metricsListen } = config;
@@ -33,7 +33,7 @@ export function serveInternal(
 		Bun.serve({
 			hostname,
 			port: metricsListen.port,
-			...createEdge<undefined, Response>((request, url) => app.fetch(withUrl(request, url)), own),
+			...createEdge<undefined, Response>((request, url) => app.fetch(withUrl(request, url)), counters),
 		}),
 	);
 }

@@ -11,10 +11,11 @@ import { logOf } from "../observe/log.ts";
 import { startOnPath } from "../runtime/start-error.ts";
 import { VERSION } from "../version.ts";
 import { WORKER_ENTRIES } from "../workers.ts";
+import { createCounts } from "./counts.ts";
 import { startGuard } from "./descriptor-guard.ts";
 import { createHostManager } from "./host-manager.ts";
 import { serveInternal } from "./internal-port.ts";
-import { controlCounters, createSharedMemory } from "./shared-memory.ts";
+import { createSharedMemory } from "./shared-memory.ts";
 import { Stalls } from "./stalls.ts";
 import {
 	type Common,
@@ -69,7 +70,9 @@ export class Relay {
 		const budget = budgetDescriptors(config);
 		const consumersMax = budget?.consumersMax ?? config.consumersMax;
 		const shared = createSharedMemory(config, consumersMax);
-		const common: Common = { config, shared, onFailure };
+		const counts = createCounts();
+		const { own: counters, totals } = counts;
+		const common: Common = { config, shared, totals, onFailure };
 		const stalls = new Stalls();
 		const log = await startLog(common, (reason) => {
 			stalls.log = reason;
@@ -80,9 +83,11 @@ export class Relay {
 			if (event.type === "stall") stalls.index = event.reason;
 			else for (const thread of fanout) thread.command(event);
 		});
-		const reader = patientReader(config.databasePath, controlCounters(shared));
+		const reader = patientReader(config.databasePath, counters);
 		let ingest: readonly IngestThread[] = [];
-		const hosts = createHostManager(config, shared, reader, (worker, command) => ingest[worker]?.command(command));
+		const hosts = createHostManager(config, shared, counters, reader, (worker, command) =>
+			ingest[worker]?.command(command),
+		);
 		ingest = await startIngest(common, ingestEntry, (event) => hosts.onEvent(event));
 		const channels = Array.from({ length: config.fanoutWorkers }, () => new MessageChannel());
 		const reads = await startReads(
@@ -92,9 +97,9 @@ export class Relay {
 		const ports = channels.map(({ port1 }) => port1);
 		fanout = createFanout(common, new ControlServer(hosts));
 		await startFanout(common, fanout, { ports, consumersMax });
-		const internal = await serveInternal(config, shared, stalls, budget);
+		const internal = await serveInternal(config, shared, counts, stalls, budget);
 		await hosts.start();
-		const guard = startGuard(config, shared, budget, () => {
+		const guard = startGuard(config, counts, budget, () => {
 			for (const thread of fanout) thread.command({ type: "closeIdle" });
 			internal.closeIdleConnections();
 		});

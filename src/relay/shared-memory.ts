@@ -3,7 +3,6 @@ import { createAdmissionBuffer } from "../fanout/admission.ts";
 import type { IngestOptions } from "../ingest/ingest.ts";
 import { peerRingBytes } from "../ingest/peer-link.ts";
 import { createLogMemory, type LogMemory } from "../log/access.ts";
-import { Counters, createCounterBuffer } from "../observe/counters.ts";
 import { Doorbell } from "../runtime/doorbell.ts";
 import { createRingBuffer, RING_BYTES_MIN } from "../runtime/ring.ts";
 import type { WorkerContext } from "../runtime/worker-context.ts";
@@ -12,16 +11,8 @@ import type { WorkerContext } from "../runtime/worker-context.ts";
 const HANDOVER_RING_BYTES = 16 * 1024 * 1024;
 const CONTROL_RING_BYTES = 64 * 1024;
 
-/** Rows of the counters: the control thread, log, index and reads, then the ingest and fan-out workers. */
-const CONTROL_ROW = 0;
-export const LOG_ROW = 1;
-export const INDEX_ROW = 2;
-export const READS_ROW = 3;
-export const FIRST_INGEST_ROW = 4;
-
 /** The memory that threads share. */
 export interface SharedMemory {
-	counters: SharedArrayBuffer;
 	log: LogMemory;
 	sequencerDoorbell: SharedArrayBuffer;
 	admission: SharedArrayBuffer;
@@ -40,7 +31,6 @@ export function createSharedMemory(config: Config, consumersMax: number): Shared
 		doorbell: new Doorbell().buffer,
 	});
 	return {
-		counters: createCounterBuffer(FIRST_INGEST_ROW + workers + config.fanoutWorkers),
 		log: createLogMemory(),
 		sequencerDoorbell: new Doorbell().buffer,
 		admission: createAdmissionBuffer(consumersMax),
@@ -51,14 +41,9 @@ export function createSharedMemory(config: Config, consumersMax: number): Shared
 	};
 }
 
-/** The control thread's row of the counters. */
-export function controlCounters(shared: SharedMemory): Counters {
-	return new Counters(shared.counters, CONTROL_ROW);
-}
-
-/** What a worker of this row is started with. */
-export function contextOf(config: Config, shared: SharedMemory, row: number): WorkerContext<SettingName> {
-	return { config, counters: { buffer: shared.counters, thread: row }, log: shared.log };
+/** What every worker is started with. */
+export function contextOf(config: Config, shared: SharedMemory): WorkerContext<SettingName> {
+	return { config, log: shared.log };
 }
 
 /** The rings and doorbells of an ingest worker. */

@@ -6,21 +6,13 @@ import type { HostCommand, HostEvent } from "../hosts/messages.ts";
 import type { IndexEvent } from "../index/worker.ts";
 import type { IngestOptions } from "../ingest/ingest.ts";
 import type { SequencerStart } from "../log/worker.ts";
+import type { Totals } from "../observe/totals.ts";
 import type { ReadsWorkerOptions } from "../reads/worker.ts";
 import { startListening } from "../runtime/start-error.ts";
 import { type Failure, Thread } from "../runtime/thread.ts";
 import type { WorkerContext } from "../runtime/worker-context.ts";
 import { WORKER_ENTRIES } from "../workers.ts";
-import {
-	at,
-	contextOf,
-	FIRST_INGEST_ROW,
-	INDEX_ROW,
-	ingestMemory,
-	LOG_ROW,
-	READS_ROW,
-	type SharedMemory,
-} from "./shared-memory.ts";
+import { at, contextOf, ingestMemory, type SharedMemory } from "./shared-memory.ts";
 
 export type LogThread = Thread<SequencerStart, never, DiskFaultReason | null>;
 export type IndexThread = Thread<WorkerContext, never, IndexEvent>;
@@ -32,37 +24,40 @@ export type FanoutThread = Thread<FanoutWorkerOptions, FanoutCommand, never, Con
 export interface Common {
 	config: Config;
 	shared: SharedMemory;
+	/** Gets what the thread counts. */
+	totals: Totals;
 	/** Called when a thread dies: it has to end the process. */
 	onFailure: (thread: string, failure: Failure) => never;
 }
 
 /** Resolves when the log is open. */
 export async function startLog(
-	{ config, shared, onFailure }: Common,
+	{ config, shared, totals, onFailure }: Common,
 	onStall: (reason: DiskFaultReason | null) => void,
 ): Promise<LogThread> {
 	const thread: LogThread = new Thread("log", WORKER_ENTRIES.log, onStall, onFailure);
-	await thread.start({
-		...contextOf(config, shared, LOG_ROW),
+	const counters = await thread.start({
+		...contextOf(config, shared),
 		rings: shared.producers.map(({ ring, doorbell }) => ({ buffer: ring, doorbell })),
 		doorbell: shared.sequencerDoorbell,
 	});
+	totals.include(counters);
 	return thread;
 }
 
 /** Resolves when the index has caught up with the log. */
 export async function startIndex(
-	{ config, shared, onFailure }: Common,
+	{ config, shared, totals, onFailure }: Common,
 	onEvent: (event: IndexEvent) => void,
 ): Promise<IndexThread> {
 	const thread: IndexThread = new Thread("index", WORKER_ENTRIES.index, onEvent, onFailure);
-	await thread.start(contextOf(config, shared, INDEX_ROW));
+	totals.include(await thread.start(contextOf(config, shared)));
 	return thread;
 }
 
 /** @param entry the workers' entry file */
 export async function startIngest(
-	{ config, shared, onFailure }: Common,
+	{ config, shared, totals, onFailure }: Common,
 	entry: URL,
 	onEvent: (event: HostEvent) => void,
 ): Promise<IngestThread[]> {
@@ -70,18 +65,21 @@ export async function startIngest(
 		return new Thread(`ingest ${worker}`, entry, onEvent, onFailure);
 	});
 	await Promise.all(
-		threads.map((thread, worker) => {
-			const context = contextOf(config, shared, FIRST_INGEST_ROW + worker);
-			return thread.start({ ...context, ...ingestMemory(shared, worker) });
+		threads.map(async (thread, worker) => {
+			const options = { ...contextOf(config, shared), ...ingestMemory(shared, worker) };
+			totals.include(await thread.start(options));
 		}),
 	);
 	return threads;
 }
 
 /** Starts the thread that reads the index for the fan-out threads. @param ports one to each of these */
-export async function startReads({ config, shared, onFailure }: Common, ports: MessagePort[]): Promise<ReadsThread> {
+export async function startReads(
+	{ config, shared, totals, onFailure }: Common,
+	ports: MessagePort[],
+): Promise<ReadsThread> {
 	const thread: ReadsThread = new Thread("reads", WORKER_ENTRIES.reads, () => undefined, onFailure);
-	await thread.start({ ...contextOf(config, shared, READS_ROW), ports }, ports);
+	totals.include(await thread.start({ ...contextOf(config, shared), ports }, ports));
 	return thread;
 }
 
@@ -97,17 +95,16 @@ export function createFanout({ config, onFailure }: Common, control: Control): F
 
 /** @param ports to the reads thread, one for each */
 export async function startFanout(
-	{ config, shared }: Common,
+	{ config, shared, totals }: Common,
 	threads: readonly FanoutThread[],
 	{ ports, consumersMax }: { ports: readonly MessagePort[]; consumersMax: number },
 ): Promise<void> {
 	if (config.fanoutWorkers > 1) await startListening("apiBind", config.apiBind, (host) => checkPort(host, config));
-	const firstRow = FIRST_INGEST_ROW + config.ingestWorkers;
 	await Promise.all(
-		threads.map((thread, worker) => {
-			const context = contextOf(config, shared, firstRow + worker);
+		threads.map(async (thread, worker) => {
 			const readsPort = at(ports, worker);
-			return thread.start({ ...context, consumersMax, admissionBuffer: shared.admission, readsPort }, [readsPort]);
+			const options = { ...contextOf(config, shared), consumersMax, admissionBuffer: shared.admission, readsPort };
+			totals.include(await thread.start(options, [readsPort]));
 		}),
 	);
 }

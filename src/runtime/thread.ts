@@ -1,6 +1,7 @@
 import { Counters } from "../observe/counters.ts";
 import { setUpLog } from "../observe/log.ts";
 import { messageOf } from "../observe/log-value.ts";
+import type { ThreadCounters } from "../observe/totals.ts";
 import { contain } from "./boundary.ts";
 import {
 	type LinkMessage,
@@ -28,7 +29,7 @@ type ToWorker<Start, Command> =
 	| LinkMessage;
 
 type FromWorker<Event> =
-	| { type: "ready" }
+	| { type: "ready"; counters: ThreadCounters }
 	| { type: "event"; event: Event }
 	| { type: "drained" }
 	| { type: "failed"; failure: Failure }
@@ -51,7 +52,7 @@ export interface Failure {
 export interface WorkerRole<Start extends WorkerContext, Command, Serves = NoService> {
 	/**
 	 * Called once, first. The thread is ready when it resolves.
-	 * @param counters this thread's row
+	 * @param counters what this thread counts
 	 */
 	start(options: Start, counters: Counters): Promise<void>;
 	/** Called for each command, in order, after `start` has resolved. */
@@ -99,11 +100,11 @@ export function serveRole<
 		}
 		before = before.then(async () => {
 			if (message.type === "start") {
-				const { config, counters } = message.options;
-				setUpLog(config.logLevel);
-				await served.start(message.options, new Counters(counters.buffer, counters.thread));
+				setUpLog(message.options.config.logLevel);
+				const counters = new Counters();
+				await served.start(message.options, counters);
 				started.resolve();
-				post({ type: "ready" });
+				post({ type: "ready", counters: counters.share() });
 			} else if (message.type === "command") {
 				contain("a thread's command", () => served.command(message.command));
 			} else {
@@ -146,7 +147,7 @@ export class Thread<
 	readonly #worker: Worker;
 	/** Asks the worker. */
 	readonly requests: Requests<Serves>;
-	readonly #ready = Promise.withResolvers<void>();
+	readonly #ready = Promise.withResolvers<ThreadCounters>();
 	readonly #drained = Promise.withResolvers<void>();
 
 	/**
@@ -172,7 +173,7 @@ export class Thread<
 		this.#worker.onmessage = (received: MessageEvent<FromWorker<Event>>) => {
 			const message = received.data;
 			if (message.type === "event") contain(`an event of ${name}`, () => onEvent(message.event));
-			else if (message.type === "ready") this.#ready.resolve();
+			else if (message.type === "ready") this.#ready.resolve(message.counters);
 			else if (message.type === "failed") onFailure(name, message.failure);
 			else if (message.type === "drained") this.#drained.resolve();
 			else endThreadOnFailure(link.take(message));
@@ -181,10 +182,10 @@ export class Thread<
 	}
 
 	/**
-	 * Starts the role. Resolves when it is ready.
+	 * Starts the role. Resolves when it is ready, with what it counts: also what it has counted by then.
 	 * @param transfer what of the options moves to the worker, such as ports
 	 */
-	start(options: Start, transfer: Bun.Transferable[] = []): Promise<void> {
+	start(options: Start, transfer: Bun.Transferable[] = []): Promise<ThreadCounters> {
 		this.#worker.postMessage({ type: "start", options } satisfies ToWorker<Start, Command>, transfer);
 		return this.#ready.promise;
 	}

@@ -6,8 +6,6 @@ import type { Config, SettingName } from "../config/settings.ts";
  */
 export interface WorkerContext<Used extends SettingName = never> {
 	config: Pick<Config, "logLevel" | "persistDir" | "databasePath" | Used>;
-	/** The counters of all threads, and which row of them is this one's. */
-	counters: { buffer: SharedArrayBuffer; thread: number };
 	/** Where the sequencer says how far the log goes, and where readers find its records. */
 	log: { position: SharedArrayBuffer; activeSegment: SharedArrayBuffer };
 }

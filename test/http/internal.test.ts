@@ -2,7 +2,8 @@ import { beforeEach, describe, expect, test } from "bun:test";
 import type { Hono } from "hono";
 import type { ClientEnv } from "../../src/http/base.ts";
 import { createInternalApp } from "../../src/http/internal.ts";
-import { Counters, createCounterBuffer } from "../../src/observe/counters.ts";
+import { Counters } from "../../src/observe/counters.ts";
+import { Totals } from "../../src/observe/totals.ts";
 import { REJECTION_REASON_NAMES } from "../../src/protocol/reasons.ts";
 import { VERSION } from "../../src/version.ts";
 
@@ -11,12 +12,14 @@ let fault: string | null;
 let app: Hono<ClientEnv>;
 
 beforeEach(() => {
-	const buffer = createCounterBuffer(2);
-	counters = [new Counters(buffer, 0), new Counters(buffer, 1)];
+	const own = new Counters();
+	counters = [own, new Counters()];
+	const totals = new Totals();
+	for (const thread of counters) totals.include(thread.share());
 	fault = null;
 	app = createInternalApp({
-		counters: buffer,
-		own: new Counters(buffer, 0),
+		totals,
+		counters: own,
 		log: () => ({ firstSeq: 3, lastSeq: 9, appliedSeq: 8 }),
 		health: () => fault,
 		rssBytes: () => 4_096,

@@ -9,7 +9,7 @@ import { ActiveSegment } from "../../src/log/local/active-segment.ts";
 import { systemLogFs } from "../../src/log/local/log-fs.ts";
 import { LogWriter } from "../../src/log/local/write/log-writer.ts";
 import { LogPosition } from "../../src/log/position.ts";
-import { Counters, createCounterBuffer } from "../../src/observe/counters.ts";
+import { Counters } from "../../src/observe/counters.ts";
 import { Thread } from "../../src/runtime/thread.ts";
 import type { WorkerContext } from "../../src/runtime/worker-context.ts";
 
@@ -18,13 +18,12 @@ test("the thread starts on an empty log, makes the index, and drains", async () 
 	const directory = join(folder, "log");
 	const databasePath = join(folder, "index.sqlite");
 	const memory = createLogMemory();
-	const buffer = createCounterBuffer(1);
 	const log = new LogWriter({
 		directory,
 		fs: systemLogFs,
 		position: new LogPosition(memory.position),
 		active: new ActiveSegment(memory.activeSegment),
-		counters: new Counters(buffer),
+		counters: new Counters(),
 		clock: Date.now,
 		elapsedMs: () => performance.now(),
 		syncMode: "write",
@@ -42,7 +41,6 @@ test("the thread starts on an empty log, makes the index, and drains", async () 
 	const options: WorkerContext = {
 		config: { persistDir: directory, databasePath, logLevel: "error" },
 		log: memory,
-		counters: { buffer, thread: 0 },
 	};
 	await Promise.race([thread.start(options), failed.promise]);
 	const reader = openSqliteReader(databasePath);

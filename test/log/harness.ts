@@ -12,7 +12,7 @@ import { Batch, type Gap } from "../../src/log/record/batch.ts";
 import { type Entry, entryBytes, writeEntry } from "../../src/log/record/entry.ts";
 import { RecordKind } from "../../src/log/record/record.ts";
 import { Sequencer } from "../../src/log/sequencer.ts";
-import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
+import { type CounterName, Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
 import { Doorbell } from "../../src/runtime/doorbell.ts";
 import { createRingBuffer, RingReader, RingWriter } from "../../src/runtime/ring.ts";
 import { MemoryFs } from "./local/memory-fs.ts";
@@ -138,7 +138,7 @@ export class TestLog {
 		return reader;
 	}
 
-	count(name: Parameters<Counters["add"]>[0]): number {
+	count(name: CounterName): number {
 		return readCounters(this.counterBuffer).counters[name];
 	}
 

@@ -3,7 +3,8 @@ import type { DiskFaultReason } from "../../src/disk/fault.ts";
 import { createLogMemory, openLogReader } from "../../src/log/access.ts";
 import { entryBytes, writeEntry } from "../../src/log/record/entry.ts";
 import type { SequencerStart } from "../../src/log/worker.ts";
-import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
+import { Counters } from "../../src/observe/counters.ts";
+import { Totals } from "../../src/observe/totals.ts";
 import { Doorbell } from "../../src/runtime/doorbell.ts";
 import { createRingBuffer, RingWriter } from "../../src/runtime/ring.ts";
 import { Thread } from "../../src/runtime/thread.ts";
@@ -18,7 +19,6 @@ describe("the sequencer's thread", () => {
 			const expected: string[] = [];
 			for (let run = 0; run < 2; run++) {
 				const log = createLogMemory();
-				const counterBuffer = createCounterBuffer(2);
 				const ringBuffer = createRingBuffer(64 * 1024);
 				const [own, producer] = [new Doorbell(), new Doorbell()];
 				const failures: string[] = [];
@@ -28,11 +28,10 @@ describe("the sequencer's thread", () => {
 					() => {},
 					(_name, { message }) => failures.push(message),
 				);
-				await thread.start({
+				const counters = await thread.start({
 					rings: [{ buffer: ringBuffer, doorbell: producer.buffer }],
 					doorbell: own.buffer,
 					log,
-					counters: { buffer: counterBuffer, thread: 1 },
 					config: {
 						persistDir: directory,
 						databasePath: "",
@@ -63,11 +62,13 @@ describe("the sequencer's thread", () => {
 				await thread.drain();
 				expect(failures).toEqual([]);
 				expect(ring.acknowledged()).toBe(ring.position);
-				const counters = new Counters(counterBuffer, 0);
-				const reader = openLogReader(log, { directory, cacheBytesMax: 1_000_000, counters });
+				const reader = openLogReader(log, { directory, cacheBytesMax: 1_000_000, counters: new Counters() });
 				onCleanup(() => reader.close());
 				expect(readAll(reader)).toEqual(expected);
-				expect(readCounters(counterBuffer).counters.records_appended_total).toBe(300);
+				// Counted after the thread has told what it counts, and in its memory.
+				const totals = new Totals();
+				totals.include(counters);
+				expect(totals.count("records_appended_total")).toBe(300);
 			}
 		});
 	}

@@ -1,5 +1,4 @@
 import { expect, test } from "bun:test";
-import { createCounterBuffer } from "../../src/observe/counters.ts";
 import { Thread } from "../../src/runtime/thread.ts";
 import type { WorkerContext } from "../../src/runtime/worker-context.ts";
 import type { Asks, Serves } from "./asking-worker.ts";
@@ -7,7 +6,6 @@ import type { Asks, Serves } from "./asking-worker.ts";
 const OPTIONS = { timeoutMs: 60_000 };
 const CONTEXT: WorkerContext = {
 	config: { logLevel: "error", persistDir: "", databasePath: "" },
-	counters: { buffer: createCounterBuffer(1), thread: 0 },
 	log: { position: new SharedArrayBuffer(8), activeSegment: new SharedArrayBuffer(8) },
 };
 

@@ -1,0 +1,148 @@
+import { describe, expect, test } from "bun:test";
+import { Counters } from "../../src/observe/counters.ts";
+import { CELLS_MAX, counter, type Declaration, declarations, gauge } from "../../src/observe/metric.ts";
+import { Totals } from "../../src/observe/totals.ts";
+import { Rng } from "../sim/rng.ts";
+
+const apples = counter("test_apples_total", "apples that fell");
+const pears = counter("test_pears_total", "pears, by colour", { name: "colour", values: ["green", "red"] });
+const baskets = gauge("test_baskets", "baskets that are full");
+
+function totalsOf(...threads: Counters[]): Totals {
+	const totals = new Totals();
+	for (const thread of threads) totals.include(thread.share());
+	return totals;
+}
+
+function shuffled<T>(rng: Rng, items: readonly T[]): T[] {
+	const keyed = items.map((item) => ({ item, key: rng.float() }));
+	return keyed.sort((a, b) => a.key - b.key).map(({ item }) => item);
+}
+
+describe("a metric", () => {
+	test("is declared with its meaning, and one cell for each value of its label", () => {
+		const mine = declarations().filter(({ name }) => name.startsWith("test_"));
+		expect(mine.map(({ cell, ...rest }) => rest)).toEqual([
+			{ name: "test_apples_total", help: "apples that fell", kind: "counter", label: null },
+			{
+				name: "test_pears_total",
+				help: "pears, by colour",
+				kind: "counter",
+				label: { name: "colour", values: ["green", "red"] },
+			},
+			{ name: "test_baskets", help: "baskets that are full", kind: "gauge", label: null },
+		]);
+		const [first = 0] = mine.map(({ cell }) => cell);
+		expect(mine.map(({ cell }) => cell - first)).toEqual([0, 1, 3]);
+	});
+
+	test.each<[string, () => unknown, RegExp]>([
+		["a name that is taken", () => gauge("test_baskets", "more of them"), /declared twice/],
+		["a name in capitals", () => gauge("test_Baskets", ""), /not a metric's name/],
+		["a name with a space", () => gauge("test baskets", ""), /not a metric's name/],
+		["a counter without _total", () => counter("test_plums", ""), /ends with _total/],
+		["a gauge with _total", () => gauge("test_plums_total", ""), /does not end with _total/],
+		["a label without values", () => counter("test_plums_total", "", { name: "kind", values: [] }), /twice, or none/],
+		["a value twice", () => counter("test_plums_total", "", { name: "kind", values: ["a", "a"] }), /twice, or none/],
+		[
+			"more values than there are cells",
+			() =>
+				counter("test_plums_total", "", {
+					name: "kind",
+					values: Array.from({ length: CELLS_MAX }, (_, at) => `${at}`),
+				}),
+			/no cells are left/,
+		],
+	])("is refused with %s, and takes no cell", (_, declare, message) => {
+		const before = declarations();
+		expect(declare).toThrow(message);
+		expect(declarations()).toEqual(before);
+	});
+
+	test("has no value but those it was declared with", () => {
+		expect(() => pears.of("blue" as "red")).toThrow("no value blue");
+	});
+});
+
+describe("totals", () => {
+	test("are the sums over threads, by name and label", () => {
+		const [one, other] = [new Counters(), new Counters()];
+		one.add(apples);
+		other.add(apples, 41);
+		one.add(pears.of("red"), 2);
+		other.add(pears.of("green"));
+		other.add(pears.of("red"), 3);
+		one.add(baskets, 5);
+		other.add(baskets, -2);
+		const totals = totalsOf(one, other);
+		expect(totals.read().filter(({ name }) => name.startsWith("test_"))).toEqual([
+			{ name: "test_apples_total", help: "apples that fell", kind: "counter", total: 42, by: null },
+			{ name: "test_baskets", help: "baskets that are full", kind: "gauge", total: 3, by: null },
+			{
+				name: "test_pears_total",
+				help: "pears, by colour",
+				kind: "counter",
+				total: 6,
+				by: { label: "colour", totals: { green: 1, red: 5 } },
+			},
+		]);
+		one.add(apples);
+		expect([totals.count("test_apples_total"), totals.count("test_pears_total")]).toEqual([43, 6]);
+	});
+
+	test("know no name that no thread has declared", () => {
+		expect(() => totalsOf(new Counters()).count("test_plums_total")).toThrow("no thread counts test_plums_total");
+	});
+
+	test("don't depend on which metrics a thread has, nor on their order in its row", () => {
+		const rng = new Rng("totals");
+		for (let round = 0; round < 300; round++) {
+			const names = Array.from({ length: 1 + rng.int(12) }, (_, at) => `n${at}`);
+			const labels = new Map(names.map((name) => [name, rng.int(3)]));
+			const totals = new Totals();
+			const expected = new Map<string, number[]>();
+			for (let thread = rng.int(5); thread >= 0; thread--) {
+				const metrics: Declaration[] = [];
+				const numbers: number[] = [];
+				for (const name of shuffled(rng, names).slice(rng.int(names.length))) {
+					const values = Array.from({ length: labels.get(name) ?? 0 }, (_, at) => `v${at}`);
+					const label = values.length === 0 ? null : { name: "label", values };
+					metrics.push({ name, help: "", kind: "gauge", label, cell: numbers.length });
+					const own = Array.from({ length: Math.max(values.length, 1) }, () => rng.int(1000) - 500);
+					numbers.push(...own);
+					const before = expected.get(name) ?? own.map(() => 0);
+					expected.set(
+						name,
+						own.map((number, at) => number + (before[at] ?? 0)),
+					);
+				}
+				totals.include({ row: Float64Array.from(numbers), metrics });
+			}
+			const got = totals.read();
+			expect(got.map(({ name }) => name)).toEqual([...expected.keys()].sort());
+			for (const { name, total, by } of got) {
+				const numbers = expected.get(name) ?? [];
+				expect(total).toBe(numbers.reduce((sum, number) => sum + number, 0));
+				if (by !== null) expect(Object.values(by.totals)).toEqual(numbers);
+				expect(totals.count(name)).toBe(total);
+			}
+		}
+	});
+
+	test("refuse a thread that means something else by a name", () => {
+		const metric: Declaration = { name: "a_total", help: "", kind: "counter", label: null, cell: 0 };
+		const others: Declaration[] = [
+			{ ...metric, help: "else" },
+			{ ...metric, kind: "gauge" },
+			{ ...metric, label: { name: "b", values: ["c"] } },
+		];
+		for (const other of others) {
+			const totals = new Totals();
+			totals.include({ row: new Float64Array(8), metrics: [metric] });
+			totals.include({ row: new Float64Array(8), metrics: [{ ...metric, cell: 5 }] });
+			expect(() => totals.include({ row: new Float64Array(8), metrics: [other] })).toThrow(
+				"different metrics by a_total",
+			);
+		}
+	});
+});
