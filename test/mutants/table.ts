@@ -208,7 +208,7 @@ export const MUTANTS: readonly Mutant[] = [
 	},
 	{
 		name: "records lost at a stretch's end are passed over in silence",
-		file: "log/record/batch.ts",
+		file: "log/local/read/stretch.ts",
 		find: "parts.push(new Gap(seqMax + 1));",
 		replace: "",
 		tests: READER,

@@ -1,5 +1,6 @@
-import type { Batch, Gap, Stretch } from "../../record/batch.ts";
+import type { Batch, Gap } from "../../record/batch.ts";
 import { firstAfter } from "../../record/first-after.ts";
+import type { Stretch } from "./stretch.ts";
 
 /** What a cached stretch takes besides its bytes, roughly: it matters where stretches hold a record each. */
 const STRETCH_OVERHEAD_BYTES = 512;

@@ -1,7 +1,7 @@
 import type { Counters } from "../../../observe/counters.ts";
 import { logOf } from "../../../observe/log.ts";
 import { RecentMap } from "../../../runtime/recent-map.ts";
-import { type Batch, Gap, parseStretch, type Stretch } from "../../record/batch.ts";
+import { type Batch, Gap } from "../../record/batch.ts";
 import type { ActiveSegment, ActiveSnapshot } from "../active-segment.ts";
 import { isNotFound, type LogFs } from "../log-fs.ts";
 import { listSegments, SEGMENT_HEADER_BYTES } from "../segment/segment.ts";
@@ -9,6 +9,7 @@ import type { Block } from "../segment/segment-index.ts";
 import { cachedBytes, partAfter, RecentStretches } from "./batch-cache.ts";
 import { BufferPool } from "./buffer-pool.ts";
 import { SegmentReader } from "./segment-reader.ts";
+import { parseStretch, type Stretch } from "./stretch.ts";
 
 export interface LogReaderOptions {
 	directory: string;
