@@ -1,8 +1,8 @@
+import type { RecordBatch, RecordReader } from "../log/log.ts";
 import { RECORD_HEADER_BYTES } from "../log/record/record.ts";
 import type { Counters } from "../observe/counters.ts";
 import { HEARD_MAX, Liveness } from "./liveness.ts";
 import { Pace, type PaceFloor } from "./pace.ts";
-import type { SourceBatch, SourceReader } from "./source.ts";
 import type { Stream } from "./stream.ts";
 import type { Withheld } from "./withheld.ts";
 
@@ -100,7 +100,7 @@ export class Consumer {
 	}
 
 	/** Sends what the log has for this consumer, as far as the turn's budget and the socket's buffer go. */
-	turn(reader: SourceReader): Turn {
+	turn(reader: RecordReader): Turn {
 		if (!this.#isStreaming()) return "blocked";
 		const turn = this.#socket.cork(() => this.#send(reader));
 		if (turn === "caught-up" && this.#farewell !== null) this.#beginClosing();
@@ -191,7 +191,7 @@ export class Consumer {
 		return true;
 	}
 
-	#send(reader: SourceReader): Turn {
+	#send(reader: RecordReader): Turn {
 		let budgetBytes = TURN_BYTES_MAX;
 		while (budgetBytes > 0) {
 			const read = reader.read(this.#cursor);
@@ -209,7 +209,7 @@ export class Consumer {
 	}
 
 	/** Returns what the records passed cost of the budget. Headers count too, so that a run of control records ends a turn. */
-	#sendBatch(batch: SourceBatch, budgetBytes: number): number {
+	#sendBatch(batch: RecordBatch, budgetBytes: number): number {
 		let cost = 0;
 		let frames = 0;
 		let frameBytes = 0;

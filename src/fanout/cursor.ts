@@ -1,6 +1,6 @@
+import type { LogSpan } from "../log/log.ts";
 import { encodeInfoFrame } from "../protocol/event-frames.ts";
 import { INTEGER_MAX } from "../protocol/limits.ts";
-import type { LogSpan } from "./source.ts";
 import type { StreamStart } from "./stream.ts";
 
 /** Why a `cursor` parameter was refused, for the answer to its sender. */

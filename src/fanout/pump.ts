@@ -1,6 +1,6 @@
+import type { Position, RecordReader } from "../log/log.ts";
 import { contain, reportFailure } from "../runtime/boundary.ts";
 import type { Consumer, Turn } from "./consumer.ts";
-import type { SourceHead, SourceReader } from "./source.ts";
 
 /** After this long the pump lets sockets, timers and other requests have their turn. */
 export const SLICE_MS = 5;
@@ -13,8 +13,8 @@ const HEAD_WAIT_MS = 1_000;
  * wait for is short, and then at least one of those that are behind, who go round-robin: so neither starves the other.
  */
 export class Pump {
-	readonly #head: SourceHead;
-	readonly #reader: SourceReader;
+	readonly #head: Position;
+	readonly #reader: RecordReader;
 	readonly #clock: () => number;
 	readonly #consumers = new Set<Consumer>();
 	/** Those that were not at the log's end when they came, or after their last turn. */
@@ -30,7 +30,7 @@ export class Pump {
 	#draining = false;
 
 	/** @param clock milliseconds from any start that never go back */
-	constructor(head: SourceHead, reader: SourceReader, clock: () => number = () => performance.now()) {
+	constructor(head: Position, reader: RecordReader, clock: () => number = () => performance.now()) {
 		this.#head = head;
 		this.#reader = reader;
 		this.#clock = clock;

@@ -1,5 +1,6 @@
 import { createEdge, withUrl } from "../http/edge.ts";
 import { errorResponse } from "../http/response.ts";
+import type { Position, RecordReader } from "../log/log.ts";
 import type { Counters } from "../observe/counters.ts";
 import { contain } from "../runtime/boundary.ts";
 import { endThreadOnFailure } from "../runtime/thread.ts";
@@ -8,7 +9,6 @@ import type { Admission } from "./admission.ts";
 import { BACKPRESSURE_BYTES_MAX, Consumer } from "./consumer.ts";
 import type { PaceFloor } from "./pace.ts";
 import { Pump } from "./pump.ts";
-import type { SourceHead, SourceReader } from "./source.ts";
 import type { Stream, StreamError, StreamStart } from "./stream.ts";
 import type { Withheld } from "./withheld.ts";
 
@@ -34,8 +34,8 @@ export interface FanoutOptions {
 	sharesPort: boolean;
 	/** Each has a path of its own. */
 	streams: readonly Stream[];
-	head: SourceHead;
-	reader: SourceReader;
+	head: Position;
+	reader: RecordReader;
 	/** Counts the consumers of all threads that listen on the port. */
 	admission: Admission;
 	/** Answers everything but the streams. `request.url` parses; `ip` is the sender's address. */

@@ -1,5 +1,5 @@
+import type { LogSpan, RecordBatch } from "../log/log.ts";
 import type { StreamErrorName } from "../protocol/event-frames.ts";
-import type { LogSpan, SourceBatch } from "./source.ts";
 
 /** Where a consumer's stream begins: it gets `first`, if that is set, and then every message with a greater seq. */
 export interface StreamStart {
@@ -30,7 +30,7 @@ export interface Stream {
 	/** Reads what a consumer asks for. */
 	start(query: URLSearchParams, span: LogSpan): StreamStart | StreamRefusal | StreamError;
 	/** A record of a batch as it goes over the wire, or null if it is not for this stream. Called for each record and consumer. */
-	encode(batch: SourceBatch, index: number): Uint8Array | null;
+	encode(batch: RecordBatch, index: number): Uint8Array | null;
 	/** Tells a consumer that messages before `nextSeq` can't be had any more. */
 	gap(nextSeq: number): Uint8Array<ArrayBuffer>;
 	/** Tells a consumer why its stream ends. Nothing may follow. */

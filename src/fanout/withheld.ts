@@ -1,7 +1,7 @@
 import type { Takedown } from "../index/store.ts";
+import type { RecordBatch } from "../log/log.ts";
 import { tellsOfRepo } from "../log/record/message-facts.ts";
 import type { Counters } from "../observe/counters.ts";
-import type { SourceBatch } from "./source.ts";
 
 /** About 150 bytes each. An account is forgotten when the log holds nothing from before its status changed. */
 export const WITHHELD_MAX = 200_000;
@@ -21,7 +21,7 @@ export class Withheld {
 	readonly #sinceSeq = new Map<string, number>();
 	#sinceSeqMax = 0;
 	/** Of a batch, as long as the accounts are the same. */
-	#judged = new WeakMap<SourceBatch, { judgement: Judgement }>();
+	#judged = new WeakMap<RecordBatch, { judgement: Judgement }>();
 
 	constructor(counters: Counters, entriesMax = WITHHELD_MAX) {
 		this.#counters = counters;
@@ -52,7 +52,7 @@ export class Withheld {
 	}
 
 	/** Which records of a batch are withheld. Judged once for all who read it; at the head of the log it is one comparison. */
-	judge(batch: SourceBatch): Judgement {
+	judge(batch: RecordBatch): Judgement {
 		if (batch.seq(0) > this.#sinceSeqMax || this.#sinceSeq.size === 0) return null;
 		let judged = this.#judged.get(batch);
 		if (judged === undefined) {
@@ -62,7 +62,7 @@ export class Withheld {
 		return judged.judgement;
 	}
 
-	#judge(batch: SourceBatch): Judgement {
+	#judge(batch: RecordBatch): Judgement {
 		let judgement: Judgement = null;
 		for (let index = 0; index < batch.count; index++) {
 			if (!tellsOfRepo(batch.kind(index))) continue;

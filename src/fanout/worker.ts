@@ -7,9 +7,8 @@ import { createXrpcApp } from "../http/xrpc.ts";
 import { patientReader } from "../index/patient-reader.ts";
 import type { IndexReader } from "../index/store.ts";
 import type { TakedownEvent } from "../index/worker.ts";
-import { openLogReader } from "../log/access.ts";
-import { BackgroundReader } from "../log/local/read/background-reader.ts";
-import type { LogReader } from "../log/local/read/reader.ts";
+import { openSharedReader } from "../log/access.ts";
+import type { SharedReader } from "../log/log.ts";
 import { LogPosition } from "../log/position.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
@@ -60,7 +59,7 @@ const CLOSE_REMOVED_MS = 1_000;
 /** What a started worker has. */
 interface Parts {
 	index: IndexReader;
-	reader: LogReader;
+	reader: SharedReader;
 	head: LogPosition;
 	withheld: Withheld;
 	server: FanoutServer;
@@ -81,7 +80,7 @@ class FanoutWorker implements WorkerRole<FanoutWorkerOptions, FanoutCommand> {
 		const { config, consumersMax, admissionBuffer } = options;
 		const head = new LogPosition(options.log.position);
 		const cacheBytesMax = Math.max(Math.floor(LOG_CACHE_BYTES / config.fanoutWorkers), LOG_CACHE_BYTES_MIN);
-		const reader = openLogReader(options.log, { directory: config.persistDir, cacheBytesMax, counters });
+		const reader = openSharedReader(options.log, { directory: config.persistDir, cacheBytesMax, counters });
 		// Consumers that are live read nothing while the log stands still, such as for want of the space that this gives back.
 		setInterval(() => contain("the timer for removed segments", () => reader.closeRemoved()), CLOSE_REMOVED_MS);
 		const index = patientReader(config.databasePath, counters);
@@ -99,7 +98,7 @@ class FanoutWorker implements WorkerRole<FanoutWorkerOptions, FanoutCommand> {
 				trustProxy,
 				floor: { bytesPerS: config.slowConsumerBytesPerS, windowMs: config.slowConsumerWindowMs },
 				head,
-				reader: new BackgroundReader(reader),
+				reader,
 				admission: new Admission({ consumersMax, consumersPerIpMax }, admissionBuffer),
 				counters,
 				withheld,

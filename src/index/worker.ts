@@ -1,7 +1,7 @@
 import { Stall } from "../disk/stall.ts";
-import { openLogReader } from "../log/access.ts";
+import { openBlockingReader } from "../log/access.ts";
 import { Follower } from "../log/follower.ts";
-import type { LogReader } from "../log/local/read/reader.ts";
+import type { BlockingReader } from "../log/log.ts";
 import { LogPosition } from "../log/position.ts";
 import type { Counters } from "../observe/counters.ts";
 import { startOnPath } from "../runtime/start-error.ts";
@@ -32,7 +32,7 @@ export type IndexEvent = TakedownEvent | StallEvent;
 
 /** Ready when the index has caught up with the log as it was published at the start. Takes no commands. */
 serveRole<WorkerContext, never, IndexEvent>((emit): WorkerRole<WorkerContext, never> => {
-	let reader: LogReader;
+	let reader: BlockingReader;
 	let store: Store;
 	let follower: Follower;
 	let running: Promise<void>;
@@ -40,7 +40,7 @@ serveRole<WorkerContext, never, IndexEvent>((emit): WorkerRole<WorkerContext, ne
 	async function start({ config, log }: WorkerContext, counters: Counters): Promise<void> {
 		const { persistDir: directory, databasePath } = config;
 		const head = new LogPosition(log.position);
-		reader = openLogReader(log, { directory, cacheBytesMax: CACHE_BYTES_MAX, counters });
+		reader = openBlockingReader(log, { directory, cacheBytesMax: CACHE_BYTES_MAX, counters });
 		store = await startOnPath("databasePath", databasePath, () => openSqliteStore(databasePath));
 		const onChange = (reason: StoreFaultReason | null): void => emit({ type: "stall", reason });
 		follower = new Follower({

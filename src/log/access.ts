@@ -4,9 +4,10 @@ import { Damage } from "../runtime/boundary.ts";
 import { ActiveSegment, createActiveSegmentBuffer } from "./local/active-segment.ts";
 import { systemLogFs } from "./local/log-fs.ts";
 import { readLogId } from "./local/log-id.ts";
+import { BackgroundReader } from "./local/read/background-reader.ts";
 import { LogReader } from "./local/read/reader.ts";
 import { LogWriter, type LogWriterOptions } from "./local/write/log-writer.ts";
-import type { Log } from "./log.ts";
+import type { BlockingReader, Log, SharedReader } from "./log.ts";
 import { createPositionBuffer, LogPosition } from "./position.ts";
 
 /** The memory that all share who write or read the log. */
@@ -53,11 +54,24 @@ export function openLog(
 	});
 }
 
-/** @param options `cacheBytesMax`: bytes of records that are kept for consumers who read the same */
-export function openLogReader(
-	memory: LogMemory,
-	options: { directory: string; cacheBytesMax: number; counters: Counters },
-): LogReader {
+export interface ReaderOptions {
+	directory: string;
+	/** Bytes of records that are kept for consumers who read the same. */
+	cacheBytesMax: number;
+	counters: Counters;
+}
+
+/** Opens the log for many consumers on one thread, which never waits for the disk. */
+export function openSharedReader(memory: LogMemory, options: ReaderOptions): SharedReader {
+	return new BackgroundReader(openLocal(memory, options));
+}
+
+/** Opens the log for one reader that has a thread for itself. */
+export function openBlockingReader(memory: LogMemory, options: ReaderOptions): BlockingReader {
+	return openLocal(memory, options);
+}
+
+function openLocal(memory: LogMemory, options: ReaderOptions): LogReader {
 	return new LogReader({ ...options, active: new ActiveSegment(memory.activeSegment), fs: systemLogFs });
 }
 

@@ -1,5 +1,7 @@
+import type { Batch, Gap } from "./record/batch.ts";
+
 /**
- * The log as its users know it: what the sequencer appends to, without a word on how it is stored.
+ * The log as its users know it: what the sequencer appends to and readers read from, without a word on how it is stored.
  * `log/local/` is the log in files of this machine.
  */
 
@@ -45,5 +47,68 @@ export interface Log extends AppendLog {
 	/** Lets what failed be tried again at once. */
 	retryNow(): void;
 	/** Makes everything durable, says so, and gives the log up. What it does not manage, the next start finds as after a crash. */
+	close(): void;
+}
+
+/** How far the log is published, such as `LogPosition`. */
+export interface Position {
+	snapshot(): LogSpan;
+	/** Resolves when something with a seq above `seq` is published, or after `timeoutMs`, or earlier. */
+	wait(seq: number, timeoutMs: number): Promise<void>;
+}
+
+export interface LogSpan {
+	/** No retained record has a lower seq. */
+	firstSeq: number;
+	/** Seq of the last published record. */
+	lastSeq: number;
+	/** The greatest seq ever given out. Greater than `lastSeq` only between a crash and the next record. */
+	seqUsedMax: number;
+}
+
+/** Reads the log by cursor, such as `BackgroundReader`. */
+export interface RecordReader {
+	/**
+	 * Records right after `cursor`, at least one; or a gap there; or null if the log ends at `cursor`. Valid until the next
+	 * call. If they have to be fetched first, a promise that resolves when they were: then call again.
+	 *
+	 * What can't be had makes the promise reject: that is the only way in which a read fails. Nobody has to await the promise.
+	 */
+	read(cursor: number): RecordBatch | RecordGap | Promise<void> | null;
+}
+
+/** Consecutive records, shared by all who read here. */
+export interface RecordBatch {
+	readonly count: number;
+	/** Index of the first record with a seq greater than `cursor`; `count` if there is none. */
+	indexAfter(cursor: number): number;
+	seq(index: number): number;
+	kind(index: number): number;
+	/** The DID of a `commit` or `sync` record. */
+	repoDid(index: number): string;
+	/** The frame as it goes over the wire. */
+	frame(index: number): Uint8Array;
+}
+
+/** Records between the cursor and `nextSeq` are lost or no longer retained. */
+export interface RecordGap {
+	readonly nextSeq: number;
+}
+
+/** A reader that a thread has opened for many consumers: what has to be fetched is fetched off this thread. */
+export interface SharedReader extends RecordReader {
+	/** Gives back what is held for records that are not retained any more, such as the disk's space. To be called now and then. */
+	closeRemoved(): void;
+	close(): void;
+}
+
+/** A reader that a thread has opened for itself, since it may wait. */
+export interface BlockingReader {
+	/**
+	 * As `RecordReader.read`, but what has to be fetched is waited for.
+	 *
+	 * @throws Error if it can't be had
+	 */
+	read(cursor: number): Batch | Gap | null;
 	close(): void;
 }

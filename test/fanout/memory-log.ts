@@ -1,4 +1,4 @@
-import type { LogSpan, SourceBatch, SourceGap, SourceHead, SourceReader } from "../../src/fanout/source.ts";
+import type { LogSpan, Position, RecordBatch, RecordGap, RecordReader } from "../../src/log/log.ts";
 import { RecordKind } from "../../src/log/record/record.ts";
 
 const BATCH_RECORDS_MAX = 50;
@@ -11,7 +11,7 @@ interface MemoryRecord {
 }
 
 /** A log in memory: the head and the reader of one thread. */
-export class MemoryLog implements SourceHead, SourceReader {
+export class MemoryLog implements Position, RecordReader {
 	readonly #records: MemoryRecord[] = [];
 	#firstSeq = 1;
 	#lastSeq = 0;
@@ -53,7 +53,7 @@ export class MemoryLog implements SourceHead, SourceReader {
 		await Promise.race([this.#grown.promise, Bun.sleep(timeoutMs)]);
 	}
 
-	read(cursor: number): SourceBatch | SourceGap | null {
+	read(cursor: number): RecordBatch | RecordGap | null {
 		const from = this.#records.findIndex(({ seq }) => seq > cursor);
 		const first = this.#records[from];
 		if (first === undefined) return null;
@@ -73,7 +73,7 @@ export class MemoryLog implements SourceHead, SourceReader {
 	}
 }
 
-class MemoryBatch implements SourceBatch {
+class MemoryBatch implements RecordBatch {
 	readonly #records: MemoryRecord[];
 
 	constructor(records: MemoryRecord[]) {

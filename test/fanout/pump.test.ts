@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { Consumer, TURN_BYTES_MAX } from "../../src/fanout/consumer.ts";
 import { Pump, SLICE_MS } from "../../src/fanout/pump.ts";
-import type { SourceBatch, SourceGap, SourceReader } from "../../src/fanout/source.ts";
 import { subscribeRepos } from "../../src/fanout/subscribe-repos.ts";
 import { Withheld } from "../../src/fanout/withheld.ts";
+import type { RecordBatch, RecordGap, RecordReader } from "../../src/log/log.ts";
 import { Counters } from "../../src/observe/counters.ts";
 import { EndlessSocket } from "./endless-socket.ts";
 import { MemoryLog } from "./memory-log.ts";
@@ -111,7 +111,7 @@ describe.each([0.02, 1, 7])("fairness, with turns of %d ms", (turnMs) => {
 });
 
 /** The log in memory, whose records up to `coldSeqMax` have to be fetched. */
-class ColdLog implements SourceReader {
+class ColdLog implements RecordReader {
 	coldSeqMax: number;
 	readonly fetched = Promise.withResolvers<void>();
 	/** Why a read fails on the spot. */
@@ -121,7 +121,7 @@ class ColdLog implements SourceReader {
 		this.coldSeqMax = coldSeqMax;
 	}
 
-	read(cursor: number): SourceBatch | SourceGap | Promise<void> | null {
+	read(cursor: number): RecordBatch | RecordGap | Promise<void> | null {
 		if (cursor >= this.coldSeqMax) return log.read(cursor);
 		if (this.fault !== null) return Promise.reject(this.fault);
 		return this.fetched.promise;

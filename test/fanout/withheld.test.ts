@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from "bun:test";
-import type { SourceBatch } from "../../src/fanout/source.ts";
 import { Withheld } from "../../src/fanout/withheld.ts";
+import type { RecordBatch } from "../../src/log/log.ts";
 import { RecordKind } from "../../src/log/record/record.ts";
 import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
 
@@ -20,7 +20,7 @@ beforeEach(() => {
 });
 
 /** Records of seqs from `firstSeq` on. */
-function batchOf(firstSeq: number, records: [kind: number, did: string][]): SourceBatch {
+function batchOf(firstSeq: number, records: [kind: number, did: string][]): RecordBatch {
 	return {
 		count: records.length,
 		indexAfter: (cursor) => Math.max(0, cursor + 1 - firstSeq),
@@ -35,7 +35,7 @@ function batchOf(firstSeq: number, records: [kind: number, did: string][]): Sour
 }
 
 const { commit, sync, identity, account, cursors } = RecordKind;
-const withheldIn = (batch: SourceBatch): number[] => Array.from(withheld.judge(batch) ?? []);
+const withheldIn = (batch: RecordBatch): number[] => Array.from(withheld.judge(batch) ?? []);
 
 describe("of an account that is taken down", () => {
 	const batch = batchOf(10, [

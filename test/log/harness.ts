@@ -7,6 +7,7 @@ import { ActiveSegment } from "../../src/log/local/active-segment.ts";
 import { LogReader } from "../../src/log/local/read/reader.ts";
 import { segmentName } from "../../src/log/local/segment/segment.ts";
 import { LogWriter, type LogWriterOptions } from "../../src/log/local/write/log-writer.ts";
+import type { BlockingReader } from "../../src/log/log.ts";
 import { LogPosition } from "../../src/log/position.ts";
 import { Batch, type Gap } from "../../src/log/record/batch.ts";
 import { type Entry, entryBytes, writeEntry } from "../../src/log/record/entry.ts";
@@ -166,7 +167,7 @@ export class TestLog {
 }
 
 /** All that a consumer gets from `cursor` to the published end, as `seq label` and `gap to SEQ`. */
-export function readAll(reader: LogReader, cursor = 0): string[] {
+export function readAll(reader: Pick<BlockingReader, "read">, cursor = 0): string[] {
 	const seen: string[] = [];
 	for (let at = cursor; ; ) {
 		const next = reader.read(at);

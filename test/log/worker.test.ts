@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { DiskFaultReason } from "../../src/disk/fault.ts";
-import { createLogMemory, openLogReader } from "../../src/log/access.ts";
+import { createLogMemory, openBlockingReader } from "../../src/log/access.ts";
 import { entryBytes, writeEntry } from "../../src/log/record/entry.ts";
 import type { SequencerStart } from "../../src/log/worker.ts";
 import { Counters } from "../../src/observe/counters.ts";
@@ -62,7 +62,7 @@ describe("the sequencer's thread", () => {
 				await thread.drain();
 				expect(failures).toEqual([]);
 				expect(ring.acknowledged()).toBe(ring.position);
-				const reader = openLogReader(log, { directory, cacheBytesMax: 1_000_000, counters: new Counters() });
+				const reader = openBlockingReader(log, { directory, cacheBytesMax: 1_000_000, counters: new Counters() });
 				onCleanup(() => reader.close());
 				expect(readAll(reader)).toEqual(expected);
 				// Counted after the thread has told what it counts, and in its memory.

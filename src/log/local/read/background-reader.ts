@@ -3,6 +3,7 @@ import { TOO_MANY_FILES_RETRY_MS } from "../../../disk/stall.ts";
 import { logOf } from "../../../observe/log.ts";
 import { LogLimiter } from "../../../observe/log-limiter.ts";
 import { Slots } from "../../../runtime/semaphore.ts";
+import type { SharedReader } from "../../log.ts";
 import { Batch, type Gap } from "../../record/batch.ts";
 import { BlockPlace, type LogReader } from "./reader.ts";
 
@@ -22,7 +23,7 @@ const log = logOf("log");
  * are read off this thread, once for all that wait for them. While the disk has nothing else to do, the blocks behind
  * what was read are loaded ahead.
  */
-export class BackgroundReader {
+export class BackgroundReader implements SharedReader {
 	readonly #reader: LogReader;
 	readonly #slots = new Slots(LOADS_MAX);
 	/** By block: those that are being read, or wait for a slot. */
@@ -50,6 +51,14 @@ export class BackgroundReader {
 			this.#report(`seq ${cursor}`, "the log can't be read after seq {cursor}: {error}", { cursor, error });
 			return droppable(Promise.reject(error));
 		}
+	}
+
+	closeRemoved(): void {
+		this.#reader.closeRemoved();
+	}
+
+	close(): void {
+		this.#reader.close();
 	}
 
 	#load(place: BlockPlace): Promise<void> {

@@ -1,6 +1,7 @@
 import type { Counters } from "../../../observe/counters.ts";
 import { logOf } from "../../../observe/log.ts";
 import { RecentMap } from "../../../runtime/recent-map.ts";
+import type { BlockingReader } from "../../log.ts";
 import { type Batch, Gap } from "../../record/batch.ts";
 import type { ActiveSegment, ActiveSnapshot } from "../active-segment.ts";
 import { isNotFound, type LogFs } from "../log-fs.ts";
@@ -50,7 +51,7 @@ const log = logOf("log");
  * Reads the log for any number of consumers on one thread. A consumer that is live and one that catches up make the same
  * call; what a stretch costs to read and check is paid once for all that want it.
  */
-export class LogReader {
+export class LogReader implements BlockingReader {
 	readonly #options: LogReaderOptions;
 	readonly #recent: RecentStretches;
 	/** Blocks that consumers who catch up have read, by their place's key. */
