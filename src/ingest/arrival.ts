@@ -2,7 +2,7 @@ import type { AccountFact } from "../account/next.ts";
 import type { Resolution } from "../identity/identity.ts";
 import type { Entry } from "../log/record/entry.ts";
 import type { Message } from "../protocol/kinds/table.ts";
-import type { Outcome } from "./host/window.ts";
+import type { Outcome } from "./outcome.ts";
 
 /** Who sent a message. */
 export interface Sender {

@@ -3,7 +3,7 @@ import { Damage } from "../runtime/boundary.ts";
 import type { Doorbell } from "../runtime/doorbell.ts";
 import type { RingReader, RingWriter } from "../runtime/ring.ts";
 import type { Sender } from "./arrival.ts";
-import { FAILED, type Outcome, REJECTED } from "./host/window.ts";
+import { FAILED, type Outcome, REJECTED } from "./outcome.ts";
 
 /** All rings between workers together take no more memory than this, however many workers there are. */
 export const PEER_RINGS_BYTES_MAX = 64 * 1024 * 1024;

@@ -4,7 +4,7 @@ import { Damage, reportFailure } from "../runtime/boundary.ts";
 import { OnceATurn } from "../runtime/once-a-turn.ts";
 import { workerOf } from "../runtime/worker-of.ts";
 import type { Sender } from "./arrival.ts";
-import { FAILED, type Outcome } from "./host/window.ts";
+import { FAILED, type Outcome } from "./outcome.ts";
 import { type Peer, type PeerEvents, PeerLink } from "./peer-link.ts";
 
 type Settle = (outcome: Outcome) => void;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { Sender } from "../../src/ingest/arrival.ts";
-import { FAILED, type Outcome, REJECTED } from "../../src/ingest/host/window.ts";
+import { FAILED, type Outcome, REJECTED } from "../../src/ingest/outcome.ts";
 import { PEER_RINGS_BYTES_MAX, type Peer, PeerLink, peerRingBytes } from "../../src/ingest/peer-link.ts";
 import { Routes } from "../../src/ingest/routes.ts";
 import { scanFrame } from "../../src/protocol/frame.ts";

@@ -31,7 +31,7 @@ const FOLLOWER = ["ingest/host/follower.test.ts"];
 export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "mode always does not sync",
-		file: "log/local/write/segment-writer.ts",
+		file: "log/local/segment/segment-writer.ts",
 		find: "if (isSynced) this.#sync();",
 		replace: "",
 		tests: LOG,
@@ -74,14 +74,14 @@ export const MUTANTS: readonly Mutant[] = [
 	},
 	{
 		name: "a sync that failed in the background is forgotten",
-		file: "log/local/write/segment-writer.ts",
+		file: "log/local/segment/segment-writer.ts",
 		find: "throw this.#lose(error);\n\t\t}\n\t\tthis.#durable = end;",
 		replace: "void error;\n\t\t}\n\t\tthis.#durable = end;",
 		tests: FAULTS,
 	},
 	{
 		name: "a file whose sync failed is synced again and believed",
-		file: "log/local/write/segment-writer.ts",
+		file: "log/local/segment/segment-writer.ts",
 		find: "this.#isLost = true;",
 		replace: "",
 		tests: FAULTS,
@@ -173,21 +173,21 @@ export const MUTANTS: readonly Mutant[] = [
 	},
 	{
 		name: "checksums are not looked at",
-		file: "log/local/recovery/scan.ts",
+		file: "log/local/segment/scan.ts",
 		find: "recordIsIntact(source.bytes, offset - source.base, length) ? length : 0",
 		replace: "length",
 		tests: RECOVERY,
 	},
 	{
 		name: "a copy of the last record passes for the next one",
-		file: "log/local/recovery/scan.ts",
+		file: "log/local/segment/scan.ts",
 		find: "seq <= seqAfter ||",
 		replace: "seq < seqAfter ||",
 		tests: RECOVERY,
 	},
 	{
 		name: "behind damage, a record across the edge of what is in memory is missed",
-		file: "log/local/recovery/scan.ts",
+		file: "log/local/segment/scan.ts",
 		find: "- EPOCH_OFFSET - 3;",
 		replace: "- EPOCH_OFFSET;",
 		tests: RECOVERY,
@@ -229,7 +229,7 @@ export const MUTANTS: readonly Mutant[] = [
 	},
 	{
 		name: "a file is closed while it is read off the thread",
-		file: "log/local/read/segment-reader.ts",
+		file: "log/local/segment/segment-reader.ts",
 		find: "if (this.#holders === 0) this.#fs.close",
 		replace: "this.#fs.close",
 		tests: BACKGROUND,

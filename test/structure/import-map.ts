@@ -26,19 +26,29 @@ function reachableFrom(name: string, imports: ImportMap): Set<string> {
 }
 
 /**
- * Imports that lead up, as `from -> to`: a room may import from rooms before it only. A file's room is its first folder, or
- * the file itself where it stands in no folder.
+ * Imports that lead up, as `from -> to`: a room may import from rooms before it only. Rooms are the folders of one folder; a file
+ * in none is a room of its own at the root, and elsewhere bound by no order.
  *
- * @param rooms from the bottom to the top
+ * @param named folders, with a slash at the end, and files, each before those that may import from it
  */
-export function arrowsUp(imports: ImportMap, rooms: readonly string[]): string[] {
-	const heightOf = (path: string): number => {
-		const [first = "", ...rest] = path.split("/");
-		return rooms.indexOf(rest.length === 0 ? first : `${first}/`);
-	};
+export function arrowsUp(imports: ImportMap, named: readonly string[]): string[] {
 	return [...imports]
 		.flatMap(([from, targets]) => targets.map((to) => [from, to] as const))
-		.filter(([from, to]) => heightOf(to) > heightOf(from) || heightOf(from) < 0 || heightOf(to) < 0)
+		.filter(([from, to]) => leadsUp(from, to, named))
 		.map(([from, to]) => `${from} -> ${to}`)
 		.sort();
+}
+
+function leadsUp(from: string, to: string, named: readonly string[]): boolean {
+	const [fromParts, toParts] = [partsOf(from), partsOf(to)];
+	const depth = fromParts.findIndex((part, i) => part !== toParts[i]);
+	const rooms = [fromParts, toParts].map((parts) => parts.slice(0, depth + 1).join(""));
+	if (depth > 0 && !rooms.every((room) => room.endsWith("/"))) return false;
+	const [fromHeight = -1, toHeight = -1] = rooms.map((room) => named.indexOf(room));
+	return fromHeight < 0 || toHeight < 0 || toHeight > fromHeight;
+}
+
+/** `a/b/c.ts` as `a/`, `b/` and `c.ts`. */
+function partsOf(path: string): string[] {
+	return path.split(/(?<=\/)/);
 }

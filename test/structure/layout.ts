@@ -3,20 +3,15 @@ import { join, resolve } from "node:path";
 
 const ROOT = resolve(import.meta.dir, "../..");
 
-/** The layout of `src/` as `docs/design.md` has it, section 6: folders end with a slash. */
-export interface Layout {
-	/** Folders and files directly below `src/`, in the order of the page: from the bottom to the top. */
-	rooms: string[];
-	/** All that is named there, folders in folders included, by their paths below `src/`. */
-	named: string[];
-}
-
-/** Reads a layout from the page's text: the lines below `src/`, each indented by two spaces for each folder that it is in. */
-export function readLayout(page: string): Layout {
+/**
+ * Reads a layout from the page's text: the lines below `src/`, each indented by two spaces for each folder that it is in.
+ *
+ * @returns what is named there, in its order, by paths below `src/`; folders with a slash at the end
+ */
+export function readLayout(page: string): string[] {
 	const lines = page.split("\n");
 	const start = lines.indexOf("src/");
 	if (start < 0) throw new Error("the page has no layout of src/");
-	const rooms: string[] = [];
 	const named: string[] = [];
 	const folders: string[] = [];
 	for (const line of lines.slice(start + 1)) {
@@ -26,15 +21,14 @@ export function readLayout(page: string): Layout {
 		const depth = indent.length / 2 - 1;
 		if (!Number.isInteger(depth) || depth > folders.length) continue;
 		folders.length = depth;
-		if (depth === 0) rooms.push(name);
 		named.push(folders.join("") + name);
 		if (name.endsWith("/")) folders.push(name);
 	}
-	return { rooms, named };
+	return named;
 }
 
-/** The layout as the page in the tree has it. */
-export async function readLayoutOfDesign(): Promise<Layout> {
+/** The layout of `src/` as `docs/design.md` has it, section 6. */
+export async function readLayoutOfDesign(): Promise<string[]> {
 	return readLayout(await Bun.file(join(ROOT, "docs/design.md")).text());
 }
 

@@ -11,7 +11,7 @@ import { didMethod, isDid } from "../../protocol/syntax.ts";
 import { reportFailure } from "../../runtime/boundary.ts";
 import { endThreadOnFailure } from "../../runtime/thread.ts";
 import type { Admitted, Arrival, Sender } from "../arrival.ts";
-import { FAILED, REJECTED } from "../host/window.ts";
+import { FAILED, REJECTED } from "../outcome.ts";
 import type { AccountCache } from "./accounts.ts";
 import type { AdmissionRules } from "./admit/admission.ts";
 import { ADMISSIONS, isRepeat } from "./admit/table.ts";

@@ -11,12 +11,13 @@ import { isRelay } from "../../protocol/relay-token.ts";
 import { reportFailure } from "../../runtime/boundary.ts";
 import { systemTiming, type Timing } from "../../runtime/timing.ts";
 import type { Sender } from "../arrival.ts";
+import { FAILED, type Outcome } from "../outcome.ts";
 import { Backoff } from "./backoff.ts";
 import type { Budget, HostBudget } from "./budget.ts";
 import { Detour } from "./detour.ts";
 import { REFUSED_CURSOR_RETRY_MS, RefusedCursor } from "./refused-cursor.ts";
 import { HostSocket } from "./socket.ts";
-import { FAILED, HostWindow, type Outcome, WINDOW_SLOTS_MAX } from "./window.ts";
+import { HostWindow, WINDOW_SLOTS_MAX } from "./window.ts";
 
 /** So many messages out of order on one connection, and we'd rather start over. */
 const SEQ_VIOLATIONS_MAX = 100;

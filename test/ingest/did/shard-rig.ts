@@ -5,7 +5,7 @@ import type { Account, IndexReader } from "../../../src/index/store.ts";
 import { arrivalOf, type Sender } from "../../../src/ingest/arrival.ts";
 import { AccountCache } from "../../../src/ingest/did/accounts.ts";
 import { Shard } from "../../../src/ingest/did/shard.ts";
-import type { Outcome } from "../../../src/ingest/host/window.ts";
+import type { Outcome } from "../../../src/ingest/outcome.ts";
 import { Handover } from "../../../src/log/handover.ts";
 import { type Entry, readEntry } from "../../../src/log/record/entry.ts";
 import { Counters, createCounterBuffer, readCounters } from "../../../src/observe/counters.ts";

@@ -3,7 +3,7 @@ import type { Resolution } from "../../../src/identity/identity.ts";
 import { FRESH_MS } from "../../../src/identity/resolutions.ts";
 import type { Account } from "../../../src/index/store.ts";
 import { WEB_WAITING_BYTES_MAX } from "../../../src/ingest/did/shard.ts";
-import { FAILED } from "../../../src/ingest/host/window.ts";
+import { FAILED } from "../../../src/ingest/outcome.ts";
 import { decodeRepoFacts } from "../../../src/log/record/facts.ts";
 import { RecordFlag, RecordKind } from "../../../src/log/record/record.ts";
 import { scanFrame } from "../../../src/protocol/frame.ts";

@@ -5,7 +5,7 @@ import type { HostEvent } from "../../../src/hosts/messages.ts";
 import { Budget } from "../../../src/ingest/host/budget.ts";
 import { HostFollower } from "../../../src/ingest/host/follower.ts";
 import { REFUSED_CURSOR_RETRY_MS } from "../../../src/ingest/host/refused-cursor.ts";
-import { REJECTED } from "../../../src/ingest/host/window.ts";
+import { REJECTED } from "../../../src/ingest/outcome.ts";
 import { Counters, createCounterBuffer, readCounters } from "../../../src/observe/counters.ts";
 import { SimAccount } from "../../sim/account.ts";
 import { SimClock } from "../../sim/clock.ts";

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { Budget } from "../../../src/ingest/host/budget.ts";
 import { Hosts } from "../../../src/ingest/host/hosts.ts";
-import { type Outcome, REJECTED } from "../../../src/ingest/host/window.ts";
+import { type Outcome, REJECTED } from "../../../src/ingest/outcome.ts";
 import { Handover } from "../../../src/log/handover.ts";
 import { readEntry } from "../../../src/log/record/entry.ts";
 import { decodeCursorsFacts } from "../../../src/log/record/facts.ts";

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { HostWindow, REJECTED } from "../../../src/ingest/host/window.ts";
+import { HostWindow } from "../../../src/ingest/host/window.ts";
+import { REJECTED } from "../../../src/ingest/outcome.ts";
 import { Rng } from "../../sim/rng.ts";
 
 test("the low-water mark waits for what is neither durable nor rejected", () => {

@@ -7,9 +7,9 @@ import type { ActiveSegment, ActiveSnapshot } from "../active-segment.ts";
 import { isNotFound, type LogFs } from "../log-fs.ts";
 import { listSegments, SEGMENT_HEADER_BYTES } from "../segment/segment.ts";
 import type { Block } from "../segment/segment-index.ts";
+import { SegmentReader } from "../segment/segment-reader.ts";
 import { cachedBytes, partAfter, RecentStretches } from "./batch-cache.ts";
 import { BufferPool } from "./buffer-pool.ts";
-import { SegmentReader } from "./segment-reader.ts";
 import { parseStretch, type Stretch } from "./stretch.ts";
 
 export interface LogReaderOptions {

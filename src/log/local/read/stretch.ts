@@ -1,5 +1,5 @@
 import { Batch, Gap } from "../../record/batch.ts";
-import { MemorySource, scanRecords } from "../recovery/scan.ts";
+import { MemorySource, scanRecords } from "../segment/scan.ts";
 
 /** A stretch of a segment as it was read: one batch, or where it is damaged, batches and gaps. */
 export interface Stretch {

@@ -2,9 +2,9 @@ import { join } from "node:path";
 import type { Counters } from "../../../observe/counters.ts";
 import { logOf } from "../../../observe/log.ts";
 import type { LogFs } from "../log-fs.ts";
-import { SegmentReader } from "../read/segment-reader.ts";
 import type { FoundSegment } from "../retention/retention.ts";
 import { TEMPORARY_SUFFIX } from "../segment/new-file.ts";
+import { FileSource, scanRecords } from "../segment/scan.ts";
 import {
 	listSegments,
 	readSegmentFooter,
@@ -14,8 +14,8 @@ import {
 	segmentName,
 } from "../segment/segment.ts";
 import { SegmentIndex } from "../segment/segment-index.ts";
-import type { SegmentState } from "../write/segment-writer.ts";
-import { FileSource, scanRecords } from "./scan.ts";
+import { SegmentReader } from "../segment/segment-reader.ts";
+import type { SegmentState } from "../segment/segment-writer.ts";
 
 /** What a start finds in the log's directory. */
 export interface RecoveredLog {

@@ -1,7 +1,7 @@
 import { DiskFault } from "../../../disk/fault.ts";
 import type { LogFs } from "../log-fs.ts";
-import { FileSource, scanRecords } from "../recovery/scan.ts";
-import type { SegmentWriter } from "./segment-writer.ts";
+import { FileSource, scanRecords } from "../segment/scan.ts";
+import type { SegmentWriter } from "../segment/segment-writer.ts";
 
 /** Records are carried over in pieces of about this size. */
 const PIECE_BYTES = 1024 * 1024;

@@ -12,9 +12,9 @@ import { ensureLogId } from "../log-id.ts";
 import { type RecoveredLog, recoverLog } from "../recovery/recovery.ts";
 import { KeptSegments } from "../retention/kept-segments.ts";
 import { placeSegments, type Segment, segmentAgeMsMax } from "../retention/retention.ts";
+import { SegmentWriter } from "../segment/segment-writer.ts";
 import { carryOver } from "./carry.ts";
 import { RESERVE_STEP, Reserve, readReserve } from "./reserve.ts";
-import { SegmentWriter } from "./segment-writer.ts";
 
 /** `always`: a batch is durable before it is published. `write`: it is written, and durable a moment later. */
 export type SyncMode = "always" | "write";

@@ -1,6 +1,6 @@
 import { RECORD_HEADER_BYTES, recordSeq, recordTimeUs } from "../../record/record.ts";
 import type { LogFs } from "../log-fs.ts";
-import { recordIsIntact, sealedRecordLength } from "../segment/seal.ts";
+import { recordIsIntact, sealedRecordLength } from "./seal.ts";
 
 /** A stretch of a segment, of which a part is in memory at a time. */
 export interface ScanSource {

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { LogFs } from "../log-fs.ts";
-import { FileSource, scanRecords } from "../recovery/scan.ts";
+import { FileSource, scanRecords } from "./scan.ts";
 import {
 	readSegmentFooter,
 	readSegmentHeader,
@@ -8,8 +8,8 @@ import {
 	type SegmentFooter,
 	type SegmentHeader,
 	segmentName,
-} from "../segment/segment.ts";
-import { SegmentIndex } from "../segment/segment-index.ts";
+} from "./segment.ts";
+import { SegmentIndex } from "./segment-index.ts";
 
 /** An open segment, for reading. */
 export class SegmentReader {

@@ -1,10 +1,10 @@
 import { DiskFault, diskFaultReason } from "../../../disk/fault.ts";
 import { recordLength, recordSeq, recordTimeUs } from "../../record/record.ts";
 import type { LogFs } from "../log-fs.ts";
-import { closeAnyway, createFile } from "../segment/new-file.ts";
-import { sealRecord } from "../segment/seal.ts";
-import { encodeSegmentFooter, encodeSegmentHeader, SEGMENT_HEADER_BYTES, segmentName } from "../segment/segment.ts";
-import { SegmentIndex } from "../segment/segment-index.ts";
+import { closeAnyway, createFile } from "./new-file.ts";
+import { sealRecord } from "./seal.ts";
+import { encodeSegmentFooter, encodeSegmentHeader, SEGMENT_HEADER_BYTES, segmentName } from "./segment.ts";
+import { SegmentIndex } from "./segment-index.ts";
 
 /** A segment as far as it is written: what a writer needs to go on with it. */
 export interface SegmentState {
