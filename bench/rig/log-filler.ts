@@ -3,6 +3,7 @@ import { IndexWriter } from "../../src/index/writer.ts";
 import { ActiveSegment } from "../../src/log/local/active-segment.ts";
 import { systemLogFs } from "../../src/log/local/log-fs.ts";
 import { LogWriter } from "../../src/log/local/write/log-writer.ts";
+import { createMarksBuffer, Marks } from "../../src/log/marks.ts";
 import { LogPosition } from "../../src/log/position.ts";
 import { type Entry, entryBytes, writeEntry } from "../../src/log/record/entry.ts";
 import { encodeHostFacts, encodeRepoFacts } from "../../src/log/record/facts.ts";
@@ -49,6 +50,7 @@ export class LogFiller {
 			fs: systemLogFs,
 			position: new LogPosition(),
 			active: new ActiveSegment(),
+			marks: new Marks(createMarksBuffer([])),
 			counters,
 			clock: Date.now,
 			elapsedMs: () => performance.now(),

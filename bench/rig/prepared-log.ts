@@ -2,6 +2,7 @@ import { createLogMemory, type LogMemory } from "../../src/log/access.ts";
 import { ActiveSegment } from "../../src/log/local/active-segment.ts";
 import { systemLogFs } from "../../src/log/local/log-fs.ts";
 import { LogWriter } from "../../src/log/local/write/log-writer.ts";
+import { Marks } from "../../src/log/marks.ts";
 import { LogPosition } from "../../src/log/position.ts";
 import { RECORD_HEADER_BYTES, RecordKind, writeRecordHeader } from "../../src/log/record/record.ts";
 import { Counters } from "../../src/observe/counters.ts";
@@ -10,7 +11,7 @@ const RECORDS_PER_BATCH = 500;
 
 /** A log of commits that are all alike, for benches of what reads it. */
 export class PreparedLog {
-	readonly memory: LogMemory = createLogMemory();
+	readonly memory: LogMemory = createLogMemory([]);
 	readonly #writer: LogWriter;
 	readonly #recordBytes: number;
 
@@ -22,6 +23,7 @@ export class PreparedLog {
 			fs: systemLogFs,
 			position: new LogPosition(this.memory.position),
 			active: new ActiveSegment(this.memory.activeSegment),
+			marks: new Marks(this.memory.marks),
 			counters: new Counters(),
 			clock: Date.now,
 			elapsedMs: () => performance.now(),

@@ -2,11 +2,13 @@ import { Stall } from "../disk/stall.ts";
 import { openBlockingReader } from "../log/access.ts";
 import { Follower } from "../log/follower.ts";
 import type { BlockingReader } from "../log/log.ts";
+import { Marks } from "../log/marks.ts";
 import { LogPosition } from "../log/position.ts";
 import type { Counters } from "../observe/counters.ts";
 import { startOnPath } from "../runtime/start-error.ts";
 import { endThreadOnFailure, serveRole, type WorkerRole } from "../runtime/thread.ts";
 import type { WorkerContext } from "../runtime/worker-context.ts";
+import { INDEX_MARK } from "./mark.ts";
 import { IndexSink } from "./sink.ts";
 import { openSqliteStore } from "./sqlite/store.ts";
 import type { Store, Takedown } from "./store.ts";
@@ -39,7 +41,6 @@ serveRole<WorkerContext, never, IndexEvent>((emit): WorkerRole<WorkerContext, ne
 
 	async function start({ config, log }: WorkerContext, counters: Counters): Promise<void> {
 		const { persistDir: directory, databasePath } = config;
-		const head = new LogPosition(log.position);
 		reader = openBlockingReader(log, { directory, cacheBytesMax: CACHE_BYTES_MAX, counters });
 		store = await startOnPath("databasePath", databasePath, () => openSqliteStore(databasePath));
 		const onChange = (reason: StoreFaultReason | null): void => emit({ type: "stall", reason });
@@ -50,8 +51,8 @@ serveRole<WorkerContext, never, IndexEvent>((emit): WorkerRole<WorkerContext, ne
 				onTakedowns: (takedowns) => emit({ type: "takedowns", takedowns }),
 			}),
 			log: reader,
-			position: head,
-			mark: { move: (seq) => head.setApplied(seq) },
+			position: new LogPosition(log.position),
+			mark: new Marks(log.marks).mark(INDEX_MARK.name),
 			stall: new Stall({
 				part: "index",
 				counters,

@@ -2,9 +2,11 @@ import type { EngineChoice } from "../config/bounds.ts";
 import type { HostCommand, HostEvent } from "../hosts/messages.ts";
 import { IDENTITY_CACHE_LIMITS, IdentityCache } from "../identity/cache.ts";
 import { DidResolver } from "../identity/resolver.ts";
+import { INDEX_MARK } from "../index/mark.ts";
 import { patientReader } from "../index/patient-reader.ts";
 import type { IndexReader } from "../index/store.ts";
 import { Handover } from "../log/handover.ts";
+import { Marks } from "../log/marks.ts";
 import { LogPosition } from "../log/position.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
@@ -153,6 +155,7 @@ class IngestWorker implements WorkerRole<IngestOptions, HostCommand> {
 	async start(options: IngestOptions, counters: Counters): Promise<void> {
 		const { config } = options;
 		const head = new LogPosition(options.log.position);
+		const applied = new Marks(options.log.marks).mark(INDEX_MARK.name);
 		const index = patientReader(config.databasePath, counters);
 		const rings = options.handovers.map((buffer) => new RingWriter(buffer));
 		const own = rings[options.worker];
@@ -185,7 +188,7 @@ class IngestWorker implements WorkerRole<IngestOptions, HostCommand> {
 			accounts.noteProgress({
 				position: handover.position,
 				acknowledged: () => handover.acknowledged(),
-				applied: () => head.applied(),
+				applied: () => applied.seq ?? 0,
 				head: () => head.snapshot(),
 			});
 		};

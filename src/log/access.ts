@@ -8,6 +8,7 @@ import { BackgroundReader } from "./local/read/background-reader.ts";
 import { LogReader } from "./local/read/reader.ts";
 import { LogWriter, type LogWriterOptions } from "./local/write/log-writer.ts";
 import type { BlockingReader, Log, SharedReader } from "./log.ts";
+import { createMarksBuffer, type MarkRule, Marks } from "./marks.ts";
 import { createPositionBuffer, LogPosition } from "./position.ts";
 
 /** The memory that all share who write or read the log. */
@@ -16,10 +17,17 @@ export interface LogMemory {
 	position: SharedArrayBuffer;
 	/** What those need besides who read the log's files. */
 	activeSegment: SharedArrayBuffer;
+	/** How far those readers are that retention waits for. */
+	marks: SharedArrayBuffer;
 }
 
-export function createLogMemory(): LogMemory {
-	return { position: createPositionBuffer(), activeSegment: createActiveSegmentBuffer() };
+/** @param marks the readers that retention waits for */
+export function createLogMemory(marks: readonly MarkRule[]): LogMemory {
+	return {
+		position: createPositionBuffer(),
+		activeSegment: createActiveSegmentBuffer(),
+		marks: createMarksBuffer(marks),
+	};
 }
 
 /** How the log is kept. */
@@ -49,6 +57,7 @@ export function openLog(
 		fs: systemLogFs,
 		position: new LogPosition(memory.position),
 		active: new ActiveSegment(memory.activeSegment),
+		marks: new Marks(memory.marks),
 		clock: Date.now,
 		elapsedMs: () => performance.now(),
 	});

@@ -1,5 +1,6 @@
 import { RETRY_MS } from "../disk/stall.ts";
 import { logOf } from "../observe/log.ts";
+import type { Mark } from "./marks.ts";
 import type { LogEnd, PositionSnapshot } from "./position.ts";
 import { type Batch, Gap } from "./record/batch.ts";
 import type { StoredRecord } from "./record/stored-record.ts";
@@ -57,7 +58,7 @@ export interface FollowerOptions {
 	log: FollowedLog;
 	position: FollowedPosition;
 	/** Says up to where the sink needs the log no more. */
-	mark: { move(seq: number): void };
+	mark: Pick<Mark, "move">;
 	/** Told what keeps the sink from going on; throws it if it is not to be waited for. */
 	stall: { note(error: unknown): void; end(): void };
 	/** Waits before the next attempt, or for more records. */

@@ -25,8 +25,7 @@ const LAST_SEQ = 1;
 const SEQ_USED_MAX = 2;
 const LAST_TIME_US = 3;
 const DURABLE_SEQ = 4;
-const APPLIED = 5;
-const NUMBER_COUNT = 6;
+const NUMBER_COUNT = 5;
 
 /** Makes the memory of a position. */
 export function createPositionBuffer(): SharedArrayBuffer {
@@ -82,15 +81,5 @@ export class LogPosition {
 		const version = this.#numbers.version();
 		if (this.snapshot()[end] > seq) return;
 		await this.#numbers.wait(version, timeoutMs);
-	}
-
-	/** Seq of the last record that the index has applied: retention keeps what comes after it. */
-	applied(): number {
-		return this.#numbers.getGrowing(APPLIED);
-	}
-
-	/** Only the index calls it, with growing seqs. */
-	setApplied(seq: number): void {
-		this.#numbers.set(APPLIED, seq);
 	}
 }

@@ -41,6 +41,7 @@ export const COUNTERS = {
 	log_bytes_total: "bytes appended to the log",
 	log_syncs_total: "syncs of the log to disk",
 	segments_removed_total: "segments removed by retention",
+	log_marks_lost_total: "times a reader of the log was so far behind that retention waited for it no longer",
 	log_gaps_total: "damaged stretches of the log that were quarantined",
 	log_read_failures_total: "consumers closed since the log could not be read for them",
 	log_stalls_total: "times the log could not be written for a while, since the disk failed or was full",

@@ -3,6 +3,8 @@ import type { DescriptorBudget } from "../descriptors/budget.ts";
 import { countDescriptors } from "../descriptors/guard.ts";
 import { createEdge, withUrl } from "../http/edge.ts";
 import { createInternalApp } from "../http/internal.ts";
+import { INDEX_MARK } from "../index/mark.ts";
+import { Marks } from "../log/marks.ts";
 import { LogPosition } from "../log/position.ts";
 import { startListening } from "../runtime/start-error.ts";
 import type { Counts } from "./counts.ts";
@@ -18,12 +20,13 @@ export function serveInternal(
 	budget: DescriptorBudget | null,
 ): Promise<Bun.Server<undefined>> {
 	const position = new LogPosition(shared.log.position);
+	const applied = new Marks(shared.log.marks).mark(INDEX_MARK.name);
 	const app = createInternalApp({
 		totals,
 		counters,
 		log: () => {
 			const { firstSeq, lastSeq } = position.snapshot();
-			return { firstSeq, lastSeq, appliedSeq: position.applied() };
+			return { firstSeq, lastSeq, appliedSeq: applied.seq ?? 0 };
 		},
 		health: () => stalls.fault(totals.count("index_reads_stalled") > 0),
 		openFiles: () => ({ open: countDescriptors(), max: budget?.limit ?? 0 }),

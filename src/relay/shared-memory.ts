@@ -1,5 +1,6 @@
 import type { Config, SettingName } from "../config/settings.ts";
 import { createAdmissionBuffer } from "../fanout/admission.ts";
+import { INDEX_MARK } from "../index/mark.ts";
 import type { IngestOptions } from "../ingest/ingest.ts";
 import { peerRingBytes } from "../ingest/peer-link.ts";
 import { createLogMemory, type LogMemory } from "../log/access.ts";
@@ -31,7 +32,7 @@ export function createSharedMemory(config: Config, consumersMax: number): Shared
 		doorbell: new Doorbell().buffer,
 	});
 	return {
-		log: createLogMemory(),
+		log: createLogMemory([INDEX_MARK]),
 		sequencerDoorbell: new Doorbell().buffer,
 		admission: createAdmissionBuffer(consumersMax),
 		producers: [producer(CONTROL_RING_BYTES), ...Array.from({ length: workers }, () => producer(HANDOVER_RING_BYTES))],

@@ -20,7 +20,12 @@ export class Seqlock {
 
 	/** Makes memory for so many numbers, all 0. */
 	static createBuffer(numbers: number): SharedArrayBuffer {
-		return new SharedArrayBuffer(4 * (NUMBERS + 2 * numbers));
+		return new SharedArrayBuffer(Seqlock.bytesFor(numbers));
+	}
+
+	/** Length of the memory for so many numbers. It may be the beginning of a longer one. */
+	static bytesFor(numbers: number): number {
+		return 4 * (NUMBERS + 2 * numbers);
 	}
 
 	/** Odd while the numbers are being written. */

@@ -6,6 +6,6 @@ import type { Config, SettingName } from "../config/settings.ts";
  */
 export interface WorkerContext<Used extends SettingName = never> {
 	config: Pick<Config, "logLevel" | "persistDir" | "databasePath" | Used>;
-	/** Where the sequencer says how far the log goes, and where readers find its records. */
-	log: { position: SharedArrayBuffer; activeSegment: SharedArrayBuffer };
+	/** Where the sequencer says how far the log goes, where readers find its records, and where they say how far they are. */
+	log: { position: SharedArrayBuffer; activeSegment: SharedArrayBuffer; marks: SharedArrayBuffer };
 }

@@ -14,6 +14,7 @@ import { systemLogFs } from "../../src/log/local/log-fs.ts";
 import { BackgroundReader } from "../../src/log/local/read/background-reader.ts";
 import { LogReader } from "../../src/log/local/read/reader.ts";
 import { LogWriter } from "../../src/log/local/write/log-writer.ts";
+import { createMarksBuffer, Marks } from "../../src/log/marks.ts";
 import { LogPosition } from "../../src/log/position.ts";
 import { RecordKind } from "../../src/log/record/record.ts";
 import { Counters } from "../../src/observe/counters.ts";
@@ -40,6 +41,7 @@ beforeEach(() => {
 	writer = new LogWriter({
 		...common,
 		position: head,
+		marks: new Marks(createMarksBuffer([])),
 		clock: Date.now,
 		elapsedMs: () => performance.now(),
 		syncMode: "write",

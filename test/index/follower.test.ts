@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { DiskFaultReason } from "../../src/disk/fault.ts";
 import { Stall } from "../../src/disk/stall.ts";
+import { INDEX_MARK } from "../../src/index/mark.ts";
 import { IndexSink } from "../../src/index/sink.ts";
 import type { Takedown } from "../../src/index/store.ts";
 import { storeFaultReason } from "../../src/index/store-fault.ts";
@@ -14,6 +15,7 @@ import { ActiveSegment } from "../../src/log/local/active-segment.ts";
 import { systemLogFs } from "../../src/log/local/log-fs.ts";
 import { LogReader } from "../../src/log/local/read/reader.ts";
 import { LogWriter } from "../../src/log/local/write/log-writer.ts";
+import { createMarksBuffer, type Mark, Marks } from "../../src/log/marks.ts";
 import { LogPosition } from "../../src/log/position.ts";
 import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
 import { batchOf } from "../log/batches.ts";
@@ -22,6 +24,7 @@ import { openWriter } from "./writer.ts";
 
 let folder: string;
 let head: LogPosition;
+let mark: Mark;
 let log: LogWriter;
 let reader: LogReader;
 let writer: IndexWriter;
@@ -49,6 +52,8 @@ function openLog(name: string, initialSeq: number): void {
 	const directory = join(folder, name);
 	head = new LogPosition();
 	const active = new ActiveSegment();
+	const marks = new Marks(createMarksBuffer([INDEX_MARK]));
+	mark = marks.mark(INDEX_MARK.name);
 	counterBuffer = createCounterBuffer(1);
 	const counters = new Counters(counterBuffer);
 	log = new LogWriter({
@@ -56,6 +61,7 @@ function openLog(name: string, initialSeq: number): void {
 		fs: systemLogFs,
 		position: head,
 		active,
+		marks,
 		counters,
 		clock: Date.now,
 		elapsedMs: () => performance.now(),
@@ -95,7 +101,7 @@ function followerOf(source: FollowedLog): Follower {
 		}),
 		log: source,
 		position: head,
-		mark: { move: (seq) => head.setApplied(seq) },
+		mark,
 		stall,
 		sleep,
 	});
@@ -113,7 +119,7 @@ function appendCommits(from: number, to: number): void {
 }
 
 async function untilApplied(seq: number): Promise<void> {
-	while (head.applied() < seq) await new Promise((resolve) => setImmediate(resolve));
+	while ((mark.seq ?? 0) < seq) await new Promise((resolve) => setImmediate(resolve));
 }
 
 describe("catching up", () => {
@@ -121,7 +127,7 @@ describe("catching up", () => {
 		append(records.host(1), records.commit([1, 1], "did:plc:a", 1));
 		appendCommits(2, 20);
 		await follower.catchUp();
-		expect(head.applied()).toBe(21);
+		expect(mark.seq).toBe(21);
 		expect(await writer.store.checkpoint()).toBe(21);
 		expect(await writer.store.account("did:plc:a")).toMatchObject({ hostSeq: 20 });
 		expect(readCounters(counterBuffer).counters.index_records_total).toBe(21);
@@ -178,20 +184,20 @@ describe("catching up", () => {
 
 	test("says how far it is only when the database has it", async () => {
 		appendCommits(1, 3);
-		const saidBefore: number[] = [];
+		const saidBefore: (number | null)[] = [];
 		const apply = writer.apply.bind(writer);
 		spyOn(writer, "apply").mockImplementation((list) => {
-			if (list.length > 0) saidBefore.push(head.applied());
+			if (list.length > 0) saidBefore.push(mark.seq);
 			return apply(list);
 		});
 		await follower.catchUp();
 		expect(saidBefore).toEqual([0]);
-		expect(head.applied()).toBe(3);
+		expect(mark.seq).toBe(3);
 	});
 
 	test("an empty log is caught up with", async () => {
 		await follower.catchUp();
-		expect([head.applied(), await writer.store.checkpoint()]).toEqual([0, 0]);
+		expect([mark.seq, await writer.store.checkpoint()]).toEqual([0, 0]);
 	});
 
 	test("more than one transaction's worth is applied whole", async () => {
@@ -209,7 +215,7 @@ describe("catching up", () => {
 		follower = follow();
 		await follower.catchUp();
 		expect(await writer.store.checkpoint()).toBe(1002);
-		expect(head.applied()).toBe(1002);
+		expect(mark.seq).toBe(1002);
 	});
 });
 
@@ -355,7 +361,7 @@ describe("following", () => {
 		follower.stop();
 		await follower.run();
 		expect(stalls).toEqual(["disk-full"]);
-		expect([head.applied(), await writer.store.checkpoint()]).toEqual([0, 0]);
+		expect([mark.seq, await writer.store.checkpoint()]).toEqual([0, 0]);
 	});
 
 	test("a database that may grow no more is waited for, and its failed transaction leaves nothing", async () => {

@@ -3,11 +3,13 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { DiskFaultReason } from "../../src/disk/fault.ts";
+import { INDEX_MARK } from "../../src/index/mark.ts";
 import { openSqliteReader } from "../../src/index/sqlite/store.ts";
 import { createLogMemory } from "../../src/log/access.ts";
 import { ActiveSegment } from "../../src/log/local/active-segment.ts";
 import { systemLogFs } from "../../src/log/local/log-fs.ts";
 import { LogWriter } from "../../src/log/local/write/log-writer.ts";
+import { Marks } from "../../src/log/marks.ts";
 import { LogPosition } from "../../src/log/position.ts";
 import { Counters } from "../../src/observe/counters.ts";
 import { Thread } from "../../src/runtime/thread.ts";
@@ -17,12 +19,13 @@ test("the thread starts on an empty log, makes the index, and drains", async () 
 	const folder = mkdtempSync(join(tmpdir(), "standpipe-index-worker-"));
 	const directory = join(folder, "log");
 	const databasePath = join(folder, "index.sqlite");
-	const memory = createLogMemory();
+	const memory = createLogMemory([INDEX_MARK]);
 	const log = new LogWriter({
 		directory,
 		fs: systemLogFs,
 		position: new LogPosition(memory.position),
 		active: new ActiveSegment(memory.activeSegment),
+		marks: new Marks(memory.marks),
 		counters: new Counters(),
 		clock: Date.now,
 		elapsedMs: () => performance.now(),

@@ -3,11 +3,13 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { decodeFirst, encode } from "@atcute/cbor";
+import { INDEX_MARK } from "../../src/index/mark.ts";
 import { ActiveSegment } from "../../src/log/local/active-segment.ts";
 import { LogReader } from "../../src/log/local/read/reader.ts";
 import { segmentName } from "../../src/log/local/segment/segment.ts";
 import { LogWriter, type LogWriterOptions } from "../../src/log/local/write/log-writer.ts";
 import type { BlockingReader } from "../../src/log/log.ts";
+import { createMarksBuffer, Marks } from "../../src/log/marks.ts";
 import { LogPosition } from "../../src/log/position.ts";
 import { Batch, type Gap } from "../../src/log/record/batch.ts";
 import { type Entry, entryBytes, writeEntry } from "../../src/log/record/entry.ts";
@@ -69,6 +71,7 @@ export class TestLog {
 	readonly counters = new Counters(this.counterBuffer);
 	readonly position: LogPosition;
 	readonly active: ActiveSegment;
+	readonly marks: Marks;
 	readonly ring: RingWriter;
 	readonly doorbell = new Doorbell();
 	readonly writer: LogWriter;
@@ -79,11 +82,13 @@ export class TestLog {
 	constructor(directory: string, fs: LogWriterOptions["fs"], changes: Partial<LogWriterOptions> = {}) {
 		this.position = changes.position ?? new LogPosition();
 		this.active = changes.active ?? new ActiveSegment();
+		this.marks = changes.marks ?? new Marks(createMarksBuffer([INDEX_MARK]));
 		this.options = {
 			directory,
 			fs,
 			position: this.position,
 			active: this.active,
+			marks: this.marks,
 			counters: this.counters,
 			clock: () => START_MS,
 			// One clock, unless a test brings two.
@@ -103,6 +108,11 @@ export class TestLog {
 			[{ ring: new RingReader(buffer), doorbell: this.doorbell }],
 			this.counters,
 		);
+	}
+
+	/** Says that the index has applied the log up to here. */
+	setApplied(seq: number): void {
+		this.marks.mark(INDEX_MARK.name).move(seq);
 	}
 
 	/** Hands these entries over, as one batch. */

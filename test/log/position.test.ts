@@ -58,13 +58,4 @@ describe("the log's position", () => {
 		await waiting;
 		await position.wait(6, 1);
 	});
-
-	test("keeps how far the index is", () => {
-		const position = new LogPosition();
-		expect(position.applied()).toBe(0);
-		for (const seq of [1, 2 ** 32 - 1, 2 ** 32, Number.MAX_SAFE_INTEGER]) {
-			position.setApplied(seq);
-			expect(new LogPosition(position.buffer).applied()).toBe(seq);
-		}
-	});
 });

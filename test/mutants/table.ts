@@ -20,6 +20,7 @@ export interface Mutant {
 const LOG = ["log/sequencer.test.ts", "log/local/recovery/recovery.test.ts"];
 const RECOVERY = ["log/local/recovery/recovery.test.ts"];
 const FAULTS = ["log/local/disk-fault.test.ts"];
+const HOLDS = ["log/local/retention/holds.test.ts"];
 const READER = ["log/local/read/reader.test.ts"];
 const BACKGROUND = ["log/local/read/background-reader.test.ts"];
 const CONSUMER = ["fanout/consumer.test.ts"];
@@ -272,7 +273,7 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "retention removes what the index has not applied",
 		file: "log/local/retention/retention.ts",
-		find: "behind === undefined || behind.firstSeq - 1 > appliedSeq",
+		find: "behind === undefined || behind.firstSeq - 1 > seq",
 		replace: "behind === undefined",
 		tests: ["log/local/retention/retention.test.ts"],
 	},
@@ -670,6 +671,55 @@ export const MUTANTS: readonly Mutant[] = [
 		find: "if (isApplied === null) return false;",
 		replace: "if (isApplied === null) {\n\t\t\tthis.#cursor = last.seq;\n\t\t\treturn false;\n\t\t}",
 		tests: ["log/follower.test.ts"],
+	},
+	{
+		name: "a reader's mark goes back",
+		file: "log/marks.ts",
+		find: "if (before !== null && seq <= before) return;",
+		replace: "",
+		tests: ["log/marks.test.ts"],
+	},
+	{
+		name: "retention asks one reader only",
+		file: "log/local/retention/holds.ts",
+		find: "count = Math.min(count, this.#releasedBy(mark, segments, isShort));",
+		replace: "count = Math.min(wanted, this.#releasedBy(mark, segments, isShort));",
+		tests: HOLDS,
+	},
+	{
+		name: "a dead reader is waited for without a limit",
+		file: "log/local/retention/holds.ts",
+		find: "bytesFrom(segments, passed) <= lagBytesMax;",
+		replace: "bytesFrom(segments, passed) <= Number.MAX_VALUE;",
+		tests: HOLDS,
+	},
+	{
+		name: "a reader within its limit is not waited for",
+		file: "log/local/retention/holds.ts",
+		find: "if (isWithin && !isShort) return passed;",
+		replace: "",
+		tests: HOLDS,
+	},
+	{
+		name: "a reader with a limit stalls a full disk",
+		file: "log/local/retention/holds.ts",
+		find: "if (isWithin && !isShort) return passed;",
+		replace: "if (isWithin) return passed;",
+		tests: HOLDS,
+	},
+	{
+		name: "a reader that has not said how far it is loses all",
+		file: "log/local/retention/holds.ts",
+		find: "if (seq !== null || isShort) return",
+		replace: "if (seq !== undefined || isShort) return",
+		tests: HOLDS,
+	},
+	{
+		name: "a dead reader is waited for again when what it needed is gone",
+		file: "log/local/retention/holds.ts",
+		find: "const isBack = !this.#lost.has(mark) || ",
+		replace: "const isBack = true || ",
+		tests: HOLDS,
 	},
 	{
 		name: "a checkpoint beyond the log's end is taken",

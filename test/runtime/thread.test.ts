@@ -6,7 +6,7 @@ import type { Asks, Serves } from "./asking-worker.ts";
 const OPTIONS = { timeoutMs: 60_000 };
 const CONTEXT: WorkerContext = {
 	config: { logLevel: "error", persistDir: "", databasePath: "" },
-	log: { position: new SharedArrayBuffer(8), activeSegment: new SharedArrayBuffer(8) },
+	log: { position: new SharedArrayBuffer(8), activeSegment: new SharedArrayBuffer(8), marks: new SharedArrayBuffer(8) },
 };
 
 test("a thread and the control thread ask each other, from the start to the end", async () => {

@@ -389,7 +389,7 @@ describe("retention on a failing disk", () => {
 		const disk = new FaultyDisk({ segmentBytes: 500 });
 		const { log, fs } = disk;
 		for (const label of ["a", "b", "c"]) log.appendLabels([label], 600);
-		log.position.setApplied(3);
+		log.setApplied(3);
 		disk.nowMs += 100 * 3_600_000;
 		disk.fail("EIO", (call) => call.startsWith("remove"));
 		log.writer.maintain();

@@ -2,15 +2,19 @@ import { join } from "node:path";
 import { diskFaultReason } from "../../../disk/fault.ts";
 import type { Counters } from "../../../observe/counters.ts";
 import { logOf } from "../../../observe/log.ts";
+import type { Marks } from "../../marks.ts";
 import type { LogFs } from "../log-fs.ts";
 import { removeIfThere } from "../segment/new-file.ts";
 import { segmentName } from "../segment/segment.ts";
-import { expiredSegments, removableSegments, type Segment, segmentsOfBytes } from "./retention.ts";
+import { Holds } from "./holds.ts";
+import { expiredSegments, type Segment, segmentsOfBytes } from "./retention.ts";
 
 export interface KeptSegmentsOptions {
 	directory: string;
 	fs: LogFs;
 	counters: Counters;
+	/** Of the readers that are waited for. */
+	marks: Marks;
 	/** Milliseconds of a clock that never steps. */
 	elapsedMs: () => number;
 	/** Older records go. */
@@ -27,6 +31,7 @@ const log = logOf("log");
 /** The segments of the log, and which of them have to go. */
 export class KeptSegments {
 	readonly #options: KeptSegmentsOptions;
+	readonly #holds: Holds;
 	/** Oldest first, the active one last. */
 	readonly #segments: Segment[];
 	/** No longer part of the log, and not removed yet since the disk did not let us. */
@@ -36,6 +41,7 @@ export class KeptSegments {
 	/** @param segments oldest first */
 	constructor(options: KeptSegmentsOptions, segments: Segment[]) {
 		this.#options = options;
+		this.#holds = new Holds(options.marks.all, options.counters);
 		this.#segments = segments;
 	}
 
@@ -73,16 +79,15 @@ export class KeptSegments {
 	}
 
 	/**
-	 * Removes the oldest segments, as far as age, bytes and the disk's reserve ask for it and the index allows it. A file
+	 * Removes the oldest segments, as far as age, bytes and the disk's reserve ask for it and the log's readers allow it. A file
 	 * that the disk does not let go is tried again the next time; for readers it is gone all the same.
 	 *
-	 * @param appliedSeq what lies behind it stays
 	 * @param publish tells readers the new `firstSeq`; called before any file goes, so that none ever surprises them
 	 */
-	makeRoom(appliedSeq: number, publish: () => void): void {
+	makeRoom(publish: () => void): void {
 		const { diskReserveBytes, counters } = this.#options;
 		const missingBytes = diskReserveBytes === 0 ? 0 : diskReserveBytes - this.#freeBytes();
-		const removed = this.#segments.splice(0, this.#countToRemove(appliedSeq, missingBytes));
+		const removed = this.#segments.splice(0, this.#countToRemove(missingBytes));
 		const freedBytes = removed.reduce((sum, segment) => sum + segment.bytes, 0);
 		this.#isBelowReserve = freedBytes < missingBytes;
 		if (removed.length > 0) {
@@ -93,7 +98,7 @@ export class KeptSegments {
 		this.#leftover = files.filter((firstSeq) => !this.#remove(firstSeq));
 	}
 
-	#countToRemove(appliedSeq: number, missingBytes: number): number {
+	#countToRemove(missingBytes: number): number {
 		const { elapsedMs, replayWindowMs, replayBytesMax, segmentBytes } = this.#options;
 		const segments = this.#segments;
 		const sealedBytes = segments.slice(0, -1).reduce((sum, segment) => sum + segment.bytes, 0);
@@ -104,7 +109,7 @@ export class KeptSegments {
 			// By the sizes of the files, not until the disk says so: a reader may hold one open a moment longer.
 			segmentsOfBytes(segments, missingBytes),
 		);
-		return Math.min(wanted, removableSegments(segments, appliedSeq));
+		return this.#holds.release(segments, wanted, missingBytes > 0);
 	}
 
 	/** Where the system can't say, there is enough: a write that fails will tell. */

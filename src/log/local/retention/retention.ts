@@ -67,14 +67,14 @@ export function placeSegments(
 }
 
 /**
- * How many of the oldest segments may go at all: the active one stays, and so does what the index has not applied.
+ * How many of the oldest segments a reader needs no more that has all up to `seq`. The active one is never among them.
  *
  * @param segments all of them, oldest first, the active one last
  */
-export function removableSegments(segments: readonly Segment[], appliedSeq: number): number {
+export function removableSegments(segments: readonly Segment[], seq: number): number {
 	const next = segments.findIndex((_, at) => {
 		const behind = segments[at + 1];
-		return behind === undefined || behind.firstSeq - 1 > appliedSeq;
+		return behind === undefined || behind.firstSeq - 1 > seq;
 	});
 	return Math.max(next, 0);
 }

@@ -4,6 +4,7 @@ import { Stall } from "../../../disk/stall.ts";
 import type { Counters } from "../../../observe/counters.ts";
 import { logOf } from "../../../observe/log.ts";
 import type { Log, UnsealedBatch } from "../../log.ts";
+import type { Marks } from "../../marks.ts";
 import type { LogPosition } from "../../position.ts";
 import type { ActiveSegment } from "../active-segment.ts";
 import { DirectoryLock } from "../lock.ts";
@@ -24,6 +25,8 @@ export interface LogWriterOptions {
 	fs: LogFs;
 	position: LogPosition;
 	active: ActiveSegment;
+	/** Of the readers that retention waits for. */
+	marks: Marks;
 	counters: Counters;
 	/** Milliseconds since 1970, for the records' times. It may step. */
 	clock: () => number;
@@ -336,7 +339,7 @@ export class LogWriter implements Log {
 	}
 
 	#makeRoom(): void {
-		this.#kept.makeRoom(this.#options.position.applied(), () => this.#publish());
+		this.#kept.makeRoom(() => this.#publish());
 	}
 
 	#publish(): void {

@@ -191,7 +191,7 @@ describe("retention", () => {
 		const reader = log.reader();
 		expect(reader.read(0)).toBeInstanceOf(Batch);
 		expect(readAll(reader, 1)[0]).toBe("2 0-2");
-		log.position.setApplied(8);
+		log.setApplied(8);
 		nowMs += 24 * 3_600_000;
 		log.writer.maintain();
 		const { firstSeq } = log.position.snapshot();

@@ -113,7 +113,7 @@ class ClockWalk {
 			this.#trueMs += this.#rng.int(2 * everyMs);
 			this.#log.appendLabels(["x"]);
 			this.#written.push(this.#trueMs);
-			this.#log.position.setApplied(this.#written.length);
+			this.#log.setApplied(this.#written.length);
 			this.#log.writer.maintain();
 			this.#check();
 		}
@@ -213,7 +213,7 @@ describe("maintenance", () => {
 		const log = new TestLog(temporaryDirectory(), fs, { clock: () => nowMs });
 		const segments = (): number => fs.list(log.options.directory).filter((name) => name.endsWith(".seg")).length;
 		log.appendLabels(["a"]);
-		log.position.setApplied(1);
+		log.setApplied(1);
 		log.writer.maintain();
 		expect(segments()).toBe(1);
 		nowMs += 3 * HOUR_MS;
@@ -238,7 +238,7 @@ describe("maintenance", () => {
 		const fs = new MemoryFs();
 		const log = new TestLog(temporaryDirectory(), fs, { clock: () => nowMs, segmentBytes: 500 });
 		for (let i = 0; i < 3; i++) log.appendLabels(labels(`${i}-`, 4), 100);
-		log.position.setApplied(12);
+		log.setApplied(12);
 		nowMs += 10 * WINDOW_MS;
 		const published: number[] = [];
 		fs.fault = (call) => {
@@ -254,12 +254,15 @@ describe("maintenance", () => {
 		expect(log.active.snapshot().activeFirstSeq).toBe(13);
 	});
 
-	/** A log of four segments of the same size and an active one, all but the last record applied. */
-	function fiveSegments(changes: Partial<LogWriterOptions>): { log: TestLog; fs: MemoryFs; segmentBytes: number } {
+	/** A log of four segments of the same size and an active one, with a record each. */
+	function fiveSegments(
+		changes: Partial<LogWriterOptions>,
+		applied = 4,
+	): { log: TestLog; fs: MemoryFs; segmentBytes: number } {
 		const fs = new MemoryFs();
 		const log = new TestLog(temporaryDirectory(), fs, { segmentBytes: 1_000, ...changes });
 		for (let i = 0; i < 5; i++) log.appendLabels([`a${i}`], 1_000);
-		log.position.setApplied(4);
+		log.setApplied(applied);
 		return { log, fs, segmentBytes: fs.content(segmentPath(log.options.directory, 1)).length };
 	}
 
@@ -269,7 +272,7 @@ describe("maintenance", () => {
 		let bytesMax = 0;
 		for (let i = 0; i < 40; i++) {
 			log.appendLabels([`a${i}`], 200);
-			log.position.setApplied(i + 1);
+			log.setApplied(i + 1);
 			const sizes = Array.from(fs.files, ([path, { content }]) => (path.endsWith(".seg") ? content.length : 0));
 			bytesMax = Math.max(
 				bytesMax,
@@ -286,8 +289,7 @@ describe("maintenance", () => {
 	});
 
 	test("by bytes: what the index has not applied stays", () => {
-		const { log } = fiveSegments({ replayBytesMax: 2_000 });
-		log.position.setApplied(2);
+		const { log } = fiveSegments({ replayBytesMax: 2_000 }, 2);
 		log.writer.maintain();
 		expect(log.position.snapshot().firstSeq).toBe(3);
 	});
@@ -365,7 +367,7 @@ describe("maintenance", () => {
 		const directory = temporaryDirectory();
 		const log = new TestLog(directory, fs, { clock: () => nowMs, segmentBytes: 500 });
 		for (let i = 0; i < 3; i++) log.appendLabels(labels(`${i}-`, 4), 100);
-		log.position.setApplied(12);
+		log.setApplied(12);
 		nowMs += WINDOW_MS * 2;
 		log.writer.maintain();
 		log.stop();

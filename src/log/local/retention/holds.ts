@@ -1,0 +1,70 @@
+import type { Counters } from "../../../observe/counters.ts";
+import { logOf } from "../../../observe/log.ts";
+import type { Mark } from "../../marks.ts";
+import { removableSegments, type Segment } from "./retention.ts";
+
+const log = logOf("log");
+
+/** What readers hold back from retention, by their marks. */
+export class Holds {
+	readonly #marks: readonly Mark[];
+	readonly #counters: Counters;
+	/** Readers that were not waited for, and have not come back: past what is gone, and within their limit. */
+	readonly #lost = new Set<Mark>();
+
+	constructor(marks: readonly Mark[], counters: Counters) {
+		this.#marks = marks;
+		this.#counters = counters;
+	}
+
+	/**
+	 * How many of the oldest segments may go. The active one stays, and so does what readers need within their limits. A
+	 * reader beyond its limit holds back nothing: if it needs what goes now, that is counted and logged, once until it is
+	 * back within the limit.
+	 *
+	 * @param segments all of them, oldest first, the active one last
+	 * @param wanted how many are to go
+	 * @param isShort whether the disk has too little room: then only readers without a limit are waited for
+	 */
+	release(segments: readonly Segment[], wanted: number, isShort: boolean): number {
+		let count = Math.min(wanted, Math.max(segments.length - 1, 0));
+		for (const mark of this.#marks) count = Math.min(count, this.#releasedBy(mark, segments, isShort));
+		for (const mark of this.#marks) {
+			if (mark.seq === null || removableSegments(segments, mark.seq) >= count) continue;
+			if (!this.#lost.has(mark)) this.#lose(mark, segments);
+		}
+		return count;
+	}
+
+	#releasedBy(mark: Mark, segments: readonly Segment[], isShort: boolean): number {
+		const { seq, lagBytesMax } = mark;
+		const passed = removableSegments(segments, seq ?? 0);
+		if (lagBytesMax === null) return passed;
+		// What was removed makes nobody come nearer to the end.
+		const isBack = !this.#lost.has(mark) || (seq ?? 0) >= (segments[0]?.firstSeq ?? 0) - 1;
+		const isWithin = isBack && bytesFrom(segments, passed) <= lagBytesMax;
+		if (isWithin) this.#lost.delete(mark);
+		if (isWithin && !isShort) return passed;
+		if (seq !== null || isShort) return segments.length;
+		// It has not said yet how far it is. What it may be waited for is kept meanwhile.
+		return segments.findIndex((_, at) => bytesFrom(segments, at) <= lagBytesMax);
+	}
+
+	#lose(mark: Mark, segments: readonly Segment[]): void {
+		this.#lost.add(mark);
+		this.#counters.add("log_marks_lost_total");
+		log.error(
+			"the reader {reader} is at least {lagBytes} bytes behind the end of the log: what it has not read yet is removed",
+			{
+				reader: mark.name,
+				lagBytes: bytesFrom(segments, removableSegments(segments, mark.seq ?? 0)),
+				lagBytesMax: mark.lagBytesMax,
+			},
+		);
+	}
+}
+
+/** Bytes of the segments from this one on, but for the active one, which is not full yet. */
+function bytesFrom(segments: readonly Segment[], first: number): number {
+	return segments.slice(first, -1).reduce((sum, { bytes }) => sum + bytes, 0);
+}

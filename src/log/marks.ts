@@ -1,0 +1,80 @@
+import { Seqlock } from "../runtime/seqlock.ts";
+
+/** A reader of the log that retention waits for. */
+export interface MarkRule {
+	/** Differs from the other marks'. */
+	name: string;
+	/**
+	 * Bytes of the log, in whole segments, that may come after the mark: a reader that is further behind is not waited for.
+	 * Null waits without a limit: for what only this reader keeps. Then a full disk stalls the log before anything is lost.
+	 */
+	lagBytesMax: number | null;
+}
+
+/** They are looked at for each segment that retention removes. */
+export const MARKS_MAX = 16;
+
+/** Numbers of a mark: the seq, and whether there is one. */
+const SEQ = 0;
+const IS_SET = 1;
+const NUMBERS = 2;
+
+/** Makes the memory of these marks. Their rules stand in it after the numbers. */
+export function createMarksBuffer(rules: readonly MarkRule[]): SharedArrayBuffer {
+	if (rules.length > MARKS_MAX) throw new RangeError(`${rules.length} marks, at most ${MARKS_MAX} are kept`);
+	const names = new Set(rules.map(({ name }) => name));
+	if (names.size < rules.length) throw new RangeError("two marks have the same name");
+	const numbersBytes = Seqlock.bytesFor(NUMBERS * MARKS_MAX);
+	const text = Buffer.from(JSON.stringify(rules));
+	const buffer = new SharedArrayBuffer(numbersBytes + Math.ceil(text.length / 4) * 4);
+	// A shorter text than the memory has room for is followed by spaces.
+	Buffer.from(buffer, numbersBytes).fill(" ").set(text);
+	return buffer;
+}
+
+/** How far readers of the log are, by name, in shared memory: each says so itself, and retention keeps what they still need. */
+export class Marks {
+	readonly all: readonly Mark[];
+
+	constructor(buffer: SharedArrayBuffer) {
+		const numbers = new Seqlock(buffer);
+		const text = Buffer.from(buffer, Seqlock.bytesFor(NUMBERS * MARKS_MAX)).toString();
+		const rules: MarkRule[] = JSON.parse(text);
+		this.all = rules.map((rule, slot) => new Mark(rule, numbers, NUMBERS * slot));
+	}
+
+	/** @throws RangeError if there is none of this name */
+	mark(name: string): Mark {
+		const mark = this.all.find((each) => each.name === name);
+		if (mark === undefined) throw new RangeError(`no reader of the log is named ${name}`);
+		return mark;
+	}
+}
+
+/** How far one reader is. */
+export class Mark {
+	readonly name: string;
+	readonly lagBytesMax: number | null;
+	readonly #numbers: Seqlock;
+	readonly #at: number;
+
+	constructor({ name, lagBytesMax }: MarkRule, numbers: Seqlock, at: number) {
+		this.name = name;
+		this.lagBytesMax = lagBytesMax;
+		this.#numbers = numbers;
+		this.#at = at;
+	}
+
+	/** The reader needs nothing up to here. Null if it has not said so yet since the process began. */
+	get seq(): number | null {
+		return this.#numbers.get(this.#at + IS_SET) === 0 ? null : this.#numbers.getGrowing(this.#at + SEQ);
+	}
+
+	/** Only the reader calls it. A mark never goes back: what was before it may be gone. */
+	move(seq: number): void {
+		const before = this.seq;
+		if (before !== null && seq <= before) return;
+		this.#numbers.set(this.#at + SEQ, seq);
+		if (before === null) this.#numbers.set(this.#at + IS_SET, 1);
+	}
+}
