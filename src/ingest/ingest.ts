@@ -20,7 +20,6 @@ import type { WorkerContext } from "../runtime/worker-context.ts";
 import type { Engine } from "../verify/engine.ts";
 import { EngineError } from "../verify/select.ts";
 import { USER_AGENT } from "../version.ts";
-import { arrivalOf } from "./arrival.ts";
 import { AccountCache } from "./did/accounts.ts";
 import { RepoStatusProbe } from "./did/repo-status.ts";
 import { Shard, type ShardOptions } from "./did/shard.ts";
@@ -167,15 +166,13 @@ class IngestWorker implements WorkerRole<IngestOptions, HostCommand> {
 		counters.add(engine.name === "native" ? "engines_native" : "engines_portable");
 		const accounts = new AccountCache(index, Math.ceil(ACCOUNT_CACHE_ENTRIES / config.ingestWorkers), counters);
 		const shard = createShard({ config, index, accounts, handover, engine, counters });
-		const routes = new Routes(options.worker, options.peers.map(openPeer), (sender, frame, message, settle) =>
-			shard.submit(arrivalOf(sender, frame, message, settle)),
-		);
+		const routes = new Routes(options.worker, options.peers.map(openPeer), (arrival) => shard.submit(arrival));
 		const hosts = new Hosts({
 			budget: new Budget(config.ingestBufferBytes),
 			hostBufferBytes: config.hostBufferBytes,
 			userAgent: USER_AGENT,
 			counters,
-			deliver: (sender, frame, message, settle) => routes.route(sender, frame, message, settle),
+			deliver: (arrival) => routes.route(arrival),
 			emit: this.#emit,
 			acknowledged: (ring) => rings[ring]?.acknowledged() ?? 0,
 			handover,

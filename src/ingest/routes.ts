@@ -3,22 +3,20 @@ import type { Message } from "../protocol/kinds/table.ts";
 import { Damage, reportFailure } from "../runtime/boundary.ts";
 import { OnceATurn } from "../runtime/once-a-turn.ts";
 import { workerOf } from "../runtime/worker-of.ts";
-import type { Sender } from "./arrival.ts";
+import { type Arrival, arrivalOf } from "./arrival.ts";
 import { FAILED, type Outcome } from "./outcome.ts";
 import { type Peer, type PeerEvents, PeerLink } from "./peer-link.ts";
-
-type Settle = (outcome: Outcome) => void;
-type Deliver = (sender: Sender, frame: Uint8Array, message: Message, settle: Settle) => void;
 
 /** Takes each message to the worker that has its DID, and brings the outcome back to the one that has its host. */
 export class Routes {
 	readonly #worker: number;
 	readonly #workers: number;
-	readonly #deliver: Deliver;
+	readonly #deliver: (arrival: Arrival) => void;
 	readonly #links: { worker: number; link: PeerLink; events: PeerEvents }[];
 	/** By worker; none for this one. */
 	readonly #linkTo = new Map<number, PeerLink>();
-	readonly #settles = new Map<number, Settle>();
+	/** Those at other workers, by their tickets. */
+	readonly #away = new Map<number, Arrival>();
 	/** Wakes the other workers. */
 	readonly #flush = new OnceATurn(() => {
 		for (const { link } of this.#links) link.flush();
@@ -26,7 +24,7 @@ export class Routes {
 	#ticket = 0;
 
 	/** @param deliver takes a message to this worker's own shard */
-	constructor(worker: number, peers: readonly Peer[], deliver: Deliver) {
+	constructor(worker: number, peers: readonly Peer[], deliver: (arrival: Arrival) => void) {
 		this.#worker = worker;
 		this.#workers = peers.length + 1;
 		this.#deliver = deliver;
@@ -38,17 +36,17 @@ export class Routes {
 	}
 
 	/** Routes a message that came from one of this worker's hosts. */
-	route(sender: Sender, frame: Uint8Array, message: Message, settle: Settle): void {
-		const worker = workerOf(message.did, this.#workers);
+	route(arrival: Arrival): void {
+		const worker = workerOf(arrival.message.did, this.#workers);
 		if (worker === this.#worker) {
-			this.#deliver(sender, frame, message, settle);
+			this.#deliver(arrival);
 			return;
 		}
 		const link = this.#linkTo.get(worker);
 		if (link === undefined) throw new RangeError(`no worker ${worker}`);
 		const ticket = ++this.#ticket;
-		this.#settles.set(ticket, settle);
-		link.sendFrame(sender, ticket, frame);
+		this.#away.set(ticket, arrival);
+		link.sendFrame(arrival.sender, ticket, arrival.frame);
 		this.#flush.schedule();
 	}
 
@@ -77,13 +75,13 @@ export class Routes {
 					settle(FAILED);
 					return;
 				}
-				this.#deliver(sender, frame, message, settle);
+				this.#deliver(arrivalOf(sender, frame, message, settle));
 			},
 			outcome: (ticket, outcome) => {
-				const settle = this.#settles.get(ticket);
-				if (settle === undefined) throw new Damage(`no message has the ticket ${ticket}`);
-				this.#settles.delete(ticket);
-				settle(outcome);
+				const arrival = this.#away.get(ticket);
+				if (arrival === undefined) throw new Damage(`no message has the ticket ${ticket}`);
+				this.#away.delete(ticket);
+				arrival.settle(outcome);
 			},
 		};
 	}

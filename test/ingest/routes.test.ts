@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { Sender } from "../../src/ingest/arrival.ts";
+import { arrivalOf, type Sender } from "../../src/ingest/arrival.ts";
 import { FAILED, type Outcome, REJECTED } from "../../src/ingest/outcome.ts";
 import { PEER_RINGS_BYTES_MAX, type Peer, PeerLink, peerRingBytes } from "../../src/ingest/peer-link.ts";
 import { Routes } from "../../src/ingest/routes.ts";
@@ -73,7 +73,7 @@ class Workers {
 		this.#rng = new Rng(seed);
 		this.#routes = peersOf(workers, ringBytes).map(
 			(peers, worker) =>
-				new Routes(worker, peers, (sender, frame, message, settle) => {
+				new Routes(worker, peers, ({ sender, frame, message, settle }) => {
 					expect(workerOf(message.did, workers)).toBe(worker);
 					const routed = this.#frames.get(message.seq);
 					expect(routed?.sender).toEqual(sender);
@@ -96,10 +96,11 @@ class Workers {
 		const routed = { sender: { hostId: worker + 1, hostname }, frame, message: messageOf(frame) };
 		this.#frames.set(seq, routed);
 		this.sent.set(did, [...(this.sent.get(did) ?? []), seq]);
-		this.#routes[worker]?.route(routed.sender, frame, routed.message, (outcome) => {
+		const settle = (outcome: Outcome): void => {
 			expect(this.cameBack.has(seq)).toBe(false);
 			this.cameBack.set(seq, outcome);
-		});
+		};
+		this.#routes[worker]?.route(arrivalOf(routed.sender, frame, routed.message, settle));
 	}
 
 	/** Gives some worker a turn, or settles something. */

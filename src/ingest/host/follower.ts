@@ -10,7 +10,7 @@ import { Rejection } from "../../protocol/rejection.ts";
 import { isRelay } from "../../protocol/relay-token.ts";
 import { reportFailure } from "../../runtime/boundary.ts";
 import { systemTiming, type Timing } from "../../runtime/timing.ts";
-import type { Sender } from "../arrival.ts";
+import { type Arrival, arrivalOf, type Sender } from "../arrival.ts";
 import { FAILED, type Outcome } from "../outcome.ts";
 import { Backoff } from "./backoff.ts";
 import type { Budget, HostBudget } from "./budget.ts";
@@ -37,7 +37,7 @@ export interface FollowerOptions {
 	userAgent: string;
 	counters: Counters;
 	/** Takes each message to its DID's shard. `settle` is called exactly once. */
-	deliver: (sender: Sender, frame: Uint8Array, message: Message, settle: (outcome: Outcome) => void) => void;
+	deliver: (arrival: Arrival) => void;
 	/** The mark has moved in a way that must be in the log before what comes next: without it a crash would lose the place. */
 	storeCursor: () => void;
 	emit: (event: HostEvent) => void;
@@ -252,7 +252,7 @@ export class HostFollower {
 			if (outcome.rejected && outcome.internalError) this.#socket?.close(1011, "internal-error");
 		};
 		try {
-			this.#options.deliver(this.#sender, frame, message, settle);
+			this.#options.deliver(arrivalOf(this.#sender, frame, message, settle));
 		} catch (error) {
 			// A message that is never settled would hold the mark and its bytes for ever.
 			if (slot.outcome === null) settle(FAILED);

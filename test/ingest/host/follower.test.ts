@@ -38,9 +38,9 @@ class Bench {
 				hostBufferBytes: 64 * 1024 * 1024,
 				userAgent: "a test",
 				counters: new Counters(this.counters),
-				deliver: (_sender, _frame, { seq }, settle) => {
+				deliver: ({ message, settle }) => {
 					if (this.fault !== null) throw this.fault;
-					this.delivered.push(seq);
+					this.delivered.push(message.seq);
 					settle(REJECTED);
 				},
 				storeCursor: () => this.stored.push(this.follower.window.lowWater),

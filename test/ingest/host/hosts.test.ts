@@ -47,9 +47,9 @@ beforeEach(async () => {
 		hostBufferBytes: BUDGET_BYTES,
 		userAgent: "a test",
 		counters,
-		deliver: (_sender, _frame, { seq }, settle) => {
+		deliver: ({ message, settle }) => {
 			storedWithFirst ??= storedCursors();
-			arrivals.push({ seq, settle });
+			arrivals.push({ seq: message.seq, settle });
 		},
 		emit: () => undefined,
 		acknowledged: () => durable,
