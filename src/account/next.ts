@@ -1,4 +1,5 @@
 import type { AccountState } from "./state.ts";
+import { DELETED } from "./status.ts";
 
 /** Its repo is now at this commit. CIDs are binary. */
 export interface RepoFact {
@@ -96,5 +97,5 @@ const FORGOTTEN_REPO = { commit: null, data: null } as const;
  * commit of another repo.
  */
 function isDeletion({ active, status }: StatusFact): boolean {
-	return !active && status === "deleted";
+	return !active && status === DELETED;
 }

@@ -22,16 +22,16 @@ export function effectiveStatus(account: Statuses): EffectiveStatus {
 	return status === null ? { active } : { active, status };
 }
 
+/** The status of an account that is gone. */
+export const DELETED = "deleted";
+
 /** Statuses that take an account's content away. `deactivated` does not: its owner may be back in a moment. */
-const TAKEN_DOWN: ReadonlySet<string | null> = new Set(["takendown", "suspended", "deleted"]);
+const TAKEN_DOWN: ReadonlySet<string | null> = new Set(["takendown", "suspended", DELETED]);
 
 /** Whether it is taken down, by its host or by this relay: what it said before is not replayed (rulebook 2.14). */
 export function isTakenDown({ localStatus, upstreamActive, upstreamStatus }: Statuses): boolean {
 	return TAKEN_DOWN.has(localStatus) || (!upstreamActive && TAKEN_DOWN.has(upstreamStatus));
 }
-
-/** Upstream status of accounts that their host no longer counts as its own. */
-export const DELETED = "deleted";
 
 /** Whether its host says that it is deleted: then it is not one of the host's accounts. */
 export function isDeletedAtHost({ upstreamStatus }: Pick<Statuses, "upstreamStatus">): boolean {

@@ -37,7 +37,7 @@ export const ACCOUNT_MUTANTS: readonly Mutant[] = [
 	{
 		name: "a deactivated account loses its repo",
 		file: "account/next.ts",
-		find: 'return !active && status === "deleted";',
+		find: "return !active && status === DELETED;",
 		replace: "return !active && status !== null;",
 		tests: NEXT,
 	},
@@ -107,8 +107,8 @@ export const ACCOUNT_MUTANTS: readonly Mutant[] = [
 	{
 		name: "what a deactivated account said is not replayed",
 		file: "account/status.ts",
-		find: '"takendown", "suspended", "deleted"]',
-		replace: '"takendown", "suspended", "deleted", "deactivated"]',
+		find: '"suspended", DELETED]',
+		replace: '"suspended", DELETED, "deactivated"]',
 		tests: STATUS,
 	},
 	{
