@@ -52,6 +52,8 @@ export class Bench {
 	/** Repos that were forgotten. */
 	deletions = 0;
 	restarts = 0;
+	/** Times that the cache forgot the account. */
+	evictions = 0;
 
 	constructor() {
 		const ring = createRingBuffer(RING_BYTES);
@@ -61,7 +63,7 @@ export class Bench {
 
 	/** What happened, by name. All of it has to, if the histories are to show anything. */
 	get happened() {
-		const { comparisons, passed, moves, deletions, restarts } = this;
+		const { comparisons, passed, moves, deletions, restarts, evictions } = this;
 		const { counters } = readCounters(this.#counterBuffer);
 		const foundActive = counters.accounts_found_active_total;
 		return {
@@ -70,6 +72,7 @@ export class Bench {
 			moves,
 			deletions,
 			restarts,
+			evictions,
 			repeats: counters.messages_replayed_total,
 			fullRings: counters.ring_full_total,
 			foundActive,
@@ -145,11 +148,22 @@ export class History {
 		this.#compare();
 	}
 
-	/** The sequencer and the index do their part: all of it, since the cache may forget nothing before. */
+	/** The sequencer and the index do their part. */
 	#sequence(): void {
 		const entries = this.#bench.drain();
 		if (entries.length > 0) this.#fold(entries);
+		if (this.#rng.int(3) === 0) this.#evict();
 		this.#shard.ringHasRoom();
+	}
+
+	/** Another account takes the place of this one in the cache, since the index has it as it is. */
+	#evict(): void {
+		const { position } = this.#bench.handover;
+		const seq = this.#logSeq;
+		const head = { lastSeq: seq, seqUsedMax: seq };
+		this.#accounts.noteProgress({ position, acknowledged: () => position, applied: () => seq, head: () => head });
+		if (this.#accounts.peek(DID) !== null) this.#bench.evictions++;
+		this.#accounts.set("did:plc:another", { ...takenDownHere(), position: 0 });
 	}
 
 	#fold(entries: readonly Entry[]): void {
@@ -216,7 +230,7 @@ export class History {
 
 	#newCache(): AccountCache {
 		const account = async () => (this.#row === null ? null : { ...this.#row, id: 1 });
-		return new AccountCache({ account }, 10, this.#bench.counters);
+		return new AccountCache({ account }, 1, this.#bench.counters);
 	}
 
 	#newShard(): Shard {

@@ -154,6 +154,13 @@ export const ACCOUNT_MUTANTS: readonly Mutant[] = [
 		tests: AGREEMENT,
 	},
 	{
+		name: "what follows a tombstone is about an account that the cache has forgotten",
+		file: "ingest/did/shard.ts",
+		find: "return accounts.get(did) === undefined ? accounts.load(did) : following;",
+		replace: "accounts.get(did);\nreturn following;",
+		tests: AGREEMENT,
+	},
+	{
 		name: "who is taken down is forgotten over a restart",
 		file: "index/sqlite/store.ts",
 		find: "isTakenDown(row),",
