@@ -4,7 +4,7 @@ import type { Counters } from "../observe/counters.ts";
 import { HEARD_MAX, Liveness } from "./liveness.ts";
 import { Pace, type PaceFloor } from "./pace.ts";
 import type { Stream } from "./stream.ts";
-import type { Withheld } from "./withheld.ts";
+import type { Takedowns } from "./takedowns.ts";
 
 /** What one consumer may be sent before the next one has its turn. */
 export const TURN_BYTES_MAX = 1024 * 1024;
@@ -43,7 +43,7 @@ export interface ConsumerOptions {
 	/** The consumer gets every message with a greater seq. */
 	cursor: number;
 	floor: PaceFloor;
-	withheld: Withheld;
+	takedowns: Takedowns;
 	counters: Counters;
 	/** Monotonic milliseconds. */
 	clock: () => number;
@@ -67,12 +67,12 @@ export class Consumer {
 	#cursor: number;
 	#state: "streaming" | "paused" | "closing" = "streaming";
 	/** Set when the consumer is to be closed: at once, or when it has caught up. */
-	#farewell: { code: number; reason: string } | null = null;
+	#closeWith: { code: number; reason: string } | null = null;
 	#closeByMs = 0;
 	/** All that the socket was given so far. */
 	#givenBytes = 0;
 	readonly #floor: PaceFloor;
-	readonly #withheld: Withheld;
+	readonly #takedowns: Takedowns;
 	readonly #pace: Pace;
 	readonly #liveness: Liveness;
 
@@ -83,7 +83,7 @@ export class Consumer {
 		this.#counters = options.counters;
 		this.#clock = options.clock;
 		this.#floor = options.floor;
-		this.#withheld = options.withheld;
+		this.#takedowns = options.takedowns;
 		const nowMs = options.clock();
 		this.#pace = new Pace(options.floor, nowMs);
 		this.#liveness = new Liveness(nowMs);
@@ -103,7 +103,7 @@ export class Consumer {
 	turn(reader: RecordReader): Turn {
 		if (!this.#isStreaming()) return "blocked";
 		const turn = this.#socket.cork(() => this.#send(reader));
-		if (turn === "caught-up" && this.#farewell !== null) this.#beginClosing();
+		if (turn === "caught-up" && this.#closeWith !== null) this.#beginClosing();
 		// Only outside of the cork does the buffered amount tell the truth.
 		if (this.#state === "closing") this.#closeWhenEmpty();
 		if (this.#resume()) return "more";
@@ -159,13 +159,13 @@ export class Consumer {
 
 	/** Closes the consumer when it has been sent all that is published. */
 	closeWhenCaughtUp(code: number, reason: string): void {
-		this.#farewell ??= { code, reason };
+		this.#closeWith ??= { code, reason };
 	}
 
 	/** Closes the consumer behind what is in its buffer. Nothing more is sent to it. */
 	close(code: number, reason: string): void {
 		if (this.#state === "closing") return;
-		this.#farewell = { code, reason };
+		this.#closeWith = { code, reason };
 		this.#beginClosing();
 		this.#closeWhenEmpty();
 	}
@@ -213,10 +213,10 @@ export class Consumer {
 		let cost = 0;
 		let frames = 0;
 		let frameBytes = 0;
-		const withheld = this.#withheld.judge(batch);
+		const leftOut = this.#takedowns.leftOut(batch);
 		for (let index = batch.indexAfter(this.#cursor); index < batch.count && cost < budgetBytes; index++) {
 			cost += RECORD_HEADER_BYTES;
-			if (withheld?.[index] === 1) {
+			if (leftOut?.[index] === 1) {
 				this.#counters.add("frames_withheld_total");
 			} else {
 				const frame = this.#stream.encode(batch, index);
@@ -253,7 +253,7 @@ export class Consumer {
 
 	/** A frame was dropped: better no stream than one with a hole. */
 	#giveUp(): Turn {
-		this.#farewell = { code: 1011, reason: "a frame could not be queued" };
+		this.#closeWith = { code: 1011, reason: "a frame could not be queued" };
 		this.#beginClosing();
 		return "blocked";
 	}
@@ -277,7 +277,7 @@ export class Consumer {
 
 	/** The server's own close gives a buffer that is not empty a time of its own, and hides it from us: so wait here. */
 	#closeWhenEmpty(): void {
-		if (this.#farewell === null || this.#socket.getBufferedAmount() > 0) return;
-		this.#socket.close(this.#farewell.code, this.#farewell.reason);
+		if (this.#closeWith === null || this.#socket.getBufferedAmount() > 0) return;
+		this.#socket.close(this.#closeWith.code, this.#closeWith.reason);
 	}
 }

@@ -10,7 +10,7 @@ import { BACKPRESSURE_BYTES_MAX, Consumer } from "./consumer.ts";
 import type { PaceFloor } from "./pace.ts";
 import { Pump } from "./pump.ts";
 import type { Stream, StreamError, StreamStart } from "./stream.ts";
-import type { Withheld } from "./withheld.ts";
+import type { Takedowns } from "./takedowns.ts";
 
 /**
  * Consumers have nothing to say: what they send is read and thrown away. A longer message is not, and ends the connection:
@@ -43,7 +43,7 @@ export interface FanoutOptions {
 	counters: Counters;
 	/** What consumers that are far behind have to take. */
 	floor: PaceFloor;
-	withheld: Withheld;
+	takedowns: Takedowns;
 	/** Believe `X-Forwarded-For`: only where a proxy stands before the relay and sets it. */
 	trustProxy: boolean;
 	/** Monotonic milliseconds. */
@@ -74,7 +74,7 @@ interface SocketData {
  * spreads the connections.
  */
 export function createFanoutServer(options: FanoutOptions): FanoutServer {
-	const { head, reader, admission, counters, floor, withheld, clock = () => performance.now() } = options;
+	const { head, reader, admission, counters, floor, takedowns, clock = () => performance.now() } = options;
 	const pump = new Pump(head, reader);
 	const streams = new Map(options.streams.map((stream) => [stream.path, stream]));
 	let draining = false;
@@ -115,7 +115,7 @@ export function createFanoutServer(options: FanoutOptions): FanoutServer {
 			socket.close(1008, start.error);
 			return;
 		}
-		const consumer = new Consumer({ socket, stream, cursor: start.cursor, floor, withheld, counters, clock });
+		const consumer = new Consumer({ socket, stream, cursor: start.cursor, floor, takedowns, counters, clock });
 		socket.data.consumer = consumer;
 		if (start.first !== null) consumer.announce(start.first);
 		pump.add(consumer);

@@ -20,7 +20,7 @@ export interface StreamError {
 
 /**
  * A way in which consumers are served the log: its address, what may be asked for, and how records go over the wire. A stream
- * keeps nothing of a consumer. All streams withhold the same accounts, so that is decided before `encode`.
+ * keeps nothing of a consumer. All streams leave out the same records of accounts that are taken down, so that is decided before `encode`.
  */
 export interface Stream {
 	/** What answers call it. */

@@ -21,7 +21,7 @@ import type { WorkerContext } from "../runtime/worker-context.ts";
 import { Admission } from "./admission.ts";
 import { createFanoutServer, type FanoutServer } from "./server.ts";
 import { subscribeRepos } from "./subscribe-repos.ts";
-import { WITHHELD_MAX, Withheld } from "./withheld.ts";
+import { TAKEDOWNS_MAX, Takedowns } from "./takedowns.ts";
 
 type UsedSettings =
 	| "apiBind"
@@ -61,7 +61,7 @@ interface Parts {
 	index: IndexReader;
 	reader: SharedReader;
 	head: LogPosition;
-	withheld: Withheld;
+	takedowns: Takedowns;
 	server: FanoutServer;
 	/** How long a drain waits for consumers to take what is published. */
 	drainTimeoutMs: number;
@@ -84,9 +84,9 @@ class FanoutWorker implements WorkerRole<FanoutWorkerOptions, FanoutCommand> {
 		// Consumers that are live read nothing while the log stands still, such as for want of the space that this gives back.
 		setInterval(() => contain("the timer for removed segments", () => reader.closeRemoved()), CLOSE_REMOVED_MS);
 		const index = patientReader(config.databasePath, counters);
-		const withheld = new Withheld(counters);
+		const takedowns = new Takedowns(counters);
 		const { firstSeq } = head.snapshot();
-		withheld.update((await index.takenDownSince(firstSeq, WITHHELD_MAX)).reverse(), firstSeq);
+		takedowns.update((await index.takenDownSince(firstSeq, TAKEDOWNS_MAX)).reverse(), firstSeq);
 		const app = this.#createApp(options, index, counters);
 		const { apiBind, consumersPerIpMax, trustProxy } = config;
 		const server = await startListening("apiBind", apiBind, (host) =>
@@ -101,13 +101,13 @@ class FanoutWorker implements WorkerRole<FanoutWorkerOptions, FanoutCommand> {
 				reader,
 				admission: new Admission({ consumersMax, consumersPerIpMax }, admissionBuffer),
 				counters,
-				withheld,
+				takedowns,
 				app: (request, client) => app.fetch(request, client),
 			}),
 		);
 		logOf("fanout").info("the firehose is served on {host}:{port}", { host: apiBind.host, port: server.port });
 		// The other half is for what comes before and after.
-		this.#parts = { index, reader, head, withheld, server, drainTimeoutMs: config.drainTimeoutMs / 2 };
+		this.#parts = { index, reader, head, takedowns, server, drainTimeoutMs: config.drainTimeoutMs / 2 };
 	}
 
 	/** All that the port serves beside the streams. */
@@ -125,9 +125,9 @@ class FanoutWorker implements WorkerRole<FanoutWorkerOptions, FanoutCommand> {
 
 	command(message: FanoutCommand): void {
 		if (this.#parts === null) return;
-		const { server, withheld, head } = this.#parts;
+		const { server, takedowns, head } = this.#parts;
 		if (message.type === "closeIdle") server.closeIdle();
-		else withheld.update(message.takedowns, head.snapshot().firstSeq);
+		else takedowns.update(message.takedowns, head.snapshot().firstSeq);
 	}
 
 	async drain(): Promise<void> {

@@ -223,7 +223,7 @@ export class Misbehaviour {
 	async #beginAnew(odd: OddHost, index: number): Promise<void> {
 		const account = odd.accounts[index];
 		if (account === undefined) throw new RangeError(`no account ${index}`);
-		this.#oracle.withhold(account.did);
+		this.#oracle.mayLeaveOut(account.did);
 		this.#send(odd, account.account(false, "deleted"));
 		const anew = await account.madeAnew();
 		odd.accounts[index] = anew;

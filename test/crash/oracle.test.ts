@@ -129,11 +129,11 @@ describe("of a host that misbehaves", () => {
 		expect([live.count, oracle.hasAll(live)]).toEqual([1, true]);
 	});
 
-	test("what a repo said before it was deleted may be withheld, but what was said of its account may not", () => {
+	test("what a repo said before it was deleted may be left out, but what was said of its account may not", () => {
 		const oracle = new Oracle();
 		oracle.send("odd.example.com", 1, of(1), "in the end");
 		oracle.send("odd.example.com", 2, { ...of(2), type: "account" }, "in the end");
-		oracle.withhold("did:plc:a");
+		oracle.mayLeaveOut("did:plc:a");
 		oracle.send("odd.example.com", 3, of(3), "in the end");
 		const late = oracle.witness("late");
 		oracle.expectAll(late);

@@ -124,8 +124,8 @@ export class Oracle {
 		this.#release((sent, mark) => sent.host === host && !witness.has(mark));
 	}
 
-	/** An account is about to be deleted: what its repo said before is withheld from consumers that are behind. */
-	withhold(did: string): void {
+	/** An account is about to be deleted: what its repo said before may be left out for consumers that are behind. */
+	mayLeaveOut(did: string): void {
 		this.#release((sent) => sent.did === did && (sent.type === "commit" || sent.type === "sync"));
 	}
 

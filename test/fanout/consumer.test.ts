@@ -13,7 +13,7 @@ import {
 import { HEARD_INTERVAL_MS, HEARD_MAX, PING_AFTER_MS, PONG_MS_MAX, STALL_MS_MAX } from "../../src/fanout/liveness.ts";
 import { Pump } from "../../src/fanout/pump.ts";
 import { subscribeRepos } from "../../src/fanout/subscribe-repos.ts";
-import { Withheld } from "../../src/fanout/withheld.ts";
+import { Takedowns } from "../../src/fanout/takedowns.ts";
 import { RecordKind } from "../../src/log/record/record.ts";
 import { type CounterName, Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
 import { FRAME_BYTES_MAX } from "../../src/protocol/limits.ts";
@@ -73,14 +73,14 @@ let log: MemoryLog;
 let socket: FakeSocket;
 let nowMs: number;
 let counterBuffer: SharedArrayBuffer;
-let withheld: Withheld;
+let takedowns: Takedowns;
 
 beforeEach(() => {
 	log = new MemoryLog();
 	socket = new FakeSocket();
 	nowMs = 1_000_000;
 	counterBuffer = createCounterBuffer(1);
-	withheld = new Withheld(new Counters(counterBuffer));
+	takedowns = new Takedowns(new Counters(counterBuffer));
 });
 
 function consumerAt(cursor: number): Consumer {
@@ -89,7 +89,7 @@ function consumerAt(cursor: number): Consumer {
 		stream: subscribeRepos,
 		cursor,
 		floor: FLOOR,
-		withheld,
+		takedowns,
 		counters: new Counters(counterBuffer),
 		clock: () => nowMs,
 	});
@@ -138,12 +138,12 @@ describe("a turn", () => {
 		expect(consumer.cursor).toBe(4);
 	});
 
-	test("passes over what is withheld", () => {
+	test("passes over what was said before a takedown", () => {
 		log.appendFrames(3);
 		log.appendFrame(64, "did:plc:gone");
 		log.appendFrames(2);
 		log.appendFrame(64, "did:plc:gone", RecordKind.account);
-		withheld.update([{ did: "did:plc:gone", takenDownSinceSeq: 7 }], 1);
+		takedowns.update([{ did: "did:plc:gone", takenDownSinceSeq: 7 }], 1);
 		const consumer = consumerAt(0);
 		expect(consumer.turn(log)).toBe("caught-up");
 		expect(socket.frames.map(seqOf)).toEqual([1, 2, 3, 5, 6, 7]);

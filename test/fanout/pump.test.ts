@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from "bun:test";
 import { Consumer, TURN_BYTES_MAX } from "../../src/fanout/consumer.ts";
 import { Pump, SLICE_MS } from "../../src/fanout/pump.ts";
 import { subscribeRepos } from "../../src/fanout/subscribe-repos.ts";
-import { Withheld } from "../../src/fanout/withheld.ts";
+import { Takedowns } from "../../src/fanout/takedowns.ts";
 import type { RecordBatch, RecordGap, RecordReader } from "../../src/log/log.ts";
 import { Counters } from "../../src/observe/counters.ts";
 import { EndlessSocket } from "./endless-socket.ts";
@@ -24,8 +24,8 @@ function joinAs(cursor: number, onTurn?: () => void): { socket: EndlessSocket; c
 	const counters = new Counters();
 	const socket = new EndlessSocket(cursor, onTurn);
 	const floor = { bytesPerS: 1, windowMs: 60_000 };
-	const withheld = new Withheld(counters);
-	const consumer = new Consumer({ socket, stream: subscribeRepos, cursor, floor, withheld, counters, clock: () => 0 });
+	const takedowns = new Takedowns(counters);
+	const consumer = new Consumer({ socket, stream: subscribeRepos, cursor, floor, takedowns, counters, clock: () => 0 });
 	pump.add(consumer);
 	return { socket, consumer };
 }

@@ -8,7 +8,7 @@ import { Consumer } from "../../src/fanout/consumer.ts";
 import { Pump } from "../../src/fanout/pump.ts";
 import { createFanoutServer, type FanoutServer } from "../../src/fanout/server.ts";
 import { subscribeRepos } from "../../src/fanout/subscribe-repos.ts";
-import { Withheld } from "../../src/fanout/withheld.ts";
+import { Takedowns } from "../../src/fanout/takedowns.ts";
 import { ActiveSegment } from "../../src/log/local/active-segment.ts";
 import { systemLogFs } from "../../src/log/local/log-fs.ts";
 import { BackgroundReader } from "../../src/log/local/read/background-reader.ts";
@@ -60,7 +60,7 @@ beforeEach(() => {
 		app: () => new Response(),
 		counters,
 		floor: { bytesPerS: 16 * 1024, windowMs: 60_000 },
-		withheld: new Withheld(counters),
+		takedowns: new Takedowns(counters),
 		trustProxy: false,
 		admission: new Admission({ consumersMax: 10, consumersPerIpMax: 10 }, createAdmissionBuffer(10)),
 	});
@@ -150,7 +150,7 @@ describe("two thousand consumers", () => {
 
 		fileReads = 0;
 		const reader = openReader();
-		const withheld = new Withheld(new Counters());
+		const takedowns = new Takedowns(new Counters());
 		const pump = new Pump(head, new BackgroundReader(reader));
 		const following = pump.follow();
 		const sockets = Array.from({ length: CONSUMERS }, (_, index) => {
@@ -163,7 +163,7 @@ describe("two thousand consumers", () => {
 					stream: subscribeRepos,
 					cursor,
 					floor,
-					withheld,
+					takedowns,
 					counters: new Counters(),
 					clock: () => 0,
 				}),

@@ -14,7 +14,7 @@ import {
 } from "../../src/fanout/server.ts";
 import type { Stream } from "../../src/fanout/stream.ts";
 import { subscribeRepos } from "../../src/fanout/subscribe-repos.ts";
-import { Withheld } from "../../src/fanout/withheld.ts";
+import { Takedowns } from "../../src/fanout/takedowns.ts";
 import { type CounterName, Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
 import { encodeErrorFrame } from "../../src/protocol/event-frames.ts";
 import { SERVER_NAME } from "../../src/version.ts";
@@ -52,7 +52,7 @@ function startServer(options: Partial<FanoutOptions> = {}): Fixture {
 		app: () => new Response("the app"),
 		counters: new Counters(counterBuffer),
 		floor: { bytesPerS: 16 * 1024, windowMs: 60_000 },
-		withheld: new Withheld(new Counters()),
+		takedowns: new Takedowns(new Counters()),
 		trustProxy: false,
 		admission: admissionOf({}),
 		clock: () => nowMs,

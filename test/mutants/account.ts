@@ -63,7 +63,7 @@ export const ACCOUNT_MUTANTS: readonly Mutant[] = [
 		tests: NEXT,
 	},
 	{
-		name: "what an account said before it moved is still withheld",
+		name: "what an account said before it moved is still left out",
 		file: "account/next.ts",
 		find: "...ACTIVE, statusSeq: seq };",
 		replace: "...ACTIVE };",
@@ -168,7 +168,7 @@ export const ACCOUNT_MUTANTS: readonly Mutant[] = [
 		tests: ["index/sqlite/store.test.ts"],
 	},
 	{
-		name: "whoever's status is told of is withheld",
+		name: "whoever's status is told of is left out",
 		file: "index/fold.ts",
 		find: "state && isTakenDown(state) ? state.statusSeq : null",
 		replace: "state?.statusSeq ?? null",

@@ -345,8 +345,8 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "a consumer is closed before it has caught up",
 		file: "fanout/consumer.ts",
-		find: 'if (turn === "caught-up" && this.#farewell !== null)',
-		replace: "if (this.#farewell !== null)",
+		find: 'if (turn === "caught-up" && this.#closeWith !== null)',
+		replace: "if (this.#closeWith !== null)",
 		tests: CONSUMER,
 	},
 	{
@@ -401,16 +401,16 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "what a taken-down account said is replayed",
 		file: "fanout/consumer.ts",
-		find: "if (withheld?.[index] === 1) {",
-		replace: "if (withheld?.[index] === 2) {",
-		tests: ["fanout/withheld.test.ts", "fanout/consumer.test.ts"],
+		find: "if (leftOut?.[index] === 1) {",
+		replace: "if (leftOut?.[index] === 2) {",
+		tests: ["fanout/takedowns.test.ts", "fanout/consumer.test.ts"],
 	},
 	{
-		name: "what an account said since it came back is withheld",
-		file: "fanout/withheld.ts",
+		name: "what an account said since it came back is left out",
+		file: "fanout/takedowns.ts",
 		find: "|| batch.seq(index) > sinceSeq",
 		replace: "",
-		tests: ["fanout/withheld.test.ts"],
+		tests: ["fanout/takedowns.test.ts"],
 	},
 	{
 		name: "a consumer is too slow however near it is",

@@ -19,8 +19,8 @@ export function admitAccount(
 ): Admitted | "retry" {
 	const { message, sender } = arrival;
 	// Once a DID is tombstoned nothing names its host any more; the one we know may still say that the account is gone.
-	const farewell = resolution.outcome === "tombstoned" && account?.host === sender.hostId;
-	if (!farewell && keyAtHome(arrival, resolution) === "retry") return "retry";
+	const isLast = resolution.outcome === "tombstoned" && account?.host === sender.hostId;
+	if (!isLast && keyAtHome(arrival, resolution) === "retry") return "retry";
 	const { did, active, status } = message;
 	const flags = checkTime(message.time, rules);
 	const localStatus = account?.localStatus ?? null;

@@ -4,26 +4,26 @@ import { tellsOfRepo } from "../log/record/message-facts.ts";
 import type { Counters } from "../observe/counters.ts";
 
 /** About 150 bytes each. An account is forgotten when the log holds nothing from before its status changed. */
-export const WITHHELD_MAX = 200_000;
+export const TAKEDOWNS_MAX = 200_000;
 
-/** One byte for each record of a batch, 1 where it is withheld; null where none is. */
-type Judgement = Uint8Array | null;
+/** One byte for each record of a batch, 1 where it is left out; null where none is. */
+type LeftOut = Uint8Array | null;
 
 /**
- * The commits and syncs that consumers no longer get: those of accounts that are taken down now (rulebook 2.14), from before
- * the record that said so. Status and identity messages go to everybody. What comes behind that record was admitted, and is
- * never withheld: so a consumer that reads ahead of the index loses nothing of an account that has just come back.
+ * The accounts that are taken down now (rulebook 2.14), and what consumers don't get because of it: their commits and syncs from
+ * before the record that said so. Status and identity messages go to everybody. What comes after that record was admitted, and is
+ * always sent: so a consumer that reads ahead of the index loses nothing of an account that has just come back.
  */
-export class Withheld {
+export class Takedowns {
 	readonly #counters: Counters;
 	readonly #entriesMax: number;
-	/** By DID, the record since which it is taken down. The oldest first, but for a start's disorder. */
+	/** By DID, the record since which it is taken down. Roughly the oldest first. */
 	readonly #sinceSeq = new Map<string, number>();
 	#sinceSeqMax = 0;
 	/** Of a batch, as long as the accounts are the same. */
-	#judged = new WeakMap<RecordBatch, { judgement: Judgement }>();
+	#known = new WeakMap<RecordBatch, { leftOut: LeftOut }>();
 
-	constructor(counters: Counters, entriesMax = WITHHELD_MAX) {
+	constructor(counters: Counters, entriesMax = TAKEDOWNS_MAX) {
 		this.#counters = counters;
 		this.#entriesMax = entriesMax;
 	}
@@ -43,7 +43,7 @@ export class Withheld {
 			isChanged = true;
 		}
 		if (!isChanged) return;
-		this.#judged = new WeakMap();
+		this.#known = new WeakMap();
 		for (const [did, sinceSeq] of this.#sinceSeq) {
 			if (sinceSeq > firstSeq && this.#sinceSeq.size <= this.#entriesMax) return;
 			if (sinceSeq > firstSeq) this.#counters.add("withheld_evictions_total");
@@ -51,26 +51,26 @@ export class Withheld {
 		}
 	}
 
-	/** Which records of a batch are withheld. Judged once for all who read it; at the head of the log it is one comparison. */
-	judge(batch: RecordBatch): Judgement {
+	/** Which records of a batch are left out. Found once for all who read it; at the head of the log it is one comparison. */
+	leftOut(batch: RecordBatch): LeftOut {
 		if (batch.seq(0) > this.#sinceSeqMax || this.#sinceSeq.size === 0) return null;
-		let judged = this.#judged.get(batch);
-		if (judged === undefined) {
-			judged = { judgement: this.#judge(batch) };
-			this.#judged.set(batch, judged);
+		let known = this.#known.get(batch);
+		if (known === undefined) {
+			known = { leftOut: this.#find(batch) };
+			this.#known.set(batch, known);
 		}
-		return judged.judgement;
+		return known.leftOut;
 	}
 
-	#judge(batch: RecordBatch): Judgement {
-		let judgement: Judgement = null;
+	#find(batch: RecordBatch): LeftOut {
+		let leftOut: LeftOut = null;
 		for (let index = 0; index < batch.count; index++) {
 			if (!tellsOfRepo(batch.kind(index))) continue;
 			const sinceSeq = this.#sinceSeq.get(batch.repoDid(index));
 			if (sinceSeq === undefined || batch.seq(index) > sinceSeq) continue;
-			judgement ??= new Uint8Array(batch.count);
-			judgement[index] = 1;
+			leftOut ??= new Uint8Array(batch.count);
+			leftOut[index] = 1;
 		}
-		return judgement;
+		return leftOut;
 	}
 }

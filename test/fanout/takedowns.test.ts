@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "bun:test";
-import { Withheld } from "../../src/fanout/withheld.ts";
+import { Takedowns } from "../../src/fanout/takedowns.ts";
 import type { RecordBatch } from "../../src/log/log.ts";
 import { RecordKind } from "../../src/log/record/record.ts";
 import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
@@ -9,13 +9,13 @@ const BOB = "did:plc:bob";
 const ENTRIES_MAX = 3;
 
 let counterBuffer: SharedArrayBuffer;
-let withheld: Withheld;
+let takedowns: Takedowns;
 /** DIDs that were looked up in batches. */
 let lookups = 0;
 
 beforeEach(() => {
 	counterBuffer = createCounterBuffer(1);
-	withheld = new Withheld(new Counters(counterBuffer), ENTRIES_MAX);
+	takedowns = new Takedowns(new Counters(counterBuffer), ENTRIES_MAX);
 	lookups = 0;
 });
 
@@ -35,7 +35,7 @@ function batchOf(firstSeq: number, records: [kind: number, did: string][]): Reco
 }
 
 const { commit, sync, identity, account, cursors } = RecordKind;
-const withheldIn = (batch: RecordBatch): number[] => Array.from(withheld.judge(batch) ?? []);
+const leftOutOf = (batch: RecordBatch): number[] => Array.from(takedowns.leftOut(batch) ?? []);
 
 describe("of an account that is taken down", () => {
 	const batch = batchOf(10, [
@@ -48,24 +48,24 @@ describe("of an account that is taken down", () => {
 		[commit, ALICE],
 	]);
 
-	test("commits and syncs before the record that said so are withheld, and nothing else", () => {
-		expect(withheld.judge(batch)).toBeNull();
-		withheld.update([{ did: ALICE, takenDownSinceSeq: 15 }], 1);
-		expect(withheldIn(batch)).toEqual([1, 0, 1, 0, 0, 0, 0]);
+	test("commits and syncs before the record that said so are left out, and nothing else", () => {
+		expect(takedowns.leftOut(batch)).toBeNull();
+		takedowns.update([{ did: ALICE, takenDownSinceSeq: 15 }], 1);
+		expect(leftOutOf(batch)).toEqual([1, 0, 1, 0, 0, 0, 0]);
 	});
 
 	test("they come back when it does", () => {
-		withheld.update([{ did: ALICE, takenDownSinceSeq: 15 }], 1);
-		expect(withheldIn(batch)).toContain(1);
-		withheld.update([{ did: ALICE, takenDownSinceSeq: null }], 1);
-		expect(withheld.judge(batch)).toBeNull();
+		takedowns.update([{ did: ALICE, takenDownSinceSeq: 15 }], 1);
+		expect(leftOutOf(batch)).toContain(1);
+		takedowns.update([{ did: ALICE, takenDownSinceSeq: null }], 1);
+		expect(takedowns.leftOut(batch)).toBeNull();
 	});
 
 	test("its second end counts", () => {
-		withheld.update([{ did: ALICE, takenDownSinceSeq: 11 }], 1);
-		withheld.update([{ did: ALICE, takenDownSinceSeq: null }], 1);
-		withheld.update([{ did: ALICE, takenDownSinceSeq: 20 }], 1);
-		expect(withheldIn(batch)).toEqual([1, 0, 1, 0, 0, 0, 1]);
+		takedowns.update([{ did: ALICE, takenDownSinceSeq: 11 }], 1);
+		takedowns.update([{ did: ALICE, takenDownSinceSeq: null }], 1);
+		takedowns.update([{ did: ALICE, takenDownSinceSeq: 20 }], 1);
+		expect(leftOutOf(batch)).toEqual([1, 0, 1, 0, 0, 0, 1]);
 	});
 });
 
@@ -75,20 +75,20 @@ describe("judging", () => {
 			[commit, ALICE],
 			[commit, BOB],
 		]);
-		withheld.update([{ did: ALICE, takenDownSinceSeq: 5 }], 1);
-		for (let consumer = 0; consumer < 100; consumer++) expect(withheldIn(batch)).toEqual([1, 0]);
+		takedowns.update([{ did: ALICE, takenDownSinceSeq: 5 }], 1);
+		for (let consumer = 0; consumer < 100; consumer++) expect(leftOutOf(batch)).toEqual([1, 0]);
 		expect(lookups).toBe(2);
-		withheld.update([{ did: "did:plc:other", takenDownSinceSeq: null }], 1);
-		expect(withheldIn(batch)).toEqual([1, 0]);
+		takedowns.update([{ did: "did:plc:other", takenDownSinceSeq: null }], 1);
+		expect(leftOutOf(batch)).toEqual([1, 0]);
 		expect(lookups).toBe(2);
-		withheld.update([{ did: BOB, takenDownSinceSeq: 6 }], 1);
-		expect(withheldIn(batch)).toEqual([1, 1]);
+		takedowns.update([{ did: BOB, takenDownSinceSeq: 6 }], 1);
+		expect(leftOutOf(batch)).toEqual([1, 1]);
 		expect(lookups).toBe(4);
 	});
 
 	test("looks at nothing behind the last change", () => {
-		withheld.update([{ did: ALICE, takenDownSinceSeq: 5 }], 1);
-		expect(withheld.judge(batchOf(6, [[commit, ALICE]]))).toBeNull();
+		takedowns.update([{ did: ALICE, takenDownSinceSeq: 5 }], 1);
+		expect(takedowns.leftOut(batchOf(6, [[commit, ALICE]]))).toBeNull();
 		expect(lookups).toBe(0);
 	});
 });
@@ -97,10 +97,10 @@ describe("the list", () => {
 	const old = batchOf(1, [[commit, ALICE]]);
 
 	test("forgets an account when the log holds nothing from before its change", () => {
-		withheld.update([{ did: ALICE, takenDownSinceSeq: 5 }], 4);
-		expect(withheldIn(old)).toEqual([1]);
-		withheld.update([{ did: BOB, takenDownSinceSeq: 9 }], 5);
-		expect(withheld.judge(old)).toBeNull();
+		takedowns.update([{ did: ALICE, takenDownSinceSeq: 5 }], 4);
+		expect(leftOutOf(old)).toEqual([1]);
+		takedowns.update([{ did: BOB, takenDownSinceSeq: 9 }], 5);
+		expect(takedowns.leftOut(old)).toBeNull();
 		expect(readCounters(counterBuffer).counters.withheld_evictions_total).toBe(0);
 	});
 
@@ -109,11 +109,11 @@ describe("the list", () => {
 			did: `did:plc:${index}`,
 			takenDownSinceSeq: 10 + index,
 		}));
-		withheld.update([{ did: ALICE, takenDownSinceSeq: 5 }, ...more.slice(1)], 1);
-		expect(withheldIn(old)).toEqual([1]);
-		withheld.update(more, 1);
-		expect(withheld.judge(old)).toBeNull();
+		takedowns.update([{ did: ALICE, takenDownSinceSeq: 5 }, ...more.slice(1)], 1);
+		expect(leftOutOf(old)).toEqual([1]);
+		takedowns.update(more, 1);
+		expect(takedowns.leftOut(old)).toBeNull();
 		expect(readCounters(counterBuffer).counters.withheld_evictions_total).toBe(1);
-		expect(withheldIn(batchOf(2, [[commit, "did:plc:0"]]))).toEqual([1]);
+		expect(leftOutOf(batchOf(2, [[commit, "did:plc:0"]]))).toEqual([1]);
 	});
 });
