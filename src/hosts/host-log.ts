@@ -1,7 +1,6 @@
 import type { Handover } from "../log/handover.ts";
 import { controlEntry } from "../log/record/entry.ts";
-import { encodeHostFacts, type HostFacts } from "../log/record/facts.ts";
-import { RecordKind } from "../log/record/record.ts";
+import type { HostFacts } from "../log/record/facts.ts";
 import type { Timing } from "../runtime/timing.ts";
 
 /** How often the control thread looks whether its records are durable: once for all of them. */
@@ -44,7 +43,7 @@ export class HostLog {
 
 	#send(): void {
 		for (const [id, { facts, resolves }] of this.#unsent) {
-			const position = this.#handover.push(controlEntry(RecordKind.host, encodeHostFacts(facts)));
+			const position = this.#handover.push(controlEntry("host", facts));
 			if (position === null) return;
 			this.#unsent.delete(id);
 			this.#sent.push({ position, resolves });

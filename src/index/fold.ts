@@ -1,15 +1,10 @@
 import { next } from "../account/next.ts";
 import type { AccountState } from "../account/state.ts";
 import { isDeletedAtHost, isTakenDown } from "../account/status.ts";
-import {
-	type CursorsFacts,
-	decodeCursorsFacts,
-	decodeDidDocumentFacts,
-	decodeHostFacts,
-	type HostFacts,
-} from "../log/record/facts.ts";
+import { type Control, type ControlFacts, type ControlKind, decodeControl } from "../log/record/control.ts";
+import type { CursorsFacts, HostFacts } from "../log/record/facts.ts";
 import { decodeFact, didOf, type MessageFact } from "../log/record/message-facts.ts";
-import { isMessageKind, RecordKind } from "../log/record/record.ts";
+import { isMessageKind } from "../log/record/record.ts";
 import type { StoredRecord } from "../log/record/stored-record.ts";
 import type { Host, RowChanges, RowKeys, RowSource, StoredIdentity, Takedown } from "./store.ts";
 
@@ -25,21 +20,18 @@ interface TouchedAccount {
 
 /** Names the rows that `foldRecords` needs of the same records, beside those of the hosts that the accounts are at. */
 export function touched(records: readonly StoredRecord[]): RowKeys {
-	const dids = new Set<string>();
-	const hosts = new Set<number>();
-	const introduced = new Set<number>();
+	const keys = { dids: new Set<string>(), hosts: new Set<number>(), introduced: new Set<number>() };
 	for (const record of records) {
-		const { kind, host, facts } = record;
-		if (isMessageKind(kind)) hosts.add(host);
-		const did = didOf(record);
-		if (did !== null) dids.add(did);
-		if (kind === RecordKind.cursors) for (const cursor of decodeCursorsFacts(facts).cursors) hosts.add(cursor.host);
-		if (kind !== RecordKind.host) continue;
-		const { id } = decodeHostFacts(facts);
-		hosts.add(id);
-		introduced.add(id);
+		if (isMessageKind(record.kind)) {
+			keys.hosts.add(record.host);
+			const did = didOf(record);
+			if (did !== null) keys.dids.add(did);
+		} else {
+			const control = decodeControl(record);
+			if (control !== null) partOf(control).touch(control.facts, keys);
+		}
 	}
-	return { dids, hosts, introduced };
+	return keys;
 }
 
 /** Folds consecutive records into row changes. Folding records that the rows already hold leads to the same rows. */
@@ -74,7 +66,10 @@ class Fold {
 
 	add(record: StoredRecord): void {
 		if (isMessageKind(record.kind)) this.#addMessage(record);
-		else this.#addControl(record);
+		else {
+			const control = decodeControl(record);
+			if (control !== null) partOf(control).fold(control.facts, this);
+		}
 	}
 
 	#addMessage(record: StoredRecord): void {
@@ -86,22 +81,6 @@ class Fold {
 			this.#outdated.set(fact.did, record.timeUs / 1000 - LOOKUP_MS_MAX);
 		}
 		this.#tell(fact, record);
-	}
-
-	#addControl({ kind, facts }: StoredRecord): void {
-		switch (kind) {
-			case RecordKind.cursors:
-				this.#setCursors(decodeCursorsFacts(facts));
-				break;
-			case RecordKind.host:
-				this.#setHost(decodeHostFacts(facts));
-				break;
-			case RecordKind.didDocument: {
-				const identity = decodeDidDocumentFacts(facts);
-				this.#identities.set(identity.did, identity);
-				break;
-			}
-		}
 	}
 
 	changes(): RowChanges {
@@ -139,14 +118,18 @@ class Fold {
 		if (state.statusSeq === record.seq) this.#statuses.add(did);
 	}
 
-	#setCursors({ cursors }: CursorsFacts): void {
+	setCursors({ cursors }: CursorsFacts): void {
 		for (const { host: id, seq } of cursors) {
 			const host = this.#named(id);
 			if (host !== null) host.cursor = seq;
 		}
 	}
 
-	#setHost(facts: HostFacts): void {
+	setIdentity(identity: StoredIdentity): void {
+		this.#identities.set(identity.did, identity);
+	}
+
+	setHost(facts: HostFacts): void {
 		const { id, hostname, insecure, status } = facts;
 		const host = this.#host(id);
 		const { gaps = host?.gaps ?? 0, lastGap = host?.lastGap ?? null } = facts;
@@ -195,4 +178,37 @@ class Fold {
 /** The host whose accountCount this account is part of. */
 function countingHost(account: AccountState): number | null {
 	return isDeletedAtHost(account) ? null : account.host;
+}
+
+/** The keys of rows, as they are gathered. */
+type GatheredKeys = { readonly [K in keyof RowKeys]: RowKeys[K] extends ReadonlySet<infer Key> ? Set<Key> : never };
+
+/** What a kind of control record is to the index: the rows that it takes, and what becomes of them. */
+interface ControlPart<F> {
+	touch(facts: F, keys: GatheredKeys): void;
+	fold(facts: F, rows: Fold): void;
+}
+
+const CONTROL_PARTS: { readonly [K in ControlKind]: ControlPart<ControlFacts[K]> } = {
+	cursors: {
+		touch({ cursors }, { hosts }) {
+			for (const { host } of cursors) hosts.add(host);
+		},
+		fold: (facts, rows) => rows.setCursors(facts),
+	},
+	host: {
+		touch({ id }, { hosts, introduced }) {
+			hosts.add(id);
+			introduced.add(id);
+		},
+		fold: (facts, rows) => rows.setHost(facts),
+	},
+	didDocument: {
+		touch() {},
+		fold: (facts, rows) => rows.setIdentity(facts),
+	},
+};
+
+function partOf<K extends ControlKind>({ kind }: Control<K>): ControlPart<ControlFacts[K]> {
+	return CONTROL_PARTS[kind];
 }

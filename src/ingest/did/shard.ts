@@ -4,8 +4,7 @@ import type { IdentityCache } from "../../identity/cache.ts";
 import type { Resolution } from "../../identity/identity.ts";
 import type { Handover } from "../../log/handover.ts";
 import { controlEntry, type Entry } from "../../log/record/entry.ts";
-import { type DidDocumentFacts, encodeDidDocumentFacts } from "../../log/record/facts.ts";
-import { RecordKind } from "../../log/record/record.ts";
+import type { DidDocumentFacts } from "../../log/record/facts.ts";
 import { Rejection } from "../../protocol/rejection.ts";
 import { didMethod, isDid } from "../../protocol/syntax.ts";
 import { reportFailure } from "../../runtime/boundary.ts";
@@ -91,7 +90,7 @@ export class Shard {
 
 	/** Logs what a DID resolved to, so that it is known after a restart. */
 	logDidDocument(facts: DidDocumentFacts): void {
-		const entry = controlEntry(RecordKind.didDocument, encodeDidDocumentFacts(facts));
+		const entry = controlEntry("didDocument", facts);
 		if (this.#unsent.length > 0 || this.#options.handover.push(entry) === null) this.#unsent.push(entry);
 	}
 

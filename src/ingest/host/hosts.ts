@@ -1,8 +1,6 @@
 import type { HostCommand, HostConnection } from "../../hosts/messages.ts";
 import type { Handover } from "../../log/handover.ts";
 import { controlEntry } from "../../log/record/entry.ts";
-import { encodeCursorsFacts } from "../../log/record/facts.ts";
-import { RecordKind } from "../../log/record/record.ts";
 import { type FollowerOptions, HostFollower } from "./follower.ts";
 
 export interface HostsOptions extends Omit<FollowerOptions, "storeCursor"> {
@@ -70,7 +68,7 @@ export class Hosts {
 		}
 		for (let from = 0; from < moved.length; from += CURSORS_PER_RECORD) {
 			const cursors = moved.slice(from, from + CURSORS_PER_RECORD);
-			const entry = controlEntry(RecordKind.cursors, encodeCursorsFacts({ cursors }));
+			const entry = controlEntry("cursors", { cursors });
 			if (this.#options.handover.push(entry) === null) return;
 			for (const { host, seq } of cursors) this.#stored.set(host, seq);
 		}

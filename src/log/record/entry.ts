@@ -1,3 +1,4 @@
+import { CONTROL_CODES, CONTROL_KINDS, type ControlFacts, type ControlKind } from "./control.ts";
 import type { RecordKind } from "./record.ts";
 
 /**
@@ -27,9 +28,22 @@ export interface Entry {
 	frame: Uint8Array;
 }
 
-/** An entry for the index only. */
-export function controlEntry(kind: RecordKind, facts: Uint8Array): Entry {
-	return { kind, flags: 0, host: 0, upstreamSeq: 0, seqStart: 0, seqEnd: 0, facts, frame: new Uint8Array(0) };
+/**
+ * An entry for the index only.
+ *
+ * @throws RangeError if its facts don't fit a record
+ */
+export function controlEntry<K extends ControlKind>(kind: K, facts: ControlFacts[K]): Entry {
+	return {
+		kind: CONTROL_CODES[kind],
+		flags: 0,
+		host: 0,
+		upstreamSeq: 0,
+		seqStart: 0,
+		seqEnd: 0,
+		facts: CONTROL_KINDS[kind].encode(facts),
+		frame: new Uint8Array(0),
+	};
 }
 
 /** Bytes that `writeEntry` will fill. */

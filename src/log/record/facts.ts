@@ -1,7 +1,9 @@
 import { decode, encode } from "@atcute/cbor";
 import type { HostStatus } from "../../protocol/host-status.ts";
 import { CID_BYTES } from "../../protocol/limits.ts";
-import { RECORD_FACTS_BYTES_MAX } from "./record.ts";
+
+/** Facts must fit their u16 length. */
+export const RECORD_FACTS_BYTES_MAX = 65_535;
 
 /**
  * What a record says to the index, so that the index never parses a frame. Message facts are small fixed layouts, since

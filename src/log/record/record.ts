@@ -1,6 +1,8 @@
 import { MESSAGE_CODES } from "../../protocol/kinds/table.ts";
 import { FRAME_BYTES_MAX } from "../../protocol/limits.ts";
 import { readU64, writeU64 } from "./bytes.ts";
+import { CONTROL_CODES } from "./control.ts";
+import { RECORD_FACTS_BYTES_MAX } from "./facts.ts";
 
 /**
  * A record of the log: fixed little-endian header, then the facts that the index needs, then the frame's wire bytes.
@@ -24,21 +26,13 @@ import { readU64, writeU64 } from "./bytes.ts";
  */
 export const RECORD_HEADER_BYTES = 48;
 
-/** Facts must fit their u16 length. */
-export const RECORD_FACTS_BYTES_MAX = 65_535;
-
 /** The longest record: its frame may grow by 8 bytes where our seq is longer than the host's. */
 export const RECORD_BYTES_MAX = RECORD_HEADER_BYTES + RECORD_FACTS_BYTES_MAX + FRAME_BYTES_MAX + 8;
 
 /** What a record holds. Kinds below 16 are messages and go to consumers; the others are control records, for the index. */
 export const RecordKind = {
 	...MESSAGE_CODES,
-	/** Low-water cursors of hosts, behind the messages that they cover. */
-	cursors: 16,
-	/** A host was added or its state changed. */
-	host: 17,
-	/** A DID document was resolved. */
-	didDocument: 18,
+	...CONTROL_CODES,
 } as const;
 export type RecordKind = (typeof RecordKind)[keyof typeof RecordKind];
 

@@ -16,14 +16,9 @@ import {
 	encodeHostFacts,
 	encodeIdentityFacts,
 	encodeRepoFacts,
-} from "../../../src/log/record/facts.ts";
-import {
 	RECORD_FACTS_BYTES_MAX,
-	RECORD_HEADER_BYTES,
-	RecordFlag,
-	RecordKind,
-	writeRecordHeader,
-} from "../../../src/log/record/record.ts";
+} from "../../../src/log/record/facts.ts";
+import { RECORD_HEADER_BYTES, RecordFlag, RecordKind, writeRecordHeader } from "../../../src/log/record/record.ts";
 import { decodeRecord } from "../../../src/log/record/stored-record.ts";
 
 const BORDERS = [0, 1, 23, 24, 255, 256, 65_535, 65_536, 2 ** 32 - 1, 2 ** 32, 2 ** 40 + 5, Number.MAX_SAFE_INTEGER];

@@ -1,0 +1,34 @@
+import { describe, expect, test } from "bun:test";
+import { CONTROL_CODES, decodeControl } from "../../../src/log/record/control.ts";
+import { controlEntry } from "../../../src/log/record/entry.ts";
+import { isMessageKind, RecordKind } from "../../../src/log/record/record.ts";
+
+describe("control records", () => {
+	test("keep their codes: logs that were written before have them", () => {
+		expect(CONTROL_CODES).toMatchObject({ cursors: 16, host: 17, didDocument: 18 });
+	});
+
+	test("have a code each, and none that is a message's", () => {
+		const codes = Object.values<number>(RecordKind);
+		expect(new Set(codes).size).toBe(codes.length);
+		for (const code of Object.values(CONTROL_CODES)) expect(isMessageKind(code)).toBe(false);
+	});
+
+	test("say what their entries said", () => {
+		const host = { id: 7, hostname: "pds.example", insecure: true, status: "idle", gaps: 1, lastGap: null } as const;
+		expect(decodeControl(controlEntry("host", host))).toEqual({ kind: "host", facts: host });
+		const cursors = [
+			{ host: 1, seq: null },
+			{ host: 2, seq: Number.MAX_SAFE_INTEGER },
+		];
+		expect(decodeControl(controlEntry("cursors", { cursors }))).toEqual({ kind: "cursors", facts: { cursors } });
+		const document = { did: "did:plc:a", signingKey: null, pds: null, tombstoned: true, resolvedAtMs: 5 };
+		expect(decodeControl(controlEntry("didDocument", document))).toEqual({ kind: "didDocument", facts: document });
+	});
+
+	test("are not read from messages, nor from kinds that this release does not know", () => {
+		const facts = Buffer.from("whatever it is");
+		for (const kind of [RecordKind.commit, RecordKind.account]) expect(decodeControl({ kind, facts })).toBeNull();
+		expect(decodeControl({ kind: 250, facts })).toBeNull();
+	});
+});
