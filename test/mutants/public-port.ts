@@ -2,6 +2,7 @@ import type { Mutant } from "./table.ts";
 
 const EDGE = ["http/edge.test.ts"];
 const XRPC = ["http/xrpc.test.ts"];
+const REQUESTS = ["runtime/requests.test.ts"];
 const CRAWLS = ["hosts/manager.test.ts"];
 const SLOTS = ["hosts/probe-slots.test.ts"];
 const SERVER = ["fanout/server.test.ts"];
@@ -65,11 +66,46 @@ export const PUBLIC_PORT_MUTANTS: readonly Mutant[] = [
 		tests: XRPC,
 	},
 	{
-		name: "one address may have all reads that wait",
+		name: "one address may have all requests that wait",
 		file: "runtime/requests.ts",
 		find: "this.#count(client, 1);",
 		replace: "",
-		tests: ["reads/requests.test.ts"],
+		tests: REQUESTS,
+	},
+	{
+		name: "all addresses together may have any number of requests that wait",
+		file: "runtime/requests.ts",
+		find: 'if (this.#waiting.size >= max) return "full";',
+		replace: "",
+		tests: REQUESTS,
+	},
+	{
+		name: "a request that is over counts against its address for ever",
+		file: "runtime/requests.ts",
+		find: "if (client !== null) this.#count(client, -1);",
+		replace: "",
+		tests: REQUESTS,
+	},
+	{
+		name: "a request waits for its answer without end",
+		file: "runtime/requests.ts",
+		find: 'resolve({ answered: false, why: "timeout" })',
+		replace: "undefined",
+		tests: REQUESTS,
+	},
+	{
+		name: "a request that is answered leaves its timer",
+		file: "runtime/requests.ts",
+		find: "cancel();",
+		replace: "",
+		tests: REQUESTS,
+	},
+	{
+		name: "a thread is asked before it has started",
+		file: "runtime/thread.ts",
+		find: "started.promise.then(() => link.take(message))",
+		replace: "link.take(message)",
+		tests: ["runtime/thread.test.ts"],
 	},
 	{
 		name: "a rate limit forgets nothing and grows",
