@@ -138,6 +138,27 @@ export const MUTANTS: readonly Mutant[] = [
 		tests: LOG,
 	},
 	{
+		name: "a log's later answer is taken for a yes",
+		file: "log/sequencer.ts",
+		find: "isAppended.then((is) => this.#settle(is))",
+		replace: "isAppended.then(() => this.#settle(true))",
+		tests: ["log/later-log.test.ts"],
+	},
+	{
+		name: "a batch that leaves a hole is taken",
+		file: "log/local/write/log-writer.ts",
+		find: "if (firstSeq !== this.#published.seqUsedMax + 1)",
+		replace: "if (firstSeq === 0)",
+		tests: ["log/local/local-log.test.ts"],
+	},
+	{
+		name: "records that go to another segment keep the seal of the first",
+		file: "log/local/segment/segment-writer.ts",
+		find: "sealRecord(records, at, length, epoch);",
+		replace: "if (records.readUInt32LE(at + 36) === 0) sealRecord(records, at, length, epoch);",
+		tests: ["log/local/local-log.test.ts", ...FAULTS],
+	},
+	{
 		name: "in mode write, entries are acknowledged before they are synced",
 		file: "log/sequencer.ts",
 		find: "const { durableSeq } = this.#log;",

@@ -1,0 +1,335 @@
+import { describe, expect, test } from "bun:test";
+import type { BlockingReader, Log, SharedReader, UnsealedBatch } from "../../src/log/log.ts";
+import { createMarksBuffer, type Mark, Marks } from "../../src/log/marks.ts";
+import { LogPosition } from "../../src/log/position.ts";
+import { Batch, Gap } from "../../src/log/record/batch.ts";
+import { RecordKind } from "../../src/log/record/record.ts";
+import type { StoredRecord } from "../../src/log/record/stored-record.ts";
+import { Rng } from "../sim/rng.ts";
+import { batchOf } from "./batches.ts";
+
+/** What a log is kept on, which outlives the process that writes it. */
+export interface LogStorage {
+	/** Opens the log, as a start does. The one that was opened before is closed or killed. */
+	open(position: LogPosition, marks: Marks): OpenedLog;
+}
+
+export interface OpenedLog {
+	readonly log: Log;
+	readonly blocking: BlockingReader;
+	readonly shared: SharedReader;
+	/** Why the log said that it takes nothing, each time that changed. */
+	readonly stalls: readonly (string | null)[];
+	/** Lets appends fail, by what can be waited for. */
+	fail(): void;
+	/** Lets them work again, and as much time pass as the log waits for. */
+	heal(): void;
+	/** Lets those records go, at the latest with the next batch, that no mark keeps: but for some of the last. */
+	dropOldest(): void;
+	/** The process ends here, whatever is under way. */
+	kill(): void;
+}
+
+/** A log that is asked as the sequencer does, and all records that it has taken. */
+class Writer {
+	readonly position: LogPosition;
+	/** Of the one reader that the log waits for. */
+	readonly mark: Mark;
+	readonly opened: OpenedLog;
+	readonly taken: StoredRecord[];
+	readonly #rng: Rng;
+
+	constructor(storage: LogStorage, rng: Rng, taken: StoredRecord[] = [], position = new LogPosition()) {
+		this.#rng = rng;
+		this.taken = taken;
+		this.position = position;
+		const marks = new Marks(createMarksBuffer([{ name: "reader", lagBytesMax: null }]));
+		this.mark = marks.mark("reader");
+		this.opened = storage.open(position, marks);
+	}
+
+	get log(): Log {
+		return this.opened.log;
+	}
+
+	/** Makes a batch of records of all kinds, with facts and frames of any length. */
+	batch(count = 1 + this.#rng.int(5), frameBytesMax = 2_000): { batch: UnsealedBatch; records: StoredRecord[] } {
+		const rng = this.#rng;
+		expect(this.log.prepare()).toBe(true);
+		const kinds = Object.values(RecordKind);
+		const timeUs = this.log.timeUs();
+		const made = Array.from({ length: count }, () => ({
+			timeUs,
+			host: rng.int(2 ** 32),
+			upstreamSeq: rng.int(2 ** 40),
+			kind: kinds[rng.int(kinds.length)] ?? RecordKind.commit,
+			flags: rng.int(8),
+			facts: Buffer.from(rng.bytes(rng.int(100))),
+			frame: Buffer.from(rng.bytes(rng.int(frameBytesMax))),
+		}));
+		const batch = batchOf(this.log, made);
+		return { batch, records: made.map((record, at) => ({ ...record, seq: batch.firstSeq + at })) };
+	}
+
+	async append(count?: number, frameBytesMax?: number): Promise<void> {
+		const { batch, records } = this.batch(count, frameBytesMax);
+		expect(await this.log.append(batch)).toBe(true);
+		this.taken.push(...records);
+	}
+}
+
+/** All records after `cursor`, by a reader that waits; gaps as the seq that they reach to. */
+function readBlocking(reader: BlockingReader, cursor = 0): (StoredRecord | number)[] {
+	const seen: (StoredRecord | number)[] = [];
+	for (let at = cursor; ; ) {
+		const part = reader.read(at);
+		if (part === null) return seen;
+		if (part instanceof Gap) seen.push(part.nextSeq);
+		else for (let i = part.indexAfter(at); i < part.count; i++) seen.push(copyOf(part.record(i)));
+		if (part.lastSeq <= at) throw new Error(`reading after ${at} does not get on`);
+		at = part.lastSeq;
+	}
+}
+
+/** The same by a reader that doesn't, as consumers read: what is the same for all of them. */
+async function readShared(reader: SharedReader, cursor = 0): Promise<unknown[]> {
+	const seen: unknown[] = [];
+	for (let at = cursor; ; ) {
+		const part = reader.read(at);
+		if (part === null) return seen;
+		if (part instanceof Promise) {
+			await part;
+			continue;
+		}
+		if ("nextSeq" in part) {
+			seen.push(part.nextSeq);
+			at = part.nextSeq - 1;
+			continue;
+		}
+		const first = part.indexAfter(at);
+		for (let i = first; i < part.count; i++) seen.push([part.seq(i), part.kind(i), Buffer.from(part.frame(i))]);
+		at = part.seq(part.count - 1);
+	}
+}
+
+function copyOf(record: StoredRecord): StoredRecord {
+	return { ...record, facts: Buffer.from(record.facts), frame: Buffer.from(record.frame) };
+}
+
+function shared(records: readonly StoredRecord[]): unknown[] {
+	return records.map(({ seq, kind, frame }) => [seq, kind, Buffer.from(frame)]);
+}
+
+/** What every log has to do for the sequencer and for readers. `create` makes a storage without a log yet. */
+export function logCases(name: string, create: () => LogStorage): void {
+	describe(`${name}: appending`, () => {
+		test("an open log without records says where it begins", () => {
+			const { position, log } = new Writer(create(), new Rng("empty"));
+			expect(log.nextSeq).toBe(1);
+			expect(position.snapshot()).toMatchObject({ firstSeq: 1, lastSeq: 0, seqUsedMax: 0 });
+		});
+
+		test("records come back as they were made, from every cursor", async () => {
+			const writer = new Writer(create(), new Rng("records"));
+			for (let i = 0; i < 20; i++) await writer.append();
+			await writer.append(1, 600_000);
+			await writer.append(200);
+			const { taken, opened, position } = writer;
+			expect(taken.map(({ seq }) => seq)).toEqual(Array.from(taken, (_, at) => at + 1));
+			expect(position.snapshot()).toMatchObject({ firstSeq: 1, lastSeq: taken.length, seqUsedMax: taken.length });
+			expect(readBlocking(opened.blocking)).toEqual(taken);
+			expect(await readShared(opened.shared)).toEqual(shared(taken));
+			for (let cursor = 0; cursor <= taken.length; cursor++) {
+				const part = opened.blocking.read(cursor);
+				if (cursor === taken.length) expect(part).toBeNull();
+				else expect(part instanceof Batch && part.seq(part.indexAfter(cursor))).toBe(cursor + 1);
+			}
+		});
+
+		test("a batch is published as a whole, when readers find it, and not before the log has it", async () => {
+			const storage = create();
+			const ends = new Set([0]);
+			let writer: Writer | null = null;
+			let told = 0;
+			let publications = 0;
+			const position = new (class extends LogPosition {
+				override publish(...state: Parameters<LogPosition["publish"]>): void {
+					super.publish(...state);
+					const { lastSeq, durableSeq } = this.snapshot();
+					expect(ends).toContain(lastSeq);
+					expect(lastSeq).toBeGreaterThanOrEqual(told);
+					expect(durableSeq).toBeLessThanOrEqual(lastSeq);
+					told = lastSeq;
+					if (writer === null) return;
+					publications += 1;
+					expect(readBlocking(writer.opened.blocking, lastSeq - 1).length).toBe(lastSeq === 0 ? 0 : 1);
+					expect(readBlocking(writer.opened.blocking, lastSeq)).toEqual([]);
+				}
+			})();
+			writer = new Writer(storage, new Rng("publish"), [], position);
+			for (let i = 0; i < 15; i++) {
+				const { batch, records } = writer.batch();
+				expect(position.snapshot().lastSeq).toBe(writer.taken.length);
+				ends.add(batch.lastSeq);
+				expect(await writer.log.append(batch)).toBe(true);
+				writer.taken.push(...records);
+				expect(position.snapshot().lastSeq).toBe(batch.lastSeq);
+				expect(position.snapshot().lastTimeUs).toBe(batch.timeUs);
+			}
+			expect(publications).toBeGreaterThanOrEqual(15);
+		});
+
+		test("what is published becomes durable, and the log says so to both sides alike", async () => {
+			const { log, position, ...writer } = await filled(create(), "durable");
+			while (position.snapshot().durableSeq < writer.taken.length) {
+				writer.opened.heal();
+				log.keepUp();
+				await new Promise((resolve) => setImmediate(resolve));
+			}
+			expect(log.durableSeq).toBe(writer.taken.length);
+		});
+
+		test("a batch that does not begin where the log ends is refused", async () => {
+			const writer = new Writer(create(), new Rng("hole"));
+			await writer.append(3);
+			const { batch } = writer.batch(2);
+			for (const shift of [-1, 1]) {
+				const firstSeq = batch.firstSeq + shift;
+				const append = async () => writer.log.append({ ...batch, firstSeq, lastSeq: batch.lastSeq + shift });
+				await expect(append()).rejects.toThrow(RangeError);
+			}
+			expect(writer.position.snapshot().lastSeq).toBe(3);
+		});
+
+		test("whoever waits is woken by a batch", async () => {
+			const writer = new Writer(create(), new Rng("wait"));
+			let isWoken = false;
+			const waiting = writer.position.wait(0, 600_000).then(() => {
+				isWoken = true;
+			});
+			await Promise.resolve();
+			expect(isWoken).toBe(false);
+			await writer.append();
+			await waiting;
+			await writer.position.wait(writer.taken.length - 1, 600_000);
+		});
+	});
+
+	describe(`${name}: failing`, () => {
+		test("what is not taken is not published, and the same batch is taken later", async () => {
+			const rng = new Rng("stall");
+			const writer = new Writer(create(), rng.fork("batches"));
+			const { opened, log, position } = writer;
+			for (let round = 0; round < 10; round++) {
+				for (let i = rng.int(3); i > 0; i--) await writer.append();
+				const { batch, records } = writer.batch();
+				const before = position.snapshot();
+				opened.fail();
+				for (let tries = 1 + rng.int(3); tries > 0; tries--) {
+					expect(await log.append(batch)).toBe(false);
+					const { lastSeq, seqUsedMax } = position.snapshot();
+					expect({ lastSeq, seqUsedMax }).toEqual({ lastSeq: before.lastSeq, seqUsedMax: before.seqUsedMax });
+					expect(readBlocking(opened.blocking, before.lastSeq)).toEqual([]);
+				}
+				opened.heal();
+				expect(await log.append(batch)).toBe(true);
+				writer.taken.push(...records);
+			}
+			expect(opened.stalls.map((reason) => reason !== null)).toEqual(
+				Array.from({ length: 20 }, (_, at) => at % 2 === 0),
+			);
+			expect(readBlocking(opened.blocking)).toEqual(writer.taken);
+		});
+
+		test("records that are gone are a gap for every reader, which the position has told of", async () => {
+			const writer = await filled(create(), "gap", 60);
+			const { opened, position, taken } = writer;
+			expect(readBlocking(opened.blocking)).toEqual(taken);
+			writer.mark.move(taken.length);
+			opened.dropOldest();
+			await writer.append();
+			const { firstSeq } = position.snapshot();
+			expect(firstSeq).toBeGreaterThan(1);
+			const left = taken.filter(({ seq }) => seq >= firstSeq);
+			expect(left.length).toBeGreaterThan(0);
+			expect(readBlocking(opened.blocking)).toEqual([firstSeq, ...left]);
+			expect(await readShared(opened.shared)).toEqual([firstSeq, ...shared(left)]);
+			expect(readBlocking(opened.blocking, firstSeq - 1)).toEqual(left);
+			opened.shared.closeRemoved();
+			expect(await readShared(opened.shared, firstSeq - 1)).toEqual(shared(left));
+		});
+	});
+
+	describe(`${name}: retention`, () => {
+		test("what a mark keeps stays, and goes when the mark has moved on", async () => {
+			const writer = await filled(create(), "marks", 60);
+			const { opened, position, taken } = writer;
+			const drop = async (): Promise<number> => {
+				opened.dropOldest();
+				await writer.append();
+				return position.snapshot().firstSeq;
+			};
+			expect(await drop()).toBe(1);
+			let before = 1;
+			for (const seq of [1, 50, 100, 140]) {
+				writer.mark.move(seq);
+				const firstSeq = await drop();
+				expect(firstSeq).toBeLessThanOrEqual(seq + 1);
+				expect(firstSeq).toBeGreaterThanOrEqual(before);
+				expect(readBlocking(opened.blocking, seq)).toEqual(taken.slice(seq));
+				before = firstSeq;
+			}
+			expect(before).toBeGreaterThan(1);
+		});
+	});
+
+	describe(`${name}: opening again`, () => {
+		test("after a clean end nothing is left out", async () => {
+			const storage = create();
+			const taken: StoredRecord[] = [];
+			for (let run = 0; run < 3; run++) {
+				const writer = new Writer(storage, new Rng(`run ${run}`), taken);
+				expect(writer.log.nextSeq).toBe(taken.length + 1);
+				for (let i = 0; i < 5; i++) await writer.append();
+				writer.log.close();
+			}
+			const last = new Writer(storage, new Rng("last"), taken);
+			expect(last.position.snapshot()).toMatchObject({ firstSeq: 1, lastSeq: taken.length });
+			expect(last.position.snapshot().lastTimeUs).toBe(taken.at(-1)?.timeUs ?? 0);
+			expect(last.log.timeUs()).toBeGreaterThanOrEqual(taken.at(-1)?.timeUs ?? 0);
+			expect(readBlocking(last.opened.blocking)).toEqual(taken);
+		});
+
+		test("after a kill all that was durable is there, and no seq is used twice", async () => {
+			const storage = create();
+			const rng = new Rng("kill");
+			let taken: StoredRecord[] = [];
+			for (let run = 0; run < 4; run++) {
+				const writer = new Writer(storage, rng.fork(`${run}`), taken);
+				for (let i = rng.int(4); i > 0; i--) await writer.append();
+				const { durableSeq, seqUsedMax } = writer.position.snapshot();
+				const { batch, records } = writer.batch();
+				if (run % 2 === 1) {
+					writer.opened.fail();
+					expect(await writer.log.append(batch)).toBe(false);
+				}
+				writer.opened.kill();
+				const again = new Writer(storage, new Rng("again"));
+				const found = readBlocking(again.opened.blocking) as StoredRecord[];
+				const durable = taken.filter(({ seq }) => seq <= durableSeq);
+				expect(found.slice(0, durable.length)).toEqual(durable);
+				// Besides, there may be what was written and never said to be durable.
+				expect([...taken, ...records].slice(0, found.length)).toEqual(found);
+				expect(again.log.nextSeq).toBeGreaterThan(Math.max(seqUsedMax, found.at(-1)?.seq ?? 0));
+				taken = found;
+				again.log.close();
+			}
+		});
+	});
+}
+
+async function filled(storage: LogStorage, seed: string, batches = 10): Promise<Writer> {
+	const writer = new Writer(storage, new Rng(seed));
+	for (let i = 0; i < batches; i++) await writer.append();
+	return writer;
+}
