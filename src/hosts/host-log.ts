@@ -1,6 +1,6 @@
 import type { Handover } from "../log/handover.ts";
+import type { HostFacts } from "../log/record/control.ts";
 import { controlEntry } from "../log/record/entry.ts";
-import type { HostFacts } from "../log/record/facts.ts";
 import type { Timing } from "../runtime/timing.ts";
 
 /** How often the control thread looks whether its records are durable: once for all of them. */

@@ -1,6 +1,6 @@
 import { type ControlResult, type CrawlRequester, refusal } from "../control/api.ts";
 import type { IndexReader } from "../index/store.ts";
-import type { HostFacts } from "../log/record/facts.ts";
+import type { HostFacts } from "../log/record/control.ts";
 import { HostnameError, mayBePrivate, type ParsedHostname, parseHostname } from "../net/hostname.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";

@@ -1,5 +1,5 @@
 import type { StoredIdentity } from "../index/store.ts";
-import type { DidDocumentFacts } from "../log/record/facts.ts";
+import type { DidDocumentFacts } from "../log/record/control.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
 import { LogLimiter } from "../observe/log-limiter.ts";

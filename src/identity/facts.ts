@@ -1,5 +1,5 @@
 import type { StoredIdentity } from "../index/store.ts";
-import type { DidDocumentFacts } from "../log/record/facts.ts";
+import type { DidDocumentFacts } from "../log/record/control.ts";
 import { hostOfPds } from "./did-document.ts";
 import type { Resolution } from "./identity.ts";
 import { signingKeyOfDidKey } from "./signing-key.ts";

@@ -1,8 +1,14 @@
 import { next } from "../account/next.ts";
 import type { AccountState } from "../account/state.ts";
 import { isDeletedAtHost, isTakenDown } from "../account/status.ts";
-import { type Control, type ControlFacts, type ControlKind, decodeControl } from "../log/record/control.ts";
-import type { CursorsFacts, HostFacts } from "../log/record/facts.ts";
+import {
+	type Control,
+	type ControlFacts,
+	type ControlKind,
+	type CursorsFacts,
+	decodeControl,
+	type HostFacts,
+} from "../log/record/control.ts";
 import { decodeFact, didOf, type MessageFact } from "../log/record/message-facts.ts";
 import { isMessageKind } from "../log/record/record.ts";
 import type { StoredRecord } from "../log/record/stored-record.ts";

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import { HostLog } from "../../src/hosts/host-log.ts";
 import { Handover } from "../../src/log/handover.ts";
+import { decodeHostFacts, type HostFacts } from "../../src/log/record/control.ts";
 import { readEntry } from "../../src/log/record/entry.ts";
-import { decodeHostFacts, type HostFacts } from "../../src/log/record/facts.ts";
 import { Counters } from "../../src/observe/counters.ts";
 import type { HostStatus } from "../../src/protocol/host-status.ts";
 import { Doorbell } from "../../src/runtime/doorbell.ts";

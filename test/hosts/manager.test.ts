@@ -3,7 +3,7 @@ import { HostManager, type HostManagerOptions } from "../../src/hosts/manager.ts
 import type { HostCommand } from "../../src/hosts/messages.ts";
 import { ProbeError } from "../../src/hosts/probe.ts";
 import type { Host, IndexReader } from "../../src/index/store.ts";
-import type { HostFacts } from "../../src/log/record/facts.ts";
+import type { HostFacts } from "../../src/log/record/control.ts";
 import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
 import type { HostStatus } from "../../src/protocol/host-status.ts";
 import { workerOf } from "../../src/runtime/worker-of.ts";

@@ -4,7 +4,7 @@ import type { Resolution } from "../../src/identity/identity.ts";
 import type { Asker } from "../../src/identity/lookup.ts";
 import { signingKeyOfDidKey } from "../../src/identity/signing-key.ts";
 import type { StoredIdentity } from "../../src/index/store.ts";
-import type { DidDocumentFacts } from "../../src/log/record/facts.ts";
+import type { DidDocumentFacts } from "../../src/log/record/control.ts";
 import { type CounterName, Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
 import { DID, K256_DID_KEY } from "./documents.ts";
 import { FakeTime, settle } from "./fake-time.ts";

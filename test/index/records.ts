@@ -1,13 +1,11 @@
 import type { RowSource } from "../../src/index/store.ts";
 import {
-	encodeAccountFacts,
 	encodeCursorsFacts,
 	encodeDidDocumentFacts,
 	encodeHostFacts,
-	encodeIdentityFacts,
-	encodeRepoFacts,
 	type HostFacts,
-} from "../../src/log/record/facts.ts";
+} from "../../src/log/record/control.ts";
+import { encodeAccountFacts, encodeIdentityFacts, encodeRepoFacts } from "../../src/log/record/facts.ts";
 import { RecordKind } from "../../src/log/record/record.ts";
 import type { StoredRecord } from "../../src/log/record/stored-record.ts";
 

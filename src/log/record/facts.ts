@@ -1,13 +1,11 @@
-import { decode, encode } from "@atcute/cbor";
-import type { HostStatus } from "../../protocol/host-status.ts";
 import { CID_BYTES } from "../../protocol/limits.ts";
 
 /** Facts must fit their u16 length. */
 export const RECORD_FACTS_BYTES_MAX = 65_535;
 
 /**
- * What a record says to the index, so that the index never parses a frame. Message facts are small fixed layouts, since
- * one is made for every message; control facts are DAG-CBOR.
+ * What a message's record says to the index, so that the index never parses a frame: small fixed layouts, since one is made
+ * for every message. Control records say what they say in DAG-CBOR (`control.ts`).
  */
 
 /** Of a `commit` or `sync` record: the account's repo is now at this commit. CIDs are binary, 36 bytes. */
@@ -32,43 +30,6 @@ export interface IdentityFacts {
 	did: string;
 	/** As in `AccountFacts`. */
 	timeMs: number;
-}
-
-/**
- * Of a `cursors` record: everything that these hosts sent up to `seq` is in the log or finally rejected. Null: the host is
- * to be followed from its live end. A later record may name a smaller seq, when the host's numbering began anew.
- */
-export interface CursorsFacts {
-	cursors: { host: number; seq: number | null }[];
-}
-
-/** Cursors that surely fit one record: each takes 15 bytes at most. */
-export const CURSORS_PER_RECORD_MAX = 4_096;
-
-/** Of a `host` record: the host's whole row, but for its cursor. */
-export interface HostFacts {
-	id: number;
-	/** Lower-case DNS name, or `localhost:PORT`. */
-	hostname: string;
-	/** Connected to by ws:// instead of wss://. */
-	insecure: boolean;
-	status: HostStatus;
-	/** How often messages of it may have been missed. Absent in logs of older releases. */
-	gaps?: number;
-	/** When, after which of its seqs and why that was the last time, for people; null where it never was. */
-	lastGap?: string | null;
-}
-
-/** Of a `didDocument` record: what a DID resolved to. */
-export interface DidDocumentFacts {
-	did: string;
-	/** `did:key` of the #atproto signing key, or null where the document has no usable one. */
-	signingKey: string | null;
-	/** Origin of the #atproto_pds service, such as `https://pds.example`, or null. */
-	pds: string | null;
-	/** The PLC directory answered 410. */
-	tombstoned: boolean;
-	resolvedAtMs: number;
 }
 
 /** Layout: commit (36), data (36), length of rev (u8), rev, DID to the end. */
@@ -142,45 +103,6 @@ export function decodeIdentityFacts(facts: Uint8Array): IdentityFacts {
 	const didEnd = bytes.indexOf(0);
 	if (didEnd < 0) return { did: bytes.toString("utf8"), timeMs: 0 };
 	return { did: bytes.toString("utf8", 0, didEnd), timeMs: bytes.readDoubleLE(didEnd + 1) };
-}
-
-/**
- * Encoded as pairs, to fit many hosts into one record.
- *
- * @throws RangeError for more than `CURSORS_PER_RECORD_MAX` cursors: spread them over several records
- */
-export function encodeCursorsFacts(facts: CursorsFacts): Uint8Array {
-	if (facts.cursors.length > CURSORS_PER_RECORD_MAX) {
-		throw new RangeError(`${facts.cursors.length} cursors don't fit one record`);
-	}
-	return encode(facts.cursors.map(({ host, seq }) => [host, seq]));
-}
-
-export function decodeCursorsFacts(facts: Uint8Array): CursorsFacts {
-	const pairs: [host: number, seq: number | null][] = decode(facts);
-	return { cursors: pairs.map(([host, seq]) => ({ host, seq })) };
-}
-
-export function encodeHostFacts(facts: HostFacts): Uint8Array {
-	return encodeControlFacts(facts);
-}
-
-export function decodeHostFacts(facts: Uint8Array): HostFacts {
-	return decode(facts);
-}
-
-export function encodeDidDocumentFacts(facts: DidDocumentFacts): Uint8Array {
-	return encodeControlFacts(facts);
-}
-
-export function decodeDidDocumentFacts(facts: Uint8Array): DidDocumentFacts {
-	return decode(facts);
-}
-
-function encodeControlFacts(facts: HostFacts | DidDocumentFacts): Uint8Array {
-	const bytes = encode(facts);
-	if (bytes.length > RECORD_FACTS_BYTES_MAX) throw new RangeError(`facts of ${bytes.length} bytes don't fit a record`);
-	return bytes;
 }
 
 function bufferOf(bytes: Uint8Array): Buffer {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { isTakenDown } from "../../../src/account/status.ts";
 import { SchemaError } from "../../../src/index/sqlite/schema.ts";
 import { openSqliteReader } from "../../../src/index/sqlite/store.ts";
-import { decodeHostFacts } from "../../../src/log/record/facts.ts";
+import { decodeHostFacts } from "../../../src/log/record/control.ts";
 import { RecordKind } from "../../../src/log/record/record.ts";
 import type { StoredRecord } from "../../../src/log/record/stored-record.ts";
 import * as records from "../records.ts";

@@ -4,16 +4,18 @@ import { recordIsIntact, sealedRecordLength, sealRecord } from "../../../src/log
 import { readU64, writeU64 } from "../../../src/log/record/bytes.ts";
 import {
 	CURSORS_PER_RECORD_MAX,
-	decodeAccountFacts,
 	decodeCursorsFacts,
 	decodeDidDocumentFacts,
 	decodeHostFacts,
-	decodeIdentityFacts,
-	decodeRepoFacts,
-	encodeAccountFacts,
 	encodeCursorsFacts,
 	encodeDidDocumentFacts,
 	encodeHostFacts,
+} from "../../../src/log/record/control.ts";
+import {
+	decodeAccountFacts,
+	decodeIdentityFacts,
+	decodeRepoFacts,
+	encodeAccountFacts,
 	encodeIdentityFacts,
 	encodeRepoFacts,
 	RECORD_FACTS_BYTES_MAX,
