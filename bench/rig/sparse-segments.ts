@@ -7,7 +7,7 @@ import {
 	segmentName,
 } from "../../src/log/local/segment/segment.ts";
 import { INDEX_STRIDE_BYTES, SegmentIndex } from "../../src/log/local/segment/segment-index.ts";
-import { Reserve } from "../../src/log/local/write/reserve.ts";
+import { SeqBound } from "../../src/log/local/write/seq-bound.ts";
 import { SEGMENT_BYTES } from "./log-filler.ts";
 
 /** Of records as the live network's frames make them. */
@@ -48,6 +48,6 @@ export function makeSparseSegments(directory: string, count: number): number {
 	const header = encodeSegmentHeader({ epoch: count + 1, firstSeq: lastSeq + 1, previousFirstSeq, createdUs });
 	fs.write(next, header, 0);
 	fs.close(next);
-	new Reserve(fs, directory, 0).settle(lastSeq);
+	new SeqBound(fs, directory, 0).settle(lastSeq);
 	return lastSeq;
 }

@@ -51,7 +51,7 @@ export type FanoutCommand = TakedownEvent | CloseIdleCommand;
 
 /** Of the log, kept for consumers that read the same, by all fan-out threads. */
 const LOG_CACHE_BYTES = 64 * 1024 * 1024;
-/** What one of them has of it at least: blocks enough that those loaded for some consumers don't drive out others'. */
+/** The least that one of them has: enough that chunks loaded for some consumers don't drive out those of others. */
 const LOG_CACHE_BYTES_MIN = 8 * 1024 * 1024;
 /** How often segments that retention has removed are looked for among those that are open. */
 const CLOSE_REMOVED_MS = 1_000;

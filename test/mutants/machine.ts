@@ -71,9 +71,9 @@ export const MACHINE_MUTANTS: readonly Mutant[] = [
 		tests: ["log/local/read/background-reader.test.ts"],
 	},
 	{
-		name: "a start that logs nothing leaves no reserve",
+		name: "a start that logs nothing leaves no bound of seqs",
 		file: "log/local/write/log-writer.ts",
-		find: "if (reserved === null) this.#reserve.settle(seqUsedMax);",
+		find: "if (seqBound === null) this.#seqBound.settle(seqUsedMax);",
 		replace: "",
 		tests: ["log/local/recovery/recovery.test.ts"],
 	},

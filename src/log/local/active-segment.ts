@@ -2,8 +2,8 @@ import { SEGMENT_BYTES_MAX } from "../../config/bounds.ts";
 import { Seqlock, SeqlockView } from "../../runtime/seqlock.ts";
 import { SEGMENT_HEADER_BYTES } from "./segment/segment.ts";
 import {
-	type Block,
-	findBlock,
+	type ChunkRange,
+	findRange,
 	INDEX_STRIDE_BYTES,
 	type IndexEntries,
 	type SegmentIndex,
@@ -76,19 +76,19 @@ export class ActiveSegment {
 	}
 
 	/**
-	 * The published block of the active segment that would hold `seq`, null if the segment has no records.
+	 * The published chunk of the active segment that would hold `seq`, null if the segment has no records.
 	 *
 	 * @returns `undefined` if `snapshot` is outdated, since another segment is active: take a new one
 	 */
-	block(snapshot: ActiveSnapshot, seq: number): Block | null | undefined {
+	range(snapshot: ActiveSnapshot, seq: number): ChunkRange | null | undefined {
 		const { activeFirstSeq, endOffset, lastSeq } = snapshot;
 		const extent = { start: SEGMENT_HEADER_BYTES, end: endOffset, lastSeq };
-		const block = findBlock(this.#index, this.#numbers.get(INDEX_LENGTH), seq, extent);
+		const range = findRange(this.#index, this.#numbers.get(INDEX_LENGTH), seq, extent);
 		// The entries are only ever added to, until another segment becomes active; that is stored before they change.
 		if (this.#numbers.get(ACTIVE_FIRST_SEQ) !== activeFirstSeq) return undefined;
-		if (block === null || lastSeq < activeFirstSeq) return null;
+		if (range === null || lastSeq < activeFirstSeq) return null;
 		// The index may have grown since the snapshot: what it says of later records is not the caller's business yet.
-		return { start: block.start, end: Math.min(block.end, endOffset), seqMax: Math.min(block.seqMax, lastSeq) };
+		return { start: range.start, end: Math.min(range.end, endOffset), seqMax: Math.min(range.seqMax, lastSeq) };
 	}
 
 	/** Publishes a new state, with the active segment's index. Only the log's writer calls it. */

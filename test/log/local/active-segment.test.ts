@@ -43,19 +43,19 @@ describe("the active segment", () => {
 		expect(looks).toBeGreaterThan(0);
 	});
 
-	test("finds blocks, none beyond the snapshot, and none of another segment's", () => {
+	test("finds chunks, none beyond the snapshot, and none of another segment's", () => {
 		const active = new ActiveSegment();
 		const index = new SegmentIndex();
 		for (let seq = 1; seq <= 10; seq++) index.add(seq, 1.7e15, 128 + (seq - 1) * 400_000);
 		active.publish(state(5), index);
 		const early = active.snapshot();
-		expect(active.block(early, 1)).toEqual({ start: 128, end: 800_128, seqMax: 2 });
-		expect(active.block(early, 4)).toEqual({ start: 800_128, end: 1_600_128, seqMax: 4 });
-		expect(active.block(early, 5)).toEqual({ start: 1_600_128, end: 2_000_128, seqMax: 5 });
+		expect(active.range(early, 1)).toEqual({ start: 128, end: 800_128, seqMax: 2 });
+		expect(active.range(early, 4)).toEqual({ start: 800_128, end: 1_600_128, seqMax: 4 });
+		expect(active.range(early, 5)).toEqual({ start: 1_600_128, end: 2_000_128, seqMax: 5 });
 		active.publish(state(10), index);
-		expect(active.block(early, 5)).toEqual({ start: 1_600_128, end: 2_000_128, seqMax: 5 });
+		expect(active.range(early, 5)).toEqual({ start: 1_600_128, end: 2_000_128, seqMax: 5 });
 		active.publish(state(10, { activeFirstSeq: 11, endOffset: 128 }), new SegmentIndex());
-		expect(active.block(early, 5)).toBeUndefined();
-		expect(active.block(active.snapshot(), 11)).toBeNull();
+		expect(active.range(early, 5)).toBeUndefined();
+		expect(active.range(active.snapshot(), 11)).toBeNull();
 	});
 });

@@ -271,7 +271,7 @@ describe("a failed sync", () => {
 		expect(disk.recovered("afterPowerCut")).toEqual(["1 a"]);
 	});
 
-	test("mode write, in the background: what was published since the last good one is carried over, and readers see no seam", async () => {
+	test("mode write, in the background: what was published since the last good one is appended again, and readers see no seam", async () => {
 		for (const good of [[], ["a", "b"]]) {
 			const disk = new FaultyDisk({ syncMode: "write" });
 			const { log } = disk;
@@ -336,7 +336,7 @@ describe("a failed sync", () => {
 		expect(log.active.snapshot().activeFirstSeq).toBe(2);
 	});
 
-	test("mode write: as a segment ends, what it holds unsynced is carried over, and not left to its footer's sync", () => {
+	test("mode write: as a segment ends, what it holds unsynced is appended to the next, and not left to its footer's sync", () => {
 		const disk = new FaultyDisk({ syncMode: "write", segmentBytes: 1_000 });
 		const { log } = disk;
 		log.appendLabels(["a"], 2_000);

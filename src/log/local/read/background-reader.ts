@@ -5,12 +5,12 @@ import { LogLimiter } from "../../../observe/log-limiter.ts";
 import { Slots } from "../../../runtime/semaphore.ts";
 import type { SharedReader } from "../../log.ts";
 import { Batch, type Gap } from "../../record/batch.ts";
-import { BlockPlace, type LogReader } from "./reader.ts";
+import { ChunkPlace, type LogReader } from "./reader.ts";
 
-/** Blocks that are read at once. More would get nothing more out of an NVMe disk, and stand in the way of the log's syncs. */
+/** Chunks that are read at once. More would get nothing more out of an NVMe disk, and stand in the way of the log's syncs. */
 export const LOADS_MAX = 2;
 /** How far is looked ahead of who reads on: it has a turn of some 1 MiB, and the disk goes on meanwhile. */
-export const AHEAD_BLOCKS = 2;
+export const AHEAD_CHUNKS = 2;
 
 /** A place that can't be read is reported at most once in this time, however many consumers come to read there. */
 const REPORT_INTERVAL_MS = 60_000;
@@ -19,14 +19,14 @@ const REPORTED_PLACES_MAX = 256;
 const log = logOf("log");
 
 /**
- * Reads the log on a thread that must never wait for the disk, since it serves others meanwhile: blocks that are not in memory
- * are read off this thread, once for all that wait for them. While the disk has nothing else to do, the blocks behind
+ * Reads the log on a thread that must never wait for the disk, since it serves others meanwhile: chunks that are not in memory
+ * are read off this thread, once for all that wait for them. While the disk has nothing else to do, the chunks behind
  * what was read are loaded ahead.
  */
 export class BackgroundReader implements SharedReader {
 	readonly #reader: LogReader;
 	readonly #slots = new Slots(LOADS_MAX);
-	/** By block: those that are being read, or wait for a slot. */
+	/** By chunk: those that are being read, or wait for a slot. */
 	readonly #loads = new Map<string, Promise<void>>();
 	/** Whoever read up to these seqs will want what is behind them. */
 	readonly #aheadOf = new Set<number>();
@@ -43,7 +43,7 @@ export class BackgroundReader implements SharedReader {
 	read(cursor: number): Batch | Gap | Promise<void> | null {
 		try {
 			const found = this.#reader.poll(cursor);
-			if (found instanceof BlockPlace) return this.#load(found);
+			if (found instanceof ChunkPlace) return this.#load(found);
 			if (found instanceof Batch) this.#lookAhead(found.lastSeq);
 			return found;
 		} catch (error) {
@@ -61,7 +61,7 @@ export class BackgroundReader implements SharedReader {
 		this.#reader.close();
 	}
 
-	#load(place: BlockPlace): Promise<void> {
+	#load(place: ChunkPlace): Promise<void> {
 		const { key, segment } = place;
 		const known = this.#loads.get(key);
 		if (known !== undefined) return known;
@@ -70,15 +70,15 @@ export class BackgroundReader implements SharedReader {
 		return droppable(load);
 	}
 
-	async #loadNow(place: BlockPlace): Promise<void> {
+	async #loadNow(place: ChunkPlace): Promise<void> {
 		try {
 			await this.#reader.load(place);
 		} catch (error) {
-			const { segment, block, key } = place;
+			const { segment, range, key } = place;
 			const { firstSeq } = segment;
 			this.#report(key, "segment {firstSeq} can't be read at byte {offset}: {error}", {
 				firstSeq,
-				offset: block.start,
+				offset: range.start,
 				error,
 			});
 			throw error;
@@ -109,11 +109,11 @@ export class BackgroundReader implements SharedReader {
 
 	#loadBehind(seq: number): void {
 		let at = seq;
-		for (let blocks = 0; blocks < AHEAD_BLOCKS && this.#loads.size < LOADS_MAX; blocks++) {
+		for (let chunks = 0; chunks < AHEAD_CHUNKS && this.#loads.size < LOADS_MAX; chunks++) {
 			const next = this.#reader.poll(at);
 			if (next === null) return;
-			if (next instanceof BlockPlace) void this.#load(next);
-			at = next instanceof BlockPlace ? next.block.seqMax : next.lastSeq;
+			if (next instanceof ChunkPlace) void this.#load(next);
+			at = next instanceof ChunkPlace ? next.range.seqMax : next.lastSeq;
 		}
 	}
 }

@@ -1,11 +1,11 @@
-/** Smaller stretches are as cheap to allocate, and rounding would waste more than it saves. */
+/** Smaller chunks are as cheap to allocate, and rounding would waste more than it saves. */
 const POOLED_BYTES_MIN = 64 * 1024;
-/** Sizes are multiples of this, so that what one stretch leaves fits the next. */
+/** Sizes are multiples of this, so that what one chunk leaves fits the next. */
 const UNIT_BYTES = 32 * 1024;
 const FREE_MAX = 4;
 
 /**
- * Memory for stretches of the log, used again when they leave the reader's caches. Memory that is fresh for each stretch
+ * Memory for chunks of the log, used again when they leave the reader's caches. Memory that is fresh for each chunk
  * would have to be taken from the system and cleared by it, which costs more than reading the file into it.
  */
 export class BufferPool {

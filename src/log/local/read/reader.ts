@@ -6,11 +6,11 @@ import { type Batch, Gap } from "../../record/batch.ts";
 import type { ActiveSegment, ActiveSnapshot } from "../active-segment.ts";
 import { isNotFound, type LogFs } from "../log-fs.ts";
 import { listSegments, SEGMENT_HEADER_BYTES } from "../segment/segment.ts";
-import type { Block } from "../segment/segment-index.ts";
+import type { ChunkRange } from "../segment/segment-index.ts";
 import { SegmentReader } from "../segment/segment-reader.ts";
-import { cachedBytes, partAfter, RecentStretches } from "./batch-cache.ts";
 import { BufferPool } from "./buffer-pool.ts";
-import { parseStretch, type Stretch } from "./stretch.ts";
+import { type Chunk, parseChunk } from "./chunk.ts";
+import { cachedBytes, partAfter, RecentChunks } from "./recent-chunks.ts";
 
 export interface LogReaderOptions {
 	directory: string;
@@ -23,25 +23,25 @@ export interface LogReaderOptions {
 
 /** Segments that a reader keeps open. */
 const SEGMENTS_OPEN_MAX = 32;
-/** Damaged stretches that are told apart, so that each is counted and reported once. */
+/** Damaged places that are told apart, so that each is counted and reported once. */
 const DAMAGE_KNOWN_MAX = 1_024;
 
 /** What was written last is in the page cache: to read it costs no wait. */
 const HOT_BYTES = 16 * 1024 * 1024;
 
-/** Where a block is on the disk. */
-export class BlockPlace {
+/** Where a chunk is on the disk. */
+export class ChunkPlace {
 	readonly segment: SegmentReader;
-	readonly block: Block;
+	readonly range: ChunkRange;
 
-	constructor(segment: SegmentReader, block: Block) {
+	constructor(segment: SegmentReader, range: ChunkRange) {
 		this.segment = segment;
-		this.block = block;
+		this.range = range;
 	}
 
-	/** Names it among all blocks. */
+	/** Names it among all chunks. */
 	get key(): string {
-		return `${this.segment.firstSeq}:${this.block.start}:${this.block.end}`;
+		return `${this.segment.firstSeq}:${this.range.start}:${this.range.end}`;
 	}
 }
 
@@ -49,13 +49,13 @@ const log = logOf("log");
 
 /**
  * Reads the log for any number of consumers on one thread. A consumer that is live and one that catches up make the same
- * call; what a stretch costs to read and check is paid once for all that want it.
+ * call; what a chunk costs to read and check is paid once for all that want it.
  */
 export class LogReader implements BlockingReader {
 	readonly #options: LogReaderOptions;
-	readonly #recent: RecentStretches;
-	/** Blocks that consumers who catch up have read, by their place's key. */
-	readonly #blocks: RecentMap<string, Stretch>;
+	readonly #recent: RecentChunks;
+	/** Chunks that consumers who catch up have read, by their place's key. */
+	readonly #chunks: RecentMap<string, Chunk>;
 	readonly #memory = new BufferPool();
 	/** Open segments. */
 	readonly #open = new RecentMap<number, SegmentReader>({
@@ -70,15 +70,15 @@ export class LogReader implements BlockingReader {
 
 	constructor(options: LogReaderOptions) {
 		this.#options = options;
-		const onEvict = (stretch: Stretch): void => {
-			this.#memory.give(stretch.bytes);
+		const onEvict = (chunk: Chunk): void => {
+			this.#memory.give(chunk.bytes);
 			options.counters.add("batches_evicted_total");
 		};
-		this.#recent = new RecentStretches(options.cacheBytesMax / 2, onEvict);
-		this.#blocks = new RecentMap({
+		this.#recent = new RecentChunks(options.cacheBytesMax / 2, onEvict);
+		this.#chunks = new RecentMap({
 			bytesMax: options.cacheBytesMax / 2,
-			bytesOf: (_key, block) => cachedBytes(block),
-			onForgotten: (_key, block) => onEvict(block),
+			bytesOf: (_key, chunk) => cachedBytes(chunk),
+			onForgotten: (_key, chunk) => onEvict(chunk),
 		});
 	}
 
@@ -92,13 +92,13 @@ export class LogReader implements BlockingReader {
 	read(cursor: number): Batch | Gap | null {
 		for (;;) {
 			const found = this.poll(cursor);
-			if (!(found instanceof BlockPlace)) return found;
-			this.#blocks.set(found.key, this.#read(found.segment, found.block.start, found.block));
+			if (!(found instanceof ChunkPlace)) return found;
+			this.#chunks.set(found.key, this.#read(found.segment, found.range.start, found.range));
 		}
 	}
 
-	/** The same without a wait for the disk: where it would take one, the place of the block that has to be loaded first. */
-	poll(cursor: number): Batch | Gap | BlockPlace | null {
+	/** The same without a wait for the disk: where it would take one, the place of the chunk that has to be loaded first. */
+	poll(cursor: number): Batch | Gap | ChunkPlace | null {
 		let before = cursor;
 		for (;;) {
 			const head = this.#options.active.snapshot();
@@ -113,28 +113,28 @@ export class LogReader implements BlockingReader {
 			const place = this.#locate(head, before);
 			if (place === null) continue;
 			if (place instanceof Gap) return place;
-			const stretch = this.#stretch(head, place, cursor);
-			if (stretch instanceof BlockPlace) return stretch;
-			const part = partAfter(stretch, cursor);
+			const chunk = this.#chunk(head, place, cursor);
+			if (chunk instanceof ChunkPlace) return chunk;
+			const part = partAfter(chunk, cursor);
 			if (part !== null) return part;
-			before = place.block.seqMax;
+			before = place.range.seqMax;
 		}
 	}
 
 	/**
-	 * Reads a block off this thread: then `poll` finds it in memory, for a while. To be called for a block once at a time, and
+	 * Reads a chunk off this thread: then `poll` finds it in memory, for a while. To be called for a chunk once at a time, and
 	 * only while its segment is held.
 	 */
-	async load(place: BlockPlace): Promise<void> {
-		const { segment, block } = place;
-		const bytes = this.#memory.take(block.end - block.start);
+	async load(place: ChunkPlace): Promise<void> {
+		const { segment, range } = place;
+		const bytes = this.#memory.take(range.end - range.start);
 		try {
-			await segment.readInBackground(bytes, block.start);
+			await segment.readInBackground(bytes, range.start);
 		} catch (error) {
 			this.#memory.give(bytes);
 			throw error;
 		}
-		this.#blocks.set(place.key, this.#parse(segment, block.start, block, bytes));
+		this.#chunks.set(place.key, this.#parse(segment, range.start, range, bytes));
 	}
 
 	/** Lets go of segments that retention has removed: the disk has their space back when nobody has them open any more. */
@@ -147,8 +147,8 @@ export class LogReader implements BlockingReader {
 		for (const [firstSeq] of this.#open) this.#close(firstSeq);
 	}
 
-	/** Finds the block behind `cursor`. Null where the log changed meanwhile: look again. */
-	#locate(head: ActiveSnapshot, cursor: number): BlockPlace | Gap | null {
+	/** Finds the chunk behind `cursor`. Null where the log changed meanwhile: look again. */
+	#locate(head: ActiveSnapshot, cursor: number): ChunkPlace | Gap | null {
 		this.#list(head);
 		const seq = Math.max(cursor + 1, head.firstSeq);
 		let at = this.#segments.findLastIndex((firstSeq) => firstSeq <= seq);
@@ -162,46 +162,46 @@ export class LogReader implements BlockingReader {
 				return new Gap(firstSeq);
 			}
 			const nextFirstSeq = this.#segments[at + 1] ?? Number.MAX_SAFE_INTEGER;
-			const block = blockOf(this.#options.active, head, segment, { seq, seqMax: nextFirstSeq - 1 });
-			if (block === undefined) return null;
-			if (block !== null && block.seqMax > cursor) return new BlockPlace(segment, block);
+			const range = rangeOf(this.#options.active, head, segment, { seq, seqMax: nextFirstSeq - 1 });
+			if (range === undefined) return null;
+			if (range !== null && range.seqMax > cursor) return new ChunkPlace(segment, range);
 			before = segment;
 		}
 	}
 
 	/** What is in memory of a place, or in the page cache and ahead of all that was read; else the place itself. */
-	#stretch(head: ActiveSnapshot, place: BlockPlace, cursor: number): Stretch | BlockPlace {
-		const { segment, block } = place;
-		const isHot = segment.firstSeq === head.activeFirstSeq && block.start >= head.endOffset - HOT_BYTES;
-		if (isHot && block.seqMax > this.#recent.lastSeq) return this.#readRecent(segment, block, cursor);
-		return this.#blocks.get(place.key) ?? place;
+	#chunk(head: ActiveSnapshot, place: ChunkPlace, cursor: number): Chunk | ChunkPlace {
+		const { segment, range } = place;
+		const isHot = segment.firstSeq === head.activeFirstSeq && range.start >= head.endOffset - HOT_BYTES;
+		if (isHot && range.seqMax > this.#recent.lastSeq) return this.#readRecent(segment, range, cursor);
+		return this.#chunks.get(place.key) ?? place;
 	}
 
-	/** Reads a block as the continuation of the recent stretches where it is that, else as a new beginning of them. */
-	#readRecent(segment: SegmentReader, block: Block, cursor: number): Stretch {
-		const end = { firstSeq: segment.firstSeq, offset: block.end };
+	/** Reads a chunk as the continuation of the recent chunks where it is that, else as a new beginning of them. */
+	#readRecent(segment: SegmentReader, range: ChunkRange, cursor: number): Chunk {
+		const end = { firstSeq: segment.firstSeq, offset: range.end };
 		if (cursor !== this.#recent.lastSeq) {
-			const stretch = this.#read(segment, block.start, block);
-			this.#recent.restart(stretch, cursor, block.seqMax, end);
-			return stretch;
+			const chunk = this.#read(segment, range.start, range);
+			this.#recent.restart(chunk, cursor, range.seqMax, end);
+			return chunk;
 		}
 		const { firstSeq, offset } = this.#recent.end;
-		const start = firstSeq === segment.firstSeq ? Math.max(offset, block.start) : block.start;
-		const stretch = this.#read(segment, start, block);
-		this.#recent.append(stretch, block.seqMax, end);
-		return stretch;
+		const start = firstSeq === segment.firstSeq ? Math.max(offset, range.start) : range.start;
+		const chunk = this.#read(segment, start, range);
+		this.#recent.append(chunk, range.seqMax, end);
+		return chunk;
 	}
 
-	#read(segment: SegmentReader, start: number, block: Block): Stretch {
-		const bytes = this.#memory.take(block.end - start);
+	#read(segment: SegmentReader, start: number, range: ChunkRange): Chunk {
+		const bytes = this.#memory.take(range.end - start);
 		segment.read(bytes, start);
-		return this.#parse(segment, start, block, bytes);
+		return this.#parse(segment, start, range, bytes);
 	}
 
-	#parse(segment: SegmentReader, start: number, block: Block, bytes: Buffer): Stretch {
-		const stretch = parseStretch(bytes, start, segment.epoch, block.seqMax);
-		for (const offset of stretch.damage) this.#reportDamage(segment.firstSeq, offset);
-		return stretch;
+	#parse(segment: SegmentReader, start: number, range: ChunkRange, bytes: Buffer): Chunk {
+		const chunk = parseChunk(bytes, start, segment.epoch, range.seqMax);
+		for (const offset of chunk.damage) this.#reportDamage(segment.firstSeq, offset);
+		return chunk;
 	}
 
 	#reportDamage(firstSeq: number, offset: number): void {
@@ -261,17 +261,17 @@ function isGapBetween(before: SegmentReader, next: SegmentReader): boolean {
 }
 
 /**
- * The block of a segment that would hold `seq`; null where it has none, undefined where `snapshot` is outdated. Records
+ * The chunk of a segment that would hold `seq`; null where it has none, undefined where `snapshot` is outdated. Records
  * with a seq above `seqMax` are the next segment's.
  */
-function blockOf(
+function rangeOf(
 	active: ActiveSegment,
 	snapshot: ActiveSnapshot,
 	segment: SegmentReader,
 	{ seq, seqMax }: { seq: number; seqMax: number },
-): Block | null | undefined {
-	if (segment.firstSeq === snapshot.activeFirstSeq) return active.block(snapshot, seq);
+): ChunkRange | null | undefined {
+	if (segment.firstSeq === snapshot.activeFirstSeq) return active.range(snapshot, seq);
 	if (segment.header === null) return null;
 	const { index, lastSeq, dataEnd } = segment.footer(seqMax);
-	return index.block(seq, { start: SEGMENT_HEADER_BYTES, end: dataEnd, lastSeq });
+	return index.range(seq, { start: SEGMENT_HEADER_BYTES, end: dataEnd, lastSeq });
 }

@@ -2,9 +2,9 @@ import { RECORD_HEADER_BYTES, recordSeq, recordTimeUs } from "../../record/recor
 import type { LogFs } from "../log-fs.ts";
 import { recordIsIntact, sealedRecordLength } from "./seal.ts";
 
-/** A stretch of a segment, of which a part is in memory at a time. */
+/** A range of a segment, of which a part is in memory at a time. */
 export interface ScanSource {
-	/** Offset in the segment behind the stretch. */
+	/** Offset in the segment after the range. */
 	readonly end: number;
 	/** The part in memory, and its offset in the segment. */
 	readonly bytes: Buffer;
@@ -13,7 +13,7 @@ export interface ScanSource {
 	load(offset: number, length: number): boolean;
 }
 
-/** A stretch that is in memory as a whole. */
+/** A range that is in memory as a whole. */
 export class MemorySource implements ScanSource {
 	readonly bytes: Buffer;
 	readonly base: number;
@@ -79,7 +79,7 @@ export interface ScanVisitor {
 }
 
 /**
- * Walks the records of a stretch and checks each one's checksum. Where one is damaged, the next intact one is looked for
+ * Walks the records of a range and checks each one's checksum. Where one is damaged, the next intact one is looked for
  * byte by byte. Returns the offset behind the last intact record: what follows holds none.
  */
 export function scanRecords(source: ScanSource, rules: ScanRules, visitor: ScanVisitor): number {

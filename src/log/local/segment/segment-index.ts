@@ -6,11 +6,11 @@ export const INDEX_STRIDE_BYTES = 512 * 1024;
 
 const ENTRY_BYTES = 24;
 
-/** A stretch of a segment between two entries of its index, or between the last entry and the end. */
-export interface Block {
+/** The part of a segment between two entries of its index, or between the last entry and the end. */
+export interface ChunkRange {
 	start: number;
 	end: number;
-	/** No record of the block, and none before it, has a greater seq. */
+	/** No record of the chunk, and none before it, has a greater seq. */
 	seqMax: number;
 }
 
@@ -48,9 +48,9 @@ export class SegmentIndex implements IndexEntries {
 		return at(this.#offsets, entry);
 	}
 
-	/** The block that would hold `seq`; null for a segment without records. */
-	block(seq: number, extent: Extent): Block | null {
-		return findBlock(this, this.length, seq, extent);
+	/** The chunk that would hold `seq`; null for a segment without records. */
+	range(seq: number, extent: Extent): ChunkRange | null {
+		return findRange(this, this.length, seq, extent);
 	}
 
 	static encodedBytes(entries: number): number {
@@ -81,13 +81,13 @@ export interface IndexEntries extends RisingSeqs {
 	offset(entry: number): number;
 }
 
-/** The block that would hold `seq`, by the first `count` entries of an index; null if there are none. */
-export function findBlock(index: IndexEntries, count: number, seq: number, extent: Extent): Block | null {
+/** The chunk that would hold `seq`, by the first `count` entries of an index; null if there are none. */
+export function findRange(index: IndexEntries, count: number, seq: number, extent: Extent): ChunkRange | null {
 	if (count === 0) return null;
 	const entry = Math.max(0, firstAfter(index, count, seq) - 1);
 	const isLast = entry === count - 1;
 	return {
-		// Records that are damaged have no entry; where they are the first ones, the block begins with them all the same.
+		// Records that are damaged have no entry; where they are the first ones, the chunk begins with them all the same.
 		start: entry === 0 ? extent.start : index.offset(entry),
 		end: isLast ? extent.end : index.offset(entry + 1),
 		seqMax: isLast ? extent.lastSeq : index.seq(entry + 1) - 1,

@@ -100,7 +100,7 @@ export class SegmentReader {
 				lastSeq = seq;
 				lastTimeUs = timeUs;
 			},
-			// Each read of the stretch finds it again, and reports it.
+			// Each read of the place finds it again, and reports it.
 			damage() {},
 		});
 		return { dataEnd, lastSeq, lastTimeUs, index };

@@ -14,8 +14,8 @@ import { type RecoveredLog, recoverLog } from "../recovery/recovery.ts";
 import { KeptSegments } from "../retention/kept-segments.ts";
 import { placeSegments, type Segment, segmentAgeMsMax } from "../retention/retention.ts";
 import { SegmentWriter } from "../segment/segment-writer.ts";
-import { carryOver } from "./carry.ts";
-import { RESERVE_STEP, Reserve, readReserve } from "./reserve.ts";
+import { reappendUnsynced } from "./reappend.ts";
+import { readSeqBound, SEQ_BOUND_STEP, SeqBound } from "./seq-bound.ts";
 
 /** `always`: a batch is durable before it is published. `write`: it is written, and durable a moment later. */
 export type SyncMode = "always" | "write";
@@ -75,7 +75,7 @@ const log = logOf("log");
 export class LogWriter implements Log {
 	readonly #options: LogWriterOptions;
 	readonly #lock: DirectoryLock;
-	readonly #reserve: Reserve;
+	readonly #seqBound: SeqBound;
 	readonly #kept: KeptSegments;
 	readonly #stall: Stall;
 	#active: SegmentWriter;
@@ -113,11 +113,11 @@ export class LogWriter implements Log {
 		this.#lock = new DirectoryLock(directory);
 		try {
 			const recovered = recoverLog(fs, directory, counters);
-			const reserved = readReserve(fs, directory);
-			const seqUsedMax = usedSeqMax(options, recovered, reserved);
-			this.#reserve = new Reserve(fs, directory, reserved ?? 0);
+			const seqBound = readSeqBound(fs, directory);
+			const seqUsedMax = usedSeqMax(options, recovered, seqBound);
+			this.#seqBound = new SeqBound(fs, directory, seqBound ?? 0);
 			// Before the first segment: a start that ends early leaves nothing that the next one takes for damage.
-			if (reserved === null) this.#reserve.settle(seqUsedMax);
+			if (seqBound === null) this.#seqBound.settle(seqUsedMax);
 			// Before the first record: nothing of this log is ever without it.
 			ensureLogId(fs, directory);
 			this.#nextSeq = seqUsedMax + 1;
@@ -185,7 +185,7 @@ export class LogWriter implements Log {
 		this.#nextSeq = lastSeq + 1;
 		this.#lastTimeUs = timeUs;
 		return this.#attempt(() => {
-			this.#reserve.cover(lastSeq);
+			this.#seqBound.cover(lastSeq);
 			if (this.#active.isLost) this.#replaceActive(bytes);
 			else this.#active.append(bytes, syncMode === "always");
 			if (syncMode === "always") counters.add("log_syncs_total");
@@ -270,7 +270,7 @@ export class LogWriter implements Log {
 		return this.#attempt(() => {
 			this.#active.sync();
 			this.#publish();
-			this.#reserve.settle(this.#nextSeq - 1);
+			this.#seqBound.settle(this.#nextSeq - 1);
 		});
 	}
 
@@ -304,7 +304,7 @@ export class LogWriter implements Log {
 		const lost = this.#active;
 		lost.cut();
 		const segment = this.#createSegment(lost.durable.lastSeq + 1, undefined, (made) => {
-			carryOver(this.#options.fs, lost, made);
+			reappendUnsynced(this.#options.fs, lost, made);
 			if (pending.length > 0) made.append(pending, false);
 		});
 		log.warning("segment {lost} is left at byte {end}: segment {firstSeq} takes its place", {
@@ -383,13 +383,13 @@ function placed({ sealed, active, lastTimeUs }: RecoveredLog, options: LogWriter
 }
 
 /** The greatest seq that may have been given out already. */
-function usedSeqMax(options: LogWriterOptions, recovered: RecoveredLog, reserved: number | null): number {
+function usedSeqMax(options: LogWriterOptions, recovered: RecoveredLog, seqBound: number | null): number {
 	// A segment that is still empty may begin above all of them.
 	const knownSeqMax = Math.max(recovered.lastSeq ?? 0, (recovered.active?.firstSeq ?? 0) - 1);
-	if (reserved !== null) return Math.max(reserved, knownSeqMax, options.initialSeq - 1);
+	if (seqBound !== null) return Math.max(seqBound, knownSeqMax, options.initialSeq - 1);
 	if (recovered.lastSeq !== null) {
-		log.error("the file `reserve` is absent or damaged: {step} seqs are left out", { step: RESERVE_STEP });
-		return knownSeqMax + RESERVE_STEP;
+		log.error("the file `reserve` is absent or damaged: {step} seqs are left out", { step: SEQ_BOUND_STEP });
+		return knownSeqMax + SEQ_BOUND_STEP;
 	}
 	if (recovered.sealed.length > 0) {
 		throw new Error(

@@ -1,12 +1,12 @@
 import { describe, expect, test } from "bun:test";
-import { AHEAD_BLOCKS, BackgroundReader, LOADS_MAX } from "../../../../src/log/local/read/background-reader.ts";
+import { AHEAD_CHUNKS, BackgroundReader, LOADS_MAX } from "../../../../src/log/local/read/background-reader.ts";
 import type { LogReader } from "../../../../src/log/local/read/reader.ts";
 import { Batch } from "../../../../src/log/record/batch.ts";
 import { describePart, labels, readAll, TestLog, temporaryDirectory } from "../../harness.ts";
 import { MemoryFs } from "../memory-fs.ts";
 
 const FRAME_BYTES = 20_000;
-/** More than a header, a footer or a record is: then it is a block. */
+/** More than a header, a footer or a record is: then it is a chunk. */
 const BLOCK_BYTES_MIN = 2 * FRAME_BYTES;
 
 /** A file system whose background reads wait to be let through. */
@@ -49,7 +49,7 @@ interface Bench {
 	all: string[];
 }
 
-/** Eight sealed segments of five records each, in a single block, and an active one. */
+/** Eight sealed segments of five records each, in a single chunk, and an active one. */
 function coldLog(): Bench {
 	const fs = new SlowDiskFs();
 	const log = new TestLog(temporaryDirectory(), fs, { segmentBytes: 90_000 });
@@ -83,7 +83,7 @@ async function readOn(reader: BackgroundReader, cursor: number): Promise<string[
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 describe("reading in the background", () => {
-	test("gives the same as reading at once, from every cursor, and reads no block on this thread", async () => {
+	test("gives the same as reading at once, from every cursor, and reads no chunk on this thread", async () => {
 		const { fs, reader, all } = coldLog();
 		fs.isSlow = false;
 		expect(all.length).toBe(41);
@@ -92,7 +92,7 @@ describe("reading in the background", () => {
 		expect(fs.loads).toBe(8);
 	});
 
-	test("reads a block once for all that wait for it", async () => {
+	test("reads a chunk once for all that wait for it", async () => {
 		const { fs, reader } = coldLog();
 		const first = reader.read(0);
 		expect(first).toBeInstanceOf(Promise);
@@ -116,7 +116,7 @@ describe("reading in the background", () => {
 		expect(fs.waiting.length).toBe(1);
 	});
 
-	test("asks the disk for a few blocks at once, and for all in the end", async () => {
+	test("asks the disk for a few chunks at once, and for all in the end", async () => {
 		const { fs, reader, all } = coldLog();
 		const read = CURSORS.map((cursor) => readOn(reader, cursor));
 		await settled();
@@ -137,7 +137,7 @@ describe("reading in the background", () => {
 		expect(fs.waitingMax).toBe(LOADS_MAX);
 	});
 
-	test("loads the blocks behind the one that is read, unless others wait for the disk", async () => {
+	test("loads the chunks behind the one that is read, unless others wait for the disk", async () => {
 		const { fs, reader } = coldLog();
 		const goOn = async (): Promise<void> => {
 			while (fs.waiting.length > 0) {
@@ -153,7 +153,7 @@ describe("reading in the background", () => {
 		expect(reader.read(0)).toBeInstanceOf(Batch);
 		await settled();
 		await goOn();
-		expect(fs.loads).toBe(1 + AHEAD_BLOCKS);
+		expect(fs.loads).toBe(1 + AHEAD_CHUNKS);
 		// Others have all of the disk: nothing is read ahead of the one that goes on here.
 		const others = CURSORS.slice(-LOADS_MAX).map((cursor) => reader.read(cursor));
 		await settled();
@@ -163,7 +163,7 @@ describe("reading in the background", () => {
 		await settled();
 		await goOn();
 		await Promise.all(others);
-		expect(fs.loads).toBe(1 + AHEAD_BLOCKS + LOADS_MAX);
+		expect(fs.loads).toBe(1 + AHEAD_CHUNKS + LOADS_MAX);
 		expect(reader.read(15)).toBeInstanceOf(Promise);
 	});
 
@@ -181,7 +181,7 @@ describe("reading in the background", () => {
 	test.each([
 		["in a segment that can't be opened", "open"],
 		["in a directory that can't be listed", "list"],
-		["in a block that can't be read", "block"],
+		["in a chunk that can't be read", "chunk"],
 	] as const)("a read %s fails as a promise, whatever the reason, and the promise may be dropped", async (_, place) => {
 		// The runner fails a test that leaves a rejection unhandled.
 		for (const error of [Object.assign(new Error("EIO"), { code: "EIO" }), new TypeError("a slip of ours")]) {
@@ -189,7 +189,7 @@ describe("reading in the background", () => {
 			const fail = (): never => {
 				throw error;
 			};
-			if (place === "block") fs.readInBackground = async () => fail();
+			if (place === "chunk") fs.readInBackground = async () => fail();
 			else fs[place] = fail;
 			const first = reader.read(0);
 			expect(first).toBeInstanceOf(Promise);

@@ -46,7 +46,7 @@ describe("a batch", () => {
 		expect(() => batch.frame(3)).toThrow(RangeError);
 	});
 
-	test("is shared: a stretch that is published is read from its file once for all live consumers", () => {
+	test("is shared: a chunk that is published is read from its file once for all live consumers", () => {
 		const fs = new MemoryFs();
 		const log = new TestLog(temporaryDirectory(), fs);
 		log.appendLabels(["a"]);

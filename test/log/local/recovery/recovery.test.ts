@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { SEGMENT_HEADER_BYTES } from "../../../../src/log/local/segment/segment.ts";
-import { RESERVE_STEP } from "../../../../src/log/local/write/reserve.ts";
+import { SEQ_BOUND_STEP } from "../../../../src/log/local/write/seq-bound.ts";
 import { labels, messageEntry, readAll, segmentPath, TestLog, temporaryDirectory } from "../../harness.ts";
 import { MemoryFs } from "../memory-fs.ts";
 
@@ -134,7 +134,7 @@ describe("damage", () => {
 		content.fill(0, ends[0], ends[2]);
 		let log = new TestLog(directory, withContent(fs, path, content));
 		log.appendLabels(["next"]);
-		const expected = ["1 a", "gap to 4", "4 d", `${RESERVE_STEP + 2} next`];
+		const expected = ["1 a", "gap to 4", "4 d", `${SEQ_BOUND_STEP + 2} next`];
 		expect(readAll(log.reader())).toEqual(expected);
 		log.stop();
 		log = new TestLog(directory, (log.options.fs as MemoryFs).afterKill());
@@ -150,7 +150,7 @@ describe("damage", () => {
 		const damaged = withContent(fs, path, content);
 		const log = new TestLog(directory, damaged);
 		log.appendLabels(["next"]);
-		const next = RESERVE_STEP + 2;
+		const next = SEQ_BOUND_STEP + 2;
 		expect(readAll(log.reader())).toEqual([`gap to ${next}`, `${next} next`]);
 		expect(damaged.content(path)).toEqual(content);
 	});
@@ -223,17 +223,17 @@ describe("files of a crash", () => {
 		rotated.kill();
 		for (let start = 0; start < 3; start++) {
 			const again = new TestLog(directory, found);
-			expect(found.content(segmentPath(directory, RESERVE_STEP + 11)).length).toBe(SEGMENT_HEADER_BYTES);
-			expect(again.position.snapshot()).toMatchObject({ lastSeq: 10, seqUsedMax: RESERVE_STEP + 10 });
+			expect(found.content(segmentPath(directory, SEQ_BOUND_STEP + 11)).length).toBe(SEGMENT_HEADER_BYTES);
+			expect(again.position.snapshot()).toMatchObject({ lastSeq: 10, seqUsedMax: SEQ_BOUND_STEP + 10 });
 			expect(readAll(again.reader()).at(-1)).toBe("10 a10");
 			found = found.afterKill();
 			again.kill();
 		}
-		// Whatever became of the reserve, no seq may lie before its segment.
+		// Whatever became of the bound, no seq may lie before its segment.
 		found.remove(`${directory}/reserve`);
 		const last = new TestLog(directory, found, { initialSeq: 5 });
 		last.appendLabels(["next"]);
-		expect(readAll(last.reader()).slice(-2)).toEqual(["10 a10", `${2 * RESERVE_STEP + 11} next`]);
+		expect(readAll(last.reader()).slice(-2)).toEqual(["10 a10", `${2 * SEQ_BOUND_STEP + 11} next`]);
 	});
 
 	test("leftover temporary files go", () => {
@@ -399,19 +399,19 @@ describe("seqs", () => {
 		expect(readAll(log.reader(), 4_999)).toEqual(["5000 a", "5001 b"]);
 	});
 
-	test("go on without a hole behind a clean stop, and above the reserve behind a crash", () => {
+	test("go on without a hole after a clean stop, and above the bound after a crash", () => {
 		const directory = temporaryDirectory();
 		const fs = new MemoryFs();
 		let log = new TestLog(directory, fs);
 		log.appendLabels(["a"]);
 		log.kill();
 		log = new TestLog(directory, fs.afterKill());
-		expect(log.position.snapshot()).toMatchObject({ lastSeq: 1, seqUsedMax: RESERVE_STEP + 1 });
+		expect(log.position.snapshot()).toMatchObject({ lastSeq: 1, seqUsedMax: SEQ_BOUND_STEP + 1 });
 		expect(log.reader().read(1)).toBeNull();
 		log.stop();
 		log = new TestLog(directory, (log.options.fs as MemoryFs).afterKill());
 		log.appendLabels(["b"]);
-		expect(readAll(log.reader())).toEqual(["1 a", `${RESERVE_STEP + 2} b`]);
+		expect(readAll(log.reader())).toEqual(["1 a", `${SEQ_BOUND_STEP + 2} b`]);
 	});
 
 	test("mode write: what a power cut took was shown to readers, and its seqs are not used again", async () => {
@@ -432,7 +432,7 @@ describe("seqs", () => {
 		expect(Number(seen[2]?.split(" ")[0])).toBeGreaterThan(4);
 	});
 
-	test("mode write: a power cut does not bring back an older reserve", async () => {
+	test("mode write: a power cut does not bring back an older bound", async () => {
 		const directory = temporaryDirectory();
 		const fs = new MemoryFs();
 		let log = new TestLog(directory, fs, { syncMode: "write" });
@@ -440,12 +440,12 @@ describe("seqs", () => {
 		log.kill();
 		log = new TestLog(directory, fs.afterKill(), { syncMode: "write" });
 		log.appendLabels(["b"]);
-		expect(readAll(log.reader())).toEqual(["1 a", `${RESERVE_STEP + 2} b`]);
+		expect(readAll(log.reader())).toEqual(["1 a", `${SEQ_BOUND_STEP + 2} b`]);
 		const cut = (log.options.fs as MemoryFs).afterPowerCut();
 		log.kill();
 		log = new TestLog(directory, cut, { syncMode: "write" });
 		log.appendLabels(["c"]);
-		expect(readAll(log.reader())).toEqual(["1 a", `${2 * RESERVE_STEP + 3} c`]);
+		expect(readAll(log.reader())).toEqual(["1 a", `${2 * SEQ_BOUND_STEP + 3} c`]);
 	});
 
 	test("mode always: a power cut takes nothing that was published", () => {
@@ -471,16 +471,16 @@ test("a log that nothing was logged in leaves no seqs out when it is opened agai
 	expect(readAll(log.reader())).toEqual(["1 first"]);
 });
 
-test("without the reserve file, seqs are left out rather than used again", () => {
+test("without the file of the bound, seqs are left out rather than used again", () => {
 	const directory = temporaryDirectory();
 	const { fs } = killedLog(directory, NAMES);
 	fs.remove(`${directory}/reserve`);
 	const log = new TestLog(directory, fs);
 	log.append(messageEntry("next"));
-	expect(readAll(log.reader()).at(-1)).toBe(`${NAMES.length + RESERVE_STEP + 1} next`);
+	expect(readAll(log.reader()).at(-1)).toBe(`${NAMES.length + SEQ_BOUND_STEP + 1} next`);
 });
 
-test("a damaged reserve counts as none", () => {
+test("a damaged bound counts as none", () => {
 	const directory = temporaryDirectory();
 	const { fs } = killedLog(directory, NAMES);
 	const path = `${directory}/reserve`;
@@ -489,7 +489,7 @@ test("a damaged reserve counts as none", () => {
 		const flipped = Buffer.from(reserve);
 		flipped.writeUInt8(flipped.readUInt8(at) ^ 1, at);
 		const log = new TestLog(directory, withContent(fs, path, flipped));
-		expect(log.writer.nextSeq).toBe(NAMES.length + RESERVE_STEP + 1);
+		expect(log.writer.nextSeq).toBe(NAMES.length + SEQ_BOUND_STEP + 1);
 		log.stop();
 	}
 });

@@ -4,11 +4,11 @@ import { readU64, writeU64 } from "../../record/bytes.ts";
 import { isNotFound, type LogFs } from "../log-fs.ts";
 import { createFile } from "../segment/new-file.ts";
 
-/** How far ahead seqs are reserved: what a crash may leave out. */
-export const RESERVE_STEP = 100_000;
+/** How far ahead of use the bound is set: what a crash may leave out. */
+export const SEQ_BOUND_STEP = 100_000;
 
 const NAME = "reserve";
-const RESERVE_BYTES = 20;
+const FILE_BYTES = 20;
 const MAGIC = Buffer.from("stndpseq", "latin1");
 
 /**
@@ -18,12 +18,12 @@ const MAGIC = Buffer.from("stndpseq", "latin1");
  * out then. Thus no seq is used twice even where a crash took records that readers had already seen (sync mode `write`,
  * or a disk that lost what it had confirmed), and the log's own tail never has to be trusted for it.
  */
-export class Reserve {
+export class SeqBound {
 	readonly #fs: LogFs;
 	readonly #directory: string;
 	#seqMax: number;
 
-	/** @param seqMax the bound that is on disk, as `readReserve` found it */
+	/** @param seqMax the bound that is on disk, as `readSeqBound` found it */
 	constructor(fs: LogFs, directory: string, seqMax: number) {
 		this.#fs = fs;
 		this.#directory = directory;
@@ -32,7 +32,7 @@ export class Reserve {
 
 	/** To be called before seqs up to `seq` are written anywhere. */
 	cover(seq: number): void {
-		if (seq > this.#seqMax) this.#write(seq + RESERVE_STEP);
+		if (seq > this.#seqMax) this.#write(seq + SEQ_BOUND_STEP);
 	}
 
 	/** At a clean stop, when all records up to `lastSeq` are durable and nothing will be written any more; and for a new file. */
@@ -41,7 +41,7 @@ export class Reserve {
 	}
 
 	#write(seqMax: number): void {
-		const bytes = Buffer.alloc(RESERVE_BYTES);
+		const bytes = Buffer.alloc(FILE_BYTES);
 		bytes.set(MAGIC, 0);
 		writeU64(bytes, seqMax, 8);
 		bytes.writeUInt32LE(crc32(bytes.subarray(0, 16)), 16);
@@ -55,8 +55,8 @@ export class Reserve {
 }
 
 /** The bound on disk, or null where the file is absent or damaged. */
-export function readReserve(fs: LogFs, directory: string): number | null {
-	const bytes = Buffer.alloc(RESERVE_BYTES);
+export function readSeqBound(fs: LogFs, directory: string): number | null {
+	const bytes = Buffer.alloc(FILE_BYTES);
 	try {
 		const file = fs.open(join(directory, NAME), "read");
 		fs.read(file, bytes, 0);

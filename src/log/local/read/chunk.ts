@@ -1,8 +1,8 @@
 import { Batch, Gap } from "../../record/batch.ts";
 import { MemorySource, scanRecords } from "../segment/scan.ts";
 
-/** A stretch of a segment as it was read: one batch, or where it is damaged, batches and gaps. */
-export interface Stretch {
+/** A chunk of a segment as it was read: one batch, or where it is damaged, batches and gaps. */
+export interface Chunk {
 	parts: (Batch | Gap)[];
 	/** Offsets, in the segment, of damage that was found. */
 	damage: number[];
@@ -11,12 +11,12 @@ export interface Stretch {
 }
 
 /**
- * Reads a stretch of a segment that begins and ends with a record.
+ * Reads a chunk of a segment that begins and ends with a record.
  *
  * @param base offset of `bytes` in the segment
- * @param seqMax no record of the stretch has a greater seq, and the one behind it has
+ * @param seqMax no record of the chunk has a greater seq, and the one behind it has
  */
-export function parseStretch(bytes: Buffer, base: number, epoch: number, seqMax: number): Stretch {
+export function parseChunk(bytes: Buffer, base: number, epoch: number, seqMax: number): Chunk {
 	const parts: (Batch | Gap)[] = [];
 	const damage: number[] = [];
 	let seqs: number[] = [];

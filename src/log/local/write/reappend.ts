@@ -3,16 +3,16 @@ import type { LogFs } from "../log-fs.ts";
 import { FileSource, scanRecords } from "../segment/scan.ts";
 import type { SegmentWriter } from "../segment/segment-writer.ts";
 
-/** Records are carried over in pieces of about this size. */
+/** Records are appended again in pieces of about this size. */
 const PIECE_BYTES = 1024 * 1024;
 
 /**
- * Appends to `to` what `from` holds behind its durable end: records that were published (sync mode `write`), and whose
+ * Appends to `to` what `from` holds after its durable end: records that were published (sync mode `write`), and whose
  * sync failed. They are read back and checked, since the system may have given up what it could not write.
  *
  * @throws DiskFault where they can't all be read back as they were written
  */
-export function carryOver(fs: LogFs, from: SegmentWriter, to: SegmentWriter): void {
+export function reappendUnsynced(fs: LogFs, from: SegmentWriter, to: SegmentWriter): void {
 	if (!from.isUnsynced) return;
 	const { file, epoch, end, lastSeq, firstSeq } = from.state;
 	const lost = (): DiskFault =>

@@ -1,0 +1,76 @@
+import type { Batch, Gap } from "../../record/batch.ts";
+import { firstAfter } from "../../record/first-after.ts";
+import type { Chunk } from "./chunk.ts";
+
+/** What a cached chunk takes besides its bytes, roughly: it matters where chunks hold a record each. */
+const CHUNK_OVERHEAD_BYTES = 512;
+
+/** The bytes that a chunk takes in memory. */
+export function cachedBytes(chunk: Chunk): number {
+	return chunk.bytes.buffer.byteLength + CHUNK_OVERHEAD_BYTES;
+}
+
+/** The first batch or gap of a chunk that reaches behind `cursor`. */
+export function partAfter(chunk: Chunk, cursor: number): Batch | Gap | null {
+	return chunk.parts.find((part) => part.lastSeq > cursor) ?? null;
+}
+
+/** A place in the log's files: an offset in the segment that `firstSeq` names. */
+export interface SegmentOffset {
+	firstSeq: number;
+	offset: number;
+}
+
+/**
+ * The chunks at the head of the log, one right behind the other, as they were published and read. Live consumers, and
+ * those that are a little behind, find their next batch here. The oldest chunk leaves when there are too many bytes.
+ */
+export class RecentChunks {
+	readonly #bytesMax: number;
+	readonly #onEvict: (chunk: Chunk) => void;
+	readonly #chunks: { chunk: Chunk; lastSeq: number }[] = [];
+	readonly #lastSeqs = { seq: (i: number): number => this.#chunks[i]?.lastSeq ?? 0 };
+	#bytes = 0;
+	/** The chunks hold all that is retained behind this seq, up to `lastSeq`. */
+	#seqAfter = -1;
+	lastSeq = -1;
+	/** Where the last chunk ends. */
+	end: SegmentOffset = { firstSeq: 0, offset: 0 };
+
+	/** The last chunk stays, however large it is. */
+	constructor(bytesMax: number, onEvict: (chunk: Chunk) => void) {
+		this.#bytesMax = bytesMax;
+		this.#onEvict = onEvict;
+	}
+
+	find(cursor: number): Batch | Gap | null {
+		if (cursor < this.#seqAfter || cursor >= this.lastSeq) return null;
+		const found = this.#chunks[firstAfter(this.#lastSeqs, this.#chunks.length, cursor)];
+		return found === undefined ? null : partAfter(found.chunk, cursor);
+	}
+
+	/** Adds the chunk right behind the last one. */
+	append(chunk: Chunk, lastSeq: number, end: SegmentOffset): void {
+		this.#chunks.push({ chunk, lastSeq });
+		this.#bytes += cachedBytes(chunk);
+		this.lastSeq = lastSeq;
+		this.end = end;
+		while (this.#bytes > this.#bytesMax && this.#chunks.length > 1) this.#evict();
+	}
+
+	/** Begins again with a chunk further on, which holds all that is retained behind `seqAfter`, up to `lastSeq`. */
+	restart(chunk: Chunk, seqAfter: number, lastSeq: number, end: SegmentOffset): void {
+		this.#chunks.length = 0;
+		this.#bytes = 0;
+		this.#seqAfter = seqAfter;
+		this.append(chunk, lastSeq, end);
+	}
+
+	#evict(): void {
+		const oldest = this.#chunks.shift();
+		if (oldest === undefined) return;
+		this.#bytes -= cachedBytes(oldest.chunk);
+		this.#seqAfter = oldest.lastSeq;
+		this.#onEvict(oldest.chunk);
+	}
+}
