@@ -13,8 +13,8 @@ export const COMMIT_BLOCKS_BYTES_MAX = 2_000_000;
 export const SYNC_BLOCKS_BYTES_MAX = 10_000;
 /** Ops in a `#commit` [2.1]. */
 export const COMMIT_OPS_MAX = 200;
-/** A record block; the specification's softer 1,000,000 is not enforced [2.1]. */
-export const RECORD_BYTES_MAX = 1_048_576;
+/** A record of a repo; the specification's softer 1,000,000 is not enforced [2.1]. */
+export const REPO_RECORD_BYTES_MAX = 1_048_576;
 /** `seq` and every other integer stays exactly representable [1.5, 2.13]. */
 export const INTEGER_MAX = Number.MAX_SAFE_INTEGER;
 

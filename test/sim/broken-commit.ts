@@ -3,7 +3,7 @@ import type { CidLink } from "@atcute/cid";
 import {
 	COMMIT_BLOCKS_BYTES_MAX,
 	COMMIT_OPS_MAX,
-	RECORD_BYTES_MAX,
+	REPO_RECORD_BYTES_MAX,
 	REV_FUTURE_MS_MAX,
 } from "../../src/protocol/limits.ts";
 import type { RejectionReason } from "../../src/protocol/reasons.ts";
@@ -152,7 +152,7 @@ const BREAKAGES = {
 		writes: (account) => [{ action: "create", path: `app.bsky.feed.post/${account.clock.tid()}`, record: [1, 2] }],
 	},
 	/** The new record has more bytes than may be. */
-	"record-too-large": { writes: (account) => [longPost(account, RECORD_BYTES_MAX)] },
+	"record-too-large": { writes: (account) => [longPost(account, REPO_RECORD_BYTES_MAX)] },
 	/** The root node has the same key twice; the commit is signed over that root. */
 	"mst-malformed": { draft: repeatLastKey },
 	/** The root node is not in the CAR. */

@@ -1,5 +1,5 @@
 import { CborError, CborScanner, Major, MapKeys } from "../../protocol/cbor.ts";
-import { DID_CHARS_MAX, RECORD_BYTES_MAX } from "../../protocol/limits.ts";
+import { DID_CHARS_MAX, REPO_RECORD_BYTES_MAX } from "../../protocol/limits.ts";
 import { Rejection } from "../../protocol/rejection.ts";
 import { isTid } from "../../protocol/syntax.ts";
 import type { Block } from "./car.ts";
@@ -94,7 +94,7 @@ function scanField(scanner: CborScanner, frame: Buffer, key: string, fields: Com
 			fields.version = scanner.readUnsigned();
 			return;
 		case "sig": {
-			const start = scanner.readBytes(RECORD_BYTES_MAX);
+			const start = scanner.readBytes(REPO_RECORD_BYTES_MAX);
 			fields.signature = frame.subarray(start, scanner.offset);
 			return;
 		}

@@ -1,5 +1,5 @@
 import { CborScanner } from "../../protocol/cbor.ts";
-import { RECORD_BYTES_MAX } from "../../protocol/limits.ts";
+import { REPO_RECORD_BYTES_MAX } from "../../protocol/limits.ts";
 import type { RejectionReason } from "../../protocol/reasons.ts";
 import type { Block } from "./car.ts";
 import { expectEnd, rejectCborErrors } from "./cbor-rule.ts";
@@ -27,7 +27,7 @@ export function checkRecords(
 		const block = blocks.get(cid);
 		if (block === undefined) strictFault ??= "record-missing";
 		else {
-			if (block.end - block.start > RECORD_BYTES_MAX) strictFault ??= "record-too-large";
+			if (block.end - block.start > REPO_RECORD_BYTES_MAX) strictFault ??= "record-too-large";
 			rejectCborErrors("record-malformed", () => checkMap(frame, block));
 		}
 	}

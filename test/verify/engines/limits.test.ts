@@ -7,7 +7,7 @@ import {
 	COMMIT_OPS_MAX,
 	MST_NODE_ENTRIES_MAX,
 	PATH_BYTES_MAX,
-	RECORD_BYTES_MAX,
+	REPO_RECORD_BYTES_MAX,
 	SYNC_BLOCKS_BYTES_MAX,
 } from "../../../src/protocol/limits.ts";
 import { loadAddon } from "../../../src/verify/native-addon.ts";
@@ -65,8 +65,8 @@ describeEngines((engine, curve) => {
 			expect(encode(recordOf(bytes)).length).toBe(bytes);
 			return judgeWith(engine, await account.commit([create(`of-${bytes}`, recordOf(bytes))]), account.key).reason;
 		};
-		expect(await reasonOf(RECORD_BYTES_MAX)).toBeNull();
-		expect(await reasonOf(RECORD_BYTES_MAX + 1)).toBe("record-too-large");
+		expect(await reasonOf(REPO_RECORD_BYTES_MAX)).toBeNull();
+		expect(await reasonOf(REPO_RECORD_BYTES_MAX + 1)).toBe("record-too-large");
 	});
 
 	test("as many roots as may be, and one more", async () => {
