@@ -50,7 +50,7 @@ const empty = await withRelay({ command, hosts: 0, accounts: [] }, async ({ star
 }));
 const sparseSeq = makeSparseSegments(log, SPARSE_SEGMENTS);
 const filledSeq = await fill();
-await makeIndex(databasePath, sparseSeq);
+await makeIndex(databasePath, log, sparseSeq);
 
 const starts = await withRelay(
 	{

@@ -1,5 +1,5 @@
-import { openSqliteStore } from "../../src/index/sqlite/store.ts";
-import { IndexWriter } from "../../src/index/writer.ts";
+import { openIndexWriter } from "../../src/index/open.ts";
+import { logIdOf } from "../../src/log/access.ts";
 import { ActiveSegment } from "../../src/log/local/active-segment.ts";
 import { systemLogFs } from "../../src/log/local/log-fs.ts";
 import { LogWriter } from "../../src/log/local/write/log-writer.ts";
@@ -119,8 +119,9 @@ export class LogFiller {
 }
 
 /** Makes an index that has applied a filled log up to `seq`, and of what came before knows the host only. */
-export async function makeIndex(databasePath: string, seq: number): Promise<void> {
-	const writer = new IndexWriter(openSqliteStore(databasePath));
+export async function makeIndex(databasePath: string, logDirectory: string, seq: number): Promise<void> {
+	const log = { id: logIdOf(logDirectory), seqUsedMax: seq, initialSeq: 1 };
+	const writer = await openIndexWriter(databasePath, log);
 	const control = { timeUs: Date.now() * 1000, upstreamSeq: 0, host: 0, flags: 0, frame: new Uint8Array(0) };
 	const record: StoredRecord = { ...control, seq, kind: RecordKind.host, facts: HOST_FACTS };
 	await writer.apply([record]);

@@ -114,13 +114,17 @@ export interface Span {
  * the batch leads to. It fails as its reads do.
  */
 export interface Store extends IndexReader {
+	/** The id of the log whose records it has applied; null before any log has claimed it. */
+	logId(): Promise<string | null>;
+	/** Makes it the index of a log, whatever it was before. */
+	claim(logId: string): Promise<void>;
 	/** The rows of these keys and of the hosts that these accounts are at, all of one moment, with the checkpoint of that moment. */
 	load(keys: RowKeys): Promise<{ rows: RowSource; checkpoint: number }>;
 	/**
 	 * Writes what a batch leads to and moves the checkpoint, all or nothing. The operator's own statuses are not in the log, so
 	 * they stay as they are.
 	 *
-	 * @throws StoreBroken if the store is not at `span.after`: something else writes to it
+	 * @throws StoreBroken if the store is not at `span.after` of the log `logId`: something else writes to it
 	 */
-	write(changes: RowChanges, span: Span): Promise<void>;
+	write(changes: RowChanges, span: Span, logId: string): Promise<void>;
 }

@@ -1,5 +1,5 @@
 import { Stall } from "../disk/stall.ts";
-import { openBlockingReader } from "../log/access.ts";
+import { logIdOf, openBlockingReader } from "../log/access.ts";
 import { Follower } from "../log/follower.ts";
 import type { BlockingReader } from "../log/log.ts";
 import { Marks } from "../log/marks.ts";
@@ -9,11 +9,11 @@ import { startOnPath } from "../runtime/start-error.ts";
 import { endThreadOnFailure, serveRole, type WorkerRole } from "../runtime/thread.ts";
 import type { WorkerContext } from "../runtime/worker-context.ts";
 import { INDEX_MARK } from "./mark.ts";
+import { openIndexWriter } from "./open.ts";
 import { IndexSink } from "./sink.ts";
-import { openSqliteStore } from "./sqlite/store.ts";
-import type { Store, Takedown } from "./store.ts";
+import type { Takedown } from "./store.ts";
 import { StoreBroken, type StoreFaultReason, storeFaultReason } from "./store-fault.ts";
-import { IndexWriter } from "./writer.ts";
+import type { IndexWriter } from "./writer.ts";
 
 /** One reader with one cursor has no use for a batch a second time. */
 const CACHE_BYTES_MAX = 4 * 1024 * 1024;
@@ -32,26 +32,30 @@ export interface StallEvent {
 
 export type IndexEvent = TakedownEvent | StallEvent;
 
+type IndexStart = WorkerContext<"initialSeq">;
+
 /** Ready when the index has caught up with the log as it was published at the start. Takes no commands. */
-serveRole<WorkerContext, never, IndexEvent>((emit): WorkerRole<WorkerContext, never> => {
+serveRole<IndexStart, never, IndexEvent>((emit): WorkerRole<IndexStart, never> => {
 	let reader: BlockingReader;
-	let store: Store;
+	let writer: IndexWriter;
 	let follower: Follower;
 	let running: Promise<void>;
 
-	async function start({ config, log }: WorkerContext, counters: Counters): Promise<void> {
-		const { persistDir: directory, databasePath } = config;
+	async function start({ config, log }: IndexStart, counters: Counters): Promise<void> {
+		const { persistDir: directory, databasePath, initialSeq } = config;
+		const position = new LogPosition(log.position);
 		reader = openBlockingReader(log, { directory, cacheBytesMax: CACHE_BYTES_MAX, counters });
-		store = await startOnPath("databasePath", databasePath, () => openSqliteStore(databasePath));
+		const claiming = { id: logIdOf(directory), seqUsedMax: position.snapshot().seqUsedMax, initialSeq };
+		writer = await startOnPath("databasePath", databasePath, () => openIndexWriter(databasePath, claiming));
 		const onChange = (reason: StoreFaultReason | null): void => emit({ type: "stall", reason });
 		follower = new Follower({
 			sink: new IndexSink({
-				writer: new IndexWriter(store),
+				writer,
 				counters,
 				onTakedowns: (takedowns) => emit({ type: "takedowns", takedowns }),
 			}),
 			log: reader,
-			position: new LogPosition(log.position),
+			position,
 			mark: new Marks(log.marks).mark(INDEX_MARK.name),
 			stall: new Stall({
 				part: "index",
@@ -76,7 +80,7 @@ serveRole<WorkerContext, never, IndexEvent>((emit): WorkerRole<WorkerContext, ne
 	async function drain(): Promise<void> {
 		follower.stop();
 		await running;
-		await store.close();
+		await writer.store.close();
 		reader.close();
 	}
 

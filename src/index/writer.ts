@@ -15,9 +15,12 @@ const NOTHING_APPLIED: Applied = { takedowns: [], unknownHostRecords: 0 };
 /** Applies the records of one log to a store: loads the rows that they touch, folds, writes what comes of it. */
 export class IndexWriter {
 	readonly store: Store;
+	readonly #logId: string;
 
-	constructor(store: Store) {
+	/** @param logId of the log that has claimed the store */
+	constructor(store: Store, logId: string) {
 		this.store = store;
+		this.#logId = logId;
 	}
 
 	/** Applies consecutive records and moves the checkpoint, as a whole or not at all. After a failure it can be called again. */
@@ -26,7 +29,7 @@ export class IndexWriter {
 		if (last === undefined) return NOTHING_APPLIED;
 		const { rows, checkpoint } = await this.store.load(touched(records));
 		const changes = foldRecords(records, rows);
-		await this.store.write(changes, { after: checkpoint, last: last.seq });
+		await this.store.write(changes, { after: checkpoint, last: last.seq }, this.#logId);
 		const { takedowns, unknownHostRecords } = changes;
 		return { takedowns, unknownHostRecords };
 	}

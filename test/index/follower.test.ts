@@ -34,11 +34,11 @@ let follower: Follower;
 let stalls: (DiskFaultReason | null)[];
 let told: Takedown[];
 
-beforeEach(() => {
+beforeEach(async () => {
 	stalls = [];
 	folder = mkdtempSync(join(tmpdir(), "standpipe-follower-"));
 	openLog("log", 1);
-	writer = openWriter(join(folder, "index.sqlite"));
+	writer = await openWriter(join(folder, "index.sqlite"));
 	follower = follow();
 	told = [];
 });
@@ -150,7 +150,7 @@ describe("catching up", () => {
 		closeLog();
 		await writer.store.close();
 		openLog("later", 1_000);
-		writer = openWriter(join(folder, "later.sqlite"));
+		writer = await openWriter(join(folder, "later.sqlite"));
 		await follow().catchUp();
 		expect(hostsLost()).toBe(0);
 		append(records.host(5), records.commit([5, 1], "did:plc:a", 1), records.commit([7, 1], "did:plc:b", 1));

@@ -33,11 +33,15 @@ class Life {
 	/** Seqs that were finally rejected, by host. */
 	readonly #rejected = new Map(HOSTS.map((id) => [id, new Set<number>()]));
 
-	constructor(seed: string, syncMode: SyncMode) {
+	static async begin(seed: string, syncMode: SyncMode): Promise<Life> {
+		return new Life(await openWriter(":memory:"), seed, syncMode);
+	}
+
+	private constructor(index: IndexWriter, seed: string, syncMode: SyncMode) {
 		this.rng = new Rng(seed);
 		const options = { syncMode, segmentBytes: SEGMENT_BYTES };
 		this.#log = new TestLog(temporaryDirectory(), this.#fs, options);
-		this.#index = openWriter(":memory:");
+		this.#index = index;
 		onCleanup(() => void this.#index.store.close());
 		const { position, counters } = this.#log;
 		this.#follower = new Follower({
@@ -160,7 +164,7 @@ for (const syncMode of ["always", "write"] as const) {
 			let passed = 0;
 			let lost = 0;
 			for (let run = 0; run < 60; run++) {
-				const life = new Life(`${syncMode} ${run}`, syncMode);
+				const life = await Life.begin(`${syncMode} ${run}`, syncMode);
 				const steps = 20 + life.rng.int(150);
 				for (let step = 0; step < steps; step++) await life.step();
 				const result = await life.cutPower(survivors(life.rng));

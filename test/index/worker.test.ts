@@ -35,14 +35,14 @@ test("the thread starts on an empty log, makes the index, and drains", async () 
 		initialSeq: 1,
 	});
 	const failed = Promise.withResolvers<never>();
-	const thread = new Thread<WorkerContext, never, DiskFaultReason | null>(
+	const thread = new Thread<WorkerContext<"initialSeq">, never, DiskFaultReason | null>(
 		"index",
 		new URL("../../src/index/worker.ts", import.meta.url),
 		() => {},
 		(name, error) => failed.reject(new Error(`${name}: ${error}`)),
 	);
-	const options: WorkerContext = {
-		config: { persistDir: directory, databasePath, logLevel: "error" },
+	const options: WorkerContext<"initialSeq"> = {
+		config: { persistDir: directory, databasePath, logLevel: "error", initialSeq: 1 },
 		log: memory,
 	};
 	await Promise.race([thread.start(options), failed.promise]);

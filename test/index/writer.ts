@@ -1,7 +1,8 @@
-import { openSqliteStore } from "../../src/index/sqlite/store.ts";
-import { IndexWriter } from "../../src/index/writer.ts";
+import { openIndexWriter } from "../../src/index/open.ts";
+import type { IndexWriter } from "../../src/index/writer.ts";
+import { NEW_LOG } from "./store-cases.ts";
 
-/** Opens an index in SQLite for writing, as the index thread does. */
-export function openWriter(path: string): IndexWriter {
-	return new IndexWriter(openSqliteStore(path));
+/** Opens an index in SQLite for writing, as the index thread does for a new log. */
+export function openWriter(path: string): Promise<IndexWriter> {
+	return openIndexWriter(path, NEW_LOG);
 }

@@ -1,6 +1,6 @@
 import { Database } from "bun:sqlite";
 import { afterAll, describe, expect, test } from "bun:test";
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SCHEMA_VERSION } from "../../src/index/sqlite/schema.ts";
@@ -176,6 +176,25 @@ describe("a start that can't be says in one sentence which setting, and why", ()
 		database.run("UPDATE checkpoint SET seq = 99");
 		database.close();
 		expect(await refusal(env)).toMatch(/RELAY_PERSIST_DIR .* applied the log up to seq 99, but the log ends at seq 0/);
+	}, 300_000);
+
+	test("an index of another log", async () => {
+		const [one, two] = [settings(), settings()];
+		for (const env of [one, two]) expect(await complaints({ ...env, RELAY_INITIAL_SEQ_NUMBER: "100" })).toEqual([]);
+		const [idOfOne, idOfTwo] = [one, two].map((env) =>
+			readFileSync(join(env["RELAY_PERSIST_DIR"] ?? "", "id"), "utf8").trim(),
+		);
+		const index = one["DATABASE_URL"] ?? "";
+		const crossed = { ...two, DATABASE_URL: index };
+		expect(await refusal(crossed)).toBe(
+			`standpipe can't start: DATABASE_URL (--database-url): ${index.replace("sqlite://", "")} is the index of another log, ` +
+				`${idOfOne}, and not of this one, ${idOfTwo}: put back the index or the log that belongs to the other`,
+		);
+		for (const env of [one, two]) expect(await complaints(env)).toEqual([]);
+		// After the loss of a log the operator has the next one go on at a number of his own. It takes the index over.
+		expect(await complaints({ ...crossed, RELAY_INITIAL_SEQ_NUMBER: "500" })).toEqual([]);
+		expect(await refusal(one)).toContain("is the index of another log");
+		expect(await complaints(crossed)).toEqual([]);
 	}, 300_000);
 
 	test("the public port of another relay, however many threads share it in each", async () => {

@@ -1,9 +1,6 @@
 import type { Database } from "bun:sqlite";
 import { StoreBroken } from "../store-fault.ts";
 
-/** Raised with every change to the tables. A database of a version that no migration leads from is refused. */
-export const SCHEMA_VERSION = 5;
-
 /**
  * DIDs are text, CIDs are binary. Accounts have a rowid since it is their paging key and keeps the DID index small;
  * identities are looked up by DID only, so they live in that index themselves. `taken_down` is what `isTakenDown` says of
@@ -50,37 +47,48 @@ CREATE TABLE identity (
 CREATE TABLE checkpoint (
 	only INTEGER PRIMARY KEY CHECK (only = 1),
 	seq INTEGER NOT NULL,
-	host_id_max INTEGER NOT NULL
+	host_id_max INTEGER NOT NULL,
+	log_id TEXT
 ) STRICT;
 INSERT INTO checkpoint (only, seq, host_id_max) VALUES (1, 0, 0);
 `;
 
-/** By the version that they lead from, the steps to the next one. */
-const MIGRATIONS: ReadonlyMap<number, string> = new Map([
-	[
-		2,
-		`ALTER TABLE host DROP COLUMN seq_max;
-		ALTER TABLE host ADD COLUMN gaps INTEGER NOT NULL DEFAULT 0;
-		ALTER TABLE host ADD COLUMN last_gap TEXT;
-		ALTER TABLE account ADD COLUMN last_time_ms INTEGER NOT NULL DEFAULT 0;`,
-	],
-	[
-		3,
-		`ALTER TABLE checkpoint ADD COLUMN host_id_max INTEGER NOT NULL DEFAULT 0;
-		UPDATE checkpoint SET host_id_max =
-			max((SELECT coalesce(max(id), 0) FROM host), (SELECT coalesce(max(host), 0) FROM account));
-		-- Rows that stood for hosts whose real ones were lost.
-		DELETE FROM host WHERE hostname = 'host-' || id || '.invalid';`,
-	],
-	[
-		4,
-		`ALTER TABLE account ADD COLUMN taken_down INTEGER NOT NULL DEFAULT 0;
-		UPDATE account SET taken_down = 1 WHERE (local_status IN ('takendown', 'suspended', 'deleted')
-			OR (upstream_active = 0 AND upstream_status IN ('takendown', 'suspended', 'deleted')));
-		DROP INDEX account_taken_down;
-		CREATE INDEX account_taken_down ON account (status_seq) WHERE taken_down = 1;`,
-	],
-]);
+type Migration = (database: Database) => void;
+
+/** The oldest version that can be brought up to the present one. */
+export const SCHEMA_VERSION_MIN = 2;
+
+/** Each leads from one version to the next, beginning with `SCHEMA_VERSION_MIN`. One that has been in use is never edited. */
+const MIGRATIONS: readonly Migration[] = [
+	(database) => {
+		database.run("ALTER TABLE host DROP COLUMN seq_max");
+		database.run("ALTER TABLE account ADD COLUMN last_time_ms INTEGER NOT NULL DEFAULT 0");
+	},
+	(database) => {
+		database.run("ALTER TABLE checkpoint ADD COLUMN host_id_max INTEGER NOT NULL DEFAULT 0");
+		database.run(`UPDATE checkpoint SET host_id_max =
+			max((SELECT coalesce(max(id), 0) FROM host), (SELECT coalesce(max(host), 0) FROM account))`);
+		// Rows that stood for hosts whose real ones were lost.
+		database.run("DELETE FROM host WHERE hostname = 'host-' || id || '.invalid'");
+	},
+	(database) => {
+		database.run("ALTER TABLE account ADD COLUMN taken_down INTEGER NOT NULL DEFAULT 0");
+		database.run(`UPDATE account SET taken_down = 1 WHERE (local_status IN ('takendown', 'suspended', 'deleted')
+			OR (upstream_active = 0 AND upstream_status IN ('takendown', 'suspended', 'deleted')))`);
+		database.run("DROP INDEX account_taken_down");
+		database.run("CREATE INDEX account_taken_down ON account (status_seq) WHERE taken_down = 1");
+	},
+	(database) => {
+		// There are databases of version 4 with these columns, and some without.
+		if (!hasColumn(database, "host", "gaps"))
+			database.run("ALTER TABLE host ADD COLUMN gaps INTEGER NOT NULL DEFAULT 0");
+		if (!hasColumn(database, "host", "last_gap")) database.run("ALTER TABLE host ADD COLUMN last_gap TEXT");
+		database.run("ALTER TABLE checkpoint ADD COLUMN log_id TEXT");
+	},
+];
+
+/** A database of a newer version, or of one from before `SCHEMA_VERSION_MIN`, is refused. */
+export const SCHEMA_VERSION = SCHEMA_VERSION_MIN + MIGRATIONS.length;
 
 /** The database was not made by this version of the schema. */
 export class SchemaError extends StoreBroken {
@@ -121,9 +129,13 @@ export function ensureSchema(database: Database): void {
 }
 
 function migrate(database: Database): void {
-	let version = schemaVersion(database);
-	for (let steps = MIGRATIONS.get(version); steps !== undefined; steps = MIGRATIONS.get(version)) {
-		database.run(steps);
-		database.run(`PRAGMA user_version = ${++version}`);
-	}
+	const from = schemaVersion(database);
+	if (from < SCHEMA_VERSION_MIN || from > SCHEMA_VERSION) return;
+	for (const step of MIGRATIONS.slice(from - SCHEMA_VERSION_MIN)) step(database);
+	database.run(`PRAGMA user_version = ${SCHEMA_VERSION}`);
+}
+
+function hasColumn(database: Database, table: string, column: string): boolean {
+	const find = "SELECT 1 FROM pragma_table_info(?) WHERE name = ?";
+	return database.query<unknown, [string, string]>(find).get(table, column) !== null;
 }

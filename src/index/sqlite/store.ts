@@ -74,6 +74,7 @@ const SELECT_IDENTITY = `SELECT did, signing_key AS signingKey, pds, tombstoned,
 const SELECT_TAKEN_DOWN = `SELECT did, status_seq AS takenDownSinceSeq FROM account
 	WHERE taken_down = 1 AND status_seq >= ? ORDER BY status_seq DESC LIMIT ?`;
 
+const MOVE_CHECKPOINT = "UPDATE checkpoint SET seq = ?, host_id_max = ? WHERE seq = ? AND log_id = ?";
 const COUNT_ACCOUNTS = "SELECT count(*) AS count FROM account WHERE host = ? AND upstream_status IS NOT ?";
 
 const UPSERT_HOST = `INSERT INTO host (id, hostname, insecure, status, cursor, gaps, last_gap, account_count)
@@ -215,9 +216,11 @@ class SqliteStore extends SqliteReader implements Store {
 	readonly #upsertIdentity: Statement;
 	readonly #deleteIdentity: Statement<void, [string, number]>;
 	readonly #countAccounts: Statement<{ count: number }, [host: number, deleted: string]>;
-	readonly #moveCheckpoint: Statement<void, [last: number, hostIdMax: number, after: number]>;
+	readonly #logId: Statement<{ logId: string | null }, []>;
+	readonly #claim: Statement<void, [string]>;
+	readonly #moveCheckpoint: Statement<void, [last: number, hostIdMax: number, after: number, logId: string]>;
 	readonly #loadAtOnce: (keys: RowKeys) => { rows: RowSource; checkpoint: number };
-	readonly #writeAtOnce: (changes: RowChanges, span: Span) => void;
+	readonly #writeAtOnce: (changes: RowChanges, span: Span, logId: string) => void;
 
 	constructor(database: Database) {
 		super(database);
@@ -228,18 +231,30 @@ class SqliteStore extends SqliteReader implements Store {
 		this.#upsertIdentity = database.prepare(UPSERT_IDENTITY);
 		this.#deleteIdentity = database.prepare("DELETE FROM identity WHERE did = ? AND resolved_at_ms < ?");
 		this.#countAccounts = database.prepare(COUNT_ACCOUNTS);
-		this.#moveCheckpoint = database.prepare("UPDATE checkpoint SET seq = ?, host_id_max = ? WHERE seq = ?");
+		this.#moveCheckpoint = database.prepare(MOVE_CHECKPOINT);
+		this.#logId = database.prepare("SELECT log_id AS logId FROM checkpoint");
+		this.#claim = database.prepare("UPDATE checkpoint SET log_id = ?");
 		// Both hold the database for the whole of it: else each statement would take and give back its locks.
 		this.#loadAtOnce = database.transaction((keys: RowKeys) => this.#load(keys)).deferred;
-		this.#writeAtOnce = database.transaction((changes: RowChanges, span: Span) => this.#write(changes, span)).immediate;
+		this.#writeAtOnce = database.transaction((changes: RowChanges, span: Span, logId: string) =>
+			this.#write(changes, span, logId),
+		).immediate;
+	}
+
+	logId(): Promise<string | null> {
+		return this.files.attempt(() => this.#logId.get()?.logId ?? null);
+	}
+
+	claim(logId: string): Promise<void> {
+		return this.files.attempt(() => void this.#claim.run(logId));
 	}
 
 	load(keys: RowKeys): Promise<{ rows: RowSource; checkpoint: number }> {
 		return this.files.attempt(() => this.#loadAtOnce(keys));
 	}
 
-	write(changes: RowChanges, span: Span): Promise<void> {
-		return this.files.attempt(() => this.#writeAtOnce(changes, span));
+	write(changes: RowChanges, span: Span, logId: string): Promise<void> {
+		return this.files.attempt(() => this.#writeAtOnce(changes, span, logId));
 	}
 
 	/**
@@ -277,9 +292,11 @@ class SqliteStore extends SqliteReader implements Store {
 		return { rows: new LoadedRows(keys, { accounts, hosts, accountCounts, hostIdMax }), checkpoint };
 	}
 
-	#write(changes: RowChanges, { after, last }: Span): void {
-		if (this.#moveCheckpoint.run(last, changes.hostIdMax, after).changes !== 1)
-			throw new StoreBroken(`${this.database.filename} is not at seq ${after} any more: something else writes to it`);
+	#write(changes: RowChanges, { after, last }: Span, logId: string): void {
+		if (this.#moveCheckpoint.run(last, changes.hostIdMax, after, logId).changes !== 1)
+			throw new StoreBroken(
+				`${this.database.filename} is not at seq ${after} of the log ${logId} any more: something else writes to it`,
+			);
 		for (const host of changes.hosts) this.#writeHost(host);
 		for (const account of changes.accounts) this.#writeAccount(account);
 		for (const { did, signingKey, pds, tombstoned, resolvedAtMs } of changes.identities)

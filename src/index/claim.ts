@@ -1,0 +1,39 @@
+import type { Store } from "./store.ts";
+import { StoreBroken } from "./store-fault.ts";
+
+/** The log that an index is to follow, as a start finds it. */
+export interface ClaimingLog {
+	/** A UUID. */
+	id: string;
+	/** The greatest seq that may ever have been given out. */
+	seqUsedMax: number;
+	/** The operator's number for the next record, if the log has given out none above it. */
+	initialSeq: number;
+}
+
+/** The index follows another log: its cursors and states are not this log's. */
+export class ForeignIndexError extends StoreBroken {
+	override readonly name = "ForeignIndexError";
+}
+
+/**
+ * Makes a store the index of a log, unless it is another log's. One that no log has claimed is free: it is new, or it is of a
+ * release whose logs had no ids. One of another log is taken over if the operator has this log's seqs go on after all that the
+ * index has applied (`RELAY_INITIAL_SEQ_NUMBER`): so a relay goes on after its log was lost.
+ *
+ * @param place names the store in the error's sentence
+ * @throws ForeignIndexError
+ */
+export async function claimIndex(store: Store, log: ClaimingLog, place: string): Promise<void> {
+	const holder = await store.logId();
+	if (holder === log.id) return;
+	if (holder === null) return await store.claim(log.id);
+	if (log.seqUsedMax + 1 === log.initialSeq) {
+		// Else the index is ahead of the log. That is refused in words of its own, when the index is to catch up.
+		if ((await store.checkpoint()) <= log.seqUsedMax) await store.claim(log.id);
+		return;
+	}
+	throw new ForeignIndexError(
+		`${place} is the index of another log, ${holder}, and not of this one, ${log.id}: put back the index or the log that belongs to the other`,
+	);
+}

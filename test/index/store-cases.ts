@@ -1,0 +1,410 @@
+import { beforeEach, describe, expect, test } from "bun:test";
+import { type ClaimingLog, ForeignIndexError } from "../../src/index/claim.ts";
+import type { Account, Host, IndexReader, RowChanges, RowKeys, StoredIdentity } from "../../src/index/store.ts";
+import { StoreBroken } from "../../src/index/store-fault.ts";
+import type { IndexWriter } from "../../src/index/writer.ts";
+import { decodeHostFacts } from "../../src/log/record/control.ts";
+import { RecordKind } from "../../src/log/record/record.ts";
+import type { StoredRecord } from "../../src/log/record/stored-record.ts";
+import { Rng } from "../sim/rng.ts";
+import * as records from "./records.ts";
+
+/** Every row of an index, by id or DID. */
+export interface Dump {
+	hosts: Host[];
+	accounts: Account[];
+	identities: StoredIdentity[];
+	checkpoint: number;
+	hostIdMax: number;
+}
+
+/** Where one index is, in the store under test. */
+export interface Place {
+	/** Opens it for writing, for the log `LOG_ID` unless another is named. */
+	writer(log?: ClaimingLog): Promise<IndexWriter>;
+	reader(): Promise<IndexReader>;
+	/** Reads it past the store. */
+	dump(): Promise<Dump>;
+	/** Does what an operator's takedown will do. */
+	setLocalStatus(did: string, status: string): Promise<void>;
+}
+
+/** Whose index the tests write, unless they say. */
+export const LOG_ID = "0b8f5c0e-5a3f-4d3c-9f0e-2b1d8c7a6e55";
+const OTHER_LOG_ID = "7d0c2a4e-1f6b-4c8d-8e3a-9b5f7a1c3e20";
+
+/** A log of whose seqs none has been given out. */
+export const NEW_LOG: ClaimingLog = { id: LOG_ID, seqUsedMax: 0, initialSeq: 1 };
+
+/** A history with everything in it, the same for the same arguments. */
+export function history(length: number, seed = 1): StoredRecord[] {
+	let state = seed;
+	const below = (limit: number): number => {
+		state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff;
+		return Math.floor((state / 0x80000000) * limit);
+	};
+	const list = [records.host(1), records.host(2), records.host(3, { insecure: true })];
+	for (let at = list.length; at < length; at++) {
+		const from: [number, number] = [1 + below(3), at];
+		const did = `did:plc:account${below(20)}`;
+		const statuses = [null, null, "deleted", "deactivated", "takendown"];
+		const makers = [
+			() => records.commit(from, did, at),
+			() => records.commit(from, did, at),
+			() => records.sync(from, did, at),
+			() => records.identity(from, did, 0, below(1000)),
+			() => records.account(from, did, statuses[below(5)] ?? null, below(1000)),
+			() => records.didDocument(did, `did:key:${at}`, below(9) === 0),
+			() => records.cursors([from[0], below(9) === 0 ? null : at]),
+			() => records.host(from[0], { status: below(2) === 0 ? "offline" : "active" }),
+		];
+		list.push(makers[below(makers.length)]?.() ?? records.identity(from, did));
+	}
+	return records.sequence(list);
+}
+
+const NO_KEYS: RowKeys = { dids: new Set(), hosts: new Set(), introduced: new Set() };
+const NO_CHANGES: RowChanges = {
+	accounts: [],
+	identities: [],
+	outdated: [],
+	hosts: [],
+	hostIdMax: 3,
+	unknownHostRecords: 0,
+	takedowns: [],
+};
+
+/** The hosts whose rows have a wrong count. */
+function miscounted({ hosts, accounts }: Dump): Host[] {
+	return hosts.filter(({ id, accountCount }) => {
+		const own = accounts.filter(({ host, upstreamStatus }) => host === id && upstreamStatus !== "deleted");
+		return own.length !== accountCount;
+	});
+}
+
+/**
+ * What every store of the index must do.
+ *
+ * @param makePlace gives an empty place of its own each time, which is gone after the test
+ */
+export function storeCases(name: string, makePlace: () => Promise<Place>): void {
+	let place: Place;
+	beforeEach(async () => {
+		place = await makePlace();
+	});
+
+	/** Every row of an index that was given all of these records at once. */
+	async function filled(all: readonly StoredRecord[]): Promise<Dump> {
+		const whole = await makePlace();
+		const writer = await whole.writer();
+		await writer.apply(all);
+		await writer.store.close();
+		return await whole.dump();
+	}
+
+	describe(`${name}: reading`, () => {
+		test("gives back what was written", async () => {
+			const writer = await place.writer();
+			const did = "did:web:example.com";
+			const seq = Number.MAX_SAFE_INTEGER;
+			await writer.apply(
+				records.sequence([
+					records.host(1, { hostname: "localhost:2583", insecure: true, status: "throttled" }),
+					records.commit([1, seq], did, 1),
+					records.account([1, seq], did, "suspended", 1_700_000_000_123),
+					records.didDocument(did, null, true),
+					records.cursors([1, seq - 1]),
+				]),
+			);
+			const host = {
+				id: 1,
+				hostname: "localhost:2583",
+				insecure: true,
+				status: "throttled" as const,
+				cursor: seq - 1,
+				gaps: 0,
+				lastGap: null,
+				accountCount: 1,
+			};
+			expect(await writer.store.hostByName("localhost:2583")).toEqual(host);
+			expect(await writer.store.hosts(0, 10)).toEqual([host]);
+			expect(await writer.store.account(did)).toEqual({
+				id: 1,
+				did,
+				host: 1,
+				hostSeq: seq,
+				lastTimeMs: 1_700_000_000_123,
+				upstreamActive: false,
+				upstreamStatus: "suspended",
+				statusSeq: 3,
+				localStatus: null,
+				rev: records.rev(1),
+				commit: records.cid(1),
+				data: records.cid(2),
+			});
+			expect(await writer.store.identity(did)).toEqual({
+				did,
+				signingKey: null,
+				pds: "https://pds.example.com",
+				tombstoned: true,
+				resolvedAtMs: 1_700_000_000_000,
+			});
+			expect(await writer.store.checkpoint()).toBe(5);
+			await writer.store.close();
+		});
+
+		test("forgets what a DID resolved to once it announced another identity, if nothing newer was resolved", async () => {
+			const writer = await place.writer();
+			const did = "did:plc:a";
+			const later = { ...records.identity([1, 2], did), timeUs: (1_700_000_000_000 + 3_600_000) * 1000 };
+			await writer.apply(records.sequence([records.didDocument(did, "did:key:one"), records.identity([1, 1], did)]));
+			expect(await writer.store.identity(did)).not.toBeNull();
+			await writer.apply(records.sequence([later], 3));
+			expect(await writer.store.identity(did)).toBeNull();
+			await writer.store.close();
+		});
+
+		test("gives null for what is not there", async () => {
+			const writer = await place.writer();
+			const nothing = [
+				writer.store.account("did:plc:x"),
+				writer.store.identity("did:plc:x"),
+				writer.store.hostByName("x.com"),
+			];
+			expect(await Promise.all(nothing)).toEqual([null, null, null]);
+			expect(await writer.store.checkpoint()).toBe(0);
+			await writer.store.close();
+		});
+
+		test("pages hosts and repos by id; accounts without a repo are not among the latter", async () => {
+			const writer = await place.writer();
+			const list = [1, 2, 3].map((id) => records.host(id));
+			for (const at of [1, 2, 3, 4, 5]) {
+				const did = `did:plc:${at}`;
+				list.push(at === 3 ? records.account([1, at], did, null) : records.commit([1, at], did, at));
+			}
+			await writer.apply(records.sequence(list));
+			expect((await writer.store.hosts(1, 1)).map(({ id }) => id)).toEqual([2]);
+			expect((await writer.store.hosts(3, 10)).length).toBe(0);
+			expect((await writer.store.repos(0, 3)).map(({ did }) => did)).toEqual(["did:plc:1", "did:plc:2", "did:plc:4"]);
+			expect((await writer.store.repos(4, 3)).map(({ did }) => did)).toEqual(["did:plc:5"]);
+			await writer.store.close();
+		});
+
+		test("another handle sees each batch as soon as it is applied", async () => {
+			const writer = await place.writer();
+			const reader = await place.reader();
+			for (let seq = 1; seq <= 50; seq++) {
+				await writer.apply(records.sequence([records.commit([1, seq], "did:plc:a", seq)], seq));
+				expect(await reader.checkpoint()).toBe(seq);
+				expect((await reader.account("did:plc:a"))?.hostSeq).toBe(seq);
+			}
+			await reader.close();
+			await writer.store.close();
+		});
+	});
+
+	describe(`${name}: applying`, () => {
+		test("nothing changes nothing", async () => {
+			const writer = await place.writer();
+			await writer.apply([]);
+			expect(await writer.store.checkpoint()).toBe(0);
+			await writer.store.close();
+		});
+
+		test.each([1, 7, 100, 1000])("in batches of %d leads to the same rows, with true counts", async (size) => {
+			const all = history(1000);
+			const writer = await place.writer();
+			for (let at = 0; at < all.length; at += size) await writer.apply(all.slice(at, at + size));
+			await writer.store.close();
+			const whole = await filled(all);
+			expect(await place.dump()).toEqual(whole);
+			expect(miscounted(whole)).toEqual([]);
+		});
+
+		test("from any later record on, as after a loss of the index, makes up no host and miscounts none", async () => {
+			const all = history(1000, 4);
+			for (const start of [1, 2, 3, 50, 400, 900, 990]) {
+				const rest = all.slice(start);
+				const named = new Set(
+					rest.flatMap(({ kind, facts }) => (kind === RecordKind.host ? decodeHostFacts(facts).id : [])),
+				);
+				const dumps = [1, 7, 1000].map(async (size) => {
+					const lost = await makePlace();
+					const writer = await lost.writer();
+					for (let at = 0; at < rest.length; at += size) await writer.apply(rest.slice(at, at + size));
+					expect((await writer.store.hosts(0, 10)).map(({ id }) => id)).toEqual([...named].sort());
+					expect(await writer.store.hostIdMax()).toBe(3);
+					await writer.store.close();
+					const found = await lost.dump();
+					expect(miscounted(found)).toEqual([]);
+					return found;
+				});
+				const whole = await filled(rest);
+				for (const found of await Promise.all(dumps)) expect(found).toEqual(whole);
+			}
+		});
+
+		test("again from an earlier checkpoint leads to the same rows", async () => {
+			const all = history(1000, 2);
+			const writer = await place.writer();
+			await writer.apply(all);
+			const before = await place.dump();
+			for (const start of [999, 700, 3, 0]) {
+				await writer.apply(all.slice(start));
+				expect(await place.dump()).toEqual(before);
+			}
+			await writer.store.close();
+		});
+
+		test("fails as a whole: neither rows nor checkpoint of a bad batch are kept", async () => {
+			const writer = await place.writer();
+			await writer.apply(records.sequence([records.host(1)]));
+			const before = await place.dump();
+			const clash = [records.commit([1, 1], "did:plc:a", 1), records.host(2, { hostname: "pds1.example.com" })];
+			await expect(writer.apply(records.sequence(clash, 2))).rejects.toThrow(StoreBroken);
+			expect(await place.dump()).toEqual(before);
+			await writer.store.close();
+		});
+
+		test("20,000 records of a random history, in batches of random sizes, lead to the rows of one batch", async () => {
+			const rng = new Rng("slices");
+			const all = history(20_000, 7);
+			const writer = await place.writer();
+			for (let at = 0, end = 0; at < all.length; at = end) {
+				end = at + 1 + rng.int(rng.int(4) === 0 ? 3_000 : 60);
+				await writer.apply(all.slice(at, end));
+			}
+			await writer.store.close();
+			const whole = await filled(all);
+			expect(whole.accounts.length).toBeGreaterThan(10);
+			expect(await place.dump()).toEqual(whole);
+		});
+
+		test("loads the hosts that accounts are at, beside those that are asked for", async () => {
+			const writer = await place.writer();
+			const { store } = writer;
+			const list = [records.host(1), records.host(2), records.commit([1, 1], "did:plc:a", 1)];
+			await writer.apply(records.sequence(list));
+			const keys = { dids: new Set(["did:plc:a", "did:plc:b"]), hosts: new Set([2, 3]), introduced: new Set<number>() };
+			const { rows, checkpoint } = await store.load(keys);
+			expect(checkpoint).toBe(3);
+			expect(rows.account("did:plc:a")).toMatchObject({ host: 1, rev: records.rev(1) });
+			expect(rows.account("did:plc:b")).toBeNull();
+			expect([1, 2, 3].map((id) => rows.host(id)?.hostname)).toEqual([
+				"pds1.example.com",
+				"pds2.example.com",
+				undefined,
+			]);
+			expect(rows.hostIdMax()).toBe(2);
+			// Nobody may take a row that was not asked for to be absent.
+			expect(() => rows.account("did:plc:c")).toThrow(RangeError);
+			await store.close();
+		});
+	});
+
+	describe(`${name}: opening`, () => {
+		test("keeps what an earlier start wrote", async () => {
+			const first = await place.writer();
+			await first.apply(history(100));
+			await first.store.close();
+			const second = await place.writer();
+			expect(await second.store.checkpoint()).toBe(100);
+			await second.store.close();
+		});
+
+		test("claims an index that is no log's yet, and knows its own again", async () => {
+			const first = await place.writer();
+			expect(await first.store.logId()).toBe(LOG_ID);
+			await first.apply(history(10));
+			await first.store.close();
+			const second = await place.writer({ id: LOG_ID, seqUsedMax: 10, initialSeq: 1 });
+			expect(await second.store.checkpoint()).toBe(10);
+			await second.store.close();
+		});
+
+		test("another log's index is refused by both names, and left as it is", async () => {
+			const first = await place.writer();
+			await first.apply(history(100));
+			await first.store.close();
+			const before = await place.dump();
+			for (const [seqUsedMax, initialSeq] of [
+				[0, 2],
+				[50, 1],
+				[100, 1],
+				[5_000, 1],
+				[5_000, 5_000],
+				[5_000, 9_000],
+			] as const) {
+				const opening = place.writer({ id: OTHER_LOG_ID, seqUsedMax, initialSeq });
+				await expect(opening).rejects.toBeInstanceOf(ForeignIndexError);
+				await expect(opening).rejects.toThrow(`of another log, ${LOG_ID}, and not of this one, ${OTHER_LOG_ID}`);
+			}
+			expect(await place.dump()).toEqual(before);
+			const again = await place.writer();
+			expect(await again.store.logId()).toBe(LOG_ID);
+			await again.store.close();
+		});
+
+		test("a log that is to go on after all that another's index has applied takes that over, and no other does", async () => {
+			const first = await place.writer();
+			await first.apply(history(100));
+			await first.store.close();
+			// Whoever opens this finds the index ahead of its log.
+			const behind = await place.writer({ id: OTHER_LOG_ID, seqUsedMax: 99, initialSeq: 100 });
+			expect(await behind.store.logId()).toBe(LOG_ID);
+			await behind.store.close();
+			const after = await place.writer({ id: OTHER_LOG_ID, seqUsedMax: 100, initialSeq: 101 });
+			expect(await after.store.logId()).toBe(OTHER_LOG_ID);
+			await after.apply(records.sequence([records.commit([1, 1], "did:plc:new", 1)], 101));
+			expect(await after.store.checkpoint()).toBe(101);
+			await after.store.close();
+		});
+
+		test("two writers: the one that the other has passed writes nothing, and says so", async () => {
+			const [first, second] = [await place.writer(), await place.writer()];
+			const all = history(60);
+			await first.apply(all.slice(0, 20));
+			const { store } = second;
+			const { checkpoint } = await store.load(NO_KEYS);
+			await first.apply(all.slice(20, 40));
+			const before = await place.dump();
+			const span = { after: checkpoint, last: 60 };
+			await expect(store.write(NO_CHANGES, span, LOG_ID)).rejects.toBeInstanceOf(StoreBroken);
+			await expect(store.write(NO_CHANGES, { after: 40, last: 60 }, OTHER_LOG_ID)).rejects.toThrow(
+				"something else writes",
+			);
+			expect(await place.dump()).toEqual(before);
+			await first.store.close();
+			await store.close();
+		});
+	});
+
+	describe(`${name}: takedowns`, () => {
+		const statuses = [null, "takendown", "deactivated", "suspended", "deleted", "desynchronized"];
+
+		test("are the statuses that take an account's content away, and survive a restart", async () => {
+			const writer = await place.writer();
+			const told = await writer.apply(
+				records.sequence(statuses.map((status, at) => records.account([1, at + 1], `did:plc:${at}`, status))),
+			);
+			expect(told.takedowns.map(({ takenDownSinceSeq }) => takenDownSinceSeq)).toEqual([null, 2, null, 4, 5, null]);
+			await writer.store.close();
+			const reader = await place.reader();
+			const taken = [5, 4, 2].map((seq) => ({ did: `did:plc:${seq - 1}`, takenDownSinceSeq: seq }));
+			expect(await reader.takenDownSince(1, 10)).toEqual(taken);
+			expect(await reader.takenDownSince(3, 10)).toEqual(taken.slice(0, 2));
+			expect(await reader.takenDownSince(1, 1)).toEqual(taken.slice(0, 1));
+			await reader.close();
+		});
+
+		test("of the operator hold whatever the host says", async () => {
+			const writer = await place.writer();
+			await writer.apply(records.sequence([records.account([1, 1], "did:plc:a", null)]));
+			await place.setLocalStatus("did:plc:a", "takendown");
+			const told = await writer.apply(records.sequence([records.account([1, 2], "did:plc:a", null)], 2));
+			expect(told.takedowns).toEqual([{ did: "did:plc:a", takenDownSinceSeq: 2 }]);
+			await writer.store.close();
+		});
+	});
+}
