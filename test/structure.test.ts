@@ -34,6 +34,13 @@ describe("src/", () => {
 		expect(listTree()).toEqual([...layout].sort());
 	});
 
+	test("knows in one place only that the log is in files", () => {
+		const users = [...imports]
+			.filter(([path, to]) => !path.startsWith("log/local/") && to.some((other) => other.startsWith("log/local/")))
+			.map(([path]) => path);
+		expect(users).toEqual(["log/access.ts"]);
+	});
+
 	test(`has no function of more than ${FUNCTION_LINES_MAX} lines that does not say why`, () => {
 		const long = sources
 			.filter(({ path }) => !LONG_YET.includes(path))

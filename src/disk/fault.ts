@@ -68,3 +68,8 @@ export function diskFaultReason(error: unknown): DiskFaultReason | null {
 	if (!(error instanceof Error) || !("code" in error) || typeof error.code !== "string") return null;
 	return REASONS[SQLITE_CODE.exec(error.code)?.[0] ?? error.code] ?? null;
 }
+
+/** Whether an error says that the file does not exist. */
+export function isNotFound(error: unknown): boolean {
+	return error instanceof Error && "code" in error && error.code === "ENOENT";
+}

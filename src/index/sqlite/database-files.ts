@@ -1,6 +1,5 @@
 import { open } from "node:fs/promises";
-import { diskFaultReason } from "../../disk/fault.ts";
-import { isNotFound } from "../../log/local/log-fs.ts";
+import { diskFaultReason, isNotFound } from "../../disk/fault.ts";
 import { StoreBroken, StoreUnavailable } from "../store-fault.ts";
 
 const CHUNK_BYTES = 1024 * 1024;

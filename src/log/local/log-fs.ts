@@ -102,8 +102,3 @@ function readSome(file: number, target: Buffer, position: number): Promise<numbe
 	read(file, target, 0, target.length, position, (error, count) => (error ? reject(error) : resolve(count)));
 	return promise;
 }
-
-/** Whether an error says that the file does not exist. */
-export function isNotFound(error: unknown): boolean {
-	return error instanceof Error && "code" in error && error.code === "ENOENT";
-}

@@ -1,6 +1,7 @@
 import { join } from "node:path";
+import { isNotFound } from "../../disk/fault.ts";
 import { Damage } from "../../runtime/boundary.ts";
-import { isNotFound, type LogFs } from "./log-fs.ts";
+import type { LogFs } from "./log-fs.ts";
 import { createFile } from "./segment/new-file.ts";
 
 const NAME = "id";

@@ -1,10 +1,11 @@
+import { isNotFound } from "../../../disk/fault.ts";
 import type { Counters } from "../../../observe/counters.ts";
 import { logOf } from "../../../observe/log.ts";
 import { RecentMap } from "../../../runtime/recent-map.ts";
 import type { BlockingReader } from "../../log.ts";
 import { type Batch, Gap } from "../../record/batch.ts";
 import type { ActiveSegment, ActiveSnapshot } from "../active-segment.ts";
-import { isNotFound, type LogFs } from "../log-fs.ts";
+import type { LogFs } from "../log-fs.ts";
 import { listSegments, SEGMENT_HEADER_BYTES } from "../segment/segment.ts";
 import type { ChunkRange } from "../segment/segment-index.ts";
 import { SegmentReader } from "../segment/segment-reader.ts";

@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { diskFaultReason } from "../../../disk/fault.ts";
-import { isNotFound, type LogFs } from "../log-fs.ts";
+import { diskFaultReason, isNotFound } from "../../../disk/fault.ts";
+import type { LogFs } from "../log-fs.ts";
 
 /** Ending of files that are written aside and then renamed: what is found of them at the start is left over. */
 export const TEMPORARY_SUFFIX = ".tmp";

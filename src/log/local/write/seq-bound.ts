@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
+import { isNotFound } from "../../../disk/fault.ts";
 import { readU64, writeU64 } from "../../record/bytes.ts";
-import { isNotFound, type LogFs } from "../log-fs.ts";
+import type { LogFs } from "../log-fs.ts";
 import { createFile } from "../segment/new-file.ts";
 
 /** How far ahead of use the bound is set: what a crash may leave out. */
