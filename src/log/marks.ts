@@ -5,13 +5,14 @@ export interface MarkRule {
 	/** Differs from the other marks'. */
 	name: string;
 	/**
-	 * Bytes of the log, in whole segments, that may come after the mark: a reader that is further behind is not waited for.
+	 * Bytes of the log that may come after the mark, counted in the units that retention removes: a reader that is further
+	 * behind is not waited for.
 	 * Null waits without a limit: for what only this reader keeps. Then a full disk stalls the log before anything is lost.
 	 */
 	lagBytesMax: number | null;
 }
 
-/** They are looked at for each segment that retention removes. */
+/** Retention looks at each of them whenever it removes something. */
 export const MARKS_MAX = 16;
 
 /** Numbers of a mark: the seq, and whether there is one. */

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from "bun:test";
 import { diskFaultReason } from "../../src/disk/fault.ts";
 import { Stall } from "../../src/disk/stall.ts";
 import { type FollowedLog, Follower, type Sink, type SinkStart } from "../../src/log/follower.ts";
+import { createMarksBuffer, type Mark, Marks } from "../../src/log/marks.ts";
 import { Gap } from "../../src/log/record/batch.ts";
 import type { StoredRecord } from "../../src/log/record/stored-record.ts";
 import { Counters } from "../../src/observe/counters.ts";
@@ -60,12 +61,12 @@ beforeEach(() => {
 	onSleep = () => {};
 });
 
-function followerOf(source: FollowedLog): Follower {
+function followerOf(source: FollowedLog, mark: Pick<Mark, "move"> = { move: (seq) => marks.push(seq) }): Follower {
 	return new Follower({
 		sink,
 		log: source,
 		position: log.position,
-		mark: { move: (seq) => marks.push(seq) },
+		mark,
 		stall: new Stall({
 			part: "index",
 			counters: new Counters(),
@@ -129,6 +130,41 @@ test("a fault that is not the disk's ends the follower", async () => {
 	};
 	await expect(followerOf(log.reader()).catchUp()).rejects.toThrow("a fault of the sink");
 	expect(marks).toEqual([0]);
+});
+
+test("a sink that fails for too long loses its mark, is told of the gap, and is waited for again", async () => {
+	const named = new Marks(createMarksBuffer([{ name: "sink", lagBytesMax: 3_000 }]));
+	log = new TestLog(temporaryDirectory(), new MemoryFs(), { segmentBytes: 1_000, replayBytesMax: 1_000, marks: named });
+	const appendLarge = (): void => {
+		log.append(messageEntry("large", 1_000));
+		log.writer.maintain();
+	};
+	/** The sink fails for as long as so many records take. */
+	const failFor = (records: number): void => {
+		sink.before = (call) => {
+			if (call !== "apply" || records-- <= 0) return;
+			appendLarge();
+			throw DISK_FULL;
+		};
+	};
+	const follower = followerOf(log.reader(), named.mark("sink"));
+	await follower.catchUp();
+	const running = follower.run();
+	failFor(20);
+	appendLarge();
+	while (sink.kept < 21) await new Promise((resolve) => setImmediate(resolve));
+	expect(log.count("log_marks_lost_total")).toBe(1);
+	expect(sink.gaps).toEqual([[2, expect.any(Number)]]);
+	const gapEnd = sink.gaps[0]?.[1] ?? 0;
+	expect(gapEnd).toBeGreaterThan(15);
+	expect(sink.seqs).toEqual([1, ...upTo(21).slice(gapEnd)]);
+	failFor(2);
+	appendLarge();
+	while (sink.kept < 24) await new Promise((resolve) => setImmediate(resolve));
+	expect(sink.seqs).toEqual([1, ...upTo(24).slice(gapEnd)]);
+	expect(log.count("log_marks_lost_total")).toBe(1);
+	follower.stop();
+	await running;
 });
 
 describe("a stop", () => {
