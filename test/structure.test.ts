@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
 import { arrowsUp, circlesOf } from "./structure/import-map.ts";
 import { listTree, readLayout, readLayoutOfDesign } from "./structure/layout.ts";
 import { readSources } from "./structure/sources.ts";
@@ -49,6 +50,14 @@ describe("src/", () => {
 			.map(({ place, lines }) => `${place}: ${lines} lines`);
 		expect(long).toEqual([]);
 	});
+});
+
+test("the glossary has each term once, in alphabetical order, on a line that ends as a sentence", async () => {
+	const page = await Bun.file(join(import.meta.dir, "../docs/glossary.md")).text();
+	const lines = page.split("\n").filter((line) => line.startsWith("-"));
+	const terms = lines.map((line) => /^- \*\*([\w -]+)\*\*: .+\.$/.exec(line)?.[1] ?? `not a term: ${line}`);
+	expect(terms.length).toBeGreaterThan(60);
+	expect(terms).toEqual([...new Set(terms)].sort((a, b) => a.toLowerCase().localeCompare(b.toLowerCase())));
 });
 
 describe("what finds faults of structure", () => {
