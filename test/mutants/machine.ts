@@ -4,6 +4,7 @@ const EXCESS = ["descriptors/excess.test.ts"];
 const GUARD = ["descriptors/guard.test.ts"];
 const HEADROOM = ["descriptors/headroom.test.ts"];
 const FILTER = ["descriptors/packet-filter.test.ts"];
+const METRIC = ["observe/metric.test.ts"];
 
 /** Curated faults at the machine's limits, and of what a start and the log say. */
 export const MACHINE_MUTANTS: readonly Mutant[] = [
@@ -83,5 +84,19 @@ export const MACHINE_MUTANTS: readonly Mutant[] = [
 		find: "RESERVED.has(key) ?",
 		replace: "key === null ?",
 		tests: ["observe/log.test.ts"],
+	},
+	{
+		name: "a metric has the same cell in every thread",
+		file: "observe/totals.ts",
+		find: "known.places.push({ row, cell });",
+		replace: "known.places.push({ row, cell: known.declaration.cell });",
+		tests: METRIC,
+	},
+	{
+		name: "a label's values take one cell together",
+		file: "observe/metric.ts",
+		find: "cellsUsed += values.length;",
+		replace: "cellsUsed += 1;",
+		tests: METRIC,
 	},
 ];
