@@ -1,6 +1,6 @@
 import type { Mutant } from "./table.ts";
 
-const FOLLOWER = ["ingest/host/follower.test.ts"];
+const SUBSCRIPTION = ["ingest/host/subscription.test.ts"];
 const SHARD = ["ingest/did/shard.test.ts"];
 const SOCKET = ["ingest/host/socket.test.ts"];
 const BOUNDARY = ["runtime/boundary.test.ts"];
@@ -9,17 +9,17 @@ const BOUNDARY = ["runtime/boundary.test.ts"];
 export const NET_MUTANTS: readonly Mutant[] = [
 	{
 		name: "a fault in a frame's intake goes up to the process",
-		file: "ingest/host/follower.ts",
+		file: "ingest/host/subscription.ts",
 		find: 'if (!isRule) reportFailure("a frame\'s intake", error, { host: this.#host.hostname }, bytes);',
 		replace: "if (!isRule) throw error;",
-		tests: FOLLOWER,
+		tests: SUBSCRIPTION,
 	},
 	{
 		name: "a message on which we failed is never settled",
-		file: "ingest/host/follower.ts",
+		file: "ingest/host/subscription.ts",
 		find: "if (slot.outcome === null) settle(FAILED);",
 		replace: "",
-		tests: FOLLOWER,
+		tests: SUBSCRIPTION,
 	},
 	{
 		name: "a fault in an admission goes up to the process",

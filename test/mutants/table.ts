@@ -26,7 +26,7 @@ const BACKGROUND = ["log/local/read/background-reader.test.ts"];
 const CONSUMER = ["fanout/consumer.test.ts"];
 const CURSOR = ["fanout/cursor.test.ts"];
 const HOSTS = ["ingest/host/hosts.test.ts"];
-const FOLLOWER = ["ingest/host/follower.test.ts"];
+const SUBSCRIPTION = ["ingest/host/subscription.test.ts"];
 
 /** Curated faults of the path that a message takes: each is a slip that would lose, double or misplace messages. */
 export const MUTANTS: readonly Mutant[] = [
@@ -486,8 +486,8 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "cursors are stored before their messages are durable",
 		file: "ingest/host/hosts.ts",
-		find: "const seq = follower.advance(this.#options.acknowledged);",
-		replace: "const seq = follower.advance(() => Number.MAX_SAFE_INTEGER);",
+		find: "const seq = subscription.advance(this.#options.acknowledged);",
+		replace: "const seq = subscription.advance(() => Number.MAX_SAFE_INTEGER);",
 		tests: HOSTS,
 	},
 	{
@@ -499,73 +499,73 @@ export const MUTANTS: readonly Mutant[] = [
 	},
 	{
 		name: "a new host's place is not stored with its first message",
-		file: "ingest/host/follower.ts",
+		file: "ingest/host/subscription.ts",
 		find: "if (isFirst) this.#options.storeCursor();",
 		replace: "",
 		tests: HOSTS,
 	},
 	{
 		name: "a host is asked again from where its connection began",
-		file: "ingest/host/follower.ts",
+		file: "ingest/host/subscription.ts",
 		find: "this.#received = message.seq;",
 		replace: "",
 		tests: HOSTS,
 	},
 	{
 		name: "a host may send the same seq twice",
-		file: "ingest/host/follower.ts",
+		file: "ingest/host/subscription.ts",
 		find: "if (message.seq <= this.#lastSeq)",
 		replace: "if (message.seq < this.#lastSeq)",
 		tests: HOSTS,
 	},
 	{
 		name: "a message that can't be read closes the connection at once",
-		file: "ingest/host/follower.ts",
+		file: "ingest/host/subscription.ts",
 		find: "if (!isLast && this.#unreadableInRow <= UNREADABLE_IN_ROW_MAX) return;",
 		replace: "",
-		tests: FOLLOWER,
+		tests: SUBSCRIPTION,
 	},
 	{
 		name: "unreadable messages without end keep their connection",
-		file: "ingest/host/follower.ts",
+		file: "ingest/host/subscription.ts",
 		find: "this.#unreadableInRow <= UNREADABLE_IN_ROW_MAX",
 		replace: "true",
-		tests: FOLLOWER,
+		tests: SUBSCRIPTION,
 	},
 	{
 		name: "nothing is left out, however often a connection ends at one cursor",
-		file: "ingest/host/follower.ts",
+		file: "ingest/host/subscription.ts",
 		find: "this.#detour.blocked(this.#unreadableInRow);",
 		replace: "",
-		tests: FOLLOWER,
+		tests: SUBSCRIPTION,
 	},
 	{
 		name: "a detour is never over",
-		file: "ingest/host/follower.ts",
+		file: "ingest/host/subscription.ts",
 		find: "		this.#detour.clear();\n		if (seq > this.#knownSeq) return true;",
 		replace: "		if (seq > this.#knownSeq) return true;",
-		tests: FOLLOWER,
+		tests: SUBSCRIPTION,
 	},
 	{
 		name: "the message at the cursor passes for progress",
-		file: "ingest/host/follower.ts",
+		file: "ingest/host/subscription.ts",
 		find: "			this.#fallBack(seq);\n			return true;",
 		replace: "			this.#fallBack(seq);\n			this.#detour.clear();\n			return true;",
-		tests: FOLLOWER,
+		tests: SUBSCRIPTION,
 	},
 	{
 		name: "what a host sent in its new numbering before it was heard of is left out",
-		file: "ingest/host/follower.ts",
+		file: "ingest/host/subscription.ts",
 		find: "this.#goOnFrom(0);",
 		replace: "this.#goOnFrom(this.#received);",
-		tests: FOLLOWER,
+		tests: SUBSCRIPTION,
 	},
 	{
 		name: "the mark stays up when a host counts anew",
-		file: "ingest/host/follower.ts",
+		file: "ingest/host/subscription.ts",
 		find: "this.window.fallBack(seq);",
 		replace: "",
-		tests: FOLLOWER,
+		tests: SUBSCRIPTION,
 	},
 	{
 		name: "what is still on its way moves the mark up again after a host counts anew",
@@ -576,24 +576,24 @@ export const MUTANTS: readonly Mutant[] = [
 	},
 	{
 		name: "a cursor that a host refuses for an hour is kept",
-		file: "ingest/host/follower.ts",
+		file: "ingest/host/subscription.ts",
 		find: "this.#goOnFrom(null);",
 		replace: "",
-		tests: FOLLOWER,
+		tests: SUBSCRIPTION,
 	},
 	{
 		name: "an operator's reset changes no cursor",
-		file: "ingest/host/follower.ts",
+		file: "ingest/host/subscription.ts",
 		find: "this.#goOnFrom(cursor);",
 		replace: "",
-		tests: FOLLOWER,
+		tests: SUBSCRIPTION,
 	},
 	{
 		name: "a host may log as much as it likes",
-		file: "ingest/host/follower.ts",
+		file: "ingest/host/subscription.ts",
 		find: "if (omitted === null) return;",
 		replace: "",
-		tests: FOLLOWER,
+		tests: SUBSCRIPTION,
 	},
 	{
 		name: "a name may lead to a private address when it is connected to",

@@ -17,7 +17,7 @@ const SILENCE_MS_MAX = 75_000;
 /** A close frame's payload is at most 125 bytes, two of which are the code (RFC 6455, section 5.5). */
 const CLOSE_REASON_BYTES_MAX = 123;
 
-/** What a socket tells its host's follower. */
+/** What a socket tells its host's subscription. */
 export interface HostSocketEvents {
 	/** The host accepted. `server` is its `Server` header. */
 	opened(server: string): void;

@@ -31,7 +31,7 @@ const LOG_KINDS_MAX = 128;
 
 const log = logOf("ingest");
 
-export interface FollowerOptions {
+export interface SubscriptionOptions {
 	budget: Budget;
 	hostBufferBytes: number;
 	userAgent: string;
@@ -45,11 +45,11 @@ export interface FollowerOptions {
 }
 
 /** Follows one host: keeps a connection to it, takes its frames in, and knows how far they are dealt with. */
-export class HostFollower {
+export class HostSubscription {
 	readonly window: HostWindow;
 	readonly #sender: Sender;
 	readonly #host: HostConnection;
-	readonly #options: FollowerOptions;
+	readonly #options: SubscriptionOptions;
 	readonly #timing: Timing;
 	readonly #budget: HostBudget;
 	readonly #backoff = new Backoff();
@@ -80,7 +80,7 @@ export class HostFollower {
 	/** How long to wait for the next dial, where that is not the backoff's to say. */
 	#redialAfterMs: number | null = null;
 
-	constructor(host: HostConnection, options: FollowerOptions) {
+	constructor(host: HostConnection, options: SubscriptionOptions) {
 		this.#host = host;
 		this.#options = options;
 		this.#timing = options.timing ?? systemTiming;

@@ -3,8 +3,8 @@ import type { LogRecord } from "@logtape/logtape";
 import { configureSync, resetSync } from "@logtape/logtape";
 import type { HostEvent } from "../../../src/hosts/messages.ts";
 import { Budget } from "../../../src/ingest/host/budget.ts";
-import { HostFollower } from "../../../src/ingest/host/follower.ts";
 import { REFUSED_CURSOR_RETRY_MS } from "../../../src/ingest/host/refused-cursor.ts";
+import { HostSubscription } from "../../../src/ingest/host/subscription.ts";
 import { REJECTED } from "../../../src/ingest/outcome.ts";
 import { Counters, createCounterBuffer, readCounters } from "../../../src/observe/counters.ts";
 import { SimAccount } from "../../sim/account.ts";
@@ -17,7 +17,7 @@ import { Rng } from "../../sim/rng.ts";
 
 const HOUR_MS = 3_600_000;
 
-/** A follower whose time the test moves, and everything that it does. */
+/** A subscription whose time the test moves, and everything that it does. */
 class Bench {
 	readonly timing = new FakeTiming();
 	readonly counters = createCounterBuffer(1);
@@ -25,13 +25,13 @@ class Bench {
 	readonly events: HostEvent[] = [];
 	/** The mark at each time that it had to be stored at once. */
 	readonly stored: (number | null)[] = [];
-	readonly follower: HostFollower;
+	readonly subscription: HostSubscription;
 	/** What taking a message fails with, if anything. */
 	fault: unknown = null;
 	#redials = 0;
 
 	constructor(hostname: string, cursor: number | null) {
-		this.follower = new HostFollower(
+		this.subscription = new HostSubscription(
 			{ id: 1, hostname, insecure: true, cursor },
 			{
 				budget: new Budget(64 * 1024 * 1024),
@@ -43,7 +43,7 @@ class Bench {
 					this.delivered.push(message.seq);
 					settle(REJECTED);
 				},
-				storeCursor: () => this.stored.push(this.follower.window.lowWater),
+				storeCursor: () => this.stored.push(this.subscription.window.lowWater),
 				emit: (event) => this.events.push(event),
 				timing: this.timing,
 			},
@@ -51,11 +51,11 @@ class Bench {
 	}
 
 	get lowWater(): number | null {
-		return this.follower.advance(() => 0);
+		return this.subscription.advance(() => 0);
 	}
 
 	get gaps(): [reason: string, afterSeq: number | null][] {
-		this.follower.advance(() => 0);
+		this.subscription.advance(() => 0);
 		return this.events.flatMap((event) => (event.type === "hostGap" ? [[event.reason, event.afterSeq]] : []));
 	}
 
@@ -89,7 +89,7 @@ beforeEach(async () => {
 	message = (await SimAccount.create({ rng: new Rng("follower"), clock: new SimClock(), curve: "k256" })).identity();
 });
 afterEach(async () => {
-	bench.follower.stop(1000, "the test is over");
+	bench.subscription.stop(1000, "the test is over");
 	await host.stop();
 });
 
@@ -103,7 +103,7 @@ async function until(condition: () => boolean): Promise<void> {
 
 function follow(cursor: number | null, hostname = host.hostname): void {
 	bench = new Bench(hostname, cursor);
-	bench.follower.start();
+	bench.subscription.start();
 }
 
 function emit(count: number): void {
@@ -375,7 +375,7 @@ describe("a host that answers FutureCursor", () => {
 		for (let asked = 0; asked < 5; asked++) {
 			await until(() => host.cursors.length === asked + 1 && bench.statuses.filter((s) => s === "idle").length > asked);
 			bench.timing.pass(60_000);
-			bench.follower.dialNow();
+			bench.subscription.dialNow();
 		}
 		await until(() => host.cursors.length === 6);
 		expect(host.cursors).not.toContain(null);
@@ -398,10 +398,10 @@ describe("an operator's reset", () => {
 		emit(10);
 		follow(8);
 		await until(() => bench.delivered.length === 2);
-		bench.follower.resetCursor(5);
+		bench.subscription.resetCursor(5);
 		await until(() => bench.delivered.length === 7);
 		expect(bench.delivered.slice(2)).toEqual([6, 7, 8, 9, 10]);
-		bench.follower.resetCursor(null);
+		bench.subscription.resetCursor(null);
 		await until(() => host.cursors.length === 3 && host.connections === 1);
 		emit(1);
 		await until(() => bench.delivered.at(-1) === 11);
@@ -415,11 +415,11 @@ describe("an operator's reset", () => {
 		emit(3);
 		follow(1000);
 		await until(() => bench.statuses.includes("idle"));
-		bench.follower.resetCursor(1);
+		bench.subscription.resetCursor(1);
 		await until(() => bench.delivered.length === 2);
 		expect(bench.delivered).toEqual([2, 3]);
-		bench.follower.stop(1000, "no longer followed");
-		bench.follower.resetCursor(2);
+		bench.subscription.stop(1000, "no longer followed");
+		bench.subscription.resetCursor(2);
 		await until(() => bench.delivered.length === 3);
 		expect(host.cursors).toEqual([1000, 1, 2]);
 	});
@@ -501,7 +501,7 @@ describe("what a host can have logged", () => {
 		follow(0);
 		for (let round = 0; round < 20; round++) {
 			await until(() => host.connections === 1);
-			bench.follower.dialNow();
+			bench.subscription.dialNow();
 			emit(1);
 			await until(() => bench.delivered.length === round + 1);
 			host.closeAll(1011, "no");
