@@ -4,8 +4,8 @@ import type { Consumer, Turn } from "./consumer.ts";
 
 /** After this long the pump lets sockets, timers and other requests have their turn. */
 export const SLICE_MS = 5;
-/** How often the head of the log is looked at even if nobody says that it moved. */
-const HEAD_WAIT_MS = 1_000;
+/** How often the position of the log is looked at even if nobody says that it moved. */
+const POSITION_WAIT_MS = 1_000;
 
 /**
  * Gives consumers their turns. It knows who may have something to read, and works in slices, so that neither one consumer
@@ -13,7 +13,7 @@ const HEAD_WAIT_MS = 1_000;
  * wait for is short, and then at least one of those that are behind, who go round-robin: so neither starves the other.
  */
 export class Pump {
-	readonly #head: Position;
+	readonly #position: Position;
 	readonly #reader: RecordReader;
 	readonly #clock: () => number;
 	readonly #consumers = new Set<Consumer>();
@@ -30,15 +30,15 @@ export class Pump {
 	#draining = false;
 
 	/** @param clock milliseconds from any start that never go back */
-	constructor(head: Position, reader: RecordReader, clock: () => number = () => performance.now()) {
-		this.#head = head;
+	constructor(position: Position, reader: RecordReader, clock: () => number = () => performance.now()) {
+		this.#position = position;
 		this.#reader = reader;
 		this.#clock = clock;
 	}
 
 	add(consumer: Consumer): void {
 		this.#consumers.add(consumer);
-		if (consumer.cursor < this.#head.snapshot().lastSeq) this.#behind.add(consumer);
+		if (consumer.cursor < this.#position.snapshot().lastSeq) this.#behind.add(consumer);
 		this.wake(consumer);
 	}
 
@@ -56,16 +56,16 @@ export class Pump {
 
 	/** Looks after every consumer; to be called every few seconds. */
 	check(): void {
-		const { lastSeq } = this.#head.snapshot();
+		const { lastSeq } = this.#position.snapshot();
 		for (const consumer of this.#consumers) consumer.check(lastSeq);
 	}
 
 	/** Wakes everyone whenever the log has grown. Resolves after `stop`. */
 	async follow(): Promise<void> {
-		let { lastSeq } = this.#head.snapshot();
+		let { lastSeq } = this.#position.snapshot();
 		while (!this.#stopped) {
-			await this.#head.wait(lastSeq, HEAD_WAIT_MS);
-			const span = this.#head.snapshot();
+			await this.#position.wait(lastSeq, POSITION_WAIT_MS);
+			const span = this.#position.snapshot();
 			if (span.lastSeq === lastSeq) continue;
 			lastSeq = span.lastSeq;
 			this.#wakeAll();

@@ -34,7 +34,7 @@ export interface FanoutOptions {
 	sharesPort: boolean;
 	/** Each has a path of its own. */
 	streams: readonly Stream[];
-	head: Position;
+	position: Position;
 	reader: RecordReader;
 	/** Counts the consumers of all threads that listen on the port. */
 	admission: Admission;
@@ -74,8 +74,8 @@ interface SocketData {
  * spreads the connections.
  */
 export function createFanoutServer(options: FanoutOptions): FanoutServer {
-	const { head, reader, admission, counters, floor, takedowns, clock = () => performance.now() } = options;
-	const pump = new Pump(head, reader);
+	const { position, reader, admission, counters, floor, takedowns, clock = () => performance.now() } = options;
+	const pump = new Pump(position, reader);
 	const streams = new Map(options.streams.map((stream) => [stream.path, stream]));
 	let draining = false;
 
@@ -93,7 +93,7 @@ export function createFanoutServer(options: FanoutOptions): FanoutServer {
 				Connection: "Upgrade",
 			});
 		}
-		const start = stream.start(url.searchParams, head.snapshot());
+		const start = stream.start(url.searchParams, position.snapshot());
 		if ("refusal" in start) return errorResponse(400, "InvalidRequest", start.refusal);
 		if (draining) return refuse(503, "ServiceUnavailable", "the relay is shutting down");
 		const ip = clientOf(request, server);

@@ -51,7 +51,7 @@ export class Takedowns {
 		}
 	}
 
-	/** Which records of a batch are left out. Found once for all who read it; at the head of the log it is one comparison. */
+	/** Which records of a batch are left out. Found once for all who read it; at the end of the log it is one comparison. */
 	leftOut(batch: RecordBatch): LeftOut {
 		if (batch.seq(0) > this.#sinceSeqMax || this.#sinceSeq.size === 0) return null;
 		let known = this.#known.get(batch);

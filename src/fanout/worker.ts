@@ -60,7 +60,7 @@ const CLOSE_REMOVED_MS = 1_000;
 interface Parts {
 	index: IndexReader;
 	reader: SharedReader;
-	head: LogPosition;
+	position: LogPosition;
 	takedowns: Takedowns;
 	server: FanoutServer;
 	/** How long a drain waits for consumers to take what is published. */
@@ -78,14 +78,14 @@ class FanoutWorker implements WorkerRole<FanoutWorkerOptions, FanoutCommand> {
 
 	async start(options: FanoutWorkerOptions, counters: Counters): Promise<void> {
 		const { config, consumersMax, admissionBuffer } = options;
-		const head = new LogPosition(options.log.position);
+		const position = new LogPosition(options.log.position);
 		const cacheBytesMax = Math.max(Math.floor(LOG_CACHE_BYTES / config.fanoutWorkers), LOG_CACHE_BYTES_MIN);
 		const reader = openSharedReader(options.log, { directory: config.persistDir, cacheBytesMax, counters });
 		// Consumers that are live read nothing while the log stands still, such as for want of the space that this gives back.
 		setInterval(() => contain("the timer for removed segments", () => reader.closeRemoved()), CLOSE_REMOVED_MS);
 		const index = patientReader(config.databasePath, counters);
 		const takedowns = new Takedowns(counters);
-		const { firstSeq } = head.snapshot();
+		const { firstSeq } = position.snapshot();
 		takedowns.update((await index.takenDownSince(firstSeq, TAKEDOWNS_MAX)).reverse(), firstSeq);
 		const app = this.#createApp(options, index, counters);
 		const { apiBind, consumersPerIpMax, trustProxy } = config;
@@ -97,7 +97,7 @@ class FanoutWorker implements WorkerRole<FanoutWorkerOptions, FanoutCommand> {
 				sharesPort: config.fanoutWorkers > 1,
 				trustProxy,
 				floor: { bytesPerS: config.slowConsumerBytesPerS, windowMs: config.slowConsumerWindowMs },
-				head,
+				position,
 				reader,
 				admission: new Admission({ consumersMax, consumersPerIpMax }, admissionBuffer),
 				counters,
@@ -107,7 +107,7 @@ class FanoutWorker implements WorkerRole<FanoutWorkerOptions, FanoutCommand> {
 		);
 		logOf("fanout").info("the firehose is served on {host}:{port}", { host: apiBind.host, port: server.port });
 		// The other half is for what comes before and after.
-		this.#parts = { index, reader, head, takedowns, server, drainTimeoutMs: config.drainTimeoutMs / 2 };
+		this.#parts = { index, reader, position, takedowns, server, drainTimeoutMs: config.drainTimeoutMs / 2 };
 	}
 
 	/** All that the port serves beside the streams. */
@@ -125,9 +125,9 @@ class FanoutWorker implements WorkerRole<FanoutWorkerOptions, FanoutCommand> {
 
 	command(message: FanoutCommand): void {
 		if (this.#parts === null) return;
-		const { server, takedowns, head } = this.#parts;
+		const { server, takedowns, position } = this.#parts;
 		if (message.type === "closeIdle") server.closeIdle();
-		else takedowns.update(message.takedowns, head.snapshot().firstSeq);
+		else takedowns.update(message.takedowns, position.snapshot().firstSeq);
 	}
 
 	async drain(): Promise<void> {

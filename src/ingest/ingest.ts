@@ -153,7 +153,7 @@ class IngestWorker implements WorkerRole<IngestOptions, HostCommand> {
 
 	async start(options: IngestOptions, counters: Counters): Promise<void> {
 		const { config } = options;
-		const head = new LogPosition(options.log.position);
+		const position = new LogPosition(options.log.position);
 		const applied = new Marks(options.log.marks).mark(INDEX_MARK.name);
 		const index = patientReader(config.databasePath, counters);
 		const rings = options.handovers.map((buffer) => new RingWriter(buffer));
@@ -186,7 +186,7 @@ class IngestWorker implements WorkerRole<IngestOptions, HostCommand> {
 				position: handover.position,
 				acknowledged: () => handover.acknowledged(),
 				applied: () => applied.seq ?? 0,
-				head: () => head.snapshot(),
+				published: () => position.snapshot(),
 			});
 		};
 		setInterval(() => contain("the cursors' timer", keepBooks), CURSOR_INTERVAL_MS);

@@ -161,7 +161,7 @@ export class History {
 		const { position } = this.#bench.handover;
 		const seq = this.#logSeq;
 		const head = { lastSeq: seq, seqUsedMax: seq };
-		this.#accounts.noteProgress({ position, acknowledged: () => position, applied: () => seq, head: () => head });
+		this.#accounts.noteProgress({ position, acknowledged: () => position, applied: () => seq, published: () => head });
 		if (this.#accounts.peek(DID) !== null) this.#bench.evictions++;
 		this.#accounts.set("did:plc:another", { ...takenDownHere(), position: 0 });
 	}

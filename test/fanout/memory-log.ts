@@ -10,7 +10,7 @@ interface MemoryRecord {
 	frame: Uint8Array<ArrayBuffer>;
 }
 
-/** A log in memory: the head and the reader of one thread. */
+/** A log in memory: the position and the reader of one thread. */
 export class MemoryLog implements Position, RecordReader {
 	readonly #records: MemoryRecord[] = [];
 	#firstSeq = 1;

@@ -29,18 +29,18 @@ let directory: string;
 let writer: LogWriter;
 let reader: LogReader;
 let server: FanoutServer;
-let head: LogPosition;
+let position: LogPosition;
 let active: ActiveSegment;
 
 beforeEach(() => {
 	directory = mkdtempSync(join(tmpdir(), "standpipe-fanout-"));
-	head = new LogPosition();
+	position = new LogPosition();
 	active = new ActiveSegment();
 	const counters = new Counters();
 	const common = { directory, fs: systemLogFs, active, counters };
 	writer = new LogWriter({
 		...common,
-		position: head,
+		position,
 		marks: new Marks(createMarksBuffer([])),
 		clock: Date.now,
 		elapsedMs: () => performance.now(),
@@ -55,7 +55,7 @@ beforeEach(() => {
 		port: 0,
 		sharesPort: false,
 		streams: [subscribeRepos],
-		head,
+		position,
 		reader: new BackgroundReader(reader),
 		app: () => new Response(),
 		counters,
@@ -151,7 +151,7 @@ describe("two thousand consumers", () => {
 		fileReads = 0;
 		const reader = openReader();
 		const takedowns = new Takedowns(new Counters());
-		const pump = new Pump(head, new BackgroundReader(reader));
+		const pump = new Pump(position, new BackgroundReader(reader));
 		const following = pump.follow();
 		const sockets = Array.from({ length: CONSUMERS }, (_, index) => {
 			const cursor = INITIAL_SEQ - 1 + (index % 10) * 5;

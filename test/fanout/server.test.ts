@@ -47,7 +47,7 @@ function startServer(options: Partial<FanoutOptions> = {}): Fixture {
 		port: 0,
 		sharesPort: false,
 		streams: [subscribeRepos],
-		head: log,
+		position: log,
 		reader: log,
 		app: () => new Response("the app"),
 		counters: new Counters(counterBuffer),

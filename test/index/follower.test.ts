@@ -23,7 +23,7 @@ import * as records from "./records.ts";
 import { openWriter } from "./writer.ts";
 
 let folder: string;
-let head: LogPosition;
+let position: LogPosition;
 let mark: Mark;
 let log: LogWriter;
 let reader: LogReader;
@@ -50,7 +50,7 @@ afterEach(async () => {
 
 function openLog(name: string, initialSeq: number): void {
 	const directory = join(folder, name);
-	head = new LogPosition();
+	position = new LogPosition();
 	const active = new ActiveSegment();
 	const marks = new Marks(createMarksBuffer([INDEX_MARK]));
 	mark = marks.mark(INDEX_MARK.name);
@@ -59,7 +59,7 @@ function openLog(name: string, initialSeq: number): void {
 	log = new LogWriter({
 		directory,
 		fs: systemLogFs,
-		position: head,
+		position,
 		active,
 		marks,
 		counters,
@@ -100,7 +100,7 @@ function followerOf(source: FollowedLog): Follower {
 			onTakedowns: (takedowns) => told.push(...takedowns),
 		}),
 		log: source,
-		position: head,
+		position,
 		mark,
 		stall,
 		sleep,

@@ -232,7 +232,7 @@ describe("sequencing", () => {
 		expect(fs.calls).toEqual([]);
 	});
 
-	test("segments larger than the head's index has room for are refused", () => {
+	test("segments larger than the readers' view of their index has room for are refused", () => {
 		const log = new TestLog(temporaryDirectory(), new MemoryFs());
 		expect(() => new LogWriter({ ...log.options, segmentBytes: 2 ** 30 })).toThrow(RangeError);
 	});

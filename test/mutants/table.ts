@@ -273,7 +273,7 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "a chunk that was never written last is read on the consumers' thread",
 		file: "log/local/read/reader.ts",
-		find: "segment.firstSeq === head.activeFirstSeq && range.start",
+		find: "segment.firstSeq === state.activeFirstSeq && range.start",
 		replace: "range.start",
 		tests: BACKGROUND,
 	},

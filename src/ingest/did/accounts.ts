@@ -19,7 +19,7 @@ export interface Progress {
 	/** Last seq that the index has applied. */
 	applied(): number;
 	/** What the log has published. */
-	head(): Pick<PositionSnapshot, "lastSeq" | "seqUsedMax">;
+	published(): Pick<PositionSnapshot, "lastSeq" | "seqUsedMax">;
 }
 
 /** DIDs without an account are remembered up to this part of the limit, apart from the accounts. */
@@ -90,7 +90,7 @@ export class AccountCache {
 	/**
 	 * Learns how far the index is. Call it now and then.
 	 *
-	 * What is acknowledged was published before, and what is applied was published before. So the head is read last: read
+	 * What is acknowledged was published before, and what is applied was published before. So what is published is read last: read
 	 * earlier, it could lack the acknowledged records, and states that the index has yet to apply would count as applied.
 	 *
 	 * @throws Damage if the readings contradict each other
@@ -99,7 +99,7 @@ export class AccountCache {
 		const { position } = progress;
 		const acknowledged = progress.acknowledged();
 		const applied = progress.applied();
-		const { lastSeq, seqUsedMax } = progress.head();
+		const { lastSeq, seqUsedMax } = progress.published();
 		if (acknowledged > position)
 			throw new Damage(`position ${acknowledged} of a ring is durable, it ends at ${position}`);
 		if (applied > seqUsedMax) throw new Damage(`the index has applied seq ${applied}, the log ends at ${seqUsedMax}`);

@@ -29,7 +29,7 @@ function progress(at: { position: number; acknowledged: number; lastSeq: number;
 		position: at.position,
 		acknowledged: () => at.acknowledged,
 		applied: () => at.applied,
-		head: () => ({ lastSeq: at.lastSeq, seqUsedMax: at.lastSeq }),
+		published: () => ({ lastSeq: at.lastSeq, seqUsedMax: at.lastSeq }),
 	};
 }
 
@@ -121,7 +121,7 @@ class BusyRelay {
 			position: this.handedOver,
 			acknowledged: () => read(() => this.durable),
 			applied: () => read(() => this.applied),
-			head: () => read(() => ({ lastSeq: this.published, seqUsedMax: this.published })),
+			published: () => read(() => ({ lastSeq: this.published, seqUsedMax: this.published })),
 		};
 	}
 }

@@ -64,7 +64,7 @@ export class LogReader implements BlockingReader {
 		onForgotten: (_firstSeq, segment) => segment.close(),
 	});
 	readonly #damageKnown = new Set<string>();
-	/** The directory, as it was when the head said this of it. */
+	/** The directory, as it was when the writer said this of it. */
 	#segments: number[] = [];
 	#listedFirstSeq = -1;
 	#listedActiveFirstSeq = -1;
@@ -102,19 +102,19 @@ export class LogReader implements BlockingReader {
 	poll(cursor: number): Batch | Gap | ChunkPlace | null {
 		let before = cursor;
 		for (;;) {
-			const head = this.#options.active.snapshot();
-			if (head.activeFirstSeq === 0) return null;
-			if (cursor + 1 < head.firstSeq) return new Gap(head.firstSeq);
-			if (before >= head.lastSeq) {
-				if (head.firstSeq !== this.#listedFirstSeq) this.closeRemoved();
+			const state = this.#options.active.snapshot();
+			if (state.activeFirstSeq === 0) return null;
+			if (cursor + 1 < state.firstSeq) return new Gap(state.firstSeq);
+			if (before >= state.lastSeq) {
+				if (state.firstSeq !== this.#listedFirstSeq) this.closeRemoved();
 				return null;
 			}
 			const recent = this.#recent.find(cursor);
 			if (recent !== null) return recent;
-			const place = this.#locate(head, before);
+			const place = this.#locate(state, before);
 			if (place === null) continue;
 			if (place instanceof Gap) return place;
-			const chunk = this.#chunk(head, place, cursor);
+			const chunk = this.#chunk(state, place, cursor);
 			if (chunk instanceof ChunkPlace) return chunk;
 			const part = partAfter(chunk, cursor);
 			if (part !== null) return part;
@@ -149,21 +149,21 @@ export class LogReader implements BlockingReader {
 	}
 
 	/** Finds the chunk behind `cursor`. Null where the log changed meanwhile: look again. */
-	#locate(head: ActiveSnapshot, cursor: number): ChunkPlace | Gap | null {
-		this.#list(head);
-		const seq = Math.max(cursor + 1, head.firstSeq);
+	#locate(state: ActiveSnapshot, cursor: number): ChunkPlace | Gap | null {
+		this.#list(state);
+		const seq = Math.max(cursor + 1, state.firstSeq);
 		let at = this.#segments.findLastIndex((firstSeq) => firstSeq <= seq);
 		for (let before: SegmentReader | null = null; ; at++) {
 			const firstSeq = this.#segments[at];
 			if (firstSeq === undefined) throw new Error(`the log has no segment for seq ${seq}`);
-			const segment = this.#segment(firstSeq, head);
+			const segment = this.#segment(firstSeq, state);
 			if (segment === null) return null;
 			if (before !== null && cursor + 1 < firstSeq && isGapBetween(before, segment)) {
 				if (before.footerIsRebuilt) this.#reportDamage(before.firstSeq, before.footer(firstSeq - 1).dataEnd);
 				return new Gap(firstSeq);
 			}
 			const nextFirstSeq = this.#segments[at + 1] ?? Number.MAX_SAFE_INTEGER;
-			const range = rangeOf(this.#options.active, head, segment, { seq, seqMax: nextFirstSeq - 1 });
+			const range = rangeOf(this.#options.active, state, segment, { seq, seqMax: nextFirstSeq - 1 });
 			if (range === undefined) return null;
 			if (range !== null && range.seqMax > cursor) return new ChunkPlace(segment, range);
 			before = segment;
@@ -171,9 +171,9 @@ export class LogReader implements BlockingReader {
 	}
 
 	/** What is in memory of a place, or in the page cache and ahead of all that was read; else the place itself. */
-	#chunk(head: ActiveSnapshot, place: ChunkPlace, cursor: number): Chunk | ChunkPlace {
+	#chunk(state: ActiveSnapshot, place: ChunkPlace, cursor: number): Chunk | ChunkPlace {
 		const { segment, range } = place;
-		const isHot = segment.firstSeq === head.activeFirstSeq && range.start >= head.endOffset - HOT_BYTES;
+		const isHot = segment.firstSeq === state.activeFirstSeq && range.start >= state.endOffset - HOT_BYTES;
 		if (isHot && range.seqMax > this.#recent.lastSeq) return this.#readRecent(segment, range, cursor);
 		return this.#chunks.get(place.key) ?? place;
 	}
@@ -213,24 +213,24 @@ export class LogReader implements BlockingReader {
 		log.error("segment {firstSeq} is damaged at byte {offset}: readers get a gap there", { firstSeq, offset });
 	}
 
-	#list(head: ActiveSnapshot): void {
-		if (head.firstSeq === this.#listedFirstSeq && head.activeFirstSeq === this.#listedActiveFirstSeq) return;
+	#list(state: ActiveSnapshot): void {
+		if (state.firstSeq === this.#listedFirstSeq && state.activeFirstSeq === this.#listedActiveFirstSeq) return;
 		const { fs, directory } = this.#options;
 		// A segment behind the active one is still being made.
 		this.#segments = listSegments(fs, directory).filter(
-			(firstSeq) => firstSeq >= head.firstSeq && firstSeq <= head.activeFirstSeq,
+			(firstSeq) => firstSeq >= state.firstSeq && firstSeq <= state.activeFirstSeq,
 		);
 		// While it was active it may have been replaced by another of its name.
 		this.#close(this.#listedActiveFirstSeq);
-		this.#listedFirstSeq = head.firstSeq;
-		this.#listedActiveFirstSeq = head.activeFirstSeq;
+		this.#listedFirstSeq = state.firstSeq;
+		this.#listedActiveFirstSeq = state.activeFirstSeq;
 		this.closeRemoved();
 	}
 
 	/** An open segment, or null where it was removed since the directory was listed. */
-	#segment(firstSeq: number, head: ActiveSnapshot): SegmentReader | null {
+	#segment(firstSeq: number, state: ActiveSnapshot): SegmentReader | null {
 		const open = this.#open.get(firstSeq);
-		if (open !== undefined && (firstSeq !== head.activeFirstSeq || open.epoch === head.activeEpoch)) return open;
+		if (open !== undefined && (firstSeq !== state.activeFirstSeq || open.epoch === state.activeEpoch)) return open;
 		this.#close(firstSeq);
 		const segment = this.#openSegment(firstSeq);
 		if (segment === null) return null;
@@ -243,7 +243,7 @@ export class LogReader implements BlockingReader {
 		try {
 			return new SegmentReader(this.#options.fs, this.#options.directory, firstSeq);
 		} catch (error) {
-			// Retention publishes first: where the head does not say so, the file is missing and not removed.
+			// Retention publishes first: where it does not say so, the file is missing and not removed.
 			if (isNotFound(error) && this.#options.active.snapshot().firstSeq > firstSeq) return null;
 			throw error;
 		}

@@ -22,7 +22,7 @@ export interface SegmentOffset {
 }
 
 /**
- * The chunks at the head of the log, one right behind the other, as they were published and read. Live consumers, and
+ * The chunks at the end of the log, one right behind the other, as they were published and read. Live consumers, and
  * those that are a little behind, find their next batch here. The oldest chunk leaves when there are too many bytes.
  */
 export class RecentChunks {
