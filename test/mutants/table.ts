@@ -217,7 +217,7 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "a reader is not told of removed records by the last one",
 		file: "log/local/read/reader.ts",
-		find: "if (cursor + 1 < head.firstSeq)",
+		find: "if (cursor + 1 < state.firstSeq)",
 		replace: "if (cursor + 2 < head.firstSeq)",
 		tests: READER,
 	},
@@ -480,7 +480,7 @@ export const MUTANTS: readonly Mutant[] = [
 		file: "ingest/did/accounts.ts",
 		find: "const acknowledged = progress.acknowledged();",
 		replace:
-			"const { head } = progress;\nconst { lastSeq: early } = head();\nprogress = { ...progress, head: () => ({ ...head(), lastSeq: early }) };\nconst acknowledged = progress.acknowledged();",
+			"const { published } = progress;\nconst { lastSeq: early } = published();\nprogress = { ...progress, published: () => ({ ...published(), lastSeq: early }) };\nconst acknowledged = progress.acknowledged();",
 		tests: ["ingest/did/accounts.test.ts"],
 	},
 	{
