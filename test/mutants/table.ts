@@ -218,7 +218,7 @@ export const MUTANTS: readonly Mutant[] = [
 		name: "a reader is not told of removed records by the last one",
 		file: "log/local/read/reader.ts",
 		find: "if (cursor + 1 < state.firstSeq)",
-		replace: "if (cursor + 2 < head.firstSeq)",
+		replace: "if (cursor + 2 < state.firstSeq)",
 		tests: READER,
 	},
 	{
