@@ -45,25 +45,10 @@ export interface HostManagerOptions {
 	newHostsPerDayMax: number;
 }
 
-/** A host, as operators see it. */
-export interface ManagedHost {
-	readonly id: number;
-	readonly hostname: string;
-	readonly insecure: boolean;
-	readonly status: HostStatus;
+/** A host, as the manager knows it. */
+export interface ManagedHost extends Required<HostFacts> {
 	/** Why it has this status; empty where that is not known, since it was set before the last start. */
-	readonly detail: string;
-	/** How often messages of it may have been missed. */
-	readonly gaps: number;
-	/** When, after which of its seqs and why that was the last time; null where it never was. */
-	readonly lastGap: string | null;
-}
-
-interface KnownHost extends ManagedHost {
-	status: HostStatus;
 	detail: string;
-	gaps: number;
-	lastGap: string | null;
 	/** Its worker was told to follow it, and has not stopped of its own accord. */
 	isFollowed: boolean;
 	/** When somebody last asked for it. */
@@ -76,8 +61,8 @@ interface KnownHost extends ManagedHost {
 export class HostManager {
 	readonly #options: HostManagerOptions;
 	readonly #quota: DayQuota;
-	readonly #byName = new Map<string, KnownHost>();
-	readonly #byId = new Map<number, KnownHost>();
+	readonly #byName = new Map<string, ManagedHost>();
+	readonly #byId = new Map<number, ManagedHost>();
 	readonly #gate: CrawlGate;
 	readonly #statusLines: LogLimiter;
 	/** What runs for a new host's name now. */
@@ -94,7 +79,7 @@ export class HostManager {
 	}
 
 	/** Every known host, by id. */
-	hosts(): readonly ManagedHost[] {
+	hosts(): readonly Readonly<ManagedHost>[] {
 		return [...this.#byId.values()];
 	}
 
@@ -126,7 +111,7 @@ export class HostManager {
 		else this.#noteStatus(host, event);
 	}
 
-	#noteStatus(host: KnownHost, event: HostStatusEvent): void {
+	#noteStatus(host: ManagedHost, event: HostStatusEvent): void {
 		// An operator's ban stands, whatever its worker still had to say.
 		if (host.status === "banned") return;
 		if (event.status === "banned") host.isFollowed = false;
@@ -145,7 +130,7 @@ export class HostManager {
 	}
 
 	/** The worker has logged and counted it. Here it is kept with the host, in the log too, but not as often as a host likes. */
-	#noteGap(host: KnownHost, { count, reason, afterSeq }: HostGapEvent): void {
+	#noteGap(host: ManagedHost, { count, reason, afterSeq }: HostGapEvent): void {
 		const { nowMs, date } = this.#options.clock;
 		host.gaps += count;
 		host.lastGap = `${date().toISOString()} after seq ${afterSeq ?? "none"}: ${reason}`;
@@ -213,7 +198,7 @@ export class HostManager {
 		return result;
 	}
 
-	async #crawlKnown(host: KnownHost, admin: boolean): Promise<ControlResult> {
+	async #crawlKnown(host: ManagedHost, admin: boolean): Promise<ControlResult> {
 		if (host.status === "banned") return banned(host);
 		if (host.isFollowed && host.status === "active") return { ok: true };
 		const nowMs = this.#options.clock.nowMs();
@@ -244,9 +229,9 @@ export class HostManager {
 		return { ok: true };
 	}
 
-	#know(row: Omit<ManagedHost, "status" | "detail">, status: HostStatus): KnownHost {
+	#know(row: Omit<Required<HostFacts>, "status">, status: HostStatus): ManagedHost {
 		const { id, hostname, insecure, gaps, lastGap } = row;
-		const host: KnownHost = {
+		const host: ManagedHost = {
 			...{ id, hostname, insecure, status, detail: "", gaps, lastGap },
 			isFollowed: false,
 			askedAtMs: Number.NEGATIVE_INFINITY,
@@ -270,13 +255,13 @@ export class HostManager {
 		}
 	}
 
-	async #connect(host: KnownHost): Promise<void> {
+	async #connect(host: ManagedHost): Promise<void> {
 		if (host.isFollowed || this.#isStopped) return;
 		host.isFollowed = true;
 		const row = await this.#options.reader.hostByName(host.hostname);
 		const { id, hostname, insecure } = host;
-		const connection = { id, hostname, insecure, cursor: row?.cursor ?? null };
-		this.#command(host, { type: "connect", host: connection });
+		const target = { id, hostname, insecure, cursor: row?.cursor ?? null };
+		this.#command(host, { type: "connect", host: target });
 	}
 
 	#command(host: ManagedHost, command: HostCommand): void {

@@ -2,7 +2,7 @@ import type { HostStatus } from "../protocol/host-status.ts";
 import type { RejectionReason } from "../protocol/reasons.ts";
 
 /** What an ingest worker must know of a host to follow it. */
-export interface HostConnection {
+export interface HostTarget {
 	id: number;
 	/** Lower-case DNS name, or `localhost:PORT`. */
 	hostname: string;
@@ -18,13 +18,13 @@ export type HostCommand =
 	 * Follow this host, reconnecting for as long as it takes. If the worker followed it before, in this process, it goes on
 	 * from its own cursor: the index may lag behind what the worker knows.
 	 */
-	| { type: "connect"; host: HostConnection }
+	| { type: "connect"; host: HostTarget }
 	/** Stop following it. */
 	| { type: "disconnect"; hostId: number }
 	/** Cut the wait between two attempts short. No effect on a host that is connected. */
 	| { type: "dialNow"; hostId: number }
 	/** Follow this host from this cursor, or from its live end (null), whatever the cursor was before. */
-	| { type: "resetCursor"; host: HostConnection };
+	| { type: "resetCursor"; host: HostTarget };
 
 /** From an ingest worker to the host manager. */
 export type HostEvent = HostStatusEvent | HostGapEvent;

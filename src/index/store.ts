@@ -1,18 +1,10 @@
 import type { AccountState } from "../account/state.ts";
-import type { HostStatus } from "../protocol/host-status.ts";
+import type { DidDocumentFacts, HostFacts } from "../log/record/control.ts";
 
 /** A host, as the index knows it. */
-export interface Host {
-	id: number;
-	hostname: string;
-	insecure: boolean;
-	status: HostStatus;
+export interface Host extends Required<HostFacts> {
 	/** Low-water cursor; null before the first message, and when the host is to be followed from its live end. */
 	cursor: number | null;
-	/** How often messages of it may have been missed. */
-	gaps: number;
-	/** When, after which of its seqs and why that was the last time, for people; null where it never was. */
-	lastGap: string | null;
 	/** Accounts whose current host this is and whose upstream status is not `deleted`. */
 	accountCount: number;
 }
@@ -32,13 +24,7 @@ export interface Takedown {
 }
 
 /** What a DID last resolved to, kept so that a restart doesn't ask the PLC directory for everyone again. */
-export interface StoredIdentity {
-	did: string;
-	signingKey: string | null;
-	pds: string | null;
-	tombstoned: boolean;
-	resolvedAtMs: number;
-}
+export type StoredIdentity = DidDocumentFacts;
 
 /**
  * Reads of the index. Every thread opens a reader of its own. They reject with `StoreUnavailable` if the store fails for now,

@@ -3,7 +3,6 @@ import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DELETED, isTakenDown } from "../../account/status.ts";
 import { diskFaultReason } from "../../disk/fault.ts";
-import type { HostStatus } from "../../protocol/host-status.ts";
 import { LoadedRows } from "../loaded-rows.ts";
 import type {
 	Account,
@@ -29,39 +28,8 @@ const WAL_BYTES_KEPT = 16 * 1024 * 1024;
 
 type Flag = 0 | 1;
 
-interface HostColumns {
-	id: number;
-	hostname: string;
-	insecure: Flag;
-	status: HostStatus;
-	cursor: number | null;
-	gaps: number;
-	lastGap: string | null;
-	accountCount: number;
-}
-
-interface AccountColumns {
-	id: number;
-	did: string;
-	host: number;
-	hostSeq: number;
-	lastTimeMs: number;
-	upstreamActive: Flag;
-	upstreamStatus: string | null;
-	localStatus: string | null;
-	statusSeq: number;
-	rev: string | null;
-	commit: Uint8Array | null;
-	data: Uint8Array | null;
-}
-
-interface IdentityColumns {
-	did: string;
-	signingKey: string | null;
-	pds: string | null;
-	tombstoned: Flag;
-	resolvedAtMs: number;
-}
+/** A row as SQLite gives it: it has no booleans. */
+type Columns<Row> = { [Name in keyof Row]: Row[Name] extends boolean ? Flag : Row[Name] };
 
 const SELECT_HOST = `SELECT id, hostname, insecure, status, cursor, gaps, last_gap AS lastGap, account_count AS accountCount
 	FROM host`;
@@ -136,11 +104,11 @@ function opened<Opened>(database: Database, setUp: () => Opened): Opened {
 class SqliteReader implements IndexReader {
 	protected readonly database: Database;
 	protected readonly files: DatabaseFiles;
-	readonly #account: Statement<AccountColumns, [string]>;
-	readonly #identity: Statement<IdentityColumns, [string]>;
-	readonly #hostByName: Statement<HostColumns, [string]>;
-	readonly #hosts: Statement<HostColumns, [number, number]>;
-	readonly #repos: Statement<AccountColumns, [number, number]>;
+	readonly #account: Statement<Columns<Account>, [string]>;
+	readonly #identity: Statement<Columns<StoredIdentity>, [string]>;
+	readonly #hostByName: Statement<Columns<Host>, [string]>;
+	readonly #hosts: Statement<Columns<Host>, [number, number]>;
+	readonly #repos: Statement<Columns<Account>, [number, number]>;
 	readonly #takenDown: Statement<Takedown, [number, number]>;
 	readonly #checkpoint: Statement<{ seq: number; hostIdMax: number }, []>;
 
@@ -209,8 +177,8 @@ class SqliteReader implements IndexReader {
 }
 
 class SqliteStore extends SqliteReader implements Store {
-	readonly #accountRow: Statement<AccountColumns, [string]>;
-	readonly #hostRow: Statement<HostColumns, [number]>;
+	readonly #accountRow: Statement<Columns<Account>, [string]>;
+	readonly #hostRow: Statement<Columns<Host>, [number]>;
 	readonly #upsertHost: Statement;
 	readonly #upsertAccount: Statement;
 	readonly #upsertIdentity: Statement;
@@ -326,10 +294,10 @@ class SqliteStore extends SqliteReader implements Store {
 	}
 }
 
-function toHost(columns: HostColumns): Host {
+function toHost(columns: Columns<Host>): Host {
 	return { ...columns, insecure: columns.insecure === 1 };
 }
 
-function toAccount(columns: AccountColumns): Account {
+function toAccount(columns: Columns<Account>): Account {
 	return { ...columns, upstreamActive: columns.upstreamActive === 1 };
 }

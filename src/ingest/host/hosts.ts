@@ -1,4 +1,4 @@
-import type { HostCommand, HostConnection } from "../../hosts/messages.ts";
+import type { HostCommand, HostTarget } from "../../hosts/messages.ts";
 import type { Handover } from "../../log/handover.ts";
 import { controlEntry } from "../../log/record/entry.ts";
 import { HostSubscription, type SubscriptionOptions } from "./subscription.ts";
@@ -50,7 +50,7 @@ export class Hosts {
 	}
 
 	/** @param stored the cursor that the log has, if that is known and the host was not followed before in this process */
-	#subscription(host: HostConnection, stored: number | null | undefined): HostSubscription {
+	#subscription(host: HostTarget, stored: number | null | undefined): HostSubscription {
 		const known = this.#subscriptions.get(host.id);
 		if (known !== undefined) return known;
 		const subscription = new HostSubscription(host, { ...this.#options, storeCursor: () => this.storeCursors() });

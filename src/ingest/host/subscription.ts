@@ -1,4 +1,4 @@
-import type { HostConnection, HostEvent, HostGapReason, HostStatusEvent } from "../../hosts/messages.ts";
+import type { HostEvent, HostGapReason, HostStatusEvent, HostTarget } from "../../hosts/messages.ts";
 import type { Counters } from "../../observe/counters.ts";
 import { logOf } from "../../observe/log.ts";
 import { LogLimiter } from "../../observe/log-limiter.ts";
@@ -48,7 +48,7 @@ export interface SubscriptionOptions {
 export class HostSubscription {
 	readonly window: HostWindow;
 	readonly #sender: Sender;
-	readonly #host: HostConnection;
+	readonly #host: HostTarget;
 	readonly #options: SubscriptionOptions;
 	readonly #timing: Timing;
 	readonly #budget: HostBudget;
@@ -80,7 +80,7 @@ export class HostSubscription {
 	/** How long to wait for the next dial, where that is not the backoff's to say. */
 	#redialAfterMs: number | null = null;
 
-	constructor(host: HostConnection, options: SubscriptionOptions) {
+	constructor(host: HostTarget, options: SubscriptionOptions) {
 		this.#host = host;
 		this.#options = options;
 		this.#timing = options.timing ?? systemTiming;
