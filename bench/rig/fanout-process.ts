@@ -34,6 +34,7 @@ async function startFanout(): Promise<void> {
 	const log = new PreparedLog(directory, frameBytes);
 	const databasePath = join(directory, "index.sqlite");
 	await openSqliteStore(databasePath).close();
+	const databaseUrl = `sqlite://${databasePath}`;
 	const url = new URL("../../src/fanout/worker.ts", import.meta.url);
 	const fail = (thread: string, { message, stack }: Failure): never => {
 		console.error(`${thread} failed: ${message}`, stack);
@@ -46,7 +47,7 @@ async function startFanout(): Promise<void> {
 		log: log.memory,
 		config: {
 			persistDir: directory,
-			databasePath,
+			databaseUrl,
 			logLevel: "warning",
 			apiBind: { host: "127.0.0.1", port },
 			fanoutWorkers: 1,

@@ -121,7 +121,7 @@ export class LogFiller {
 /** Makes an index that has applied a filled log up to `seq`, and of what came before knows the host only. */
 export async function makeIndex(databasePath: string, logDirectory: string, seq: number): Promise<void> {
 	const log = { id: logIdOf(logDirectory), seqUsedMax: seq, initialSeq: 1 };
-	const writer = await openIndexWriter(databasePath, log);
+	const writer = await openIndexWriter(`sqlite://${databasePath}`, log);
 	const control = { timeUs: Date.now() * 1000, upstreamSeq: 0, host: 0, flags: 0, frame: new Uint8Array(0) };
 	const record: StoredRecord = { ...control, seq, kind: RecordKind.host, facts: HOST_FACTS };
 	await writer.apply([record]);

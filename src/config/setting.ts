@@ -139,14 +139,13 @@ export const origin: ValueKind<string> = {
 	},
 };
 
-/** The embedded index database. Gives its file's path. */
-export const sqliteUrl: ValueKind<string> = {
+/** Where the index database is: a URL whose scheme says which kind of store it is. */
+export const indexUrl: ValueKind<string> = {
 	accepts: "`sqlite://PATH`, such as sqlite://data/index.sqlite or sqlite:///var/lib/standpipe/index.sqlite",
 	parse(text) {
 		if (/^postgres(ql)?:/i.test(text)) throw new RangeError("`sqlite://PATH`: PostgreSQL is not supported yet");
-		const [, file] = /^sqlite:\/\/([^?#\0]+)$/.exec(text) ?? [];
-		if (file === undefined) throw new RangeError();
-		return file;
+		if (!/^sqlite:\/\/[^?#\0]+$/.test(text)) throw new RangeError();
+		return text;
 	},
 };
 

@@ -6,13 +6,13 @@ import {
 	bind,
 	byteCount,
 	duration,
+	indexUrl,
 	type Machine,
 	oneOf,
 	origin,
 	password,
 	path,
 	type Setting,
-	sqliteUrl,
 	wholeNumber,
 	yesOrNo,
 } from "./setting.ts";
@@ -49,10 +49,10 @@ const SETTINGS = {
 		default: "data/log",
 		meaning: "Folder of the log's segments.",
 	}),
-	databasePath: setting({
+	databaseUrl: setting({
 		env: ["DATABASE_URL"],
 		flagAliases: ["db-url"],
-		kind: sqliteUrl,
+		kind: indexUrl,
 		default: "sqlite://data/index.sqlite",
 		meaning: "The index database, which is made where it is absent.",
 	}),

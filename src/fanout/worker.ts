@@ -4,7 +4,7 @@ import { ControlClient } from "../control/client.ts";
 import { createAdminApp } from "../http/admin.ts";
 import type { ClientEnv } from "../http/base.ts";
 import { createXrpcApp } from "../http/xrpc.ts";
-import { patientReader } from "../index/patient-reader.ts";
+import { openPatientReader } from "../index/patient-reader.ts";
 import type { IndexReader } from "../index/store.ts";
 import type { TakedownEvent } from "../index/worker.ts";
 import { openSharedReader } from "../log/access.ts";
@@ -83,7 +83,7 @@ class FanoutWorker implements WorkerRole<FanoutWorkerOptions, FanoutCommand> {
 		const reader = openSharedReader(options.log, { directory: config.persistDir, cacheBytesMax, counters });
 		// Consumers that are live read nothing while the log stands still, such as for want of the space that this gives back.
 		setInterval(() => contain("the timer for removed segments", () => reader.closeRemoved()), CLOSE_REMOVED_MS);
-		const index = patientReader(config.databasePath, counters);
+		const index = await openPatientReader(config.databaseUrl, counters);
 		const takedowns = new Takedowns(counters);
 		const { firstSeq } = position.snapshot();
 		takedowns.update((await index.takenDownSince(firstSeq, TAKEDOWNS_MAX)).reverse(), firstSeq);

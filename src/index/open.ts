@@ -1,6 +1,49 @@
+import { dirname } from "node:path";
 import { type ClaimingLog, claimIndex } from "./claim.ts";
-import { openSqliteStore } from "./sqlite/store.ts";
+import { DatabaseFiles } from "./sqlite/database-files.ts";
+import { openSqliteReader, openSqliteStore } from "./sqlite/store.ts";
+import type { IndexReader, Store } from "./store.ts";
 import { IndexWriter } from "./writer.ts";
+
+/** A kind of store. `url` is what the operator has set, and has the kind's scheme. */
+interface StoreKind {
+	/** What messages call the place: nothing secret. */
+	place(url: string): string;
+	/** The folder that has to be there before it is opened; null if it needs none. */
+	folder(url: string): string | null;
+	openReader(url: string): Promise<IndexReader>;
+	openStore(url: string): Promise<Store>;
+}
+
+const SQLITE = "sqlite://";
+
+const KINDS: Readonly<Record<string, StoreKind>> = {
+	sqlite: {
+		place: sqlitePath,
+		folder: (url) => dirname(sqlitePath(url)),
+		openReader: (url) => openFile(url, openSqliteReader),
+		openStore: (url) => openFile(url, openSqliteStore),
+	},
+};
+
+/** What messages call the place that a database's URL names. */
+export function indexPlace(url: string): string {
+	return kindOf(url).place(url);
+}
+
+/** The folder that has to be there before the index is opened; null if it needs none. */
+export function indexFolder(url: string): string | null {
+	return kindOf(url).folder(url);
+}
+
+/**
+ * Opens the index for reading. Its writer must have been opened before, since that is who makes the tables.
+ *
+ * @throws StoreBroken if it is not an index of this program's schema version
+ */
+export async function openIndexReader(url: string): Promise<IndexReader> {
+	return await kindOf(url).openReader(url);
+}
 
 /**
  * Opens the index for its one writer, for the log that it is to follow. Makes it if it is absent, and brings one of an older
@@ -8,13 +51,29 @@ import { IndexWriter } from "./writer.ts";
  *
  * @throws StoreBroken if it can't be used, a ForeignIndexError if it is another log's
  */
-export async function openIndexWriter(path: string, log: ClaimingLog): Promise<IndexWriter> {
-	const store = openSqliteStore(path);
+export async function openIndexWriter(url: string, log: ClaimingLog): Promise<IndexWriter> {
+	const kind = kindOf(url);
+	const store = await kind.openStore(url);
 	try {
-		await claimIndex(store, log, path);
+		await claimIndex(store, log, kind.place(url));
 	} catch (error) {
 		await store.close();
 		throw error;
 	}
 	return new IndexWriter(store, log.id);
+}
+
+function kindOf(url: string): StoreKind {
+	const kind = KINDS[url.slice(0, url.indexOf(":"))];
+	if (kind === undefined) throw new RangeError(`no store is known for a URL that begins like ${url.slice(0, 12)}`);
+	return kind;
+}
+
+function openFile<Opened>(url: string, open: (path: string) => Opened): Promise<Opened> {
+	const path = sqlitePath(url);
+	return DatabaseFiles.at(path).attempt(() => open(path));
+}
+
+function sqlitePath(url: string): string {
+	return url.slice(SQLITE.length);
 }

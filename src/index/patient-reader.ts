@@ -1,6 +1,6 @@
 import { RETRY_MS, Stall } from "../disk/stall.ts";
 import type { Counters } from "../observe/counters.ts";
-import { openSqliteReader } from "./sqlite/store.ts";
+import { openIndexReader } from "./open.ts";
 import type { Account, Host, IndexReader, StoredIdentity, Takedown } from "./store.ts";
 import { type StoreFaultReason, storeFaultReason } from "./store-fault.ts";
 
@@ -94,10 +94,10 @@ export class PatientReader implements IndexReader {
 
 /**
  * Opens the index for a thread that can't go on without it.
- * @throws SchemaError where the file is not an index of this program's schema version
+ * @throws StoreBroken if it is not an index of this program's schema version
  */
-export function patientReader(path: string, counters: Counters): PatientReader {
+export async function openPatientReader(url: string, counters: Counters): Promise<PatientReader> {
 	const clock = (): number => performance.now();
 	const stall = new Stall({ part: "index_reads", counters, reasonOf: storeFaultReason, clock, onChange: () => {} });
-	return new PatientReader(openSqliteReader(path), { stall, sleep: Bun.sleep });
+	return new PatientReader(await openIndexReader(url), { stall, sleep: Bun.sleep });
 }

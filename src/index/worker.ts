@@ -9,7 +9,7 @@ import { startOnPath } from "../runtime/start-error.ts";
 import { endThreadOnFailure, serveRole, type WorkerRole } from "../runtime/thread.ts";
 import type { WorkerContext } from "../runtime/worker-context.ts";
 import { INDEX_MARK } from "./mark.ts";
-import { openIndexWriter } from "./open.ts";
+import { indexPlace, openIndexWriter } from "./open.ts";
 import { IndexSink } from "./sink.ts";
 import type { Takedown } from "./store.ts";
 import { StoreBroken, type StoreFaultReason, storeFaultReason } from "./store-fault.ts";
@@ -42,11 +42,12 @@ serveRole<IndexStart, never, IndexEvent>((emit): WorkerRole<IndexStart, never> =
 	let running: Promise<void>;
 
 	async function start({ config, log }: IndexStart, counters: Counters): Promise<void> {
-		const { persistDir: directory, databasePath, initialSeq } = config;
+		const { persistDir: directory, databaseUrl, initialSeq } = config;
+		const place = indexPlace(databaseUrl);
 		const position = new LogPosition(log.position);
 		reader = openBlockingReader(log, { directory, cacheBytesMax: CACHE_BYTES_MAX, counters });
 		const claiming = { id: logIdOf(directory), seqUsedMax: position.snapshot().seqUsedMax, initialSeq };
-		writer = await startOnPath("databasePath", databasePath, () => openIndexWriter(databasePath, claiming));
+		writer = await startOnPath("databaseUrl", place, () => openIndexWriter(databaseUrl, claiming));
 		const onChange = (reason: StoreFaultReason | null): void => emit({ type: "stall", reason });
 		follower = new Follower({
 			sink: new IndexSink({
@@ -70,7 +71,7 @@ serveRole<IndexStart, never, IndexEvent>((emit): WorkerRole<IndexStart, never> =
 			follower.catchUp().catch((error: unknown) => {
 				// What the database can't do is its own path's fault, not the log's.
 				if (!(error instanceof StoreBroken)) throw error;
-				return startOnPath("databasePath", databasePath, () => Promise.reject(error));
+				return startOnPath("databaseUrl", place, () => Promise.reject(error));
 			}),
 		);
 		running = follower.run();

@@ -3,7 +3,7 @@ import type { HostCommand, HostEvent } from "../hosts/messages.ts";
 import { IDENTITY_CACHE_LIMITS, IdentityCache } from "../identity/cache.ts";
 import { DidResolver } from "../identity/resolver.ts";
 import { INDEX_MARK } from "../index/mark.ts";
-import { patientReader } from "../index/patient-reader.ts";
+import { openPatientReader } from "../index/patient-reader.ts";
 import type { IndexReader } from "../index/store.ts";
 import { Handover } from "../log/handover.ts";
 import { Marks } from "../log/marks.ts";
@@ -155,7 +155,7 @@ class IngestWorker implements WorkerRole<IngestOptions, HostCommand> {
 		const { config } = options;
 		const position = new LogPosition(options.log.position);
 		const applied = new Marks(options.log.marks).mark(INDEX_MARK.name);
-		const index = patientReader(config.databasePath, counters);
+		const index = await openPatientReader(config.databaseUrl, counters);
 		const rings = options.handovers.map((buffer) => new RingWriter(buffer));
 		const own = rings[options.worker];
 		if (own === undefined) throw new RangeError(`no ring for worker ${options.worker}`);

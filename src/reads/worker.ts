@@ -1,6 +1,6 @@
 import { setPriority } from "node:os";
 import { createReadsApp } from "../http/reads.ts";
-import { openSqliteReader } from "../index/sqlite/store.ts";
+import { openIndexReader } from "../index/open.ts";
 import type { IndexReader } from "../index/store.ts";
 import type { Counters } from "../observe/counters.ts";
 import { RateLimit } from "../runtime/rate-limit.ts";
@@ -29,7 +29,7 @@ serveRole<ReadsWorkerOptions, never, never>((): WorkerRole<ReadsWorkerOptions, n
 		// Where cores are short, a read waits and a consumer doesn't. On Linux this is the thread's own priority; elsewhere it would
 		// be the whole process's.
 		if (process.platform === "linux") setPriority(NICENESS);
-		index = openSqliteReader(config.databasePath);
+		index = await openIndexReader(config.databaseUrl);
 		const { readsPerIpPerS: perS } = config;
 		const rateLimit = new RateLimit({ perS, burst: BURST_S * perS, keysMax: ADDRESSES_MAX });
 		const app = createReadsApp({ index, counters, rateLimit });

@@ -1,11 +1,11 @@
 import { mkdirSync } from "node:fs";
-import { dirname } from "node:path";
 import type { Config } from "../config/settings.ts";
 import { ControlServer } from "../control/server.ts";
 import { budgetDescriptors } from "../descriptors/budget.ts";
 import type { DescriptorGuard } from "../descriptors/guard.ts";
 import type { HostManager } from "../hosts/manager.ts";
-import { patientReader } from "../index/patient-reader.ts";
+import { indexFolder } from "../index/open.ts";
+import { openPatientReader } from "../index/patient-reader.ts";
 import type { IndexReader } from "../index/store.ts";
 import { logOf } from "../observe/log.ts";
 import { startOnPath } from "../runtime/start-error.ts";
@@ -83,7 +83,7 @@ export class Relay {
 			if (event.type === "stall") stalls.index = event.reason;
 			else for (const thread of fanout) thread.command(event);
 		});
-		const reader = patientReader(config.databasePath, counters);
+		const reader = await openPatientReader(config.databaseUrl, counters);
 		let ingest: readonly IngestThread[] = [];
 		const hosts = createHostManager(config, shared, counters, reader, (worker, command) =>
 			ingest[worker]?.command(command),
@@ -128,8 +128,9 @@ export class Relay {
 	}
 }
 
-async function makeFolders({ persistDir, databasePath }: Config): Promise<void> {
+async function makeFolders({ persistDir, databaseUrl }: Config): Promise<void> {
 	await startOnPath("persistDir", persistDir, () => mkdirSync(persistDir, { recursive: true }));
-	const databaseFolder = dirname(databasePath);
-	await startOnPath("databasePath", databaseFolder, () => mkdirSync(databaseFolder, { recursive: true }));
+	const databaseFolder = indexFolder(databaseUrl);
+	if (databaseFolder !== null)
+		await startOnPath("databaseUrl", databaseFolder, () => mkdirSync(databaseFolder, { recursive: true }));
 }

@@ -26,7 +26,7 @@ describe("defaults", () => {
 			apiBind: { host: "::", port: 2470 },
 			metricsListen: { host: "127.0.0.1", port: 2471 },
 			persistDir: "data/log",
-			databasePath: "data/index.sqlite",
+			databaseUrl: "sqlite://data/index.sqlite",
 			plcHost: "https://plc.directory",
 			adminPassword: null,
 			replayWindowMs: 72 * 3_600_000,
@@ -79,8 +79,8 @@ describe("names", () => {
 		const env = { RELAY_API_BIND: ":1", DATABASE_URL: "sqlite://a" };
 		expect(load(["--bind", ":3"], env).config.apiBind.port).toBe(3);
 		expect(load(["--api-bind=:4"], env).config.apiBind.port).toBe(4);
-		expect(load(["--db-url", "sqlite:///b"], env).config.databasePath).toBe("/b");
-		expect(load(["--database-url=sqlite://c/d.sqlite"], env).config.databasePath).toBe("c/d.sqlite");
+		expect(load(["--db-url", "sqlite:///b"], env).config.databaseUrl).toBe("sqlite:///b");
+		expect(load(["--database-url=sqlite://c/d.sqlite"], env).config.databaseUrl).toBe("sqlite://c/d.sqlite");
 	});
 
 	test("a switch may stand alone or have a value", () => {

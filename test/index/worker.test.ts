@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { DiskFaultReason } from "../../src/disk/fault.ts";
 import { INDEX_MARK } from "../../src/index/mark.ts";
-import { openSqliteReader } from "../../src/index/sqlite/store.ts";
+import { openIndexReader } from "../../src/index/open.ts";
 import { createLogMemory } from "../../src/log/access.ts";
 import { ActiveSegment } from "../../src/log/local/active-segment.ts";
 import { systemLogFs } from "../../src/log/local/log-fs.ts";
@@ -18,7 +18,7 @@ import type { WorkerContext } from "../../src/runtime/worker-context.ts";
 test("the thread starts on an empty log, makes the index, and drains", async () => {
 	const folder = mkdtempSync(join(tmpdir(), "standpipe-index-worker-"));
 	const directory = join(folder, "log");
-	const databasePath = join(folder, "index.sqlite");
+	const databaseUrl = `sqlite://${join(folder, "index.sqlite")}`;
 	const memory = createLogMemory([INDEX_MARK]);
 	const log = new LogWriter({
 		directory,
@@ -42,11 +42,11 @@ test("the thread starts on an empty log, makes the index, and drains", async () 
 		(name, error) => failed.reject(new Error(`${name}: ${error}`)),
 	);
 	const options: WorkerContext<"initialSeq"> = {
-		config: { persistDir: directory, databasePath, logLevel: "error", initialSeq: 1 },
+		config: { persistDir: directory, databaseUrl, logLevel: "error", initialSeq: 1 },
 		log: memory,
 	};
 	await Promise.race([thread.start(options), failed.promise]);
-	const reader = openSqliteReader(databasePath);
+	const reader = await openIndexReader(databaseUrl);
 	expect(await reader.checkpoint()).toBe(0);
 	await reader.close();
 	await Promise.race([thread.drain(), failed.promise]);

@@ -4,5 +4,5 @@ import { NEW_LOG } from "./store-cases.ts";
 
 /** Opens an index in SQLite for writing, as the index thread does for a new log. */
 export function openWriter(path: string): Promise<IndexWriter> {
-	return openIndexWriter(path, NEW_LOG);
+	return openIndexWriter(`sqlite://${path}`, NEW_LOG);
 }

@@ -34,7 +34,7 @@ describe("the sequencer's thread", () => {
 					log,
 					config: {
 						persistDir: directory,
-						databasePath: "",
+						databaseUrl: "",
 						syncMode,
 						segmentBytes: 100_000,
 						replayWindowMs: 3_600_000,

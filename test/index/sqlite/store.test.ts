@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { copyFileSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openIndexWriter } from "../../../src/index/open.ts";
+import { openIndexReader, openIndexWriter } from "../../../src/index/open.ts";
 import { SCHEMA_VERSION, SchemaError } from "../../../src/index/sqlite/schema.ts";
 import { openSqliteReader } from "../../../src/index/sqlite/store.ts";
 import type { Account, Host, IndexReader, StoredIdentity } from "../../../src/index/store.ts";
@@ -29,11 +29,11 @@ class FilePlace implements Place {
 	}
 
 	writer(log = NEW_LOG): Promise<IndexWriter> {
-		return openIndexWriter(this.path, log);
+		return openIndexWriter(`sqlite://${this.path}`, log);
 	}
 
 	async reader(): Promise<IndexReader> {
-		return openSqliteReader(this.path);
+		return openIndexReader(`sqlite://${this.path}`);
 	}
 
 	async dump(): Promise<Dump> {
