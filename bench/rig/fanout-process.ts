@@ -4,7 +4,7 @@
  * it says `ready` when it listens, and lives until it is killed.
  */
 import { join } from "node:path";
-import { createAdmissionBuffer } from "../../src/fanout/admission.ts";
+import { createConsumerCountBuffer } from "../../src/fanout/consumer-count.ts";
 import type { FanoutWorkerOptions } from "../../src/fanout/worker.ts";
 import { openSqliteStore } from "../../src/index/sqlite/store.ts";
 import { type Failure, Thread } from "../../src/runtime/thread.ts";
@@ -59,7 +59,7 @@ async function startFanout(): Promise<void> {
 			drainTimeoutMs: 10_000,
 		},
 		consumersMax: CONSUMERS_MAX,
-		admissionBuffer: createAdmissionBuffer(CONSUMERS_MAX),
+		consumerCountBuffer: createConsumerCountBuffer(CONSUMERS_MAX),
 		readsPort,
 	};
 	await thread.start(options, [readsPort]);

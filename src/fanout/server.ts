@@ -5,8 +5,8 @@ import type { Counters } from "../observe/counters.ts";
 import { contain } from "../runtime/boundary.ts";
 import { endThreadOnFailure } from "../runtime/thread.ts";
 import { SERVER_NAME } from "../version.ts";
-import type { Admission } from "./admission.ts";
 import { BACKPRESSURE_BYTES_MAX, Consumer } from "./consumer.ts";
+import type { ConsumerCount } from "./consumer-count.ts";
 import type { PaceFloor } from "./pace.ts";
 import { Pump } from "./pump.ts";
 import type { Stream, StreamError, StreamStart } from "./stream.ts";
@@ -37,7 +37,7 @@ export interface FanoutOptions {
 	position: Position;
 	reader: RecordReader;
 	/** Counts the consumers of all threads that listen on the port. */
-	admission: Admission;
+	consumerCount: ConsumerCount;
 	/** Answers everything but the streams. `request.url` parses; `ip` is the sender's address. */
 	app: (request: Request, client: { ip: string }) => Response | Promise<Response>;
 	counters: Counters;
@@ -74,7 +74,7 @@ interface SocketData {
  * spreads the connections.
  */
 export function createFanoutServer(options: FanoutOptions): FanoutServer {
-	const { position, reader, admission, counters, floor, takedowns, clock = () => performance.now() } = options;
+	const { position, reader, consumerCount, counters, floor, takedowns, clock = () => performance.now() } = options;
 	const pump = new Pump(position, reader);
 	const streams = new Map(options.streams.map((stream) => [stream.path, stream]));
 	let draining = false;
@@ -97,14 +97,14 @@ export function createFanoutServer(options: FanoutOptions): FanoutServer {
 		if ("refusal" in start) return errorResponse(400, "InvalidRequest", start.refusal);
 		if (draining) return refuse(503, "ServiceUnavailable", "the relay is shutting down");
 		const ip = clientOf(request, server);
-		const limit = admission.admit(ip);
+		const limit = consumerCount.take(ip);
 		if (limit !== null) {
 			counters.add("consumers_refused_total");
 			return refuse(429, "RateLimitExceeded", limit);
 		}
 		const data: SocketData = { ip, stream, start, consumer: null };
 		if (server.upgrade(request, { data, headers: UPGRADE_HEADERS })) return undefined;
-		admission.release(ip);
+		consumerCount.release(ip);
 		return errorResponse(400, "InvalidRequest", "the WebSocket handshake is malformed (RFC 6455, section 4.2.1)");
 	}
 
@@ -156,7 +156,7 @@ export function createFanoutServer(options: FanoutOptions): FanoutServer {
 			},
 			close(socket) {
 				counters.add("consumers_connected", -1);
-				admission.release(socket.data.ip);
+				consumerCount.release(socket.data.ip);
 				const { consumer } = socket.data;
 				if (consumer !== null) contain("a consumer's end", () => pump.remove(consumer));
 			},

@@ -18,7 +18,7 @@ import type { Requests } from "../runtime/requests.ts";
 import { startListening } from "../runtime/start-error.ts";
 import { linkOver, serveRole, type WorkerRole } from "../runtime/thread.ts";
 import type { WorkerContext } from "../runtime/worker-context.ts";
-import { Admission } from "./admission.ts";
+import { ConsumerCount } from "./consumer-count.ts";
 import { createFanoutServer, type FanoutServer } from "./server.ts";
 import { subscribeRepos } from "./subscribe-repos.ts";
 import { TAKEDOWNS_MAX, Takedowns } from "./takedowns.ts";
@@ -39,7 +39,7 @@ export interface FanoutWorkerOptions extends WorkerContext<UsedSettings> {
 	readsPort: MessagePort;
 	/** Consumers of all fan-out threads together, and where they are counted. */
 	consumersMax: number;
-	admissionBuffer: SharedArrayBuffer;
+	consumerCountBuffer: SharedArrayBuffer;
 }
 
 /** Descriptors are short. */
@@ -77,7 +77,7 @@ class FanoutWorker implements WorkerRole<FanoutWorkerOptions, FanoutCommand> {
 	}
 
 	async start(options: FanoutWorkerOptions, counters: Counters): Promise<void> {
-		const { config, consumersMax, admissionBuffer } = options;
+		const { config, consumersMax, consumerCountBuffer } = options;
 		const position = new LogPosition(options.log.position);
 		const cacheBytesMax = Math.max(Math.floor(LOG_CACHE_BYTES / config.fanoutWorkers), LOG_CACHE_BYTES_MIN);
 		const reader = openSharedReader(options.log, { directory: config.persistDir, cacheBytesMax, counters });
@@ -99,7 +99,7 @@ class FanoutWorker implements WorkerRole<FanoutWorkerOptions, FanoutCommand> {
 				floor: { bytesPerS: config.slowConsumerBytesPerS, windowMs: config.slowConsumerWindowMs },
 				position,
 				reader,
-				admission: new Admission({ consumersMax, consumersPerIpMax }, admissionBuffer),
+				consumerCount: new ConsumerCount({ consumersMax, consumersPerIpMax }, consumerCountBuffer),
 				counters,
 				takedowns,
 				app: (request, client) => app.fetch(request, client),

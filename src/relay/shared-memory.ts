@@ -1,5 +1,5 @@
 import type { Config, SettingName } from "../config/settings.ts";
-import { createAdmissionBuffer } from "../fanout/admission.ts";
+import { createConsumerCountBuffer } from "../fanout/consumer-count.ts";
 import { INDEX_MARK } from "../index/mark.ts";
 import type { IngestOptions } from "../ingest/ingest.ts";
 import { peerRingBytes } from "../ingest/peer-link.ts";
@@ -16,7 +16,7 @@ const CONTROL_RING_BYTES = 64 * 1024;
 export interface SharedMemory {
 	log: LogMemory;
 	sequencerDoorbell: SharedArrayBuffer;
-	admission: SharedArrayBuffer;
+	consumerCount: SharedArrayBuffer;
 	/** Of the control thread first, then of each ingest worker. */
 	producers: { ring: SharedArrayBuffer; doorbell: SharedArrayBuffer }[];
 	/** From each ingest worker to each other one. */
@@ -34,7 +34,7 @@ export function createSharedMemory(config: Config, consumersMax: number): Shared
 	return {
 		log: createLogMemory([INDEX_MARK]),
 		sequencerDoorbell: new Doorbell().buffer,
-		admission: createAdmissionBuffer(consumersMax),
+		consumerCount: createConsumerCountBuffer(consumersMax),
 		producers: [producer(CONTROL_RING_BYTES), ...Array.from({ length: workers }, () => producer(HANDOVER_RING_BYTES))],
 		peers: Array.from({ length: workers }, (_, from) =>
 			Array.from({ length: workers }, (_, to) => createRingBuffer(from === to ? RING_BYTES_MIN : peerBytes)),

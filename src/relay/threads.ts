@@ -103,7 +103,12 @@ export async function startFanout(
 	await Promise.all(
 		threads.map(async (thread, worker) => {
 			const readsPort = at(ports, worker);
-			const options = { ...contextOf(config, shared), consumersMax, admissionBuffer: shared.admission, readsPort };
+			const options = {
+				...contextOf(config, shared),
+				consumersMax,
+				consumerCountBuffer: shared.consumerCount,
+				readsPort,
+			};
 			totals.include(await thread.start(options, [readsPort]));
 		}),
 	);

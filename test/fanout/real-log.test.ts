@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import WebSocket from "ws";
-import { Admission, createAdmissionBuffer } from "../../src/fanout/admission.ts";
 import { Consumer } from "../../src/fanout/consumer.ts";
+import { ConsumerCount, createConsumerCountBuffer } from "../../src/fanout/consumer-count.ts";
 import { Pump } from "../../src/fanout/pump.ts";
 import { createFanoutServer, type FanoutServer } from "../../src/fanout/server.ts";
 import { subscribeRepos } from "../../src/fanout/subscribe-repos.ts";
@@ -62,7 +62,7 @@ beforeEach(() => {
 		floor: { bytesPerS: 16 * 1024, windowMs: 60_000 },
 		takedowns: new Takedowns(counters),
 		trustProxy: false,
-		admission: new Admission({ consumersMax: 10, consumersPerIpMax: 10 }, createAdmissionBuffer(10)),
+		consumerCount: new ConsumerCount({ consumersMax: 10, consumersPerIpMax: 10 }, createConsumerCountBuffer(10)),
 	});
 });
 

@@ -3,8 +3,8 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { decode, decodeFirst } from "@atcute/cbor";
 import WebSocket from "ws";
-import { Admission, type AdmissionLimits, createAdmissionBuffer } from "../../src/fanout/admission.ts";
 import { FAR_BEHIND_SEQS } from "../../src/fanout/consumer.ts";
+import { ConsumerCount, type ConsumerLimits, createConsumerCountBuffer } from "../../src/fanout/consumer-count.ts";
 import { HEARD_INTERVAL_MS, HEARD_MAX, PING_AFTER_MS, PONG_MS_MAX } from "../../src/fanout/liveness.ts";
 import {
 	CONSUMER_MESSAGE_BYTES_MAX,
@@ -34,8 +34,8 @@ let nowMs = 0;
 /** What no drain of a test that is to end by itself takes, on whatever machine. */
 const DRAIN_MS_MAX = 240_000;
 
-function admissionOf(limits: Partial<AdmissionLimits>): Admission {
-	return new Admission({ consumersMax: 100, consumersPerIpMax: 50, ...limits }, createAdmissionBuffer(100));
+function consumerCountOf(limits: Partial<ConsumerLimits>): ConsumerCount {
+	return new ConsumerCount({ consumersMax: 100, consumersPerIpMax: 50, ...limits }, createConsumerCountBuffer(100));
 }
 
 function startServer(options: Partial<FanoutOptions> = {}): Fixture {
@@ -54,7 +54,7 @@ function startServer(options: Partial<FanoutOptions> = {}): Fixture {
 		floor: { bytesPerS: 16 * 1024, windowMs: 60_000 },
 		takedowns: new Takedowns(new Counters()),
 		trustProxy: false,
-		admission: admissionOf({}),
+		consumerCount: consumerCountOf({}),
 		clock: () => nowMs,
 		...options,
 	});
@@ -347,7 +347,7 @@ describe("limits", () => {
 	}
 
 	test("per address, which a place given back makes room in", async () => {
-		const { url, counted } = startServer({ admission: admissionOf({ consumersPerIpMax: 2 }) });
+		const { url, counted } = startServer({ consumerCount: consumerCountOf({ consumersPerIpMax: 2 }) });
 		const clients = [await new Client(url).opened(), await new Client(url).opened()];
 		const [status, body, retryAfter] = await refusal(url);
 		expect([status, retryAfter]).toEqual([429, "30"]);
@@ -363,7 +363,7 @@ describe("limits", () => {
 	});
 
 	test("in total", async () => {
-		const { url } = startServer({ admission: admissionOf({ consumersMax: 1 }) });
+		const { url } = startServer({ consumerCount: consumerCountOf({ consumersMax: 1 }) });
 		await new Client(url).opened();
 		const [status, body] = await refusal(url);
 		expect(status).toBe(429);
@@ -371,7 +371,7 @@ describe("limits", () => {
 	});
 
 	test("count the address that a trusted proxy saw, whatever the consumer claims", async () => {
-		const { url } = startServer({ admission: admissionOf({ consumersPerIpMax: 1 }), trustProxy: true });
+		const { url } = startServer({ consumerCount: consumerCountOf({ consumersPerIpMax: 1 }), trustProxy: true });
 		await new Client(url, { "X-Forwarded-For": "203.0.113.1" }).opened();
 		await new Client(url, { "X-Forwarded-For": "203.0.113.2" }).opened();
 		const [status] = await refusal(url, { "X-Forwarded-For": "203.0.113.77, 203.0.113.1" });
@@ -379,7 +379,7 @@ describe("limits", () => {
 	});
 
 	test("ignore the proxy's header where it is not trusted", async () => {
-		const { url } = startServer({ admission: admissionOf({ consumersPerIpMax: 1 }) });
+		const { url } = startServer({ consumerCount: consumerCountOf({ consumersPerIpMax: 1 }) });
 		await new Client(url, { "X-Forwarded-For": "203.0.113.1" }).opened();
 		const [status] = await refusal(url, { "X-Forwarded-For": "203.0.113.2" });
 		expect(status).toBe(429);

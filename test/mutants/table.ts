@@ -414,10 +414,10 @@ export const MUTANTS: readonly Mutant[] = [
 	},
 	{
 		name: "one consumer too many from an address",
-		file: "fanout/admission.ts",
+		file: "fanout/consumer-count.ts",
 		find: "Math.min(...before) >= consumersPerIpMax",
 		replace: "Math.min(...before) > consumersPerIpMax",
-		tests: ["fanout/admission.test.ts"],
+		tests: ["fanout/consumer-count.test.ts"],
 	},
 	{
 		name: "what a taken-down account said is replayed",

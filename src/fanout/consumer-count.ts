@@ -1,7 +1,7 @@
 import { networkOf } from "../net/network.ts";
 
 /** How many consumers the relay serves, on all of its fan-out threads together. */
-export interface AdmissionLimits {
+export interface ConsumerLimits {
 	consumersMax: number;
 	/** From one IPv4 address, or from one /64 of IPv6, which is what one customer gets. */
 	consumersPerIpMax: number;
@@ -19,7 +19,7 @@ const CONSUMERS = 1;
 const CELLS = 2;
 
 /** Makes the memory in which the fan-out threads count together: 64 bytes for each consumer allowed, at least 64 KiB. */
-export function createAdmissionBuffer(consumersMax: number): SharedArrayBuffer {
+export function createConsumerCountBuffer(consumersMax: number): SharedArrayBuffer {
 	const cells = Math.max(CELLS_MIN, CELLS_PER_CONSUMER * consumersMax);
 	const buffer = new SharedArrayBuffer(4 * (CELLS + ROWS * cells));
 	crypto.getRandomValues(new Uint32Array(buffer, 4 * SEED, 1));
@@ -27,23 +27,23 @@ export function createAdmissionBuffer(consumersMax: number): SharedArrayBuffer {
 }
 
 /**
- * Counts consumers against the limits, over all threads that share its memory. No more are ever admitted than the limits
+ * Counts consumers against the limits, over all threads that share its memory. There are never more than the limits
  * allow. An address could be refused early only where others fill all of its cells, once in millions; and two that take the
  * last place at one moment may both be refused.
  */
-export class Admission {
-	readonly #limits: AdmissionLimits;
+export class ConsumerCount {
+	readonly #limits: ConsumerLimits;
 	readonly #words: Int32Array;
 	readonly #rowCells: number;
 
-	constructor(limits: AdmissionLimits, buffer: SharedArrayBuffer) {
+	constructor(limits: ConsumerLimits, buffer: SharedArrayBuffer) {
 		this.#limits = limits;
 		this.#words = new Int32Array(buffer);
 		this.#rowCells = (this.#words.length - CELLS) / ROWS;
 	}
 
 	/** Takes a place, which `release` gives back. Returns null, or the limit that stands against it. */
-	admit(ip: string): string | null {
+	take(ip: string): string | null {
 		const { consumersMax, consumersPerIpMax } = this.#limits;
 		if (Atomics.add(this.#words, CONSUMERS, 1) >= consumersMax) {
 			Atomics.sub(this.#words, CONSUMERS, 1);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { Admission, createAdmissionBuffer } from "../../src/fanout/admission.ts";
+import { ConsumerCount, createConsumerCountBuffer } from "../../src/fanout/consumer-count.ts";
 import { networkOf } from "../../src/net/network.ts";
 
 const IN_TOTAL = "this relay already serves its limit of";
@@ -7,27 +7,27 @@ const IN_TOTAL = "this relay already serves its limit of";
 describe("threads that share the memory", () => {
 	test("count together, in total and by address", () => {
 		const limits = { consumersMax: 5, consumersPerIpMax: 3 };
-		const buffer = createAdmissionBuffer(5);
-		const [one, two] = [new Admission(limits, buffer), new Admission(limits, buffer)];
-		expect([one.admit("192.0.2.1"), two.admit("192.0.2.1"), one.admit("192.0.2.1")]).toEqual([null, null, null]);
-		expect(two.admit("192.0.2.1")).toBe(`${IN_TOTAL} 3 consumers from your address`);
-		expect([two.admit("192.0.2.2"), two.admit("192.0.2.3")]).toEqual([null, null]);
-		expect(one.admit("192.0.2.4")).toBe(`${IN_TOTAL} 5 consumers`);
+		const buffer = createConsumerCountBuffer(5);
+		const [one, two] = [new ConsumerCount(limits, buffer), new ConsumerCount(limits, buffer)];
+		expect([one.take("192.0.2.1"), two.take("192.0.2.1"), one.take("192.0.2.1")]).toEqual([null, null, null]);
+		expect(two.take("192.0.2.1")).toBe(`${IN_TOTAL} 3 consumers from your address`);
+		expect([two.take("192.0.2.2"), two.take("192.0.2.3")]).toEqual([null, null]);
+		expect(one.take("192.0.2.4")).toBe(`${IN_TOTAL} 5 consumers`);
 		// What one thread gives back, another may give out; and what was refused has taken nothing.
 		two.release("192.0.2.1");
-		expect(two.admit("192.0.2.1")).toBeNull();
-		expect(one.admit("192.0.2.4")).toBe(`${IN_TOTAL} 5 consumers`);
+		expect(two.take("192.0.2.1")).toBeNull();
+		expect(one.take("192.0.2.4")).toBe(`${IN_TOTAL} 5 consumers`);
 	});
 
 	test("leave nothing behind when all have gone", () => {
-		const buffer = createAdmissionBuffer(100);
-		const admission = new Admission({ consumersMax: 100, consumersPerIpMax: 1 }, buffer);
+		const buffer = createConsumerCountBuffer(100);
+		const consumerCount = new ConsumerCount({ consumersMax: 100, consumersPerIpMax: 1 }, buffer);
 		const before = new Int32Array(buffer).slice();
 		const ips = Array.from({ length: 120 }, (_, at) => `203.0.113.${at}`);
-		const admitted = ips.filter((ip) => admission.admit(ip) === null);
-		expect(admitted.length).toBe(100);
-		for (const ip of admitted) expect(admission.admit(ip)).not.toBeNull();
-		for (const ip of admitted) admission.release(ip);
+		const taken = ips.filter((ip) => consumerCount.take(ip) === null);
+		expect(taken.length).toBe(100);
+		for (const ip of taken) expect(consumerCount.take(ip)).not.toBeNull();
+		for (const ip of taken) consumerCount.release(ip);
 		expect(new Int32Array(buffer).slice()).toEqual(before);
 	});
 });
