@@ -2,7 +2,7 @@ import { readdirSync, statSync } from "node:fs";
 import { networkOf } from "../net/network.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
-import { LogLimiter } from "../observe/log-limiter.ts";
+import { LogLimiter } from "../runtime/log-limiter.ts";
 import { excessOf, type PlainLimits } from "./excess.ts";
 import { isTooManyFiles, withHeadroom } from "./headroom.ts";
 import { type Connection, Libc } from "./libc.ts";

@@ -1,7 +1,7 @@
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
-import { LogLimiter } from "../observe/log-limiter.ts";
 import { isFatal, reportFailure } from "../runtime/boundary.ts";
+import { LogLimiter } from "../runtime/log-limiter.ts";
 import { errorResponse } from "./response.ts";
 
 const LINE_INTERVAL_MS = 60_000;

@@ -1,6 +1,6 @@
 import { Unavailable } from "../disk/fault.ts";
 import { logOf } from "../observe/log.ts";
-import { LogLimiter } from "../observe/log-limiter.ts";
+import { LogLimiter } from "./log-limiter.ts";
 
 /**
  * The boundary between strangers and the process. Code that handles what a stranger sent may fail in ways that nobody

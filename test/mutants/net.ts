@@ -87,9 +87,9 @@ export const NET_MUTANTS: readonly Mutant[] = [
 	},
 	{
 		name: "a log line is due for every rejection",
-		file: "observe/log-limiter.ts",
+		file: "runtime/log-limiter.ts",
 		find: "if (last !== undefined && nowMs - last.atMs < this.#intervalMs) {",
 		replace: "if (last !== undefined && nowMs < last.atMs) {",
-		tests: ["observe/log-limiter.test.ts"],
+		tests: ["runtime/log-limiter.test.ts"],
 	},
 ];

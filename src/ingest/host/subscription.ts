@@ -1,7 +1,6 @@
 import type { HostEvent, HostGapReason, HostStatusEvent, HostTarget } from "../../hosts/messages.ts";
 import type { Counters } from "../../observe/counters.ts";
 import { logOf } from "../../observe/log.ts";
-import { LogLimiter } from "../../observe/log-limiter.ts";
 import { readFrame } from "../../protocol/frame.ts";
 import type { Message } from "../../protocol/kinds/table.ts";
 import type { ScannedFrame } from "../../protocol/message.ts";
@@ -9,6 +8,7 @@ import { CLOSE_CODES, type RejectionReason } from "../../protocol/reasons.ts";
 import { Rejection } from "../../protocol/rejection.ts";
 import { isRelay } from "../../protocol/relay-token.ts";
 import { reportFailure } from "../../runtime/boundary.ts";
+import { LogLimiter } from "../../runtime/log-limiter.ts";
 import { systemTiming, type Timing } from "../../runtime/timing.ts";
 import { type Arrival, arrivalOf, type Sender } from "../arrival.ts";
 import { FAILED, type Outcome } from "../outcome.ts";

@@ -1,7 +1,7 @@
 import { isTooManyFiles } from "../../../descriptors/headroom.ts";
 import { TOO_MANY_FILES_RETRY_MS } from "../../../disk/stall.ts";
 import { logOf } from "../../../observe/log.ts";
-import { LogLimiter } from "../../../observe/log-limiter.ts";
+import { LogLimiter } from "../../../runtime/log-limiter.ts";
 import { Slots } from "../../../runtime/semaphore.ts";
 import type { SharedReader } from "../../log.ts";
 import { Batch, type Gap } from "../../record/batch.ts";

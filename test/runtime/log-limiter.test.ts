@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { LogLimiter } from "../../src/observe/log-limiter.ts";
+import { LogLimiter } from "../../src/runtime/log-limiter.ts";
 import { Rng } from "../sim/rng.ts";
 
 test("a key gets one line per interval, and each line tells how many were left out", () => {
