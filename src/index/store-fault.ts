@@ -32,5 +32,6 @@ export class StoreBroken extends Damage {
 
 /** Why a failure to read or write the index, or the log that it follows, may be waited for; null if it is final. */
 export function storeFaultReason(error: unknown): StoreFaultReason | null {
-	return error instanceof StoreUnavailable ? error.reason : diskFaultReason(error);
+	if (error instanceof StoreUnavailable) return error.reason;
+	return error instanceof StoreBroken ? null : diskFaultReason(error);
 }

@@ -179,6 +179,6 @@ export const ACCOUNT_MUTANTS: readonly Mutant[] = [
 		file: "index/sqlite/schema.ts",
 		find: "UPDATE account SET taken_down = 1 WHERE (local_status",
 		replace: "UPDATE account SET taken_down = 0 WHERE (local_status",
-		tests: ["index/sqlite/store.test.ts"],
+		tests: ["index/sqlite/schema.test.ts"],
 	},
 ];

@@ -1,5 +1,6 @@
 import { ACCOUNT_MUTANTS } from "./account.ts";
 import { IDENTITY_MUTANTS } from "./identity.ts";
+import { INDEX_MUTANTS } from "./index.ts";
 import { MACHINE_MUTANTS } from "./machine.ts";
 import { NET_MUTANTS } from "./net.ts";
 import { PUBLIC_PORT_MUTANTS } from "./public-port.ts";
@@ -816,6 +817,7 @@ export const MUTANTS: readonly Mutant[] = [
 	...MACHINE_MUTANTS,
 	...NET_MUTANTS,
 	...ACCOUNT_MUTANTS,
+	...INDEX_MUTANTS,
 	...IDENTITY_MUTANTS,
 	{
 		name: "a disk's fault passes for a damaged database",

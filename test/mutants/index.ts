@@ -1,0 +1,100 @@
+import type { Mutant } from "./table.ts";
+
+const STORE = ["index/sqlite/store.test.ts"];
+const SCHEMA = ["index/sqlite/schema.test.ts"];
+const PATIENCE = ["index/patient-reader.test.ts"];
+
+/** Curated faults of the index's store: whose it is, what it is given and what its failures mean. */
+export const INDEX_MUTANTS: readonly Mutant[] = [
+	{
+		name: "the index of any log is taken",
+		file: "index/claim.ts",
+		find: "if (holder === null) return await",
+		replace: "return await",
+		tests: STORE,
+	},
+	{
+		name: "the index of another log is taken wherever the log goes on",
+		file: "index/claim.ts",
+		find: "if (log.seqUsedMax + 1 === log.initialSeq) {",
+		replace: "if (log.initialSeq > 0) {",
+		tests: STORE,
+	},
+	{
+		name: "an index that is ahead of another log is taken",
+		file: "index/claim.ts",
+		find: "if ((await store.checkpoint()) <= log.seqUsedMax) await",
+		replace: "await",
+		tests: STORE,
+	},
+	{
+		name: "a write goes on from any checkpoint",
+		file: "index/sqlite/store.ts",
+		find: "WHERE seq = ? AND log_id = ?",
+		replace: "WHERE ? >= 0 AND log_id = ?",
+		tests: STORE,
+	},
+	{
+		name: "a write goes to any log's index",
+		file: "index/sqlite/store.ts",
+		find: "WHERE seq = ? AND log_id = ?",
+		replace: "WHERE seq = ? AND ? <> ''",
+		tests: STORE,
+	},
+	{
+		name: "the host that an account leaves is not loaded",
+		file: "index/sqlite/store.ts",
+		find: "hostIds.add(columns.host);",
+		replace: "",
+		tests: STORE,
+	},
+	{
+		name: "accounts of a host whose row was lost are not counted",
+		file: "index/sqlite/store.ts",
+		find: "keys.introduced.has(id) && id <= hostIdMax",
+		replace: "keys.introduced.has(id) && id > hostIdMax",
+		tests: STORE,
+	},
+	{
+		name: "a row that was not asked for counts as absent",
+		file: "index/loaded-rows.ts",
+		find: "row === undefined && !this.#keys.dids.has(did)",
+		replace: "row === undefined && this.#keys.dids.size < 0",
+		tests: STORE,
+	},
+	{
+		name: "an upgrade leaves out its last step",
+		file: "index/sqlite/schema.ts",
+		find: "MIGRATIONS.slice(from - SCHEMA_VERSION_MIN)",
+		replace: "MIGRATIONS.slice(from - SCHEMA_VERSION_MIN, -1)",
+		tests: SCHEMA,
+	},
+	{
+		name: "an upgrade begins with the first step, whatever the version",
+		file: "index/sqlite/schema.ts",
+		find: "MIGRATIONS.slice(from - SCHEMA_VERSION_MIN)",
+		replace: "MIGRATIONS.slice(from - from)",
+		tests: SCHEMA,
+	},
+	{
+		name: "a store that the disk fails is broken",
+		file: "index/sqlite/database-files.ts",
+		find: "if (reason !== null) return new StoreUnavailable",
+		replace: "if (reason === undefined) return new StoreUnavailable",
+		tests: PATIENCE,
+	},
+	{
+		name: "a log has its id only after its first segment",
+		file: "log/local/write/log-writer.ts",
+		find: "ensureLogId(fs, directory);",
+		replace: "queueMicrotask(() => ensureLogId(fs, directory));",
+		tests: ["log/local/log-id.test.ts"],
+	},
+	{
+		name: "anything in its file is a log's id",
+		file: "log/local/log-id.ts",
+		find: "if (!UUID.test(id)) throw",
+		replace: "if (id.length > 1_000) throw",
+		tests: ["log/local/log-id.test.ts"],
+	},
+];
