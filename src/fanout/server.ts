@@ -1,6 +1,6 @@
 import { createEdge, withUrl } from "../http/edge.ts";
 import { errorResponse } from "../http/response.ts";
-import type { Position, RecordReader } from "../log/log.ts";
+import type { LogSpan, Position, RecordReader } from "../log/log.ts";
 import type { Counters } from "../observe/counters.ts";
 import { contain } from "../runtime/boundary.ts";
 import { endThreadOnFailure } from "../runtime/thread.ts";
@@ -50,16 +50,6 @@ export interface FanoutOptions {
 	clock?: () => number;
 }
 
-export interface FanoutServer {
-	port: number;
-	/** Closes connections that had their answer and ask for nothing more. */
-	closeIdle(): void;
-	/** Pings the silent, gives up the dead. The server does it itself every 5 seconds. */
-	check(): void;
-	/** Sends consumers what is published, closes them with 1001, and stops listening. Who has not taken it in time is cut off. */
-	drain(timeoutMs: number): Promise<void>;
-}
-
 /** What a socket carries from its upgrade on. */
 interface SocketData {
 	ip: string;
@@ -69,113 +59,151 @@ interface SocketData {
 	consumer: Consumer | null;
 }
 
+type Socket = Bun.ServerWebSocket<SocketData>;
+
 /**
- * Serves streams, and `app` beside them, on one port. Where it shares the port with other threads, the kernel
+ * Serves streams, and `app` beside them, on one port, from its making on. Where it shares the port with other threads, the kernel
  * spreads the connections.
  */
-export function createFanoutServer(options: FanoutOptions): FanoutServer {
-	const { position, reader, consumerCount, counters, floor, takedowns, clock = () => performance.now() } = options;
-	const pump = new Pump(position, reader);
-	const streams = new Map(options.streams.map((stream) => [stream.path, stream]));
-	let draining = false;
+export class FanoutServer {
+	readonly #options: FanoutOptions;
+	readonly #streams: ReadonlyMap<string, Stream>;
+	readonly #pump: Pump;
+	readonly #clock: () => number;
+	readonly #server: Bun.Server<SocketData>;
+	readonly #checks: Timer;
+	#isDraining = false;
 
-	function clientOf(request: Request, server: Bun.Server<SocketData>): string {
-		return addressOf(request, server.requestIP(request)?.address ?? "unknown", options.trustProxy);
+	constructor(options: FanoutOptions) {
+		this.#options = options;
+		this.#streams = new Map(options.streams.map((stream) => [stream.path, stream]));
+		this.#pump = new Pump(options.position, options.reader);
+		this.#clock = options.clock ?? (() => performance.now());
+		this.#server = Bun.serve<SocketData>({
+			hostname: options.host,
+			port: options.port,
+			reusePort: options.sharesPort,
+			...createEdge<SocketData, Response | undefined>(
+				(request, url, server) => this.#answer(request, url, server),
+				options.counters,
+			),
+			websocket: this.#webSocket(),
+		});
+		this.#checks = setInterval(() => contain("the consumers' check", () => this.check()), CHECK_INTERVAL_MS);
+		endThreadOnFailure(this.#pump.follow());
 	}
 
-	function subscribe(stream: Stream, request: Request, url: URL, server: Bun.Server<SocketData>): Response | undefined {
-		if (request.method !== "GET") {
-			return errorResponse(405, "InvalidRequest", `${stream.name} takes GET only`, { Allow: "GET" });
-		}
-		if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
-			return errorResponse(426, "InvalidRequest", `${stream.name} is a WebSocket: ask for an upgrade`, {
-				Upgrade: "websocket",
-				Connection: "Upgrade",
-			});
-		}
-		const start = stream.start(url.searchParams, position.snapshot());
-		if ("refusal" in start) return errorResponse(400, "InvalidRequest", start.refusal);
-		if (draining) return refuse(503, "ServiceUnavailable", "the relay is shutting down");
-		const ip = clientOf(request, server);
-		const limit = consumerCount.take(ip);
+	get port(): number {
+		return this.#server.port ?? this.#options.port;
+	}
+
+	/** Closes connections that had their answer and ask for nothing more. */
+	closeIdle(): void {
+		this.#server.closeIdleConnections();
+	}
+
+	/** Pings the silent, gives up the dead. The server does it itself every 5 seconds. */
+	check(): void {
+		this.#pump.check();
+	}
+
+	/** Sends consumers what is published, closes them with 1001, and stops listening. Who has not taken it in time is cut off. */
+	async drain(timeoutMs: number): Promise<void> {
+		this.#isDraining = true;
+		await this.#pump.drain(1001, "relay is shutting down", timeoutMs);
+		clearInterval(this.#checks);
+		await this.#server.stop(true);
+	}
+
+	#answer(
+		request: Request,
+		url: URL,
+		server: Bun.Server<SocketData>,
+	): Response | undefined | Promise<Response | undefined> {
+		const ip = addressOf(request, server.requestIP(request)?.address ?? "unknown", this.#options.trustProxy);
+		const stream = request.method === "OPTIONS" ? undefined : this.#streams.get(url.pathname);
+		if (stream === undefined) return this.#options.app(withUrl(request, url), { ip });
+		const start = startOf(stream, request, url, this.#options.position.snapshot());
+		if (start instanceof Response) return start;
+		return this.#upgrade(request, server, { ip, stream, start, consumer: null });
+	}
+
+	#upgrade(request: Request, server: Bun.Server<SocketData>, data: SocketData): Response | undefined {
+		const { consumerCount, counters } = this.#options;
+		if (this.#isDraining) return refuse(503, "ServiceUnavailable", "the relay is shutting down");
+		const limit = consumerCount.take(data.ip);
 		if (limit !== null) {
 			counters.add("consumers_refused_total");
 			return refuse(429, "RateLimitExceeded", limit);
 		}
-		const data: SocketData = { ip, stream, start, consumer: null };
 		if (server.upgrade(request, { data, headers: UPGRADE_HEADERS })) return undefined;
-		consumerCount.release(ip);
+		consumerCount.release(data.ip);
 		return errorResponse(400, "InvalidRequest", "the WebSocket handshake is malformed (RFC 6455, section 4.2.1)");
 	}
 
-	function begin(socket: Bun.ServerWebSocket<SocketData>): void {
-		const { stream, start } = socket.data;
-		if ("error" in start) {
-			socket.sendBinary(stream.error(start.error, start.message));
-			socket.close(1008, start.error);
-			return;
-		}
-		const consumer = new Consumer({ socket, stream, cursor: start.cursor, floor, takedowns, counters, clock });
-		socket.data.consumer = consumer;
-		if (start.first !== null) consumer.announce(start.first);
-		pump.add(consumer);
-	}
-
-	function heard(socket: Bun.ServerWebSocket<SocketData>): void {
-		contain("a consumer's message", () => socket.data.consumer?.heard());
-	}
-
-	const server = Bun.serve<SocketData>({
-		hostname: options.host,
-		port: options.port,
-		reusePort: options.sharesPort,
-		...createEdge<SocketData, Response | undefined>((request, url, server) => {
-			const stream = request.method === "OPTIONS" ? undefined : streams.get(url.pathname);
-			if (stream !== undefined) return subscribe(stream, request, url, server);
-			return options.app(withUrl(request, url), { ip: clientOf(request, server) });
-		}, counters),
-		websocket: {
+	#webSocket(): Bun.WebSocketHandler<SocketData> {
+		const { counters, consumerCount } = this.#options;
+		const heard = ({ data }: Socket): void => {
+			contain("a consumer's message", () => data.consumer?.heard());
+		};
+		return {
 			perMessageDeflate: false,
 			maxPayloadLength: CONSUMER_MESSAGE_BYTES_MAX,
 			backpressureLimit: BACKPRESSURE_BYTES_MAX,
 			// Both are the consumer's own business: it knows a quiet stream from a dead consumer.
 			idleTimeout: 0,
 			sendPings: false,
-			open(socket) {
+			open: (socket) => {
 				counters.add("consumers_connected");
-				if (!contain("a consumer's start", () => begin(socket))) socket.close(1011, "internal error");
+				if (!contain("a consumer's start", () => this.#begin(socket))) socket.close(1011, "internal error");
 			},
 			message: heard,
 			ping: heard,
 			pong: heard,
-			drain(socket) {
-				const { consumer } = socket.data;
+			drain: ({ data: { consumer } }) => {
 				contain("a consumer's drain", () => {
-					if (consumer?.drained()) pump.wake(consumer);
+					if (consumer?.drained()) this.#pump.wake(consumer);
 				});
 			},
-			close(socket) {
+			close: ({ data: { ip, consumer } }) => {
 				counters.add("consumers_connected", -1);
-				consumerCount.release(socket.data.ip);
-				const { consumer } = socket.data;
-				if (consumer !== null) contain("a consumer's end", () => pump.remove(consumer));
+				consumerCount.release(ip);
+				if (consumer !== null) contain("a consumer's end", () => this.#pump.remove(consumer));
 			},
-		},
-	});
-	const checks = setInterval(() => contain("the consumers' check", () => pump.check()), CHECK_INTERVAL_MS);
-	endThreadOnFailure(pump.follow());
+		};
+	}
 
-	return {
-		port: server.port ?? options.port,
-		closeIdle: () => void server.closeIdleConnections(),
-		check: () => pump.check(),
-		async drain(timeoutMs) {
-			draining = true;
-			await pump.drain(1001, "relay is shutting down", timeoutMs);
-			clearInterval(checks);
-			await server.stop(true);
-		},
-	};
+	#begin(socket: Socket): void {
+		const { stream, start } = socket.data;
+		if ("error" in start) {
+			socket.sendBinary(stream.error(start.error, start.message));
+			socket.close(1008, start.error);
+			return;
+		}
+		const { floor, takedowns, counters } = this.#options;
+		const consumer = new Consumer({
+			...{ socket, stream, cursor: start.cursor, floor, takedowns, counters },
+			clock: this.#clock,
+		});
+		socket.data.consumer = consumer;
+		if (start.first !== null) consumer.announce(start.first);
+		this.#pump.add(consumer);
+	}
+}
+
+/** Where a request for a stream begins, or why it can't be one. */
+function startOf(stream: Stream, request: Request, url: URL, span: LogSpan): StreamStart | StreamError | Response {
+	if (request.method !== "GET") {
+		return errorResponse(405, "InvalidRequest", `${stream.name} takes GET only`, { Allow: "GET" });
+	}
+	if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
+		return errorResponse(426, "InvalidRequest", `${stream.name} is a WebSocket: ask for an upgrade`, {
+			Upgrade: "websocket",
+			Connection: "Upgrade",
+		});
+	}
+	const start = stream.start(url.searchParams, span);
+	return "refusal" in start ? errorResponse(400, "InvalidRequest", start.refusal) : start;
 }
 
 function refuse(status: number, error: string, message: string): Response {

@@ -19,7 +19,7 @@ import { startListening } from "../runtime/start-error.ts";
 import { linkOver, serveRole, type WorkerRole } from "../runtime/thread.ts";
 import type { WorkerContext } from "../runtime/worker-context.ts";
 import { ConsumerCount } from "./consumer-count.ts";
-import { createFanoutServer, type FanoutServer } from "./server.ts";
+import { FanoutServer } from "./server.ts";
 import { subscribeRepos } from "./subscribe-repos.ts";
 import { TAKEDOWNS_MAX, Takedowns } from "./takedowns.ts";
 
@@ -89,21 +89,24 @@ class FanoutWorker implements WorkerRole<FanoutWorkerOptions, FanoutCommand> {
 		takedowns.update((await index.takenDownSince(firstSeq, TAKEDOWNS_MAX)).reverse(), firstSeq);
 		const app = this.#createApp(options, index, counters);
 		const { apiBind, consumersPerIpMax, trustProxy } = config;
-		const server = await startListening("apiBind", apiBind, (host) =>
-			createFanoutServer({
-				host,
-				streams: [subscribeRepos],
-				port: apiBind.port,
-				sharesPort: config.fanoutWorkers > 1,
-				trustProxy,
-				floor: { bytesPerS: config.slowConsumerBytesPerS, windowMs: config.slowConsumerWindowMs },
-				position,
-				reader,
-				consumerCount: new ConsumerCount({ consumersMax, consumersPerIpMax }, consumerCountBuffer),
-				counters,
-				takedowns,
-				app: (request, client) => app.fetch(request, client),
-			}),
+		const server = await startListening(
+			"apiBind",
+			apiBind,
+			(host) =>
+				new FanoutServer({
+					host,
+					streams: [subscribeRepos],
+					port: apiBind.port,
+					sharesPort: config.fanoutWorkers > 1,
+					trustProxy,
+					floor: { bytesPerS: config.slowConsumerBytesPerS, windowMs: config.slowConsumerWindowMs },
+					position,
+					reader,
+					consumerCount: new ConsumerCount({ consumersMax, consumersPerIpMax }, consumerCountBuffer),
+					counters,
+					takedowns,
+					app: (request, client) => app.fetch(request, client),
+				}),
 		);
 		logOf("fanout").info("the firehose is served on {host}:{port}", { host: apiBind.host, port: server.port });
 		// The other half is for what comes before and after.

@@ -6,7 +6,7 @@ import WebSocket from "ws";
 import { Consumer } from "../../src/fanout/consumer.ts";
 import { ConsumerCount, createConsumerCountBuffer } from "../../src/fanout/consumer-count.ts";
 import { Pump } from "../../src/fanout/pump.ts";
-import { createFanoutServer, type FanoutServer } from "../../src/fanout/server.ts";
+import { FanoutServer } from "../../src/fanout/server.ts";
 import { subscribeRepos } from "../../src/fanout/subscribe-repos.ts";
 import { Takedowns } from "../../src/fanout/takedowns.ts";
 import { ActiveSegment } from "../../src/log/local/active-segment.ts";
@@ -50,7 +50,7 @@ beforeEach(() => {
 		initialSeq: INITIAL_SEQ,
 	});
 	reader = new LogReader({ ...common, cacheBytesMax: 1024 * 1024 });
-	server = createFanoutServer({
+	server = new FanoutServer({
 		host: "127.0.0.1",
 		port: 0,
 		sharesPort: false,

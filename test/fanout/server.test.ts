@@ -6,12 +6,7 @@ import WebSocket from "ws";
 import { FAR_BEHIND_SEQS } from "../../src/fanout/consumer.ts";
 import { ConsumerCount, type ConsumerLimits, createConsumerCountBuffer } from "../../src/fanout/consumer-count.ts";
 import { HEARD_INTERVAL_MS, HEARD_MAX, PING_AFTER_MS, PONG_MS_MAX } from "../../src/fanout/liveness.ts";
-import {
-	CONSUMER_MESSAGE_BYTES_MAX,
-	createFanoutServer,
-	type FanoutOptions,
-	type FanoutServer,
-} from "../../src/fanout/server.ts";
+import { CONSUMER_MESSAGE_BYTES_MAX, type FanoutOptions, FanoutServer } from "../../src/fanout/server.ts";
 import type { Stream } from "../../src/fanout/stream.ts";
 import { subscribeRepos } from "../../src/fanout/subscribe-repos.ts";
 import { Takedowns } from "../../src/fanout/takedowns.ts";
@@ -42,7 +37,7 @@ function startServer(options: Partial<FanoutOptions> = {}): Fixture {
 	const log = new MemoryLog();
 	const counterBuffer = createCounterBuffer(1);
 	nowMs = 1_000_000;
-	const server = createFanoutServer({
+	const server = new FanoutServer({
 		host: "127.0.0.1",
 		port: 0,
 		sharesPort: false,
