@@ -70,6 +70,7 @@ export class LogPosition {
 		numbers.set(LAST_TIME_US, snapshot.lastTimeUs);
 		numbers.set(DURABLE_SEQ, snapshot.durableSeq);
 		numbers.end();
+		numbers.wake();
 	}
 
 	/**

@@ -58,13 +58,16 @@ export class Seqlock {
 		Atomics.add(this.#words, VERSION, 1);
 	}
 
-	/** Wakes who waits. */
 	end(): void {
 		Atomics.add(this.#words, VERSION, 1);
+	}
+
+	/** Wakes who waits, after `end`. Only numbers that somebody waits for need it: it costs as much as a write of them. */
+	wake(): void {
 		Atomics.notify(this.#words, VERSION);
 	}
 
-	/** Resolves when the version is no longer `version`, or after `timeoutMs`. */
+	/** Resolves when the writer wakes who waits and the version is no longer `version`, or after `timeoutMs`. */
 	async wait(version: number, timeoutMs: number): Promise<void> {
 		const waiting = Atomics.waitAsync(this.#words, VERSION, version, timeoutMs);
 		if (waiting.async) await waiting.value;
