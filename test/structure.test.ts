@@ -1,11 +1,14 @@
 import { describe, expect, test } from "bun:test";
-import { join } from "node:path";
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { arrowsUp, circlesOf } from "./structure/import-map.ts";
 import { listTree, readLayout, readLayoutOfDesign } from "./structure/layout.ts";
 import { readSources } from "./structure/sources.ts";
 
 /** Lines of a function, from its first word to its closing brace. One that is longer says why, in a comment right above it. */
 const FUNCTION_LINES_MAX = 60;
+
+const ROOT = resolve(import.meta.dir, "..");
 
 const sources = await readSources();
 const layout = await readLayoutOfDesign();
@@ -48,8 +51,31 @@ describe("src/", () => {
 	});
 });
 
+test("the design and the invariants name files that exist", async () => {
+	const missing: string[] = [];
+	for (const [page, pattern, places] of [
+		["design.md", /`([\w-]+\/[\w/-]+\.ts)`/g, ["src/$", "test/$", "$"]],
+		["invariants.md", /`([a-z-]+\/[\w/-]+)`/g, ["test/$.test.ts", "test/$.ts", "test/$"]],
+	] as const) {
+		const text = await Bun.file(join(ROOT, "docs", page)).text();
+		const names = [...text.matchAll(pattern)].map(([, name = ""]) => name);
+		expect(names.length).toBeGreaterThan(15);
+		const isThere = (name: string): boolean =>
+			places.some((place) =>
+				existsSync(
+					join(
+						ROOT,
+						place.replace("$", () => name),
+					),
+				),
+			);
+		missing.push(...names.filter((name) => !isThere(name)).map((name) => `${page}: ${name}`));
+	}
+	expect(missing).toEqual([]);
+});
+
 test("the glossary has each term once, in alphabetical order, on a line that ends as a sentence", async () => {
-	const page = await Bun.file(join(import.meta.dir, "../docs/glossary.md")).text();
+	const page = await Bun.file(join(ROOT, "docs/glossary.md")).text();
 	const lines = page.split("\n").filter((line) => line.startsWith("-"));
 	const terms = lines.map((line) => /^- \*\*([\w -]+)\*\*: .+\.$/.exec(line)?.[1] ?? `not a term: ${line}`);
 	expect(terms.length).toBeGreaterThan(60);
