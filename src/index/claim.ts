@@ -27,13 +27,11 @@ export class ForeignIndexError extends StoreBroken {
 export async function claimIndex(store: Store, log: ClaimingLog, place: string): Promise<void> {
 	const holder = await store.logId();
 	if (holder === log.id) return;
-	if (holder === null) return await store.claim(log.id);
-	if (log.seqUsedMax + 1 === log.initialSeq) {
-		// Else the index is ahead of the log. That is refused in words of its own, when the index is to catch up.
-		if ((await store.checkpoint()) <= log.seqUsedMax) await store.claim(log.id);
-		return;
-	}
-	throw new ForeignIndexError(
-		`${place} is the index of another log, ${holder}, and not of this one, ${log.id}: put back the index or the log that belongs to the other`,
-	);
+	const isFree = holder === null || log.seqUsedMax + 1 === log.initialSeq;
+	if (!isFree)
+		throw new ForeignIndexError(
+			`${place} is the index of another log, ${holder}, and not of this one, ${log.id}: put back the index or the log that belongs to the other`,
+		);
+	// An index that is ahead of the log stays as it is: that is refused in words of its own when it is to catch up.
+	if ((await store.checkpoint()) <= log.seqUsedMax) await store.claim(log.id);
 }

@@ -27,6 +27,8 @@ export interface Place {
 	dump(): Promise<Dump>;
 	/** Does what an operator's takedown will do. */
 	setLocalStatus(did: string, status: string): Promise<void>;
+	/** Makes it no log's, as those of releases whose logs had no ids are. */
+	forgetLog(): Promise<void>;
 }
 
 /** Whose index the tests write, unless they say. */
@@ -321,6 +323,22 @@ export function storeCases(name: string, makePlace: () => Promise<Place>): void 
 			const second = await place.writer({ id: LOG_ID, seqUsedMax: 10, initialSeq: 1 });
 			expect(await second.store.checkpoint()).toBe(10);
 			await second.store.close();
+		});
+
+		test("one that no log has claimed is the next log's, unless it is ahead of that", async () => {
+			const first = await place.writer();
+			await first.apply(history(100));
+			await first.store.close();
+			await place.forgetLog();
+			for (const [seqUsedMax, expected] of [
+				[0, null],
+				[99, null],
+				[100, OTHER_LOG_ID],
+			] as const) {
+				const next = await place.writer({ id: OTHER_LOG_ID, seqUsedMax, initialSeq: 1 });
+				expect(await next.store.logId()).toBe(expected);
+				await next.store.close();
+			}
 		});
 
 		test("another log's index is refused by both names, and left as it is", async () => {

@@ -7,7 +7,7 @@ import { isTakenDown } from "../../../src/account/status.ts";
 import { SCHEMA_VERSION, SCHEMA_VERSION_MIN } from "../../../src/index/sqlite/schema.ts";
 import { openSqliteReader } from "../../../src/index/sqlite/store.ts";
 import * as records from "../records.ts";
-import { LOG_ID } from "../store-cases.ts";
+import { LOG_ID, NEW_LOG } from "../store-cases.ts";
 import { openWriter } from "../writer.ts";
 
 let folder: string;
@@ -17,6 +17,9 @@ beforeEach(() => {
 	path = join(folder, "index.sqlite");
 });
 afterEach(() => rmSync(folder, { recursive: true }));
+
+/** One that reaches to what the older databases have applied. */
+const LONG_LOG = { ...NEW_LOG, seqUsedMax: 1_000 };
 
 /** The tables as older releases made them. */
 interface OlderSchema {
@@ -135,7 +138,7 @@ test("there is a database of each version that can be brought up to the present 
 test.each(OLDER)("a database of an older version keeps its rows and becomes like a new one: %o", async (older) => {
 	makeOlder(older);
 	expect(() => openSqliteReader(path)).toThrow(`schema version ${older.version}`);
-	const { store } = await openWriter(path);
+	const { store } = await openWriter(path, LONG_LOG);
 	const fresh = join(folder, "fresh.sqlite");
 	await (await openWriter(fresh)).store.close();
 	expect(shape(path)).toEqual(shape(fresh));
@@ -164,7 +167,7 @@ test.each(OLDER)("a database of an older version keeps its rows and becomes like
 	expect(await store.identity("did:plc:a")).toMatchObject({ signingKey: "did:key:one", pds: null, resolvedAtMs: 9 });
 	expect(await store.takenDownSince(1, 10)).toEqual([{ did: "did:plc:b", takenDownSinceSeq: 50 }]);
 	await store.close();
-	const again = await openWriter(path);
+	const again = await openWriter(path, LONG_LOG);
 	await again.apply(records.sequence([records.host(7), records.account([7, 5], "did:plc:new", null, 9)], 101));
 	expect(await again.store.account("did:plc:new")).toMatchObject({ id: 4, hostSeq: 5, lastTimeMs: 9 });
 	expect(await again.store.hostIdMax()).toBe(7);
@@ -189,7 +192,7 @@ test("who is taken down stays so when that becomes a column", async () => {
 				if (isTakenDown({ localStatus, upstreamStatus, upstreamActive })) taken.unshift(did);
 			}
 	database.close();
-	const { store } = await openWriter(path);
+	const { store } = await openWriter(path, LONG_LOG);
 	expect((await store.takenDownSince(0, 100)).map(({ did }) => did)).toEqual(taken);
 	expect(taken.length).toBeGreaterThan(20);
 	await store.close();

@@ -60,6 +60,12 @@ class FilePlace implements Place {
 		database.query("UPDATE account SET local_status = ? WHERE did = ?").run(status, did);
 		database.close();
 	}
+
+	async forgetLog(): Promise<void> {
+		const database = new Database(this.path);
+		database.run("UPDATE checkpoint SET log_id = NULL");
+		database.close();
+	}
 }
 
 let places = 0;
