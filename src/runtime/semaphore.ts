@@ -2,7 +2,7 @@
  * A limit on how much is done at once. Who finds no slot free waits, first come first served. Nothing here limits how many
  * wait: each stands for something that has a limit already, such as a consumer, or a message within its budget in bytes.
  */
-export class Slots {
+export class Semaphore {
 	#free: number;
 	/** A set keeps the order of arrival and gives up its first member at no cost. */
 	readonly #waiting = new Set<() => void>();

@@ -3,7 +3,7 @@ import { LastTimes } from "../../identity/last-times.ts";
 import { fetchBounded } from "../../net/bounded-fetch.ts";
 import { type GuardOptions, guardedFetch } from "../../net/guarded-fetch.ts";
 import type { Counters } from "../../observe/counters.ts";
-import { Slots } from "../../runtime/semaphore.ts";
+import { Semaphore } from "../../runtime/semaphore.ts";
 
 /** How often and how long hosts are asked. The numbers are those of one ingest worker. */
 export const REPO_STATUS_LIMITS = {
@@ -44,7 +44,7 @@ export interface AccountHost {
 
 /** What was asked of one host. */
 interface Asked {
-	readonly slots: Slots;
+	readonly slots: Semaphore;
 	sinceMs: number;
 	count: number;
 	unanswered: number;
@@ -61,14 +61,14 @@ export class RepoStatusProbe {
 	readonly #lastAsked: LastTimes;
 	/** By host id, so there are no more than hosts that are followed. */
 	readonly #hosts = new Map<number, Asked>();
-	readonly #slots: Slots;
+	readonly #slots: Semaphore;
 
 	constructor(options: RepoStatusOptions) {
 		this.#options = options;
 		this.#limits = options.limits ?? REPO_STATUS_LIMITS;
 		this.#nowMs = options.nowMs ?? (() => performance.now());
 		this.#lastAsked = new LastTimes(this.#limits.didsMax);
-		this.#slots = new Slots(this.#limits.inFlightMax);
+		this.#slots = new Semaphore(this.#limits.inFlightMax);
 	}
 
 	/**
@@ -96,7 +96,7 @@ export class RepoStatusProbe {
 		if (nowMs - this.#lastAsked.get(did) < didIntervalMs) return null;
 		let asked = this.#hosts.get(hostId);
 		if (asked === undefined) {
-			asked = { slots: new Slots(inFlightPerHostMax), sinceMs: nowMs, count: 0, unanswered: 0 };
+			asked = { slots: new Semaphore(inFlightPerHostMax), sinceMs: nowMs, count: 0, unanswered: 0 };
 			this.#hosts.set(hostId, asked);
 		}
 		if (nowMs - asked.sinceMs >= hostIntervalMs) {

@@ -2,7 +2,7 @@ import { isTooManyFiles } from "../../../descriptors/headroom.ts";
 import { TOO_MANY_FILES_RETRY_MS } from "../../../disk/stall.ts";
 import { logOf } from "../../../observe/log.ts";
 import { LogLimiter } from "../../../runtime/log-limiter.ts";
-import { Slots } from "../../../runtime/semaphore.ts";
+import { Semaphore } from "../../../runtime/semaphore.ts";
 import type { SharedReader } from "../../log.ts";
 import { Batch, type Gap } from "../../record/batch.ts";
 import { ChunkPlace, type LogReader } from "./reader.ts";
@@ -25,7 +25,7 @@ const log = logOf("log");
  */
 export class BackgroundReader implements SharedReader {
 	readonly #reader: LogReader;
-	readonly #slots = new Slots(LOADS_MAX);
+	readonly #slots = new Semaphore(LOADS_MAX);
 	/** By chunk: those that are being read, or wait for a slot. */
 	readonly #loads = new Map<string, Promise<void>>();
 	/** Whoever read up to these seqs will want what is behind them. */
