@@ -81,8 +81,8 @@ function addAccounts(databasePath: string): void {
 	const database = new Database(databasePath);
 	database.run("PRAGMA busy_timeout = 10000");
 	const insert = database.prepare(
-		`INSERT INTO account (did, host, host_seq, last_time_ms, upstream_active, status_seq, rev, commit_cid, data_cid)
-		VALUES (?, 1, 0, 0, 1, 0, '3kaaaaaaaaaaa', ?, ?)`,
+		`INSERT INTO account (did, host, host_seq, last_time_ms, upstream_active, status_seq, taken_down, rev, commit_cid, data_cid)
+		VALUES (?, 1, 0, 0, 1, 0, 0, '3kaaaaaaaaaaa', ?, ?)`,
 	);
 	const cid = (): Uint8Array =>
 		Uint8Array.from([...CID_PREFIX, ...crypto.getRandomValues(new Uint8Array(CID_HASH_BYTES))]);
