@@ -85,7 +85,7 @@ const starts = await withRelay(
 			reader.close();
 			const stats = await relay.stats();
 			if (stats.log.lastSeq < lastSeq) throw new Error("the start lost records that were published");
-			if (stats.counters.log_gaps_total > 0) throw new Error("the start read what is not there, or found damage");
+			if (stats.counters.of("log_gaps_total") > 0) throw new Error("the start read what is not there, or found damage");
 			relay.kill();
 			await relay.exited();
 			return start;

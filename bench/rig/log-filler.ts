@@ -11,7 +11,7 @@ import { encodeRepoFacts } from "../../src/log/record/facts.ts";
 import { RecordKind } from "../../src/log/record/record.ts";
 import type { StoredRecord } from "../../src/log/record/stored-record.ts";
 import { Sequencer } from "../../src/log/sequencer.ts";
-import { Counters, createCounterBuffer } from "../../src/observe/counters.ts";
+import { Counters } from "../../src/observe/counters.ts";
 import { scanFrame } from "../../src/protocol/frame.ts";
 import { CID_BYTES } from "../../src/protocol/limits.ts";
 import { Doorbell } from "../../src/runtime/doorbell.ts";
@@ -44,7 +44,7 @@ export class LogFiller {
 	#upstreamSeq = 0;
 
 	constructor(directory: string, frames: RestampedFrames, accounts: number) {
-		const counters = new Counters(createCounterBuffer(1), 0);
+		const counters = new Counters();
 		const ring = createRingBuffer(RING_BYTES);
 		this.#log = new LogWriter({
 			directory,

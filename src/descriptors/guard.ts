@@ -2,11 +2,21 @@ import { readdirSync, statSync } from "node:fs";
 import { networkOf } from "../net/network.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
+import { counter } from "../observe/metric.ts";
 import { LogLimiter } from "../runtime/log-limiter.ts";
 import { excessOf, type PlainLimits } from "./excess.ts";
 import { isTooManyFiles, withHeadroom } from "./headroom.ts";
 import { type Connection, Libc } from "./libc.ts";
 import { dropFrom, encodeProgram, NETWORKS_MAX } from "./packet-filter.ts";
+
+const connectionsEnded = counter(
+	"connections_ended_total",
+	"connections without a request that were ended since they took too many descriptors",
+);
+const networksRefused = counter(
+	"networks_refused_total",
+	"times a network was refused new connections for a while since it had too many",
+);
 
 const DESCRIPTORS = "/proc/self/fd";
 /** How often the guard looks; more often while it finds too many. */
@@ -95,7 +105,7 @@ export class DescriptorGuard {
 		const { connections, listeners } = system.look(port);
 		const excess = excessOf(connections, limits);
 		for (const connection of excess.connections) system.end(connection);
-		counters.add("connections_ended_total", excess.connections.length);
+		counters.add(connectionsEnded, excess.connections.length);
 		if (this.#refuse(excess.greedy) || mayEndRefusal) system.refuse(listeners, this.#addressesRefused());
 		if (excess.greedy.length > 0 || system.count() - expected() > limits.plainMax) closeIdle();
 		return excess.connections.length > 0;
@@ -114,7 +124,7 @@ export class DescriptorGuard {
 			const network = networkOf(address);
 			if (!this.#refused.delete(network)) {
 				isNew = true;
-				this.#options.counters.add("networks_refused_total");
+				this.#options.counters.add(networksRefused);
 				this.#report(network);
 			}
 			this.#refused.set(network, { address, endsAtMs });

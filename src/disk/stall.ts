@@ -1,5 +1,6 @@
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
+import { counter, gauge, type Metric } from "../observe/metric.ts";
 import type { DiskFaultReason } from "./fault.ts";
 
 /** How long a failed call is left alone before it is tried again. */
@@ -7,13 +8,43 @@ export const RETRY_MS = 1_000;
 /** A descriptor is free again as soon as anybody closes one. */
 export const TOO_MANY_FILES_RETRY_MS = 50;
 
-/** What can be held up: names the metrics. */
+/** What can be held up. */
 export type StallPart = "log" | "index" | "index_reads";
 
-const WORDS: Readonly<Record<StallPart, { log: string; cant: string; again: string }>> = {
-	log: { log: "log", cant: "the log can't be written", again: "the log is written again" },
-	index: { log: "index", cant: "the index can't be written", again: "the index is written again" },
-	index_reads: { log: "index", cant: "the index can't be read", again: "the index is read again" },
+interface Part {
+	/** Whose log says it. */
+	log: string;
+	cant: string;
+	again: string;
+	stalled: Metric;
+	stalls: Metric;
+}
+
+const PARTS: Readonly<Record<StallPart, Part>> = {
+	log: {
+		log: "log",
+		cant: "the log can't be written",
+		again: "the log is written again",
+		stalled: gauge("log_stalled", "1 while the log can't be written; `/_health` says why"),
+		stalls: counter(
+			"log_stalls_total",
+			"times the log could not be written for a while, since the disk failed or was full",
+		),
+	},
+	index: {
+		log: "index",
+		cant: "the index can't be written",
+		again: "the index is written again",
+		stalled: gauge("index_stalled", "1 while the index can't be written; `/_health` says why"),
+		stalls: counter("index_stalls_total", "times the index could not be written for a while"),
+	},
+	index_reads: {
+		log: "index",
+		cant: "the index can't be read",
+		again: "the index is read again",
+		stalled: gauge("index_reads_stalled", "threads that wait since they can't read the index"),
+		stalls: counter("index_reads_stalls_total", "times a thread could not read the index for a while, and waited"),
+	},
 };
 
 /** `Reason` names what may be waited for: stable, since it stands in the health answer and in log lines. */
@@ -79,12 +110,12 @@ export class Stall<Reason extends string = DiskFaultReason> {
 		if (reason === this.#reason) return;
 		if (this.#reason === null) {
 			this.#beganAtMs = this.#triedAtMs;
-			counters.add(`${part}_stalled`);
-			counters.add(`${part}_stalls_total`);
+			counters.add(PARTS[part].stalled);
+			counters.add(PARTS[part].stalls);
 			const line = "{what} ({reason}) and is tried again until it can: {detail}";
 			const detail = error instanceof Error ? error.message : String(error);
-			const log = logOf(WORDS[part].log);
-			const what = WORDS[part].cant;
+			const log = logOf(PARTS[part].log);
+			const what = PARTS[part].cant;
 			// Strangers can take descriptors; what is wrong with a disk is the operator's.
 			if (reason === "too-many-files") log.warning(line, { what, reason, detail });
 			else log.error(line, { what, reason, detail });
@@ -98,9 +129,9 @@ export class Stall<Reason extends string = DiskFaultReason> {
 		if (this.#reason === null) return;
 		const { part, counters, clock, onChange } = this.#options;
 		this.#reason = null;
-		counters.add(`${part}_stalled`, -1);
-		logOf(WORDS[part].log).warning("{what} after {stalledMs} ms", {
-			what: WORDS[part].again,
+		counters.add(PARTS[part].stalled, -1);
+		logOf(PARTS[part].log).warning("{what} after {stalledMs} ms", {
+			what: PARTS[part].again,
 			stalledMs: Math.round(clock() - this.#beganAtMs),
 		});
 		onChange(null);

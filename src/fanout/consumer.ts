@@ -1,10 +1,29 @@
 import type { RecordBatch, RecordReader } from "../log/log.ts";
 import { RECORD_HEADER_BYTES } from "../log/record/record.ts";
 import type { Counters } from "../observe/counters.ts";
+import { counter } from "../observe/metric.ts";
 import { HEARD_MAX, Liveness } from "./liveness.ts";
 import { Pace, type PaceFloor } from "./pace.ts";
 import type { Stream } from "./stream.ts";
 import type { Takedowns } from "./takedowns.ts";
+
+const logReadFailures = counter("log_read_failures_total", "consumers closed since the log could not be read for them");
+const framesSent = counter("frames_sent_total", "frames sent to consumers");
+const bytesSent = counter("bytes_sent_total", "bytes of those frames");
+const framesWithheld = counter(
+	"frames_withheld_total",
+	"frames not sent to a consumer since their account is taken down",
+);
+const consumersSlow = counter(
+	"consumers_slow_total",
+	"consumers paused since their socket's buffer reached the watermark",
+);
+const consumersTooSlow = counter(
+	"consumers_too_slow_total",
+	"consumers dropped since they were far behind and read below the floor rate",
+);
+const consumersDead = counter("consumers_dead_total", "consumers given up since they took nothing or did not answer");
+const consumersNoisy = counter("consumers_noisy_total", "consumers closed since they sent too many messages");
 
 /** What one consumer may be sent before the next one has its turn. */
 export const TURN_BYTES_MAX = 1024 * 1024;
@@ -124,7 +143,7 @@ export class Consumer {
 	heard(): void {
 		const excess = this.#liveness.heard(this.#clock()) - HEARD_MAX;
 		if (excess <= 0) return;
-		if (excess === 1) this.#counters.add("consumers_noisy_total");
+		if (excess === 1) this.#counters.add(consumersNoisy);
 		if (excess <= HEARD_MAX) this.close(1008, "too many messages");
 		else this.#socket.terminate();
 	}
@@ -149,7 +168,7 @@ export class Consumer {
 		if (isHeldUp && this.#pace.isTooSlow(nowMs, takenBytes)) {
 			this.#closeAsTooSlow();
 		} else if (this.#liveness.isDead(nowMs)) {
-			this.#counters.add("consumers_dead_total");
+			this.#counters.add(consumersDead);
 			this.#socket.terminate();
 		} else if (bufferedBytes === 0 && this.#liveness.isPingDue(nowMs)) {
 			this.#liveness.pinged(nowMs);
@@ -172,7 +191,7 @@ export class Consumer {
 
 	/** Closes the consumer since the log could not be read at its cursor, where it can go on later. */
 	failToRead(): void {
-		this.#counters.add("log_read_failures_total");
+		this.#counters.add(logReadFailures);
 		this.close(1011, "the log could not be read");
 	}
 
@@ -217,7 +236,7 @@ export class Consumer {
 		for (let index = batch.indexAfter(this.#cursor); index < batch.count && cost < budgetBytes; index++) {
 			cost += RECORD_HEADER_BYTES;
 			if (leftOut?.[index] === 1) {
-				this.#counters.add("frames_withheld_total");
+				this.#counters.add(framesWithheld);
 			} else {
 				const frame = this.#stream.encode(batch, index);
 				if (frame !== null) {
@@ -233,8 +252,8 @@ export class Consumer {
 			this.#cursor = batch.seq(index);
 			if (!this.#isStreaming()) break;
 		}
-		this.#counters.add("frames_sent_total", frames);
-		this.#counters.add("bytes_sent_total", frameBytes);
+		this.#counters.add(framesSent, frames);
+		this.#counters.add(bytesSent, frameBytes);
 		return cost;
 	}
 
@@ -246,7 +265,7 @@ export class Consumer {
 		this.#givenBytes += frame.length;
 		if (status < 0 && this.#socket.getBufferedAmount() >= WATERMARK_BYTES && this.#state === "streaming") {
 			this.#state = "paused";
-			this.#counters.add("consumers_slow_total");
+			this.#counters.add(consumersSlow);
 		}
 		return true;
 	}
@@ -262,7 +281,7 @@ export class Consumer {
 	#closeAsTooSlow(): void {
 		const { bytesPerS, windowMs } = this.#floor;
 		const message = `Less than ${bytesPerS} bytes per second were read for ${windowMs / 1000} seconds, far behind.`;
-		this.#counters.add("consumers_too_slow_total");
+		this.#counters.add(consumersTooSlow);
 		this.#socket.sendBinary(this.#stream.error("ConsumerTooSlow", message));
 		this.close(1008, "ConsumerTooSlow");
 	}

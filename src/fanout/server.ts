@@ -2,6 +2,7 @@ import { createEdge, withUrl } from "../http/edge.ts";
 import { errorResponse } from "../http/response.ts";
 import type { LogSpan, Position, RecordReader } from "../log/log.ts";
 import type { Counters } from "../observe/counters.ts";
+import { counter, gauge } from "../observe/metric.ts";
 import { contain } from "../runtime/boundary.ts";
 import { endThreadOnFailure } from "../runtime/thread.ts";
 import { SERVER_NAME } from "../version.ts";
@@ -11,6 +12,12 @@ import type { PaceFloor } from "./pace.ts";
 import { Pump } from "./pump.ts";
 import type { Stream, StreamError, StreamStart } from "./stream.ts";
 import type { Takedowns } from "./takedowns.ts";
+
+const consumersRefused = counter(
+	"consumers_refused_total",
+	"consumers refused since a limit on their number was reached",
+);
+const consumersConnected = gauge("consumers_connected", "consumers connected now");
 
 /**
  * Consumers have nothing to say: what they send is read and thrown away. A longer message is not, and ends the connection:
@@ -133,7 +140,7 @@ export class FanoutServer {
 		if (this.#isDraining) return refuse(503, "ServiceUnavailable", "the relay is shutting down");
 		const limit = consumerCount.take(data.ip);
 		if (limit !== null) {
-			counters.add("consumers_refused_total");
+			counters.add(consumersRefused);
 			return refuse(429, "RateLimitExceeded", limit);
 		}
 		if (server.upgrade(request, { data, headers: UPGRADE_HEADERS })) return undefined;
@@ -154,7 +161,7 @@ export class FanoutServer {
 			idleTimeout: 0,
 			sendPings: false,
 			open: (socket) => {
-				counters.add("consumers_connected");
+				counters.add(consumersConnected);
 				if (!contain("a consumer's start", () => this.#begin(socket))) socket.close(1011, "internal error");
 			},
 			message: heard,
@@ -166,7 +173,7 @@ export class FanoutServer {
 				});
 			},
 			close: ({ data: { ip, consumer } }) => {
-				counters.add("consumers_connected", -1);
+				counters.add(consumersConnected, -1);
 				consumerCount.release(ip);
 				if (consumer !== null) contain("a consumer's end", () => this.#pump.remove(consumer));
 			},

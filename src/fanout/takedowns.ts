@@ -2,6 +2,12 @@ import type { Takedown } from "../index/store.ts";
 import type { RecordBatch } from "../log/log.ts";
 import { tellsOfRepo } from "../log/record/message-facts.ts";
 import type { Counters } from "../observe/counters.ts";
+import { counter } from "../observe/metric.ts";
+
+const withheldEvictions = counter(
+	"withheld_evictions_total",
+	"accounts whose frames are withheld no longer since there were too many of them",
+);
 
 /** About 150 bytes each. An account is forgotten when the log holds nothing from before its status changed. */
 export const TAKEDOWNS_MAX = 200_000;
@@ -46,7 +52,7 @@ export class Takedowns {
 		this.#known = new WeakMap();
 		for (const [did, sinceSeq] of this.#sinceSeq) {
 			if (sinceSeq > firstSeq && this.#sinceSeq.size <= this.#entriesMax) return;
-			if (sinceSeq > firstSeq) this.#counters.add("withheld_evictions_total");
+			if (sinceSeq > firstSeq) this.#counters.add(withheldEvictions);
 			this.#sinceSeq.delete(did);
 		}
 	}

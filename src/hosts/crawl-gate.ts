@@ -1,8 +1,14 @@
 import { type ControlResult, refusal } from "../control/api.ts";
 import { networkOf } from "../net/network.ts";
 import type { Counters } from "../observe/counters.ts";
+import { counter } from "../observe/metric.ts";
 import { RateLimit } from "../runtime/rate-limit.ts";
 import { type NoSlot, ProbeSlots, type ProbeSlotsOptions } from "./probe-slots.ts";
+
+const crawlsLimited = counter(
+	"crawls_limited_total",
+	"crawl requests refused since their address had its share of probes or of failed ones",
+);
 
 /** What a stranger may have us do for names that turn out to be nobody's: each costs a DNS lookup and a connection. */
 export const FAILED_PROBES_PER_HOUR = 10;
@@ -71,7 +77,7 @@ export class CrawlGate {
 	}
 
 	#limit(rule: string, retryAfterS: number): ControlResult {
-		this.#counters.add("crawls_limited_total");
+		this.#counters.add(crawlsLimited);
 		return refusal(429, "RateLimitExceeded", rule, retryAfterS);
 	}
 }

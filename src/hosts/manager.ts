@@ -4,6 +4,7 @@ import type { HostFacts } from "../log/record/control.ts";
 import { HostnameError, mayBePrivate, type ParsedHostname, parseHostname } from "../net/hostname.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
+import { gauge } from "../observe/metric.ts";
 import type { HostStatus } from "../protocol/host-status.ts";
 import { LogLimiter } from "../runtime/log-limiter.ts";
 import { workerOf } from "../runtime/worker-of.ts";
@@ -11,6 +12,8 @@ import { CrawlGate, HOST_NOT_FOUND } from "./crawl-gate.ts";
 import { DayQuota } from "./day-quota.ts";
 import type { HostCommand, HostEvent, HostGapEvent, HostStatusEvent } from "./messages.ts";
 import { ProbeError } from "./probe.ts";
+
+const hostsKnown = gauge("hosts_known", "hosts known");
 
 /** At the start, this many hosts are connected to at once, and then as many again after a pause. */
 const START_BURST = 5;
@@ -240,7 +243,7 @@ export class HostManager {
 		this.#byName.set(host.hostname, host);
 		this.#byId.set(host.id, host);
 		this.#idMax = Math.max(this.#idMax, host.id);
-		this.#options.counters.add("hosts_known");
+		this.#options.counters.add(hostsKnown);
 		return host;
 	}
 

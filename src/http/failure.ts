@@ -1,8 +1,11 @@
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
+import { counter } from "../observe/metric.ts";
 import { isFatal, reportFailure } from "../runtime/boundary.ts";
 import { LogLimiter } from "../runtime/log-limiter.ts";
 import { errorResponse } from "./response.ts";
+
+const httpFailures = counter("http_failures_total", "HTTP requests that were answered with 500, by a fault of ours");
 
 const LINE_INTERVAL_MS = 60_000;
 const RETRY_AFTER_S = 30;
@@ -15,7 +18,7 @@ const limiter = new LogLimiter({ intervalMs: LINE_INTERVAL_MS, keysMax: 1 });
  * whether that passes.
  */
 export function failureResponse(error: unknown, counters: Counters): Response {
-	counters.add("http_failures_total");
+	counters.add(httpFailures);
 	if (!isFatal(error)) {
 		reportFailure("an HTTP request", error);
 		return errorResponse(500, "InternalServerError", "the relay failed to answer this request");

@@ -5,12 +5,15 @@ import { effectiveStatus, isListed } from "../account/status.ts";
 import type { Account, Host, IndexReader } from "../index/store.ts";
 import { networkOf } from "../net/network.ts";
 import type { Counters } from "../observe/counters.ts";
+import { counter } from "../observe/metric.ts";
 import { isDid } from "../protocol/syntax.ts";
 import type { RateLimit } from "../runtime/rate-limit.ts";
 import { type ClientEnv, createBaseApp } from "./base.ts";
 import { readPage } from "./listing.ts";
 import { hostnameParameter, limitParameter, pageCursorParameter, readQuery } from "./parameters.ts";
 import { errorResponse, XrpcError } from "./response.ts";
+
+const httpRateLimited = counter("http_rate_limited_total", "HTTP requests refused since their address made too many");
 
 export interface ReadsAppOptions {
 	index: IndexReader;
@@ -74,7 +77,7 @@ function limitRate(rateLimit: RateLimit, counters: Counters): MiddlewareHandler<
 	return async (context, next) => {
 		const waitMs = rateLimit.take(networkOf(context.env.ip));
 		if (waitMs === 0) return next();
-		counters.add("http_rate_limited_total");
+		counters.add(httpRateLimited);
 		return errorResponse(429, "RateLimitExceeded", "too many requests from your address", {
 			"Retry-After": String(Math.ceil(waitMs / 1000)),
 		});

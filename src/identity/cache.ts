@@ -2,6 +2,7 @@ import type { StoredIdentity } from "../index/store.ts";
 import type { DidDocumentFacts } from "../log/record/control.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
+import { counter } from "../observe/metric.ts";
 import { contain } from "../runtime/boundary.ts";
 import { LogLimiter } from "../runtime/log-limiter.ts";
 import { factsOf, resolutionOfStored } from "./facts.ts";
@@ -13,6 +14,34 @@ import { FRESH_MS, type Known, type ResolutionLimits, Resolutions } from "./reso
 import type { DidResolver } from "./resolver.ts";
 import { Turns } from "./turns.ts";
 import { steadyWallMs } from "./wall-clock.ts";
+
+const identityLookups = counter("identity_lookups_total", "DID documents asked for over the network");
+const identityFailures = counter("identity_failures_total", "lookups that failed");
+const identityRefreshes = counter(
+	"identity_refreshes_total",
+	"forced refreshes after an #identity, a bad signature or a host mismatch",
+);
+const identityRefreshesLimited = counter(
+	"identity_refreshes_limited_total",
+	"times a forced refresh had to wait since the DID had one a moment ago",
+);
+const identityStaleUses = counter(
+	"identity_stale_uses_total",
+	"times an outdated identity was used on for a while, since the directory or its did:web host failed",
+);
+const identityWaits = counter(
+	"identity_waits_total",
+	"failed lookups that are tried again, since messages can't be judged without them",
+);
+const identityLookupsLimited = counter(
+	"identity_lookups_limited_total",
+	"times a host's lookups had to wait since it named too many DIDs that are not its own",
+);
+const identityOutages = counter(
+	"identity_outages_total",
+	"times the PLC directory began to fail, or asked to be left alone",
+);
+const identityEvictions = counter("identity_evictions_total", "identities that left the cache since it was full");
 
 export interface IdentityCacheLimits extends ResolutionLimits {
 	/** Requests at once to the PLC directory; and as many again to did:web hosts. One host causes at most half of them. */
@@ -109,7 +138,7 @@ export class IdentityCache {
 		this.#wallClock = options.wallClock ?? steadyWallMs;
 		this.#sleep = options.sleep ?? Bun.sleep;
 		this.#random = options.random ?? Math.random;
-		const evicted = (): void => counters.add("identity_evictions_total");
+		const evicted = (): void => counters.add(identityEvictions);
 		this.#resolved = new Resolutions(limits, evicted);
 		const share = (limit: number): number => Math.ceil(limit * FAILURES_SHARE);
 		this.#failed = new Resolutions({ entriesMax: share(limits.entriesMax), bytesMax: share(limits.bytesMax) }, evicted);
@@ -129,7 +158,7 @@ export class IdentityCache {
 			},
 			work: (lookup) => this.#begin(lookup),
 			outage,
-			onLimited: () => this.#counters.add("identity_lookups_limited_total"),
+			onLimited: () => this.#counters.add(identityLookupsLimited),
 			clock: this.#clock,
 			sleep: this.#sleep,
 		});
@@ -245,7 +274,7 @@ export class IdentityCache {
 
 	/** Takes a document for good for another while, since nobody can be asked for a newer one. */
 	#useOn(did: string, known: Known): Resolution {
-		this.#counters.add("identity_stale_uses_total");
+		this.#counters.add(identityStaleUses);
 		this.#resolved.prolong(did, this.#clock() + STALE_RETRY_MS * (0.5 + this.#random() / 2));
 		return known.resolution;
 	}
@@ -269,7 +298,7 @@ export class IdentityCache {
 			turns.add(hostId, lookup);
 			return;
 		}
-		if (notBeforeMs > lookup.retryAtMs) this.#counters.add("identity_refreshes_limited_total");
+		if (notBeforeMs > lookup.retryAtMs) this.#counters.add(identityRefreshesLimited);
 		void this.#sleep(Math.ceil(waitMs)).then(() => contain("a lookup's turn", () => turns.add(hostId, lookup)));
 	}
 
@@ -279,9 +308,9 @@ export class IdentityCache {
 		if (lookup.ended || lookup.asking || lookup.retryAtMs > nowMs) return null;
 		lookup.asking = true;
 		lookup.beganAtMs = nowMs;
-		this.#counters.add("identity_lookups_total");
+		this.#counters.add(identityLookups);
 		if (lookup.isRecheck) {
-			this.#counters.add("identity_refreshes_total");
+			this.#counters.add(identityRefreshes);
 			this.#rechecksMs.set(lookup.did, nowMs);
 		}
 		return this.#ask(lookup);
@@ -311,7 +340,7 @@ export class IdentityCache {
 			}
 		}
 		if (resolution.outcome !== "resolved" && resolution.outcome !== "tombstoned") {
-			this.#counters.add("identity_failures_total");
+			this.#counters.add(identityFailures);
 		}
 		const isVain = lookup.isRecheck && sameIdentity(this.#resolved.find(did)?.resolution ?? null, resolution);
 		const known = { resolution, askedAtMs: beganAtMs, goodUntilMs: nowMs + FRESH_MS[resolution.outcome] };
@@ -327,7 +356,7 @@ export class IdentityCache {
 	#tryFailed(lookup: Lookup, failure: Unavailable): void {
 		const nowMs = this.#clock();
 		const retryAfterMs = failure.retryAfterMs ?? 0;
-		this.#counters.add("identity_failures_total");
+		this.#counters.add(identityFailures);
 		lookup.failures++;
 		if (this.#plcAnsweredMs > lookup.failedAtMs) lookup.ownFailures++;
 		lookup.failedSinceMs ??= nowMs;
@@ -336,7 +365,7 @@ export class IdentityCache {
 		if (isPlc(lookup.did)) this.#directoryFailed(nowMs, failure);
 		if (this.#isFinal(lookup)) this.#giveUp(lookup, failure, nowMs + Math.max(FRESH_MS.unavailable, retryAfterMs));
 		else if (this.#release(lookup)) {
-			this.#counters.add("identity_waits_total");
+			this.#counters.add(identityWaits);
 			for (const hostId of lookup.askers.keys()) this.#queue(lookup, hostId, lookup.retryAtMs);
 		}
 	}
@@ -373,7 +402,7 @@ export class IdentityCache {
 
 	#directoryFailed(nowMs: number, { detail, retryAfterMs }: Unavailable): void {
 		if (this.#plcOutage.failed(nowMs, retryAfterMs)) {
-			this.#counters.add("identity_outages_total");
+			this.#counters.add(identityOutages);
 			const omitted = this.#outageLines.take("begin");
 			if (omitted !== null) {
 				log.warning("the PLC directory fails: {detail}; identities are used up to {hours} hours old meanwhile", {

@@ -2,8 +2,19 @@ import type { Sink, SinkStart } from "../log/follower.ts";
 import type { StoredRecord } from "../log/record/stored-record.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
+import { counter, gauge } from "../observe/metric.ts";
 import type { Takedown } from "./store.ts";
 import type { IndexWriter } from "./writer.ts";
+
+const indexRecords = counter("index_records_total", "records applied to the index");
+const indexUnknownHostRecords = counter(
+	"index_unknown_host_records_total",
+	"times a record named a host that the index does not know, since its row was lost",
+);
+const hostsLost = gauge(
+	"hosts_lost",
+	"hosts that this start found lost with an earlier index database, and that are not followed any more",
+);
 
 const HOSTS_PAGE = 1_000;
 
@@ -32,8 +43,8 @@ export class IndexSink implements Sink {
 	async apply(records: readonly StoredRecord[]): Promise<void> {
 		const { writer, counters, onTakedowns } = this.#options;
 		const applied = await writer.apply(records);
-		counters.add("index_records_total", records.length);
-		counters.add("index_unknown_host_records_total", applied.unknownHostRecords);
+		counters.add(indexRecords, records.length);
+		counters.add(indexUnknownHostRecords, applied.unknownHostRecords);
 		if (applied.takedowns.length > 0) onTakedowns(applied.takedowns);
 	}
 
@@ -47,7 +58,7 @@ export class IndexSink implements Sink {
 	async caughtUp({ cursor, firstSeq, lastSeq }: SinkStart): Promise<void> {
 		if (cursor > 0 || firstSeq <= 1 || lastSeq < firstSeq) return;
 		const lost = await this.#countLost();
-		this.#options.counters.add("hosts_lost", lost);
+		this.#options.counters.add(hostsLost, lost);
 		log.error(
 			"the index database is new, and the log begins at seq {firstSeq}: what only older records told of hosts, accounts and " +
 				"identities is lost. {lost} hosts are not followed any more. Stop the relay and put back a copy of the database, or ask " +

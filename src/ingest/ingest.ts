@@ -10,6 +10,7 @@ import { Marks } from "../log/marks.ts";
 import { LogPosition } from "../log/position.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
+import { gauge } from "../observe/metric.ts";
 import { contain } from "../runtime/boundary.ts";
 import { Doorbell } from "../runtime/doorbell.ts";
 import { LogLimiter } from "../runtime/log-limiter.ts";
@@ -27,6 +28,9 @@ import { Budget } from "./host/budget.ts";
 import { Hosts } from "./host/hosts.ts";
 import type { Peer } from "./peer-link.ts";
 import { Routes } from "./routes.ts";
+
+const enginesNative = gauge("engines_native", "ingest workers that verify with the native engine");
+const enginesPortable = gauge("engines_portable", "ingest workers that verify with the portable engine");
 
 type UsedSettings =
 	| "ingestWorkers"
@@ -163,7 +167,7 @@ class IngestWorker implements WorkerRole<IngestOptions, HostCommand> {
 		const handover = new Handover(options.worker, own, new Doorbell(options.sequencerDoorbell), counters);
 
 		const engine = makeEngine(this.#createEngine, config.verifyEngine, counters);
-		counters.add(engine.name === "native" ? "engines_native" : "engines_portable");
+		counters.add(engine.name === "native" ? enginesNative : enginesPortable);
 		const accounts = new AccountCache(index, Math.ceil(ACCOUNT_CACHE_ENTRIES / config.ingestWorkers), counters);
 		const shard = createShard({ config, index, accounts, handover, engine, counters });
 		const routes = new Routes(options.worker, options.peers.map(openPeer), (arrival) => shard.submit(arrival));

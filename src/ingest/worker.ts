@@ -1,9 +1,15 @@
 import { logOf } from "../observe/log.ts";
+import { counter } from "../observe/metric.ts";
 import { selectEngine } from "../verify/select.ts";
 import { serveIngest } from "./ingest.ts";
 
+const enginePanics = counter(
+	"engine_panics_total",
+	"messages on which the native engine failed, and which the portable one judged",
+);
+
 serveIngest((choice, counters) => {
-	const { engine, note, isFallback } = selectEngine(choice, () => counters.add("engine_panics_total"));
+	const { engine, note, isFallback } = selectEngine(choice, () => counters.add(enginePanics));
 	const log = logOf("verify");
 	if (isFallback) log.warning(note);
 	else log.info(note);

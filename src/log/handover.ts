@@ -1,8 +1,11 @@
 import type { Counters } from "../observe/counters.ts";
+import { counter } from "../observe/metric.ts";
 import type { Doorbell } from "../runtime/doorbell.ts";
 import { OnceATurn } from "../runtime/once-a-turn.ts";
 import type { RingWriter } from "../runtime/ring.ts";
 import { type Entry, entryBytes, writeEntry } from "./record/entry.ts";
+
+const ringFull = counter("ring_full_total", "times a ring was full and its writer had to wait");
 
 /** The worker's way to the sequencer: one ring, and the sequencer's doorbell. */
 export class Handover {
@@ -39,7 +42,7 @@ export class Handover {
 	push(entry: Entry): number | null {
 		const target = this.#writer.reserve(entryBytes(entry));
 		if (target === null) {
-			this.#counters.add("ring_full_total");
+			this.#counters.add(ringFull);
 			this.flush();
 			return null;
 		}

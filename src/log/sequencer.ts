@@ -1,4 +1,5 @@
 import type { Counters } from "../observe/counters.ts";
+import { counter } from "../observe/metric.ts";
 import { Major } from "../protocol/cbor.ts";
 import { headBytes, writeHead } from "../protocol/cbor-head.ts";
 import type { Doorbell } from "../runtime/doorbell.ts";
@@ -6,6 +7,8 @@ import type { RingReader } from "../runtime/ring.ts";
 import type { AppendLog, UnsealedBatch } from "./log.ts";
 import { type Entry, readEntry } from "./record/entry.ts";
 import { RECORD_BYTES_MAX, RECORD_HEADER_BYTES, writeRecordHeader } from "./record/record.ts";
+
+const recordsAppended = counter("records_appended_total", "records appended to the log");
 
 /** Records of a batch end when it has this many bytes; the last one may reach over it. */
 const BATCH_BYTES = 4 * 1024 * 1024;
@@ -112,7 +115,7 @@ export class Sequencer {
 		}
 		// The entries are copied: their space can be filled again while this batch is synced.
 		ring.release();
-		this.#counters.add("records_appended_total", records);
+		this.#counters.add(recordsAppended, records);
 		return records > 0;
 	}
 

@@ -9,13 +9,14 @@ import type { Outcome } from "../../src/ingest/outcome.ts";
 import { Handover } from "../../src/log/handover.ts";
 import { type Entry, readEntry } from "../../src/log/record/entry.ts";
 import type { StoredRecord } from "../../src/log/record/stored-record.ts";
-import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
+import { Counters } from "../../src/observe/counters.ts";
 import { encodeFrame, scanFrame } from "../../src/protocol/frame.ts";
 import type { Message } from "../../src/protocol/kinds/table.ts";
 import { Doorbell } from "../../src/runtime/doorbell.ts";
 import { createRingBuffer, RING_BYTES_MIN, RingReader, RingWriter } from "../../src/runtime/ring.ts";
 import type { Engine, Verdict } from "../../src/verify/engine.ts";
 import { NO_ROWS } from "../index/records.ts";
+import { counted } from "../observe/counted.ts";
 import type { Rng } from "../sim/rng.ts";
 
 const DID = "did:plc:aaaaaaaaaaaaaaaaaaaaaaaa";
@@ -40,8 +41,7 @@ const TURNS_PER_DRAIN = 8;
 
 /** What is the same in all histories, since making it takes longer than using it, and what happened in them. */
 export class Bench {
-	readonly #counterBuffer = createCounterBuffer(1);
-	readonly counters = new Counters(this.#counterBuffer);
+	readonly counters = new Counters();
 	readonly handover: Handover;
 	readonly #reader: RingReader;
 	/** Times that the shard's state was held against the index's. */
@@ -64,8 +64,8 @@ export class Bench {
 	/** What happened, by name. All of it has to, if the histories are to show anything. */
 	get happened() {
 		const { comparisons, passed, moves, deletions, restarts, evictions } = this;
-		const { counters } = readCounters(this.#counterBuffer);
-		const foundActive = counters.accounts_found_active_total;
+		const counters = counted(this.counters);
+		const foundActive = counters.of("accounts_found_active_total");
 		return {
 			comparisons,
 			passed,
@@ -73,11 +73,11 @@ export class Bench {
 			deletions,
 			restarts,
 			evictions,
-			repeats: counters.messages_replayed_total,
-			fullRings: counters.ring_full_total,
+			repeats: counters.of("messages_replayed_total"),
+			fullRings: counters.of("ring_full_total"),
 			foundActive,
 			// The rest of what we said ourselves.
-			tombstones: counters.messages_accepted_total - passed - foundActive,
+			tombstones: counters.of("messages_accepted_total") - passed - foundActive,
 		};
 	}
 

@@ -7,7 +7,8 @@ import {
 	REFUSED_MS,
 } from "../../src/descriptors/guard.ts";
 import type { Connection } from "../../src/descriptors/libc.ts";
-import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
+import { Counters } from "../../src/observe/counters.ts";
+import { counted } from "../observe/counted.ts";
 import { until } from "../relay/rig.ts";
 
 const OWN = 50;
@@ -16,7 +17,7 @@ const LISTENER = 7;
 
 /** A process that holds `OWN` descriptors and these connections. */
 function rigOf(connections: Connection[], isFailing = () => false) {
-	const buffer = createCounterBuffer(1);
+	const counters = new Counters();
 	const seen = { looks: 0, closeIdle: 0, nowMs: 0, refused: [] as (readonly string[])[] };
 	const system: DescriptorSystem = {
 		count: () => OWN + connections.length,
@@ -31,7 +32,6 @@ function rigOf(connections: Connection[], isFailing = () => false) {
 			seen.refused.push(addresses);
 		},
 	};
-	const counters = new Counters(buffer);
 	const closeIdle = (): void => void seen.closeIdle++;
 	const guard = new DescriptorGuard({
 		system,
@@ -42,7 +42,7 @@ function rigOf(connections: Connection[], isFailing = () => false) {
 		closeIdle,
 		nowMs: () => seen.nowMs,
 	});
-	return { guard, seen, ended: () => readCounters(buffer).counters.connections_ended_total };
+	return { guard, seen, ended: () => counted(counters).of("connections_ended_total") };
 }
 
 function plain(count: number, { isAnswered = false } = {}): Connection[] {

@@ -323,7 +323,7 @@ export class EdgeRig {
 		await this.#until("every message to be settled", async () => {
 			await Bun.sleep(STATS_POLL_MS);
 			stats = await this.#stats();
-			return stats.counters.parked_messages === 0 && stats.counters.inflight_bytes === 0;
+			return stats.counters.of("parked_messages") === 0 && stats.counters.of("inflight_bytes") === 0;
 		});
 		await this.#checkErrors();
 		const unaccounted = unaccountedFrames(stats);
@@ -396,10 +396,10 @@ function unaccountedFrames({ counters, rejected }: RelayStats): number {
 	const rejections = Object.values(rejected).reduce((sum, count) => sum + count, 0);
 	const unread = rejected["frame-text"] + rejected["frame-too-large"];
 	const ends =
-		counters.messages_accepted_total +
-		counters.messages_replayed_total +
-		counters.frames_ignored_total +
-		counters.host_infos_total +
-		counters.host_errors_total;
-	return counters.frames_received_total + unread - rejections - ends;
+		counters.of("messages_accepted_total") +
+		counters.of("messages_replayed_total") +
+		counters.of("frames_ignored_total") +
+		counters.of("host_infos_total") +
+		counters.of("host_errors_total");
+	return counters.of("frames_received_total") + unread - rejections - ends;
 }

@@ -21,9 +21,13 @@ test("generated messages of every kind through the whole admission path harm nob
 		expect(Object.values(stats.rejected).filter((count) => count > 0).length).toBeGreaterThan(REASONS_MIN);
 		const { counters } = stats;
 		const ways = [
-			...[counters.messages_verified_total, counters.frames_noncanonical_total, counters.frames_ignored_total],
-			...[counters.host_infos_total, counters.host_errors_total, counters.discontinuities_total],
-			...[counters.identity_refreshes_total, counters.host_gaps_total],
+			...[
+				counters.of("messages_verified_total"),
+				counters.of("frames_noncanonical_total"),
+				counters.of("frames_ignored_total"),
+			],
+			...[counters.of("host_infos_total"), counters.of("host_errors_total"), counters.of("discontinuities_total")],
+			...[counters.of("identity_refreshes_total"), counters.of("host_gaps_total")],
 		];
 		expect(Math.min(...ways)).toBeGreaterThan(0);
 	} catch (error) {

@@ -15,8 +15,9 @@ import { Pump } from "../../src/fanout/pump.ts";
 import { subscribeRepos } from "../../src/fanout/subscribe-repos.ts";
 import { Takedowns } from "../../src/fanout/takedowns.ts";
 import { RecordKind } from "../../src/log/record/record.ts";
-import { type CounterName, Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
+import { Counters } from "../../src/observe/counters.ts";
 import { FRAME_BYTES_MAX } from "../../src/protocol/limits.ts";
+import { counted } from "../observe/counted.ts";
 import { MemoryLog, seqOf, seqs } from "./memory-log.ts";
 
 /** A socket whose kernel takes `kernelBytes` and then queues, as Bun's does: up to a limit, and then it drops. */
@@ -72,15 +73,15 @@ const FLOOR = { bytesPerS: 16 * 1024, windowMs: 60_000 };
 let log: MemoryLog;
 let socket: FakeSocket;
 let nowMs: number;
-let counterBuffer: SharedArrayBuffer;
+let counters: Counters;
 let takedowns: Takedowns;
 
 beforeEach(() => {
 	log = new MemoryLog();
 	socket = new FakeSocket();
 	nowMs = 1_000_000;
-	counterBuffer = createCounterBuffer(1);
-	takedowns = new Takedowns(new Counters(counterBuffer));
+	counters = new Counters();
+	takedowns = new Takedowns(counters);
 });
 
 function consumerAt(cursor: number): Consumer {
@@ -90,12 +91,12 @@ function consumerAt(cursor: number): Consumer {
 		cursor,
 		floor: FLOOR,
 		takedowns,
-		counters: new Counters(counterBuffer),
+		counters,
 		clock: () => nowMs,
 	});
 }
 
-const counted = (name: CounterName): number => readCounters(counterBuffer).counters[name];
+const count = (name: string): number => counted(counters).of(name);
 
 describe("what a consumer sends", () => {
 	test("closes it when it is too much in too little time, and cuts it off when it goes on", () => {
@@ -110,7 +111,7 @@ describe("what a consumer sends", () => {
 		expect(socket.terminated).toBe(false);
 		for (let count = 0; count < HEARD_MAX; count++) consumer.heard();
 		expect(socket.terminated).toBe(true);
-		expect(counted("consumers_noisy_total")).toBe(1);
+		expect(count("consumers_noisy_total")).toBe(1);
 	});
 });
 
@@ -121,8 +122,8 @@ describe("a turn", () => {
 		expect(consumer.turn(log)).toBe("caught-up");
 		expect(socket.frames.map(seqOf)).toEqual(seqs(8, 120));
 		expect(consumer.cursor).toBe(120);
-		expect(counted("frames_sent_total")).toBe(113);
-		expect(counted("bytes_sent_total")).toBe(11_300);
+		expect(count("frames_sent_total")).toBe(113);
+		expect(count("bytes_sent_total")).toBe(11_300);
 		expect(consumer.turn(log)).toBe("caught-up");
 		expect(socket.frames.length).toBe(113);
 	});
@@ -148,7 +149,7 @@ describe("a turn", () => {
 		expect(consumer.turn(log)).toBe("caught-up");
 		expect(socket.frames.map(seqOf)).toEqual([1, 2, 3, 5, 6, 7]);
 		expect(consumer.cursor).toBe(7);
-		expect(counted("frames_withheld_total")).toBe(1);
+		expect(count("frames_withheld_total")).toBe(1);
 	});
 
 	test("ends when its budget is used up, and the next one goes on from there", () => {
@@ -189,7 +190,7 @@ describe("backpressure", () => {
 		socket.kernelBytes = 100_000;
 		const consumer = consumerAt(0);
 		while (consumer.turn(log) === "more");
-		expect(counted("consumers_slow_total")).toBe(1);
+		expect(count("consumers_slow_total")).toBe(1);
 		expect(socket.buffered).toBeGreaterThanOrEqual(WATERMARK_BYTES);
 		const sent = socket.frames.length;
 		expect(consumer.cursor).toBe(sent);
@@ -232,7 +233,7 @@ describe("backpressure", () => {
 		const consumer = consumerAt(0);
 		while (consumer.turn(log) === "more");
 		expect(socket.frames.map(seqOf)).toEqual(seqs(1, 20));
-		expect(counted("consumers_slow_total")).toBeGreaterThan(0);
+		expect(count("consumers_slow_total")).toBeGreaterThan(0);
 	});
 
 	test("a dropped frame ends the stream, with the cursor before it", () => {
@@ -284,11 +285,11 @@ describe("a consumer that reads slowly", () => {
 		const consumer = filledConsumer();
 		watch(consumer, FLOOR.windowMs - CHECK_MS, FLOOR.bytesPerS - 1, farSeq);
 		const sent = socket.frames.length;
-		expect(counted("consumers_too_slow_total")).toBe(0);
+		expect(count("consumers_too_slow_total")).toBe(0);
 		watch(consumer, CHECK_MS, FLOOR.bytesPerS - 1, farSeq);
 		expect(socket.frames.length).toBe(sent + 1);
 		expect(isToldToBeTooSlow()).toBe(true);
-		expect(counted("consumers_too_slow_total")).toBe(1);
+		expect(count("consumers_too_slow_total")).toBe(1);
 		// At two thirds of the floor rate its buffer takes far more than the shortest time, and it is given that.
 		expect(socket.closed).toBeNull();
 		while (socket.closed === null && !socket.terminated) watch(consumer, CHECK_MS, (FLOOR.bytesPerS * 2) / 3, farSeq);
@@ -300,7 +301,7 @@ describe("a consumer that reads slowly", () => {
 	test("but keeps to the floor rate stays, however far behind", () => {
 		const consumer = filledConsumer();
 		watch(consumer, 4 * FLOOR.windowMs, FLOOR.bytesPerS, 1_000_000);
-		expect(counted("consumers_too_slow_total")).toBe(0);
+		expect(count("consumers_too_slow_total")).toBe(0);
 		expect([socket.closed, socket.terminated]).toEqual([null, false]);
 		expect(consumer.cursor).toBeLessThan(1_000);
 	});
@@ -315,18 +316,18 @@ describe("a consumer that reads slowly", () => {
 		const consumer = filledConsumer();
 		watch(consumer, 3 * FLOOR.windowMs, 100, 1_000);
 		watch(consumer, FLOOR.windowMs - CHECK_MS, 100, farSeq);
-		expect(counted("consumers_too_slow_total")).toBe(0);
+		expect(count("consumers_too_slow_total")).toBe(0);
 		watch(consumer, CHECK_MS, 100, farSeq);
-		expect(counted("consumers_too_slow_total")).toBe(1);
+		expect(count("consumers_too_slow_total")).toBe(1);
 	});
 
 	test("is judged by each window, not by how fast it was before", () => {
 		const consumer = filledConsumer();
 		watch(consumer, 2 * FLOOR.windowMs, 2 * FLOOR.bytesPerS, farSeq);
 		watch(consumer, FLOOR.windowMs - CHECK_MS, 100, farSeq);
-		expect(counted("consumers_too_slow_total")).toBe(0);
+		expect(count("consumers_too_slow_total")).toBe(0);
 		watch(consumer, CHECK_MS, 100, farSeq);
-		expect(counted("consumers_too_slow_total")).toBe(1);
+		expect(count("consumers_too_slow_total")).toBe(1);
 	});
 
 	test("is not one that has taken all it was given: then its turns are slow", () => {
@@ -365,7 +366,7 @@ describe("a dead consumer", () => {
 		expect(socket.terminated).toBe(false);
 		watch(consumer, CHECK_MS, 0, 1_000);
 		expect(socket.terminated).toBe(true);
-		expect(counted("consumers_dead_total")).toBe(1);
+		expect(count("consumers_dead_total")).toBe(1);
 	});
 
 	test("that is far behind has one more minute to take the error frame", () => {
@@ -407,7 +408,7 @@ describe("a silent consumer", () => {
 		watch(consumer, CHECK_MS, 0, 0);
 		expect(socket.terminated).toBe(true);
 		expect(socket.pings).toBe(1);
-		expect(counted("consumers_dead_total")).toBe(1);
+		expect(count("consumers_dead_total")).toBe(1);
 	});
 
 	test("that speaks by itself is not pinged", () => {

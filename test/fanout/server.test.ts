@@ -10,9 +10,10 @@ import { CONSUMER_MESSAGE_BYTES_MAX, type FanoutOptions, FanoutServer } from "..
 import type { Stream } from "../../src/fanout/stream.ts";
 import { subscribeRepos } from "../../src/fanout/subscribe-repos.ts";
 import { Takedowns } from "../../src/fanout/takedowns.ts";
-import { type CounterName, Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
+import { Counters } from "../../src/observe/counters.ts";
 import { encodeErrorFrame } from "../../src/protocol/event-frames.ts";
 import { SERVER_NAME } from "../../src/version.ts";
+import { counted } from "../observe/counted.ts";
 import { exchange } from "../sim/raw-http.ts";
 import { Rng } from "../sim/rng.ts";
 import { MemoryLog, seqOf, seqs } from "./memory-log.ts";
@@ -21,7 +22,7 @@ interface Fixture {
 	log: MemoryLog;
 	server: FanoutServer;
 	url: string;
-	counted: (name: CounterName) => number;
+	counted: (name: string) => number;
 }
 
 const servers: FanoutServer[] = [];
@@ -35,7 +36,7 @@ function consumerCountOf(limits: Partial<ConsumerLimits>): ConsumerCount {
 
 function startServer(options: Partial<FanoutOptions> = {}): Fixture {
 	const log = new MemoryLog();
-	const counterBuffer = createCounterBuffer(1);
+	const counters = new Counters();
 	nowMs = 1_000_000;
 	const server = new FanoutServer({
 		host: "127.0.0.1",
@@ -45,7 +46,7 @@ function startServer(options: Partial<FanoutOptions> = {}): Fixture {
 		position: log,
 		reader: log,
 		app: () => new Response("the app"),
-		counters: new Counters(counterBuffer),
+		counters,
 		floor: { bytesPerS: 16 * 1024, windowMs: 60_000 },
 		takedowns: new Takedowns(new Counters()),
 		trustProxy: false,
@@ -58,7 +59,7 @@ function startServer(options: Partial<FanoutOptions> = {}): Fixture {
 		log,
 		server,
 		url: `127.0.0.1:${server.port}${subscribeRepos.path}`,
-		counted: (name) => readCounters(counterBuffer).counters[name],
+		counted: (name) => counted(counters).of(name),
 	};
 }
 

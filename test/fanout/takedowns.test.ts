@@ -2,20 +2,21 @@ import { beforeEach, describe, expect, test } from "bun:test";
 import { Takedowns } from "../../src/fanout/takedowns.ts";
 import type { RecordBatch } from "../../src/log/log.ts";
 import { RecordKind } from "../../src/log/record/record.ts";
-import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
+import { Counters } from "../../src/observe/counters.ts";
+import { counted } from "../observe/counted.ts";
 
 const ALICE = "did:plc:alice";
 const BOB = "did:plc:bob";
 const ENTRIES_MAX = 3;
 
-let counterBuffer: SharedArrayBuffer;
+let counters: Counters;
 let takedowns: Takedowns;
 /** DIDs that were looked up in batches. */
 let lookups = 0;
 
 beforeEach(() => {
-	counterBuffer = createCounterBuffer(1);
-	takedowns = new Takedowns(new Counters(counterBuffer), ENTRIES_MAX);
+	counters = new Counters();
+	takedowns = new Takedowns(counters, ENTRIES_MAX);
 	lookups = 0;
 });
 
@@ -101,7 +102,7 @@ describe("the list", () => {
 		expect(leftOutOf(old)).toEqual([1]);
 		takedowns.update([{ did: BOB, takenDownSinceSeq: 9 }], 5);
 		expect(takedowns.leftOut(old)).toBeNull();
-		expect(readCounters(counterBuffer).counters.withheld_evictions_total).toBe(0);
+		expect(counted(counters).of("withheld_evictions_total")).toBe(0);
 	});
 
 	test("has a limit, and counts what it forgets for it: the oldest", () => {
@@ -113,7 +114,7 @@ describe("the list", () => {
 		expect(leftOutOf(old)).toEqual([1]);
 		takedowns.update(more, 1);
 		expect(takedowns.leftOut(old)).toBeNull();
-		expect(readCounters(counterBuffer).counters.withheld_evictions_total).toBe(1);
+		expect(counted(counters).of("withheld_evictions_total")).toBe(1);
 		expect(leftOutOf(batchOf(2, [[commit, "did:plc:0"]]))).toEqual([1]);
 	});
 });

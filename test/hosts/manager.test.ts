@@ -4,9 +4,10 @@ import type { HostCommand } from "../../src/hosts/messages.ts";
 import { ProbeError } from "../../src/hosts/probe.ts";
 import type { Host, IndexReader } from "../../src/index/store.ts";
 import type { HostFacts } from "../../src/log/record/control.ts";
-import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
+import { Counters } from "../../src/observe/counters.ts";
 import type { HostStatus } from "../../src/protocol/host-status.ts";
 import { workerOf } from "../../src/runtime/worker-of.ts";
+import { counted } from "../observe/counted.ts";
 
 const WORKERS = 3;
 const ADMIN = { admin: true, ip: "192.0.2.1" };
@@ -25,7 +26,7 @@ class Bench {
 	readonly commands: { worker: number; command: HostCommand }[] = [];
 	readonly appended: HostFacts[] = [];
 	readonly probed: string[] = [];
-	readonly counters = createCounterBuffer(1);
+	readonly counters = new Counters();
 	probe: HostManagerOptions["probe"] = async () => {};
 	nowMs = 1_000_000;
 	/** The greatest id that the log has named. */
@@ -58,7 +59,7 @@ class Bench {
 						this.wake = resolve;
 					}),
 			},
-			counters: new Counters(this.counters),
+			counters: this.counters,
 			allowInsecureHosts: false,
 			disableRequestCrawl: false,
 			newHostsPerDayMax: 50,
@@ -92,7 +93,7 @@ describe("start", () => {
 			worker: workerOf("a.com", WORKERS),
 			command: { type: "connect", host: { id: 1, hostname: "a.com", insecure: false, cursor: 10 } },
 		});
-		expect(readCounters(bench.counters).counters.hosts_known).toBe(5);
+		expect(counted(bench.counters).of("hosts_known")).toBe(5);
 		expect(bench.appended).toEqual([]);
 	});
 
@@ -241,7 +242,7 @@ describe("requestCrawl of a new host", () => {
 		}
 		expect(statuses).toEqual([...Array<number>(10).fill(400), ...Array<number>(70).fill(429)]);
 		expect(bench.probed).toHaveLength(10);
-		expect(readCounters(bench.counters).counters.crawls_limited_total).toBe(70);
+		expect(counted(bench.counters).of("crawls_limited_total")).toBe(70);
 		// Others and admins go on, and so does he where no check is needed.
 		expect(await manager.requestCrawl("made-up.com", stranger(2))).toMatchObject({ status: 400 });
 		expect(await manager.requestCrawl("made-up.com", ADMIN)).toMatchObject({ status: 400 });

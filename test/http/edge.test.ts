@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { createEdge, targetOf, withUrl } from "../../src/http/edge.ts";
-import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
+import { Counters } from "../../src/observe/counters.ts";
+import { counted } from "../observe/counted.ts";
 import { exchange } from "../sim/raw-http.ts";
 import { Rng } from "../sim/rng.ts";
 
@@ -45,7 +46,7 @@ describe("the target of a request", () => {
 });
 
 describe("a server at the edge", () => {
-	const counters = createCounterBuffer(1);
+	const counters = new Counters();
 	const server = Bun.serve({
 		hostname: "127.0.0.1",
 		port: 0,
@@ -53,7 +54,7 @@ describe("a server at the edge", () => {
 			if (url.pathname === "/throw") throw new Error("a secret");
 			if (url.pathname === "/reject") return Promise.reject(new Error("a secret"));
 			return new Response(`${request.method} ${url.pathname}`);
-		}, new Counters(counters)),
+		}, counters),
 	});
 	afterAll(() => server.stop(true));
 
@@ -73,11 +74,11 @@ describe("a server at the edge", () => {
 	});
 
 	test.each(["throw", "reject"])("answers a fault of ours in few words, and counts it: %s", async (how) => {
-		const before = readCounters(counters).counters.http_failures_total;
+		const before = counted(counters).of("http_failures_total");
 		const answer = await exchange(server.port ?? 0, `GET /${how} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n`);
 		expect(answer).toMatch(/^HTTP\/1\.1 500 .*\{"error":"InternalServerError","message":"[^"]*"\}$/s);
 		expect(answer).not.toContain("secret");
 		expect(answer.toLowerCase()).toContain("access-control-allow-origin: *");
-		expect(readCounters(counters).counters.http_failures_total).toBe(before + 1);
+		expect(counted(counters).of("http_failures_total")).toBe(before + 1);
 	});
 });

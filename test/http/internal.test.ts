@@ -2,10 +2,16 @@ import { beforeEach, describe, expect, test } from "bun:test";
 import type { Hono } from "hono";
 import type { ClientEnv } from "../../src/http/base.ts";
 import { createInternalApp } from "../../src/http/internal.ts";
+import { messagesLenient, messagesRejected } from "../../src/ingest/rejections.ts";
 import { Counters } from "../../src/observe/counters.ts";
+import { counter, gauge } from "../../src/observe/metric.ts";
 import { Totals } from "../../src/observe/totals.ts";
 import { REJECTION_REASON_NAMES } from "../../src/protocol/reasons.ts";
 import { VERSION } from "../../src/version.ts";
+
+const windfalls = counter("windfalls_total", "apples that fell");
+const baskets = gauge("full_baskets", "baskets that are full now");
+const fruits = counter("fruits_total", "fruits, by colour", { name: "colour", values: ["green", "red"] });
 
 let counters: Counters[];
 let fault: string | null;
@@ -26,11 +32,12 @@ beforeEach(() => {
 		openFiles: () => ({ open: 12, max: 175 }),
 	});
 	for (const row of counters) {
-		row.add("frames_received_total", 5);
-		row.add("hosts_connected", 1);
-		row.reject("rev-stale");
+		row.add(windfalls, 5);
+		row.add(baskets, 1);
+		row.add(messagesRejected.of("rev-stale"));
 	}
-	counters[0]?.lenient("mst-partial");
+	counters[0]?.add(messagesLenient.of("mst-partial"));
+	counters[1]?.add(fruits.of("red"));
 });
 
 describe("/metrics", () => {
@@ -38,11 +45,11 @@ describe("/metrics", () => {
 
 	test("has the sum of all threads, with type and meaning", async () => {
 		const text = await lines();
-		expect(text).toContain("standpipe_frames_received_total 10");
-		expect(text).toContain("# TYPE standpipe_frames_received_total counter");
-		expect(text).toContain("# HELP standpipe_frames_received_total WebSocket messages received from hosts");
-		expect(text).toContain("standpipe_hosts_connected 2");
-		expect(text).toContain("# TYPE standpipe_hosts_connected gauge");
+		expect(text).toContain("standpipe_windfalls_total 10");
+		expect(text).toContain("# TYPE standpipe_windfalls_total counter");
+		expect(text).toContain("# HELP standpipe_windfalls_total apples that fell");
+		expect(text).toContain("standpipe_full_baskets 2");
+		expect(text).toContain("# TYPE standpipe_full_baskets gauge");
 		expect(text).toContain("process_resident_memory_bytes 4096");
 		expect(text).toContain("process_open_fds 12");
 		expect(text).toContain("process_max_fds 175");
@@ -51,8 +58,10 @@ describe("/metrics", () => {
 		expect(text).toContain("standpipe_index_applied_seq 8");
 	});
 
-	test("has every reason, counted or not", async () => {
+	test("has every value of a label, counted or not", async () => {
 		const text = await lines();
+		expect(text).toContain('standpipe_fruits_total{colour="green"} 0');
+		expect(text).toContain('standpipe_fruits_total{colour="red"} 1');
 		expect(text).toContain('standpipe_messages_rejected_total{reason="rev-stale"} 2');
 		expect(text).toContain('standpipe_messages_lenient_total{reason="mst-partial"} 1');
 		for (const reason of REJECTION_REASON_NAMES) {
@@ -62,11 +71,11 @@ describe("/metrics", () => {
 
 	test("follows the counters, and adds nothing up twice", async () => {
 		await lines();
-		counters[1]?.add("frames_received_total", 1);
-		counters[1]?.add("hosts_connected", -1);
+		counters[1]?.add(windfalls, 1);
+		counters[1]?.add(baskets, -1);
 		const text = await lines();
-		expect(text).toContain("standpipe_frames_received_total 11");
-		expect(text).toContain("standpipe_hosts_connected 1");
+		expect(text).toContain("standpipe_windfalls_total 11");
+		expect(text).toContain("standpipe_full_baskets 1");
 	});
 
 	test("is in the format of Prometheus", async () => {
@@ -78,7 +87,7 @@ describe("/metrics", () => {
 test("/_stats has the same as JSON", async () => {
 	const stats: unknown = await (await app.request("/_stats")).json();
 	expect(stats).toMatchObject({
-		counters: { frames_received_total: 10, hosts_connected: 2 },
+		counters: { windfalls_total: 10, full_baskets: 2, fruits_total: { green: 0, red: 1 } },
 		rejected: { "rev-stale": 2, "car-malformed": 0 },
 		lenient: { "mst-partial": 1 },
 		log: { firstSeq: 3, lastSeq: 9, appliedSeq: 8 },

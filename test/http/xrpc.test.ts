@@ -6,9 +6,10 @@ import { createHealth } from "../../src/http/health.ts";
 import { createReadsApp } from "../../src/http/reads.ts";
 import { createXrpcApp } from "../../src/http/xrpc.ts";
 import { StoreBroken, StoreUnavailable } from "../../src/index/store-fault.ts";
-import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
+import { Counters } from "../../src/observe/counters.ts";
 import { RateLimit } from "../../src/runtime/rate-limit.ts";
 import { SERVER_NAME, VERSION } from "../../src/version.ts";
+import { counted } from "../observe/counted.ts";
 import { Rng } from "../sim/rng.ts";
 import { COMMIT_STRING, MemoryIndex } from "./memory-index.ts";
 
@@ -21,22 +22,21 @@ let index: MemoryIndex;
 let crawls: [string, CrawlRequester][];
 let crawlResult: ControlResult;
 let app: Hono<ClientEnv>;
-let counters: SharedArrayBuffer;
+let counters: Counters;
 let nowMs: number;
 
 beforeEach(() => {
 	index = new MemoryIndex();
 	crawls = [];
 	crawlResult = { ok: true };
-	counters = createCounterBuffer(1);
-	const row = new Counters(counters);
+	counters = new Counters();
 	nowMs = 0;
 	const rateLimit = new RateLimit({ perS: 1, burst: 1_000, keysMax: 10, nowMs: () => nowMs });
-	const reads = createReadsApp({ index, counters: row, rateLimit });
+	const reads = createReadsApp({ index, counters, rateLimit });
 	app = createXrpcApp({
 		read: async (target, ip) => reads.request(target, undefined, { ip }),
 		lookAtIndex: () => index.checkpoint(),
-		counters: row,
+		counters,
 		control: {
 			async requestCrawl(hostname, options) {
 				crawls.push([hostname, options]);
@@ -178,7 +178,7 @@ describe("what is not there", () => {
 			500,
 			{ error: "InternalServerError", message: "the relay failed to answer this request" },
 		]);
-		expect(readCounters(counters).counters.http_failures_total).toBe(1);
+		expect(counted(counters).of("http_failures_total")).toBe(1);
 	});
 
 	test("an index that can't be read is 503, and no word of why", async () => {
@@ -246,7 +246,7 @@ describe("requestCrawl", () => {
 			400,
 			{ error: "InvalidRequest", message: "the body ended early" },
 		]);
-		expect(readCounters(counters).counters.http_failures_total).toBe(0);
+		expect(counted(counters).of("http_failures_total")).toBe(0);
 	});
 });
 
@@ -259,7 +259,7 @@ describe("the limit on reads", () => {
 		expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "1"]);
 		expect(refused.headers.get("access-control-allow-origin")).toBe("*");
 		expect(await refused.json()).toMatchObject({ error: "RateLimitExceeded" });
-		expect(readCounters(counters).counters.http_rate_limited_total).toBe(1);
+		expect(counted(counters).of("http_rate_limited_total")).toBe(1);
 		expect((await status("192.0.2.10")).status).toBe(200);
 		expect((await status("192.0.2.9", "/_health")).status).toBe(200);
 		nowMs += 1_000;

@@ -5,7 +5,8 @@ import type { Asker } from "../../src/identity/lookup.ts";
 import { signingKeyOfDidKey } from "../../src/identity/signing-key.ts";
 import type { StoredIdentity } from "../../src/index/store.ts";
 import type { DidDocumentFacts } from "../../src/log/record/control.ts";
-import { type CounterName, Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
+import { Counters } from "../../src/observe/counters.ts";
+import { counted } from "../observe/counted.ts";
 import { DID, K256_DID_KEY } from "./documents.ts";
 import { FakeTime, settle } from "./fake-time.ts";
 
@@ -54,7 +55,7 @@ export class CacheRig {
 	/** How long each of those answers takes. */
 	latencyMs: () => number = () => 0;
 	readonly #open: PromiseWithResolvers<Resolution>[] = [];
-	readonly #counters = createCounterBuffer(1);
+	readonly #counters = new Counters();
 
 	constructor(limits: Partial<IdentityCacheLimits> = {}) {
 		this.cache = new IdentityCache({
@@ -62,7 +63,7 @@ export class CacheRig {
 			stored: async (did) => this.stored.get(did) ?? null,
 			onResolved: (fact) => this.facts.push(fact),
 			mayWaitForWeb: () => this.mayWaitForWeb,
-			counters: new Counters(this.#counters),
+			counters: this.#counters,
 			limits: { ...IDENTITY_CACHE_LIMITS, ...limits },
 			clock: this.time.clock,
 			wallClock: () => this.wallMs,
@@ -97,8 +98,8 @@ export class CacheRig {
 		this.stored.set(identity.did, identity);
 	}
 
-	counted(name: CounterName): number {
-		return readCounters(this.#counters).counters[name];
+	counted(name: string): number {
+		return counted(this.#counters).of(name);
 	}
 
 	#answerLater(request: PromiseWithResolvers<Resolution>, resolution: Resolution): void {

@@ -17,8 +17,9 @@ import { LogReader } from "../../src/log/local/read/reader.ts";
 import { LogWriter } from "../../src/log/local/write/log-writer.ts";
 import { createMarksBuffer, type Mark, Marks } from "../../src/log/marks.ts";
 import { LogPosition } from "../../src/log/position.ts";
-import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
+import { Counters } from "../../src/observe/counters.ts";
 import { batchOf } from "../log/batches.ts";
+import { counted } from "../observe/counted.ts";
 import * as records from "./records.ts";
 import { openWriter } from "./writer.ts";
 
@@ -28,7 +29,7 @@ let mark: Mark;
 let log: LogWriter;
 let reader: LogReader;
 let writer: IndexWriter;
-let counterBuffer: SharedArrayBuffer;
+let counters: Counters;
 let follower: Follower;
 /** What the follower said of the disk. */
 let stalls: (DiskFaultReason | null)[];
@@ -54,8 +55,7 @@ function openLog(name: string, initialSeq: number): void {
 	const active = new ActiveSegment();
 	const marks = new Marks(createMarksBuffer([INDEX_MARK]));
 	mark = marks.mark(INDEX_MARK.name);
-	counterBuffer = createCounterBuffer(1);
-	const counters = new Counters(counterBuffer);
+	counters = new Counters();
 	log = new LogWriter({
 		directory,
 		fs: systemLogFs,
@@ -84,7 +84,6 @@ function follow(): Follower {
 
 /** Whoever waits to try again gets a turn of the event loop, which is when a test lets the fault pass. */
 function followerOf(source: FollowedLog): Follower {
-	const counters = new Counters(counterBuffer);
 	const stall = new Stall({
 		part: "index",
 		counters,
@@ -130,20 +129,20 @@ describe("catching up", () => {
 		expect(mark.seq).toBe(21);
 		expect(await writer.store.checkpoint()).toBe(21);
 		expect(await writer.store.account("did:plc:a")).toMatchObject({ hostSeq: 20 });
-		expect(readCounters(counterBuffer).counters.index_records_total).toBe(21);
+		expect(counted(counters).of("index_records_total")).toBe(21);
 	});
 
 	test("counts what records say of hosts that it does not know", async () => {
 		append(records.host(1), records.commit([1, 1], "did:plc:a", 1), records.commit([7, 1], "did:plc:b", 1));
 		append(records.cursors([1, 1], [7, 1], [8, 1]));
 		await follower.catchUp();
-		expect(readCounters(counterBuffer).counters.index_unknown_host_records_total).toBe(3);
+		expect(counted(counters).of("index_unknown_host_records_total")).toBe(3);
 		expect(await writer.store.hosts(0, 10)).toMatchObject([{ id: 1, cursor: 1 }]);
 		expect(await writer.store.hostIdMax()).toBe(8);
 	});
 
 	test("tells how many hosts were lost if the index is new and the log's beginning is gone, and not otherwise", async () => {
-		const hostsLost = (): number => readCounters(counterBuffer).counters.hosts_lost;
+		const hostsLost = (): number => counted(counters).of("hosts_lost");
 		append(records.host(1), records.commit([1, 1], "did:plc:a", 1), records.commit([7, 1], "did:plc:b", 1));
 		await follower.catchUp();
 		expect(hostsLost()).toBe(0);
@@ -178,7 +177,7 @@ describe("catching up", () => {
 		append(records.host(1), records.commit([1, 1], "did:plc:a", 1), records.commit([1, 2], "did:plc:a", 2));
 		await writer.apply(records.sequence([records.host(1), records.commit([1, 1], "did:plc:a", 1)]));
 		await follower.catchUp();
-		expect(readCounters(counterBuffer).counters.index_records_total).toBe(1);
+		expect(counted(counters).of("index_records_total")).toBe(1);
 		expect(await writer.store.checkpoint()).toBe(3);
 	});
 
@@ -348,7 +347,7 @@ describe("following", () => {
 			expect(failures).toBe(3);
 			expect(stalls).toEqual([reason, null]);
 			expect(await writer.store.account("did:plc:a")).toMatchObject({ hostSeq: 3 });
-			expect(readCounters(counterBuffer).counters).toMatchObject({ index_stalls_total: 1, index_stalled: 0 });
+			expect(counted(counters).all).toMatchObject({ index_stalls_total: 1, index_stalled: 0 });
 			follower.stop();
 			await running;
 		});

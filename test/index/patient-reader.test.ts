@@ -7,8 +7,9 @@ import { RETRY_MS, Stall } from "../../src/disk/stall.ts";
 import { PatientReader, RETRY_MS_MAX } from "../../src/index/patient-reader.ts";
 import { DatabaseFiles } from "../../src/index/sqlite/database-files.ts";
 import { storeFaultReason } from "../../src/index/store-fault.ts";
-import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
+import { Counters } from "../../src/observe/counters.ts";
 import { MemoryIndex } from "../http/memory-index.ts";
+import { counted } from "../observe/counted.ts";
 import { Rng } from "../sim/rng.ts";
 
 function errorWith(code: string): Error {
@@ -18,7 +19,7 @@ function errorWith(code: string): Error {
 /** An index whose reads fail when the test says so. Who waits is woken by the test. */
 class Bench {
 	readonly index = new MemoryIndex();
-	readonly counterBuffer = createCounterBuffer(1);
+	readonly counters = new Counters();
 	readonly reasons: (DiskFaultReason | null)[] = [];
 	readonly slept: number[] = [];
 	readonly #sleepers: (() => void)[] = [];
@@ -46,10 +47,15 @@ class Bench {
 					});
 			},
 		});
-		const counters = new Counters(this.counterBuffer);
 		const onChange = (reason: DiskFaultReason | null): void => void this.reasons.push(reason);
 		this.reader = new PatientReader(failing, {
-			stall: new Stall({ part: "index_reads", counters, reasonOf: storeFaultReason, clock: () => 0, onChange }),
+			stall: new Stall({
+				part: "index_reads",
+				counters: this.counters,
+				reasonOf: storeFaultReason,
+				clock: () => 0,
+				onChange,
+			}),
 			sleep: (ms) => {
 				this.slept.push(ms);
 				return new Promise((resolve) => this.#sleepers.push(resolve));
@@ -64,8 +70,8 @@ class Bench {
 	}
 
 	get stalls(): [now: number, total: number] {
-		const { index_reads_stalled, index_reads_stalls_total } = readCounters(this.counterBuffer).counters;
-		return [index_reads_stalled, index_reads_stalls_total];
+		const counts = counted(this.counters);
+		return [counts.of("index_reads_stalled"), counts.of("index_reads_stalls_total")];
 	}
 }
 

@@ -15,9 +15,10 @@ import { Batch, type Gap } from "../../src/log/record/batch.ts";
 import { type Entry, entryBytes, writeEntry } from "../../src/log/record/entry.ts";
 import { RecordKind } from "../../src/log/record/record.ts";
 import { Sequencer } from "../../src/log/sequencer.ts";
-import { type CounterName, Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
+import { Counters } from "../../src/observe/counters.ts";
 import { Doorbell } from "../../src/runtime/doorbell.ts";
 import { createRingBuffer, RingReader, RingWriter } from "../../src/runtime/ring.ts";
+import { counted } from "../observe/counted.ts";
 import { MemoryFs } from "./local/memory-fs.ts";
 
 export const START_MS = 1_700_000_000_000;
@@ -67,8 +68,7 @@ export function decodeFrame(frame: Uint8Array): { seq: number; text: string; pad
 /** A log with one producer, on a file system in memory unless another is given. */
 export class TestLog {
 	readonly options: LogWriterOptions;
-	readonly counterBuffer = createCounterBuffer(1);
-	readonly counters = new Counters(this.counterBuffer);
+	readonly counters = new Counters();
 	readonly position: LogPosition;
 	readonly active: ActiveSegment;
 	readonly marks: Marks;
@@ -149,8 +149,8 @@ export class TestLog {
 		return reader;
 	}
 
-	count(name: CounterName): number {
-		return readCounters(this.counterBuffer).counters[name];
+	count(name: string): number {
+		return counted(this.counters).of(name);
 	}
 
 	stop(): void {

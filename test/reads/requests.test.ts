@@ -1,16 +1,17 @@
 import { describe, expect, test } from "bun:test";
-import { Counters, createCounterBuffer, readCounters } from "../../src/observe/counters.ts";
+import { Counters } from "../../src/observe/counters.ts";
 import { READ_TIMEOUT_MS, ReadRequests, type ReadsService } from "../../src/reads/requests.ts";
 import { type ReadsHandler, serveReads } from "../../src/reads/serve.ts";
 import { SERVER_NAME } from "../../src/version.ts";
+import { counted } from "../observe/counted.ts";
 import { LinkPair } from "../runtime/link-pair.ts";
 
 const LIMITS = { max: 3, perClientMax: 2 };
 
 /** Both ends, with whatever is sent held back until `deliver`. */
 function connect(app: ReadsHandler) {
-	const counters = createCounterBuffer(1);
-	const pair = new LinkPair<ReadsService>(serveReads(app, new Counters(counters)), LIMITS);
+	const counters = new Counters();
+	const pair = new LinkPair<ReadsService>(serveReads(app, counters), LIMITS);
 	const requests = new ReadRequests(pair.asker, LIMITS);
 	return { requests, sent: pair.requests, timing: pair.timing, counters, deliver: () => pair.deliver() };
 }
@@ -39,7 +40,7 @@ describe("a read by another thread", () => {
 		await deliver();
 		const response = await read;
 		expect([response.status, response.headers.get("server")]).toEqual([500, SERVER_NAME]);
-		expect(readCounters(counters).counters.http_failures_total).toBe(1);
+		expect(counted(counters).of("http_failures_total")).toBe(1);
 	});
 
 	test("is refused where too many wait, of all or of one address", async () => {

@@ -26,7 +26,7 @@ test("SIGTERM under load: all that was taken goes out, consumers get 1001, exit 
 		}
 		expect(consumer.orderViolations).toBe(0);
 		// The cursors were stored behind everything, so hosts had nothing to repeat.
-		expect((await rig.stats()).counters.messages_replayed_total).toBe(0);
+		expect((await rig.stats()).counters.of("messages_replayed_total")).toBe(0);
 
 		// After a clean stop no seq is left out: the log goes on right behind itself.
 		const replayer = new SimConsumer(relay.firehoseOrigin);

@@ -121,7 +121,7 @@ describe("a PLC directory that misbehaves", () => {
 		await network.plc.stop();
 		const message = await stranger.commit();
 		network.send(stranger, message);
-		await until(async () => (await rig.stats()).counters.parked_messages > 0);
+		await until(async () => (await rig.stats()).counters.of("parked_messages") > 0);
 		network.plc.start();
 		await until(() => rig.received(stranger.did).includes(`commit ${message.rev}`));
 	}, 300_000);

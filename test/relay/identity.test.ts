@@ -37,7 +37,7 @@ async function commitOf(account: SimAccount): Promise<void> {
 }
 
 async function parked(): Promise<number> {
-	return (await rig.stats()).counters.parked_messages;
+	return (await rig.stats()).counters.of("parked_messages");
 }
 
 /** Stops the relay, makes all identities that it knows old, and starts it again. */
@@ -98,8 +98,8 @@ describe("while the directory is down", () => {
 		expect(waiting.some(arrived)).toBe(false);
 		const { counters, rejected } = await rig.stats();
 		expect(rejected).toEqual(before);
-		expect(counters.identity_stale_uses_total).toBeGreaterThan(0);
-		expect(counters.identity_outages_total).toBe(1);
+		expect(counters.of("identity_stale_uses_total")).toBeGreaterThan(0);
+		expect(counters.of("identity_outages_total")).toBe(1);
 
 		network.plc.clearFaults();
 		await until(async () => (await parked()) === 0);
@@ -117,7 +117,7 @@ describe("while the directory is down", () => {
 		await network.plc.stop();
 		const message = await accountAt(3).commit();
 		network.send(accountAt(3), message);
-		await until(async () => (await rig.stats()).counters.identity_waits_total > 0);
+		await until(async () => (await rig.stats()).counters.of("identity_waits_total") > 0);
 		expect([arrived(message), await parked()]).toEqual([false, 1]);
 		network.plc.start();
 		await until(() => arrived(message));
@@ -168,8 +168,8 @@ test("a host that names more than a thousand made-up DIDs holds up nobody else's
 	await commitOf(victim);
 	// By then the host had long used up its quota: what is over it waits.
 	const { counters } = await rig.stats();
-	expect(counters.parked_messages).toBeGreaterThan(0);
-	await until(async () => (await rig.stats()).counters.identity_lookups_limited_total > 0);
+	expect(counters.of("parked_messages")).toBeGreaterThan(0);
+	await until(async () => (await rig.stats()).counters.of("identity_lookups_limited_total") > 0);
 	// The accounts of that very host that are known go on as well.
 	await commitOf(neighbour);
 }, 300_000);
@@ -201,7 +201,7 @@ test("a did:web whose host fails holds up its own account only", async () => {
 	expect(account.key).not.toBe(rotated);
 	const message = await account.commit();
 	network.send(account, message);
-	await until(async () => (await rig.stats()).counters.identity_waits_total > 0);
+	await until(async () => (await rig.stats()).counters.of("identity_waits_total") > 0);
 	const neighbour = network.accounts.find((other) => network.hostOf(other) === home && other !== account);
 	if (neighbour === undefined) throw new Error("no neighbour");
 	await commitOf(neighbour);
@@ -228,13 +228,13 @@ test("hosts that fill the worker's buffer with messages that wait stop no other 
 			const did = `did:plc:${rng.text(24, "abcdefghijklmnopqrstuvwxyz234567")}`;
 			rng.pick(busy).emit({ ...message, did, body: { ...message.body, did, padding: "x".repeat(4_000) } });
 		}
-		await until(async () => (await small.stats()).counters.host_pauses_total >= busy.length);
+		await until(async () => (await small.stats()).counters.of("host_pauses_total") >= busy.length);
 		for (let i = 0; i < 50; i++) {
 			const commit = await other.commit();
 			network.send(other, commit);
 			await until(() => small.received(other.did).includes(`commit ${commit.rev}`));
 		}
-		expect((await small.stats()).counters.inflight_bytes).toBeGreaterThan(2_000_000);
+		expect((await small.stats()).counters.of("inflight_bytes")).toBeGreaterThan(2_000_000);
 	} finally {
 		await small.stop();
 	}

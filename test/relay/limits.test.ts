@@ -73,7 +73,7 @@ test("limits hold over all fan-out workers of the port together", async () => {
 	expect([last.open.length, new Set(last.refused)]).toEqual([0, new Set([429])]);
 
 	for (const socket of [...crowd, ...others]) socket.close();
-	await until(async () => (await relay.stats()).counters.consumers_connected === 0);
+	await until(async () => (await relay.stats()).counters.of("consumers_connected") === 0);
 	const again = await connect("2001:db8::1");
 	expect(again).toBeInstanceOf(WebSocket);
 }, 300_000);

@@ -72,7 +72,7 @@ test("a segment that vanishes while the relay runs closes those who want it, and
 	await later.connect(2);
 	await later.until(() => later.received === MESSAGES - 2);
 	expect(live.closes).toEqual([]);
-	expect((await relay.stats()).counters.log_read_failures_total).toBe(3);
+	expect((await relay.stats()).counters.of("log_read_failures_total")).toBe(3);
 	await Promise.all([live.disconnect(), later.disconnect()]);
 	const lines = (await Bun.file(relay.logPath).text()).split("\n").filter((line) => line.includes("can't be read"));
 	expect(lines.length).toBe(1);

@@ -43,7 +43,7 @@ test("an account is active again though its #account never came, if its host say
 		network.send(active, await active.commit());
 		await until(() => rig.received(active.did).length === ours.length + 1);
 		expect(host.statusRequests.filter(({ did }) => did === active.did).length).toBe(1);
-		expect((await rig.stats()).counters.accounts_found_active_total).toBe(0);
+		expect((await rig.stats()).counters.of("accounts_found_active_total")).toBe(0);
 	} finally {
 		release();
 		await rig.stop();

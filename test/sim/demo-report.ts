@@ -32,17 +32,18 @@ function commonest(counts: Record<string, number>, most: number): string {
 export function reportLine(last: Sample, now: Sample, hosts: number, lagsMs: readonly number[]): string {
 	const seconds = (now.atMs - last.atMs) / 1000;
 	const { counters, rejected, rssBytes } = now.stats;
-	const inPerSecond = (counters.frames_received_total - last.stats.counters.frames_received_total) / seconds;
+	const inPerSecond =
+		(counters.of("frames_received_total") - last.stats.counters.of("frames_received_total")) / seconds;
 	const outPerSecond = (now.received - last.received) / seconds;
 	const lagMs = median(lagsMs);
 	const reasons = commonest(rejected, REASONS_SHOWN);
 	return [
-		`hosts ${String(counters.hosts_connected).padStart(2)}/${hosts}`,
+		`hosts ${String(counters.of("hosts_connected")).padStart(2)}/${hosts}`,
 		`in ${inPerSecond.toFixed(0).padStart(4)}/s`,
 		`out ${outPerSecond.toFixed(0).padStart(4)}/s`,
 		`lag ${(lagMs === null ? "–" : lagMs.toFixed(0)).padStart(3)} ms`,
 		`memory ${(rssBytes / 1024 ** 2).toFixed(0).padStart(3)} MiB`,
-		`verified ${counters.messages_verified_total}`,
+		`verified ${counters.of("messages_verified_total")}`,
 		`rejected ${rejectedTotal(now.stats)}${reasons === "" ? "" : ` (${reasons})`}`,
 	].join("  ");
 }

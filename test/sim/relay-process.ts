@@ -2,7 +2,8 @@ import { closeSync, openSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { CounterSnapshot } from "../../src/observe/counters.ts";
+import type { RejectionReason } from "../../src/protocol/reasons.ts";
+import { Counted } from "../observe/counted.ts";
 
 const ADMIN_PASSWORD = "only-for-the-simulation";
 const START_MS_MAX = 240_000;
@@ -12,7 +13,11 @@ const STOP_MS_MAX = DRAIN_MS_MAX + 30_000;
 const POLL_MS = 50;
 
 /** What the relay's internal port says of it under `/_stats`. */
-export interface RelayStats extends CounterSnapshot {
+export interface RelayStats {
+	/** Each number by its name in /metrics without `standpipe_`. */
+	counters: Counted;
+	rejected: Record<RejectionReason, number>;
+	lenient: Record<RejectionReason, number>;
 	log: { firstSeq: number; lastSeq: number; appliedSeq: number };
 	rssBytes: number;
 	openFiles: { open: number; max: number };
@@ -155,7 +160,10 @@ export class RelayProcess {
 	async stats(): Promise<RelayStats> {
 		const response = await fetch(`http://127.0.0.1:${this.#internalPort}/_stats`);
 		if (!response.ok) throw new Error(`/_stats answered ${response.status}`);
-		return (await response.json()) as RelayStats;
+		const { counters, ...rest } = (await response.json()) as Omit<RelayStats, "counters"> & {
+			counters: Counted["all"];
+		};
+		return { ...rest, counters: new Counted(counters) };
 	}
 
 	/** `Authorization` header of its admin. */

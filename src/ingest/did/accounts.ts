@@ -2,7 +2,14 @@ import type { AccountState } from "../../account/state.ts";
 import type { Account, IndexReader } from "../../index/store.ts";
 import type { PositionSnapshot } from "../../log/position.ts";
 import type { Counters } from "../../observe/counters.ts";
+import { counter } from "../../observe/metric.ts";
 import { Damage } from "../../runtime/boundary.ts";
+
+const accountEvictions = counter("account_evictions_total", "account states that left the cache since it was full");
+const accountCacheOverflows = counter(
+	"account_cache_overflows_total",
+	"times the account cache was full of states the index had not applied yet",
+);
 
 /** What a shard knows of an account: the index's row, ahead of it by what the index has not applied yet. */
 export interface CachedAccount extends AccountState {
@@ -122,10 +129,10 @@ export class AccountCache {
 		for (const [did, state] of this.#entries) {
 			if (state.position > this.#appliedPosition) break;
 			this.#entries.delete(did);
-			this.#counters.add("account_evictions_total");
+			this.#counters.add(accountEvictions);
 			if (this.#entries.size < this.#entriesMax) return;
 		}
-		if (this.#entries.size >= this.#entriesMax) this.#counters.add("account_cache_overflows_total");
+		if (this.#entries.size >= this.#entriesMax) this.#counters.add(accountCacheOverflows);
 	}
 }
 

@@ -3,7 +3,17 @@ import { LastTimes } from "../../identity/last-times.ts";
 import { fetchBounded } from "../../net/bounded-fetch.ts";
 import { type GuardOptions, guardedFetch } from "../../net/guarded-fetch.ts";
 import type { Counters } from "../../observe/counters.ts";
+import { counter } from "../../observe/metric.ts";
 import { Semaphore } from "../../runtime/semaphore.ts";
+
+const repoStatusRequests = counter(
+	"repo_status_requests_total",
+	"times a host was asked whether an account is active, since its commit came while it was not",
+);
+const repoStatusLimited = counter(
+	"repo_status_limited_total",
+	"times a host was not asked, since it or the account had been asked a moment ago",
+);
 
 /** How often and how long hosts are asked. The numbers are those of one ingest worker. */
 export const REPO_STATUS_LIMITS = {
@@ -78,10 +88,10 @@ export class RepoStatusProbe {
 	async isActive(did: string, host: AccountHost): Promise<boolean> {
 		const asked = this.#permit(did, host.id);
 		if (asked === null) {
-			this.#options.counters.add("repo_status_limited_total");
+			this.#options.counters.add(repoStatusLimited);
 			return false;
 		}
-		this.#options.counters.add("repo_status_requests_total");
+		this.#options.counters.add(repoStatusRequests);
 		asked.unanswered++;
 		// The host's own turn comes first: so one that answers nobody takes few of the slots that all share.
 		const isActive = await asked.slots.run(() => this.#slots.run(() => this.#ask(did, host.pds)));

@@ -5,16 +5,29 @@ import type { Resolution } from "../../identity/identity.ts";
 import type { Handover } from "../../log/handover.ts";
 import type { DidDocumentFacts } from "../../log/record/control.ts";
 import { controlEntry, type Entry } from "../../log/record/entry.ts";
+import { counter, gauge } from "../../observe/metric.ts";
 import { Rejection } from "../../protocol/rejection.ts";
 import { didMethod, isDid } from "../../protocol/syntax.ts";
 import { reportFailure } from "../../runtime/boundary.ts";
 import { endThreadOnFailure } from "../../runtime/thread.ts";
 import type { Admitted, Arrival, Sender } from "../arrival.ts";
 import { FAILED, REJECTED } from "../outcome.ts";
+import { messagesRejected } from "../rejections.ts";
 import type { AccountCache } from "./accounts.ts";
 import type { AdmissionRules } from "./admit/admission.ts";
 import { ADMISSIONS, isRepeat } from "./admit/table.ts";
 import type { RepoStatusProbe } from "./repo-status.ts";
+
+const messagesAccepted = counter("messages_accepted_total", "messages handed to the sequencer");
+const messagesReplayed = counter(
+	"messages_replayed_total",
+	"messages dropped since a host sent them again after a reconnect",
+);
+const accountsFoundActive = counter(
+	"accounts_found_active_total",
+	"accounts that were active again at their host without an #account that said so",
+);
+const parkedMessages = gauge("parked_messages", "messages that wait for their DID's identity or account");
 
 export interface ShardOptions {
 	accounts: AccountCache;
@@ -101,7 +114,7 @@ export class Shard {
 
 	#countParked({ message, sender, frame }: Arrival, change: 1 | -1): void {
 		this.#parked += change;
-		this.#options.rules.counters.add("parked_messages", change);
+		this.#options.rules.counters.add(parkedMessages, change);
 		if (!message.did.startsWith("did:web:")) return;
 		const bytes = (this.#webBytes.get(sender.hostId) ?? 0) + change * frame.length;
 		if (bytes > 0) this.#webBytes.set(sender.hostId, bytes);
@@ -162,7 +175,7 @@ export class Shard {
 		if (!isRule)
 			reportFailure(`an admission of #${type}`, error, { did, host: arrival.sender.hostname }, arrival.frame);
 		const rejection = isRule ? error : new Rejection("internal-error");
-		rules.counters.reject(rejection.reason);
+		rules.counters.add(messagesRejected.of(rejection.reason));
 		onRejection(arrival, rejection);
 		arrival.settle(rejection.reason === "internal-error" ? FAILED : REJECTED);
 	}
@@ -172,7 +185,7 @@ export class Shard {
 		const { handover, rules } = this.#options;
 		if (admitted.preceding !== undefined) {
 			if (this.#push(arrival, admitted.preceding) === null) return this.#waitForRoom();
-			rules.counters.add("accounts_found_active_total");
+			rules.counters.add(accountsFoundActive);
 		}
 		const position = this.#push(arrival, admitted);
 		if (position === null) return this.#waitForRoom();
@@ -193,7 +206,7 @@ export class Shard {
 		const before = accounts.peek(did);
 		const state = next(before, fact, entry);
 		if (state !== null && state !== before) accounts.set(did, { ...state, position });
-		rules.counters.add("messages_accepted_total");
+		rules.counters.add(messagesAccepted);
 		return position;
 	}
 
@@ -216,7 +229,7 @@ export class Shard {
 		const account = this.#options.accounts.get(message.did);
 		if (account === undefined) return this.#options.accounts.load(message.did);
 		if (isRepeat(arrival, account)) {
-			this.#options.rules.counters.add("messages_replayed_total");
+			this.#options.rules.counters.add(messagesReplayed);
 			arrival.settle(REJECTED);
 			return null;
 		}

@@ -1,6 +1,7 @@
 import type { HostEvent, HostGapReason, HostStatusEvent, HostTarget } from "../../hosts/messages.ts";
 import type { Counters } from "../../observe/counters.ts";
 import { logOf } from "../../observe/log.ts";
+import { counter, gauge } from "../../observe/metric.ts";
 import { readFrame } from "../../protocol/frame.ts";
 import type { Message } from "../../protocol/kinds/table.ts";
 import type { ScannedFrame } from "../../protocol/message.ts";
@@ -12,12 +13,36 @@ import { LogLimiter } from "../../runtime/log-limiter.ts";
 import { systemTiming, type Timing } from "../../runtime/timing.ts";
 import { type Arrival, arrivalOf, type Sender } from "../arrival.ts";
 import { FAILED, type Outcome } from "../outcome.ts";
+import { messagesRejected } from "../rejections.ts";
 import { Backoff } from "./backoff.ts";
 import type { Budget, HostBudget } from "./budget.ts";
 import { Detour } from "./detour.ts";
 import { REFUSED_CURSOR_RETRY_MS, RefusedCursor } from "./refused-cursor.ts";
 import { HostSocket } from "./socket.ts";
 import { HostWindow, WINDOW_SLOTS_MAX } from "./window.ts";
+
+const framesReceived = counter("frames_received_total", "WebSocket messages received from hosts");
+const bytesReceived = counter("bytes_received_total", "bytes of those messages");
+const framesNoncanonical = counter(
+	"frames_noncanonical_total",
+	"frames that were valid but not as every consumer reads them, and were rewritten",
+);
+const framesIgnored = counter("frames_ignored_total", "frames with an op or type that we don't know, skipped");
+const hostInfos = counter("host_infos_total", "notices from hosts, such as that a cursor is outdated");
+const hostErrors = counter("host_errors_total", "error frames from hosts");
+const hostOutdatedCursors = counter(
+	"host_outdated_cursors_total",
+	"hosts that could not replay from our cursor: events of theirs were missed",
+);
+const hostGaps = counter(
+	"host_gaps_total",
+	"times messages of a host may have been missed: the log says of which host, after which seq and why",
+);
+const hostConnects = counter("host_connects_total", "successful connections to hosts");
+const hostDisconnects = counter("host_disconnects_total", "connections to hosts that ended");
+const hostPauses = counter("host_pauses_total", "times a host's socket was paused since a budget in bytes was reached");
+const hostsConnected = gauge("hosts_connected", "hosts connected now");
+const inflightBytes = gauge("inflight_bytes", "bytes received from hosts and not yet durable or rejected");
 
 /** So many messages out of order on one connection, and we'd rather start over. */
 const SEQ_VIOLATIONS_MAX = 100;
@@ -95,7 +120,7 @@ export class HostSubscription {
 		this.#budget = options.budget.host(options.hostBufferBytes, {
 			pause: () => {
 				this.#budgetPaused = true;
-				options.counters.add("host_pauses_total");
+				options.counters.add(hostPauses);
 				this.#socket?.pause();
 			},
 			resume: () => {
@@ -181,8 +206,8 @@ export class HostSubscription {
 
 	#opened(server: string, cursor: number | null): void {
 		this.#openedAtMs = this.#timing.nowMs();
-		this.#options.counters.add("host_connects_total");
-		this.#options.counters.add("hosts_connected");
+		this.#options.counters.add(hostConnects);
+		this.#options.counters.add(hostsConnected);
 		if (isRelay(server)) {
 			this.#giveUp("banned", `it is a relay itself (Server: ${server.slice(0, 100)})`);
 			return;
@@ -194,8 +219,8 @@ export class HostSubscription {
 	#closed(detail: string): void {
 		const heldMs = this.#openedAtMs === null ? 0 : this.#timing.nowMs() - this.#openedAtMs;
 		if (this.#openedAtMs !== null) {
-			this.#options.counters.add("host_disconnects_total");
-			this.#options.counters.add("hosts_connected", -1);
+			this.#options.counters.add(hostDisconnects);
+			this.#options.counters.add(hostsConnected, -1);
 		}
 		this.#openedAtMs = null;
 		this.#socket = null;
@@ -214,11 +239,11 @@ export class HostSubscription {
 
 	#frame(bytes: Buffer): void {
 		const { counters } = this.#options;
-		counters.add("frames_received_total");
-		counters.add("bytes_received_total", bytes.length);
+		counters.add(framesReceived);
+		counters.add(bytesReceived, bytes.length);
 		try {
 			const { scanned, frame, rewritten } = readFrame(bytes);
-			if (rewritten) counters.add("frames_noncanonical_total");
+			if (rewritten) counters.add(framesNoncanonical);
 			if (scanned.kind === "message") this.#message(frame, scanned.message);
 			else this.#notice(scanned);
 		} catch (error) {
@@ -244,9 +269,9 @@ export class HostSubscription {
 		if (isFirst) this.#options.storeCursor();
 		if (this.window.size >= WINDOW_SLOTS_MAX) this.#socket?.pause();
 		const bytes = this.#budget.hold(frame.length);
-		this.#options.counters.add("inflight_bytes", bytes);
+		this.#options.counters.add(inflightBytes, bytes);
 		const settle = (outcome: Outcome): void => {
-			this.#options.counters.add("inflight_bytes", -bytes);
+			this.#options.counters.add(inflightBytes, -bytes);
 			this.window.settle(slot, outcome);
 			this.#budget.release(bytes);
 			if (outcome.rejected && outcome.internalError) this.#socket?.close(1011, "internal-error");
@@ -307,16 +332,16 @@ export class HostSubscription {
 	#notice(scanned: Exclude<ScannedFrame, { kind: "message" }>): void {
 		const { counters } = this.#options;
 		if (scanned.kind === "ignored") {
-			counters.add("frames_ignored_total");
+			counters.add(framesIgnored);
 		} else if (scanned.kind === "info") {
-			counters.add("host_infos_total");
+			counters.add(hostInfos);
 			const { name, text } = scanned;
 			this.#log("warning", "{host} says {name}: {text}", "infos", { name, text });
 			if (name !== "OutdatedCursor") return;
-			counters.add("host_outdated_cursors_total");
+			counters.add(hostOutdatedCursors);
 			this.#noteGap("outdated-cursor", "it no longer has what follows our cursor");
 		} else {
-			counters.add("host_errors_total");
+			counters.add(hostErrors);
 			const { error, text } = scanned;
 			this.#log("warning", "{host} sent the error {error}: {text}", "errors", { error, text });
 			if (error === "FutureCursor" && this.#received !== null && !this.#detour.isLive) this.#cursorRefused();
@@ -363,7 +388,7 @@ export class HostSubscription {
 	/** Messages of the host may be missed: counted, logged, and told to the host manager with the next `advance`. */
 	#noteGap(reason: HostGapReason, detail: string): void {
 		const afterSeq = this.#received;
-		this.#options.counters.add("host_gaps_total");
+		this.#options.counters.add(hostGaps);
 		this.#gap = { count: (this.#gap?.count ?? 0) + 1, reason, afterSeq };
 		this.#log("warning", "messages of {host} may be missed ({reason}): {detail}", `gap ${reason}`, {
 			reason,
@@ -379,7 +404,7 @@ export class HostSubscription {
 	}
 
 	#reject(reason: RejectionReason, detail: string): void {
-		this.#options.counters.reject(reason);
+		this.#options.counters.add(messagesRejected.of(reason));
 		this.#log("debug", "rejected a frame of {host}: {detail}", `rejection ${reason}`, { detail });
 	}
 

@@ -1,8 +1,9 @@
 import { expect, test } from "bun:test";
 import type { Account } from "../../../src/index/store.ts";
 import { AccountCache, type CachedAccount, type Progress } from "../../../src/ingest/did/accounts.ts";
-import { Counters, createCounterBuffer, readCounters } from "../../../src/observe/counters.ts";
+import { Counters } from "../../../src/observe/counters.ts";
 import { Damage } from "../../../src/runtime/boundary.ts";
+import { counted } from "../../observe/counted.ts";
 import { Rng } from "../../sim/rng.ts";
 
 const ENTRIES_MAX = 10;
@@ -34,14 +35,14 @@ function progress(at: { position: number; acknowledged: number; lastSeq: number;
 }
 
 function cacheOver(rows: ReadonlyMap<string, CachedAccount> = new Map()) {
-	const buffer = createCounterBuffer(1);
+	const counters = new Counters();
 	const account = async (did: string): Promise<Account | null> => {
 		const row = rows.get(did);
 		return row === undefined ? null : { id: 1, did, ...row };
 	};
 	return {
-		cache: new AccountCache({ account }, ENTRIES_MAX, new Counters(buffer)),
-		counters: () => readCounters(buffer).counters,
+		cache: new AccountCache({ account }, ENTRIES_MAX, counters),
+		counters: () => counted(counters),
 	};
 }
 
@@ -64,18 +65,18 @@ test("a row that is read late does not replace what was learned meanwhile", asyn
 test("a state leaves the full cache only when the index has it; until then the cache grows, and says so", () => {
 	const { cache, counters } = cacheOver();
 	for (let position = 1; position <= ENTRIES_MAX + 5; position++) cache.set(`did ${position}`, stateAt(position));
-	expect(counters().account_evictions_total).toBe(0);
-	expect(counters().account_cache_overflows_total).toBe(5);
+	expect(counters().of("account_evictions_total")).toBe(0);
+	expect(counters().of("account_cache_overflows_total")).toBe(5);
 	expect(cache.get("did 1")).not.toBeUndefined();
 
 	// Handed over up to 15, durable up to there as the log's seq 100; the index is at 99, then at 100.
 	cache.noteProgress(progress({ position: 15, acknowledged: 14, lastSeq: 99, applied: 99 }));
 	cache.noteProgress(progress({ position: 15, acknowledged: 15, lastSeq: 100, applied: 99 }));
 	cache.set("one more", stateAt(16));
-	expect(counters().account_evictions_total).toBe(0);
+	expect(counters().of("account_evictions_total")).toBe(0);
 	cache.noteProgress(progress({ position: 16, acknowledged: 16, lastSeq: 101, applied: 100 }));
 	cache.set("and another", stateAt(17));
-	expect(counters().account_evictions_total).toBe(7);
+	expect(counters().of("account_evictions_total")).toBe(7);
 	// The one used last is kept, though it is the oldest; what the index lacks is kept in any case.
 	expect(cache.get("did 2")).toBeUndefined();
 	expect(cache.get("did 1")).not.toBeUndefined();
@@ -142,7 +143,7 @@ test("whatever the other threads do while it is read, no state is forgotten that
 				if (cache.get(changed) === undefined) expect(position).toBeLessThanOrEqual(relay.applied);
 			}
 		}
-		evictions += counters().account_evictions_total;
+		evictions += counters().of("account_evictions_total");
 	}
 	expect(evictions).toBeGreaterThan(1_000);
 });
@@ -155,7 +156,7 @@ test("made-up DIDs push no account out, and each is told of to whoever waits for
 	await Promise.all(madeUp.map((did) => cache.load(did)));
 	for (const did of madeUp) expect(cache.get(did)).toBeNull();
 	for (const did of states.keys()) expect(cache.get(did)).not.toBeUndefined();
-	expect(counters().account_evictions_total).toBe(0);
+	expect(counters().of("account_evictions_total")).toBe(0);
 	// They are forgotten again themselves.
 	expect(madeUp.filter((did) => cache.get(did) === null).length).toBeLessThan(ENTRIES_MAX);
 });

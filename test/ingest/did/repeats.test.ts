@@ -40,7 +40,7 @@ class Life {
 	}
 
 	get replayed(): number {
-		return this.#rig.counters.messages_replayed_total;
+		return this.#rig.counters.of("messages_replayed_total");
 	}
 
 	get rejected(): unknown {

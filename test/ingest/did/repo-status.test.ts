@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { REPO_STATUS_LIMITS, type RepoStatusOptions, RepoStatusProbe } from "../../../src/ingest/did/repo-status.ts";
-import { Counters, createCounterBuffer, readCounters } from "../../../src/observe/counters.ts";
+import { Counters } from "../../../src/observe/counters.ts";
+import { counted } from "../../observe/counted.ts";
 
 const DID = "did:plc:aaaaaaaaaaaaaaaaaaaaaaaa";
 
@@ -18,14 +19,14 @@ afterAll(() => server.stop(true));
 const HOST = { id: 1, pds: `http://localhost:${server.port}` };
 
 function makeProbe(options: Partial<RepoStatusOptions> = {}) {
-	const buffer = createCounterBuffer(1);
+	const counters = new Counters();
 	const probe = new RepoStatusProbe({
 		guard: { allowInsecure: true },
 		userAgent: "standpipe/test",
-		counters: new Counters(buffer),
+		counters,
 		...options,
 	});
-	return { probe, counters: () => readCounters(buffer).counters };
+	return { probe, counters: () => counted(counters) };
 }
 
 /** What the probe makes of one answer. */
@@ -85,14 +86,14 @@ describe("limits", () => {
 		expect(await probe.isActive(DID, HOST)).toBe(false);
 		nowMs = 500;
 		expect(await probe.isActive(DID, HOST)).toBe(true);
-		expect(counters()).toMatchObject({ repo_status_requests_total: 2, repo_status_limited_total: 1 });
+		expect(counters().all).toMatchObject({ repo_status_requests_total: 2, repo_status_limited_total: 1 });
 		await probe.isActive("did:plc:bbbbbbbbbbbbbbbbbbbbbbbb", HOST);
 		await probe.isActive("did:plc:cccccccccccccccccccccccc", HOST);
-		expect(counters()).toMatchObject({ repo_status_requests_total: 3, repo_status_limited_total: 2 });
+		expect(counters().all).toMatchObject({ repo_status_requests_total: 3, repo_status_limited_total: 2 });
 		await probe.isActive("did:plc:cccccccccccccccccccccccc", { ...HOST, id: 2 });
 		nowMs = 1_000;
 		expect(await probe.isActive(DID, HOST)).toBe(true);
-		expect(counters()).toMatchObject({ repo_status_requests_total: 5, repo_status_limited_total: 2 });
+		expect(counters().all).toMatchObject({ repo_status_requests_total: 5, repo_status_limited_total: 2 });
 	});
 
 	test("a host that does not answer has few requests under way, and holds up no other", async () => {
@@ -117,6 +118,6 @@ describe("limits", () => {
 		expect(await Promise.all(slow)).toEqual(slow.map(() => true));
 		expect(await ask("later")).toBe(true);
 		expect(mostUnderWay).toBe(inFlightPerHostMax);
-		expect(counters().repo_status_limited_total).toBe(1);
+		expect(counters().of("repo_status_limited_total")).toBe(1);
 	});
 });

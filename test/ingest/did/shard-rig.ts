@@ -8,12 +8,13 @@ import { Shard } from "../../../src/ingest/did/shard.ts";
 import type { Outcome } from "../../../src/ingest/outcome.ts";
 import { Handover } from "../../../src/log/handover.ts";
 import { type Entry, readEntry } from "../../../src/log/record/entry.ts";
-import { Counters, createCounterBuffer, readCounters } from "../../../src/observe/counters.ts";
+import { Counters } from "../../../src/observe/counters.ts";
 import { scanFrame } from "../../../src/protocol/frame.ts";
 import { Doorbell } from "../../../src/runtime/doorbell.ts";
 import { createRingBuffer, RingReader, RingWriter } from "../../../src/runtime/ring.ts";
 import type { Engine } from "../../../src/verify/engine.ts";
 import { createPortableEngine } from "../../../src/verify/portable/engine.ts";
+import { counted, countedBy } from "../../observe/counted.ts";
 import { SimAccount } from "../../sim/account.ts";
 import { SimClock } from "../../sim/clock.ts";
 import { encodeFrame, type SimMessage } from "../../sim/message.ts";
@@ -36,7 +37,7 @@ export class ShardRig {
 	readonly reader: RingReader;
 	readonly outcomes: Outcome[] = [];
 	nowMs = Date.now();
-	readonly #counters = createCounterBuffer(1);
+	readonly #counters = new Counters();
 	readonly #resolutions = new Map<string, Resolution>();
 	readonly #held = new Map<string, PromiseWithResolvers<void>>();
 	lookups = 0;
@@ -52,7 +53,7 @@ export class ShardRig {
 		accounts = [],
 		engine = createPortableEngine(),
 	}: RigOptions = {}) {
-		const counters = new Counters(this.#counters);
+		const counters = this.#counters;
 		const ring = createRingBuffer(ringBytes);
 		this.reader = new RingReader(ring);
 		const clock = (): number => this.nowMs;
@@ -182,11 +183,11 @@ export class ShardRig {
 	}
 
 	get rejected(): Partial<Record<string, number>> {
-		return Object.fromEntries(Object.entries(readCounters(this.#counters).rejected).filter(([, count]) => count > 0));
+		return countedBy(this.#counters, "messages_rejected_total");
 	}
 
 	get counters() {
-		return readCounters(this.#counters).counters;
+		return counted(this.#counters);
 	}
 
 	async #resolve(did: string): Promise<Resolution> {

@@ -6,7 +6,8 @@ import { Budget } from "../../../src/ingest/host/budget.ts";
 import { REFUSED_CURSOR_RETRY_MS } from "../../../src/ingest/host/refused-cursor.ts";
 import { HostSubscription } from "../../../src/ingest/host/subscription.ts";
 import { REJECTED } from "../../../src/ingest/outcome.ts";
-import { Counters, createCounterBuffer, readCounters } from "../../../src/observe/counters.ts";
+import { Counters } from "../../../src/observe/counters.ts";
+import { counted, countedBy } from "../../observe/counted.ts";
 import { SimAccount } from "../../sim/account.ts";
 import { SimClock } from "../../sim/clock.ts";
 import { FakeTiming } from "../../sim/fake-timing.ts";
@@ -20,7 +21,7 @@ const HOUR_MS = 3_600_000;
 /** A subscription whose time the test moves, and everything that it does. */
 class Bench {
 	readonly timing = new FakeTiming();
-	readonly counters = createCounterBuffer(1);
+	readonly counters = new Counters();
 	readonly delivered: number[] = [];
 	readonly events: HostEvent[] = [];
 	/** The mark at each time that it had to be stored at once. */
@@ -37,7 +38,7 @@ class Bench {
 				budget: new Budget(64 * 1024 * 1024),
 				hostBufferBytes: 64 * 1024 * 1024,
 				userAgent: "a test",
-				counters: new Counters(this.counters),
+				counters: this.counters,
 				deliver: ({ message, settle }) => {
 					if (this.fault !== null) throw this.fault;
 					this.delivered.push(message.seq);
@@ -64,11 +65,11 @@ class Bench {
 	}
 
 	get rejected(): Record<string, number> {
-		return Object.fromEntries(Object.entries(readCounters(this.counters).rejected).filter(([, count]) => count > 0));
+		return countedBy(this.counters, "messages_rejected_total");
 	}
 
 	count(name: "host_gaps_total" | "host_connects_total" | "host_disconnects_total" | "inflight_bytes"): number {
-		return readCounters(this.counters).counters[name];
+		return counted(this.counters).of(name);
 	}
 
 	/** Waits for the connection to end, and lets the time to the next dial pass. */

@@ -11,6 +11,7 @@ import { Rejection } from "../../../protocol/rejection.ts";
 import { isDatetime } from "../../../protocol/syntax.ts";
 import type { Engine } from "../../../verify/engine.ts";
 import type { Admitted, Arrival } from "../../arrival.ts";
+import { messagesLenient } from "../../rejections.ts";
 
 /** What decides, besides the message. */
 export interface AdmissionRules {
@@ -44,7 +45,7 @@ export interface Admission<M extends Message = Message> {
 /** Rejects for a rule that only strict relays keep, or returns the flags of a record that breaks it. */
 export function strictly(reason: RejectionReason, rules: AdmissionRules): number {
 	if (rules.strict) throw new Rejection(reason);
-	rules.counters.lenient(reason);
+	rules.counters.add(messagesLenient.of(reason));
 	return RecordFlag.lenient;
 }
 

@@ -1,9 +1,15 @@
 import { RecordFlag } from "../../../log/record/record.ts";
+import { counter } from "../../../observe/metric.ts";
 import type { CommitMessage } from "../../../protocol/kinds/commit.ts";
 import { Rejection } from "../../../protocol/rejection.ts";
 import { isTid } from "../../../protocol/syntax.ts";
 import { strictly } from "./admission.ts";
 import type { RepoChecks } from "./repo.ts";
+
+const discontinuities = counter(
+	"discontinuities_total",
+	"commits passed on although they don't chain to the state we had",
+);
 
 export const COMMIT_CHECKS: RepoChecks<CommitMessage> = {
 	checkFields({ since }) {
@@ -19,7 +25,7 @@ export const COMMIT_CHECKS: RepoChecks<CommitMessage> = {
 		if (known.rev === null || known.data === null) return 0;
 		if (prevData === null) return flags === 0 ? strictly("prev-data-missing", rules) : 0;
 		if (since === known.rev && Buffer.compare(prevData, known.data) === 0) return 0;
-		rules.counters.add("discontinuities_total");
+		rules.counters.add(discontinuities);
 		return RecordFlag.discontinuous;
 	},
 };

@@ -2,6 +2,7 @@ import { atHost } from "../../../account/next.ts";
 import type { AccountState } from "../../../account/state.ts";
 import { isActive } from "../../../account/status.ts";
 import type { Resolution } from "../../../identity/identity.ts";
+import { counter } from "../../../observe/metric.ts";
 import type { CommitMessage } from "../../../protocol/kinds/commit.ts";
 import type { SyncMessage } from "../../../protocol/kinds/sync.ts";
 import { REV_FUTURE_MS_MAX } from "../../../protocol/limits.ts";
@@ -13,6 +14,11 @@ import type { Admitted, Arrival } from "../../arrival.ts";
 import { ownAccountMessage } from "./account.ts";
 import { type Admission, type AdmissionRules, messageEntry, strictly } from "./admission.ts";
 import { keyAtHome } from "./home.ts";
+
+const messagesVerified = counter(
+	"messages_verified_total",
+	"commits and syncs whose signature and structure were checked and found good",
+);
 
 type RepoMessage = CommitMessage | SyncMessage;
 
@@ -61,7 +67,7 @@ function admitRepo<M extends RepoMessage>(
 	let flags = passes(verdict, rules);
 	const { commit, data } = repoOf(verdict);
 	flags |= checks.compare(message, before, commit, flags, rules);
-	rules.counters.add("messages_verified_total");
+	rules.counters.add(messagesVerified);
 
 	const { did, rev } = message;
 	const fact = { type: "repo", did, rev, commit, data } as const;

@@ -1,17 +1,21 @@
 import { isNotFound } from "../../../disk/fault.ts";
 import type { Counters } from "../../../observe/counters.ts";
 import { logOf } from "../../../observe/log.ts";
+import { counter } from "../../../observe/metric.ts";
 import { RecentMap } from "../../../runtime/recent-map.ts";
 import type { BlockingReader } from "../../log.ts";
 import { type Batch, Gap } from "../../record/batch.ts";
 import type { ActiveSegment, ActiveSnapshot } from "../active-segment.ts";
 import type { LogFs } from "../log-fs.ts";
+import { logGaps } from "../segment/damage.ts";
 import { listSegments, SEGMENT_HEADER_BYTES } from "../segment/segment.ts";
 import type { ChunkRange } from "../segment/segment-index.ts";
 import { SegmentReader } from "../segment/segment-reader.ts";
 import { BufferPool } from "./buffer-pool.ts";
 import { type Chunk, parseChunk } from "./chunk.ts";
 import { cachedBytes, partAfter, RecentChunks } from "./recent-chunks.ts";
+
+const batchesEvicted = counter("batches_evicted_total", "batches that left the readers' cache since it was full");
 
 export interface LogReaderOptions {
 	directory: string;
@@ -73,7 +77,7 @@ export class LogReader implements BlockingReader {
 		this.#options = options;
 		const onEvict = (chunk: Chunk): void => {
 			this.#memory.give(chunk.bytes);
-			options.counters.add("batches_evicted_total");
+			options.counters.add(batchesEvicted);
 		};
 		this.#recent = new RecentChunks(options.cacheBytesMax / 2, onEvict);
 		this.#chunks = new RecentMap({
@@ -209,7 +213,7 @@ export class LogReader implements BlockingReader {
 		const key = `${firstSeq}:${offset}`;
 		if (this.#damageKnown.has(key) || this.#damageKnown.size >= DAMAGE_KNOWN_MAX) return;
 		this.#damageKnown.add(key);
-		this.#options.counters.add("log_gaps_total");
+		this.#options.counters.add(logGaps);
 		log.error("segment {firstSeq} is damaged at byte {offset}: readers get a gap there", { firstSeq, offset });
 	}
 

@@ -3,6 +3,7 @@ import type { Counters } from "../../../observe/counters.ts";
 import { logOf } from "../../../observe/log.ts";
 import type { LogFs } from "../log-fs.ts";
 import type { FoundSegment } from "../retention/retention.ts";
+import { logGaps } from "../segment/damage.ts";
 import { TEMPORARY_SUFFIX } from "../segment/new-file.ts";
 import { FileSource, scanRecords } from "../segment/scan.ts";
 import {
@@ -152,6 +153,6 @@ function readLastOf(fs: LogFs, directory: string, recovered: RecoveredLog, nextF
 }
 
 function reportGap(counters: Counters, message: string, properties: Record<string, unknown>): void {
-	counters.add("log_gaps_total");
+	counters.add(logGaps);
 	log.error(message, properties);
 }

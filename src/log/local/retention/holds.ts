@@ -1,7 +1,13 @@
 import type { Counters } from "../../../observe/counters.ts";
 import { logOf } from "../../../observe/log.ts";
+import { counter } from "../../../observe/metric.ts";
 import type { Mark } from "../../marks.ts";
 import { removableSegments, type Segment } from "./retention.ts";
+
+const logMarksLost = counter(
+	"log_marks_lost_total",
+	"times a reader of the log was so far behind that retention waited for it no longer",
+);
 
 const log = logOf("log");
 
@@ -52,7 +58,7 @@ export class Holds {
 
 	#lose(mark: Mark, segments: readonly Segment[]): void {
 		this.#lost.add(mark);
-		this.#counters.add("log_marks_lost_total");
+		this.#counters.add(logMarksLost);
 		log.error(
 			"the reader {reader} is at least {lagBytes} bytes behind the end of the log: what it has not read yet is removed",
 			{

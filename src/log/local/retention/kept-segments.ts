@@ -2,12 +2,15 @@ import { join } from "node:path";
 import { diskFaultReason } from "../../../disk/fault.ts";
 import type { Counters } from "../../../observe/counters.ts";
 import { logOf } from "../../../observe/log.ts";
+import { counter } from "../../../observe/metric.ts";
 import type { Marks } from "../../marks.ts";
 import type { LogFs } from "../log-fs.ts";
 import { removeIfThere } from "../segment/new-file.ts";
 import { segmentName } from "../segment/segment.ts";
 import { Holds } from "./holds.ts";
 import { expiredSegments, type Segment, segmentsOfBytes } from "./retention.ts";
+
+const segmentsRemoved = counter("segments_removed_total", "segments removed by retention");
 
 export interface KeptSegmentsOptions {
 	directory: string;
@@ -92,7 +95,7 @@ export class KeptSegments {
 		this.#isBelowReserve = freedBytes < missingBytes;
 		if (removed.length > 0) {
 			publish();
-			counters.add("segments_removed_total", removed.length);
+			counters.add(segmentsRemoved, removed.length);
 		}
 		const files = [...this.#leftover, ...removed.map((segment) => segment.firstSeq)];
 		this.#leftover = files.filter((firstSeq) => !this.#remove(firstSeq));

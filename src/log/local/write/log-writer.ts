@@ -3,6 +3,7 @@ import { DiskFault, type DiskFaultReason, diskFaultReason } from "../../../disk/
 import { Stall } from "../../../disk/stall.ts";
 import type { Counters } from "../../../observe/counters.ts";
 import { logOf } from "../../../observe/log.ts";
+import { counter } from "../../../observe/metric.ts";
 import type { Log, UnsealedBatch } from "../../log.ts";
 import type { Marks } from "../../marks.ts";
 import type { LogPosition } from "../../position.ts";
@@ -16,6 +17,9 @@ import { placeSegments, type Segment, segmentAgeMsMax } from "../retention/reten
 import { SegmentWriter } from "../segment/segment-writer.ts";
 import { reappendUnsynced } from "./reappend.ts";
 import { readSeqBound, SEQ_BOUND_STEP, SeqBound } from "./seq-bound.ts";
+
+const logBytes = counter("log_bytes_total", "bytes appended to the log");
+const logSyncs = counter("log_syncs_total", "syncs of the log to disk");
 
 /** `always`: a batch is durable before it is published. `write`: it is written, and durable a moment later. */
 export type SyncMode = "always" | "write";
@@ -188,8 +192,8 @@ export class LogWriter implements Log {
 			this.#seqBound.cover(lastSeq);
 			if (this.#active.isLost) this.#replaceActive(bytes);
 			else this.#active.append(bytes, syncMode === "always");
-			if (syncMode === "always") counters.add("log_syncs_total");
-			counters.add("log_bytes_total", bytes.length);
+			if (syncMode === "always") counters.add(logSyncs);
+			counters.add(logBytes, bytes.length);
 			this.#published = { lastSeq, seqUsedMax: lastSeq, lastTimeUs: timeUs };
 			this.#publish();
 		});
@@ -224,7 +228,7 @@ export class LogWriter implements Log {
 		this.#isSyncing = true;
 		try {
 			await this.#active.syncInBackground();
-			this.#options.counters.add("log_syncs_total");
+			this.#options.counters.add(logSyncs);
 			this.#publish();
 		} catch (error) {
 			if (diskFaultReason(error) === null) this.#failure = error;

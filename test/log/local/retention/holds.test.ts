@@ -2,7 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { Holds } from "../../../../src/log/local/retention/holds.ts";
 import type { Segment } from "../../../../src/log/local/retention/retention.ts";
 import { createMarksBuffer, type Mark, type MarkRule, Marks } from "../../../../src/log/marks.ts";
-import { type CounterName, Counters, createCounterBuffer, readCounters } from "../../../../src/observe/counters.ts";
+import { Counters } from "../../../../src/observe/counters.ts";
+import { counted } from "../../../observe/counted.ts";
 import { Rng } from "../../../sim/rng.ts";
 import { labels, readAll, TestLog, temporaryDirectory } from "../../harness.ts";
 import { MemoryFs } from "../memory-fs.ts";
@@ -31,7 +32,7 @@ class Network {
 	removed = 0;
 	/** How often a reader held back what was to go. */
 	held = 0;
-	readonly #counters = createCounterBuffer(1);
+	readonly #counters = new Counters();
 	readonly #holds: Holds;
 
 	constructor(seed: string) {
@@ -45,11 +46,11 @@ class Network {
 		);
 		const marks = new Marks(createMarksBuffer(rules));
 		this.readers = marks.all.map((mark) => ({ mark, cursor: 0, isDead: false, isLost: false, lossesSinceMove: 0 }));
-		this.#holds = new Holds(marks.all, new Counters(this.#counters));
+		this.#holds = new Holds(marks.all, this.#counters);
 	}
 
-	counted(name: CounterName): number {
-		return readCounters(this.#counters).counters[name];
+	counted(name: string): number {
+		return counted(this.#counters).of(name);
 	}
 
 	/** Fills the active segment, and begins another. */
@@ -158,33 +159,33 @@ describe("what readers hold back", () => {
 	const segments = [1, 11, 21, 31, 41].map((firstSeq) => ({ firstSeq, bornMs: 0, bytes: firstSeq === 41 ? 0 : 100 }));
 
 	test("of one that has not said yet how far it is, is what its limit covers, and that is no loss", () => {
-		const buffer = createCounterBuffer(1);
+		const counters = new Counters();
 		const marks = new Marks(createMarksBuffer([{ name: "later", lagBytesMax: 250 }]));
-		const holds = new Holds(marks.all, new Counters(buffer));
+		const holds = new Holds(marks.all, counters);
 		expect(holds.release(segments, 4, false)).toBe(2);
 		expect(holds.release(segments, 1, false)).toBe(1);
-		expect(readCounters(buffer).counters.log_marks_lost_total).toBe(0);
+		expect(counted(counters).of("log_marks_lost_total")).toBe(0);
 		marks.mark("later").move(10);
 		expect(holds.release(segments, 4, false)).toBe(4);
 		expect(holds.release(segments, 4, false)).toBe(4);
-		expect(readCounters(buffer).counters.log_marks_lost_total).toBe(1);
+		expect(counted(counters).of("log_marks_lost_total")).toBe(1);
 	});
 
 	test("never includes what another reader keeps anyway: nobody loses what stays", () => {
-		const buffer = createCounterBuffer(1);
+		const counters = new Counters();
 		const rules = [
 			{ name: "far behind", lagBytesMax: 50 },
 			{ name: "index", lagBytesMax: null },
 		];
 		const marks = new Marks(createMarksBuffer(rules));
-		const holds = new Holds(marks.all, new Counters(buffer));
+		const holds = new Holds(marks.all, counters);
 		marks.mark("far behind").move(10);
 		marks.mark("index").move(10);
 		expect(holds.release(segments, 4, false)).toBe(1);
-		expect(readCounters(buffer).counters.log_marks_lost_total).toBe(0);
+		expect(counted(counters).of("log_marks_lost_total")).toBe(0);
 		marks.mark("index").move(20);
 		expect(holds.release(segments, 4, false)).toBe(2);
-		expect(readCounters(buffer).counters.log_marks_lost_total).toBe(1);
+		expect(counted(counters).of("log_marks_lost_total")).toBe(1);
 	});
 });
 

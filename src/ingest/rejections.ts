@@ -1,0 +1,16 @@
+import { counter } from "../observe/metric.ts";
+import { REJECTION_REASON_NAMES } from "../protocol/reasons.ts";
+
+const byReason = { name: "reason", values: REJECTION_REASON_NAMES };
+
+/** Counted on the host's side and on the DID's: each holds messages to rules of its own. */
+export const messagesRejected = counter(
+	"messages_rejected_total",
+	"messages dropped, by the rule they broke",
+	byReason,
+);
+export const messagesLenient = counter(
+	"messages_lenient_total",
+	"messages passed on that only the strict rules would have dropped, by the rule they broke",
+	byReason,
+);

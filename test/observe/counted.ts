@@ -1,0 +1,36 @@
+import type { Counters } from "../../src/observe/counters.ts";
+import { type MetricTotal, Totals } from "../../src/observe/totals.ts";
+
+/** Numbers that were counted, by the name of what they count. */
+export class Counted {
+	readonly all: Readonly<Record<string, number>>;
+
+	constructor(all: Readonly<Record<string, number>>) {
+		this.all = all;
+	}
+
+	/** @throws {RangeError} where nothing of that name is counted: the test has misspelt it */
+	of(name: string): number {
+		const count = this.all[name];
+		if (count === undefined) throw new RangeError(`nothing counts ${name}`);
+		return count;
+	}
+}
+
+/** What a thread has counted by now. */
+export function counted(counters: Counters): Counted {
+	return new Counted(Object.fromEntries(totalsOf(counters).map(({ name, total }) => [name, total])));
+}
+
+/** The same, of what is counted by a label: by its values, without those that did not occur. */
+export function countedBy(counters: Counters, name: string): Record<string, number> {
+	const by = totalsOf(counters).find((metric) => metric.name === name)?.by ?? null;
+	if (by === null) throw new RangeError(`nothing counts ${name} by a label`);
+	return Object.fromEntries(Object.entries(by.totals).filter(([, count]) => count > 0));
+}
+
+function totalsOf(counters: Counters): MetricTotal[] {
+	const totals = new Totals();
+	totals.include(counters.share());
+	return totals.read();
+}
