@@ -33,7 +33,7 @@ export async function measureBesideReads(
 	framesPerS: number,
 ): Promise<ReaderLoad> {
 	if (host === undefined) throw new RangeError("there is no host");
-	addAccounts(relay.databasePath);
+	addAccounts(relay.indexPath);
 	const consumer = new TimedConsumer();
 	await consumer.connect(relay.firehoseOrigin);
 	const perTurn = Math.floor(frames.length / (2 * ROUNDS));

@@ -227,7 +227,7 @@ export class EdgeRig {
 	async #takeDown(): Promise<void> {
 		await this.#consumer.disconnect();
 		await this.#relay.stop();
-		const index = new Database(this.#relay.databasePath);
+		const index = new Database(this.#relay.indexPath);
 		const update = index.prepare("UPDATE account SET local_status = ?, taken_down = 1 WHERE did = ?");
 		for (const did of this.#takenDown) update.run(TAKEN_DOWN_STATUS, did);
 		index.close();

@@ -44,7 +44,7 @@ async function parked(): Promise<number> {
 async function restartWithOldIdentities(ageMs: number): Promise<void> {
 	const { relay, network } = rig;
 	await relay.stop();
-	const index = new Database(relay.databasePath);
+	const index = new Database(relay.indexPath);
 	index.run("UPDATE identity SET resolved_at_ms = resolved_at_ms - ?", [ageMs]);
 	index.close();
 	await relay.start();

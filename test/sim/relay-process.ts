@@ -31,12 +31,29 @@ export interface RelayProcessOptions {
 	env?: Record<string, string>;
 }
 
-/** A port that was free a moment ago. */
+/** Below the ports that systems give to outgoing connections: else one of those could take it before the relay does. */
+const PORT_MIN = 10_000;
+const PORT_MAX = 32_000;
+
+const portsGiven = new Set<number>();
+
+/** A port that was free a moment ago, and another one at each call. */
 export function freePort(): number {
-	const server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
-	const { port } = server;
-	server.stop(true);
-	return port;
+	for (;;) {
+		const port = PORT_MIN + Math.floor(Math.random() * (PORT_MAX - PORT_MIN));
+		if (portsGiven.has(port) || !isFree(port)) continue;
+		portsGiven.add(port);
+		return port;
+	}
+}
+
+function isFree(port: number): boolean {
+	try {
+		Bun.listen({ hostname: "127.0.0.1", port, socket: { data: () => undefined } }).stop(true);
+		return true;
+	} catch {
+		return false;
+	}
 }
 
 /** The relay as a child process, with its ports and files to itself. It can be started again on what it left. */
@@ -83,11 +100,6 @@ export class RelayProcess {
 		return join(this.#dir, "log");
 	}
 
-	/** The index. */
-	get databasePath(): string {
-		return join(this.#dir, "index.sqlite");
-	}
-
 	/** The file of its index. */
 	get indexPath(): string {
 		return join(this.#dir, "index.sqlite");
@@ -116,7 +128,7 @@ export class RelayProcess {
 				RELAY_API_BIND: `127.0.0.1:${this.#apiPort}`,
 				RELAY_METRICS_LISTEN: `127.0.0.1:${this.#internalPort}`,
 				RELAY_PERSIST_DIR: this.logDirectory,
-				DATABASE_URL: `sqlite://${this.databasePath}`,
+				DATABASE_URL: `sqlite://${this.indexPath}`,
 				RELAY_PLC_HOST: this.#options.plcUrl,
 				RELAY_ALLOW_INSECURE_HOSTS: "true",
 				RELAY_ADMIN_PASSWORD: ADMIN_PASSWORD,
