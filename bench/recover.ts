@@ -26,7 +26,7 @@ const FRAME_BYTES = 5_500;
 const INDEXED_ACCOUNTS = 20_000;
 const SENDING_ACCOUNTS = 4;
 /** Signed commits that are on their way when the relay is killed, and how many of them are out by then. */
-const FRAMES = 1_200;
+const FRAMES = 3_600;
 const FRAMES_BEFORE_KILL = 300;
 const GIB = 1024 ** 3;
 
