@@ -12,6 +12,9 @@ const RESERVED_MAX = 64;
 /** Of a low limit, a part of it. */
 const RESERVED_SHARE = 8;
 
+/** How often the limit is raised for one file. If it still can't be opened then, the reserve is used up. */
+const RAISES_MAX = 100;
+
 /** What the system says when a process, or all of them, have too many files open. */
 const TOO_MANY: ReadonlySet<string> = new Set(["EMFILE", "ENFILE"]);
 
@@ -22,13 +25,19 @@ const libc = Libc.open();
 export function reserveHeadroom(): OpenLimit | null {
 	const limit = libc?.openLimit() ?? null;
 	if (libc === null || limit === null) return null;
-	const reserved = Math.min(Math.max(Math.floor(limit.hard / RESERVED_SHARE), RESERVED_MIN), RESERVED_MAX);
-	const lowered = { soft: Math.min(limit.soft, limit.hard) - reserved, hard: limit.hard };
+	const lowered = loweredOf(limit.hard);
 	return lowered.soft > 0 && libc.setOpenLimit(lowered) ? lowered : limit;
 }
 
+/** The limit below the reserve. By the hard limit alone, which never changes: the soft one may be raised just now. */
+function loweredOf(hard: number): OpenLimit {
+	const reserved = Math.min(Math.max(Math.floor(hard / RESERVED_SHARE), RESERVED_MIN), RESERVED_MAX);
+	return { soft: hard - reserved, hard };
+}
+
 /**
- * Opens something of the relay's own. At the soft limit it is tried once more with the limit raised.
+ * Opens something of the relay's own. At the soft limit it is tried again with the limit raised. The limit is the whole
+ * process's, so another thread that is done may lower it before we have opened ours: then it is raised again.
  *
  * @throws what `open` throws
  */
@@ -37,12 +46,24 @@ export function withHeadroom<T>(open: () => T): T {
 		return open();
 	} catch (error) {
 		const limit = isTooManyFiles(error) ? (libc?.openLimit() ?? null) : null;
-		if (libc === null || limit === null || !libc.setOpenLimit({ soft: limit.hard, hard: limit.hard })) throw error;
-		try {
-			return open();
-		} finally {
-			libc.setOpenLimit(limit);
+		if (libc === null || limit === null) throw error;
+		return openRaised(libc, limit.hard, open);
+	}
+}
+
+function openRaised<T>(libc: Libc, hard: number, open: () => T): T {
+	try {
+		for (let raises = 1; ; raises++) {
+			libc.setOpenLimit({ soft: hard, hard });
+			try {
+				return open();
+			} catch (error) {
+				if (!isTooManyFiles(error) || raises === RAISES_MAX) throw error;
+			}
 		}
+	} finally {
+		const lowered = loweredOf(hard);
+		if (lowered.soft > 0) libc.setOpenLimit(lowered);
 	}
 }
 

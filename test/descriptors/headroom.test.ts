@@ -4,6 +4,7 @@ import { withHeadroom } from "../../src/descriptors/headroom.ts";
 import { Libc } from "../../src/descriptors/libc.ts";
 
 const FULL_PROCESS = join(import.meta.dir, "full-process.ts");
+const RACING_PROCESS = join(import.meta.dir, "racing-process.ts");
 
 test.skipIf(Libc.open() === null).each([64, 200, 1_000])(
 	"at a limit of %d open files the log's reserve is still there, for the log only",
@@ -23,6 +24,19 @@ test.skipIf(Libc.open() === null).each([64, 200, 1_000])(
 		expect(taken).toBeLessThan(max - reserve);
 		expect(between).toBe(0);
 		expect(ofReserve).toBe(reserve);
+	},
+);
+
+test.skipIf(Libc.open() === null)(
+	"threads that open files of the reserve at once all get theirs, and the reserve stays",
+	async () => {
+		const command = ["sh", "-c", `ulimit -n 200; exec "$@"`, "sh", process.execPath, RACING_PROCESS];
+		const child = Bun.spawn(command, { stdout: "pipe", stderr: "inherit" });
+		const { before, after, failed } = JSON.parse(await child.stdout.text());
+		expect(await child.exited).toBe(0);
+		expect(before).toEqual({ soft: 175, hard: 200 });
+		expect(after).toEqual(before);
+		expect(failed).toBe(0);
 	},
 );
 

@@ -39,15 +39,22 @@ export const MACHINE_MUTANTS: readonly Mutant[] = [
 	{
 		name: "the reserve of descriptors is not for the log",
 		file: "descriptors/headroom.ts",
-		find: "libc.setOpenLimit({ soft: limit.hard, hard: limit.hard })",
-		replace: "libc.setOpenLimit(limit)",
+		find: "libc.setOpenLimit({ soft: hard, hard });",
+		replace: "",
 		tests: HEADROOM,
 	},
 	{
 		name: "the reserve of descriptors is anybody's once it was used",
 		file: "descriptors/headroom.ts",
-		find: "finally {\n\t\t\tlibc.setOpenLimit(limit);\n\t\t}",
-		replace: "finally {\n\t\t}",
+		find: "if (lowered.soft > 0) libc.setOpenLimit(lowered);",
+		replace: "void lowered;",
+		tests: HEADROOM,
+	},
+	{
+		name: "a file of the log can't be opened while another thread gives the reserve back",
+		file: "descriptors/headroom.ts",
+		find: "raises === RAISES_MAX",
+		replace: "raises === 1",
 		tests: HEADROOM,
 	},
 	{
