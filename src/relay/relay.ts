@@ -18,27 +18,20 @@ import { serveInternal } from "./internal-port.ts";
 import { createSharedMemory } from "./shared-memory.ts";
 import { Stalls } from "./stalls.ts";
 import {
-	type Common,
-	createFanout,
+	createThreads,
 	type FanoutThread,
-	type IndexThread,
-	type IngestThread,
-	type LogThread,
-	type ReadsThread,
+	type Listeners,
 	startFanout,
 	startIndex,
 	startIngest,
 	startLog,
 	startReads,
+	type Threads,
 } from "./threads.ts";
 
 /** What a running relay is made of. */
 interface Parts {
-	log: LogThread;
-	index: IndexThread;
-	ingest: readonly IngestThread[];
-	reads: ReadsThread;
-	fanout: readonly FanoutThread[];
+	threads: Threads;
 	/** The control thread's own. */
 	reader: IndexReader;
 	hosts: HostManager;
@@ -63,40 +56,48 @@ export class Relay {
 	 */
 	static async start(
 		config: Config,
-		onFailure: Common["onFailure"],
+		onFailure: Listeners["onFailure"],
 		ingestEntry: URL = WORKER_ENTRIES.ingest,
 	): Promise<Relay> {
 		await makeFolders(config);
+		const stalls = new Stalls();
+		let hosts: HostManager | undefined;
+		// Until there are fan-out threads nobody needs to be told: they begin with what the index holds then.
+		let fanout: readonly FanoutThread[] = [];
+		const threads = createThreads(config, ingestEntry, {
+			onLogStall: (reason) => {
+				stalls.log = reason;
+			},
+			onIndexEvent(event) {
+				if (event.type === "stall") stalls.index = event.reason;
+				else for (const thread of fanout) thread.command(event);
+			},
+			onHostEvent: (event) => hosts?.onEvent(event),
+			control: () => hosts && new ControlServer(hosts),
+			onFailure,
+		});
 		const budget = budgetDescriptors(config);
 		const consumersMax = budget?.consumersMax ?? config.consumersMax;
 		const shared = createSharedMemory(config, consumersMax);
 		const counts = createCounts();
 		const { own: counters, totals } = counts;
-		const common: Common = { config, shared, totals, onFailure };
-		const stalls = new Stalls();
-		const log = await startLog(common, (reason) => {
-			stalls.log = reason;
-		});
-		// Until there are fan-out threads nobody needs to be told: they begin with what the index holds then.
-		let fanout: readonly FanoutThread[] = [];
-		const index = await startIndex(common, (event) => {
-			if (event.type === "stall") stalls.index = event.reason;
-			else for (const thread of fanout) thread.command(event);
-		});
+		const common = { config, shared, totals };
+		await startLog(threads.log, common);
+		await startIndex(threads.index, common);
 		const reader = await openPatientReader(config.databaseUrl, counters);
-		let ingest: readonly IngestThread[] = [];
-		const hosts = createHostManager(config, shared, counters, reader, (worker, command) =>
-			ingest[worker]?.command(command),
+		hosts = createHostManager(config, shared, counters, reader, (worker, command) =>
+			threads.ingest[worker]?.command(command),
 		);
-		ingest = await startIngest(common, ingestEntry, (event) => hosts.onEvent(event));
-		const channels = Array.from({ length: config.fanoutWorkers }, () => new MessageChannel());
-		const reads = await startReads(
+		await startIngest(threads.ingest, common);
+		const channels = threads.fanout.map(() => new MessageChannel());
+		await startReads(
+			threads.reads,
 			common,
 			channels.map(({ port2 }) => port2),
 		);
 		const ports = channels.map(({ port1 }) => port1);
-		fanout = createFanout(common, new ControlServer(hosts));
-		await startFanout(common, fanout, { ports, consumersMax });
+		fanout = threads.fanout;
+		await startFanout(fanout, common, { ports, consumersMax });
 		const internal = await serveInternal(config, shared, counts, stalls, budget);
 		await hosts.start();
 		const guard = startGuard(config, counts, budget, () => {
@@ -108,7 +109,7 @@ export class Relay {
 			api: `${config.apiBind.host}:${config.apiBind.port}`,
 			metrics: `${internal.hostname}:${internal.port}`,
 		});
-		return new Relay({ log, index, ingest, reads, fanout, reader, hosts, internal, guard });
+		return new Relay({ threads, reader, hosts, internal, guard });
 	}
 
 	/**
@@ -116,7 +117,8 @@ export class Relay {
 	 * consumers get what is published and are told to come back. Consumers have half of `drainTimeoutMs` for it.
 	 */
 	async drain(): Promise<void> {
-		const { log, index, ingest, reads, fanout, reader, hosts, internal, guard } = this.#parts;
+		const { threads, reader, hosts, internal, guard } = this.#parts;
+		const { log, index, ingest, reads, fanout } = threads;
 		hosts.stop();
 		await Promise.all(ingest.map((thread) => thread.drain()));
 		await log.drain();

@@ -20,83 +20,100 @@ export type IngestThread = Thread<IngestOptions, HostCommand, HostEvent>;
 export type ReadsThread = Thread<ReadsWorkerOptions, never, never>;
 export type FanoutThread = Thread<FanoutWorkerOptions, FanoutCommand, never, Control>;
 
+/** All threads of a relay but the control thread. */
+export interface Threads {
+	log: LogThread;
+	index: IndexThread;
+	ingest: readonly IngestThread[];
+	reads: ReadsThread;
+	fanout: readonly FanoutThread[];
+}
+
+/** Who hears what threads tell, and answers what they ask: from when the thread is started. */
+export interface Listeners {
+	/** Told why the log can't be written, each time that changes; null when it can be again. */
+	onLogStall(reason: DiskFaultReason | null): void;
+	onIndexEvent(event: IndexEvent): void;
+	onHostEvent(event: HostEvent): void;
+	/** Undefined until it is there. */
+	control(): Control | undefined;
+	/** Called when a thread dies: it has to end the process. */
+	onFailure(thread: string, failure: Failure): never;
+}
+
+/**
+ * Makes all threads, each of which waits for its start. A thread takes some 20 ms of a core until it can be started: made all
+ * at once they take as long as the cores allow, and not one after the other.
+ *
+ * @param ingestEntry the ingest workers' entry file
+ */
+export function createThreads(
+	{ ingestWorkers, fanoutWorkers }: Config,
+	ingestEntry: URL,
+	{ onLogStall, onIndexEvent, onHostEvent, control, onFailure }: Listeners,
+): Threads {
+	const nothing = (): void => undefined;
+	return {
+		log: new Thread("log", WORKER_ENTRIES.log, onLogStall, onFailure),
+		index: new Thread("index", WORKER_ENTRIES.index, onIndexEvent, onFailure),
+		ingest: Array.from({ length: ingestWorkers }, (_, worker): IngestThread => {
+			return new Thread(`ingest ${worker}`, ingestEntry, onHostEvent, onFailure);
+		}),
+		reads: new Thread("reads", WORKER_ENTRIES.reads, nothing, onFailure),
+		fanout: Array.from({ length: fanoutWorkers }, (_, worker): FanoutThread => {
+			return new Thread(`fanout ${worker}`, WORKER_ENTRIES.fanout, nothing, onFailure, control);
+		}),
+	};
+}
+
 /** What every thread of a relay is started with. */
 export interface Common {
 	config: Config;
 	shared: SharedMemory;
 	/** Gets what the thread counts. */
 	totals: Totals;
-	/** Called when a thread dies: it has to end the process. */
-	onFailure: (thread: string, failure: Failure) => never;
 }
 
 /** Resolves when the log is open. */
-export async function startLog(
-	{ config, shared, totals, onFailure }: Common,
-	onStall: (reason: DiskFaultReason | null) => void,
-): Promise<LogThread> {
-	const thread: LogThread = new Thread("log", WORKER_ENTRIES.log, onStall, onFailure);
+export async function startLog(thread: LogThread, { config, shared, totals }: Common): Promise<void> {
 	const counters = await thread.start({
 		...contextOf(config, shared),
 		rings: shared.producers.map(({ ring, doorbell }) => ({ buffer: ring, doorbell })),
 		doorbell: shared.sequencerDoorbell,
 	});
 	totals.include(counters);
-	return thread;
 }
 
 /** Resolves when the index has caught up with the log. */
-export async function startIndex(
-	{ config, shared, totals, onFailure }: Common,
-	onEvent: (event: IndexEvent) => void,
-): Promise<IndexThread> {
-	const thread: IndexThread = new Thread("index", WORKER_ENTRIES.index, onEvent, onFailure);
+export async function startIndex(thread: IndexThread, { config, shared, totals }: Common): Promise<void> {
 	totals.include(await thread.start(contextOf(config, shared)));
-	return thread;
 }
 
-/** @param entry the workers' entry file */
-export async function startIngest(
-	{ config, shared, totals, onFailure }: Common,
-	entry: URL,
-	onEvent: (event: HostEvent) => void,
-): Promise<IngestThread[]> {
-	const threads = Array.from({ length: config.ingestWorkers }, (_, worker): IngestThread => {
-		return new Thread(`ingest ${worker}`, entry, onEvent, onFailure);
-	});
+export async function startIngest(threads: readonly IngestThread[], { config, shared, totals }: Common): Promise<void> {
 	await Promise.all(
 		threads.map(async (thread, worker) => {
 			const options = { ...contextOf(config, shared), ...ingestMemory(shared, worker) };
 			totals.include(await thread.start(options));
 		}),
 	);
-	return threads;
 }
 
 /** Starts the thread that reads the index for the fan-out threads. @param ports one to each of these */
 export async function startReads(
-	{ config, shared, totals, onFailure }: Common,
+	thread: ReadsThread,
+	{ config, shared, totals }: Common,
 	ports: MessagePort[],
-): Promise<ReadsThread> {
-	const thread: ReadsThread = new Thread("reads", WORKER_ENTRIES.reads, () => undefined, onFailure);
+): Promise<void> {
 	totals.include(await thread.start({ ...contextOf(config, shared), ports }, ports));
-	return thread;
 }
 
 /**
- * Makes the threads of the public port, which `startFanout` starts. What they are told from then on, they hear.
- * @param control what they may ask of the control thread
+ * Starts the threads of the public port.
+ * @param ports to the reads thread, one for each
  */
-export function createFanout({ config, onFailure }: Common, control: Control): FanoutThread[] {
-	return Array.from({ length: config.fanoutWorkers }, (_, worker): FanoutThread => {
-		return new Thread(`fanout ${worker}`, WORKER_ENTRIES.fanout, () => undefined, onFailure, control);
-	});
-}
-
-/** @param ports to the reads thread, one for each */
 export async function startFanout(
-	{ config, shared, totals }: Common,
 	threads: readonly FanoutThread[],
+	{ config, shared, totals }: Common,
 	{ ports, consumersMax }: { ports: readonly MessagePort[]; consumersMax: number },
 ): Promise<void> {
 	if (config.fanoutWorkers > 1) await startListening("apiBind", config.apiBind, (host) => checkPort(host, config));

@@ -154,19 +154,19 @@ export class Thread<
 	 * @param name for messages, such as `ingest 0`
 	 * @param url of the worker's entry file
 	 * @param onFailure called when the worker dies; what it does must end the process
-	 * @param serves answers the worker's requests
+	 * @param serves answers the worker's requests, if anything does; looked up for each
 	 */
 	constructor(
 		name: string,
 		url: URL,
 		onEvent: (event: Event) => void,
 		onFailure: (name: string, failure: Failure) => void,
-		serves?: Asks,
+		serves: () => Asks | undefined = () => undefined,
 	) {
 		this.#worker = new Worker(url.href, { name });
 		const link = new RequestLink<Serves, Asks>({
 			send: (message) => this.#post(message),
-			serves: () => serves,
+			serves,
 			limits: WORKER_REQUEST_LIMITS,
 		});
 		this.requests = link;

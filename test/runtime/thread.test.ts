@@ -17,7 +17,7 @@ test("a thread and the control thread ask each other, from the start to the end"
 		new URL("./asking-worker.ts", import.meta.url),
 		(event) => events.push(event),
 		(_name, { message }) => failures.push(message),
-		{ next: async (number) => number + 1 },
+		() => ({ next: async (number) => number + 1 }),
 	);
 	// Asked before the start, and answered after it.
 	const early = thread.requests.request("sum", [100], OPTIONS);
