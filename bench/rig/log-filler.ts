@@ -29,6 +29,8 @@ const HOST_FACTS = encodeHostFacts({
 	insecure: false,
 	// Hosts that are idle are not connected to.
 	status: "idle",
+	gaps: 0,
+	lastGap: null,
 });
 
 /**

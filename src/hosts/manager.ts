@@ -49,7 +49,7 @@ export interface HostManagerOptions {
 }
 
 /** A host, as the manager knows it. */
-export interface ManagedHost extends Required<HostFacts> {
+export interface ManagedHost extends HostFacts {
 	/** Why it has this status; empty where that is not known, since it was set before the last start. */
 	detail: string;
 	/** Its worker was told to follow it, and has not stopped of its own accord. */
@@ -232,7 +232,7 @@ export class HostManager {
 		return { ok: true };
 	}
 
-	#know(row: Omit<Required<HostFacts>, "status">, status: HostStatus): ManagedHost {
+	#know(row: Omit<HostFacts, "status">, status: HostStatus): ManagedHost {
 		const { id, hostname, insecure, gaps, lastGap } = row;
 		const host: ManagedHost = {
 			...{ id, hostname, insecure, status, detail: "", gaps, lastGap },

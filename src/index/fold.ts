@@ -136,9 +136,8 @@ class Fold {
 	}
 
 	setHost(facts: HostFacts): void {
-		const { id, hostname, insecure, status } = facts;
+		const { id, hostname, insecure, status, gaps, lastGap } = facts;
 		const host = this.#host(id);
-		const { gaps = host?.gaps ?? 0, lastGap = host?.lastGap ?? null } = facts;
 		if (host === null) {
 			// Only a host whose row was lost can have accounts already.
 			const accountCount = id <= this.#hostIdMaxBefore ? this.#rows.countAccounts(id) : 0;

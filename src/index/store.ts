@@ -2,7 +2,7 @@ import type { AccountState } from "../account/state.ts";
 import type { DidDocumentFacts, HostFacts } from "../log/record/control.ts";
 
 /** A host, as the index knows it. */
-export interface Host extends Required<HostFacts> {
+export interface Host extends HostFacts {
 	/** Low-water cursor; null before the first message, and when the host is to be followed from its live end. */
 	cursor: number | null;
 	/** Accounts whose current host this is and whose upstream status is not `deleted`. */

@@ -25,7 +25,8 @@ class Bench {
 	}
 
 	append(id: number, status: HostStatus = "active"): void {
-		const facts: HostFacts = { id, hostname: `host${id}.example.com`, insecure: false, status };
+		const row = { hostname: `host${id}.example.com`, insecure: false, gaps: 0, lastGap: null };
+		const facts: HostFacts = { ...row, id, status };
 		void this.log.append(facts).then(() => this.durable.push(id));
 	}
 

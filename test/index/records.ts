@@ -6,7 +6,7 @@ import {
 	type HostFacts,
 } from "../../src/log/record/control.ts";
 import { encodeAccountFacts, encodeIdentityFacts, encodeRepoFacts } from "../../src/log/record/facts.ts";
-import { RecordKind } from "../../src/log/record/record.ts";
+import { RecordFlag, RecordKind } from "../../src/log/record/record.ts";
 import type { StoredRecord } from "../../src/log/record/stored-record.ts";
 
 /** Where a message came from: a host's id, and its seq there. */
@@ -63,9 +63,11 @@ export function host(id: number, more: Partial<HostFacts> = {}): Unsequenced {
 		hostname: `pds${id}.example.com`,
 		insecure: false,
 		status: "active",
+		gaps: 0,
+		lastGap: null,
 		...more,
 	};
-	return record(RecordKind.host, CONTROL, encodeHostFacts(facts));
+	return { ...record(RecordKind.host, CONTROL, encodeHostFacts(facts)), flags: RecordFlag.state };
 }
 
 export function cursors(...pairs: [host: number, seq: number | null][]): Unsequenced {

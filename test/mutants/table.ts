@@ -1,6 +1,7 @@
 import { ACCOUNT_MUTANTS } from "./account.ts";
 import { IDENTITY_MUTANTS } from "./identity.ts";
 import { INDEX_MUTANTS } from "./index.ts";
+import { LOG_STATE_MUTANTS } from "./log-state.ts";
 import { MACHINE_MUTANTS } from "./machine.ts";
 import { NET_MUTANTS } from "./net.ts";
 import { PUBLIC_PORT_MUTANTS } from "./public-port.ts";
@@ -818,6 +819,7 @@ export const MUTANTS: readonly Mutant[] = [
 	...NET_MUTANTS,
 	...ACCOUNT_MUTANTS,
 	...INDEX_MUTANTS,
+	...LOG_STATE_MUTANTS,
 	...IDENTITY_MUTANTS,
 	{
 		name: "a disk's fault passes for a damaged database",

@@ -1,5 +1,5 @@
 import { CONTROL_CODES, CONTROL_KINDS, type ControlFacts, type ControlKind } from "./control.ts";
-import type { RecordKind } from "./record.ts";
+import { RecordFlag, type RecordKind } from "./record.ts";
 
 /**
  * What an ingest worker hands to the sequencer through its ring: one record of the log to be.
@@ -36,7 +36,7 @@ export interface Entry {
 export function controlEntry<K extends ControlKind>(kind: K, facts: ControlFacts[K]): Entry {
 	return {
 		kind: CONTROL_CODES[kind],
-		flags: 0,
+		flags: CONTROL_KINDS[kind].isState ? RecordFlag.state : 0,
 		host: 0,
 		upstreamSeq: 0,
 		seqStart: 0,

@@ -105,6 +105,7 @@ export function decodeIdentityFacts(facts: Uint8Array): IdentityFacts {
 	return { did: bytes.toString("utf8", 0, didEnd), timeMs: bytes.readDoubleLE(didEnd + 1) };
 }
 
-function bufferOf(bytes: Uint8Array): Buffer {
+/** The same bytes, as a Buffer. */
+export function bufferOf(bytes: Uint8Array): Buffer {
 	return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -49,6 +49,10 @@ export const RecordFlag = {
 	lenient: 2,
 	/** An `#identity` from the host that the DID document names: any host may send one. */
 	home: 4,
+	/** A control record is part of the log's state: its facts are a key and the value that it has from here on. */
+	state: 64,
+	/** A control record repeats a part of the log's state that an older segment has, too. */
+	restated: 128,
 } as const;
 
 /** What the header says besides length, epoch and checksum. */

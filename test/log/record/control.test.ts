@@ -1,7 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { CONTROL_CODES, decodeControl } from "../../../src/log/record/control.ts";
+import { encode } from "@atcute/cbor";
+import { CONTROL_CODES, decodeControl, hostKey } from "../../../src/log/record/control.ts";
 import { controlEntry } from "../../../src/log/record/entry.ts";
-import { isMessageKind, RecordKind } from "../../../src/log/record/record.ts";
+import { isMessageKind, RecordFlag, RecordKind } from "../../../src/log/record/record.ts";
+import { encodeStateFacts } from "../../../src/log/record/state-facts.ts";
 
 describe("control records", () => {
 	test("keep their codes: logs that were written before have them", () => {
@@ -29,6 +31,26 @@ describe("control records", () => {
 	test("are not read from messages, nor from kinds that this release does not know", () => {
 		const facts = Buffer.from("whatever it is");
 		for (const kind of [RecordKind.commit, RecordKind.account]) expect(decodeControl({ kind, facts })).toBeNull();
-		expect(decodeControl({ kind: 250, facts })).toBeNull();
+		for (let kind = 19; kind < 256; kind++) expect(decodeControl({ kind, facts })).toBeNull();
+	});
+
+	test("of a state say so, and the others don't", () => {
+		const host = { id: 7, hostname: "pds.example", insecure: true, status: "idle", gaps: 1, lastGap: null } as const;
+		expect(controlEntry("host", host).flags).toBe(RecordFlag.state);
+		expect(controlEntry("cursors", { cursors: [] }).flags).toBe(0);
+	});
+
+	test("of a host leave out what a later release adds to it", () => {
+		const fields = { hostname: "pds.example", insecure: false, status: "active", gaps: 0, lastGap: null };
+		const facts = encodeStateFacts({ key: hostKey(9), value: encode({ ...fields, limit: 5 }) });
+		expect(decodeControl({ kind: RecordKind.host, facts })).toEqual({
+			kind: "host",
+			facts: { id: 9, ...fields, status: "active" },
+		});
+	});
+
+	test("say nothing to this release if they take a key away", () => {
+		const facts = encodeStateFacts({ key: hostKey(9), value: Buffer.alloc(0) });
+		expect(decodeControl({ kind: RecordKind.host, facts })).toBeNull();
 	});
 });

@@ -1,0 +1,44 @@
+import { RECORD_FACTS_BYTES_MAX } from "./facts.ts";
+
+/** What a control record with the flag `state` says: from here on, the key of its kind has this value. */
+export interface StateFacts {
+	key: Uint8Array;
+	/** DAG-CBOR; empty if the key has no value any more. */
+	value: Uint8Array;
+}
+
+const KEY_LENGTH_BYTES = 2;
+
+/**
+ * Layout: length of the key (u16), key, value to the end. It is the same for all kinds, so that a release restates the kinds
+ * of later ones without a word of what they mean.
+ *
+ * @throws RangeError if they don't fit a record
+ */
+export function encodeStateFacts({ key, value }: StateFacts): Uint8Array {
+	const length = KEY_LENGTH_BYTES + key.length + value.length;
+	if (length > RECORD_FACTS_BYTES_MAX) throw new RangeError(`facts of ${length} bytes don't fit a record`);
+	const facts = new Uint8Array(length);
+	facts[0] = key.length & 0xff;
+	facts[1] = key.length >>> 8;
+	facts.set(key, KEY_LENGTH_BYTES);
+	facts.set(value, KEY_LENGTH_BYTES + key.length);
+	return facts;
+}
+
+/**
+ * Key and value are views into `facts`.
+ *
+ * @throws RangeError if these are no such facts
+ */
+export function decodeStateFacts(facts: Uint8Array): StateFacts {
+	const [low = 0, high = 0] = facts;
+	const keyEnd = KEY_LENGTH_BYTES + low + (high << 8);
+	if (keyEnd > facts.length) throw new RangeError(`facts of ${facts.length} bytes have no key of ${keyEnd - 2}`);
+	return { key: facts.subarray(KEY_LENGTH_BYTES, keyEnd), value: facts.subarray(keyEnd) };
+}
+
+/** Whether facts of a state give their key a value, and do not take it away. */
+export function hasValue(facts: Uint8Array): boolean {
+	return decodeStateFacts(facts).value.length > 0;
+}

@@ -1,0 +1,63 @@
+import { encode } from "@atcute/cbor";
+import { hostKey } from "../../src/log/record/control.ts";
+import { RecordFlag, RecordKind } from "../../src/log/record/record.ts";
+import { encodeStateFacts } from "../../src/log/record/state-facts.ts";
+import * as records from "../index/records.ts";
+import type { Rng } from "../sim/rng.ts";
+
+const NOTHING = new Uint8Array();
+const STATUSES = ["active", "idle", "offline", "throttled", "banned"] as const;
+
+/** A record of a kind that only a later release knows. */
+export function laterRecord(kind: number, flags: number, facts: Uint8Array): records.Unsequenced {
+	return { ...records.host(1), kind: kind as RecordKind, flags, facts, frame: NOTHING };
+}
+
+/** Says that a key of a kind has this value from here on; none for an empty one. */
+export function laterState(kind: number, key: Uint8Array, value: Uint8Array): records.Unsequenced {
+	return laterRecord(kind, RecordFlag.state, encodeStateFacts({ key, value }));
+}
+
+/** Takes a host away, as a later release may. */
+export function removedHost(id: number): records.Unsequenced {
+	return laterState(RecordKind.host, hostKey(id), NOTHING);
+}
+
+/** A history of a log: hosts that come and change, cursors that rise, fall and are given up, kinds of later releases, messages. */
+export function stateHistory(rng: Rng, length: number): records.Unsequenced[] {
+	let hosts = 1;
+	const aHost = (): number => 1 + rng.int(hosts);
+	const parts = {
+		newHost: () => records.host(++hosts),
+		host: () =>
+			records.host(aHost(), {
+				status: rng.pick(STATUSES),
+				insecure: rng.int(2) === 0,
+				gaps: rng.int(5),
+				lastGap: rng.pick([null, "once"]),
+			}),
+		cursors: () =>
+			records.cursors(
+				...Array.from({ length: rng.int(6) }, (): [number, number | null] => [
+					aHost(),
+					rng.int(5) === 0 ? null : rng.pick([rng.int(100), rng.int(2 ** 32), Number.MAX_SAFE_INTEGER - rng.int(9)]),
+				]),
+			),
+		later: () => laterState(19 + rng.int(13), rng.bytes(rng.int(3)), encode({ is: rng.int(100) })),
+		laterRemoved: () => laterState(19 + rng.int(13), rng.bytes(rng.int(3)), NOTHING),
+		// Kinds that are no state say whatever they want.
+		passing: () => laterRecord(19 + rng.int(237), 0, rng.bytes(rng.int(40))),
+		document: () => records.didDocument(`did:plc:${rng.int(9)}`, null),
+		commit: () => records.commit([aHost(), rng.int(1000)], `did:plc:${rng.int(9)}`, rng.int(100)),
+		account: () => records.account([aHost(), rng.int(1000)], `did:plc:${rng.int(9)}`, rng.pick([null, "deleted"])),
+	};
+	const often = { newHost: 2, host: 3, cursors: 6, later: 6, laterRemoved: 2 };
+	const weights = { ...often, passing: 1, document: 1, commit: 2, account: 1 };
+	// A host's record comes before all others of it.
+	return [records.host(1), ...Array.from({ length }, () => parts[rng.weighted(weights)]())];
+}
+
+/** What these records say, in words that can be compared. */
+export function describe(list: Iterable<{ kind: number; flags: number; facts: Uint8Array }>): string[] {
+	return Array.from(list, ({ kind, flags, facts }) => `${kind} ${flags} ${Buffer.from(facts).toString("hex")}`);
+}
