@@ -2,6 +2,7 @@ import type { Hono } from "hono";
 import type { Counters } from "../observe/counters.ts";
 import { residentMemory } from "../observe/resident-memory.ts";
 import type { Totals } from "../observe/totals.ts";
+import type { ThreadState } from "../runtime/thread-state.ts";
 import { VERSION } from "../version.ts";
 import { type ClientEnv, createBaseApp } from "./base.ts";
 import { type LogPosition, METRICS_CONTENT_TYPE, type Measurements, renderMetrics } from "./metrics.ts";
@@ -13,6 +14,8 @@ export interface InternalAppOptions {
 	/** What the thread that serves counts. */
 	counters: Counters;
 	log: () => LogPosition;
+	/** How each thread is now, by its name. */
+	threads: () => Promise<Record<string, ThreadState>>;
 	/** What is wrong with the relay, in words, or null where nothing is. */
 	health: () => string | null;
 	rssBytes?: () => number;
@@ -22,7 +25,7 @@ export interface InternalAppOptions {
 
 /** What the control thread serves for the operator's probes and graphs. It has no auth: keep its port to yourself. */
 export function createInternalApp(options: InternalAppOptions): Hono<ClientEnv> {
-	const { totals, counters, log, health } = options;
+	const { totals, counters, log, threads, health } = options;
 	const { rssBytes = residentMemory(), openFiles = () => ({ open: 0, max: 0 }) } = options;
 	const measure = (): Measurements => ({
 		totals: totals.read(),
@@ -38,7 +41,10 @@ export function createInternalApp(options: InternalAppOptions): Hono<ClientEnv> 
 	app.get("/metrics", async (context) =>
 		context.body(await renderMetrics(measure()), 200, { "Content-Type": METRICS_CONTENT_TYPE }),
 	);
-	app.get("/_stats", (context) => context.json(statsOf(measure())));
+	app.get("/_stats", async (context) => {
+		const states = await threads();
+		return context.json({ ...statsOf(measure()), threads: states });
+	});
 	return app;
 }
 

@@ -10,6 +10,7 @@ import { startListening } from "../runtime/start-error.ts";
 import type { Counts } from "./counts.ts";
 import type { SharedMemory } from "./shared-memory.ts";
 import type { Stalls } from "./stalls.ts";
+import { statesOf, type Threads } from "./threads.ts";
 
 /** Serves health and metrics on the control thread, so that a busy data path can't fail a probe. */
 export function serveInternal(
@@ -17,6 +18,7 @@ export function serveInternal(
 	shared: SharedMemory,
 	{ own: counters, totals }: Counts,
 	stalls: Stalls,
+	threads: Threads,
 	budget: DescriptorBudget | null,
 ): Promise<Bun.Server<undefined>> {
 	const position = new LogPosition(shared.log.position);
@@ -28,6 +30,7 @@ export function serveInternal(
 			const { firstSeq, lastSeq } = position.snapshot();
 			return { firstSeq, lastSeq, appliedSeq: applied.seq ?? 0 };
 		},
+		threads: () => statesOf(threads),
 		health: () => stalls.fault(totals.count("index_reads_stalled") > 0),
 		openFiles: () => ({ open: countDescriptors(), max: budget?.limit ?? 0 }),
 	});

@@ -98,7 +98,7 @@ export class Relay {
 		const ports = channels.map(({ port1 }) => port1);
 		fanout = threads.fanout;
 		await startFanout(fanout, common, { ports, consumersMax });
-		const internal = await serveInternal(config, shared, counts, stalls, budget);
+		const internal = await serveInternal(config, shared, counts, stalls, threads, budget);
 		await hosts.start();
 		const guard = startGuard(config, counts, budget, () => {
 			for (const thread of fanout) thread.command({ type: "closeIdle" });

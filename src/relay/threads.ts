@@ -10,6 +10,7 @@ import type { Totals } from "../observe/totals.ts";
 import type { ReadsWorkerOptions } from "../reads/worker.ts";
 import { startListening } from "../runtime/start-error.ts";
 import { type Failure, Thread } from "../runtime/thread.ts";
+import { ownState, type ThreadState } from "../runtime/thread-state.ts";
 import type { WorkerContext } from "../runtime/worker-context.ts";
 import { WORKER_ENTRIES } from "../workers.ts";
 import { at, contextOf, ingestMemory, type SharedMemory } from "./shared-memory.ts";
@@ -64,6 +65,12 @@ export function createThreads(
 			return new Thread(`fanout ${worker}`, WORKER_ENTRIES.fanout, nothing, onFailure, control);
 		}),
 	};
+}
+
+/** How each thread is now, by its name. Takes up to `STATE_MS_MAX`: so long if one does not answer. */
+export async function statesOf({ log, index, ingest, reads, fanout }: Threads): Promise<Record<string, ThreadState>> {
+	const others = [log, index, ...ingest, reads, ...fanout].map(async (thread) => [thread.name, await thread.state()]);
+	return Object.fromEntries([["control", await ownState()], ...(await Promise.all(others))]);
 }
 
 /** What every thread of a relay is started with. */

@@ -13,6 +13,7 @@ import {
 	type Service,
 } from "./requests.ts";
 import { StartError } from "./start-error.ts";
+import { StateAsker, type StateService, stateService, type ThreadState } from "./thread-state.ts";
 import type { WorkerContext } from "./worker-context.ts";
 
 /**
@@ -26,6 +27,7 @@ type ToWorker<Start, Command> =
 	| { type: "start"; options: Start }
 	| { type: "command"; command: Command }
 	| { type: "drain" }
+	| StateMessage
 	| LinkMessage;
 
 type FromWorker<Event> =
@@ -33,7 +35,14 @@ type FromWorker<Event> =
 	| { type: "event"; event: Event }
 	| { type: "drained" }
 	| { type: "failed"; failure: Failure }
+	| StateMessage
 	| LinkMessage;
+
+/** Between the threads themselves, whatever their roles are. */
+interface StateMessage {
+	type: "state";
+	message: LinkMessage;
+}
 
 /** Of a worker's requests to the control thread, and the other way round. Each holds an HTTP request open. */
 export const WORKER_REQUEST_LIMITS: RequestLimits = { max: 512, perClientMax: 16 };
@@ -86,10 +95,15 @@ export function serveRole<
 		limits: WORKER_REQUEST_LIMITS,
 	});
 	const served: WorkerRole<Start, Command, Serves> = role((event) => post({ type: "event", event }), link);
+	const state = stateLink((message) => post(message), stateService);
 	const started = Promise.withResolvers<void>();
 	let before: Promise<void> = Promise.resolve();
 	self.onmessage = (received: MessageEvent<ToWorker<Start, Command>>) => {
 		const message = received.data;
+		if (message.type === "state") {
+			endThreadOnFailure(state.take(message.message));
+			return;
+		}
 		if (message.type === "answer") {
 			endThreadOnFailure(link.take(message));
 			return;
@@ -145,8 +159,11 @@ export class Thread<
 	Serves extends Service<Serves> = NoService,
 > {
 	readonly #worker: Worker;
+	/** Such as `ingest 0`. */
+	readonly name: string;
 	/** Asks the worker. */
 	readonly requests: Requests<Serves>;
+	readonly #state: StateAsker;
 	readonly #ready = Promise.withResolvers<ThreadCounters>();
 	readonly #drained = Promise.withResolvers<void>();
 
@@ -163,7 +180,10 @@ export class Thread<
 		onFailure: (name: string, failure: Failure) => void,
 		serves: () => Asks | undefined = () => undefined,
 	) {
+		this.name = name;
 		this.#worker = new Worker(url.href, { name });
+		const state = stateLink<StateService>((message) => this.#post(message));
+		this.#state = new StateAsker(state);
 		const link = new RequestLink<Serves, Asks>({
 			send: (message) => this.#post(message),
 			serves,
@@ -176,6 +196,7 @@ export class Thread<
 			else if (message.type === "ready") this.#ready.resolve(message.counters);
 			else if (message.type === "failed") onFailure(name, message.failure);
 			else if (message.type === "drained") this.#drained.resolve();
+			else if (message.type === "state") endThreadOnFailure(state.take(message.message));
 			else endThreadOnFailure(link.take(message));
 		};
 		this.#worker.onerror = (event) => onFailure(name, { message: event.message, stack: [], isStart: false });
@@ -190,6 +211,11 @@ export class Thread<
 		return this.#ready.promise;
 	}
 
+	/** How the thread is now: answered by its loop, and also while it starts or drains. Never rejects. */
+	state(): Promise<ThreadState> {
+		return this.#state.ask();
+	}
+
 	command(command: Command): void {
 		this.#post({ type: "command", command });
 	}
@@ -202,6 +228,18 @@ export class Thread<
 	#post(message: ToWorker<Start, Command>): void {
 		this.#worker.postMessage(message);
 	}
+}
+
+/** An end of what threads ask each other whatever their roles are. */
+function stateLink<Theirs extends Service<Theirs> = NoService, Ours extends Service<Ours> = NoService>(
+	send: (message: StateMessage) => void,
+	serves?: Ours,
+): RequestLink<Theirs, Ours> {
+	return new RequestLink<Theirs, Ours>({
+		send: (message) => send({ type: "state", message }),
+		serves: () => serves,
+		limits: WORKER_REQUEST_LIMITS,
+	});
 }
 
 /** An end of the requests between two threads that have a channel of their own. The other thread has the other port. */

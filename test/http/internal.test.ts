@@ -27,6 +27,7 @@ beforeEach(() => {
 		totals,
 		counters: own,
 		log: () => ({ firstSeq: 3, lastSeq: 9, appliedSeq: 8 }),
+		threads: async () => ({ fanout: { isAnswering: false, memory: null } }),
 		health: () => fault,
 		rssBytes: () => 4_096,
 		openFiles: () => ({ open: 12, max: 175 }),
@@ -93,6 +94,7 @@ test("/_stats has the same as JSON", async () => {
 		log: { firstSeq: 3, lastSeq: 9, appliedSeq: 8 },
 		rssBytes: 4_096,
 		openFiles: { open: 12, max: 175 },
+		threads: { fanout: { isAnswering: false, memory: null } },
 	});
 });
 

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { RelayRig } from "./rig.ts";
+import type { ThreadState } from "../../src/runtime/thread-state.ts";
+import { RelayRig, until } from "./rig.ts";
 
 /** What the relay's /metrics has said since its graphs were drawn, without the figures. It may say more. */
 const SAID = (await Bun.file(new URL("./metrics.txt", import.meta.url)).text()).trimEnd().split("\n");
@@ -7,7 +8,8 @@ const SAID = (await Bun.file(new URL("./metrics.txt", import.meta.url)).text()).
 let rig: RelayRig;
 
 beforeAll(async () => {
-	rig = await RelayRig.start({ seed: "metrics", hosts: 1, accounts: 1 });
+	const workers = { RELAY_INGEST_WORKERS: "2", RELAY_FANOUT_WORKERS: "2" };
+	rig = await RelayRig.start({ seed: "metrics", hosts: 1, accounts: 1 }, workers);
 });
 
 afterAll(() => rig.stop());
@@ -32,4 +34,20 @@ test("no metric has lost its name, its meaning, its type or one of its labels", 
 	expect(stats["log"]).toEqual({ firstSeq: 1, lastSeq: expect.any(Number), appliedSeq: expect.any(Number) });
 	expect(stats["openFiles"]).toEqual({ open: expect.any(Number), max: expect.any(Number) });
 	expect(stats["rssBytes"]).toBeGreaterThan(0);
+});
+
+test("each thread says how it is", async () => {
+	let states: Record<string, ThreadState> = {};
+	// On a busy machine one may come too late.
+	await until(async () => {
+		states = (await rig.stats()).threads;
+		return Object.values(states).every(({ memory }) => memory !== null);
+	});
+	const names = ["control", "fanout 0", "fanout 1", "index", "ingest 0", "ingest 1", "log", "reads"];
+	expect(Object.keys(states).sort()).toEqual(names);
+	const memory = expect.objectContaining({ heapUsedBytes: expect.any(Number), heapTotalBytes: expect.any(Number) });
+	for (const state of Object.values(states))
+		expect(state).toEqual({ isAnswering: true, afterMs: expect.any(Number), memory });
+	// Each has a heap of its own.
+	expect(new Set(Object.values(states).map((state) => JSON.stringify(state.memory))).size).toBeGreaterThan(1);
 });

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { RejectionReason } from "../../src/protocol/reasons.ts";
+import type { ThreadState } from "../../src/runtime/thread-state.ts";
 import { Counted } from "../observe/counted.ts";
 
 const ADMIN_PASSWORD = "only-for-the-simulation";
@@ -21,6 +22,8 @@ export interface RelayStats {
 	log: { firstSeq: number; lastSeq: number; appliedSeq: number };
 	rssBytes: number;
 	openFiles: { open: number; max: number };
+	/** By the threads' names. */
+	threads: Record<string, ThreadState>;
 }
 
 export interface RelayProcessOptions {
