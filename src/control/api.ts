@@ -1,16 +1,18 @@
 /**
- * What can be asked of the control thread, which has the hosts and decides what the relay does: by HTTP, or from anywhere else
- * in the process. A further method takes this file, `server.ts`, and `client.ts` if other threads may call it.
+ * The actions of the control thread, which has the hosts and decides what the relay does. Other threads call them by
+ * `controlOver`. A new action is a line here, a method of its owner, such as `HostManager`, and an HTTP handler.
+ *
+ * The last argument of each action is who asks, so that no stranger goes uncounted.
  */
 export interface Control {
 	/** Asks for a host to be followed, or to be reconnected to now. */
-	requestCrawl(hostname: string, by: CrawlRequester): Promise<ControlResult>;
+	requestCrawl(hostname: string, by: Requester): Promise<ControlResult>;
 	/** For an operator: has a known host followed from another cursor, or from its live end (null). */
-	resetCursor(hostname: string, cursor: number | null): Promise<ControlResult>;
+	resetCursor(hostname: string, cursor: number | null, by: Requester): Promise<ControlResult>;
 }
 
-/** Who asks for a host to be followed. */
-export interface CrawlRequester {
+/** Who asks for an action. */
+export interface Requester {
 	/** Lifts what strangers may not ask for, such as `localhost:PORT`, and their limits. */
 	admin: boolean;
 	/** The sender's address. */
@@ -35,6 +37,3 @@ export interface Refusal {
 export function refusal(status: number, error: string, message: string, retryAfterS?: number): Refusal {
 	return { ok: false, status, error, message, ...(retryAfterS === undefined ? {} : { retryAfterS }) };
 }
-
-/** The answer to what the control thread failed on. */
-export const FAILED = refusal(500, "InternalServerError", "the relay failed to answer this request");

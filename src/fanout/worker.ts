@@ -1,6 +1,6 @@
 import type { Hono } from "hono";
 import type { Control } from "../control/api.ts";
-import { ControlClient } from "../control/client.ts";
+import { controlOver } from "../control/client.ts";
 import { createAdminApp } from "../http/admin.ts";
 import type { ClientEnv } from "../http/base.ts";
 import { createXrpcApp } from "../http/xrpc.ts";
@@ -73,7 +73,7 @@ class FanoutWorker implements WorkerRole<FanoutWorkerOptions, FanoutCommand> {
 	#parts: Parts | null = null;
 
 	constructor(control: Requests<Control>) {
-		this.#control = new ControlClient(control);
+		this.#control = controlOver(control);
 	}
 
 	async start(options: FanoutWorkerOptions, counters: Counters): Promise<void> {

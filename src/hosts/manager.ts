@@ -1,4 +1,4 @@
-import { type ControlResult, type CrawlRequester, refusal } from "../control/api.ts";
+import { type ControlResult, type Requester, refusal } from "../control/api.ts";
 import type { IndexReader } from "../index/store.ts";
 import type { HostFacts } from "../log/record/control.ts";
 import { HostnameError, mayBePrivate, type ParsedHostname, parseHostname } from "../net/hostname.ts";
@@ -168,7 +168,7 @@ export class HostManager {
 	 * Starts following a host, or reconnects to it now (rulebook 5). Requests for one new host that run at once share one
 	 * probe. Admins are free of the limits on strangers, and may add `localhost:PORT` where the configuration allows it.
 	 */
-	async requestCrawl(input: string, by: CrawlRequester): Promise<ControlResult> {
+	async requestCrawl(input: string, by: Requester): Promise<ControlResult> {
 		const { admin } = by;
 		const { allowInsecureHosts, disableRequestCrawl } = this.#options;
 		if (this.#isStopped) return STOPPED;

@@ -4,7 +4,7 @@ import * as v from "valibot";
 import type { Control } from "../control/api.ts";
 import { INTEGER_MAX } from "../protocol/limits.ts";
 import type { ClientEnv } from "./base.ts";
-import { crawlHandler, refusalResponse } from "./crawl.ts";
+import { crawlHandler, refusalResponse, requester } from "./crawl.ts";
 import { hostnameParameter, readBody } from "./parameters.ts";
 import { errorResponse } from "./response.ts";
 
@@ -60,7 +60,7 @@ export function createAdminApp(options: AdminAppOptions): Hono<ClientEnv> {
 function resetHandler(control: Control): Handler<ClientEnv> {
 	return async (context) => {
 		const { hostname, cursor } = await readBody(RESET_BODY, context);
-		const result = await control.resetCursor(hostname, cursor ?? null);
+		const result = await control.resetCursor(hostname, cursor ?? null, requester(context, true));
 		if (!result.ok) return refusalResponse(result);
 		return context.json({ success: "true" });
 	};

@@ -1,6 +1,6 @@
-import type { Handler } from "hono";
+import type { Context, Handler } from "hono";
 import * as v from "valibot";
-import type { Control, Refusal } from "../control/api.ts";
+import type { Control, Refusal, Requester } from "../control/api.ts";
 import type { ClientEnv } from "./base.ts";
 import { hostnameParameter, readBody } from "./parameters.ts";
 import { errorResponse } from "./response.ts";
@@ -14,10 +14,15 @@ const CRAWL_BODY = v.object({ hostname: hostnameParameter }, "the body must be a
 export function crawlHandler(control: Pick<Control, "requestCrawl">, admin: boolean): Handler<ClientEnv> {
 	return async (context) => {
 		const { hostname } = await readBody(CRAWL_BODY, context);
-		const result = await control.requestCrawl(hostname, { admin, ip: context.env.ip });
+		const result = await control.requestCrawl(hostname, requester(context, admin));
 		if (!result.ok) return refusalResponse(result);
 		return admin ? context.json({ success: "true" }) : context.body(null);
 	};
+}
+
+/** Who asks for an action by this request. */
+export function requester(context: Context<ClientEnv>, admin: boolean): Requester {
+	return { admin, ip: context.env.ip };
 }
 
 /** What the control thread refuses, in XRPC form. */

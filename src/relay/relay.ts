@@ -1,6 +1,5 @@
 import { mkdirSync } from "node:fs";
 import type { Config } from "../config/settings.ts";
-import { ControlServer } from "../control/server.ts";
 import { budgetDescriptors } from "../descriptors/budget.ts";
 import type { DescriptorGuard } from "../descriptors/guard.ts";
 import type { HostManager } from "../hosts/manager.ts";
@@ -73,7 +72,7 @@ export class Relay {
 				else for (const thread of fanout) thread.command(event);
 			},
 			onHostEvent: (event) => hosts?.onEvent(event),
-			control: () => hosts && new ControlServer(hosts),
+			control: () => hosts,
 			onFailure,
 		});
 		const budget = budgetDescriptors(config);

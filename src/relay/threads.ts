@@ -8,6 +8,7 @@ import type { IngestOptions } from "../ingest/ingest.ts";
 import type { SequencerStart } from "../log/worker.ts";
 import type { Totals } from "../observe/totals.ts";
 import type { ReadsWorkerOptions } from "../reads/worker.ts";
+import type { Served } from "../runtime/requests.ts";
 import { startListening } from "../runtime/start-error.ts";
 import { type Failure, Thread } from "../runtime/thread.ts";
 import { ownState, type ThreadState } from "../runtime/thread-state.ts";
@@ -37,7 +38,7 @@ export interface Listeners {
 	onIndexEvent(event: IndexEvent): void;
 	onHostEvent(event: HostEvent): void;
 	/** Undefined until it is there. */
-	control(): Control | undefined;
+	control(): Served<Control> | undefined;
 	/** Called when a thread dies: it has to end the process. */
 	onFailure(thread: string, failure: Failure): never;
 }

@@ -4,11 +4,18 @@ import { systemTiming, type Timing } from "./timing.ts";
 /** What one thread does for another: methods whose arguments and answers can be sent. */
 export type Service<Methods> = { [Method in keyof Methods]: (...args: never[]) => Promise<unknown> };
 
+/** A service as its owner implements it: an answer may be there at once. */
+export type Served<Methods extends Service<Methods>> = {
+	[Method in keyof Methods]: (
+		...args: Parameters<Methods[Method]>
+	) => ReturnType<Methods[Method]> | Awaited<ReturnType<Methods[Method]>>;
+};
+
 /** Of an end that answers nothing. */
 export type NoService = Record<never, never>;
 
 /** As it looks to who gets a method's name from outside. */
-type AnyService = Record<string, (...args: readonly unknown[]) => Promise<unknown>>;
+type AnyService = Record<string, (...args: readonly unknown[]) => unknown>;
 
 interface RequestMessage {
 	type: "request";
@@ -57,11 +64,11 @@ export interface Requests<Theirs extends Service<Theirs>> {
 	): Promise<Reply<Awaited<ReturnType<Theirs[Method]>>>>;
 }
 
-export interface RequestLinkOptions<Ours> {
+export interface RequestLinkOptions<Ours extends Service<Ours>> {
 	/** Sends a message to the other end, which takes it in. */
 	send(message: LinkMessage): void;
 	/** What the other end may ask of this one, if anything; looked up for each request. */
-	serves?(): Ours | undefined;
+	serves?(): Served<Ours> | undefined;
 	limits: RequestLimits;
 	timing?: Timing;
 }
@@ -120,7 +127,7 @@ export class RequestLink<Theirs extends Service<Theirs>, Ours extends Service<Ou
 			const answer = await service[method](...args);
 			this.#options.send({ type: "answer", id, reply: { answered: true, answer } });
 		} catch (error) {
-			reportFailure(`the answer to ${method}`, error);
+			reportFailure(`the answer to ${method}`, error, { args });
 			this.#options.send({ type: "answer", id, reply: { answered: false, why: "failed" } });
 		}
 	}

@@ -10,6 +10,7 @@ import {
 	RequestLink,
 	type RequestLinkOptions,
 	type Requests,
+	type Served,
 	type Service,
 } from "./requests.ts";
 import { StartError } from "./start-error.ts";
@@ -58,7 +59,7 @@ export interface Failure {
 }
 
 /** What a worker's `worker.ts` provides. `Start` and `Command` come from the control thread, which may ask for `Serves`. */
-export interface WorkerRole<Start extends WorkerContext, Command, Serves = NoService> {
+export interface WorkerRole<Start extends WorkerContext, Command, Serves extends Service<Serves> = NoService> {
 	/**
 	 * Called once, first. The thread is ready when it resolves.
 	 * @param counters what this thread counts
@@ -69,7 +70,7 @@ export interface WorkerRole<Start extends WorkerContext, Command, Serves = NoSer
 	/** Finishes what was begun, as far as that is bounded in time. Resolves when it is safe to exit. */
 	drain(): Promise<void>;
 	/** Answers requests of the control thread, from when `start` has resolved, whatever else goes on. */
-	readonly serves?: Serves;
+	readonly serves?: Served<Serves>;
 }
 
 declare const self: Worker;
@@ -178,7 +179,7 @@ export class Thread<
 		url: URL,
 		onEvent: (event: Event) => void,
 		onFailure: (name: string, failure: Failure) => void,
-		serves: () => Asks | undefined = () => undefined,
+		serves: () => Served<Asks> | undefined = () => undefined,
 	) {
 		this.name = name;
 		this.#worker = new Worker(url.href, { name });
@@ -233,7 +234,7 @@ export class Thread<
 /** An end of what threads ask each other whatever their roles are. */
 function stateLink<Theirs extends Service<Theirs> = NoService, Ours extends Service<Ours> = NoService>(
 	send: (message: StateMessage) => void,
-	serves?: Ours,
+	serves?: Served<Ours>,
 ): RequestLink<Theirs, Ours> {
 	return new RequestLink<Theirs, Ours>({
 		send: (message) => send({ type: "state", message }),

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import type { Control, ControlResult, CrawlRequester } from "../../src/control/api.ts";
-import { CONTROL_TIMEOUT_MS, ControlClient } from "../../src/control/client.ts";
-import { ControlServer } from "../../src/control/server.ts";
+import { type Control, type ControlResult, type Requester, refusal } from "../../src/control/api.ts";
+import { CONTROL_TIMEOUT_MS, controlOver } from "../../src/control/client.ts";
+import type { Served } from "../../src/runtime/requests.ts";
 import { LinkPair } from "../runtime/link-pair.ts";
+import { Rng } from "../sim/rng.ts";
 
 const STRANGER = { admin: false, ip: "192.0.2.1" };
 const ADMIN = { admin: true, ip: "192.0.2.2" };
@@ -12,8 +13,8 @@ function connect(
 	answer: (hostname: string) => ControlResult | Promise<ControlResult>,
 	limits = { max: 512, perClientMax: 16 },
 ) {
-	const calls: [method: string, hostname: string, detail: CrawlRequester | number | null][] = [];
-	const server = new ControlServer({
+	const calls: [method: string, hostname: string, detail: Requester | number | null][] = [];
+	const server: Served<Control> = {
 		async requestCrawl(hostname, by) {
 			calls.push(["requestCrawl", hostname, by]);
 			return answer(hostname);
@@ -22,9 +23,9 @@ function connect(
 			calls.push(["resetCursor", hostname, cursor]);
 			return { ok: true };
 		},
-	});
+	};
 	const pair = new LinkPair<Control>(server, limits);
-	return { control: new ControlClient(pair.asker, limits), pair, calls };
+	return { control: controlOver(pair.asker, limits), pair, calls };
 }
 
 describe("crawl requests", () => {
@@ -45,9 +46,9 @@ describe("crawl requests", () => {
 	test("and resets of a cursor go the same way", async () => {
 		const { control, pair, calls } = connect(() => ({ ok: true }));
 		const results = [
-			control.resetCursor("a.test", null),
+			control.resetCursor("a.test", null, ADMIN),
 			control.requestCrawl("a.test", ADMIN),
-			control.resetCursor("a.test", 7),
+			control.resetCursor("a.test", 7, ADMIN),
 		];
 		await pair.deliver();
 		expect(await Promise.all(results)).toEqual([{ ok: true }, { ok: true }, { ok: true }]);
@@ -90,5 +91,46 @@ describe("crawl requests", () => {
 		const next = ask("192.0.2.1");
 		await pair.deliver();
 		expect(await next).toEqual({ ok: true });
+	});
+});
+
+describe("an action", () => {
+	test("is called with what was asked, whoever asks, and answered by what its owner said, at once or later", async () => {
+		const rng = new Rng("actions");
+		const asked: unknown[][] = [];
+		const owed: ControlResult[] = [];
+		const answer = (...call: unknown[]): ControlResult | Promise<ControlResult> => {
+			asked.push(call);
+			const kind = rng.int(5);
+			if (kind === 0) throw new TypeError("undefined is not an object");
+			if (kind === 1) return Promise.reject(new RangeError("no"));
+			const result: ControlResult = rng.int(2) === 0 ? { ok: true } : refusal(400, "Error", `${rng.uint32()}`);
+			owed.push(result);
+			return kind === 2 ? result : Promise.resolve(result);
+		};
+		const server: Served<Control> = {
+			requestCrawl: (...args) => answer("requestCrawl", ...args) as Promise<ControlResult>,
+			resetCursor: (...args) => answer("resetCursor", ...args),
+		};
+		const pair = new LinkPair<Control>(server);
+		const control = controlOver(pair.asker);
+		for (let round = 0; round < 300; round++) {
+			const hostname = rng.pick(["a.test", "", "x".repeat(300), "then"]);
+			const by = rng.pick([STRANGER, ADMIN]);
+			const cursor = rng.pick([null, 0, rng.uint32()]);
+			const isReset = rng.int(2) === 0;
+			const result = isReset ? control.resetCursor(hostname, cursor, by) : control.requestCrawl(hostname, by);
+			await pair.deliver();
+			expect(asked).toEqual([isReset ? ["resetCursor", hostname, cursor, by] : ["requestCrawl", hostname, by]]);
+			expect(await result).toEqual(owed[0] ?? expect.objectContaining({ ok: false, status: 500 }));
+			asked.length = 0;
+			owed.length = 0;
+		}
+	});
+
+	test("is not asked for by who only awaits the control thread", async () => {
+		const { control, pair } = connect(() => ({ ok: true }));
+		expect(await control).toBe(control);
+		expect(pair.requests).toEqual([]);
 	});
 });

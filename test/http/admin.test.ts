@@ -1,14 +1,15 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import type { Hono } from "hono";
-import type { Control, ControlResult, CrawlRequester } from "../../src/control/api.ts";
+import type { Control, ControlResult, Requester } from "../../src/control/api.ts";
 import { createAdminApp } from "../../src/http/admin.ts";
 import type { ClientEnv } from "../../src/http/base.ts";
 import { createXrpcApp } from "../../src/http/xrpc.ts";
 import { Counters } from "../../src/observe/counters.ts";
 import { SERVER_NAME } from "../../src/version.ts";
 
-let crawls: [string, CrawlRequester][];
+let crawls: [string, Requester][];
 let resets: [string, number | null][];
+let resetBy: Requester[];
 let crawlResult: ControlResult;
 
 function appWith(password: string | null): Hono<ClientEnv> {
@@ -17,7 +18,8 @@ function appWith(password: string | null): Hono<ClientEnv> {
 			crawls.push([hostname, options]);
 			return crawlResult;
 		},
-		async resetCursor(hostname, cursor) {
+		async resetCursor(hostname, cursor, by) {
+			resetBy.push(by);
 			resets.push([hostname, cursor]);
 			return crawlResult;
 		},
@@ -48,6 +50,7 @@ function crawl(app: Hono<ClientEnv>, authorization?: string): Response | Promise
 beforeEach(() => {
 	crawls = [];
 	resets = [];
+	resetBy = [];
 	crawlResult = { ok: true };
 });
 
@@ -99,11 +102,11 @@ describe("the admin API", () => {
 
 describe("a reset of a host's cursor", () => {
 	const reset = (body: unknown, authorization = basic("admin:s3cret")): Response | Promise<Response> =>
-		appWith("s3cret").request("/admin/pds/resetCursor", {
-			method: "POST",
-			headers: { Authorization: authorization },
-			body: JSON.stringify(body),
-		});
+		appWith("s3cret").request(
+			"/admin/pds/resetCursor",
+			{ method: "POST", headers: { Authorization: authorization }, body: JSON.stringify(body) },
+			{ ip: "192.0.2.1" },
+		);
 
 	test("goes to a given cursor, or to the live end", async () => {
 		for (const body of [
@@ -119,6 +122,7 @@ describe("a reset of a host's cursor", () => {
 			["a.com", 2 ** 53 - 1],
 			["b.com", null],
 		]);
+		expect(resetBy).toEqual(Array.from({ length: 3 }, () => ({ admin: true, ip: "192.0.2.1" })));
 	});
 
 	test("is refused with what is wrong with it, and without the password", async () => {

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { Hono } from "hono";
-import type { ControlResult, CrawlRequester } from "../../src/control/api.ts";
+import type { ControlResult, Requester } from "../../src/control/api.ts";
 import type { ClientEnv } from "../../src/http/base.ts";
 import { createHealth } from "../../src/http/health.ts";
 import { createReadsApp } from "../../src/http/reads.ts";
@@ -19,7 +19,7 @@ const OTHER_DID = "did:plc:44ybard66vv44zksje25o7dz";
 const WEB_DID = "did:web:alice.example.com";
 
 let index: MemoryIndex;
-let crawls: [string, CrawlRequester][];
+let crawls: [string, Requester][];
 let crawlResult: ControlResult;
 let app: Hono<ClientEnv>;
 let counters: Counters;

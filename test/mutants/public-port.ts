@@ -3,6 +3,7 @@ import type { Mutant } from "./table.ts";
 const EDGE = ["http/edge.test.ts"];
 const XRPC = ["http/xrpc.test.ts"];
 const REQUESTS = ["runtime/requests.test.ts"];
+const CONTROL = ["control/client.test.ts"];
 const CRAWLS = ["hosts/manager.test.ts"];
 const SLOTS = ["hosts/probe-slots.test.ts"];
 const SERVER = ["fanout/server.test.ts"];
@@ -99,6 +100,27 @@ export const PUBLIC_PORT_MUTANTS: readonly Mutant[] = [
 		find: "cancel();",
 		replace: "",
 		tests: REQUESTS,
+	},
+	{
+		name: "a request that failed is logged without what was asked",
+		file: "runtime/requests.ts",
+		find: "error, { args });",
+		replace: "error);",
+		tests: REQUESTS,
+	},
+	{
+		name: "strangers may ask for any number of actions",
+		file: "control/client.ts",
+		find: "const client = admin ? null : networkOf(ip);",
+		replace: "const client = null;",
+		tests: CONTROL,
+	},
+	{
+		name: "an operator's actions count as a stranger's",
+		file: "control/client.ts",
+		find: "const client = admin ? null : networkOf(ip);",
+		replace: "const client = networkOf(ip);",
+		tests: CONTROL,
 	},
 	{
 		name: "a thread is asked before it has started",

@@ -3,6 +3,7 @@ import {
 	type NoService,
 	type RequestLimits,
 	RequestLink,
+	type Served,
 	type Service,
 } from "../../src/runtime/requests.ts";
 import { FakeTiming } from "../sim/fake-timing.ts";
@@ -17,7 +18,7 @@ export class LinkPair<Methods extends Service<Methods>> {
 	readonly requests: LinkMessage[] = [];
 	readonly answers: LinkMessage[] = [];
 
-	constructor(service: Methods, limits = LIMITS) {
+	constructor(service: Served<Methods>, limits = LIMITS) {
 		const { timing } = this;
 		this.asker = new RequestLink({ send: (message) => this.requests.push(message), limits, timing });
 		this.server = new RequestLink({

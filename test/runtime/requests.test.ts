@@ -1,4 +1,6 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, onTestFinished, test } from "bun:test";
+import { configureSync, type LogRecord, resetSync } from "@logtape/logtape";
+import { formatLine } from "../../src/observe/log.ts";
 import { Damage } from "../../src/runtime/boundary.ts";
 import { type LinkMessage, type Reply, RequestLink, type Unanswered } from "../../src/runtime/requests.ts";
 import { Rng } from "../sim/rng.ts";
@@ -73,6 +75,32 @@ describe("requests to another thread", () => {
 			expect(await failed).toEqual({ answered: false, why: "failed" });
 			expect(await good).toEqual({ answered: true, answer: 8 });
 		}
+	});
+
+	test("on which the other end fails are logged there with what was asked, in a line of bounded length", async () => {
+		const lines: LogRecord[] = [];
+		configureSync({
+			reset: true,
+			sinks: { lines: (record) => lines.push(record) },
+			loggers: [
+				{ category: ["standpipe"], lowestLevel: "debug", sinks: ["lines"] },
+				{ category: ["logtape", "meta"], lowestLevel: "error", sinks: [] },
+			],
+		});
+		onTestFinished(() => resetSync());
+		// At once, without a promise.
+		const failAbout = (): never => {
+			throw new TypeError("undefined is not an object");
+		};
+		const pair = new LinkPair<{ failAbout(host: string, by: { ip: string }): Promise<number> }>({ failAbout });
+		const host = `a.test/${"x".repeat(100_000)}`;
+		const failed = pair.asker.request("failAbout", [host, { ip: "192.0.2.1" }], { timeoutMs: TIMEOUT_MS });
+		await pair.deliver();
+		expect(await failed).toEqual({ answered: false, why: "failed" });
+		const line = lines.map(formatLine).join("\n");
+		for (const part of ["failAbout", "a.test/xxx", "192.0.2.1", "undefined is not an object"])
+			expect(line).toContain(part);
+		expect(line.length).toBeLessThan(10_000);
 	});
 
 	test("on damage of our own data end the thread that found it", async () => {
