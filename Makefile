@@ -10,7 +10,7 @@ RUST_SOURCES := $(shell find native -name target -prune -o -name fuzz -prune -o 
 RUST_DECODER := test/protocol/decoders/rust
 WORKERS := src/ingest/worker.ts src/log/worker.ts src/index/worker.ts src/reads/worker.ts src/fanout/worker.ts
 
-.PHONY: demo test run build native check bench crash fuzz fuzz-edge fuzz-native mutants network clean
+.PHONY: demo test run build native check docs bench crash fuzz fuzz-edge fuzz-native mutants network clean
 
 # A small synthetic network, the relay and a consumer, offline, until Ctrl-C.
 demo: dist/standpipe
@@ -47,6 +47,10 @@ check: node_modules/.installed
 		cd $(RUST_DECODER) && cargo fmt --check && \
 		CARGO_TARGET_DIR=$(CURDIR)/native/target/rust-decoder cargo clippy --release --locked --quiet; \
 	fi
+
+# Brings the tables of settings, metrics and reasons in docs/ up to the code.
+docs: node_modules/.installed
+	@$(BUN) test/docs/write.ts
 
 bench: dist/standpipe
 	@for bench in bench/*.ts; do echo "== $$bench"; $(BUN) $$bench || exit 1; done

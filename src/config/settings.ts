@@ -25,7 +25,7 @@ const INITIAL_SEQ_MAX = 2 ** 52;
 const INGEST_WORKERS_MAX = 8;
 
 /**
- * Every setting. Parsing, `--help` and the README's table all come from here. Names are those that operators of other
+ * Every setting. Parsing, `--help` and the table in docs/settings.md all come from here. Names are those that operators of other
  * relays know, where the meaning is the same.
  */
 const SETTINGS = {
@@ -401,7 +401,7 @@ export function settingsHelp(): string {
 	}).join("\n");
 }
 
-/** The settings as a Markdown table, for the README. */
+/** The settings as a Markdown table, for docs/settings.md. */
 export function settingsTable(): string {
 	const code = (names: readonly string[]): string => names.map((name) => `\`${name}\``).join(", ");
 	const rows = ALL.map(([, one]) => {

@@ -17,16 +17,62 @@ export interface Measurements {
 	openFiles: { open: number; max: number };
 }
 
+/** A gauge of the whole process: no thread counts it. */
+interface ProcessGauge {
+	/** Its whole name. */
+	name: string;
+	help: string;
+	read: (measurements: Measurements) => number;
+}
+
+export const PROCESS_GAUGES: readonly ProcessGauge[] = [
+	{
+		name: "standpipe_log_first_seq",
+		help: "seq of the oldest record retained",
+		read: ({ log }) => log.firstSeq,
+	},
+	{
+		name: "standpipe_log_last_seq",
+		help: "seq of the newest record published",
+		read: ({ log }) => log.lastSeq,
+	},
+	{
+		name: "standpipe_index_applied_seq",
+		help: "seq of the last record applied to the index",
+		read: ({ log }) => log.appliedSeq,
+	},
+	{
+		name: "process_resident_memory_bytes",
+		help: "resident memory of the process",
+		read: ({ rssBytes }) => rssBytes,
+	},
+	{
+		name: "process_open_fds",
+		help: "open descriptors of the process",
+		read: ({ openFiles }) => openFiles.open,
+	},
+	{
+		name: "process_max_fds",
+		help: "descriptors that the process may have open",
+		read: ({ openFiles }) => openFiles.max,
+	},
+];
+
+/** How a metric that threads count is called in `/metrics`. */
+export function fullName(name: string): string {
+	return `standpipe_${name}`;
+}
+
 /** Of what `renderMetrics` returns. */
 export const METRICS_CONTENT_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
 
 /** Writes measurements in the text format of Prometheus. */
-export function renderMetrics({ totals, log, rssBytes, openFiles }: Measurements): Promise<string> {
+export function renderMetrics(measurements: Measurements): Promise<string> {
 	const registry = new Registry();
 	const registers = [registry];
 	const addGauge = (name: string, help: string, value: number): void => new Gauge({ name, help, registers }).set(value);
-	for (const { name: ownName, help, kind, total, by } of totals) {
-		const name = `standpipe_${ownName}`;
+	for (const { name: ownName, help, kind, total, by } of measurements.totals) {
+		const name = fullName(ownName);
 		if (kind === "gauge") {
 			addGauge(name, help, total);
 		} else if (by === null) {
@@ -36,11 +82,6 @@ export function renderMetrics({ totals, log, rssBytes, openFiles }: Measurements
 			for (const [value, count] of Object.entries(by.totals)) counter.inc({ [by.label]: value }, count);
 		}
 	}
-	addGauge("standpipe_log_first_seq", "seq of the oldest record retained", log.firstSeq);
-	addGauge("standpipe_log_last_seq", "seq of the newest record published", log.lastSeq);
-	addGauge("standpipe_index_applied_seq", "seq of the last record applied to the index", log.appliedSeq);
-	addGauge("process_resident_memory_bytes", "resident memory of the process", rssBytes);
-	addGauge("process_open_fds", "open descriptors of the process", openFiles.open);
-	addGauge("process_max_fds", "descriptors that the process may have open", openFiles.max);
+	for (const { name, help, read } of PROCESS_GAUGES) addGauge(name, help, read(measurements));
 	return registry.metrics();
 }

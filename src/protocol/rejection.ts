@@ -8,7 +8,7 @@ export class Rejection extends Error {
 
 	/** @param detail what exactly was wrong, for the log; never more than a few words from the sender's bytes */
 	constructor(reason: RejectionReason, detail?: string) {
-		super(`${reason}: ${REJECTION_REASONS[reason]}${detail === undefined ? "" : ` (${detail})`}`);
+		super(`${reason}: ${REJECTION_REASONS[reason].meaning}${detail === undefined ? "" : ` (${detail})`}`);
 		this.reason = reason;
 	}
 }

@@ -293,8 +293,3 @@ test("the table and the help name every setting once", () => {
 	expect(rows[0]).toStartWith("| `RELAY_API_BIND`, `RELAY_API_LISTEN` | `--api-bind`, `--bind` | `:2470` |");
 	expect(settingsHelp().match(/^ {2}--/gm)).toHaveLength(rows.length);
 });
-
-test("the README's table is what the settings are", async () => {
-	const readme = await Bun.file(new URL("../../README.md", import.meta.url)).text();
-	expect(readme).toContain(settingsTable().trim());
-});

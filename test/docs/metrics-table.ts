@@ -1,0 +1,36 @@
+import { fullName, PROCESS_GAUGES } from "../../src/http/metrics.ts";
+import type { Declaration, MetricLabel } from "../../src/observe/metric.ts";
+import { REJECTION_REASON_NAMES } from "../../src/protocol/reasons.ts";
+import { markdownTable } from "./markdown-table.ts";
+
+/** Every metric of `/metrics` as a Markdown table, by name. */
+export async function metricsTable(): Promise<string> {
+	const counted = (await declaredMetrics()).map(({ name, help, kind, label }) => ({
+		name: fullName(name),
+		kind,
+		meaning: label === null ? help : `${help}; ${labelText(label)}`,
+	}));
+	const ofProcess = PROCESS_GAUGES.map(({ name, help }) => ({ name, kind: "gauge" as const, meaning: help }));
+	const rows = [...counted, ...ofProcess].sort((a, b) => (a.name < b.name ? -1 : 1));
+	return markdownTable(
+		["metric", "type", "meaning"],
+		rows.map(({ name, kind, meaning }) => [`\`${name}\``, kind, meaning]),
+	);
+}
+
+/** What all modules of the relay declare together. */
+export async function declaredMetrics(): Promise<Declaration[]> {
+	const child = Bun.spawn([process.execPath, new URL("./declared-metrics.ts", import.meta.url).pathname], {
+		stdout: "pipe",
+		stderr: "inherit",
+	});
+	const text = await child.stdout.text();
+	if ((await child.exited) !== 0) throw new Error("the modules of the relay can't all be loaded");
+	return JSON.parse(text) as Declaration[];
+}
+
+function labelText({ name, values }: MetricLabel): string {
+	const areReasons = Bun.deepEquals(values, REJECTION_REASON_NAMES);
+	const from = areReasons ? "see [reasons.md](reasons.md)" : values.map((value) => `\`${value}\``).join(", ");
+	return `by \`${name}\`: ${from}`;
+}
