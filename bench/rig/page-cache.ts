@@ -13,9 +13,14 @@ export function evictFiles(directory: string): void {
 		const file = openSync(path, "r+");
 		fdatasyncSync(file);
 		closeSync(file);
-		const { success, stderr } = Bun.spawnSync(["dd", `if=${path}`, "iflag=nocache", "count=0", "status=none"]);
-		if (!success) throw new Error(`dd could not evict ${name}: ${stderr}`);
+		evictFile(path);
 	}
+}
+
+/** The same for one file that is synced. */
+export function evictFile(path: string): void {
+	const { success, stderr } = Bun.spawnSync(["dd", `if=${path}`, "iflag=nocache", "count=0", "status=none"]);
+	if (!success) throw new Error(`dd could not evict ${path}: ${stderr}`);
 }
 
 /** Bytes that a process has had read from disk so far: what the page cache gave it is not in there. */

@@ -13,7 +13,9 @@ import {
 	renameSync,
 	statfsSync,
 	unlinkSync,
+	write,
 	writeSync,
+	writevSync,
 } from "node:fs";
 import { withHeadroom } from "../../descriptors/headroom.ts";
 
@@ -32,6 +34,13 @@ export interface LogFs {
 	readInBackground(file: number, target: Buffer, position: number): Promise<number>;
 	/** Writes all of `bytes`. Where it throws, any part of them may have been written. */
 	write(file: number, bytes: Buffer, position: number): void;
+	/**
+	 * The same inside a part of the file that is written already, with zeros after `bytes` up to the end of the last block: the
+	 * system would have to read that block first if only a part of it was written.
+	 */
+	overwrite(file: number, bytes: Buffer, position: number): void;
+	/** As `write`, off this thread: `bytes` are read until the promise is settled. */
+	writeInBackground(file: number, bytes: Buffer, position: number): Promise<void>;
 	truncate(file: number, lengthBytes: number): void;
 	/** Makes the file's content durable, and of its metadata what reading it back needs. */
 	sync(file: number): void;
@@ -43,7 +52,17 @@ export interface LogFs {
 	remove(path: string): void;
 	/** Bytes that this process may still write on the file system that holds `directory`. */
 	freeBytes(directory: string): number;
+	/** Whether the file system that holds `directory` writes into the blocks that a file has, and not to new ones each time. */
+	writesInPlace(directory: string): boolean;
 }
+
+/** What `overwrite` completes: a page of memory, and a block of most file systems. */
+export const BLOCK_BYTES = 4096;
+
+const ZEROS = Buffer.alloc(BLOCK_BYTES);
+
+/** Kinds of file systems that never write in place, by the number that `statfs` gives: btrfs, bcachefs, ZFS, and NILFS. */
+const COPY_ON_WRITE: ReadonlySet<number> = new Set([0x9123_683e, 0xca45_1a4e, 0x2fc1_2fc1, 0x3434]);
 
 /** The machine's file system. */
 export const systemLogFs: LogFs = {
@@ -74,6 +93,15 @@ export const systemLogFs: LogFs = {
 		let done = 0;
 		while (done < bytes.length) done += writeSync(file, bytes, done, bytes.length - done, position + done);
 	},
+	overwrite(file, bytes, position) {
+		const padding = ZEROS.subarray(0, -(position + bytes.length) & (BLOCK_BYTES - 1));
+		const done = writevSync(file, [bytes, padding], position);
+		if (done < bytes.length) systemLogFs.write(file, bytes.subarray(done), position + done);
+	},
+	async writeInBackground(file, bytes, position) {
+		let done = 0;
+		while (done < bytes.length) done += await writeSome(file, bytes.subarray(done), position + done);
+	},
 	truncate: ftruncateSync,
 	sync: fdatasyncSync,
 	syncInBackground(file) {
@@ -95,10 +123,17 @@ export const systemLogFs: LogFs = {
 		const { bavail, bsize } = statfsSync(directory);
 		return bavail * bsize;
 	},
+	writesInPlace: (directory) => !COPY_ON_WRITE.has(statfsSync(directory).type),
 };
 
 function readSome(file: number, target: Buffer, position: number): Promise<number> {
 	const { promise, resolve, reject } = Promise.withResolvers<number>();
 	read(file, target, 0, target.length, position, (error, count) => (error ? reject(error) : resolve(count)));
+	return promise;
+}
+
+function writeSome(file: number, bytes: Buffer, position: number): Promise<number> {
+	const { promise, resolve, reject } = Promise.withResolvers<number>();
+	write(file, bytes, 0, bytes.length, position, (error, count) => (error ? reject(error) : resolve(count)));
 	return promise;
 }

@@ -44,6 +44,16 @@ export class FaultyFs implements LogFs {
 		this.#fs.write(file, bytes, position);
 	}
 
+	overwrite(file: number, bytes: Buffer, position: number): void {
+		this.fault();
+		this.#fs.overwrite(file, bytes, position);
+	}
+
+	async writeInBackground(file: number, bytes: Buffer, position: number): Promise<void> {
+		this.fault();
+		await this.#fs.writeInBackground(file, bytes, position);
+	}
+
 	truncate(file: number, lengthBytes: number): void {
 		this.fault();
 		this.#fs.truncate(file, lengthBytes);
@@ -76,5 +86,9 @@ export class FaultyFs implements LogFs {
 
 	freeBytes(directory: string): number {
 		return this.#fs.freeBytes(directory);
+	}
+
+	writesInPlace(directory: string): boolean {
+		return this.#fs.writesInPlace(directory);
 	}
 }

@@ -1,4 +1,4 @@
-import type { LogFs } from "../../../src/log/local/log-fs.ts";
+import { BLOCK_BYTES, type LogFs } from "../../../src/log/local/log-fs.ts";
 
 interface MemoryFile {
 	content: Buffer;
@@ -23,6 +23,8 @@ export class MemoryFs implements LogFs {
 	/** A write that fails has written half of its bytes. */
 	writesHalf = false;
 	freeDiskBytes = Number.POSITIVE_INFINITY;
+	/** As file systems are that a prepared file is of no use on. */
+	copiesOnWrite = false;
 	readonly #open = new Map<number, { path: string; file: MemoryFile }>();
 	#durableEntries = new Map<string, MemoryFile>();
 	#nextFile = 3;
@@ -114,6 +116,15 @@ export class MemoryFs implements LogFs {
 		this.#put(opened.file, bytes, position);
 	}
 
+	overwrite(file: number, bytes: Buffer, position: number): void {
+		const padding = -(position + bytes.length) & (BLOCK_BYTES - 1);
+		this.write(file, Buffer.concat([bytes, Buffer.alloc(padding)]), position);
+	}
+
+	async writeInBackground(file: number, bytes: Buffer, position: number): Promise<void> {
+		this.write(file, bytes, position);
+	}
+
 	#put(file: MemoryFile, bytes: Buffer, position: number): void {
 		const content = Buffer.alloc(Math.max(file.content.length, position + bytes.length));
 		file.content.copy(content);
@@ -165,6 +176,10 @@ export class MemoryFs implements LogFs {
 
 	freeBytes(): number {
 		return this.freeDiskBytes;
+	}
+
+	writesInPlace(): boolean {
+		return !this.copiesOnWrite;
 	}
 
 	#opened(file: number): { path: string; file: MemoryFile } {
