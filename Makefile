@@ -5,7 +5,8 @@ BUN_VERSION := 1.4.5
 BUN := $(shell [ "$$(bun --version 2>/dev/null)" = "$(BUN_VERSION)" ] && command -v bun || echo node_modules/.bin/bun)
 SOURCES := $(shell find src -name '*.ts')
 RUST_SOURCES := $(shell find native -name target -prune -o -name fuzz -prune -o -name '*.rs' -print) native/build.sh \
-	native/Cargo.toml native/Cargo.lock native/addon/Cargo.toml native/verifier/Cargo.toml
+	native/Cargo.toml native/Cargo.lock native/addon/Cargo.toml native/verifier/Cargo.toml \
+	src/protocol/reasons.ts
 # A decoder of others, which a test holds the relay's frames against.
 RUST_DECODER := test/protocol/decoders/rust
 WORKERS := src/ingest/worker.ts src/log/worker.ts src/index/worker.ts src/reads/worker.ts src/fanout/worker.ts

@@ -11,6 +11,7 @@ export interface Reason {
 /**
  * The closed list of why a message is not re-emitted. A name is the same in code, in metrics and in the API, and stays
  * once it is published. The numbers in brackets are the checks of the rulebook's table 2.6. docs/reasons.md shows this list.
+ * The Rust engine's build reads the names here, line by line (`native/verifier/build.rs`).
  */
 export const REJECTION_REASONS = {
 	// A fault of ours, which a message brought to light.

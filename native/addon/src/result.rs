@@ -1,6 +1,7 @@
 //! The layout of a result, which `src/verify/native.ts` reads. All numbers are little-endian.
 
 use standpipe_verifier::collections::Touched;
+use standpipe_verifier::reason::Reason;
 use standpipe_verifier::{Contents, Outcome};
 
 /// Changes with the layout, so that an addon of another build is refused.
@@ -10,6 +11,7 @@ pub const LAYOUT_VERSION: u32 = 2;
 const CODE_GOOD: u8 = 0;
 const CODE_OTHER_MESSAGE: u8 = 254;
 pub const CODE_PANIC: u8 = 255;
+const _: () = assert!(Reason::NAMES.len() < CODE_OTHER_MESSAGE as usize);
 
 const HAS_CONTENTS: u8 = 1;
 
