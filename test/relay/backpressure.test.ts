@@ -1,20 +1,9 @@
 import { expect, test } from "bun:test";
-import type { SimAccount } from "../sim/account.ts";
+import { bulkyCommit } from "./bulky-commit.ts";
 import { RelayRig, until } from "./rig.ts";
 
 const HOST_BUFFER_BYTES = 5_000_000;
-const RECORD_TEXT_CHARS = 100_000;
 const COMMITS = 120;
-
-/** A commit of about a hundred kilobytes. */
-function bulkyCommit(account: SimAccount) {
-	const record = {
-		$type: "app.bsky.feed.post",
-		text: "x".repeat(RECORD_TEXT_CHARS),
-		createdAt: "2026-07-04T12:00:00Z",
-	};
-	return account.commit([{ action: "create", path: `app.bsky.feed.post/${account.clock.tid()}`, record }]);
-}
 
 test("a host whose messages must wait is paused at its budget; nothing is dropped, and its neighbour goes on", async () => {
 	const rig = await RelayRig.start(

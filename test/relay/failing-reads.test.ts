@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { expectReceived } from "./expect-received.ts";
 import { RelayRig, until } from "./rig.ts";
 
 /**
@@ -90,10 +91,7 @@ test.skipIf(!isBuilt)(
 				expect(late.flatMap(({ did }) => rig.received(did))).toEqual([]);
 			}
 			rmSync(failing);
-			for (const { did } of network.accounts) {
-				await until(() => rig.received(did).length >= rig.expected(did).length);
-				expect(rig.received(did)).toEqual(rig.expected(did));
-			}
+			await expectReceived(rig, network.accounts);
 			await until(async () => (await relay.fault()) === null);
 		}
 		const { counters, rejected } = await rig.stats();

@@ -2,14 +2,14 @@ import { expect, onTestFinished, test } from "bun:test";
 import { closeSync, mkdtempSync, openSync, rmdirSync, unlinkSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { SimAccount } from "../sim/account.ts";
 import { SimConsumer } from "../sim/consumer.ts";
+import { bulkyCommit } from "./bulky-commit.ts";
+import { expectReceived } from "./expect-received.ts";
 import { RelayRig, until } from "./rig.ts";
 
 const MIB = 1024 * 1024;
 const DISK_BYTES = 112 * MIB;
 const BALLAST_BYTES = 88 * MIB;
-const RECORD_TEXT_CHARS = 100_000;
 /** More than the free disk, the rings and the hosts' budgets hold together. */
 const COMMITS = 640;
 
@@ -41,24 +41,6 @@ function writeBallast(path: string, bytes: number): void {
 	}
 }
 
-async function sendBulky(rig: RelayRig, account: SimAccount): Promise<void> {
-	const record = {
-		$type: "app.bsky.feed.post",
-		text: "x".repeat(RECORD_TEXT_CHARS),
-		createdAt: "2026-07-04T12:00:00Z",
-	};
-	const path = `app.bsky.feed.post/${account.clock.tid()}`;
-	rig.network.send(account, await account.commit([{ action: "create", path, record }]));
-}
-
-async function expectAll(rig: RelayRig): Promise<void> {
-	for (const { did } of rig.network.accounts) {
-		await until(() => rig.received(did).length >= rig.expected(did).length);
-		expect(rig.received(did)).toEqual(rig.expected(did));
-	}
-	expect(rig.consumer.orderViolations).toBe(0);
-}
-
 const probe = mountDisk(MIB);
 if (probe === null) console.warn("full-disk.test.ts is skipped: this machine lets nobody mount a file system");
 else unmountDisk(probe);
@@ -86,7 +68,7 @@ test.skipIf(probe === null)(
 			const { network, relay, consumer } = rig;
 			for (let i = 0; i < COMMITS; i++) {
 				const account = network.accounts[i % network.accounts.length];
-				if (account !== undefined) await sendBulky(rig, account);
+				if (account !== undefined) network.send(account, await bulkyCommit(account));
 			}
 			await until(async () => (await relay.fault())?.includes("the log can't be written (disk-full)") === true);
 			await until(async () => (await rig.stats()).counters.of("host_pauses_total") > 0);
@@ -105,7 +87,7 @@ test.skipIf(probe === null)(
 
 			unlinkSync(ballast);
 			await until(async () => (await relay.fault()) === null);
-			await expectAll(rig);
+			await expectReceived(rig, network.accounts);
 			const after = await rig.stats();
 			expect(after.counters.of("log_stalled")).toBe(0);
 			expect(after.counters.of("index_stalled")).toBe(0);
@@ -113,13 +95,14 @@ test.skipIf(probe === null)(
 
 			// A stop while it is full: nothing that was acknowledged is lost, and what was not is sent again.
 			writeBallast(ballast, Number.POSITIVE_INFINITY);
-			for (const account of network.accounts) for (let i = 0; i < 20; i++) await sendBulky(rig, account);
+			for (const account of network.accounts)
+				for (let i = 0; i < 20; i++) network.send(account, await bulkyCommit(account));
 			await until(async () => (await relay.fault())?.includes("the log can't be written (disk-full)") === true);
 			expect(await relay.stop()).toBe(0);
 			unlinkSync(ballast);
 			await relay.start();
 			await consumer.connect();
-			await expectAll(rig);
+			await expectReceived(rig, network.accounts);
 		} finally {
 			await rig.stop();
 		}

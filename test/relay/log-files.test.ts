@@ -5,6 +5,7 @@ import { segmentName } from "../../src/log/local/segment/segment.ts";
 import { SimConsumer } from "../sim/consumer.ts";
 import { SimPlc } from "../sim/plc.ts";
 import { RelayProcess } from "../sim/relay-process.ts";
+import { expectReceived } from "./expect-received.ts";
 import { RELAY_COMMAND, RelayRig, until } from "./rig.ts";
 import { identityEntry, SEGMENT_BYTES, writeLog } from "./written-log.ts";
 
@@ -89,10 +90,7 @@ test("mode write: hosts' cursors follow what is synced, and a kill loses and rep
 	try {
 		for (let round = 0; round < 3; round++) {
 			await network.burst(50);
-			for (const { did } of network.accounts) {
-				await until(() => rig.received(did).length >= rig.expected(did).length);
-				expect(rig.received(did)).toEqual(rig.expected(did));
-			}
+			await expectReceived(rig, network.accounts);
 			await until(async () => {
 				const { lastSeq, appliedSeq } = (await rig.stats()).log;
 				return (

@@ -1,23 +1,11 @@
 import { expect, test } from "bun:test";
 import { rmSync } from "node:fs";
-import type { SimAccount } from "../sim/account.ts";
 import type { RelayProcess } from "../sim/relay-process.ts";
+import { bulkyCommit } from "./bulky-commit.ts";
+import { expectReceived } from "./expect-received.ts";
 import { RelayRig, until } from "./rig.ts";
 
 const MIB = 1024 * 1024;
-
-async function sendBulky(rig: RelayRig, account: SimAccount): Promise<void> {
-	const record = { $type: "app.bsky.feed.post", text: "x".repeat(100_000), createdAt: "2026-07-04T12:00:00Z" };
-	const path = `app.bsky.feed.post/${account.clock.tid()}`;
-	rig.network.send(account, await account.commit([{ action: "create", path, record }]));
-}
-
-async function expectAll(rig: RelayRig): Promise<void> {
-	for (const { did } of rig.network.accounts) {
-		await until(() => rig.received(did).length >= rig.expected(did).length);
-		expect(rig.received(did)).toEqual(rig.expected(did));
-	}
-}
 
 async function listedHosts(relay: RelayProcess): Promise<string[]> {
 	const response = await fetch(`${relay.firehoseOrigin.replace("ws", "http")}/xrpc/com.atproto.sync.listHosts`);
@@ -41,8 +29,8 @@ test("without its index a start says what is lost, makes nothing up, and follows
 		// A log that begins anywhere lacks nothing.
 		expect(await errorLines(relay)).toEqual([]);
 		while ((await rig.stats()).log.firstSeq === 1_000) {
-			for (const account of network.accounts) await sendBulky(rig, account);
-			await expectAll(rig);
+			for (const account of network.accounts) network.send(account, await bulkyCommit(account));
+			await expectReceived(rig, network.accounts);
 			// Retention waits for the index.
 			await until(async () => (await rig.stats()).log.appliedSeq >= (consumer.cursor ?? 0));
 		}
@@ -65,7 +53,7 @@ test("without its index a start says what is lost, makes nothing up, and follows
 		for (const name of names) await relay.requestCrawl(name);
 		await until(() => network.hosts.every(({ connections }) => connections > 0));
 		for (const account of network.accounts) network.send(account, await account.commit());
-		await expectAll(rig);
+		await expectReceived(rig, network.accounts);
 		await until(async () => Bun.deepEquals(await listedHosts(relay), names));
 		expect(await relay.stop()).toBe(0);
 		await relay.start();

@@ -6,6 +6,7 @@ import type { SimHost } from "../sim/host.ts";
 import { encodeErrorFrame, encodeInfoFrame } from "../sim/message.ts";
 import { RelayProcess } from "../sim/relay-process.ts";
 import { Rng } from "../sim/rng.ts";
+import { expectReceived } from "./expect-received.ts";
 import { RELAY_COMMAND, RelayRig, until } from "./rig.ts";
 
 const LIMIT_MS = 300_000;
@@ -31,16 +32,8 @@ async function hostOf(index: number): Promise<{ host: SimHost; accounts: SimAcco
 			network.send(account, message);
 		}
 	}
-	await arrived(accounts);
+	await expectReceived(rig, accounts);
 	return { host, accounts };
-}
-
-/** Waits until all that passes of these accounts has arrived, and nothing else of theirs. */
-async function arrived(accounts: readonly SimAccount[]): Promise<void> {
-	for (const { did } of accounts) {
-		await until(() => rig.received(did).length >= rig.expected(did).length);
-		expect(rig.received(did)).toEqual(rig.expected(did));
-	}
 }
 
 async function commitAll(accounts: readonly SimAccount[]): Promise<void> {
@@ -68,7 +61,7 @@ describe("a backlog with messages that can't be read", () => {
 				host.emitUnreadable(new Uint8Array(5_000_001));
 				await commitAll(accounts);
 			});
-			await arrived(accounts);
+			await expectReceived(rig, accounts);
 			const { rejected, counters } = await rig.stats();
 			expect(rejected["frame-text"]).toBe(1);
 			expect(rejected["frame-malformed"]).toBe(1);
@@ -88,7 +81,7 @@ describe("a backlog with messages that can't be read", () => {
 				await commitAll(accounts);
 				await commitAll(accounts);
 			});
-			await arrived(accounts);
+			await expectReceived(rig, accounts);
 		},
 		LIMIT_MS,
 	);
@@ -100,7 +93,7 @@ describe("a host that is set up anew", () => {
 		async () => {
 			const { host, accounts } = await hostOf(2);
 			for (let i = 0; i < 10; i++) await commitAll(accounts);
-			await arrived(accounts);
+			await expectReceived(rig, accounts);
 			host.onFutureCursor = "live";
 			const connects = host.cursors.length;
 			host.wipe();
@@ -110,7 +103,7 @@ describe("a host that is set up anew", () => {
 					rig.network.send(account, message);
 				}
 			}
-			await arrived(accounts);
+			await expectReceived(rig, accounts);
 			expect(host.lastSeq).toBe(6);
 			expect((await rig.stats()).counters.of("messages_replayed_total")).toBe(0);
 		},
@@ -128,7 +121,7 @@ describe("a host that is set up anew", () => {
 			});
 			await until(() => host.connections > 0);
 			await commitAll(accounts);
-			await arrived(accounts);
+			await expectReceived(rig, accounts);
 		},
 		LIMIT_MS,
 	);
@@ -142,11 +135,11 @@ describe("a host that is set up anew", () => {
 			await until(() => host.cursors.length > connects);
 			await commitAll(accounts);
 			expect(await resetCursor(host.hostname, 0)).toBe(200);
-			await arrived(accounts);
+			await expectReceived(rig, accounts);
 			expect(await resetCursor(host.hostname)).toBe(200);
 			await until(() => host.cursors.at(-1) === null && host.connections === 1);
 			await commitAll(accounts);
-			await arrived(accounts);
+			await expectReceived(rig, accounts);
 			expect(await resetCursor("nobody.knows.example.com")).toBe(404);
 			expect(await resetCursor(host.hostname, -1)).toBe(400);
 		},
@@ -169,13 +162,13 @@ test(
 					if (message !== undefined) rig.network.send(account, message);
 				}
 			}
-			await arrived(accounts);
+			await expectReceived(rig, accounts);
 			host.closeAll(1012, "restart");
 			await until(() => host.cursors.length > connects && host.connections > 0);
 		}
 		await until(async () => (await rig.stats()).counters.of("messages_replayed_total") === 3);
 		await commitAll(accounts);
-		await arrived(accounts);
+		await expectReceived(rig, accounts);
 	},
 	LIMIT_MS,
 );
@@ -194,14 +187,14 @@ test(
 			await until(() => host.connections === 1);
 			// A connection that brought something is not waited for long when it ends.
 			await commitAll(accounts);
-			await arrived(accounts);
+			await expectReceived(rig, accounts);
 			const closes = host.closes.length;
 			host.sendRaw(encodeErrorFrame(text(300), text(500)));
 			await until(() => host.closes.length > closes);
 			expect(host.closes.at(-1)).toEqual({ code: 1000, reason: "error received" });
 		}
 		await commitAll(accounts);
-		await arrived(accounts);
+		await expectReceived(rig, accounts);
 		const lines = (await Bun.file(rig.relay.logPath).text()).split("\n");
 		const said = lines.filter((line) => line.includes(host.hostname) && line.includes(" says "));
 		// One a minute.

@@ -1,0 +1,14 @@
+import type { SimAccount } from "../sim/account.ts";
+import type { SimMessage } from "../sim/message.ts";
+
+const RECORD_TEXT_CHARS = 100_000;
+
+/** A commit of about a hundred kilobytes. */
+export function bulkyCommit(account: SimAccount): Promise<SimMessage> {
+	const record = {
+		$type: "app.bsky.feed.post",
+		text: "x".repeat(RECORD_TEXT_CHARS),
+		createdAt: "2026-07-04T12:00:00Z",
+	};
+	return account.commit([{ action: "create", path: `app.bsky.feed.post/${account.clock.tid()}`, record }]);
+}
