@@ -10,8 +10,8 @@ import type { Takedowns } from "./takedowns.ts";
 const logReadFailures = counter("log_read_failures_total", "consumers closed since the log could not be read for them");
 const framesSent = counter("frames_sent_total", "frames sent to consumers");
 const bytesSent = counter("bytes_sent_total", "bytes of those frames");
-const framesWithheld = counter(
-	"frames_withheld_total",
+const framesTakenDown = counter(
+	"frames_taken_down_total",
 	"frames not sent to a consumer since their account is taken down",
 );
 const consumersSlow = counter(
@@ -236,7 +236,7 @@ export class Consumer {
 		for (let index = batch.indexAfter(this.#cursor); index < batch.count && cost < budgetBytes; index++) {
 			cost += RECORD_HEADER_BYTES;
 			if (leftOut?.[index] === 1) {
-				this.#counters.add(framesWithheld);
+				this.#counters.add(framesTakenDown);
 			} else {
 				const frame = this.#stream.encode(batch, index);
 				if (frame !== null) {

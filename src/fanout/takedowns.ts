@@ -4,9 +4,9 @@ import { tellsOfRepo } from "../log/record/message-facts.ts";
 import type { Counters } from "../observe/counters.ts";
 import { counter } from "../observe/metric.ts";
 
-const withheldEvictions = counter(
-	"withheld_evictions_total",
-	"accounts whose frames are withheld no longer since there were too many of them",
+const takedownEvictions = counter(
+	"takedown_evictions_total",
+	"accounts whose takedown was forgotten since there were too many: consumers get their earlier frames again",
 );
 
 /** About 150 bytes each. An account is forgotten when the log holds nothing from before its status changed. */
@@ -52,7 +52,7 @@ export class Takedowns {
 		this.#known = new WeakMap();
 		for (const [did, sinceSeq] of this.#sinceSeq) {
 			if (sinceSeq > firstSeq && this.#sinceSeq.size <= this.#entriesMax) return;
-			if (sinceSeq > firstSeq) this.#counters.add(withheldEvictions);
+			if (sinceSeq > firstSeq) this.#counters.add(takedownEvictions);
 			this.#sinceSeq.delete(did);
 		}
 	}

@@ -149,7 +149,7 @@ describe("a turn", () => {
 		expect(consumer.turn(log)).toBe("caught-up");
 		expect(socket.frames.map(seqOf)).toEqual([1, 2, 3, 5, 6, 7]);
 		expect(consumer.cursor).toBe(7);
-		expect(count("frames_withheld_total")).toBe(1);
+		expect(count("frames_taken_down_total")).toBe(1);
 	});
 
 	test("ends when its budget is used up, and the next one goes on from there", () => {

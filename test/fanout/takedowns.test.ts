@@ -102,7 +102,7 @@ describe("the list", () => {
 		expect(leftOutOf(old)).toEqual([1]);
 		takedowns.update([{ did: BOB, takenDownSinceSeq: 9 }], 5);
 		expect(takedowns.leftOut(old)).toBeNull();
-		expect(counted(counters).of("withheld_evictions_total")).toBe(0);
+		expect(counted(counters).of("takedown_evictions_total")).toBe(0);
 	});
 
 	test("has a limit, and counts what it forgets for it: the oldest", () => {
@@ -114,7 +114,7 @@ describe("the list", () => {
 		expect(leftOutOf(old)).toEqual([1]);
 		takedowns.update(more, 1);
 		expect(takedowns.leftOut(old)).toBeNull();
-		expect(counted(counters).of("withheld_evictions_total")).toBe(1);
+		expect(counted(counters).of("takedown_evictions_total")).toBe(1);
 		expect(leftOutOf(batchOf(2, [[commit, "did:plc:0"]]))).toEqual([1]);
 	});
 });
