@@ -114,7 +114,7 @@ export class LogFiller {
 			upstreamSeq: this.#upstreamSeq,
 			seqStart,
 			seqEnd,
-			facts: encodeRepoFacts({ did, rev, commit, data: Buffer.alloc(CID_BYTES, commit) }),
+			facts: encodeRepoFacts({ did, rev, commit, data: Buffer.alloc(CID_BYTES, commit), touched: null }),
 			frame,
 		};
 	}

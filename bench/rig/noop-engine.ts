@@ -12,7 +12,8 @@ export function createNoopEngine(): Engine {
 			strictOnly: false,
 			commit,
 			data: prevData ?? commit,
+			touched: null,
 		}),
-		verifySync: () => ({ reason: "blocks-empty", strictOnly: false, commit: null, data: null }),
+		verifySync: () => ({ reason: "blocks-empty", strictOnly: false, commit: null, data: null, touched: null }),
 	};
 }

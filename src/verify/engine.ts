@@ -22,6 +22,12 @@ export interface Verdict {
 	commit: Uint8Array | null;
 	/** Binary CID of the MST root in the commit (36 bytes). Set like `commit`. */
 	data: Uint8Array | null;
+	/**
+	 * The collections that a commit touches, as the list that a record holds (`touched.ts`). Null where they are not known: in a
+	 * `#sync`, and where the tree was not found sound. A tree that is sound says so even if the message breaks a strict rule that has
+	 * nothing to do with it.
+	 */
+	touched: Uint8Array | null;
 }
 
 /**

@@ -16,7 +16,8 @@ export interface NativeVerifier {
 	checkSignature(message: Uint8Array, signature: Uint8Array, publicKey: Uint8Array, isP256: boolean): number;
 	/**
 	 * For test vectors: undoes ops. `bytes` are a CAR, the root of the tree after the ops, and the ops. Returns the binary CID
-	 * of the root before them, or one byte, the code of the reason for which they can't be undone or of a panic.
+	 * of the root before them and after it the list of the collections that they touch, or one byte, the code of the reason for
+	 * which they can't be undone or of a panic.
 	 */
 	invert(bytes: Uint8Array, carLength: number, opsCount: number): Uint8Array;
 }

@@ -10,13 +10,12 @@ import { selfTest } from "./self-test.ts";
 const KEY_CACHE_BYTES_MAX = 16 * 1024 * 1024;
 
 /** The result's layout, which `native/addon/src/result.rs` writes. Numbers are little-endian. */
-const LAYOUT_VERSION = 2;
+const LAYOUT_VERSION = 3;
 const FLAGS_AT = 1;
-const TOUCHED_COUNT_AT = 2;
 const COMMIT_AT = 4;
 const DATA_AT = 40;
+const TOUCHED_LENGTH_AT = 76;
 const TOUCHED_AT = 80;
-const TOUCHED_BYTES = 8;
 
 const HAS_CONTENTS = 1;
 
@@ -24,18 +23,6 @@ const HAS_CONTENTS = 1;
 const CODE_GOOD = 0;
 const CODE_OTHER_MESSAGE = 254;
 const CODE_PANIC = 255;
-
-/** Whether a collection has records, as far as the part of the tree that a commit carries can tell. */
-export type Fill = "unknown" | "empty" | "filled";
-
-const FILLS = ["unknown", "empty", "filled"] as const satisfies readonly Fill[];
-
-/** A collection that a commit touches. */
-export interface TouchedCollection {
-	name: string;
-	before: Fill;
-	after: Fill;
-}
 
 export interface NativeEngineOptions {
 	/** Judges a message on which the native code failed: its verdicts are the same. */
@@ -92,31 +79,24 @@ export class NativeEngine implements Engine {
 		if (code === CODE_OTHER_MESSAGE) return null;
 		const reason = this.#reasons[code] ?? null;
 		if (((this.#result[FLAGS_AT] ?? 0) & HAS_CONTENTS) === 0) {
-			return { reason, strictOnly: false, commit: null, data: null };
+			return { reason, strictOnly: false, commit: null, data: null, touched: null };
 		}
-		return { reason, strictOnly: code !== CODE_GOOD, commit: this.#cid(COMMIT_AT), data: this.#cid(DATA_AT) };
-	}
-
-	/**
-	 * The collections that the commit judged last touches, by name; none unless its tree was found sound.
-	 * @param frame the one that was judged
-	 */
-	touchedCollections(frame: Uint8Array): TouchedCollection[] {
-		const count = this.#view.getUint16(TOUCHED_COUNT_AT, true);
-		return Array.from({ length: count }, (_, index) => {
-			const at = TOUCHED_AT + TOUCHED_BYTES * index;
-			const start = this.#view.getUint32(at, true);
-			const length = this.#view.getUint16(at + 4, true);
-			return {
-				name: Buffer.from(frame.buffer, frame.byteOffset + start, length).toString("latin1"),
-				before: FILLS[this.#view.getUint8(at + 6)] ?? "unknown",
-				after: FILLS[this.#view.getUint8(at + 7)] ?? "unknown",
-			};
-		});
+		return {
+			reason,
+			strictOnly: code !== CODE_GOOD,
+			commit: this.#cid(COMMIT_AT),
+			data: this.#cid(DATA_AT),
+			touched: this.#touched(),
+		};
 	}
 
 	#cid(at: number): Uint8Array {
 		return this.#result.slice(at, at + CID_BYTES);
+	}
+
+	#touched(): Uint8Array | null {
+		const length = this.#view.getUint32(TOUCHED_LENGTH_AT, true);
+		return length === 0 ? null : this.#result.slice(TOUCHED_AT, TOUCHED_AT + length);
 	}
 }
 

@@ -34,7 +34,7 @@ export function rev(number: number): string {
 }
 
 export function commit(from: From, did: string, number: number): Unsequenced {
-	const facts = { did, rev: rev(number), commit: cid(number), data: cid(number + 1) };
+	const facts = { did, rev: rev(number), commit: cid(number), data: cid(number + 1), touched: null };
 	return record(RecordKind.commit, from, encodeRepoFacts(facts));
 }
 

@@ -1,4 +1,5 @@
 import { ACCOUNT_MUTANTS } from "./account.ts";
+import { FACTS_MUTANTS } from "./facts.ts";
 import { IDENTITY_MUTANTS } from "./identity.ts";
 import { INDEX_MUTANTS } from "./index.ts";
 import { LOG_STATE_MUTANTS } from "./log-state.ts";
@@ -820,6 +821,7 @@ export const MUTANTS: readonly Mutant[] = [
 	...ACCOUNT_MUTANTS,
 	...INDEX_MUTANTS,
 	...LOG_STATE_MUTANTS,
+	...FACTS_MUTANTS,
 	...IDENTITY_MUTANTS,
 	{
 		name: "a disk's fault passes for a damaged database",

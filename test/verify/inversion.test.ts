@@ -41,7 +41,7 @@ describe("the interop commit proofs", () => {
 				...fixture.adds.map((path) => ({ action: "create" as const, path, cid: link, prev: null })),
 				...fixture.dels.map((path) => ({ action: "delete" as const, path, cid: null, prev: link })),
 			]);
-			expect({ comment: fixture.comment, inverted }).toEqual({
+			expect({ comment: fixture.comment, inverted: linkOfTree(inverted) }).toEqual({
 				comment: fixture.comment,
 				inverted: linkOf(fixture.rootBeforeCommit),
 			});
@@ -133,7 +133,7 @@ function invert(
 	const blocks = new Map([...after.blocks].filter(([link]) => proof.has(link)));
 	let inverted: Link | null = null;
 	const reason = rejectionOf(() => {
-		inverted = invertOps(loadTree(after.frame, blocks, after.root), changed);
+		inverted = linkOfTree(invertOps(loadTree(after.frame, blocks, after.root), changed));
 	});
 	return { reason, inverted };
 }

@@ -73,11 +73,12 @@ impl NativeVerifier {
     }
 
     /// Undoes ops: `bytes` are a CAR, the root of the tree after the ops, and the ops. Returns the binary CID of the root before
-    /// them, or one byte, the code of the reason for which they can't be undone or of a panic.
+    /// them and after it the collections that they touch, or one byte, the code of the reason for which they can't be undone or of
+    /// a panic.
     #[napi]
     pub fn invert(&mut self, bytes: &[u8], car_length: u32, ops_count: u32) -> Uint8Array {
         match self.verifier.invert(bytes, car_length as usize, ops_count as usize) {
-            Some(Ok(root)) => Uint8Array::from(root.to_vec()),
+            Some(Ok(root)) => Uint8Array::from([&root[..], self.verifier.touched()].concat()),
             Some(Err(reason)) => Uint8Array::from(vec![reason.code()]),
             None => Uint8Array::from(vec![result::CODE_PANIC]),
         }

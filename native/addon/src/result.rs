@@ -1,11 +1,11 @@
 //! The layout of a result, which `src/verify/native.ts` reads. All numbers are little-endian.
 
-use standpipe_verifier::collections::Touched;
+use standpipe_verifier::collections::TOUCHED_BYTES_MAX;
 use standpipe_verifier::reason::Reason;
 use standpipe_verifier::{Contents, Outcome};
 
 /// Changes with the layout, so that an addon of another build is refused.
-pub const LAYOUT_VERSION: u32 = 2;
+pub const LAYOUT_VERSION: u32 = 3;
 
 /// Codes beside those of the reasons. 0 is a good message.
 const CODE_GOOD: u8 = 0;
@@ -16,17 +16,16 @@ const _: () = assert!(Reason::NAMES.len() < CODE_OTHER_MESSAGE as usize);
 const HAS_CONTENTS: u8 = 1;
 
 const FLAGS_AT: usize = 1;
-const TOUCHED_COUNT_AT: usize = 2;
 const COMMIT_AT: usize = 4;
 const DATA_AT: usize = 40;
+/// How many bytes the touched collections have; none where they are not listed.
+const TOUCHED_LENGTH_AT: usize = 76;
 const TOUCHED_AT: usize = 80;
-/// Start and length of the name in the frame, 4 and 2 bytes; how full before and after, a byte each.
-const TOUCHED_BYTES: usize = 8;
 
-pub const RESULT_BYTES: usize = TOUCHED_AT + TOUCHED_BYTES * standpipe_verifier::limits::COMMIT_OPS_MAX;
+pub const RESULT_BYTES: usize = TOUCHED_AT + TOUCHED_BYTES_MAX;
 
-/// Writes an outcome and returns its code, which is also the result's first byte.
-pub fn write(result: &mut [u8], outcome: &Outcome<'_>, touched: &[Touched]) -> u8 {
+/// Writes an outcome and returns its code, which is also the result's first byte. `touched` goes as it is into a record of the log.
+pub fn write(result: &mut [u8], outcome: &Outcome<'_>, touched: &[u8]) -> u8 {
     let (code, contents) = match outcome {
         Outcome::Verdict(verdict) => (verdict.reason.map_or(CODE_GOOD, |reason| reason.code()), verdict.contents),
         Outcome::OtherMessage => (CODE_OTHER_MESSAGE, None),
@@ -34,12 +33,8 @@ pub fn write(result: &mut [u8], outcome: &Outcome<'_>, touched: &[Touched]) -> u
     };
     result[0] = code;
     result[FLAGS_AT] = contents.map_or(0, |contents| write_contents(result, contents));
-    put(result, TOUCHED_COUNT_AT, &(touched.len() as u16).to_le_bytes());
-    for (entry, touched) in result[TOUCHED_AT..].chunks_exact_mut(TOUCHED_BYTES).zip(touched) {
-        put(entry, 0, &(touched.name.start() as u32).to_le_bytes());
-        put(entry, 4, &(touched.name.len() as u16).to_le_bytes());
-        put(entry, 6, &[touched.before as u8, touched.after as u8]);
-    }
+    put(result, TOUCHED_LENGTH_AT, &(touched.len() as u32).to_le_bytes());
+    put(result, TOUCHED_AT, touched);
     code
 }
 

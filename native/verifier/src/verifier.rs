@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::car::{Blocks, Header};
 use crate::cbor::Malformed;
 use crate::cid::{Cid, is_blessed};
-use crate::collections::{Touched, list_touched};
+use crate::collections::write_touched;
 use crate::commit::{Commit, read_commit};
 use crate::digest::{KeyHeights, sha256};
 use crate::frame::{CommitFields, RepoMessage, scan_frame};
@@ -81,7 +81,8 @@ struct Workspace {
     loaded: Vec<bool>,
     pending: Vec<Pending>,
     scratch: Vec<u8>,
-    touched: Vec<Touched>,
+    /// The collections that the commit touches. Empty where the tree was not found sound: even a list of none has bytes.
+    touched: Vec<u8>,
 }
 
 impl Verifier {
@@ -106,8 +107,9 @@ impl Verifier {
         check_signature(signature, &sha256(&[message]), key.curve, key.public_key, &mut self.keys)
     }
 
-    /// The collections that the commit verified last touches, by name. None unless its tree was found sound.
-    pub fn touched(&self) -> &[Touched] {
+    /// The collections that the commit touches whose ops were undone last, in the layout of `collections`. Without any bytes unless
+    /// its tree was found sound.
+    pub fn touched(&self) -> &[u8] {
         &self.work.touched
     }
 
@@ -156,10 +158,13 @@ impl Workspace {
     fn invert(&mut self, bytes: &[u8], car_length: usize, ops_count: usize) -> Result<Cid, Reason> {
         let root = Span::new(car_length, CID_BYTES);
         let slash = |path: &[u8]| path.iter().position(|&byte| byte == b'/');
+        self.touched.clear();
         self.blocks.read(bytes, Span::new(0, car_length))?;
         self.ops.read(bytes, root.end(), ops_count, slash)?.map_or(Ok(()), Err)?;
         let after = self.load_tree(bytes, root)?;
-        Ok(self.undo_ops(bytes, after)?.1)
+        let (before, root) = self.undo_ops(bytes, after)?;
+        self.list_touched(bytes, before, after);
+        Ok(root)
     }
 
     /// Checks 6 and 9 to 12, in this order.
@@ -255,8 +260,12 @@ impl Workspace {
         if root != expected {
             return Err(Reason::PrevDataMismatch);
         }
-        list_touched(&self.ops, &self.arena, frame, before, after, &mut self.touched);
+        self.list_touched(frame, before, after);
         Ok(())
+    }
+
+    fn list_touched(&mut self, frame: &[u8], before: Tree, after: Tree) {
+        write_touched(&self.ops, &self.arena, frame, before, after, &mut self.touched);
     }
 
     /// The tree before the ops, and the CID of its root.

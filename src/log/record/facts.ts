@@ -1,12 +1,47 @@
 import { CID_BYTES } from "../../protocol/limits.ts";
+import { isListed, NOT_LISTED } from "../../verify/touched.ts";
 
 /** Facts must fit their u16 length. */
 export const RECORD_FACTS_BYTES_MAX = 65_535;
 
 /**
- * What a message's record says to the index, so that the index never parses a frame: small fixed layouts, since one is made
- * for every message. Control records say what they say in DAG-CBOR (`control.ts`).
+ * What a message's record says to readers that never parse a frame: small fixed layouts, since one is made for every message.
+ * Numbers are little-endian. Control records say what they say in DAG-CBOR (`control.ts`).
+ *
+ * The facts of every kind of message begin with the DID, so it is read the same way whatever the kind is:
+ *
+ * | field       | type |                                                              |
+ * |-------------|------|--------------------------------------------------------------|
+ * | didLength   | u16  |                                                              |
+ * | did         |      | UTF-8                                                        |
+ *
+ * A `commit` or `sync` goes on with
+ *
+ * | field       | type |                                                              |
+ * |-------------|------|--------------------------------------------------------------|
+ * | commit      |      | CID of the commit, 36 bytes                                  |
+ * | data        |      | CID of the root of the tree, 36 bytes                        |
+ * | revLength   | u8   |                                                              |
+ * | rev         |      | ASCII                                                        |
+ * | touched     |      | the collections that it touches, to the end (`verify/touched.ts`) |
+ *
+ * an `identity` with
+ *
+ * | field       | type |                                                              |
+ * |-------------|------|--------------------------------------------------------------|
+ * | timeMs      | f64  | `time` of the message, milliseconds since 1970; 0: not known |
+ *
+ * and an `account` with
+ *
+ * | field       | type |                                                              |
+ * |-------------|------|--------------------------------------------------------------|
+ * | timeMs      | f64  | as in an `identity`                                          |
+ * | active      | u8   | 1 or 0                                                       |
+ * | hasStatus   | u8   | 1 or 0                                                       |
+ * | status      |      | UTF-8, to the end                                            |
  */
+const DID_AT = 2;
+const TIME_BYTES = 8;
 
 /** Of a `commit` or `sync` record: the account's repo is now at this commit. CIDs are binary, 36 bytes. */
 export interface RepoFacts {
@@ -14,6 +49,8 @@ export interface RepoFacts {
 	rev: string;
 	commit: Uint8Array;
 	data: Uint8Array;
+	/** The list of the collections that it touches (`verify/touched.ts`). Null: not listed, so any collection may have changed. */
+	touched: Uint8Array | null;
 }
 
 /** Of an `account` record: the account's status at its host. */
@@ -32,77 +69,93 @@ export interface IdentityFacts {
 	timeMs: number;
 }
 
-/** Layout: commit (36), data (36), length of rev (u8), rev, DID to the end. */
-export function encodeRepoFacts(facts: RepoFacts): Uint8Array {
-	if (facts.commit.length !== CID_BYTES || facts.data.length !== CID_BYTES) {
+/**
+ * Collections that don't fit are not listed.
+ * @throws RangeError if a CID has another length
+ */
+export function encodeRepoFacts({ did, rev, commit, data, touched }: RepoFacts): Uint8Array {
+	if (commit.length !== CID_BYTES || data.length !== CID_BYTES) {
 		throw new RangeError(`a CID of the facts is not ${CID_BYTES} bytes long`);
 	}
-	const didStart = 2 * CID_BYTES + 1 + facts.rev.length;
-	const bytes = Buffer.allocUnsafe(didStart + Buffer.byteLength(facts.did));
-	bytes.set(facts.commit, 0);
-	bytes.set(facts.data, CID_BYTES);
-	bytes.writeUInt8(facts.rev.length, 2 * CID_BYTES);
-	bytes.write(facts.rev, 2 * CID_BYTES + 1, "latin1");
-	bytes.write(facts.did, didStart);
+	const repoBytes = 2 * CID_BYTES + 1 + rev.length;
+	const touchedBytesMax = RECORD_FACTS_BYTES_MAX - DID_AT - Buffer.byteLength(did) - repoBytes;
+	const list = touched === null || touched.length > touchedBytesMax ? NOT_LISTED : touched;
+	const bytes = beginFacts(did, repoBytes + list.length);
+	const at = didEnd(bytes);
+	bytes.set(commit, at);
+	bytes.set(data, at + CID_BYTES);
+	bytes.writeUInt8(rev.length, at + 2 * CID_BYTES);
+	bytes.write(rev, at + 2 * CID_BYTES + 1, "latin1");
+	bytes.set(list, at + repoBytes);
 	return bytes;
 }
 
-/** The CIDs are views into `facts`. */
+/** The CIDs and the list are views into `facts`. */
 export function decodeRepoFacts(facts: Uint8Array): RepoFacts {
 	const bytes = bufferOf(facts);
-	const didStart = 2 * CID_BYTES + 1 + bytes.readUInt8(2 * CID_BYTES);
+	const at = didEnd(bytes);
+	const revStart = at + 2 * CID_BYTES + 1;
+	const revEnd = revStart + bytes.readUInt8(revStart - 1);
+	const list = bytes.subarray(revEnd);
 	return {
-		did: bytes.toString("utf8", didStart),
-		rev: bytes.toString("latin1", 2 * CID_BYTES + 1, didStart),
-		commit: bytes.subarray(0, CID_BYTES),
-		data: bytes.subarray(CID_BYTES, 2 * CID_BYTES),
+		did: bytes.toString("utf8", DID_AT, at),
+		rev: bytes.toString("latin1", revStart, revEnd),
+		commit: bytes.subarray(at, at + CID_BYTES),
+		data: bytes.subarray(at + CID_BYTES, at + 2 * CID_BYTES),
+		touched: isListed(list) ? list : null,
 	};
 }
 
-/** The DID of repo facts alone. */
+/** The DID alone, of the facts of any kind of message. */
 export function decodeRepoDid(facts: Uint8Array): string {
 	const bytes = bufferOf(facts);
-	return bytes.toString("utf8", 2 * CID_BYTES + 1 + bytes.readUInt8(2 * CID_BYTES));
+	return bytes.toString("utf8", DID_AT, didEnd(bytes));
 }
 
-const NO_STATUS = 0xffff;
-
-/** Layout: active (u8), length of status (u16, 65535 for none), status, then as in identity facts. */
-export function encodeAccountFacts(facts: AccountFacts): Uint8Array {
-	const statusLength = facts.status === null ? 0 : Buffer.byteLength(facts.status);
-	const head = Buffer.allocUnsafe(3 + statusLength);
-	head.writeUInt8(facts.active ? 1 : 0, 0);
-	head.writeUInt16LE(facts.status === null ? NO_STATUS : statusLength, 1);
-	head.write(facts.status ?? "", 3);
-	return Buffer.concat([head, encodeIdentityFacts(facts)]);
-}
-
-export function decodeAccountFacts(facts: Uint8Array): AccountFacts {
-	const bytes = bufferOf(facts);
-	const statusLength = bytes.readUInt16LE(1);
-	const didStart = statusLength === NO_STATUS ? 3 : 3 + statusLength;
-	return {
-		...decodeIdentityFacts(bytes.subarray(didStart)),
-		active: bytes.readUInt8(0) === 1,
-		status: statusLength === NO_STATUS ? null : bytes.toString("utf8", 3, didStart),
-	};
-}
-
-/** Layout: the DID, a zero byte, the time (f64). Logs of older releases have the DID alone. */
 export function encodeIdentityFacts({ did, timeMs }: IdentityFacts): Uint8Array {
-	const didLength = Buffer.byteLength(did);
-	const bytes = Buffer.allocUnsafe(didLength + 1 + 8);
-	bytes.write(did, 0);
-	bytes.writeUInt8(0, didLength);
-	bytes.writeDoubleLE(timeMs, didLength + 1);
+	const bytes = beginFacts(did, TIME_BYTES);
+	bytes.writeDoubleLE(timeMs, didEnd(bytes));
 	return bytes;
 }
 
 export function decodeIdentityFacts(facts: Uint8Array): IdentityFacts {
 	const bytes = bufferOf(facts);
-	const didEnd = bytes.indexOf(0);
-	if (didEnd < 0) return { did: bytes.toString("utf8"), timeMs: 0 };
-	return { did: bytes.toString("utf8", 0, didEnd), timeMs: bytes.readDoubleLE(didEnd + 1) };
+	const at = didEnd(bytes);
+	return { did: bytes.toString("utf8", DID_AT, at), timeMs: bytes.readDoubleLE(at) };
+}
+
+export function encodeAccountFacts({ did, active, status, timeMs }: AccountFacts): Uint8Array {
+	const bytes = beginFacts(did, TIME_BYTES + 2 + Buffer.byteLength(status ?? ""));
+	const at = didEnd(bytes);
+	bytes.writeDoubleLE(timeMs, at);
+	bytes.writeUInt8(active ? 1 : 0, at + TIME_BYTES);
+	bytes.writeUInt8(status === null ? 0 : 1, at + TIME_BYTES + 1);
+	bytes.write(status ?? "", at + TIME_BYTES + 2);
+	return bytes;
+}
+
+export function decodeAccountFacts(facts: Uint8Array): AccountFacts {
+	const bytes = bufferOf(facts);
+	const activeAt = didEnd(bytes) + TIME_BYTES;
+	return {
+		...decodeIdentityFacts(bytes),
+		active: bytes.readUInt8(activeAt) === 1,
+		status: bytes.readUInt8(activeAt + 1) === 1 ? bytes.toString("utf8", activeAt + 2) : null,
+	};
+}
+
+/** Facts that begin with a DID, and have room for so many bytes after it. */
+function beginFacts(did: string, restBytes: number): Buffer {
+	const didLength = Buffer.byteLength(did);
+	const bytes = Buffer.allocUnsafe(DID_AT + didLength + restBytes);
+	bytes.writeUInt16LE(didLength, 0);
+	bytes.write(did, DID_AT);
+	return bytes;
+}
+
+/** Where the DID ends. */
+function didEnd(bytes: Buffer): number {
+	return DID_AT + bytes.readUInt16LE(0);
 }
 
 /** The same bytes, as a Buffer. */

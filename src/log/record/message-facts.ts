@@ -1,4 +1,4 @@
-import type { AccountFact } from "../../account/next.ts";
+import type { AccountFact, RepoFact } from "../../account/next.ts";
 import { MESSAGE_KINDS, MESSAGE_TYPES } from "../../protocol/kinds/table.ts";
 import {
 	decodeAccountFacts,
@@ -12,8 +12,11 @@ import {
 import { RecordFlag } from "./record.ts";
 import type { StoredRecord } from "./stored-record.ts";
 
-/** What a message says of its account, with the account's DID. */
-export type MessageFact = AccountFact & { readonly did: string };
+/** What a message says of its account, with the account's DID; of a repo also what of it changed, as in `RepoFacts`. */
+export type MessageFact = { readonly did: string } & (
+	| (RepoFact & { readonly touched: Uint8Array | null })
+	| Exclude<AccountFact, RepoFact>
+);
 
 type FactType = MessageFact["type"];
 
@@ -22,8 +25,6 @@ interface FactCodec<F extends MessageFact = MessageFact> {
 	flags(fact: F): number;
 	encode(fact: F): Uint8Array;
 	decode(facts: Uint8Array, flags: number): F;
-	/** The DID alone. */
-	did(facts: Uint8Array): string;
 }
 
 const CODECS: Readonly<Record<FactType, FactCodec>> = {
@@ -31,13 +32,11 @@ const CODECS: Readonly<Record<FactType, FactCodec>> = {
 		flags: () => 0,
 		encode: (fact) => encodeRepoFacts(fact),
 		decode: (facts) => ({ type: "repo", ...decodeRepoFacts(facts) }),
-		did: decodeRepoDid,
 	},
 	status: {
 		flags: () => 0,
 		encode: (fact) => encodeAccountFacts(fact),
 		decode: (facts) => ({ type: "status", ...decodeAccountFacts(facts) }),
-		did: (facts) => decodeAccountFacts(facts).did,
 	},
 	identity: {
 		flags: ({ isHome }) => (isHome ? RecordFlag.home : 0),
@@ -47,7 +46,6 @@ const CODECS: Readonly<Record<FactType, FactCodec>> = {
 			...decodeIdentityFacts(facts),
 			isHome: (flags & RecordFlag.home) !== 0,
 		}),
-		did: (facts) => decodeIdentityFacts(facts).did,
 	},
 } satisfies { [T in FactType]: FactCodec<Extract<MessageFact, { type: T }>> };
 
@@ -73,8 +71,7 @@ export function decodeFact({ kind, flags, facts }: Pick<StoredRecord, "kind" | "
 
 /** The DID that a message's record tells of; null for a control record, and for a kind of a later release. */
 export function didOf({ kind, facts }: Pick<StoredRecord, "kind" | "facts">): string | null {
-	const type = FACT_TYPES[kind];
-	return type === undefined ? null : CODECS[type].did(facts);
+	return FACT_TYPES[kind] === undefined ? null : decodeRepoDid(facts);
 }
 
 /** Whether records of this kind tell of a repo: their content goes when the account is taken down. */

@@ -6,10 +6,11 @@ import { Rejection } from "../../protocol/rejection.ts";
 import { isDatetime } from "../../protocol/syntax.ts";
 import type { Engine, SigningKey, Verdict } from "../engine.ts";
 import { type Block, type Car, readCar } from "./car.ts";
+import { listTouched } from "./collections.ts";
 import { type Commit, checkCommitOwner, readCommit } from "./commit.ts";
 import { type InvertibleOp, invertOps } from "./inversion.ts";
 import { asBuffer, bytesOfLink, isBlessedLink, type Link, linkOfBytes } from "./link.ts";
-import { EMPTY_TREE } from "./mst.ts";
+import { EMPTY_TREE, linkOfTree } from "./mst.ts";
 import { loadTree } from "./mst-load.ts";
 import { type Op, readOps } from "./ops.ts";
 import { checkRecords } from "./records.ts";
@@ -25,7 +26,7 @@ function verifyCommit(frame: Uint8Array, message: CommitMessage, key: SigningKey
 	return judge(
 		() => checkCommit(bytes, message, key),
 		(contents) => {
-			checkTree(bytes, message, contents);
+			contents.touched = checkTree(bytes, message, contents);
 			// Last, so that it says that nothing but the flags is wrong.
 			if (message.tooBig) throw new Rejection("too-big-flag");
 			if (message.rebase) throw new Rejection("rebase-flag");
@@ -47,6 +48,8 @@ interface Contents {
 	readonly commit: Commit;
 	/** What reading it found that only the strict rules object to. */
 	readonly strictFault: RejectionReason | null;
+	/** The list of the collections that it touches, once its tree is found sound. */
+	touched: Uint8Array | null;
 }
 
 /** What a `#commit` holds besides. */
@@ -59,11 +62,17 @@ interface CommitContents extends Contents {
 function judge<T extends Contents>(check: () => T, checkStrictly: (contents: T) => void): Verdict {
 	const contents = attempt(check);
 	if (contents instanceof Rejection) {
-		return { reason: contents.reason, strictOnly: false, commit: null, data: null };
+		return { reason: contents.reason, strictOnly: false, commit: null, data: null, touched: null };
 	}
 	const { root, commit, strictFault } = contents;
 	const reason = strictFault ?? attemptStrictly(() => checkStrictly(contents));
-	return { reason, strictOnly: reason !== null, commit: bytesOfLink(root), data: bytesOfLink(commit.data) };
+	return {
+		reason,
+		strictOnly: reason !== null,
+		commit: bytesOfLink(root),
+		data: bytesOfLink(commit.data),
+		touched: contents.touched,
+	};
 }
 
 function attemptStrictly(check: () => void): RejectionReason | null {
@@ -91,7 +100,8 @@ function checkCommit(frame: Buffer, message: CommitMessage, key: SigningKey): Co
 	const ops = readOps(frame, message.opsStart, message.opsCount);
 	const recordFault = checkRecords(frame, blocks, ops.sound);
 	// If an op is not sound the others can't be undone either, so the tree is not looked at.
-	return { root, commit, blocks, ops: ops.sound, strictFault: car.strictFault ?? ops.strictFault ?? recordFault };
+	const strictFault = car.strictFault ?? ops.strictFault ?? recordFault;
+	return { root, commit, blocks, ops: ops.sound, strictFault, touched: null };
 }
 
 /** Checks 6 and 9 to 11 of table 2.6, as far as they concern a `#sync`. */
@@ -100,7 +110,12 @@ function checkSync(frame: Buffer, message: SyncMessage, key: SigningKey): Conten
 	const { root, blocks, strictFault } = readCar(frame, message.blocksStart, message.blocksEnd);
 	if (!isBlessedLink(root)) throw new Rejection("car-malformed", "the first root is not a link to a commit");
 	const commit = checkSigned(frame, commitBlock(blocks, root), message, key);
-	return { root, commit, strictFault: length > SYNC_BLOCKS_BYTES_MAX ? "blocks-too-large" : strictFault };
+	return {
+		root,
+		commit,
+		strictFault: length > SYNC_BLOCKS_BYTES_MAX ? "blocks-too-large" : strictFault,
+		touched: null,
+	};
 }
 
 /** Every relay takes as much of a sync as of a commit. Returns the length. */
@@ -128,15 +143,20 @@ function checkTime(time: string): void {
 	if (!isDatetime(time)) throw new Rejection("time-syntax");
 }
 
-/** Check 13: what the commit carries of its tree is sound, and undoing its ops gives the tree before it. */
-function checkTree(frame: Buffer, message: CommitMessage, { commit, blocks, ops }: CommitContents): void {
+/**
+ * Check 13: what the commit carries of its tree is sound, and undoing its ops gives the tree before it.
+ * @returns the list of the collections that the commit touches
+ */
+function checkTree(frame: Buffer, message: CommitMessage, { commit, blocks, ops }: CommitContents): Uint8Array {
 	const tree = loadTree(frame, blocks, commit.data);
 	// Without a previous commit there was no record (rulebook 2.6, notes).
 	const isGenesis = message.prevData === null && message.since === null;
 	if (message.prevData === null && !isGenesis) throw new Rejection("prev-data-missing");
 	if (!ops.every(isInvertible)) throw new Rejection("prev-data-missing", "an update or delete has no prev");
 	const expected = message.prevData === null ? EMPTY_TREE : linkOfBytes(message.prevData);
-	if (invertOps(tree, ops) !== expected) throw new Rejection("prev-data-mismatch");
+	const before = invertOps(tree, ops);
+	if (linkOfTree(before) !== expected) throw new Rejection("prev-data-mismatch");
+	return listTouched(ops, before, tree);
 }
 
 function isInvertible(op: Op): op is InvertibleOp {

@@ -1,16 +1,7 @@
 import { Rejection } from "../../protocol/rejection.ts";
 import { keyHeight } from "./key-height.ts";
 import type { Link } from "./link.ts";
-import {
-	insertKey,
-	linkOfTree,
-	PartialTreeError,
-	removeKey,
-	replaceValue,
-	type Tree,
-	TreeMismatchError,
-	trimTop,
-} from "./mst.ts";
+import { insertKey, PartialTreeError, removeKey, replaceValue, type Tree, TreeMismatchError, trimTop } from "./mst.ts";
 import type { Op } from "./ops.ts";
 
 /** An op with all that undoing it takes. */
@@ -24,10 +15,10 @@ export type InvertibleOp = Op & ({ action: "create" } | { prev: Link });
  * again after the others, until a whole round undoes nothing.
  *
  * @param ops each with its own path
- * @returns link of the previous tree's root
+ * @returns the previous tree
  * @throws Rejection `mst-partial` or `op-tree-mismatch`
  */
-export function invertOps(tree: Tree, ops: readonly InvertibleOp[]): Link {
+export function invertOps(tree: Tree, ops: readonly InvertibleOp[]): Tree {
 	let current = tree;
 	let pending = ops.toSorted(compareOps);
 	while (pending.length > 0) {
@@ -40,7 +31,7 @@ export function invertOps(tree: Tree, ops: readonly InvertibleOp[]): Link {
 		if (deferred.length === pending.length) throw new Rejection("mst-partial", deferred[0]?.path);
 		pending = deferred;
 	}
-	return linkOfTree(trimTop(current));
+	return trimTop(current);
 }
 
 /** Deletes first, as fewer of those have to wait, then by path. */

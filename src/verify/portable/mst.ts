@@ -154,12 +154,12 @@ function makeNode(
 	return { height, keys, values, children, link: null };
 }
 
-function childAt(node: TreeNode, index: number): Tree {
+export function childAt(node: TreeNode, index: number): Tree {
 	return node.children[index] ?? null;
 }
 
 /** Index of the first key that is not less than `key`. */
-function lowerBound(keys: readonly string[], key: string): number {
+export function lowerBound(keys: readonly string[], key: string): number {
 	let low = 0;
 	let high = keys.length;
 	while (low < high) {

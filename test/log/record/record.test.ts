@@ -10,15 +10,7 @@ import {
 	encodeDidDocumentFacts,
 	encodeHostFacts,
 } from "../../../src/log/record/control.ts";
-import {
-	decodeAccountFacts,
-	decodeIdentityFacts,
-	decodeRepoFacts,
-	encodeAccountFacts,
-	encodeIdentityFacts,
-	encodeRepoFacts,
-	RECORD_FACTS_BYTES_MAX,
-} from "../../../src/log/record/facts.ts";
+import { RECORD_FACTS_BYTES_MAX } from "../../../src/log/record/facts.ts";
 import { RECORD_HEADER_BYTES, RecordFlag, RecordKind, writeRecordHeader } from "../../../src/log/record/record.ts";
 import { decodeRecord } from "../../../src/log/record/stored-record.ts";
 
@@ -78,37 +70,10 @@ describe("record", () => {
 	});
 });
 
-describe("facts", () => {
+describe("facts of control records", () => {
 	const did = "did:web:example.com";
-	const cid = (byte: number): Buffer => Buffer.alloc(36, byte);
 
-	test("of repos come back, and CIDs of another length are refused", () => {
-		const facts = { did, rev: "3lxvll4ebhs2c", commit: cid(1), data: cid(2) };
-		expect(decodeRepoFacts(encodeRepoFacts(facts))).toEqual(facts);
-		expect(() => encodeRepoFacts({ ...facts, data: cid(2).subarray(1) })).toThrow(RangeError);
-	});
-
-	test("of accounts come back", () => {
-		for (const facts of [
-			{ did, active: true, status: null, timeMs: 0 },
-			{ did, active: false, status: "deactivated", timeMs: 1_700_000_000_123 },
-			{ did, active: false, status: "", timeMs: 1 },
-			{ did, active: false, status: "größer", timeMs: -1 },
-		]) {
-			expect(decodeAccountFacts(encodeAccountFacts(facts))).toEqual(facts);
-		}
-	});
-
-	test("of accounts and identities in a log of an older release have no time", () => {
-		expect(decodeIdentityFacts(Buffer.from(did))).toEqual({ did, timeMs: 0 });
-		const bytes = Buffer.concat([Buffer.from([0, 9, 0]), Buffer.from(`suspended${did}`)]);
-		expect(decodeAccountFacts(bytes)).toEqual({ did, active: false, status: "suspended", timeMs: 0 });
-	});
-
-	test("of identities, hosts and DID documents come back", () => {
-		for (const timeMs of [0, 1, 1_700_000_000_123, -8.64e15]) {
-			expect(decodeIdentityFacts(encodeIdentityFacts({ did, timeMs }))).toEqual({ did, timeMs });
-		}
+	test("of hosts and DID documents come back", () => {
 		const host = { id: 7, hostname: "pds.example", insecure: false, status: "idle", gaps: 2, lastGap: null } as const;
 		expect(decodeHostFacts(encodeHostFacts(host))).toEqual(host);
 		const document = { did, signingKey: null, pds: "https://pds.example", tombstoned: false, resolvedAtMs: 1.7e12 };

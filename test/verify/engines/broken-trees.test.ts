@@ -3,13 +3,11 @@ import { encode } from "@atcute/cbor";
 import type { CidLink } from "@atcute/cid";
 import { type Blocks, cidOf, cidOfText } from "../../sim/blocks.ts";
 import { tidOf } from "../../sim/clock.ts";
-import { type CommitDraft, linkOf, type SimOp, sealCommit, signCommit } from "../../sim/commit.ts";
-import { makeDidPlc, SimKey } from "../../sim/keys.ts";
-import type { SimMessage } from "../../sim/message.ts";
 import { judgeTree } from "../../sim/reference.ts";
 import { Rng } from "../../sim/rng.ts";
 import { BREAKAGES, type BrokenNode, type NodePlace } from "../broken-nodes.ts";
 import { editBytes } from "../edit-bytes.ts";
+import { Committer, type Step } from "../steps.ts";
 import { type BuiltNode, blocksOf, buildTree, heightOf, nodesOf, withNode } from "../trees.ts";
 import { describeEngines, judgeWith } from "./each.ts";
 
@@ -17,15 +15,6 @@ const START_US = Date.UTC(2026, 0, 1) * 1000;
 const COLLECTIONS = ["app.bsky.feed.like", "app.bsky.feed.post", "app.bsky.graph.follow"];
 /** Commits in which each rule is broken. */
 const COMMITS_PER_BREAKAGE = 12;
-
-/** Two trees, and the one op that leads from the first to the second. */
-interface Step {
-	before: BuiltNode;
-	after: BuiltNode;
-	/** Null where the trees are the same. */
-	op: SimOp | null;
-	records: Blocks;
-}
 
 function randomPath(rng: Rng): string {
 	return `${rng.pick(COLLECTIONS)}/${tidOf(START_US + rng.int(1e9), rng.int(1024))}`;
@@ -43,21 +32,7 @@ function randomStep(rng: Rng): Step {
 	if (action === "delete") records.delete(path);
 	else records.set(path, cidOf(record));
 	const op = { action, path, cid: records.get(path) ?? null, ...(prev === undefined ? null : { prev }) };
-	return { before, after: buildTree(records), op, records: new Map([[cidOf(record).$link, record]]) };
-}
-
-/** The step's commit, with these blocks of the tree. */
-function commitOf({ before, after, op, records }: Step, nodes: Blocks, key: SimKey, did: string): Promise<SimMessage> {
-	const draft: CommitDraft = {
-		commit: { did, version: 3, data: linkOf(after.link), rev: tidOf(START_US + 2e9, 0), prev: null },
-		since: tidOf(START_US, 0),
-		prevData: linkOf(before.link),
-		ops: op === null ? [] : [op],
-		nodes,
-		records,
-		time: "2026-01-01T00:00:00Z",
-	};
-	return sealCommit(draft, signCommit(draft.commit, key));
+	return { before, after: buildTree(records), ops: [op], records: new Map([[cidOf(record).$link, record]]) };
 }
 
 /** Nodes below the root of a tree, with their places. */
@@ -92,10 +67,9 @@ function breakBoth(step: Step, breakage: string, rng: Rng): { step: Step; broken
 }
 
 describeEngines((engine, curve) => {
-	const key = new SimKey(curve, new Rng(`broken trees ${curve}`));
-	const did = makeDidPlc(new Rng(`broken trees ${curve}`));
+	const committer = new Committer(`broken trees ${curve}`, curve);
 	const reasonOf = async (step: Step, nodes: Blocks): Promise<string | null> =>
-		judgeWith(engine, await commitOf(step, nodes, key, did), key).reason;
+		judgeWith(engine, await committer.commit(step, nodes), committer.key).reason;
 
 	test("accepts sound trees, as the reference implementation does", async () => {
 		for (let seed = 0; seed < 30; seed++) {
@@ -134,7 +108,7 @@ describeEngines((engine, curve) => {
 			const tree = buildTree(records);
 			const node = rng.pick([...nodesOf(tree)]);
 			const edited = withNode(tree, node.link, Uint8Array.from(editBytes(node.bytes, rng)));
-			const step: Step = { before: edited, after: edited, op: null, records: new Map() };
+			const step: Step = { before: edited, after: edited, ops: [], records: new Map() };
 			const nodes = blocksOf(edited);
 			const verdict = await judgeTree(edited.link, nodes);
 			counts[verdict]++;

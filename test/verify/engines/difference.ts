@@ -44,7 +44,9 @@ function judgePortably(frame: Uint8Array, key: SigningKey): Verdict | null {
 		if (message.type === "commit") return portable.verifyCommit(frame, message, key);
 		return message.type === "sync" ? portable.verifySync(frame, message, key) : null;
 	} catch (error) {
-		if (error instanceof Rejection) return { reason: error.reason, strictOnly: false, commit: null, data: null };
+		if (error instanceof Rejection) {
+			return { reason: error.reason, strictOnly: false, commit: null, data: null, touched: null };
+		}
 		throw error;
 	}
 }
@@ -62,10 +64,14 @@ function isRepoMessage(frame: Uint8Array): boolean {
 function same({ portable: a, native: b }: Opinions): boolean {
 	if (a === null || b === null) return a === b;
 	return (
-		a.reason === b.reason && a.strictOnly === b.strictOnly && sameCid(a.commit, b.commit) && sameCid(a.data, b.data)
+		a.reason === b.reason &&
+		a.strictOnly === b.strictOnly &&
+		sameBytes(a.commit, b.commit) &&
+		sameBytes(a.data, b.data) &&
+		sameBytes(a.touched, b.touched)
 	);
 }
 
-function sameCid(a: Uint8Array | null, b: Uint8Array | null): boolean {
+function sameBytes(a: Uint8Array | null, b: Uint8Array | null): boolean {
 	return a === null || b === null ? a === b : Buffer.compare(a, b) === 0;
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { decodeTouched } from "../../../src/verify/touched.ts";
 import { BROKEN_COMMIT_REASONS, brokenCommit } from "../../sim/broken-commit.ts";
 import { encodeFrame } from "../../sim/message.ts";
 import { CASES, type KeptCase } from "../fuzz.ts";
@@ -56,12 +57,20 @@ describeBoth(
 		test(`of ${CASES_COUNT} mutated frames`, async () => {
 			const specimens = await makeSpecimens(SEED);
 			const reasons = new Set<string>();
+			const listed = { fills: new Set<string>(), despite: new Set<string>() };
 			for (let number = 0; number < CASES_COUNT; number++) {
 				const { frame, key, mutations } = mutatedFrame(specimens, SEED, number);
 				const { agree, portable, native: found } = compare(native, frame, key);
 				if (!agree) expect({ number, mutations, verdict: found }).toEqual({ number, mutations, verdict: portable });
-				reasons.add(portable === null ? "no commit" : (portable.reason ?? "good"));
+				const reason = portable === null ? "no commit" : (portable.reason ?? "good");
+				reasons.add(reason);
+				if (portable === null || portable.touched === null) continue;
+				listed.despite.add(reason);
+				for (const { before, after } of decodeTouched(portable.touched)) listed.fills.add(`${before} ${after}`);
 			}
+			// What has nothing to do with the tree keeps no list back. If the tree is sound, no fill after the commit is unknown.
+			expect([...listed.despite].sort()).toEqual(["good", "rebase-flag", "time-syntax", "too-big-flag"]);
+			expect([...listed.fills].sort()).toEqual(["empty filled", "filled empty", "filled filled", "unknown filled"]);
 			expect(REASONS_REACHED.filter((reason) => !reasons.has(reason))).toEqual([]);
 		}, 600_000);
 

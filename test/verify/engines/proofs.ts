@@ -1,15 +1,19 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { encode } from "@atcute/cbor";
 import * as CID from "@atcute/cid";
+import { CID_BYTES } from "../../../src/protocol/limits.ts";
 import { Rejection } from "../../../src/protocol/rejection.ts";
 import { loadAddon } from "../../../src/verify/native-addon.ts";
 import { readCar } from "../../../src/verify/portable/car.ts";
+import { listTouched } from "../../../src/verify/portable/collections.ts";
 import { type InvertibleOp, invertOps } from "../../../src/verify/portable/inversion.ts";
 import { bytesOfLink, type Link, linkOfBytes } from "../../../src/verify/portable/link.ts";
-import type { Tree } from "../../../src/verify/portable/mst.ts";
+import { linkOfTree, type Tree } from "../../../src/verify/portable/mst.ts";
 import { loadTree } from "../../../src/verify/portable/mst-load.ts";
 import { fixturePath } from "../../fixtures.ts";
-import { encodeCar } from "../../sim/blocks.ts";
+import { cidOfText, encodeCar } from "../../sim/blocks.ts";
+import { linkOf, packBlocks } from "../packed.ts";
+import { buildTree, nodesOf } from "../trees.ts";
 
 /** Part of a tree, and ops that are said to have made it. */
 export interface Proof {
@@ -18,8 +22,15 @@ export interface Proof {
 	ops: readonly InvertibleOp[];
 }
 
-/** Undoes the ops of a proof: the root before them, or the name of the reason for which they can't be undone. */
-export type Inverter = (proof: Proof) => Promise<string>;
+/** What undoing the ops of a proof gives. */
+export interface Inversion {
+	/** The name of the root before them, or of the reason for which they can't be undone. */
+	result: string;
+	/** The list of the collections that they touch; null where they can't be undone. */
+	touched: Uint8Array | null;
+}
+
+export type Inverter = (proof: Proof) => Promise<Inversion>;
 
 function textOf(link: Link): string {
 	return CID.toString(CID.decode(bytesOfLink(link)));
@@ -34,9 +45,11 @@ export const invertPortably: Inverter = async (proof) => {
 	const car = Buffer.from(await carOf(proof));
 	try {
 		const { blocks } = readCar(car, 0, car.length);
-		return textOf(invertOps(loadTree(car, blocks, proof.root), proof.ops));
+		const after = loadTree(car, blocks, proof.root);
+		const before = invertOps(after, proof.ops);
+		return { result: textOf(linkOfTree(before)), touched: listTouched(proof.ops, before, after) };
 	} catch (error) {
-		if (error instanceof Rejection) return error.reason;
+		if (error instanceof Rejection) return { result: error.reason, touched: null };
 		throw error;
 	}
 };
@@ -53,11 +66,12 @@ export function nativeInverter(): Inverter {
 			encode({ action, path, cid: cid === null ? null : link(cid), prev: prev === null ? null : link(prev) }),
 		);
 		const found = verifier.invert(Buffer.concat([car, bytesOfLink(proof.root), ...ops]), car.length, ops.length);
-		return found.length === 1 ? (reasons[(found[0] ?? 0) - 1] ?? "") : textOf(linkOfBytes(found));
+		if (found.length === 1) return { result: reasons[(found[0] ?? 0) - 1] ?? "", touched: null };
+		return { result: textOf(linkOfBytes(found.subarray(0, CID_BYTES))), touched: found.subarray(CID_BYTES) };
 	};
 }
 
-/** A whole tree of the exhaustive suite. */
+/** A tree of which nothing is absent. */
 export interface WholeTree {
 	root: Link;
 	nodes: ReadonlyMap<Link, Uint8Array>;
@@ -83,8 +97,35 @@ function* recordsOf(tree: Tree): Generator<[string, Link]> {
 	for (const child of tree.children) yield* recordsOf(child);
 }
 
+/** The tree of these keys, all of the same value, made by other means than the engines'. */
+export function wholeTreeOf(keys: readonly string[]): WholeTree {
+	const built = buildTree(new Map(keys.map((key) => [key, cidOfText("a value")])));
+	const { frame, blocks } = packBlocks([...nodesOf(built)].map(({ link, bytes }) => [linkOf(link), bytes]));
+	const root = linkOf(built.link);
+	const nodes = new Map([...blocks].map(([link, { start, end }]) => [link, frame.subarray(start, end)]));
+	const tree = loadTree(frame, blocks, root);
+	return { root, nodes, tree, records: new Map(recordsOf(tree)) };
+}
+
+/** The ops from one tree to another, with the nodes that the second has and the first has not. */
+export function diffBetween(before: WholeTree, after: WholeTree): Proof {
+	const nodes = new Map([...after.nodes].filter(([link]) => !before.nodes.has(link)));
+	return { root: after.root, nodes, ops: opsBetween(before, after) };
+}
+
 /** The ops from one tree to another, with the nodes that a producer has to send (rulebook 2.12.8). */
 export function proofBetween(before: WholeTree, after: WholeTree): Proof {
+	const { root, nodes, ops } = diffBetween(before, after);
+	const links = new Set(nodes.keys());
+	const sorted = [...after.records.keys()].sort();
+	for (const { path } of ops) {
+		const neighbours = [sorted.findLast((key) => key < path), path, sorted.find((key) => key > path)];
+		for (const key of neighbours) for (const link of linksTo(after.tree, key ?? path)) links.add(link);
+	}
+	return { root, nodes: new Map([...after.nodes].filter(([link]) => links.has(link))), ops };
+}
+
+function opsBetween(before: WholeTree, after: WholeTree): InvertibleOp[] {
 	const ops: InvertibleOp[] = [];
 	for (const [path, cid] of after.records) {
 		const prev = before.records.get(path) ?? null;
@@ -94,13 +135,7 @@ export function proofBetween(before: WholeTree, after: WholeTree): Proof {
 	for (const [path, prev] of before.records) {
 		if (!after.records.has(path)) ops.push({ action: "delete", path, cid: null, prev });
 	}
-	const links = new Set([...after.nodes.keys()].filter((link) => !before.nodes.has(link)));
-	const sorted = [...after.records.keys()].sort();
-	for (const { path } of ops) {
-		const neighbours = [sorted.findLast((key) => key < path), path, sorted.find((key) => key > path)];
-		for (const key of neighbours) for (const link of linksTo(after.tree, key ?? path)) links.add(link);
-	}
-	return { root: after.root, nodes: new Map([...after.nodes].filter(([link]) => links.has(link))), ops };
+	return ops;
 }
 
 /** The nodes on the way to a key. */

@@ -3,11 +3,20 @@ import { fromBase58Btc } from "@atcute/multibase";
 import { loadAddon } from "../../../src/verify/native-addon.ts";
 import { checkSignature } from "../../../src/verify/portable/signature.ts";
 import { SELF_TEST_VECTORS } from "../../../src/verify/self-test-vectors.ts";
+import { decodeTouched, type Fill } from "../../../src/verify/touched.ts";
 import { fixturePath } from "../../fixtures.ts";
 import { SimTree } from "../../sim/tree.ts";
 import { linkOf, rejectionOf } from "../packed.ts";
 import { nativeForTests } from "./difference.ts";
-import { type Inverter, invertPortably, nativeInverter, proofBetween, readSuite, rootName } from "./proofs.ts";
+import {
+	type Inversion,
+	type Inverter,
+	invertPortably,
+	nativeInverter,
+	proofBetween,
+	readSuite,
+	rootName,
+} from "./proofs.ts";
 import { makeVectors } from "./vectors.ts";
 
 interface SignatureFixture {
@@ -52,6 +61,15 @@ const ENGINES: [string, SignatureJudge, Inverter][] = [
 	...(isBuilt ? [["native", nativeJudge(), nativeInverter()] as [string, SignatureJudge, Inverter]] : []),
 ];
 
+function fillOf(records: ReadonlyMap<string, unknown>): Fill {
+	return records.size > 0 ? "filled" : "empty";
+}
+
+function isSame(a: Inversion, b: Inversion): boolean {
+	if (a.touched === null || b.touched === null) return a.result === b.result && a.touched === b.touched;
+	return a.result === b.result && Buffer.compare(a.touched, b.touched) === 0;
+}
+
 test("the built-in vectors are what the simulator makes", async () => {
 	expect(await makeVectors()).toEqual([...SELF_TEST_VECTORS]);
 });
@@ -85,18 +103,23 @@ describe.each(ENGINES)("the %s engine", (_name, judge, invert) => {
 					...adds.map((path) => ({ action: "create" as const, path, cid: value, prev: null })),
 					...dels.map((path) => ({ action: "delete" as const, path, cid: null, prev: value })),
 				];
-				const root = await invert({ root: linkOf(fixture.rootAfterCommit), nodes, ops });
-				expect({ comment, root }).toEqual({ comment, root: fixture.rootBeforeCommit });
+				const { result } = await invert({ root: linkOf(fixture.rootAfterCommit), nodes, ops });
+				expect({ comment, root: result }).toEqual({ comment, root: fixture.rootBeforeCommit });
 			}
 		});
 
-		test("inverts every pair of the exhaustive trees", async () => {
+		test("inverts every pair of the exhaustive trees, and knows whether they have records", async () => {
 			const suite = readSuite();
 			expect(suite).toHaveLength(128);
 			for (const before of suite) {
 				for (const after of suite) {
-					const root = await invert(proofBetween(before, after));
-					if (root !== rootName(before)) expect(`${rootName(after)} to ${root}`).toBe(rootName(before));
+					const proof = proofBetween(before, after);
+					const { result, touched } = await invert(proof);
+					if (result !== rootName(before)) expect(`${rootName(after)} to ${result}`).toBe(rootName(before));
+					// All keys of the suite are in one collection.
+					const expected =
+						proof.ops.length === 0 ? [] : [{ name: "k", before: fillOf(before.records), after: fillOf(after.records) }];
+					expect(touched && decodeTouched(touched)).toEqual(expected);
 				}
 			}
 		});
@@ -118,8 +141,9 @@ describe.skipIf(!isBuilt)("both engines (skipped where the addon is not built)",
 						{ ...proof, ops: proof.ops.slice(1) },
 					]) {
 						const expected = await invertPortably(partial);
-						outcomes.add(expected);
-						if ((await invertNatively(partial)) !== expected) expect(`${i} to ${j}`).toBe(expected);
+						outcomes.add(expected.result);
+						const found = await invertNatively(partial);
+						if (!isSame(found, expected)) expect({ i, j, ...found }).toEqual({ i, j, ...expected });
 					}
 				}
 			}
