@@ -23,7 +23,7 @@ export const RECORD_FACTS_BYTES_MAX = 65_535;
  * | data        |      | CID of the root of the tree, 36 bytes                        |
  * | revLength   | u8   |                                                              |
  * | rev         |      | ASCII                                                        |
- * | touched     |      | the collections that it touches, to the end (`verify/touched.ts`) |
+ * | touched     |      | the list of the collections that it touches (`verify/touched.ts`) |
  *
  * an `identity` with
  *
@@ -37,11 +37,14 @@ export const RECORD_FACTS_BYTES_MAX = 65_535;
  * |-------------|------|--------------------------------------------------------------|
  * | timeMs      | f64  | as in an `identity`                                          |
  * | active      | u8   | 1 or 0                                                       |
- * | hasStatus   | u8   | 1 or 0                                                       |
- * | status      |      | UTF-8, to the end                                            |
+ * | statusLength | u16 | 65,535: it has none                                          |
+ * | status      |      | UTF-8                                                        |
+ *
+ * What follows these fields is of a later release, and passed over.
  */
 const DID_AT = 2;
 const TIME_BYTES = 8;
+const NO_STATUS = 0xffff;
 
 /** Of a `commit` or `sync` record: the account's repo is now at this commit. CIDs are binary, 36 bytes. */
 export interface RepoFacts {
@@ -90,7 +93,7 @@ export function encodeRepoFacts({ did, rev, commit, data, touched }: RepoFacts):
 	return bytes;
 }
 
-/** The CIDs and the list are views into `facts`. */
+/** The CIDs and the list are views into `facts`; after the list there may be more bytes. */
 export function decodeRepoFacts(facts: Uint8Array): RepoFacts {
 	const bytes = bufferOf(facts);
 	const at = didEnd(bytes);
@@ -125,22 +128,25 @@ export function decodeIdentityFacts(facts: Uint8Array): IdentityFacts {
 }
 
 export function encodeAccountFacts({ did, active, status, timeMs }: AccountFacts): Uint8Array {
-	const bytes = beginFacts(did, TIME_BYTES + 2 + Buffer.byteLength(status ?? ""));
+	const statusLength = Buffer.byteLength(status ?? "");
+	const bytes = beginFacts(did, TIME_BYTES + 3 + statusLength);
 	const at = didEnd(bytes);
 	bytes.writeDoubleLE(timeMs, at);
 	bytes.writeUInt8(active ? 1 : 0, at + TIME_BYTES);
-	bytes.writeUInt8(status === null ? 0 : 1, at + TIME_BYTES + 1);
-	bytes.write(status ?? "", at + TIME_BYTES + 2);
+	bytes.writeUInt16LE(status === null ? NO_STATUS : statusLength, at + TIME_BYTES + 1);
+	bytes.write(status ?? "", at + TIME_BYTES + 3);
 	return bytes;
 }
 
 export function decodeAccountFacts(facts: Uint8Array): AccountFacts {
 	const bytes = bufferOf(facts);
 	const activeAt = didEnd(bytes) + TIME_BYTES;
+	const statusLength = bytes.readUInt16LE(activeAt + 1);
+	const statusStart = activeAt + 3;
 	return {
 		...decodeIdentityFacts(bytes),
 		active: bytes.readUInt8(activeAt) === 1,
-		status: bytes.readUInt8(activeAt + 1) === 1 ? bytes.toString("utf8", activeAt + 2) : null,
+		status: statusLength === NO_STATUS ? null : bytes.toString("utf8", statusStart, statusStart + statusLength),
 	};
 }
 

@@ -13,7 +13,7 @@ import {
 	type RepoFacts,
 } from "../../../src/log/record/facts.ts";
 import { COMMIT_OPS_MAX, DID_CHARS_MAX, NSID_CHARS_MAX } from "../../../src/protocol/limits.ts";
-import { encodeTouched, type TouchedCollection } from "../../../src/verify/touched.ts";
+import { decodeTouched, encodeTouched, type TouchedCollection } from "../../../src/verify/touched.ts";
 import { Rng } from "../../sim/rng.ts";
 
 const ROUNDS = 300;
@@ -91,6 +91,19 @@ describe("facts", () => {
 		}
 	});
 
+	test("say the same if a later release has added something to them", () => {
+		const rng = new Rng("facts of a later release");
+		for (let round = 0; round < ROUNDS; round++) {
+			const [repo, identity, account] = [anyRepo(rng), anyIdentity(rng), anyAccount(rng)];
+			const later = (facts: Uint8Array): Uint8Array => Buffer.concat([facts, rng.bytes(1 + rng.int(9))]);
+			const decoded = decodeRepoFacts(later(encodeRepoFacts(repo)));
+			const lists = [decoded, repo].map(({ touched }) => touched && decodeTouched(touched));
+			expect({ ...decoded, touched: lists[0] }).toEqual({ ...repo, touched: lists[1] });
+			expect(decodeIdentityFacts(later(encodeIdentityFacts(identity)))).toEqual(identity);
+			expect(decodeAccountFacts(later(encodeAccountFacts(account)))).toEqual(account);
+		}
+	});
+
 	test("have the bytes that the layout says", () => {
 		const [did, commit, data] = ["did:web:a", Buffer.alloc(36, 1), Buffer.alloc(36, 2)];
 		const head = Buffer.concat([Buffer.of(9, 0), Buffer.from(did)]);
@@ -104,10 +117,10 @@ describe("facts", () => {
 		const timed = Buffer.concat([head, Buffer.of(0, 0, 0, 0, 0, 0, 0xf0, 0x3f)]);
 		expect(Buffer.from(encodeIdentityFacts({ did, timeMs: 1 }))).toEqual(timed);
 		expect(Buffer.from(encodeAccountFacts({ did, timeMs: 1, active: true, status: null }))).toEqual(
-			Buffer.concat([timed, Buffer.of(1, 0)]),
+			Buffer.concat([timed, Buffer.of(1, 0xff, 0xff)]),
 		);
 		expect(Buffer.from(encodeAccountFacts({ did, timeMs: 1, active: false, status: "x" }))).toEqual(
-			Buffer.concat([timed, Buffer.of(0, 1), Buffer.from("x")]),
+			Buffer.concat([timed, Buffer.of(0, 1, 0), Buffer.from("x")]),
 		);
 	});
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { COMMIT_OPS_MAX, NSID_CHARS_MAX } from "../../../src/protocol/limits.ts";
 import { decodeTouched, type Fill, type TouchedCollection } from "../../../src/verify/touched.ts";
 import type { Blocks } from "../../sim/blocks.ts";
 import { BROKEN_COMMIT_REASONS, brokenCommit } from "../../sim/broken-commit.ts";
@@ -171,6 +172,17 @@ describeEngines((engine, curve) => {
 					{ name: "com.example.d", before: "filled", after: "filled" },
 				]);
 			}
+		});
+	});
+
+	test("lists as many collections as there can be, with the longest names", async () => {
+		const domain = `${"a".repeat(63)}.`.repeat(4);
+		const names = Array.from({ length: COMMIT_OPS_MAX }, (_, number) => `${domain}${String(number).padStart(61, "b")}`);
+		expect(names[0]).toHaveLength(NSID_CHARS_MAX);
+		const step = stepBetween(new Map(), recordsAt(...names.map((name) => `${name}/self`)));
+		expect(await judge(step, blocksOf(step.after))).toEqual({
+			reason: null,
+			list: names.sort().map((name) => ({ name, before: "empty", after: "filled" })),
 		});
 	});
 
