@@ -1,11 +1,11 @@
 import type { Hono } from "hono";
 import type { Counters } from "../observe/counters.ts";
 import { residentMemory } from "../observe/resident-memory.ts";
-import type { Totals } from "../observe/totals.ts";
+import type { Distribution, HistogramTotal, Totals } from "../observe/totals.ts";
 import type { ThreadState } from "../runtime/thread-state.ts";
 import { VERSION } from "../version.ts";
 import { type ClientEnv, createBaseApp } from "./base.ts";
-import { type LogPosition, METRICS_CONTENT_TYPE, type Measurements, renderMetrics } from "./metrics.ts";
+import { type LogPosition, leOf, METRICS_CONTENT_TYPE, type Measurements, renderMetrics } from "./metrics.ts";
 import { errorResponse } from "./response.ts";
 
 export interface InternalAppOptions {
@@ -54,14 +54,28 @@ const OWN_WORDS: Readonly<Record<string, string>> = {
 	messages_lenient_total: "lenient",
 };
 
-/** Measurements as JSON: numbers by name, those with a label by name and value. */
+/** Measurements as JSON: numbers by name, those with a label by name and value. Histograms have a place of their own. */
 function statsOf({ totals, ...rest }: Measurements): object {
 	const counters: Record<string, number | Record<string, number>> = {};
 	const beside: typeof counters = {};
-	for (const { name, total, by } of totals) {
+	const histograms: Record<string, object> = {};
+	for (const metric of totals) {
+		const { name, total, by } = metric;
 		const word = OWN_WORDS[name];
-		if (word === undefined) counters[name] = by?.totals ?? total;
+		if (metric.kind === "histogram") histograms[name] = histogramOf(metric);
+		else if (word === undefined) counters[name] = by?.totals ?? total;
 		else beside[word] = by?.totals ?? total;
 	}
-	return { counters, ...beside, ...rest };
+	return { counters, ...beside, histograms, ...rest };
+}
+
+function histogramOf({ bounds, by, distributions }: HistogramTotal): object {
+	const [only] = distributions;
+	if (by === null && only !== undefined) return distributionOf(bounds, only);
+	return Object.fromEntries(distributions.map((one) => [one.of ?? "", distributionOf(bounds, one)]));
+}
+
+function distributionOf(bounds: readonly number[], { upTo, sum }: Distribution): object {
+	const buckets = upTo.map((count, at) => ({ le: leOf(bounds, at), count }));
+	return { count: upTo.at(-1) ?? 0, sum, buckets };
 }

@@ -1,5 +1,5 @@
-import { Counter, Gauge, Registry } from "prom-client";
-import type { MetricTotal } from "../observe/totals.ts";
+import { AggregatorRegistry, Counter, Gauge, Registry } from "prom-client";
+import type { HistogramTotal, MetricTotal } from "../observe/totals.ts";
 
 export interface LogPosition {
 	firstSeq: number;
@@ -71,9 +71,13 @@ export function renderMetrics(measurements: Measurements): Promise<string> {
 	const registry = new Registry();
 	const registers = [registry];
 	const addGauge = (name: string, help: string, value: number): void => new Gauge({ name, help, registers }).set(value);
-	for (const { name: ownName, help, kind, total, by } of measurements.totals) {
-		const name = fullName(ownName);
-		if (kind === "gauge") {
+	const histograms: object[] = [];
+	for (const metric of measurements.totals) {
+		const { help, total, by } = metric;
+		const name = fullName(metric.name);
+		if (metric.kind === "histogram") {
+			histograms.push(histogramValues(metric));
+		} else if (metric.kind === "gauge") {
 			addGauge(name, help, total);
 		} else if (by === null) {
 			new Counter({ name, help, registers }).inc(total);
@@ -83,5 +87,28 @@ export function renderMetrics(measurements: Measurements): Promise<string> {
 		}
 	}
 	for (const { name, help, read } of PROCESS_GAUGES) addGauge(name, help, read(measurements));
-	return registry.metrics();
+	return Registry.merge([registry, AggregatorRegistry.aggregate([histograms])]).metrics();
+}
+
+/** A histogram as the library's own are as objects: it has no other way to take one that was counted elsewhere. */
+function histogramValues({ name: ownName, help, kind, bounds, by, distributions }: HistogramTotal): object {
+	const name = fullName(ownName);
+	const values = distributions.flatMap(({ of, upTo, sum }) => {
+		const labels = by === null ? {} : { [by.label]: of };
+		return [
+			...upTo.map((value, at) => ({
+				metricName: `${name}_bucket`,
+				labels: { ...labels, le: leOf(bounds, at) },
+				value,
+			})),
+			{ metricName: `${name}_sum`, labels, value: sum },
+			{ metricName: `${name}_count`, labels, value: upTo.at(-1) ?? 0 },
+		];
+	});
+	return { name, help, type: kind, aggregator: "sum", values };
+}
+
+/** What the bucket at this index is called: its greatest value. */
+export function leOf(bounds: readonly number[], at: number): string {
+	return String(bounds[at] ?? "+Inf");
 }

@@ -2,7 +2,7 @@ import type { StoredIdentity } from "../index/store.ts";
 import type { DidDocumentFacts } from "../log/record/control.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
-import { counter } from "../observe/metric.ts";
+import { counter, histogram } from "../observe/metric.ts";
 import { contain } from "../runtime/boundary.ts";
 import { LogLimiter } from "../runtime/log-limiter.ts";
 import { factsOf, resolutionOfStored } from "./facts.ts";
@@ -16,6 +16,12 @@ import { Turns } from "./turns.ts";
 import { steadyWallMs } from "./wall-clock.ts";
 
 const identityLookups = counter("identity_lookups_total", "DID documents asked for over the network");
+const identityLookupSeconds = histogram(
+	"identity_lookup_seconds",
+	"how long the answer to a request for a DID document took, or its failure",
+	[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+	{ name: "method", values: ["plc", "web"] },
+);
 const identityFailures = counter("identity_failures_total", "lookups that failed");
 const identityRefreshes = counter(
 	"identity_refreshes_total",
@@ -321,6 +327,8 @@ export class IdentityCache {
 		try {
 			const resolution = await this.#options.resolver.resolve(lookup.did);
 			lookup.asking = false;
+			const metric = identityLookupSeconds.of(isPlc(lookup.did) ? "plc" : "web");
+			this.#counters.observe(metric, (this.#clock() - lookup.beganAtMs) / 1000);
 			if (resolution.outcome === "unavailable") this.#tryFailed(lookup, resolution);
 			else this.#answered(lookup, resolution, askedAtWallMs);
 		} catch (error) {

@@ -196,6 +196,7 @@ class IngestWorker implements WorkerRole<IngestOptions, HostCommand> {
 		setInterval(() => contain("the cursors' timer", keepBooks), CURSOR_INTERVAL_MS);
 		endThreadOnFailure(
 			runLoop(doorbell, () => {
+				handover.noteDurable();
 				shard.ringHasRoom();
 				routes.receive();
 			}),

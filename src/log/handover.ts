@@ -1,11 +1,16 @@
 import type { Counters } from "../observe/counters.ts";
-import { counter } from "../observe/metric.ts";
+import { counter, histogram } from "../observe/metric.ts";
 import type { Doorbell } from "../runtime/doorbell.ts";
 import { OnceATurn } from "../runtime/once-a-turn.ts";
 import type { RingWriter } from "../runtime/ring.ts";
 import { type Entry, entryBytes, writeEntry } from "./record/entry.ts";
 
 const ringFull = counter("ring_full_total", "times a ring was full and its writer had to wait");
+const messageDurableSeconds = histogram(
+	"message_durable_seconds",
+	"how long a message took from its arrival at the thread of its DID until it was durable; each thread times one at a time",
+	[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
+);
 
 /** The worker's way to the sequencer: one ring, and the sequencer's doorbell. */
 export class Handover {
@@ -14,6 +19,9 @@ export class Handover {
 	readonly #writer: RingWriter;
 	readonly #sequencer: Doorbell;
 	readonly #counters: Counters;
+	/** Where the entry ends that is timed; null while none is. */
+	#timedPosition: number | null = null;
+	#timedSinceMs = 0;
 	readonly #flush = new OnceATurn(() => this.flush());
 
 	constructor(ring: number, writer: RingWriter, sequencer: Doorbell, counters: Counters) {
@@ -49,6 +57,23 @@ export class Handover {
 		writeEntry(target, entry);
 		this.#flush.schedule();
 		return this.#writer.position;
+	}
+
+	/**
+	 * Times what was pushed last, from this moment of the monotonic clock until it is durable. One entry is timed at a time: while
+	 * one is, this does nothing, so it may be called for each.
+	 */
+	time(sinceMs: number): void {
+		if (this.#timedPosition !== null) return;
+		this.#timedPosition = this.#writer.position;
+		this.#timedSinceMs = sinceMs;
+	}
+
+	/** Takes note of what has become durable: call it whenever the sequencer rang. */
+	noteDurable(nowMs = performance.now()): void {
+		if (this.#timedPosition === null || this.#writer.acknowledged() < this.#timedPosition) return;
+		this.#timedPosition = null;
+		this.#counters.observe(messageDurableSeconds, (nowMs - this.#timedSinceMs) / 1000);
 	}
 
 	/** Makes what was pushed visible now. */

@@ -1,20 +1,38 @@
-import { CELLS_MAX, declarations, type Metric } from "./metric.ts";
+import { CELLS_MAX, declarations, type Histogram, type Metric } from "./metric.ts";
 import type { ThreadCounters } from "./totals.ts";
 
 /**
  * What one thread counts: a row of numbers in shared memory. No other thread writes it, so no write is ever contended and
- * counting costs one store; the control thread sums the rows when somebody asks (`totals.ts`).
+ * counting costs a store or two; the control thread sums the rows when somebody asks (`totals.ts`).
  */
 export class Counters {
 	readonly #row = new Float64Array(new SharedArrayBuffer(CELLS_MAX * Float64Array.BYTES_PER_ELEMENT));
 
 	/** Only a gauge takes an amount below zero. */
 	add({ cell }: Metric, amount = 1): void {
-		this.#row[cell] = (this.#row[cell] ?? 0) + amount;
+		this.#addTo(cell, amount);
+	}
+
+	/**
+	 * Counts a value in its bucket, and adds it to the sum.
+	 *
+	 * @param value in the unit that the histogram's name ends with
+	 * @throws {RangeError} for a value below zero or none at all: it would stay in the sum
+	 */
+	observe({ firstCell, bounds }: Histogram, value: number): void {
+		if (!(value >= 0 && value < Number.POSITIVE_INFINITY)) throw new RangeError(`a histogram does not take ${value}`);
+		let bucket = 0;
+		while (bucket < bounds.length && value > (bounds[bucket] ?? 0)) bucket++;
+		this.#addTo(firstCell + bucket, 1);
+		this.#addTo(firstCell + bounds.length + 1, value);
 	}
 
 	/** What the control thread needs, to add this thread's numbers to those of others. */
 	share(): ThreadCounters {
 		return { row: this.#row, metrics: declarations() };
+	}
+
+	#addTo(cell: number, amount: number): void {
+		this.#row[cell] = (this.#row[cell] ?? 0) + amount;
 	}
 }

@@ -8,9 +8,8 @@
 
 /** Cells that the metrics of one thread may take together. */
 export const CELLS_MAX = 1_024;
-
-/** A counter only grows. A gauge goes up and down; that of the process is the sum of its threads'. */
-export type MetricKind = "counter" | "gauge";
+/** Bounds that a histogram may have. */
+export const BOUNDS_MAX = 32;
 
 /** What a metric is counted by, with each value that this can have. */
 export interface MetricLabel<Value extends string = string> {
@@ -18,34 +17,56 @@ export interface MetricLabel<Value extends string = string> {
 	values: readonly Value[];
 }
 
-/** A metric as its thread has declared it, in a form that can be sent to another thread. */
-export interface Declaration {
+interface Declared {
 	/** Its name in /metrics is `standpipe_` and this name. */
 	name: string;
 	/** What it means, in words for the operator. */
 	help: string;
-	kind: MetricKind;
-	/** Null: it is one number. */
+	/** Null: it is counted as one. */
 	label: MetricLabel | null;
-	/** Its first cell in a row of the thread's. It has one cell for each value of its label, in their order. */
+	/** Its first cell in a row of the thread's. Each value of its label has `cellsEach` of them, in the values' order. */
 	cell: number;
 }
+
+/** A counter only grows. A gauge goes up and down; that of the process is the sum of its threads'. */
+export interface NumberDeclaration extends Declared {
+	kind: "counter" | "gauge";
+}
+
+/** A histogram counts values by their size. */
+export interface HistogramDeclaration extends Declared {
+	kind: "histogram";
+	/** The greatest value of each bucket but the last, which has all values above them. In rising order. */
+	bounds: readonly number[];
+}
+
+/** A metric as its thread has declared it, in a form that can be sent to another thread. */
+export type Declaration = NumberDeclaration | HistogramDeclaration;
+
+export type MetricKind = Declaration["kind"];
 
 /** One number of a row: what `Counters.add` takes. */
 export interface Metric {
 	readonly cell: number;
 }
 
-/** A metric that is counted by a label: one number for each of the label's values. */
-export class LabelledMetric<Value extends string> {
-	readonly #metrics: ReadonlyMap<string, Metric>;
+/** One histogram in a row: what `Counters.observe` takes. It has a cell for each bucket, then one for the sum of all values. */
+export interface Histogram {
+	readonly firstCell: number;
+	readonly bounds: readonly number[];
+}
 
-	constructor(cell: number, values: readonly Value[]) {
-		this.#metrics = new Map(values.map((value, at) => [value, { cell: cell + at }]));
+/** A metric that is counted by a label: one for each of the label's values. */
+export class LabelledMetric<Value extends string, One = Metric> {
+	readonly #metrics: ReadonlyMap<string, One>;
+
+	/** @param make the metric of the label's value at this index */
+	constructor(values: readonly Value[], make: (at: number) => One) {
+		this.#metrics = new Map(values.map((value, at) => [value, make(at)]));
 	}
 
 	/** @throws {RangeError} where the declaration has no such value */
-	of(value: Value): Metric {
+	of(value: Value): One {
 		const metric = this.#metrics.get(value);
 		if (metric === undefined) throw new RangeError(`the metric has no value ${value}`);
 		return metric;
@@ -73,8 +94,8 @@ export function counter<Value extends string>(
 ): LabelledMetric<Value>;
 export function counter(name: string, help: string, label: MetricLabel | null = null): Metric | LabelledMetric<string> {
 	if (!name.endsWith("_total")) throw new RangeError(`a counter's name ends with _total: ${name}`);
-	const cell = declare(name, help, "counter", label);
-	return label === null ? { cell } : new LabelledMetric(cell, label.values);
+	const cell = declare({ name, help, kind: "counter", label });
+	return label === null ? { cell } : new LabelledMetric(label.values, (at) => ({ cell: cell + at }));
 }
 
 /**
@@ -86,7 +107,45 @@ export function counter(name: string, help: string, label: MetricLabel | null = 
  */
 export function gauge(name: string, help: string): Metric {
 	if (name.endsWith("_total")) throw new RangeError(`a gauge's name does not end with _total: ${name}`);
-	return { cell: declare(name, help, "gauge", null) };
+	return { cell: declare({ name, help, kind: "gauge", label: null }) };
+}
+
+/**
+ * Declares a histogram: values, such as durations, counted by their size.
+ *
+ * @param name ends with the unit, such as `_seconds`
+ * @param help what is measured, in words for the operator
+ * @param bounds the greatest value of each bucket but the last; at most `BOUNDS_MAX`, above zero, in rising order
+ * @param label where there is one histogram for each value of a label
+ * @throws {RangeError} where the name is taken or malformed, the bounds are not as said, the label has a value twice or none, or
+ *   there are no cells left
+ */
+export function histogram(name: string, help: string, bounds: readonly number[]): Histogram;
+export function histogram<Value extends string>(
+	name: string,
+	help: string,
+	bounds: readonly number[],
+	label: MetricLabel<Value>,
+): LabelledMetric<Value, Histogram>;
+export function histogram(
+	name: string,
+	help: string,
+	bounds: readonly number[],
+	label: MetricLabel | null = null,
+): Histogram | LabelledMetric<string, Histogram> {
+	// A histogram's own lines in /metrics have these endings.
+	if (/_(total|bucket|count|sum)$/.test(name)) throw new RangeError(`a histogram's name ends with its unit: ${name}`);
+	if (label?.name === "le") throw new RangeError(`the label le is for the bounds of ${name}`);
+	if (bounds.length === 0 || bounds.length > BOUNDS_MAX || !areRising(bounds))
+		throw new RangeError(`the bounds of ${name} are not 1 to ${BOUNDS_MAX} numbers above zero, in rising order`);
+	const cell = declare({ name, help, kind: "histogram", label, bounds });
+	const make = (at: number): Histogram => ({ firstCell: cell + at * histogramCells(bounds), bounds });
+	return label === null ? make(0) : new LabelledMetric(label.values, make);
+}
+
+/** How many cells each value of the metric's label has, or the metric where it has no label. */
+export function cellsEach(metric: Undeclared): number {
+	return metric.kind === "histogram" ? histogramCells(metric.bounds) : 1;
 }
 
 /** What this thread's modules have declared so far. */
@@ -94,16 +153,29 @@ export function declarations(): Declaration[] {
 	return [...declared.values()];
 }
 
+type Undeclared = Omit<NumberDeclaration, "cell"> | Omit<HistogramDeclaration, "cell">;
+
 /** Returns the metric's first cell. */
-function declare(name: string, help: string, kind: MetricKind, label: MetricLabel | null): number {
+function declare(metric: Undeclared): number {
+	const { name, label } = metric;
 	if (!NAME.test(name)) throw new RangeError(`not a metric's name: ${name}`);
 	if (declared.has(name)) throw new RangeError(`the metric ${name} is declared twice`);
 	const values = label?.values ?? [""];
 	if (values.length === 0 || new Set(values).size < values.length)
 		throw new RangeError(`the label of ${name} has a value twice, or none`);
 	const cell = cellsUsed;
-	if (cell + values.length > CELLS_MAX) throw new RangeError(`no cells are left for the metric ${name}`);
-	cellsUsed += values.length;
-	declared.set(name, { name, help, kind, label, cell });
+	const cells = values.length * cellsEach(metric);
+	if (cell + cells > CELLS_MAX) throw new RangeError(`no cells are left for the metric ${name}`);
+	cellsUsed += cells;
+	declared.set(name, { ...metric, cell });
 	return cell;
+}
+
+/** One for each bucket, the last of which has no bound, and one for the sum. */
+function histogramCells(bounds: readonly number[]): number {
+	return bounds.length + 2;
+}
+
+function areRising(bounds: readonly number[]): boolean {
+	return bounds.every((bound, at) => Number.isFinite(bound) && bound > (bounds[at - 1] ?? 0));
 }

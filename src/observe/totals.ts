@@ -1,4 +1,4 @@
-import type { Declaration, MetricKind } from "./metric.ts";
+import { cellsEach, type Declaration, type HistogramDeclaration } from "./metric.ts";
 
 /** What a thread counts: its row, which it alone writes, and the metrics in it. It can be sent to another thread. */
 export interface ThreadCounters {
@@ -7,16 +7,40 @@ export interface ThreadCounters {
 	metrics: readonly Declaration[];
 }
 
-/** A metric's number over all threads. */
-export interface MetricTotal {
+interface Total {
 	name: string;
 	help: string;
-	kind: MetricKind;
-	/** Over all values of its label, where it has one. */
+	/** Over all values of its label, where it has one. Of a histogram, how many values it has observed. */
 	total: number;
-	/** Null: it is one number. */
+	/** Null: it has no label. */
 	by: { label: string; totals: Record<string, number> } | null;
 }
+
+/** The number of a counter or gauge over all threads. */
+export interface NumberTotal extends Total {
+	kind: "counter" | "gauge";
+}
+
+/** What a histogram has observed over all threads. */
+export interface HistogramTotal extends Total {
+	kind: "histogram";
+	bounds: readonly number[];
+	/** In the order of the label's values; one where there is no label. */
+	distributions: readonly Distribution[];
+}
+
+/** The values that a histogram has observed. */
+export interface Distribution {
+	/** The label's value; null where there is no label. */
+	of: string | null;
+	/** How many values are not above each of the bounds, and at last how many there are. */
+	upTo: readonly number[];
+	/** Of all values. */
+	sum: number;
+}
+
+/** A metric over all threads. */
+export type MetricTotal = NumberTotal | HistogramTotal;
 
 interface Summed {
 	declaration: Declaration;
@@ -57,10 +81,32 @@ function isSame(one: Declaration, other: Declaration): boolean {
 }
 
 function read({ declaration, places }: Summed): MetricTotal {
-	const { name, help, kind, label } = declaration;
-	const sum = (at: number): number => places.reduce((total, { row, cell }) => total + (row[cell + at] ?? 0), 0);
-	if (label === null) return { name, help, kind, total: sum(0), by: null };
-	const totals = Object.fromEntries(label.values.map((value, at) => [value, sum(at)]));
-	const total = Object.values(totals).reduce((all, one) => all + one, 0);
-	return { name, help, kind, total, by: { label: label.name, totals } };
+	const sumAt = (at: number): number => places.reduce((total, { row, cell }) => total + (row[cell + at] ?? 0), 0);
+	if (declaration.kind === "histogram") return readHistogram(declaration, sumAt);
+	const { kind } = declaration;
+	const numbers = (declaration.label?.values ?? [""]).map((_, at) => sumAt(at));
+	return { kind, ...totalOf(declaration, numbers) };
+}
+
+function readHistogram(declaration: HistogramDeclaration, sumAt: (at: number) => number): HistogramTotal {
+	const { kind, bounds, label } = declaration;
+	const distributions = (label?.values ?? [null]).map((of, index): Distribution => {
+		const first = index * cellsEach(declaration);
+		let count = 0;
+		const upTo = Array.from({ length: bounds.length + 1 }, (_, bucket) => {
+			count += sumAt(first + bucket);
+			return count;
+		});
+		return { of, upTo, sum: sumAt(first + bounds.length + 1) };
+	});
+	const counts = distributions.map(({ upTo }) => upTo.at(-1) ?? 0);
+	return { kind, bounds, distributions, ...totalOf(declaration, counts) };
+}
+
+/** @param numbers one for each value of the label */
+function totalOf({ name, help, label }: Declaration, numbers: readonly number[]): Total {
+	const total = numbers.reduce((all, one) => all + one, 0);
+	if (label === null) return { name, help, total, by: null };
+	const totals = Object.fromEntries(label.values.map((value, at) => [value, numbers[at] ?? 0]));
+	return { name, help, total, by: { label: label.name, totals } };
 }

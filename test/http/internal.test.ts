@@ -4,7 +4,7 @@ import type { ClientEnv } from "../../src/http/base.ts";
 import { createInternalApp } from "../../src/http/internal.ts";
 import { messagesLenient, messagesRejected } from "../../src/ingest/rejections.ts";
 import { Counters } from "../../src/observe/counters.ts";
-import { counter, gauge } from "../../src/observe/metric.ts";
+import { counter, gauge, histogram } from "../../src/observe/metric.ts";
 import { Totals } from "../../src/observe/totals.ts";
 import { REJECTION_REASON_NAMES } from "../../src/protocol/reasons.ts";
 import { VERSION } from "../../src/version.ts";
@@ -12,6 +12,11 @@ import { VERSION } from "../../src/version.ts";
 const windfalls = counter("windfalls_total", "apples that fell");
 const baskets = gauge("full_baskets", "baskets that are full now");
 const fruits = counter("fruits_total", "fruits, by colour", { name: "colour", values: ["green", "red"] });
+const falls = histogram("fall_seconds", "how long an apple falls", [0.5, 2, 10]);
+const walks = histogram("walk_seconds", "how long a walk takes, by weather", [60], {
+	name: "weather",
+	values: ["sun", "rain"],
+});
 
 let counters: Counters[];
 let fault: string | null;
@@ -38,6 +43,9 @@ beforeEach(() => {
 		row.add(messagesRejected.of("rev-stale"));
 	}
 	counters[0]?.add(messagesLenient.of("mst-partial"));
+	for (const value of [0, 0.5, 1, 100]) counters[0]?.observe(falls, value);
+	for (const value of [0.25, 11]) counters[1]?.observe(falls, value);
+	counters[1]?.observe(walks.of("rain"), 90);
 	counters[1]?.add(fruits.of("red"));
 });
 
@@ -70,6 +78,33 @@ describe("/metrics", () => {
 		}
 	});
 
+	test("has the buckets of a histogram, each with all that is not above its bound, and count and sum", async () => {
+		const text = await lines();
+		const of = (name: string): string[] => text.filter((line) => line.includes(name));
+		expect(of("fall_seconds")).toEqual([
+			"# HELP standpipe_fall_seconds how long an apple falls",
+			"# TYPE standpipe_fall_seconds histogram",
+			'standpipe_fall_seconds_bucket{le="0.5"} 3',
+			'standpipe_fall_seconds_bucket{le="2"} 4',
+			'standpipe_fall_seconds_bucket{le="10"} 4',
+			'standpipe_fall_seconds_bucket{le="+Inf"} 6',
+			"standpipe_fall_seconds_sum 112.75",
+			"standpipe_fall_seconds_count 6",
+		]);
+		expect(of("walk_seconds")).toEqual([
+			"# HELP standpipe_walk_seconds how long a walk takes, by weather",
+			"# TYPE standpipe_walk_seconds histogram",
+			'standpipe_walk_seconds_bucket{weather="sun",le="60"} 0',
+			'standpipe_walk_seconds_bucket{weather="sun",le="+Inf"} 0',
+			'standpipe_walk_seconds_sum{weather="sun"} 0',
+			'standpipe_walk_seconds_count{weather="sun"} 0',
+			'standpipe_walk_seconds_bucket{weather="rain",le="60"} 0',
+			'standpipe_walk_seconds_bucket{weather="rain",le="+Inf"} 1',
+			'standpipe_walk_seconds_sum{weather="rain"} 90',
+			'standpipe_walk_seconds_count{weather="rain"} 1',
+		]);
+	});
+
 	test("follows the counters, and adds nothing up twice", async () => {
 		await lines();
 		counters[1]?.add(windfalls, 1);
@@ -95,6 +130,19 @@ test("/_stats has the same as JSON", async () => {
 		rssBytes: 4_096,
 		openFiles: { open: 12, max: 175 },
 		threads: { fanout: { isAnswering: false, memory: null } },
+		histograms: {
+			fall_seconds: {
+				count: 6,
+				sum: 112.75,
+				buckets: [
+					{ le: "0.5", count: 3 },
+					{ le: "2", count: 4 },
+					{ le: "10", count: 4 },
+					{ le: "+Inf", count: 6 },
+				],
+			},
+			walk_seconds: { sun: { count: 0, sum: 0 }, rain: { count: 1, sum: 90 } },
+		},
 	});
 });
 

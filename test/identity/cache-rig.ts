@@ -6,7 +6,7 @@ import { signingKeyOfDidKey } from "../../src/identity/signing-key.ts";
 import type { StoredIdentity } from "../../src/index/store.ts";
 import type { DidDocumentFacts } from "../../src/log/record/control.ts";
 import { Counters } from "../../src/observe/counters.ts";
-import { counted } from "../observe/counted.ts";
+import { counted, observed } from "../observe/counted.ts";
 import { DID, K256_DID_KEY } from "./documents.ts";
 import { FakeTime, settle } from "./fake-time.ts";
 
@@ -100,6 +100,12 @@ export class CacheRig {
 
 	counted(name: string): number {
 		return counted(this.#counters).of(name);
+	}
+
+	/** How many answers the network gave by the DID's method, and how long they took together, in seconds. */
+	lookupSeconds(): Record<string, { count: number; sum: number }> {
+		const { distributions } = observed(this.#counters, "identity_lookup_seconds");
+		return Object.fromEntries(distributions.map(({ of, upTo, sum }) => [of, { count: upTo.at(-1) ?? 0, sum }]));
 	}
 
 	#answerLater(request: PromiseWithResolvers<Resolution>, resolution: Resolution): void {

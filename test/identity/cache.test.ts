@@ -14,6 +14,7 @@ import {
 import type { Resolution } from "../../src/identity/identity.ts";
 import { FRESH_MS } from "../../src/identity/resolutions.ts";
 import { Counters } from "../../src/observe/counters.ts";
+import { Rng } from "../sim/rng.ts";
 import { CacheRig, HOME, NOT_FOUND, pdsOf, plc, START_WALL_MS, STRANGER, UNAVAILABLE, watch } from "./cache-rig.ts";
 import { DID, K256_DID_KEY } from "./documents.ts";
 import { settle } from "./fake-time.ts";
@@ -87,6 +88,33 @@ describe("lookup", () => {
 			expect(rig.cache.get(DID)).toEqual(resolution);
 			await rig.time.pass(1);
 			expect(rig.cache.get(DID)).toBeNull();
+		}
+	});
+
+	test("has each request to the network timed, by the DID's method, whatever the answer is", async () => {
+		const rng = new Rng("lookup seconds");
+		const rig = new CacheRig();
+		const expected = { plc: { count: 0, sum: 0 }, web: { count: 0, sum: 0 } };
+		rig.network = (did) => rng.pick([rig.resolved(OLD, did), NOT_FOUND, UNAVAILABLE, { outcome: "tombstoned" }]);
+		rig.latencyMs = () => {
+			const latencyMs = rng.pick([0, 1, 30, rng.int(20_000)]);
+			const did = rig.asked.at(-1) ?? "";
+			const of = did.startsWith("did:web:") ? expected.web : expected.plc;
+			of.count++;
+			of.sum += latencyMs / 1000;
+			return latencyMs;
+		};
+		for (let n = 0; n < 100; n++) {
+			const did = rng.int(2) === 0 ? plc(n) : `did:web:n${n}.example.com`;
+			void rig.cache.lookup(did, HOME);
+			await rig.time.pass(rng.int(1_000));
+		}
+		await rig.time.pass(HOUR_MS);
+		expect(Math.min(expected.plc.count, expected.web.count)).toBeGreaterThan(20);
+		for (const method of ["plc", "web"] as const) {
+			const { count = 0, sum = 0 } = rig.lookupSeconds()[method] ?? {};
+			expect(count).toBe(expected[method].count);
+			expect(sum).toBeCloseTo(expected[method].sum, 6);
 		}
 	});
 

@@ -5,6 +5,7 @@ const GUARD = ["descriptors/guard.test.ts"];
 const HEADROOM = ["descriptors/headroom.test.ts"];
 const FILTER = ["descriptors/packet-filter.test.ts"];
 const METRIC = ["observe/metric.test.ts"];
+const HANDOVER = ["log/handover.test.ts"];
 
 /** Curated faults at the machine's limits, and of what a start and the log say. */
 export const MACHINE_MUTANTS: readonly Mutant[] = [
@@ -102,8 +103,50 @@ export const MACHINE_MUTANTS: readonly Mutant[] = [
 	{
 		name: "a label's values take one cell together",
 		file: "observe/metric.ts",
-		find: "cellsUsed += values.length;",
-		replace: "cellsUsed += 1;",
+		find: "cellsUsed += cells;",
+		replace: "cellsUsed += cellsEach(metric);",
 		tests: METRIC,
+	},
+	{
+		name: "a histogram's sum is counted as a value above its bounds",
+		file: "observe/metric.ts",
+		find: "return bounds.length + 2;",
+		replace: "return bounds.length + 1;",
+		tests: METRIC,
+	},
+	{
+		name: "a value that is a bound is counted above it",
+		file: "observe/counters.ts",
+		find: "value > (bounds[bucket] ?? 0)",
+		replace: "value >= (bounds[bucket] ?? 0)",
+		tests: METRIC,
+	},
+	{
+		name: "a value below zero stays in a histogram's sum",
+		file: "observe/counters.ts",
+		find: "!(value >= 0 && value < Number.POSITIVE_INFINITY)",
+		replace: "Number.isNaN(value)",
+		tests: METRIC,
+	},
+	{
+		name: "a histogram's buckets say what is in them alone",
+		file: "observe/totals.ts",
+		find: "count += sumAt(first + bucket);",
+		replace: "count = sumAt(first + bucket);",
+		tests: METRIC,
+	},
+	{
+		name: "a message counts as durable when it is handed over",
+		file: "log/handover.ts",
+		find: "|| this.#writer.acknowledged() < this.#timedPosition",
+		replace: "",
+		tests: HANDOVER,
+	},
+	{
+		name: "the time of one message is taken for that of another",
+		file: "log/handover.ts",
+		find: "if (this.#timedPosition !== null) return;",
+		replace: "",
+		tests: HANDOVER,
 	},
 ];

@@ -1,5 +1,5 @@
 import type { Counters } from "../../src/observe/counters.ts";
-import { type MetricTotal, Totals } from "../../src/observe/totals.ts";
+import { type HistogramTotal, type MetricTotal, Totals } from "../../src/observe/totals.ts";
 
 /** Numbers that were counted, by the name of what they count. */
 export class Counted {
@@ -27,6 +27,13 @@ export function countedBy(counters: Counters, name: string): Record<string, numb
 	const by = totalsOf(counters).find((metric) => metric.name === name)?.by ?? null;
 	if (by === null) throw new RangeError(`nothing counts ${name} by a label`);
 	return Object.fromEntries(Object.entries(by.totals).filter(([, count]) => count > 0));
+}
+
+/** What a histogram of the thread has observed by now. */
+export function observed(counters: Counters, name: string): HistogramTotal {
+	const metric = totalsOf(counters).find((one) => one.name === name);
+	if (metric?.kind !== "histogram") throw new RangeError(`there is no histogram ${name}`);
+	return metric;
 }
 
 function totalsOf(counters: Counters): MetricTotal[] {

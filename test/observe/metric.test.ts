@@ -1,12 +1,27 @@
 import { describe, expect, test } from "bun:test";
 import { Counters } from "../../src/observe/counters.ts";
-import { CELLS_MAX, counter, type Declaration, declarations, gauge } from "../../src/observe/metric.ts";
+import {
+	BOUNDS_MAX,
+	CELLS_MAX,
+	counter,
+	type Declaration,
+	declarations,
+	gauge,
+	histogram,
+} from "../../src/observe/metric.ts";
 import { Totals } from "../../src/observe/totals.ts";
 import { Rng } from "../sim/rng.ts";
 
 const apples = counter("test_apples_total", "apples that fell");
 const pears = counter("test_pears_total", "pears, by colour", { name: "colour", values: ["green", "red"] });
 const baskets = gauge("test_baskets", "baskets that are full");
+
+/** Histograms of any bounds, with and without a label. */
+const BOUNDS = [[1], [0.5, 2, 4], Array.from({ length: BOUNDS_MAX }, (_, at) => 2 ** (at - 8))];
+const plain = BOUNDS.map((bounds, at) => histogram(`plain_${at}_seconds`, "how long", bounds));
+const labelled = BOUNDS.map((bounds, at) =>
+	histogram(`labelled_${at}_bytes`, "how long", bounds, { name: "end", values: ["head", "tail"] }),
+);
 
 function totalsOf(...threads: Counters[]): Totals {
 	const totals = new Totals();
@@ -59,6 +74,47 @@ describe("a metric", () => {
 		expect(declarations()).toEqual(before);
 	});
 
+	test.each<[string, () => unknown, RegExp]>([
+		...["total", "bucket", "count", "sum"].map((ending): [string, () => unknown, RegExp] => [
+			`a name that ends with _${ending}`,
+			() => histogram(`unborn_${ending}`, "", [1]),
+			/ends with its unit/,
+		]),
+		["a name that is taken", () => histogram("test_baskets", "", [1]), /declared twice/],
+		["a label le", () => histogram("unborn_seconds", "", [1], { name: "le", values: ["a"] }), /the label le/],
+		["a label without values", () => histogram("unborn_seconds", "", [1], { name: "a", values: [] }), /twice, or none/],
+		[
+			"more bounds than may be",
+			() =>
+				histogram(
+					"unborn_seconds",
+					"",
+					Array.from({ length: BOUNDS_MAX + 1 }, (_, at) => at + 1),
+				),
+			/1 to 32 numbers/,
+		],
+		...[[], [0], [-1], [1, 1], [2, 1], [1, Number.NaN], [1, Number.POSITIVE_INFINITY]].map(
+			(bounds): [string, () => unknown, RegExp] => [
+				`the bounds ${bounds}`,
+				() => histogram("unborn_seconds", "", bounds),
+				/1 to 32 numbers above zero, in rising order/,
+			],
+		),
+		[
+			"more cells than there are",
+			() =>
+				histogram("unborn_seconds", "", [1], {
+					name: "kind",
+					values: Array.from({ length: CELLS_MAX / 3 }, (_, at) => `${at}`),
+				}),
+			/no cells are left/,
+		],
+	])("of values is refused with %s, and takes no cell", (_, declare, message) => {
+		const before = declarations();
+		expect(declare).toThrow(message);
+		expect(declarations()).toEqual(before);
+	});
+
 	test("has no value but those it was declared with", () => {
 		expect(() => pears.of("blue" as "red")).toThrow("no value blue");
 	});
@@ -88,6 +144,59 @@ describe("totals", () => {
 		]);
 		one.add(apples);
 		expect([totals.count("test_apples_total"), totals.count("test_pears_total")]).toEqual([43, 6]);
+	});
+
+	test("of a histogram say of every bound how many values are not above it, over threads and in each label", () => {
+		const rng = new Rng("histograms");
+		const threads = [new Counters(), new Counters(), new Counters()];
+		const totals = totalsOf(...threads);
+		const observed = new Map<string, number[]>();
+		for (let round = 0; round < 5_000; round++) {
+			const at = rng.int(BOUNDS.length);
+			const of = rng.pick([null, "head", "tail"] as const);
+			// Often exactly a bound, and as often right beside one.
+			const bound = rng.pick(BOUNDS[at] ?? []);
+			const value = rng.pick([0, bound, bound * (1 + 2 ** -40), bound * (1 - 2 ** -40), rng.float() * 5, 1e300]);
+			const metric = of === null ? plain[at] : labelled[at]?.of(of);
+			if (metric === undefined) throw new Error("there is a histogram for each of the bounds");
+			rng.pick(threads).observe(metric, value);
+			const key = `${at} ${of}`;
+			observed.set(key, [...(observed.get(key) ?? []), value]);
+		}
+		const read = totals.read();
+		for (const [at, bounds] of BOUNDS.entries()) {
+			for (const [name, values] of [
+				[`plain_${at}_seconds`, [null]],
+				[`labelled_${at}_bytes`, ["head", "tail"]],
+			] as const) {
+				const metric = read.find((one) => one.name === name);
+				if (metric?.kind !== "histogram") throw new Error(`no histogram ${name}`);
+				expect(metric.bounds).toEqual(bounds);
+				expect(metric.distributions.map(({ of }) => of)).toEqual([...values]);
+				const all = values.map((of) => observed.get(`${at} ${of}`) ?? []);
+				for (const [index, { upTo, sum }] of metric.distributions.entries()) {
+					const those = all[index] ?? [];
+					const wanted = [...bounds, Number.POSITIVE_INFINITY].map((bound) => those.filter((v) => v <= bound).length);
+					expect(upTo).toEqual(wanted);
+					const exact = those.reduce((total, value) => total + value, 0);
+					expect(Math.abs(sum - exact)).toBeLessThanOrEqual(1e-9 * exact);
+				}
+				expect(metric.total).toBe(all.flat().length);
+				expect(totals.count(name)).toBe(all.flat().length);
+				expect(metric.by?.totals ?? null).toEqual(
+					metric.by === null ? null : Object.fromEntries(values.map((of, index) => [of, all[index]?.length])),
+				);
+			}
+		}
+	});
+
+	test("of a histogram keep no value that is none, nor one below zero", () => {
+		const thread = new Counters();
+		const [metric] = plain;
+		if (metric === undefined) throw new Error("there is a histogram");
+		for (const value of [Number.NaN, -1, -Number.MIN_VALUE, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])
+			expect(() => thread.observe(metric, value)).toThrow(`does not take ${value}`);
+		expect(totalsOf(thread).read()).toEqual(totalsOf(new Counters()).read());
 	});
 
 	test("know no name that no thread has declared", () => {
@@ -135,6 +244,7 @@ describe("totals", () => {
 			{ ...metric, help: "else" },
 			{ ...metric, kind: "gauge" },
 			{ ...metric, label: { name: "b", values: ["c"] } },
+			{ ...metric, kind: "histogram", bounds: [1] },
 		];
 		for (const other of others) {
 			const totals = new Totals();

@@ -193,6 +193,7 @@ export class Shard {
 			arrival.following = admitted.following;
 			return this.#handOver(arrival, admitted.following);
 		}
+		handover.time(arrival.arrivedAtMs);
 		arrival.settle({ rejected: false, ring: handover.ring, position });
 		return null;
 	}
