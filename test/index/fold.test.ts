@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { foldRecords } from "../../src/index/fold.ts";
 import type { AccountRow, Host, RowChanges, RowSource } from "../../src/index/store.ts";
 import { RecordFlag } from "../../src/log/record/record.ts";
-import { laterRecord, laterState } from "../log/state-history.ts";
+import { FIRST_LATER_KIND, LATER_STATE_KINDS, laterRecord, laterState } from "../log/state-history.ts";
 import * as records from "./records.ts";
 
 const ALICE = "did:plc:aliceaaaaaaaaaaaaaaaaaaaa";
@@ -155,8 +155,10 @@ describe("accounts", () => {
 
 test("control records of kinds that no release has yet are passed over", () => {
 	const known = [records.host(1), records.cursors([1, 4]), records.commit([1, 5], ALICE, 1)];
-	const later = Array.from({ length: 13 }, (_, at) => laterState(19 + at, Buffer.from([at]), Buffer.from([0xa0])));
-	const passing = [laterRecord(19, 0, Buffer.from("anything")), laterRecord(255, 0, Buffer.alloc(0))];
+	const later = Array.from({ length: LATER_STATE_KINDS }, (_, at) =>
+		laterState(FIRST_LATER_KIND + at, Buffer.from([at]), Buffer.from([0xa0])),
+	);
+	const passing = [laterRecord(FIRST_LATER_KIND, 0, Buffer.from("anything")), laterRecord(255, 0, Buffer.alloc(0))];
 	expect(fold([...known, ...later, ...passing])).toEqual(fold(known));
 });
 

@@ -1,5 +1,5 @@
 import { encode } from "@atcute/cbor";
-import { hostKey } from "../../src/log/record/control.ts";
+import { CONTROL_CODES, hostKey } from "../../src/log/record/control.ts";
 import { RecordFlag, RecordKind } from "../../src/log/record/record.ts";
 import { encodeStateFacts } from "../../src/log/record/state-facts.ts";
 import * as records from "../index/records.ts";
@@ -7,6 +7,13 @@ import type { Rng } from "../sim/rng.ts";
 
 const NOTHING = new Uint8Array();
 const STATUSES = ["active", "idle", "offline", "throttled", "banned"] as const;
+
+/** The least code that no kind of this release has: it and those above it are later releases'. */
+export const FIRST_LATER_KIND = Math.max(...Object.values(CONTROL_CODES)) + 1;
+/** Codes up to this one may be of kinds with the flag `state`. */
+const STATE_KIND_MAX = 31;
+/** How many kinds with that flag later releases may have. */
+export const LATER_STATE_KINDS = STATE_KIND_MAX - FIRST_LATER_KIND + 1;
 
 /** A record of a kind that only a later release knows. */
 export function laterRecord(kind: number, flags: number, facts: Uint8Array): records.Unsequenced {
@@ -43,10 +50,11 @@ export function stateHistory(rng: Rng, length: number): records.Unsequenced[] {
 					rng.int(5) === 0 ? null : rng.pick([rng.int(100), rng.int(2 ** 32), Number.MAX_SAFE_INTEGER - rng.int(9)]),
 				]),
 			),
-		later: () => laterState(19 + rng.int(13), rng.bytes(rng.int(3)), encode({ is: rng.int(100) })),
-		laterRemoved: () => laterState(19 + rng.int(13), rng.bytes(rng.int(3)), NOTHING),
+		later: () =>
+			laterState(FIRST_LATER_KIND + rng.int(LATER_STATE_KINDS), rng.bytes(rng.int(3)), encode({ is: rng.int(100) })),
+		laterRemoved: () => laterState(FIRST_LATER_KIND + rng.int(LATER_STATE_KINDS), rng.bytes(rng.int(3)), NOTHING),
 		// Kinds that are no state say whatever they want.
-		passing: () => laterRecord(19 + rng.int(237), 0, rng.bytes(rng.int(40))),
+		passing: () => laterRecord(FIRST_LATER_KIND + rng.int(256 - FIRST_LATER_KIND), 0, rng.bytes(rng.int(40))),
 		document: () => records.didDocument(`did:plc:${rng.int(9)}`, null),
 		commit: () => records.commit([aHost(), rng.int(1000)], `did:plc:${rng.int(9)}`, rng.int(100)),
 		account: () => records.account([aHost(), rng.int(1000)], `did:plc:${rng.int(9)}`, rng.pick([null, "deleted"])),

@@ -7,7 +7,14 @@ import { decodeStateFacts } from "../../src/log/record/state-facts.ts";
 import { LogState, type StateRecord } from "../../src/log/state.ts";
 import * as records from "../index/records.ts";
 import { Rng } from "../sim/rng.ts";
-import { describe as described, laterRecord, laterState, removedHost, stateHistory } from "./state-history.ts";
+import {
+	describe as described,
+	FIRST_LATER_KIND,
+	laterRecord,
+	laterState,
+	removedHost,
+	stateHistory,
+} from "./state-history.ts";
 
 const CASES = 150;
 
@@ -33,7 +40,7 @@ function restated(state: LogState): records.Unsequenced[] {
 function laterValues(list: readonly StateRecord[]): string[] {
 	const values = new Map<string, string>();
 	for (const { kind, flags, facts } of list) {
-		if (kind < 19 || (flags & RecordFlag.state) === 0) continue;
+		if (kind < FIRST_LATER_KIND || (flags & RecordFlag.state) === 0) continue;
 		const { key, value } = decodeStateFacts(facts);
 		const name = `${kind} ${Buffer.from(key).toString("hex")}`;
 		if (value.length === 0) values.delete(name);
@@ -124,9 +131,9 @@ describe("the state", () => {
 	test("a key that is removed is gone, comes back when it is set again, and nothing of another kind goes with it", () => {
 		const key = Buffer.from("key");
 		const [set, other, removed] = [
-			laterState(20, key, Buffer.from([1])),
-			laterState(21, key, Buffer.from([2])),
-			laterState(20, key, Buffer.alloc(0)),
+			laterState(FIRST_LATER_KIND, key, Buffer.from([1])),
+			laterState(FIRST_LATER_KIND + 1, key, Buffer.from([2])),
+			laterState(FIRST_LATER_KIND, key, Buffer.alloc(0)),
 		];
 		expect(described(stateOf([set, other, removed]).records())).toEqual(described(stateOf([other]).records()));
 		expect(described(stateOf([set, removed, removed, set]).records())).toEqual(described(stateOf([set]).records()));
@@ -164,10 +171,12 @@ describe("the state", () => {
 
 	test("refuses facts with the flag that are none of a state: they are damage", () => {
 		for (const facts of [[], [1], [5, 0, 1, 2, 3, 4], [0xff, 0xff, 1]]) {
-			expect(() => new LogState().add(laterRecord(20, RecordFlag.state, Uint8Array.from(facts)))).toThrow(RangeError);
+			expect(() => new LogState().add(laterRecord(FIRST_LATER_KIND, RecordFlag.state, Uint8Array.from(facts)))).toThrow(
+				RangeError,
+			);
 		}
 		// With an empty key and no value.
-		new LogState().add(laterRecord(20, RecordFlag.state, Uint8Array.of(0, 0)));
+		new LogState().add(laterRecord(FIRST_LATER_KIND, RecordFlag.state, Uint8Array.of(0, 0)));
 	});
 
 	test("takes nothing from messages, whatever their flags are", () => {
