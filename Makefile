@@ -23,9 +23,9 @@ run: dist/standpipe
 
 build: dist/standpipe
 
-# The addon is embedded where there is one.
-dist/standpipe: node_modules/.installed package.json $(SOURCES) native/.built
-	$(BUN) build --compile --minify --sourcemap=none \
+# The addon is embedded where there is one, and so is the bytecode: with it a start takes half the CPU time.
+dist/standpipe: node_modules/.installed package.json Makefile $(SOURCES) native/.built
+	$(BUN) build --compile --bytecode --format=esm --minify --sourcemap=none \
 		--no-compile-autoload-dotenv --no-compile-autoload-bunfig \
 		src/main.ts $(WORKERS) --outfile dist/standpipe
 	@touch dist/standpipe

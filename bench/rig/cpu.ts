@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 
 /** Of /proc: it counts in hundredths of a second on every Linux that there is. */
 const TICK_MS = 10;
@@ -9,13 +9,19 @@ export function processCpuMs(pid: number): number {
 	return cpuMsOf(`/proc/${pid}/stat`);
 }
 
-/** CPU time of a process so far by the names of its threads; those of one name together. Bun names workers as we do. */
+/**
+ * CPU time of a process so far by the names of its threads; those of one name together. Bun names workers as we do. Finer than
+ * a tick where the kernel keeps it: a thread with one live consumer uses one or two ticks a second.
+ */
 export function threadCpuMs(pid: number): Map<string, number> {
 	const tasks = `/proc/${pid}/task`;
 	const cpuMs = new Map<string, number>();
 	for (const id of readdirSync(tasks)) {
 		const name = readFileSync(`${tasks}/${id}/comm`, "utf8").trim();
-		cpuMs.set(name, (cpuMs.get(name) ?? 0) + cpuMsOf(`${tasks}/${id}/stat`));
+		cpuMs.set(
+			name,
+			(cpuMs.get(name) ?? 0) + (fineCpuMsOf(`${tasks}/${id}/schedstat`) ?? cpuMsOf(`${tasks}/${id}/stat`)),
+		);
 	}
 	return cpuMs;
 }
@@ -34,6 +40,13 @@ function statusMib(pid: number, field: string): number {
 	const kib = new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
 	if (kib === undefined) throw new Error(`/proc says nothing of the memory of process ${pid}`);
 	return (Number(kib) * 1024) / MIB;
+}
+
+/** The first number of a `schedstat` is in nanoseconds. Null if the kernel keeps none. */
+function fineCpuMsOf(path: string): number | null {
+	if (!existsSync(path)) return null;
+	const [ns = ""] = readFileSync(path, "utf8").split(" ");
+	return Number(ns) / 1e6;
 }
 
 function cpuMsOf(path: string): number {
