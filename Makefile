@@ -11,7 +11,7 @@ RUST_SOURCES := $(shell find native -name target -prune -o -name fuzz -prune -o 
 RUST_DECODER := test/protocol/decoders/rust
 WORKERS := src/ingest/worker.ts src/log/worker.ts src/index/worker.ts src/reads/worker.ts src/fanout/worker.ts
 
-.PHONY: demo test run build native check docs bench crash fuzz fuzz-edge fuzz-native mutants network clean
+.PHONY: demo test run build native check format docs bench crash fuzz fuzz-edge fuzz-native mutants network clean
 
 # A small synthetic network, the relay and a consumer, offline, until Ctrl-C.
 demo: dist/standpipe
@@ -48,6 +48,11 @@ check: node_modules/.installed
 		cd $(RUST_DECODER) && cargo fmt --check && \
 		CARGO_TARGET_DIR=$(CURDIR)/native/target/rust-decoder cargo clippy --release --locked --quiet; \
 	fi
+
+# Formats TypeScript and Rust, and mends what the linter can.
+format: node_modules/.installed
+	node_modules/.bin/biome check --write
+	@if command -v cargo >/dev/null; then (cd native && cargo fmt) && cd $(RUST_DECODER) && cargo fmt; fi
 
 # Brings the tables of settings, metrics and reasons in docs/ up to the code.
 docs: node_modules/.installed
