@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { arrowsUp, circlesOf } from "./structure/import-map.ts";
 import { listTree, readLayout, readLayoutOfDesign } from "./structure/layout.ts";
 import { readSources } from "./structure/sources.ts";
@@ -33,6 +33,19 @@ describe("src/", () => {
 
 	test("has every folder that the design names, and no other", () => {
 		expect(listTree()).toEqual([...layout].sort());
+	});
+
+	test("has in each folder one file whose first line says what the folder is and is not", async () => {
+		const folders = layout.filter((name) => name.endsWith("/"));
+		const firstLines = await Promise.all(
+			sources.map(
+				async ({ path }) => [path, (await Bun.file(join(ROOT, "src", path)).text()).split("\n")[0] ?? ""] as const,
+			),
+		);
+		const introducing = (folder: string): number =>
+			firstLines.filter(([path, line]) => dirname(path) === folder.slice(0, -1) && line.startsWith(`// ${folder}: `))
+				.length;
+		expect(folders.filter((folder) => introducing(folder) !== 1)).toEqual([]);
 	});
 
 	test("knows in one place only that the log is in files", () => {

@@ -1,3 +1,5 @@
+// account/: what an account becomes by a message, and what its status means. It stores nothing.
+
 import type { AccountState } from "./state.ts";
 import { DELETED } from "./status.ts";
 

@@ -1,3 +1,5 @@
+// config/: what an operator may set, and its defaults. Limits that nobody may set are constants where they are used.
+
 import { LOG_LEVELS } from "../observe/log.ts";
 import { FRAME_BYTES_MAX } from "../protocol/limits.ts";
 import { ENGINE_CHOICES, SEGMENT_BYTES_MAX } from "./bounds.ts";

@@ -1,3 +1,5 @@
+// control/: what other threads may ask of the control thread. The work itself is its owner's, such as hosts/.
+
 /**
  * The actions of the control thread, which has the hosts and decides what the relay does. Other threads call them by
  * `controlOver`. A new action is a line here, a method of its owner, such as `HostManager`, and an HTTP handler.

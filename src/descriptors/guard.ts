@@ -1,3 +1,5 @@
+// descriptors/: how open files are shared out, and kept from strangers. It reads and writes none of them.
+
 import { readdirSync, statSync } from "node:fs";
 import { networkOf } from "../net/network.ts";
 import type { Counters } from "../observe/counters.ts";

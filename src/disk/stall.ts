@@ -1,3 +1,5 @@
+// disk/: which failures are the disk's, and how they are waited for. No file is opened here.
+
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
 import { counter, gauge, type Metric } from "../observe/metric.ts";

@@ -1,3 +1,5 @@
+// fanout/: the public port, and how consumers get messages out of the log. It never waits for a consumer.
+
 import { createEdge, withUrl } from "../http/edge.ts";
 import { errorResponse } from "../http/response.ts";
 import type { LogSpan, Position, RecordReader } from "../log/log.ts";

@@ -1,3 +1,5 @@
+// hosts/: which hosts are followed, and who may add one. The connections are in ingest/host/.
+
 import { type ControlResult, type Requester, refusal } from "../control/api.ts";
 import type { IndexReader } from "../index/store.ts";
 import type { HostFacts } from "../log/record/control.ts";

@@ -1,3 +1,5 @@
+// http/: requests and answers of both ports. What an action does is not decided here; streams are in fanout/.
+
 import type { Counters } from "../observe/counters.ts";
 import { failureResponse } from "./failure.ts";
 import { errorResponse } from "./response.ts";

@@ -1,3 +1,5 @@
+// identity/: from a DID to its signing key and PDS. Handles are not resolved.
+
 import type { StoredIdentity } from "../index/store.ts";
 import type { DidDocumentFacts } from "../log/record/control.ts";
 import type { Counters } from "../observe/counters.ts";

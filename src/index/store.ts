@@ -1,3 +1,5 @@
+// index/: the database of hosts, accounts and identities, made from the log. No source of truth, and off the path of messages.
+
 import type { AccountState } from "../account/state.ts";
 import type { DidDocumentFacts, HostFacts } from "../log/record/control.ts";
 

@@ -1,3 +1,5 @@
+// ingest/: the thread that follows hosts and verifies messages. It writes nothing to disk.
+
 import type { EngineChoice } from "../config/bounds.ts";
 import type { HostCommand, HostEvent } from "../hosts/messages.ts";
 import { IDENTITY_CACHE_LIMITS, IdentityCache } from "../identity/cache.ts";

@@ -1,3 +1,5 @@
+// log/: the log as its users know it: positions, records, readers, the sequencer. How it is stored is in local/.
+
 import type { Batch, Gap } from "./record/batch.ts";
 
 /**

@@ -1,3 +1,5 @@
+// net/: names, addresses and requests on the network, whoever chose them. Nothing of the protocol.
+
 import { lookup as lookupDns } from "node:dns/promises";
 import { dnsNameFault } from "../protocol/dns-name.ts";
 import { addressFault } from "./address.ts";

@@ -1,3 +1,5 @@
+// observe/: what the relay says of itself: log lines and metrics. It decides nothing.
+
 /**
  * What the relay counts. A metric is declared where it is counted, at the top of that file, and nothing else has to know it:
  *

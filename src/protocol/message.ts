@@ -1,3 +1,5 @@
+// protocol/: what the wire says: frames, messages, syntax, limits, reasons. No I/O, and nothing of what becomes of a message.
+
 import type { Message } from "./kinds/table.ts";
 import type { FieldChanges } from "./patch.ts";
 

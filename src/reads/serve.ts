@@ -1,3 +1,5 @@
+// reads/: the thread that answers reads of the index, and how other threads ask it. The methods are in http/reads.ts.
+
 import { failureResponse } from "../http/failure.ts";
 import type { Counters } from "../observe/counters.ts";
 import type { ReadAnswer, ReadsService } from "./requests.ts";

@@ -1,3 +1,5 @@
+// relay/: what puts the threads together, starts and stops them. No rule of the protocol is here.
+
 import { mkdirSync } from "node:fs";
 import type { Config } from "../config/settings.ts";
 import { budgetDescriptors } from "../descriptors/budget.ts";

@@ -1,3 +1,5 @@
+// runtime/: what a process of several threads is made of. Nothing of a relay.
+
 import { Counters } from "../observe/counters.ts";
 import { setUpLog } from "../observe/log.ts";
 import { messageOf } from "../observe/log-value.ts";

@@ -1,3 +1,5 @@
+// verify/: one commit in, one verdict out. What needs the account's history or the clock is in ingest/did/.
+
 import type { CommitMessage } from "../protocol/kinds/commit.ts";
 import type { SyncMessage } from "../protocol/kinds/sync.ts";
 import type { RejectionReason } from "../protocol/reasons.ts";

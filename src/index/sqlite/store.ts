@@ -1,3 +1,5 @@
+// index/sqlite/: the store that is embedded in the process. It knows rows and no records of the log.
+
 import { Database, type Statement } from "bun:sqlite";
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";

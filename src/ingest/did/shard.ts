@@ -1,3 +1,5 @@
+// ingest/did/: one DID's side: order, waiting, the account's state. It knows no sockets.
+
 import { next } from "../../account/next.ts";
 import type { AccountState } from "../../account/state.ts";
 import type { IdentityCache } from "../../identity/cache.ts";

@@ -1,3 +1,5 @@
+// ingest/host/: one host's side: connection, cursor, budget. It judges no message.
+
 import type { HostEvent, HostGapReason, HostStatusEvent, HostTarget } from "../../hosts/messages.ts";
 import type { Counters } from "../../observe/counters.ts";
 import { logOf } from "../../observe/log.ts";

@@ -1,3 +1,5 @@
+// log/local/: the log in files of this machine. Only log/access.ts imports from here.
+
 import {
 	closeSync,
 	fdatasync,

@@ -1,3 +1,5 @@
+// log/record/: the bytes of a record, and what they say. Where it is stored is not known here.
+
 import { MESSAGE_CODES } from "../../protocol/kinds/table.ts";
 import { FRAME_BYTES_MAX } from "../../protocol/limits.ts";
 import { readU64, writeU64 } from "./bytes.ts";

@@ -1,3 +1,5 @@
+// protocol/kinds/: what each kind of message is on the wire. Who may send it is in ingest/did/admit/.
+
 import { account } from "./account.ts";
 import { commit } from "./commit.ts";
 import { identity } from "./identity.ts";

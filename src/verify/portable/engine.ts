@@ -1,3 +1,5 @@
+// verify/portable/: the engine in TypeScript: the reference. The engine in Rust is in native/.
+
 import type { CommitMessage } from "../../protocol/kinds/commit.ts";
 import type { SyncMessage } from "../../protocol/kinds/sync.ts";
 import { COMMIT_BLOCKS_BYTES_MAX, COMMIT_OPS_MAX, SYNC_BLOCKS_BYTES_MAX } from "../../protocol/limits.ts";

@@ -1,3 +1,5 @@
+// ingest/did/admit/: the rules by which each kind of message is admitted. They neither wait nor store.
+
 import type { AccountState } from "../../../account/state.ts";
 import type { MessageOf, MessageType } from "../../../protocol/kinds/table.ts";
 import type { Arrival } from "../../arrival.ts";

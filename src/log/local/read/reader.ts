@@ -1,3 +1,5 @@
+// log/local/read/: reading records after a cursor, through a cache. It never writes.
+
 import { isNotFound } from "../../../disk/fault.ts";
 import type { Counters } from "../../../observe/counters.ts";
 import { logOf } from "../../../observe/log.ts";

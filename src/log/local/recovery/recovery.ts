@@ -1,3 +1,5 @@
+// log/local/recovery/: what a start finds in the log's folder. It runs once, before anything is written.
+
 import { join } from "node:path";
 import type { Counters } from "../../../observe/counters.ts";
 import { logOf } from "../../../observe/log.ts";

@@ -1,3 +1,5 @@
+// log/local/retention/: which segments are removed, and when. Nothing is appended here.
+
 /** A segment, as retention sees it. */
 export interface Segment {
 	firstSeq: number;

@@ -1,3 +1,5 @@
+// log/local/segment/: one segment file: its bytes, reading, writing and scanning. Which segments there are is not known here.
+
 import { crc32 } from "node:zlib";
 import { readU64, writeU64 } from "../../record/bytes.ts";
 import type { LogFs } from "../log-fs.ts";

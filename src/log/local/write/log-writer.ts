@@ -1,3 +1,5 @@
+// log/local/write/: appending and syncing batches. Whose records they are is not known here.
+
 import { SEGMENT_BYTES_MAX } from "../../../config/bounds.ts";
 import { DiskFault, type DiskFaultReason, diskFaultReason } from "../../../disk/fault.ts";
 import { Stall } from "../../../disk/stall.ts";
