@@ -3,9 +3,9 @@ import { logOf } from "../observe/log.ts";
 import { LogLimiter } from "./log-limiter.ts";
 
 /**
- * The boundary between strangers and the process. Code that handles what a stranger sent may fail in ways that nobody
- * foresaw. Such a failure costs the stranger his message or his connection; it never ends the process. Only damage to our
- * own data, and what it is kept on when that fails, go further up.
+ * The boundary between strangers and the process. Code that handles what a stranger sent may fail in ways that nobody foresaw.
+ * Such a failure costs the stranger a message or the connection; it never ends the process. Two kinds of errors pass the
+ * boundary: damage to our own data, and a failure of the disk or database that holds it.
  */
 
 /** Our own data or state is not what it must be: going on could lose or falsify messages, so the process ends. */
@@ -13,7 +13,7 @@ export class Damage extends Error {
 	override readonly name: string = "Damage";
 }
 
-/** One report a minute for each place. */
+/** At most one report in this time for each place. */
 const REPORT_INTERVAL_MS = 60_000;
 /** Places are named in the code, so there are few. */
 const PLACES_MAX = 256;
@@ -23,7 +23,10 @@ const REPORTED_BYTES_MAX = 64;
 const log = logOf("boundary");
 const limiter = new LogLimiter({ intervalMs: REPORT_INTERVAL_MS, keysMax: PLACES_MAX });
 
-/** Whether the boundary must let an error through: it is about our data or what that is kept on, whoever caused it to show. */
+/**
+ * Whether the boundary must pass an error on: it is about our own data or its storage, even if a stranger's message brought it
+ * to light.
+ */
 export function isFatal(error: unknown): boolean {
 	return error instanceof Damage || error instanceof Unavailable;
 }
@@ -33,7 +36,7 @@ export function isFatal(error: unknown): boolean {
  *
  * @param place where it was caught, in a few constant words
  * @param details of the message at hand, such as its host
- * @param frame its bytes, of which the log shows the first 64 in hex
+ * @param frame the message's bytes, of which the log shows the first 64 in hex
  * @throws `error` itself when it is fatal
  */
 export function reportFailure(

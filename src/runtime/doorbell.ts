@@ -1,6 +1,6 @@
 /**
- * Wakes one thread that sleeps between batches. Any number of threads may ring; the owner looks for work, and sleeps only
- * if nobody rang since before it looked:
+ * Wakes one thread that sleeps between batches. Any number of threads may ring; the owner takes a ticket, looks for work, and
+ * sleeps only if nobody has rung since it took the ticket:
  *
  *     const ticket = doorbell.ticket();
  *     if (!workWasDone()) await doorbell.sleep(ticket, timeoutMs);
@@ -24,8 +24,8 @@ export class Doorbell {
 	}
 
 	/**
-	 * Sleeps until somebody rings, or for `timeoutMs`. Returns at once if somebody rang since `ticket` was taken: the event loop
-	 * had no turn then, and the result is false.
+	 * Sleeps until somebody rings, or for `timeoutMs`. Returns false, without giving the event loop a turn, if somebody has rung
+	 * since `ticket` was taken.
 	 */
 	async sleep(ticket: number, timeoutMs: number): Promise<boolean> {
 		const waiting = Atomics.waitAsync(this.#word, 0, ticket, timeoutMs);

@@ -3,13 +3,13 @@ import { RecentMap } from "./recent-map.ts";
 export interface LogLimiterOptions {
 	/** After one line, further lines of the same key are left out for this long. */
 	intervalMs: number;
-	/** Keys that are remembered. The one that logged longest ago is forgotten first, and may then log again. */
+	/** Keys that are remembered. The one that logged longest ago is forgotten first, and may then log again at once. */
 	keysMax: number;
 	/** Monotonic milliseconds. */
 	nowMs?: () => number;
 }
 
-/** Limits the log lines that a stranger can cause: one line per key and interval. A key is a host's name, say. */
+/** Limits the log lines that a stranger can cause: one line per key and interval. A key is, for example, a host's name. */
 export class LogLimiter {
 	readonly #intervalMs: number;
 	readonly #nowMs: () => number;
@@ -22,7 +22,10 @@ export class LogLimiter {
 		this.#nowMs = nowMs;
 	}
 
-	/** Asks for a line. Returns how many lines of the key were left out since its last one, or null: leave this one out too. */
+	/**
+	 * Asks whether a line may be logged now. Returns how many lines of the key were left out since its last one, or null if this
+	 * one must be left out too.
+	 */
 	take(key: string): number | null {
 		const nowMs = this.#nowMs();
 		const last = this.#lines.peek(key);

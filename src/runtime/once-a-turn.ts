@@ -1,6 +1,6 @@
 /**
- * Does work at the end of this turn of the event loop, once, however often it was asked for: such as waking a thread, which costs
- * more than a message.
+ * Runs work once at the end of this turn of the event loop, however often it was asked for. An example is waking a thread,
+ * which costs more than handling a message.
  */
 export class OnceATurn {
 	readonly #run: () => void;

@@ -1,17 +1,17 @@
 import { RecentMap } from "./recent-map.ts";
 
 export interface RateLimitOptions {
-	/** How often one key may do something, on the whole. */
+	/** How often per second one key may act, on average. */
 	perS: number;
-	/** How often at once, after a while of doing nothing. At least 1. */
+	/** How often at once, after enough idle time. At least 1. */
 	burst: number;
-	/** Keys that are remembered. The one used longest ago is forgotten first, and may then begin anew. */
+	/** Keys that are remembered. The one used longest ago is forgotten first, and then starts with a full bucket. */
 	keysMax: number;
 	/** Monotonic milliseconds. */
 	nowMs?: () => number;
 }
 
-/** Far below a clock's own steps: sums of fractions may be off by as much. */
+/** Tolerance for rounding errors in sums of fractions. Far below the resolution of a clock. */
 const ROUNDING_MS = 1e-6;
 
 /** A token bucket for each key, such as an address. Bounded in memory by `keysMax`. */

@@ -1,10 +1,10 @@
 export interface RecentMapLimits<Key, Value> {
 	entriesMax?: number;
-	/** Of all entries, by `bytesOf`. */
+	/** Of all entries together, as `bytesOf` counts them. */
 	bytesMax?: number;
 	/** The bytes that an entry takes. They must not change while it is there. */
 	bytesOf?: (key: Key, value: Value) => number;
-	/** Told of each entry that the limits drive out. */
+	/** Called with each entry that the limits evict. */
 	onForgotten?: (key: Key, value: Value) => void;
 }
 
@@ -28,7 +28,7 @@ export class RecentMap<Key, Value> {
 		return this.#entries.size;
 	}
 
-	/** The value of a key, which is used by this. */
+	/** The value of a key. Counts as a use of the entry. */
 	get(key: Key): Value | undefined {
 		const value = this.#entries.get(key);
 		if (value === undefined) return undefined;
@@ -37,12 +37,12 @@ export class RecentMap<Key, Value> {
 		return value;
 	}
 
-	/** The value of a key, which is not used by this. */
+	/** The value of a key. Does not count as a use of the entry. */
 	peek(key: Key): Value | undefined {
 		return this.#entries.get(key);
 	}
 
-	/** Sets a value, which is used by this. */
+	/** Sets a value. Counts as a use of the entry. */
 	set(key: Key, value: Value): void {
 		const { entriesMax, bytesMax, bytesOf, onForgotten } = this.#limits;
 		this.delete(key);

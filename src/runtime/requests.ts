@@ -4,17 +4,17 @@ import { systemTiming, type Timing } from "./timing.ts";
 /** What one thread does for another: methods whose arguments and answers can be sent. */
 export type Service<Methods> = { [Method in keyof Methods]: (...args: never[]) => Promise<unknown> };
 
-/** A service as its owner implements it: an answer may be there at once. */
+/** A service as its owner implements it: a method may return its answer at once, or a promise of it. */
 export type Served<Methods extends Service<Methods>> = {
 	[Method in keyof Methods]: (
 		...args: Parameters<Methods[Method]>
 	) => ReturnType<Methods[Method]> | Awaited<ReturnType<Methods[Method]>>;
 };
 
-/** Of an end that answers nothing. */
+/** The service of an end that answers no requests. */
 export type NoService = Record<never, never>;
 
-/** As it looks to who gets a method's name from outside. */
+/** A service whose methods are looked up by the name in a message. */
 type AnyService = Record<string, (...args: readonly unknown[]) => unknown>;
 
 interface RequestMessage {
@@ -34,8 +34,8 @@ interface AnswerMessage {
 export type LinkMessage = RequestMessage | AnswerMessage;
 
 /**
- * Why there is no answer: too many requests wait already (`full`), or too many of this client (`client-full`), or the time is
- * over, or the other end failed on it and has said so in the log.
+ * Why there is no answer: too many requests wait already (`full`), too many of this client wait (`client-full`), the deadline
+ * has passed, or the other end failed while it answered and has logged why.
  */
 export type Unanswered = "full" | "client-full" | "timeout" | "failed";
 
@@ -48,9 +48,12 @@ export interface RequestLimits {
 }
 
 export interface RequestOptions {
-	/** How long the answer is waited for. */
+	/** How long to wait for the answer. */
 	timeoutMs: number;
-	/** For whom it is counted, such as an IPv4 address or IPv6 /64; null for the operator and ourselves, whom no limit stops. */
+	/**
+	 * The client that the request is counted for, such as an IPv4 address or IPv6 /64. Null for requests of the operator and our
+	 * own, which have no limit.
+	 */
 	client?: string | null;
 }
 
@@ -65,7 +68,7 @@ export interface Requests<Theirs extends Service<Theirs>> {
 }
 
 export interface RequestLinkOptions<Ours extends Service<Ours>> {
-	/** Sends a message to the other end, which takes it in. */
+	/** Sends a message to the other end, which passes it to its `take`. */
 	send(message: LinkMessage): void;
 	/** What the other end may ask of this one, if anything; looked up for each request. */
 	serves?(): Served<Ours> | undefined;
@@ -77,9 +80,9 @@ export interface RequestLinkOptions<Ours extends Service<Ours>> {
 export class RequestLink<Theirs extends Service<Theirs>, Ours extends Service<Ours>> implements Requests<Theirs> {
 	readonly #options: RequestLinkOptions<Ours>;
 	readonly #timing: Timing;
-	/** By id. */
+	/** The requests that wait, by id. */
 	readonly #waiting = new Map<number, (reply: Reply<unknown>) => void>();
-	/** How many of each client wait. */
+	/** How many requests of each client wait. */
 	readonly #ofClient = new Map<string, number>();
 	#lastId = 0;
 
@@ -112,7 +115,7 @@ export class RequestLink<Theirs extends Service<Theirs>, Ours extends Service<Ou
 	}
 
 	/**
-	 * Takes a message of the other end. An answer that comes after its time is of no use any more.
+	 * Takes a message of the other end. An answer that comes after its deadline is ignored.
 	 * @returns resolves when a request is answered; rejects if it failed on our own data or disk (see `boundary.ts`)
 	 */
 	async take(message: LinkMessage): Promise<void> {

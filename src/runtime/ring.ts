@@ -1,20 +1,20 @@
 /**
  * A byte ring between two threads: one writes, one reads, over shared memory and without locks.
  *
- * Records are a u32 length and that many bytes, aligned to 8, never wrapped: one that does not fit before the end of the
- * memory leaves a skip mark and starts at 0. The writer's records become visible together, at `publish`; the reader's
- * space comes back together, at `release`. Positions count bytes since the start and only grow, so a position names a
+ * A record is a u32 length and that many bytes, aligned to 8. It never wraps: if it does not fit before the end of the memory,
+ * a skip mark is written there and the record starts at 0. The writer's records become visible together, at `publish`; the
+ * reader gives space back together, at `release`. Positions count bytes since the start and only grow, so a position names a
  * record for good: the sequencer reports how far a ring is durable as such a position.
  */
 
 const READ_POSITION = 0;
 const WRITE_POSITION = 1;
-/** A third position, for whoever consumes the ring to report what came of it: see `acknowledge`. */
+/** A third position, by which the reader reports how far the records are durable: see `acknowledge`. */
 const ACKNOWLEDGED_POSITION = 2;
 const CONTROL_BYTES = 64;
 const SKIP = 0xffffffff;
 
-/** The least capacity of a ring. */
+/** The smallest capacity of a ring. */
 export const RING_BYTES_MIN = 1_024;
 
 /** Makes the memory of a ring. `capacityBytes` is a power of two; a record may take up to half of it. */
@@ -46,7 +46,7 @@ class Ring {
 		Atomics.store(this.control, word, BigInt(position));
 	}
 
-	/** How far the consumer says the ring's records are dealt with for good. Anyone may read it. */
+	/** The position that the reader has acknowledged: all records up to it are done for good. Either end may read it. */
 	acknowledged(): number {
 		return this.load(ACKNOWLEDGED_POSITION);
 	}
@@ -58,7 +58,7 @@ export class RingWriter extends Ring {
 	#published = this.#write;
 	#read = this.load(READ_POSITION);
 
-	/** Position behind the last record reserved: the record is dealt with when `acknowledged()` has reached it. */
+	/** Position after the last reserved record. The record is done for good when `acknowledged()` has reached it. */
 	get position(): number {
 		return this.#write;
 	}
@@ -69,10 +69,10 @@ export class RingWriter extends Ring {
 	}
 
 	/**
-	 * Reserves a record and returns its bytes for the caller to fill at once, or null where the ring is full for now.
-	 * The record is sent by the next `publish`.
+	 * Reserves a record and returns its bytes for the caller to fill at once, or null if the ring is full for now. The record is
+	 * sent by the next `publish`.
 	 *
-	 * @throws RangeError where `length` is more than `recordBytesMax`
+	 * @throws RangeError if `length` is more than `recordBytesMax`
 	 */
 	reserve(length: number): Buffer | null {
 		if (length > this.recordBytesMax) throw new RangeError(`a record of ${length} bytes does not fit this ring`);
@@ -91,7 +91,7 @@ export class RingWriter extends Ring {
 		return this.bytes.subarray(offset + 4, offset + 4 + length);
 	}
 
-	/** Makes all reserved records visible. Returns whether there were any: then the reader wants its doorbell rung. */
+	/** Makes all reserved records visible. Returns whether there were any. If so, the caller must ring the reader's doorbell. */
 	publish(): boolean {
 		if (this.#published === this.#write) return false;
 		this.store(WRITE_POSITION, this.#write);
@@ -111,12 +111,12 @@ export class RingReader extends Ring {
 	#read = this.load(READ_POSITION);
 	#end = this.#read;
 
-	/** Position behind the last record read. */
+	/** Position after the last record read. */
 	get position(): number {
 		return this.#read;
 	}
 
-	/** The next record, a view that stays valid until `release`, or null where there is none. */
+	/** The next record, a view that stays valid until `release`, or null if there is none. */
 	next(): Buffer | null {
 		if (this.#read === this.#end) {
 			this.#end = this.load(WRITE_POSITION);
@@ -138,7 +138,7 @@ export class RingReader extends Ring {
 		this.store(READ_POSITION, this.#read);
 	}
 
-	/** Reports that all records up to `position` are dealt with for good. */
+	/** Reports that all records up to `position` are done for good. */
 	acknowledge(position: number): void {
 		this.store(ACKNOWLEDGED_POSITION, position);
 	}

@@ -1,10 +1,11 @@
 /**
- * A limit on how much is done at once. Who finds no slot free waits, first come first served. Nothing here limits how many
- * wait: each stands for something that has a limit already, such as a consumer, or a message within its budget in bytes.
+ * A limit on how many pieces of work run at once. Work that finds no free slot waits, first come first served. The number that
+ * wait is not limited here, since each belongs to something that is limited already, such as a consumer, or a message within
+ * its budget of bytes.
  */
 export class Semaphore {
 	#free: number;
-	/** A set keeps the order of arrival and gives up its first member at no cost. */
+	/** A set keeps the order of arrival, and removing its first member is cheap. */
 	readonly #waiting = new Set<() => void>();
 
 	constructor(count: number) {

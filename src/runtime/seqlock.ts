@@ -6,8 +6,8 @@ const NUMBERS = 2;
 /**
  * Safe integers in shared memory that one thread writes and any thread reads.
  *
- * A version makes what is read all of one moment: it is odd while the writer is between `begin` and `end`, and a reader who
- * finds it odd, or changed after it has read, reads again.
+ * A version makes readings consistent. It is odd while the writer is between `begin` and `end`. A reader that finds it odd, or
+ * changed after reading, reads again.
  */
 export class Seqlock {
 	readonly buffer: SharedArrayBuffer;
@@ -33,21 +33,23 @@ export class Seqlock {
 		return Atomics.load(this.#words, VERSION);
 	}
 
-	/** One number, which may be half written unless the version stays the same and even meanwhile. */
+	/** One number. It may be half written unless the version is even and stays the same meanwhile. */
 	get(at: number): number {
 		const word = NUMBERS + 2 * at;
 		return (Atomics.load(this.#words, word) >>> 0) + (Atomics.load(this.#words, word + 1) >>> 0) * HALF;
 	}
 
-	/** One number that its writer only lets grow, outside of `begin` and `end`: never greater than what was set. */
+	/**
+	 * One number that only grows, and that is set outside of `begin` and `end`. The result is never greater than what was set.
+	 */
 	getGrowing(at: number): number {
-		// It is stored low half first: read the other way round it is never greater than what was stored.
+		// The low half is stored first. Reading the high half first can give a smaller number than was stored, never a greater one.
 		const word = NUMBERS + 2 * at;
 		const high = Atomics.load(this.#words, word + 1) >>> 0;
 		return high * HALF + (Atomics.load(this.#words, word) >>> 0);
 	}
 
-	/** Only the writer calls it, between `begin` and `end`; or whoever owns a number that only grows. */
+	/** Called by the writer between `begin` and `end`, or at any time by the owner of a number that only grows. */
 	set(at: number, value: number): void {
 		const word = NUMBERS + 2 * at;
 		Atomics.store(this.#words, word, value);
@@ -62,26 +64,29 @@ export class Seqlock {
 		Atomics.add(this.#words, VERSION, 1);
 	}
 
-	/** Wakes who waits, after `end`. Only numbers that somebody waits for need it: it costs as much as a write of them. */
+	/**
+	 * Wakes the threads in `wait`; to be called after `end`. It costs as much as writing the numbers, so leave it out if no
+	 * thread waits for them.
+	 */
 	wake(): void {
 		Atomics.notify(this.#words, VERSION);
 	}
 
-	/** Resolves when the writer wakes who waits and the version is no longer `version`, or after `timeoutMs`. */
+	/** Resolves when the writer calls `wake`, or after `timeoutMs`; at once if the version is no longer `version`. */
 	async wait(version: number, timeoutMs: number): Promise<void> {
 		const waiting = Atomics.waitAsync(this.#words, VERSION, version, timeoutMs);
 		if (waiting.async) await waiting.value;
 	}
 }
 
-/** What is made of a seqlock's numbers, all of one moment. It is shared, and made anew when the numbers have changed. */
+/** A value made from one consistent reading of a seqlock's numbers. All callers share it until the numbers change. */
 export class SeqlockView<T> {
 	readonly #numbers: Seqlock;
 	readonly #read: (numbers: Seqlock) => T;
 	#value: T;
 	#version = -1;
 
-	/** @param read may find numbers that are half written: then what it makes of them is not used */
+	/** @param read makes the value; it may find half-written numbers, and its result is discarded then */
 	constructor(numbers: Seqlock, read: (numbers: Seqlock) => T) {
 		this.#numbers = numbers;
 		this.#read = read;

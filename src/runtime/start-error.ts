@@ -7,8 +7,8 @@ import { Unavailable } from "../disk/fault.ts";
 import { messageOf } from "../observe/log-value.ts";
 
 /**
- * The relay can't start with its settings on this machine, and nothing is wrong with the program: one sentence, which begins
- * with the setting's names.
+ * The relay can't start with its settings on this machine; the program itself is not at fault. The message is one sentence that
+ * begins with the setting's names.
  */
 export class StartError extends Error {
 	override readonly name = "StartError";
@@ -18,7 +18,7 @@ export class StartError extends Error {
 	}
 }
 
-/** What the system's and SQLite's codes mean for a path, in words that follow it. */
+/** What the codes of the system and of SQLite mean for a path, in words that follow the path in a message. */
 const PATH_FAULTS: Readonly<Record<string, string>> = {
 	EACCES: "may not be used by this process: permission denied",
 	EPERM: "may not be used by this process: permission denied",
@@ -45,9 +45,9 @@ const PATH_FAULTS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Does a part of the start that uses a path which a setting names.
+ * Runs a part of the start that uses the path of a setting.
  *
- * @throws StartError if the path can't be used; a mistake in the program goes on as it is
+ * @throws StartError if the path can't be used; an error that shows a mistake in the program is passed on as it is
  */
 export async function startOnPath<T>(setting: SettingName, path: string, work: () => T | Promise<T>): Promise<T> {
 	try {
@@ -63,7 +63,7 @@ export async function startOnPath<T>(setting: SettingName, path: string, work: (
 }
 
 /**
- * Opens a server where a setting says. Where the machine has no IPv6, `::` is all its IPv4 addresses.
+ * Opens a server at the address of a setting. If the machine has no IPv6, `::` means all its IPv4 addresses.
  *
  * @throws StartError if the address can't be listened at
  */
@@ -83,7 +83,10 @@ export async function startListening<T>(
 	}
 }
 
-/** The runtime answers EADDRINUSE for an address that is none, too. */
+/**
+ * Says why the address can't be listened at. The runtime gives EADDRINUSE also for a name that has no address, so names are
+ * looked up first.
+ */
 async function listenFault({ host, port }: Bind, code: string, error: unknown): Promise<string> {
 	if (isIP(host) === 0 && !(await isResolvable(host))) return `this machine knows no address "${host}"`;
 	if (code === "EADDRNOTAVAIL") return `this machine has no address ${host}`;
@@ -110,7 +113,7 @@ function hasIpv6(): boolean {
 	}
 }
 
-/** SQLite does not say why it can't open a file. */
+/** Finds out why SQLite can't open a file, which SQLite itself does not say. */
 function unopenable(path: string): string {
 	try {
 		const isFolder = statSync(path).isDirectory();

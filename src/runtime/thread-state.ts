@@ -1,30 +1,30 @@
 import type { Requests } from "./requests.ts";
 import { systemTiming, type Timing } from "./timing.ts";
 
-/** How long a thread may take to say how it is. */
+/** How long a thread may take to report its state. */
 export const STATE_MS_MAX = 1_000;
 
-/** What only a thread itself can say. */
+/** Memory of one thread, which only that thread can measure. */
 export interface ThreadMemory {
-	/** What the last collection left: the heap's objects, and what they hold outside of it. */
+	/** After the last garbage collection: the heap's objects, and what they hold outside of it. */
 	heapUsedBytes: number;
 	/** What the heap takes of the process's memory. */
 	heapTotalBytes: number;
-	/** Outside of the heap, array buffers among it. Shared memory counts in each thread that has it. */
+	/** Memory outside of the heap, array buffers included. Shared memory counts in each thread that has it. */
 	externalBytes: number;
 	arrayBufferBytes: number;
 }
 
-/** How a thread is now. `afterMs` is how long its loop took to come to the question. */
+/** The state of a thread now. `afterMs` is how long its event loop took to reach the question. */
 export type ThreadState =
 	| { isAnswering: true; afterMs: number; memory: ThreadMemory | null }
 	| { isAnswering: false; memory: null };
 
 const SILENT: ThreadState = { isAnswering: false, memory: null };
 
-/** What every thread answers, whatever it is for. Its own loop does, so a thread that hangs does not answer. */
+/** What every thread answers, whatever its role. Its event loop answers, so a thread that hangs does not. */
 export interface StateService {
-	/** Null if the system does not tell it now, as at the limit of open files. */
+	/** Null if it can't be measured now, such as at the limit of open files. */
 	memory(): Promise<ThreadMemory | null>;
 }
 
@@ -44,7 +44,7 @@ export const stateService: StateService = {
 	},
 };
 
-/** Asks another thread how it is. */
+/** Asks another thread for its state. */
 export class StateAsker {
 	readonly #requests: Requests<StateService>;
 	readonly #timing: Pick<Timing, "nowMs">;
@@ -55,7 +55,10 @@ export class StateAsker {
 		this.#timing = timing;
 	}
 
-	/** Whoever asks while an answer is waited for gets the same one: a thread that hangs has one question to answer. */
+	/**
+	 * Callers that ask while an answer is outstanding share it, so a thread that hangs gets at most one question in
+	 * `STATE_MS_MAX`.
+	 */
 	ask(): Promise<ThreadState> {
 		this.#asked ??= this.#ask().finally(() => {
 			this.#asked = null;
@@ -71,7 +74,7 @@ export class StateAsker {
 	}
 }
 
-/** How the thread is that calls this. */
+/** The state of the calling thread. */
 export async function ownState(): Promise<ThreadState> {
 	const askedAtMs = systemTiming.nowMs();
 	await new Promise(setImmediate);

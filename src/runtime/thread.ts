@@ -1,4 +1,4 @@
-// runtime/: what a process of several threads is made of. Nothing of a relay.
+// runtime/: what a process of several threads is made of. Nothing in it is specific to a relay.
 
 import { Counters } from "../observe/counters.ts";
 import { setUpLog } from "../observe/log.ts";
@@ -20,10 +20,10 @@ import { StateAsker, type StateService, stateService, type ThreadState } from ".
 import type { WorkerContext } from "./worker-context.ts";
 
 /**
- * How the control thread and its workers talk: few messages, by `postMessage`; the data goes through rings and the log.
- * Workers are made once and never terminated. One that fails takes the process down: the supervisor restarts it whole.
- * A command or an event that fails is reported and does no more harm: strangers cause many of them. What wants an answer is a
- * request (`requests.ts`), in either direction.
+ * How the control thread and its workers talk. They send few messages, by `postMessage`; the data goes through rings and the
+ * log. Workers are made once and never terminated. If one fails, the whole process ends, and the supervisor restarts it. A
+ * command or an event that fails is only reported, since strangers cause many of them. Whatever needs an answer is a request
+ * (`requests.ts`), in either direction.
  */
 
 type ToWorker<Start, Command> =
@@ -41,26 +41,31 @@ type FromWorker<Event> =
 	| StateMessage
 	| LinkMessage;
 
-/** Between the threads themselves, whatever their roles are. */
+/** Carries a question for a thread's state, or its answer. Independent of the thread's role. */
 interface StateMessage {
 	type: "state";
 	message: LinkMessage;
 }
 
-/** Of a worker's requests to the control thread, and the other way round. Each holds an HTTP request open. */
+/**
+ * Limits of the requests that wait between a worker and the control thread, in each direction. Each holds an HTTP request open.
+ */
 export const WORKER_REQUEST_LIMITS: RequestLimits = { max: 512, perClientMax: 16 };
 
 /** What ended a thread, in a form that can be sent to another. */
 export interface Failure {
 	/** The error's message and those of its causes. */
 	message: string;
-	/** Where it happened, a line each. */
+	/** The stack trace, one line per entry. */
 	stack: string[];
-	/** The settings can't work on this machine: the message says all, and nothing is wrong with the thread. */
+	/** It was a `StartError`: the settings can't work on this machine, the message says all, and the thread is not at fault. */
 	isStart: boolean;
 }
 
-/** What a worker's `worker.ts` provides. `Start` and `Command` come from the control thread, which may ask for `Serves`. */
+/**
+ * What a worker's `worker.ts` provides. `Start` and `Command` come from the control thread, which may call the methods of
+ * `Serves`.
+ */
 export interface WorkerRole<Start extends WorkerContext, Command, Serves extends Service<Serves> = NoService> {
 	/**
 	 * Called once, first. The thread is ready when it resolves.
@@ -69,9 +74,9 @@ export interface WorkerRole<Start extends WorkerContext, Command, Serves extends
 	start(options: Start, counters: Counters): Promise<void>;
 	/** Called for each command, in order, after `start` has resolved. */
 	command(command: Command): void;
-	/** Finishes what was begun, as far as that is bounded in time. Resolves when it is safe to exit. */
+	/** Finishes what has begun, as far as that takes bounded time. Resolves when it is safe to exit. */
 	drain(): Promise<void>;
-	/** Answers requests of the control thread, from when `start` has resolved, whatever else goes on. */
+	/** Answers requests of the control thread once `start` has resolved. They don't wait for commands or the drain. */
 	readonly serves?: Served<Serves>;
 }
 
@@ -88,7 +93,7 @@ export function serveRole<
 	Serves extends Service<Serves> = NoService,
 >(role: (emit: (event: Event) => void, control: Requests<Asks>) => WorkerRole<Start, Command, Serves>): void {
 	const post = (message: FromWorker<Event>): void => self.postMessage(message);
-	// Whatever nobody caught is said in words: the runtime's own report comes with pages of minified source.
+	// Uncaught errors are reported by us: the runtime's own report comes with pages of minified source.
 	const fail = (error: unknown): void => post({ type: "failed", failure: failureOf(error) });
 	process.on("uncaughtException", fail);
 	process.on("unhandledRejection", fail);
@@ -134,8 +139,8 @@ export function serveRole<
 }
 
 /**
- * For work that nobody awaits: where it fails, the failure is ours, and it ends the thread instead of a promise. The
- * process goes down with the thread.
+ * For work that nobody awaits. A failure of it is a fault of ours: it is thrown outside of the promise, which ends the thread
+ * and, with it, the process.
  */
 export function endThreadOnFailure(work: Promise<unknown>): void {
 	work.catch((error: unknown) => {
@@ -145,7 +150,7 @@ export function endThreadOnFailure(work: Promise<unknown>): void {
 	});
 }
 
-/** An error as it is sent and logged. */
+/** An error in the form in which it is sent and logged. */
 export function failureOf(error: unknown): Failure {
 	if (error instanceof StartError) return { message: error.message, stack: [], isStart: true };
 	const lines = error instanceof Error ? (error.stack ?? "").split("\n") : [];
@@ -173,8 +178,8 @@ export class Thread<
 	/**
 	 * @param name for messages, such as `ingest 0`
 	 * @param url of the worker's entry file
-	 * @param onFailure called when the worker dies; what it does must end the process
-	 * @param serves answers the worker's requests, if anything does; looked up for each
+	 * @param onFailure called when the worker dies; it must end the process
+	 * @param serves gives what answers the worker's requests, if anything does; called for each request
 	 */
 	constructor(
 		name: string,
@@ -206,15 +211,15 @@ export class Thread<
 	}
 
 	/**
-	 * Starts the role. Resolves when it is ready, with what it counts: also what it has counted by then.
-	 * @param transfer what of the options moves to the worker, such as ports
+	 * Starts the role. Resolves when it is ready, with its counters, which include what it has counted by then.
+	 * @param transfer those objects in the options that move to the worker, such as ports
 	 */
 	start(options: Start, transfer: Bun.Transferable[] = []): Promise<ThreadCounters> {
 		this.#worker.postMessage({ type: "start", options } satisfies ToWorker<Start, Command>, transfer);
 		return this.#ready.promise;
 	}
 
-	/** How the thread is now: answered by its loop, and also while it starts or drains. Never rejects. */
+	/** The state of the thread now. Its event loop answers, also while the role starts or drains. Never rejects. */
 	state(): Promise<ThreadState> {
 		return this.#state.ask();
 	}
@@ -233,7 +238,7 @@ export class Thread<
 	}
 }
 
-/** An end of what threads ask each other whatever their roles are. */
+/** One end of the requests for a thread's state, which every thread answers. */
 function stateLink<Theirs extends Service<Theirs> = NoService, Ours extends Service<Ours> = NoService>(
 	send: (message: StateMessage) => void,
 	serves?: Served<Ours>,
@@ -245,7 +250,7 @@ function stateLink<Theirs extends Service<Theirs> = NoService, Ours extends Serv
 	});
 }
 
-/** An end of the requests between two threads that have a channel of their own. The other thread has the other port. */
+/** One end of the requests between two threads that have a channel of their own. The other thread has the other port. */
 export function linkOver<Theirs extends Service<Theirs>, Ours extends Service<Ours> = NoService>(
 	port: MessagePort,
 	options: Omit<RequestLinkOptions<Ours>, "send">,

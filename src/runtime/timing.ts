@@ -1,10 +1,10 @@
 import { contain } from "./boundary.ts";
 
-/** Time, as those need it who follow hosts. A test gives one that it moves itself. */
+/** A clock and timers. Tests pass one that they move themselves. */
 export interface Timing {
 	/** Monotonic milliseconds: a step of the wall clock does not change them. */
 	nowMs(): number;
-	/** Runs `action` once, after so many milliseconds. Call what it returns to prevent that. */
+	/** Runs `action` once, after `delayMs`. Returns a function that cancels it. */
 	after(delayMs: number, action: () => void): () => void;
 }
 

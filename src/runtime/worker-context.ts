@@ -2,10 +2,10 @@ import type { Config, SettingName } from "../config/settings.ts";
 
 /**
  * What every worker is started with, in a form that can be sent to its thread. `Used` names the settings that the worker uses
- * beside those that all of them do: the control thread sends them all, a test only these.
+ * beside those that all workers use. The control thread sends all settings, a test only these.
  */
 export interface WorkerContext<Used extends SettingName = never> {
 	config: Pick<Config, "logLevel" | "persistDir" | "databaseUrl" | Used>;
-	/** Where the sequencer says how far the log goes, where readers find its records, and where they say how far they are. */
+	/** Shared memory of the log: how far it goes, the index of the active segment, and how far named readers are. */
 	log: { position: SharedArrayBuffer; activeSegment: SharedArrayBuffer; marks: SharedArrayBuffer };
 }
