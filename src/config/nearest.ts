@@ -1,6 +1,6 @@
-/** Longer words are nobody's typing mistake. */
+/** Longer words are not taken for typing mistakes. */
 const WORD_CHARS_MAX = 64;
-/** So many letters may be wrong, and at most a third of the word. */
+/** At most this many letters may be wrong, and at most a third of the word. */
 const EDITS_MAX = 3;
 
 /** The candidate that `word` was most likely meant to be; null if none is near. */
@@ -15,7 +15,9 @@ export function nearest(word: string, candidates: readonly string[]): string | n
 	return best?.candidate ?? null;
 }
 
-/** The least number of letters to insert, delete, replace or swap with their neighbour that makes `b` of `a`. */
+/**
+ * The smallest number of edits that turns `a` into `b`. An edit inserts, deletes or replaces a letter, or swaps two neighbours.
+ */
 function editDistance(a: string, b: string): number {
 	let beforeLast: number[] = [];
 	let last = Array.from({ length: b.length + 1 }, (_, at) => at);

@@ -8,19 +8,19 @@ export interface Setting<Value> {
 	/** Flags beside the one that follows from the first environment variable, without their dashes. */
 	flagAliases?: readonly string[];
 	kind: ValueKind<Value>;
-	/** As an operator would write it, or null where the value must be worked out, by `unset`. */
+	/** As an operator would write it; null if `unset` computes it. */
 	default: string | null;
-	/** The value where `default` is null and nothing is set. */
+	/** Computes the value if `default` is null and nothing is set. */
 	unset?: (machine: Machine) => Value;
-	/** What the table says of a default that is worked out. */
+	/** How the table describes a computed default. */
 	unsetText?: string;
-	/** One line. */
+	/** One line, for `--help` and the table. */
 	meaning: string;
-	/** Never shown, not even where it is wrong. */
+	/** The value is never shown, not even in an error message. */
 	secret?: boolean;
 }
 
-/** What defaults depend on. */
+/** What computed defaults depend on. */
 export interface Machine {
 	cores: number;
 }
@@ -28,9 +28,12 @@ export interface Machine {
 /** A kind of value: what it accepts, in words that complete "expected …", and how it is read. */
 export interface ValueKind<Value> {
 	accepts: string;
-	/** @throws RangeError where the text is not such a value; its message is empty or completes "expected …" better */
+	/**
+	 * @throws RangeError if the text is not such a value; its message, if there is one, completes "expected …" instead of
+	 *   `accepts`
+	 */
 	parse: (text: string) => Value;
-	/** The flag may stand alone, which means true. */
+	/** The flag may stand without a value, which means true. */
 	isSwitch?: boolean;
 }
 
@@ -45,7 +48,7 @@ export interface Bind {
 const DURATION_UNITS_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
 const BYTE_UNITS = { "": 1, B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3, TiB: 1024 ** 4 } as const;
 
-/** Yes or no. */
+/** `true` or `1`, `false` or `0`, in upper or lower case. */
 export const yesOrNo: ValueKind<boolean> = {
 	accepts: "`true` or `false`",
 	isSwitch: true,
@@ -128,7 +131,7 @@ export const path: ValueKind<string> = {
 	},
 };
 
-/** A web server without a path. Gives its origin. */
+/** The URL of a web server, without a path. The value is its origin. */
 export const origin: ValueKind<string> = {
 	accepts: "an http:// or https:// URL without path or query",
 	parse(text) {

@@ -21,14 +21,17 @@ import {
 
 const MIB = 1024 ** 2;
 const HOUR_MS = 3_600_000;
-/** As many seqs again fit above it: JavaScript counts exactly up to 2^53. */
+/** Leaves as many seqs again above it, since JavaScript counts exactly up to 2^53. */
 const INITIAL_SEQ_MAX = 2 ** 52;
-/** By default. So many verify some twenty times what the network sends, and the rings between them grow with their square. */
+/**
+ * The greatest default. So many workers verify some twenty times what the network sends, and the number of rings between them
+ * grows with the square of theirs.
+ */
 const INGEST_WORKERS_MAX = 8;
 
 /**
- * Every setting. Parsing, `--help` and the table in docs/settings.md all come from here. Names are those that operators of other
- * relays know, where the meaning is the same.
+ * Every setting. Parsing, `--help` and the table in docs/settings.md all come from here. If another relay has a setting with
+ * the same meaning, ours has its name too.
  */
 const SETTINGS = {
 	apiBind: setting({
@@ -235,7 +238,7 @@ export type SettingName = keyof Settings;
 /** The relay's configuration: parsed values, with the unit last in their names. */
 export type Config = { readonly [Name in SettingName]: ReturnType<Settings[Name]["kind"]["parse"]> };
 
-/** What was wrong with the settings, all of it. */
+/** Lists everything that is wrong with the settings. */
 export class ConfigError extends Error {
 	override readonly name = "ConfigError";
 	readonly faults: readonly string[];
@@ -287,7 +290,7 @@ export function loadConfig(
 	return { config: Object.freeze(values as Config), warnings: unknownVariables(env) };
 }
 
-/** Text that an operator gave for a setting, and the name he used. */
+/** Text that an operator gave for a setting, and the flag or variable that it came from. */
 interface Given {
 	by: string;
 	text: string;
@@ -315,7 +318,7 @@ function readFlags(args: readonly string[], faults: string[]): Map<SettingName, 
 		const known = BY_FLAG.get(name);
 		if (known === undefined) {
 			faults.push(unknownFlag(name));
-			// What follows was meant as its value.
+			// The next argument was meant as its value.
 			if (inline === undefined && hasNext) at++;
 			continue;
 		}
@@ -357,7 +360,7 @@ function parseGiven(one: Setting<unknown>, { by, text }: Given, faults: string[]
 	}
 }
 
-/** A mistyped URL may hold a user's password. */
+/** Hides credentials, since a mistyped URL may contain a password. */
 function withoutCredentials(text: string): string {
 	return text.replace(/\/\/.*@/, "//***@").slice(0, 200);
 }
@@ -384,7 +387,7 @@ function unknownVariables(env: Readonly<Record<string, string | undefined>>): st
 		});
 }
 
-/** How a setting is called where it can't be used: `RELAY_PERSIST_DIR (--persist-dir)`. */
+/** How an error message names a setting: `RELAY_PERSIST_DIR (--persist-dir)`. */
 export function settingLabel(name: SettingName): string {
 	const one: Setting<unknown> = SETTINGS[name];
 	return `${one.env[0]} (--${flagsOf(one)[0]})`;

@@ -17,7 +17,7 @@ export class Counters {
 	 * Counts a value in its bucket, and adds it to the sum.
 	 *
 	 * @param value in the unit that the histogram's name ends with
-	 * @throws {RangeError} for a value below zero or none at all: it would stay in the sum
+	 * @throws {RangeError} if the value is negative, infinite or NaN: it would spoil the sum for good
 	 */
 	observe({ firstCell, bounds }: Histogram, value: number): void {
 		if (!(value >= 0 && value < Number.POSITIVE_INFINITY)) throw new RangeError(`a histogram does not take ${value}`);
@@ -27,7 +27,7 @@ export class Counters {
 		this.#addTo(firstCell + bounds.length + 1, value);
 	}
 
-	/** What the control thread needs, to add this thread's numbers to those of others. */
+	/** What the control thread needs to add this thread's numbers to those of other threads. */
 	share(): ThreadCounters {
 		return { row: this.#row, metrics: declarations() };
 	}

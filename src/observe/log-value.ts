@@ -1,25 +1,25 @@
-/** What one value may take in a log line. Strangers choose many of them. */
+/** Limits of one value in a log line. Strangers choose many of the values. */
 export const STRING_CHARS_MAX = 500;
 export const ITEMS_MAX = 20;
 export const DEPTH_MAX = 4;
-/** Bytes are shown in hex. */
+/** Of binary data, which is shown in hex. */
 export const BYTES_SHOWN_MAX = 64;
-/** What all values of a line may take together, about: it is checked before each value. */
+/** Approximate limit of all values of a line together. It is checked before each value, so the last one may exceed it. */
 export const LINE_CHARS_MAX = 8_192;
 
 const CAUSES_MAX = 8;
 const CUT = "…";
 
-/** A value as `JSON.stringify` takes it without a surprise. */
+/** A value that `JSON.stringify` writes in full and never fails on. */
 export type Loggable = string | number | boolean | null | Loggable[] | { [key: string]: Loggable };
 
-/** How many more characters a line takes. Values that share one share its limit. */
+/** How many more characters fit into a line. The values of a line share one budget. */
 export interface LineBudget {
 	charsLeft: number;
 }
 
 /**
- * Any value in a form that is bounded, holds no circle and can be written as JSON. An error becomes its message and those of
+ * Gives any value a form that is bounded, has no cycles and can be written as JSON. An error becomes its message and those of
  * its causes, a bigint its digits, bytes their hex. Never throws, whatever getters and proxies do.
  */
 export function loggable(value: unknown, budget: LineBudget = { charsLeft: LINE_CHARS_MAX }, depth = 0): Loggable {
@@ -84,7 +84,7 @@ function objectOf(value: object, budget: LineBudget, depth: number): { [key: str
 		}
 		const name = cut(key);
 		budget.charsLeft -= name.length;
-		// Each field is read on its own: one whose getter throws hides none of the others.
+		// Each field is read by itself, so that a getter that throws does not hide the other fields.
 		shown[name] = fieldOf(value, key, budget, depth);
 	}
 	return shown;

@@ -8,7 +8,7 @@ export const LOG_LEVELS = ["debug", "info", "warning", "error"] as const satisfi
 /** Sets up this thread's log: JSON lines on standard output and error. Each thread calls it at its start. */
 export function setUpLog(lowestLevel: (typeof LOG_LEVELS)[number]): void {
 	configureSync({
-		// The control thread logs before it knows its settings.
+		// The control thread calls this twice: it logs before it knows its settings.
 		reset: true,
 		sinks: { console: getConsoleSink({ formatter: formatLine }) },
 		loggers: [
@@ -23,7 +23,7 @@ export function logOf(part: string): Logger {
 	return getLogger(["standpipe", part]);
 }
 
-/** Keys of a line that are the log's own. A property of such a name gets an underscore before it. */
+/** Keys that the log sets in each line itself. A property with such a name gets an underscore before it. */
 const RESERVED = new Set(["time", "level", "part", "message"]);
 
 /**
@@ -32,7 +32,7 @@ const RESERVED = new Set(["time", "level", "part", "message"]);
  */
 export function formatLine({ timestamp, level, category, message, properties }: LogRecord): string {
 	const budget: LineBudget = { charsLeft: LINE_CHARS_MAX };
-	// Odd pieces are values, even ones the sentence's own words.
+	// Pieces at odd places are values; those at even places are the sentence's own words.
 	const sentence = message
 		.map((piece, at) => (at % 2 === 0 ? String(piece) : textOf(loggable(piece, budget))))
 		.join("");

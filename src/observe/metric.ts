@@ -1,4 +1,4 @@
-// observe/: what the relay says of itself: log lines and metrics. It decides nothing.
+// observe/: what the relay says about itself, in log lines and metrics. It decides nothing.
 
 /**
  * What the relay counts. A metric is declared where it is counted, at the top of that file, and nothing else has to know it:
@@ -13,7 +13,7 @@ export const CELLS_MAX = 1_024;
 /** Bounds that a histogram may have. */
 export const BOUNDS_MAX = 32;
 
-/** What a metric is counted by, with each value that this can have. */
+/** A label by which a metric is counted, with all values that the label can have. */
 export interface MetricLabel<Value extends string = string> {
 	name: string;
 	values: readonly Value[];
@@ -24,13 +24,13 @@ interface Declared {
 	name: string;
 	/** What it means, in words for the operator. */
 	help: string;
-	/** Null: it is counted as one. */
+	/** Null if it is counted without a label. */
 	label: MetricLabel | null;
-	/** Its first cell in a row of the thread's. Each value of its label has `cellsEach` of them, in the values' order. */
+	/** Its first cell in the thread's row. Each value of its label has `cellsEach` cells, in the order of the values. */
 	cell: number;
 }
 
-/** A counter only grows. A gauge goes up and down; that of the process is the sum of its threads'. */
+/** A counter only grows. A gauge goes up and down; the process's gauge is the sum of its threads' gauges. */
 export interface NumberDeclaration extends Declared {
 	kind: "counter" | "gauge";
 }
@@ -58,16 +58,16 @@ export interface Histogram {
 	readonly bounds: readonly number[];
 }
 
-/** A metric that is counted by a label: one for each of the label's values. */
+/** A metric that is counted by a label: one number or histogram for each of the label's values. */
 export class LabelledMetric<Value extends string, One = Metric> {
 	readonly #metrics: ReadonlyMap<string, One>;
 
-	/** @param make the metric of the label's value at this index */
+	/** @param make makes the metric of the label's value at this index */
 	constructor(values: readonly Value[], make: (at: number) => One) {
 		this.#metrics = new Map(values.map((value, at) => [value, make(at)]));
 	}
 
-	/** @throws {RangeError} where the declaration has no such value */
+	/** @throws {RangeError} if the declaration has no such value */
 	of(value: Value): One {
 		const metric = this.#metrics.get(value);
 		if (metric === undefined) throw new RangeError(`the metric has no value ${value}`);
@@ -85,8 +85,8 @@ let cellsUsed = 0;
  *
  * @param name ends with `_total`
  * @param help what it means, in words for the operator
- * @param label where there is one number for each value of a label
- * @throws {RangeError} where the name is taken or malformed, the label has a value twice or none, or there are no cells left
+ * @param label given if there is one number for each value of a label
+ * @throws {RangeError} if the name is taken or malformed, the label has a value twice or none, or there are no cells left
  */
 export function counter(name: string, help: string): Metric;
 export function counter<Value extends string>(
@@ -105,7 +105,7 @@ export function counter(name: string, help: string, label: MetricLabel | null = 
  *
  * @param name does not end with `_total`
  * @param help what it means, in words for the operator
- * @throws {RangeError} where the name is taken or malformed, or there are no cells left
+ * @throws {RangeError} if the name is taken or malformed, or there are no cells left
  */
 export function gauge(name: string, help: string): Metric {
 	if (name.endsWith("_total")) throw new RangeError(`a gauge's name does not end with _total: ${name}`);
@@ -118,8 +118,8 @@ export function gauge(name: string, help: string): Metric {
  * @param name ends with the unit, such as `_seconds`
  * @param help what is measured, in words for the operator
  * @param bounds the greatest value of each bucket but the last; at most `BOUNDS_MAX`, above zero, in rising order
- * @param label where there is one histogram for each value of a label
- * @throws {RangeError} where the name is taken or malformed, the bounds are not as said, the label has a value twice or none, or
+ * @param label given if there is one histogram for each value of a label
+ * @throws {RangeError} if the name is taken or malformed, the bounds break these rules, the label has a value twice or none, or
  *   there are no cells left
  */
 export function histogram(name: string, help: string, bounds: readonly number[]): Histogram;
@@ -145,7 +145,7 @@ export function histogram(
 	return label === null ? make(0) : new LabelledMetric(label.values, make);
 }
 
-/** How many cells each value of the metric's label has, or the metric where it has no label. */
+/** How many cells each value of the metric's label has, or the metric itself if it has no label. */
 export function cellsEach(metric: Undeclared): number {
 	return metric.kind === "histogram" ? histogramCells(metric.bounds) : 1;
 }
@@ -173,7 +173,7 @@ function declare(metric: Undeclared): number {
 	return cell;
 }
 
-/** One for each bucket, the last of which has no bound, and one for the sum. */
+/** One cell for each bucket, of which the last has no bound, and one for the sum. */
 function histogramCells(bounds: readonly number[]): number {
 	return bounds.length + 2;
 }

@@ -1,12 +1,12 @@
 import { openSync, readSync } from "node:fs";
 
 const STATUS = "/proc/self/status";
-/** The file has some 1.5 kB. */
+/** The file is some 1.5 kB long. */
 const STATUS_BYTES_MAX = 16_384;
 
 /**
- * Makes the function that says how many bytes of memory the process has resident. The runtime's own opens a file each time,
- * and throws while there are too many; this one opens it now and keeps it.
+ * Returns a function that gives the process's resident memory in bytes. The runtime's own function opens a file at each call,
+ * and throws at the limit of open files. This one opens the file once and keeps it open.
  */
 export function residentMemory(): () => number {
 	let file: number;

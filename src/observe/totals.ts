@@ -10,9 +10,9 @@ export interface ThreadCounters {
 interface Total {
 	name: string;
 	help: string;
-	/** Over all values of its label, where it has one. Of a histogram, how many values it has observed. */
+	/** Over all values of its label, if it has one. For a histogram, how many values it has observed. */
 	total: number;
-	/** Null: it has no label. */
+	/** Null if it has no label. */
 	by: { label: string; totals: Record<string, number> } | null;
 }
 
@@ -25,17 +25,17 @@ export interface NumberTotal extends Total {
 export interface HistogramTotal extends Total {
 	kind: "histogram";
 	bounds: readonly number[];
-	/** In the order of the label's values; one where there is no label. */
+	/** In the order of the label's values; one if there is no label. */
 	distributions: readonly Distribution[];
 }
 
 /** The values that a histogram has observed. */
 export interface Distribution {
-	/** The label's value; null where there is no label. */
+	/** The label's value; null if there is no label. */
 	of: string | null;
-	/** How many values are not above each of the bounds, and at last how many there are. */
+	/** How many values are at most each of the bounds, and in the end how many there are in all. */
 	upTo: readonly number[];
-	/** Of all values. */
+	/** The sum of all values. */
 	sum: number;
 }
 
@@ -44,15 +44,15 @@ export type MetricTotal = NumberTotal | HistogramTotal;
 
 interface Summed {
 	declaration: Declaration;
-	/** Where the threads that know the metric have it. */
+	/** The metric's first cell, in the row of each thread that has it. */
 	places: { row: Float64Array; cell: number }[];
 }
 
-/** Adds up what threads count, by name and label, whatever order of metrics each of them has. */
+/** Adds up what threads count, by name and label. A metric may be in another cell in each thread. */
 export class Totals {
 	readonly #metrics = new Map<string, Summed>();
 
-	/** @throws {Error} where the thread means something else by a name than a thread before it */
+	/** @throws {Error} if the thread declares a metric differently from a thread before it */
 	include({ row, metrics }: ThreadCounters): void {
 		for (const declaration of metrics) {
 			const { name, cell } = declaration;
@@ -63,7 +63,7 @@ export class Totals {
 		}
 	}
 
-	/** A metric's number now, over all threads and values. @throws {RangeError} where no thread has declared it */
+	/** A metric's number now, over all threads and values. @throws {RangeError} if no thread has declared it */
 	count(name: string): number {
 		const summed = this.#metrics.get(name);
 		if (summed === undefined) throw new RangeError(`no thread counts ${name}`);
