@@ -1,5 +1,5 @@
 /**
- * Why the log or the index can't be written for now. The names are stable: they stand in the health answer and in log lines.
+ * Why the log or the index can't be written for now. The names are stable: the health answer and log lines contain them.
  *
  * - `disk-full`: no space, quota or file size left
  * - `disk-reserve`: there is less free disk than `RELAY_DISK_RESERVE` asks for, and nothing more to remove
@@ -16,9 +16,9 @@ export type DiskFaultReason =
 	| "sync-failed"
 	| "too-many-files";
 
-/** What our data is kept on, a disk or a database, can't do its work for now: it is waited for, and tried again. */
+/** The disk or the database that holds our data does not work for now. The relay waits, and tries again. */
 export abstract class Unavailable extends Error {
-	/** Stable: it stands in the health answer and in log lines. */
+	/** Stable: the health answer and log lines contain it. */
 	abstract readonly reason: string;
 }
 
@@ -33,7 +33,7 @@ export class DiskFault extends Unavailable {
 	}
 }
 
-/** What can pass without anybody having changed a line of ours. A code that is not here is a mistake, and final. */
+/** Failures that can pass without a change of the program. Any other code means a mistake in the program, and is final. */
 const REASONS: Readonly<Record<string, DiskFaultReason>> = {
 	ENOSPC: "disk-full",
 	EDQUOT: "disk-full",
@@ -59,10 +59,10 @@ const REASONS: Readonly<Record<string, DiskFaultReason>> = {
 	SQLITE_CANTOPEN: "io-error",
 };
 
-/** SQLite's codes may say more behind the name: `SQLITE_IOERR_WRITE`. */
+/** SQLite's codes may say more after the name: `SQLITE_IOERR_WRITE`. */
 const SQLITE_CODE = /^SQLITE_[A-Z]+/;
 
-/** The reason where `error` is a disk's fault, by the code that the system or SQLite gave it; null where it is not. */
+/** The reason if `error` is a fault of the disk, by the code that the system or SQLite gave it; else null. */
 export function diskFaultReason(error: unknown): DiskFaultReason | null {
 	if (error instanceof DiskFault) return error.reason;
 	if (!(error instanceof Error) || !("code" in error) || typeof error.code !== "string") return null;

@@ -5,16 +5,16 @@ import { logOf } from "../observe/log.ts";
 import { counter, gauge, type Metric } from "../observe/metric.ts";
 import type { DiskFaultReason } from "./fault.ts";
 
-/** How long a failed call is left alone before it is tried again. */
+/** Time from a failed try to the next one. */
 export const RETRY_MS = 1_000;
-/** A descriptor is free again as soon as anybody closes one. */
+/** The same for `too-many-files`. It is shorter, since a descriptor is free as soon as any other file is closed. */
 export const TOO_MANY_FILES_RETRY_MS = 50;
 
-/** What can be held up. */
+/** The parts of the relay that can stall. */
 export type StallPart = "log" | "index" | "index_reads";
 
 interface Part {
-	/** Whose log says it. */
+	/** The log that the lines go to. */
 	log: string;
 	cant: string;
 	again: string;
@@ -49,7 +49,7 @@ const PARTS: Readonly<Record<StallPart, Part>> = {
 	},
 };
 
-/** `Reason` names what may be waited for: stable, since it stands in the health answer and in log lines. */
+/** `Reason` names why a part waits. Its values are stable, since the health answer and log lines contain them. */
 export interface StallOptions<Reason extends string = DiskFaultReason> {
 	part: StallPart;
 	counters: Counters;
@@ -57,11 +57,11 @@ export interface StallOptions<Reason extends string = DiskFaultReason> {
 	reasonOf: (error: unknown) => Reason | null;
 	/** Milliseconds of a clock that never steps. */
 	clock: () => number;
-	/** Told of the reason when a stall begins or its reason changes, and of null when it ends. */
+	/** Called with the reason when a stall begins or its reason changes, and with null when it ends. */
 	onChange: (reason: Reason | null) => void;
 }
 
-/** Whether a part is held up by what it is kept on, why, and when it may try again. */
+/** Whether a part has stalled, why, and when it may try again. */
 export class Stall<Reason extends string = DiskFaultReason> {
 	readonly #options: StallOptions<Reason>;
 	#reason: Reason | null = null;
@@ -72,13 +72,14 @@ export class Stall<Reason extends string = DiskFaultReason> {
 		this.#options = options;
 	}
 
-	/** Null where all is well. */
+	/** Null if the part has not stalled. */
 	get reason(): Reason | null {
 		return this.#reason;
 	}
 
 	/**
-	 * Does `work`, unless it failed a moment ago (`RETRY_MS`, `TOO_MANY_FILES_RETRY_MS`). Returns whether it was done: a fault that may pass is noted and told.
+	 * Does `work`, unless it failed a moment ago (`RETRY_MS`, `TOO_MANY_FILES_RETRY_MS`). Returns whether it was done. A fault
+	 * that may pass is noted, not thrown.
 	 *
 	 * @throws what else `work` throws
 	 */
@@ -118,7 +119,7 @@ export class Stall<Reason extends string = DiskFaultReason> {
 			const detail = error instanceof Error ? error.message : String(error);
 			const log = logOf(PARTS[part].log);
 			const what = PARTS[part].cant;
-			// Strangers can take descriptors; what is wrong with a disk is the operator's.
+			// Strangers can cause this one, and it passes. A fault of the disk needs the operator.
 			if (reason === "too-many-files") log.warning(line, { what, reason, detail });
 			else log.error(line, { what, reason, detail });
 		}

@@ -22,7 +22,10 @@ const IPV4_SPECIAL = networks("ipv4", [
 /** All of global unicast. IPv4-mapped addresses and both NAT64 prefixes lie outside of it. */
 const IPV6_GLOBAL = networks("ipv6", [["2000::", 3]]);
 
-/** What global unicast sets aside: protocols (Teredo and more), documentation, and 6to4, which could wrap any IPv4 address. */
+/**
+ * Special networks within global unicast: protocols (Teredo and more), documentation, and 6to4, which could wrap any IPv4
+ * address.
+ */
 const IPV6_SPECIAL = networks("ipv6", [
 	["2001::", 23],
 	["2001:db8::", 32],
@@ -42,8 +45,8 @@ export function isPublicAddress(ip: string): boolean {
 }
 
 /**
- * Why a name that has these addresses must not be connected to, or null. One bad address among good ones is refused too: it
- * is either an attack, or a host that works by chance.
+ * Why we must not connect to a name that has these addresses, or null. One bad address among good ones is enough: it is either
+ * an attack, or a host that works by chance.
  */
 export function addressFault(addresses: readonly { address: string }[]): string | null {
 	if (addresses.length === 0) return "the host has no address";

@@ -16,8 +16,8 @@ export class BodyTooLargeError extends Error {
 }
 
 /**
- * Makes a request and reads the response, all within a time and a number of bytes (of the body as decompressed). The body of
- * a response that is not 2xx is not read. Throws `BodyTooLargeError`, a `TimeoutError`, or what `send` throws.
+ * Makes a request and reads the response, within limits of time and of bytes (of the decompressed body). The body of a response
+ * that is not 2xx is not read. Throws `BodyTooLargeError`, a `TimeoutError`, or what `send` throws.
  *
  * @param send makes the request; it must pass on the signal
  */
@@ -34,7 +34,7 @@ export async function fetchBounded(
 }
 
 /**
- * Reads a body to its end. Throws `BodyTooLargeError`, the signal's reason, or what the connection's end throws.
+ * Reads a body to its end. Throws `BodyTooLargeError`, the signal's reason, or the error that broke the connection.
  *
  * @param bytesMax of the body as it was sent, and as decompressed
  */

@@ -1,4 +1,4 @@
-// net/: names, addresses and requests on the network, whoever chose them. Nothing of the protocol.
+// net/: names, addresses and requests on the network, whoever chose them. It knows nothing of hosts' streams or of DIDs.
 
 import { lookup as lookupDns } from "node:dns/promises";
 import { dnsNameFault } from "../protocol/dns-name.ts";
@@ -21,12 +21,12 @@ export interface GuardOptions {
 	fetch?: Fetch;
 }
 
-/** A URL leads to a place that a stranger has no business to send us to. */
+/** A stranger's URL names a target that we must not connect to. */
 export class ForbiddenTargetError extends Error {
 	override readonly name = "ForbiddenTargetError";
 }
 
-/** Addresses of one host that are tried; the request's signal bounds the time for all. */
+/** How many addresses of one host are tried. The request's signal bounds the time for all of them. */
 const ADDRESSES_MAX = 4;
 
 /** IPv4 first: a relay without IPv6 is more common than a host without IPv4. */
@@ -74,7 +74,9 @@ function checkTarget(url: URL): void {
 	if (fault !== null) throw new ForbiddenTargetError(fault);
 }
 
-/** The request, to one address, with the name where the server and the check of its certificate need it. */
+/**
+ * The request, to one address. The server gets the name in the `Host` header; its certificate is checked against the name, too.
+ */
 function pinned(url: URL, init: BunFetchRequestInit, to: ResolvedAddress): [URL, BunFetchRequestInit] {
 	const target = new URL(url);
 	target.hostname = to.family === 6 ? `[${to.address}]` : to.address;

@@ -16,7 +16,7 @@ export interface HostnameOptions {
 export interface ParsedHostname {
 	/** Lower-case DNS name, or `localhost:PORT`. */
 	hostname: string;
-	/** To be connected to by ws:// and http:// instead of wss:// and https://. */
+	/** We connect to it by ws:// and http:// instead of wss:// and https://. */
 	insecure: boolean;
 }
 
@@ -30,8 +30,8 @@ const INPUT_CHARS_MAX = HOSTNAME_CHARS_MAX + "https:///".length;
 /**
  * Reads what a caller of `requestCrawl` gives as hostname: a bare name, or an origin with the scheme https, wss, http or ws.
  *
- * Rules of rulebook 5, as in the reference relay: a public DNS name without port, path, query or userinfo; or, where
- * that is allowed, `localhost` with a port, which is insecure unless the scheme says otherwise. Throws `HostnameError`.
+ * Rules of rulebook 5, as in the reference relay: a public DNS name without port, path, query or userinfo; or, if that is
+ * allowed, `localhost` with a port, which is insecure unless the scheme says otherwise. Throws `HostnameError`.
  */
 export function parseHostname(input: string, options: HostnameOptions): ParsedHostname {
 	if (input.length > INPUT_CHARS_MAX) throw new HostnameError(`longer than ${HOSTNAME_CHARS_MAX} characters`);
@@ -76,7 +76,7 @@ function splitPort(authority: string): { name: string; port: string | null } {
 	return { name: authority.slice(0, at), port: authority.slice(at + 1) };
 }
 
-/** Null where there is no scheme to say so. */
+/** Null if there is no scheme. */
 function isInsecure(scheme: string | null): boolean | null {
 	if (scheme === null) return null;
 	if (SCHEMES_SECURE.has(scheme)) return false;

@@ -1,6 +1,6 @@
 import { isIPv6 } from "node:net";
 
-/** What is counted as one address: an IPv4 address, also where it is mapped into IPv6, or the /64 of an IPv6 address. */
+/** The network that counts as one client: an IPv4 address, even if it is mapped into IPv6, or the /64 of an IPv6 address. */
 export function networkOf(ip: string): string {
 	if (!isIPv6(ip)) return ip;
 	const groups = groupsOf(ip);

@@ -1,12 +1,12 @@
 /**
- * The runtime's `fetch`, as requests of ours use it: its failures are said in plain words, without its advice to programmers,
- * and bodies are decompressed by us, since the runtime writes about one that can't be to our standard error.
+ * The runtime's `fetch`, wrapped for our own requests. Failures are said in plain words, without the runtime's advice to
+ * programmers. We decompress bodies ourselves: if one is malformed, the runtime writes a message of its own to standard error.
  */
 
 /** A `fetch` that can be replaced in tests. */
 export type Fetch = (url: URL, init: BunFetchRequestInit) => Promise<Response>;
 
-/** A request failed on its way. The message is a few words; `code` is the system's or the runtime's name for the failure. */
+/** A request got no usable answer. The message is a few words; `code` is the system's or the runtime's name for the failure. */
 export class FetchError extends Error {
 	override readonly name = "FetchError";
 	readonly code: string;
@@ -46,11 +46,11 @@ const WORDS: Readonly<Record<string, string>> = {
 
 const CERTIFICATE_CODE = /CERT|SIGNATURE|ALTNAME/;
 
-/** The one encoding that we ask for and undo. Of others, a few bytes can take long to expand before a limit is noticed. */
+/** The one encoding that we ask for and decode. With others, a few bytes can take long to expand before a limit is noticed. */
 const ENCODING = "gzip";
 
 /**
- * Makes a request. Its answer's body comes as it was sent: `readBody` undoes its encoding.
+ * Makes a request. The body of the answer is as it was sent: `readBody` decodes it.
  * @throws FetchError, or the signal's reason
  */
 export const outboundFetch: Fetch = async (url, init) => {
@@ -63,7 +63,10 @@ export const outboundFetch: Fetch = async (url, init) => {
 	}
 };
 
-/** What a failed lookup or request threw, in our words; what is not the system's or the runtime's own, as it is. */
+/**
+ * Turns an error of a lookup or a request into a `FetchError`. An error without a code of the system or the runtime stays as it
+ * is.
+ */
 export function inPlainWords(error: unknown): unknown {
 	if (error instanceof FetchError || !(error instanceof Error)) return error;
 	return "code" in error && typeof error.code === "string" ? new FetchError(error.code, error) : error;
