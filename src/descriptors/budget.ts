@@ -1,17 +1,19 @@
 import { reserveHeadroom } from "./headroom.ts";
 
-/** Files that a reader of the log keeps open, and some for its listing. */
+/** Files that a reader of the log keeps open, and some more while it lists the folder. */
 const FILES_PER_READER = 36;
-/** The database's handles, the listening sockets, rings' wake-ups, the active segment, lookups and requests under way. */
+/**
+ * For the database, the listening sockets, the threads' wake-ups, the active segment, and the lookups and requests under way.
+ */
 const FILES_BASE = 64;
 const FILES_PER_INGEST_WORKER = 8;
 /** Connections that are not consumers: an eighth of the limit. */
 const PLAIN_SHARE = 8;
 const PLAIN_MIN = 16;
 const PLAIN_MAX = 1_024;
-/** Of them, from one network. */
+/** How large a part of them one network may have: a quarter. */
 const PLAIN_PER_NETWORK_SHARE = 4;
-/** For hosts, at least. */
+/** Connections to hosts that the limit should allow, at least. */
 const HOSTS_MIN = 64;
 
 export interface DescriptorUsers {
@@ -20,7 +22,7 @@ export interface DescriptorUsers {
 	consumersMax: number;
 }
 
-/** How the files that the process may have open are shared out. */
+/** How the files that the process may have open are divided up. */
 export interface DescriptorBudget {
 	limit: number;
 	/** What the relay needs for itself. */
@@ -28,19 +30,19 @@ export interface DescriptorBudget {
 	/** Connections to the public port that are not consumers, and how many of them from one network. */
 	plainMax: number;
 	plainPerNetworkMax: number;
-	/** Consumers, at most as many as the settings say. */
+	/** Connections for consumers, at most as many as the settings say. */
 	consumersMax: number;
-	/** What is left for hosts. */
+	/** Connections to hosts: the rest. */
 	hostsMax: number;
 }
 
-/** Sets the log's reserve aside, and shares out the rest of what this process may open; null if the system has no limit. */
+/** Sets the log's reserve aside, and divides up the rest of what this process may open; null if the system has no limit. */
 export function budgetDescriptors(users: DescriptorUsers): DescriptorBudget | null {
 	const limit = reserveHeadroom();
 	return limit === null ? null : shareDescriptors(limit.soft, users);
 }
 
-/** Shares out `limit` files. What is left for consumers and hosts is halved, if it does not do for all consumers. */
+/** Divides up `limit` files. Consumers get at most half of what they share with hosts. */
 export function shareDescriptors(limit: number, users: DescriptorUsers): DescriptorBudget {
 	const readers = 1 + users.fanoutWorkers;
 	const own = FILES_BASE + FILES_PER_READER * readers + FILES_PER_INGEST_WORKER * users.ingestWorkers;
@@ -57,7 +59,7 @@ export function shareDescriptors(limit: number, users: DescriptorUsers): Descrip
 	};
 }
 
-/** What to warn of at the start; null if the limit does. */
+/** What to warn of at the start; null if the limit is high enough. */
 export function budgetWarning(budget: DescriptorBudget, users: DescriptorUsers, hosts: number): string | null {
 	const { limit, own, consumersMax, hostsMax } = budget;
 	if (consumersMax === users.consumersMax && hostsMax >= Math.max(hosts, HOSTS_MIN)) return null;

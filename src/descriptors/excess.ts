@@ -1,27 +1,28 @@
 import { networkOf } from "../net/network.ts";
 import type { Connection } from "./libc.ts";
 
-/** How many unanswered connections the public port holds. */
+/** How many connections the public port may hold. */
 export interface PlainLimits {
 	plainMax: number;
-	/** From one IPv4 address or IPv6 /64; null for no such limit, since all come from one proxy. */
+	/** From one IPv4 address or IPv6 /64. Null for no such limit, if all come from one proxy. */
 	plainPerNetworkMax: number | null;
-	/** Answered connections from one network, consumers and others; null likewise. */
+	/** Answered connections from one network, consumers and others. Null as above. */
 	answeredPerNetworkMax: number | null;
 }
 
-/** What is too much. */
+/** What is above the limits. */
 export interface Excess {
 	/** Connections to end. */
 	connections: Connection[];
-	/** One address of each network that is to open no more for a while, the greediest first. */
+	/** One address of each network that may open no more for a while. The network with the most connections comes first. */
 	greedy: string[];
 }
 
 /**
- * Which of the connections that still have no answer are too many: of each network what it has above its limit, then of the
- * networks with the most until all together are within theirs. Of a network's, those that have sent the least go first, so a
- * whole request outlives a connection that only takes a place. Answered ones are never ended: consumers are among them.
+ * Finds which of the connections without an answer are too many. First, each network loses what it has above its limit. Then
+ * the networks with the most lose more, until all together are within the total. Within a network, connections that have sent
+ * the least go first, so that a whole request outlives a connection that only takes a place. Answered connections are never
+ * ended: consumers are among them.
  */
 export function excessOf(connections: readonly Connection[], limits: PlainLimits): Excess {
 	const networks = [...Map.groupBy(connections, ({ address }) => networkOf(address)).values()].map((list) => {
@@ -45,7 +46,7 @@ export function excessOf(connections: readonly Connection[], limits: PlainLimits
 	};
 }
 
-/** The greatest number that each may keep so that all together keep at most `totalMax`. */
+/** The greatest number that each network may keep if all together may keep at most `totalMax`. */
 function levelFor(counts: readonly number[], totalMax: number): number {
 	const sizes = counts.toSorted((a, b) => a - b);
 	let left = totalMax;

@@ -1,4 +1,4 @@
-// descriptors/: how open files are shared out, and kept from strangers. It reads and writes none of them.
+// descriptors/: how the process's open files are divided up, and kept from strangers. It reads and writes none of them.
 
 import { readdirSync, statSync } from "node:fs";
 import { networkOf } from "../net/network.ts";
@@ -21,10 +21,10 @@ const networksRefused = counter(
 );
 
 const DESCRIPTORS = "/proc/self/fd";
-/** How often the guard looks; more often while it finds too many. */
+/** Time between two checks; shorter while the guard finds too many. */
 export const CHECK_MS = 100;
 export const CHECK_UNDER_PRESSURE_MS = 10;
-/** A network that has opened too many connections opens no more for this long. */
+/** A network that has opened too many connections can't open more for this long. */
 export const REFUSED_MS = 10_000;
 const REPORT_INTERVAL_MS = 60_000;
 
@@ -34,38 +34,39 @@ const log = logOf("descriptors");
 export interface DescriptorSystem {
 	/** Open descriptors of this process. */
 	count(): number;
-	/** The connections of one of our ports, and the sockets that listen there. */
+	/** Finds the connections of one of our ports, and the sockets that listen there. */
 	look(port: number): { connections: Connection[]; listeners: number[] };
 	end(connection: Connection): void;
-	/** Lets these sockets take nothing from the networks of these addresses, and what they like from all others. */
+	/** Makes these sockets accept nothing from the networks of these addresses, and everything from all others. */
 	refuse(listeners: readonly number[], addresses: readonly string[]): void;
 }
 
 export interface DescriptorGuardOptions {
 	system: DescriptorSystem;
-	/** The public one. */
+	/** The public port. */
 	port: number;
 	limits: PlainLimits;
 	/** Descriptors that are accounted for: what the relay needs itself, its hosts and its consumers. */
 	expected: () => number;
 	counters: Counters;
-	/** Asks the servers to let go of answered connections that nobody uses. */
+	/** Asks the servers to close idle connections that have had an answer. */
 	closeIdle: () => void;
 	/** Monotonic milliseconds. */
 	nowMs?: () => number;
 }
 
 /**
- * Keeps strangers from taking all descriptors. The runtime accepts whatever connects and asks nobody, so this looks from
- * outside. If more descriptors are open than are accounted for, it takes the connections of the public port that have no
- * answer yet and ends those above the limits; and for a while the system drops what their networks send to open others,
- * so that accepting them costs nothing. A consumer has an answer, its handshake, and is never touched.
+ * Keeps strangers from taking all descriptors. The runtime accepts whatever connects and gives us no say in it, so the guard
+ * looks at the process's sockets from outside. If more descriptors are open than are accounted for, it ends those connections
+ * of the public port that have no answer yet and are above the limits. For a while, the kernel then drops connection requests
+ * of the networks that had too many, so that they cost nothing to accept. A consumer has an answer, its handshake, and is never
+ * touched.
  */
 export class DescriptorGuard {
 	readonly #options: DescriptorGuardOptions;
 	readonly #nowMs: () => number;
 	readonly #reports = new LogLimiter({ intervalMs: REPORT_INTERVAL_MS, keysMax: 1 });
-	/** By network, in the order in which they end. */
+	/** Refused networks, in the order in which their refusals end. */
 	readonly #refused = new Map<string, { address: string; endsAtMs: number }>();
 	#timer: ReturnType<typeof setTimeout> | null = null;
 
@@ -74,7 +75,7 @@ export class DescriptorGuard {
 		this.#nowMs = options.nowMs ?? (() => performance.now());
 	}
 
-	/** Looks by itself, until `stop`. */
+	/** Checks at intervals, until `stop`. */
 	start(): void {
 		const look = (): void => {
 			this.#timer = setTimeout(look, this.check() ? CHECK_UNDER_PRESSURE_MS : CHECK_MS);
@@ -87,7 +88,7 @@ export class DescriptorGuard {
 		this.#timer = null;
 	}
 
-	/** One look. Returns whether there were too many. A look that fails is left to the next. */
+	/** Checks once. Returns whether there were too many connections, or the check failed: then the next one comes soon. */
 	check(): boolean {
 		try {
 			return this.#check();
@@ -100,7 +101,7 @@ export class DescriptorGuard {
 	#check(): boolean {
 		const { system, port, limits, expected, counters, closeIdle } = this.#options;
 		const mayEndRefusal = this.#firstEndMs() <= this.#nowMs();
-		// A few of them at most can be too many for one network.
+		// So few connections can't be above any limit.
 		const plainFew = Math.min(limits.plainMax, limits.plainPerNetworkMax ?? limits.plainMax);
 		const isMany = system.count() - expected() > plainFew;
 		if (!isMany && !mayEndRefusal) return false;
@@ -118,7 +119,7 @@ export class DescriptorGuard {
 		return Number.POSITIVE_INFINITY;
 	}
 
-	/** Takes note of networks to refuse from now on. Returns whether any is new. */
+	/** Notes networks to refuse from now on. Returns whether any of them is new. */
 	#refuse(addresses: readonly string[]): boolean {
 		const endsAtMs = this.#nowMs() + REFUSED_MS;
 		let isNew = false;
@@ -134,7 +135,7 @@ export class DescriptorGuard {
 		return isNew;
 	}
 
-	/** Forgets whose time is over, and the oldest of too many. */
+	/** The addresses to refuse. Forgets those whose time is over, and the oldest if there are too many. */
 	#addressesRefused(): string[] {
 		for (const [network, { endsAtMs }] of this.#refused) {
 			if (endsAtMs > this.#nowMs() && this.#refused.size <= NETWORKS_MAX) break;
@@ -144,7 +145,7 @@ export class DescriptorGuard {
 	}
 
 	#report(network: string): void {
-		// One line for all: there may be very many networks.
+		// One line stands for all networks, since there may be very many.
 		const omitted = this.#reports.take("refused");
 		if (omitted === null) return;
 		log.warning(
@@ -158,7 +159,7 @@ export class DescriptorGuard {
 	}
 }
 
-/** This process; null where its connections can't be looked at. */
+/** This process; null if its connections can't be looked at. */
 export function openDescriptorSystem(): DescriptorSystem | null {
 	const libc = Libc.open();
 	if (libc === null) return null;
@@ -183,10 +184,10 @@ export function openDescriptorSystem(): DescriptorSystem | null {
 	};
 }
 
-/** Open descriptors of this process; 0 where the system doesn't tell. */
+/** Open descriptors of this process; 0 if the system does not tell. */
 export function countDescriptors(): number {
 	try {
-		// Their number, since Linux 6.2: it takes no descriptor to learn it.
+		// Since Linux 6.2 this is their number, and reading it takes no descriptor.
 		const { size } = statSync(DESCRIPTORS);
 		return size > 0 ? size : withHeadroom(() => readdirSync(DESCRIPTORS)).length;
 	} catch {

@@ -1,24 +1,23 @@
 import { Libc, type OpenLimit } from "./libc.ts";
 
 /**
- * Descriptors that strangers can't take. The process runs with a soft limit somewhat below its hard one: at the soft limit
- * the system refuses further connections, and the log can still open its next file, for which the limit is raised for a
- * moment.
+ * Descriptors that strangers can't take. The process runs with a soft limit somewhat below its hard one. At the soft limit, the
+ * system refuses further connections. The log can still open its next file, since the limit is raised for a moment.
  */
 
-/** Kept for the log and its readers. */
+/** Descriptors that are kept for the log and its readers. */
 const RESERVED_MIN = 16;
 const RESERVED_MAX = 64;
-/** Of a low limit, a part of it. */
+/** If the limit is low, an eighth of it is kept. */
 const RESERVED_SHARE = 8;
 
 /** How often the limit is raised for one file. If it still can't be opened then, the reserve is used up. */
 const RAISES_MAX = 100;
 
-/** What the system says when a process, or all of them, have too many files open. */
+/** The system's codes if the process, or all processes together, have too many files open. */
 const TOO_MANY: ReadonlySet<string> = new Set(["EMFILE", "ENFILE"]);
 
-/** Opened by each thread at its start: at the limit it would be too late. */
+/** Each thread opens it at its start: at the limit it would be too late. */
 const libc = Libc.open();
 
 /** Lowers the process's soft limit so that the reserve is above it. Returns the limit; null if the system has none. */
@@ -29,15 +28,18 @@ export function reserveHeadroom(): OpenLimit | null {
 	return lowered.soft > 0 && libc.setOpenLimit(lowered) ? lowered : limit;
 }
 
-/** The limit below the reserve. By the hard limit alone, which never changes: the soft one may be raised just now. */
+/**
+ * The limit without the reserve. It follows from the hard limit alone, which never changes: the soft one may be raised at this
+ * moment.
+ */
 function loweredOf(hard: number): OpenLimit {
 	const reserved = Math.min(Math.max(Math.floor(hard / RESERVED_SHARE), RESERVED_MIN), RESERVED_MAX);
 	return { soft: hard - reserved, hard };
 }
 
 /**
- * Opens something of the relay's own. At the soft limit it is tried again with the limit raised. The limit is the whole
- * process's, so another thread that is done may lower it before we have opened ours: then it is raised again.
+ * Opens a file of the relay's own. At the soft limit, the limit is raised and `open` is tried again. The limit is the whole
+ * process's, so another thread that is done may lower it before this one has opened its file. Then it is raised again.
  *
  * @throws what `open` throws
  */
@@ -67,7 +69,7 @@ function openRaised<T>(libc: Libc, hard: number, open: () => T): T {
 	}
 }
 
-/** Whether there are too many open files, in this process or in all. */
+/** Whether too many files are open, in this process or in the system. */
 export function isTooManyFiles(error: unknown): boolean {
 	return error instanceof Error && "code" in error && typeof error.code === "string" && TOO_MANY.has(error.code);
 }

@@ -2,9 +2,9 @@ import { dlopen, ptr } from "bun:ffi";
 import { INSTRUCTION_BYTES } from "./packet-filter.ts";
 
 /**
- * The few calls of the system's C library that the runtime has no name for: how many files this process may have open, and
- * which of its descriptors are connections of strangers. Linux only; anywhere else, or if the library can't be loaded, there
- * is none. Nothing on the data path calls it.
+ * The few calls of the system's C library that the runtime does not offer: for the limit of open files, for the connections of
+ * this process, and for the packet filter. Linux only; `open` gives null anywhere else, or if the library can't be loaded.
+ * Nothing on the data path calls it.
  */
 
 const LIBRARIES = ["libc.so.6", `libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`];
@@ -26,21 +26,24 @@ const SOCKADDR_BYTES = 28;
 const IPPROTO_TCP = 6;
 const TCP_INFO = 11;
 const TCP_INFO_BYTES = 256;
-/** Where `struct tcp_info` has the bytes that the other side has acknowledged, and those it has sent; since Linux 4.2. */
+/**
+ * Offsets in `struct tcp_info` of the bytes that the other side has acknowledged and of those that it has sent. Since Linux
+ * 4.2.
+ */
 const BYTES_ACKED_AT = 120;
 const BYTES_RECEIVED_AT = 128;
 const TCP_INFO_BYTES_MIN = 136;
-/** States of a connection that the other side, and we, have not both given up: ESTABLISHED, CLOSE_WAIT. */
+/** States in which we have not closed the connection: ESTABLISHED, CLOSE_WAIT. */
 const OPEN_STATES: readonly (number | undefined)[] = [1, 8];
 const SHUT_RDWR = 2;
 const SOL_SOCKET = 1;
 const SO_ATTACH_FILTER = 26;
 const SO_DETACH_FILTER = 27;
 const SO_ACCEPTCONN = 30;
-/** `struct sock_fprog`: the number of instructions, and from byte 8 on where they are. */
+/** `struct sock_fprog`: the number of instructions, and their address at byte 8. */
 const FILTER_BYTES = 16;
 
-/** How many files a process may have open: `soft` counts, up to `hard` it may be raised. */
+/** How many files a process may have open. `soft` is the limit in force, and may be raised up to `hard`. */
 export interface OpenLimit {
 	soft: number;
 	hard: number;
@@ -53,7 +56,7 @@ export interface Connection {
 	/** Address of the other side, as text. */
 	address: string;
 	bytesReceived: number;
-	/** We have sent something that arrived: at a server, an answer. */
+	/** Something that we sent has arrived: at a server, an answer. */
 	isAnswered: boolean;
 }
 
@@ -68,14 +71,14 @@ export class Libc {
 		this.#functions = functions;
 	}
 
-	/** Null on a system that has none of these calls. */
+	/** Null on a system that does not have these calls. */
 	static open(): Libc | null {
 		if (process.platform !== "linux") return null;
 		for (const name of LIBRARIES) {
 			try {
 				return new Libc(dlopen(name, FUNCTIONS).symbols);
 			} catch {
-				// Another C library, or one without these calls.
+				// The system has another C library, or one without these calls.
 			}
 		}
 		return null;
@@ -87,14 +90,14 @@ export class Libc {
 		return { soft: Number(soft), hard: Number(hard) };
 	}
 
-	/** Of the whole process. Returns whether the system took it. */
+	/** Sets the limit of the whole process. Returns whether the system accepted it. */
 	setOpenLimit({ soft, hard }: OpenLimit): boolean {
 		this.#limit[0] = BigInt(soft);
 		this.#limit[1] = BigInt(hard);
 		return this.#functions.setrlimit(RLIMIT_NOFILE, this.#limit) === 0;
 	}
 
-	/** What a descriptor is a connection of; null if it is none, or is at its end. */
+	/** The connection that a descriptor stands for; null if it is none, or is closed already. */
 	connection(descriptor: number): Connection | null {
 		const localPort = this.#endpoint("getsockname", descriptor)?.port;
 		if (localPort === undefined) return null;
@@ -121,7 +124,7 @@ export class Libc {
 		return getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, this.#info, this.#length) === 0 && this.#info[0] === 1;
 	}
 
-	/** Attaches a program of the packet filter to a socket, in place of any other; null takes it off. */
+	/** Attaches a program of the packet filter to a socket, in place of any other; null removes it. */
 	filterPackets(descriptor: number, program: Buffer | null): void {
 		const filter = Buffer.alloc(FILTER_BYTES);
 		if (program !== null) {

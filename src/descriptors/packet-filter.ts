@@ -1,13 +1,13 @@
 /**
- * A program for the kernel's packet filter (classic BPF), to be attached to a listening socket: it drops what some networks
- * send before it becomes a connection, and takes no descriptor for it. Connections that are there are not touched.
+ * A program for the kernel's packet filter (classic BPF), to be attached to a listening socket. It drops packets of some
+ * networks before they become a connection, so they take no descriptor. Existing connections are not touched.
  */
 
 /** One instruction: operation, jumps if true and if false, operand. */
 export type Instruction = readonly [code: number, ifTrue: number, ifFalse: number, operand: number];
 
 export const INSTRUCTION_BYTES = 8;
-/** More networks at once are not told apart: the kernel runs the program for each packet that asks for a connection. */
+/** More networks are not refused at once, since the kernel runs the program for each packet that asks for a connection. */
 export const NETWORKS_MAX = 64;
 
 const LOAD_WORD = 0x20;
@@ -24,7 +24,10 @@ const IPV6_SOURCE = IP_HEADER + 8;
 const DROP: Instruction = [RETURN, 0, 0, 0];
 const TAKE: Instruction = [RETURN, 0, 0, 0xffff_ffff];
 
-/** @param addresses one of each network: an IPv4 address, or eight groups of an IPv6 one, of which the first four count */
+/**
+ * Makes a program that drops packets of some networks.
+ * @param addresses one of each network: an IPv4 address, or eight groups of an IPv6 address, of which the first four count
+ */
 export function dropFrom(addresses: readonly string[]): Instruction[] {
 	const ipv4: Instruction[] = [[LOAD_WORD, 0, 0, IPV4_SOURCE]];
 	const ipv6: Instruction[] = [];
@@ -52,7 +55,7 @@ export function dropFrom(addresses: readonly string[]): Instruction[] {
 	return [...choose, ...ipv4, ...ipv6];
 }
 
-/** The program as the kernel takes it. */
+/** The program in the kernel's format. */
 export function encodeProgram(program: readonly Instruction[]): Buffer {
 	const bytes = Buffer.alloc(INSTRUCTION_BYTES * program.length);
 	for (const [at, [code, ifTrue, ifFalse, operand]] of program.entries()) {
@@ -65,7 +68,7 @@ export function encodeProgram(program: readonly Instruction[]): Buffer {
 	return bytes;
 }
 
-/** The address as one word (IPv4, also where it is mapped into IPv6), or the first two of IPv6. */
+/** An IPv4 address as one word, even if it is mapped into IPv6; of an IPv6 address the first two words. */
 function wordsOf(address: string): number[] {
 	if (!address.includes(":")) return [address.split(".").reduce((word, byte) => word * 256 + Number(byte), 0)];
 	const groups = address.split(":").map((group) => Number.parseInt(group, 16));
