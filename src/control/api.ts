@@ -1,21 +1,21 @@
-// control/: what other threads may ask of the control thread. The work itself is its owner's, such as hosts/.
+// control/: what other threads may ask of the control thread. The work itself is done by its owner, such as hosts/.
 
 /**
  * The actions of the control thread, which has the hosts and decides what the relay does. Other threads call them by
  * `controlOver`. A new action is a line here, a method of its owner, such as `HostManager`, and an HTTP handler.
  *
- * The last argument of each action is who asks, so that no stranger goes uncounted.
+ * The last argument of each action says who asks, so that the requests of every stranger are counted.
  */
 export interface Control {
-	/** Asks for a host to be followed, or to be reconnected to now. */
+	/** Asks the relay to follow a host, or to reconnect to it now. */
 	requestCrawl(hostname: string, by: Requester): Promise<ControlResult>;
-	/** For an operator: has a known host followed from another cursor, or from its live end (null). */
+	/** For an operator: asks the relay to follow a known host from another cursor, or from its live end (null). */
 	resetCursor(hostname: string, cursor: number | null, by: Requester): Promise<ControlResult>;
 }
 
 /** Who asks for an action. */
 export interface Requester {
-	/** Lifts what strangers may not ask for, such as `localhost:PORT`, and their limits. */
+	/** May ask for what strangers may not, such as `localhost:PORT`, and has no limits. */
 	admin: boolean;
 	/** The sender's address. */
 	ip: string;
@@ -31,7 +31,7 @@ export interface Refusal {
 	error: string;
 	/** Names the rule. */
 	message: string;
-	/** When to ask again. */
+	/** After how long to ask again. */
 	retryAfterS?: number;
 }
 

@@ -3,7 +3,7 @@ import type { RequestLimits, Requests, Unanswered } from "../runtime/requests.ts
 import { WORKER_REQUEST_LIMITS } from "../runtime/thread.ts";
 import { type Control, type Refusal, type Requester, refusal } from "./api.ts";
 
-/** Above what probing a host may take, and waiting for it. */
+/** More than a probe of a host and the wait for it may take together. */
 export const CONTROL_TIMEOUT_MS = 30_000;
 const RETRY_AFTER_S = 30;
 
@@ -12,10 +12,10 @@ type Arguments = Parameters<Control[Action]>;
 type Result = Awaited<ReturnType<Control[Action]>>;
 
 /**
- * The control thread, for those on another thread. Its methods never reject: too many requests and a missing answer are
+ * The control thread's actions, called from another thread. They never reject: too many requests and a missing answer are
  * results too.
  *
- * @param limits those of `requests`, for the words of an answer
+ * @param limits those of `requests`, which error messages name
  */
 export function controlOver(requests: Requests<Control>, limits = WORKER_REQUEST_LIMITS): Control {
 	const ask = async (action: Action, args: Arguments): Promise<Result> => {
@@ -25,7 +25,7 @@ export function controlOver(requests: Requests<Control>, limits = WORKER_REQUEST
 		return reply.answered ? reply.answer : refusalFor(reply.why, limits);
 	};
 	return new Proxy({} as Control, {
-		// Callers have the interface's names only, beside `then`, which `await` looks for.
+		// Callers use only the interface's names. `await` also looks for `then`.
 		get: (_target, name) => (name === "then" ? undefined : (...args: Arguments) => ask(name as Action, args)),
 	});
 }
