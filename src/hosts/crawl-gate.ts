@@ -10,12 +10,12 @@ const crawlsLimited = counter(
 	"crawl requests refused since their address had its share of probes or of failed ones",
 );
 
-/** What a stranger may have us do for names that turn out to be nobody's: each costs a DNS lookup and a connection. */
+/** Failed probes that one address may cause in an hour. Each costs a DNS lookup and a connection. */
 export const FAILED_PROBES_PER_HOUR = 10;
 const HOUR_S = 3600;
-/** Addresses that are remembered for their failures: some 100 bytes each. */
+/** Addresses whose failures are remembered, at some 100 bytes each. */
 const ADDRESSES_MAX = 20_000;
-/** A probe takes up to 5 s, and is waited for up to 15 s. */
+/** A probe takes up to 5 s, and a request waits up to 15 s for its probe to begin. */
 export const PROBE_SLOTS = {
 	slots: 32,
 	perAddressMax: 2,
@@ -35,7 +35,7 @@ export interface CrawlGateOptions {
 	timer?: ProbeSlotsOptions["timer"];
 }
 
-/** Limits the probes of new hosts that strangers ask for, by the address of who asks. Admins don't come through here. */
+/** Limits the probes of new hosts that strangers ask for, by the sender's address. Requests of admins don't pass through it. */
 export class CrawlGate {
 	readonly #counters: Counters;
 	readonly #slots: ProbeSlots;
@@ -52,7 +52,7 @@ export class CrawlGate {
 		});
 	}
 
-	/** Runs `probe` for the sender at `ip` when it is his turn, or answers with the limit that stands against it. */
+	/** Runs `probe` for the sender at `ip` when its turn comes, or answers with the limit that it has reached. */
 	async run(ip: string, probe: () => Promise<ControlResult>): Promise<ControlResult> {
 		const address = networkOf(ip);
 		const result = this.#failuresLimit(address) ?? (await this.#slots.run(address, () => this.#probe(address, probe)));
@@ -61,7 +61,7 @@ export class CrawlGate {
 	}
 
 	async #probe(address: string, probe: () => Promise<ControlResult>): Promise<ControlResult> {
-		// While this one waited, others of its address may have failed.
+		// Other probes of this address may have failed while this one waited.
 		const limit = this.#failuresLimit(address);
 		if (limit !== null) return limit;
 		const result = await probe();

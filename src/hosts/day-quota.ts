@@ -1,6 +1,6 @@
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-/** So many of something within any 24 hours. */
+/** Allows at most so many uses within any 24 hours. */
 export class DayQuota {
 	readonly #max: number;
 	readonly #nowMs: () => number;
@@ -12,7 +12,7 @@ export class DayQuota {
 		this.#nowMs = nowMs;
 	}
 
-	/** Takes one. False where there is none left. */
+	/** Takes one. False if none is left. */
 	take(): boolean {
 		const nowMs = this.#nowMs();
 		this.#takenAtMs = this.#takenAtMs.filter((takenAtMs) => takenAtMs > nowMs - DAY_MS);
@@ -21,14 +21,14 @@ export class DayQuota {
 		return true;
 	}
 
-	/** Milliseconds until there is one to take; 0 when there is, and a day where there never is. */
+	/** Milliseconds until one is left; 0 if one is, and a day if the quota is 0. */
 	waitMs(): number {
 		const [oldestMs] = this.#takenAtMs;
 		if (this.#takenAtMs.length < this.#max) return 0;
 		return oldestMs === undefined ? DAY_MS : Math.max(0, oldestMs + DAY_MS - this.#nowMs());
 	}
 
-	/** Gives back one that was taken a moment ago and not used. */
+	/** Gives back the one that was taken last, which was not used. */
 	giveBack(): void {
 		this.#takenAtMs.pop();
 	}

@@ -3,25 +3,25 @@ import type { HostFacts } from "../log/record/control.ts";
 import { controlEntry } from "../log/record/entry.ts";
 import type { Timing } from "../runtime/timing.ts";
 
-/** How often the control thread looks whether its records are durable: once for all of them. */
+/** Interval at which the control thread checks which of its records are durable. One check serves all of them. */
 const POLL_MS = 5;
 
-/** What waits for a place in the ring, or there for the disk. */
+/** A record that waits for space in the ring, or, once there, until it is durable. */
 interface Waiting {
 	/** Called when the record is durable. */
 	resolves: (() => void)[];
 }
 
 /**
- * Appends `host` records to the log, for the control thread. A record is a host's whole row, so only the last one of a host
- * is kept while the ring is full: what waits is bounded by the number of hosts.
+ * Appends `host` records to the log, for the control thread. A record is a host's whole row, so while the ring is full only the
+ * last record of each host is kept. The number that wait is bounded by the number of hosts.
  */
 export class HostLog {
 	readonly #handover: Handover;
 	readonly #timing: Timing;
-	/** By host. */
+	/** Records that wait for space in the ring, by the host's id. */
 	readonly #unsent = new Map<number, Waiting & { facts: HostFacts }>();
-	/** In the ring, in its order. */
+	/** Records in the ring, in its order. */
 	readonly #sent: (Waiting & { position: number })[] = [];
 	#isPolling = false;
 

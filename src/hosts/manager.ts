@@ -20,12 +20,12 @@ const hostsKnown = gauge("hosts_known", "hosts known");
 /** At the start, this many hosts are connected to at once, and then as many again after a pause. */
 const START_BURST = 5;
 const START_PAUSE_MS = 100;
-/** A host that is asked for again within this time is being dialled already. */
+/** A stranger's request for a host within this time of the last one does not cause another dial. */
 const RECONNECT_INTERVAL_MS = 60_000;
 const HOSTS_PAGE = 1000;
-/** A host's gaps make a record this often at most. */
+/** A host's gaps cause a record at most this often. */
 const GAP_RECORD_INTERVAL_MS = 60_000;
-/** A host's status is logged this often at most, for so many hosts. */
+/** A host's status is logged at most this often; so many hosts are remembered for that. */
 const STATUS_LINE_INTERVAL_MS = 60_000;
 const STATUS_LINES_MAX = 10_000;
 
@@ -33,7 +33,7 @@ const log = logOf("hosts");
 
 /** What the manager needs of the rest of the relay. */
 export interface HostManagerOptions {
-	/** Of an index that has caught up with the log, so that no host's id is given away twice. */
+	/** Reads an index that has caught up with the log, so that no host's id is given away twice. */
 	reader: IndexReader;
 	/** Number of ingest workers. */
 	workers: number;
@@ -42,7 +42,7 @@ export interface HostManagerOptions {
 	append(facts: HostFacts): Promise<void>;
 	/** @throws ProbeError */
 	probe(host: ParsedHostname, allowInsecure: boolean): Promise<void>;
-	/** Monotonic milliseconds, a pause, and the date for what people read. */
+	/** Monotonic milliseconds, a pause, and the date for texts that people read. */
 	clock: { nowMs(): number; sleep(ms: number): Promise<void>; date(): Date };
 	counters: Counters;
 	allowInsecureHosts: boolean;
@@ -50,15 +50,15 @@ export interface HostManagerOptions {
 	newHostsPerDayMax: number;
 }
 
-/** A host, as the manager knows it. */
+/** What the manager knows of a host. */
 export interface ManagedHost extends HostFacts {
-	/** Why it has this status; empty where that is not known, since it was set before the last start. */
+	/** Why it has this status; empty if the status is from before the last start. */
 	detail: string;
-	/** Its worker was told to follow it, and has not stopped of its own accord. */
+	/** Its worker was told to follow it, and has not reported since that it stopped. */
 	isFollowed: boolean;
-	/** When somebody last asked for it. */
+	/** When it was last asked for. */
 	askedAtMs: number;
-	/** When a gap was last the cause of a record. */
+	/** When a gap last caused a record. */
 	gapRecordedAtMs: number;
 }
 
@@ -70,7 +70,7 @@ export class HostManager {
 	readonly #byId = new Map<number, ManagedHost>();
 	readonly #gate: CrawlGate;
 	readonly #statusLines: LogLimiter;
-	/** What runs for a new host's name now. */
+	/** The requests for new hosts that run now, by who may share them and the host's name. */
 	readonly #crawls = new Map<string, Promise<ControlResult>>();
 	#idMax = 0;
 	#isStopped = false;
@@ -88,7 +88,7 @@ export class HostManager {
 		return [...this.#byId.values()];
 	}
 
-	/** Loads all hosts. Connecting to them goes on after it has resolved, a few at a time. */
+	/** Loads all hosts, and begins to connect to them, a few at a time. Resolves before all are connected. */
 	async start(): Promise<void> {
 		const { reader } = this.#options;
 		let page = await reader.hosts(0, HOSTS_PAGE);
@@ -102,12 +102,12 @@ export class HostManager {
 		void this.#connectKnown();
 	}
 
-	/** Connects to no further host. The workers let go of theirs when they drain. */
+	/** Connects to no further host. The workers disconnect from their hosts when they drain. */
 	stop(): void {
 		this.#isStopped = true;
 	}
 
-	/** Takes note of what an ingest worker found out about a host of its. */
+	/** Notes what an ingest worker reports about one of its hosts. */
 	onEvent(event: HostEvent): void {
 		const host = this.#byId.get(event.hostId);
 		if (host === undefined)
@@ -117,7 +117,7 @@ export class HostManager {
 	}
 
 	#noteStatus(host: ManagedHost, event: HostStatusEvent): void {
-		// An operator's ban stands, whatever its worker still had to say.
+		// An operator's ban stands, whatever the worker still reports.
 		if (host.status === "banned") return;
 		if (event.status === "banned") host.isFollowed = false;
 		host.detail = event.detail;
@@ -134,7 +134,10 @@ export class HostManager {
 		void this.#record(host);
 	}
 
-	/** The worker has logged and counted it. Here it is kept with the host, in the log too, but not as often as a host likes. */
+	/**
+	 * Keeps a gap with the host, and records it in the log, at most once per interval: a host could cause any number of gaps. The
+	 * worker has logged and counted it.
+	 */
 	#noteGap(host: ManagedHost, { count, reason, afterSeq }: HostGapEvent): void {
 		const { nowMs, date } = this.#options.clock;
 		host.gaps += count;
@@ -145,8 +148,8 @@ export class HostManager {
 	}
 
 	/**
-	 * Follows a known host from this cursor, or from its live end (null), whatever its cursor was. For an admin: what lies
-	 * between is missed, or comes again.
+	 * Follows a known host from this cursor, or from its live end (null), whatever its cursor was. For an admin: the messages
+	 * between the two cursors are missed, or come again.
 	 */
 	resetCursor(input: string, cursor: number | null): ControlResult {
 		if (this.#isStopped) return STOPPED;
@@ -167,8 +170,8 @@ export class HostManager {
 	}
 
 	/**
-	 * Starts following a host, or reconnects to it now (rulebook 5). Requests for one new host that run at once share one
-	 * probe. Admins are free of the limits on strangers, and may add `localhost:PORT` where the configuration allows it.
+	 * Starts following a host, or reconnects to it now (rulebook 5). Requests for one new host that run at once share one probe.
+	 * Admins have none of the limits on strangers, and may add `localhost:PORT` if the configuration allows it.
 	 */
 	async requestCrawl(input: string, by: Requester): Promise<ControlResult> {
 		const { admin } = by;
@@ -191,7 +194,7 @@ export class HostManager {
 	}
 
 	async #crawlWithinQuota(parsed: ParsedHostname): Promise<ControlResult> {
-		// It may have become known while this request waited.
+		// The host may have become known while this request waited.
 		const known = this.#byName.get(parsed.hostname);
 		if (known !== undefined) return this.#crawlKnown(known, false);
 		if (!this.#quota.take()) {
@@ -207,7 +210,7 @@ export class HostManager {
 		if (host.status === "banned") return banned(host);
 		if (host.isFollowed && host.status === "active") return { ok: true };
 		const nowMs = this.#options.clock.nowMs();
-		// Else anybody could have us dial a host as often as he can ask.
+		// Without this limit, anybody could make us dial a host as often as they can ask.
 		if (!admin && nowMs - host.askedAtMs < RECONNECT_INTERVAL_MS) return { ok: true };
 		host.askedAtMs = nowMs;
 		if (host.isFollowed) this.#command(host, { type: "dialNow", hostId: host.id });
@@ -222,13 +225,13 @@ export class HostManager {
 			if (!(error instanceof ProbeError)) throw error;
 			return refusal(400, HOST_NOT_FOUND, `host ${parsed.hostname} ${error.message}`);
 		}
-		// An admin and a stranger may have asked for it at once.
+		// An admin and a stranger may have asked for the host at the same time.
 		const known = this.#byName.get(parsed.hostname);
 		if (known !== undefined) return this.#crawlKnown(known, admin);
 		const host = this.#know({ id: this.#idMax + 1, ...parsed, gaps: 0, lastGap: null }, "active");
 		host.askedAtMs = this.#options.clock.nowMs();
 		log.info("host {hostname} is new, as id {id}", { hostname: host.hostname, id: host.id });
-		// In the log before its first message is.
+		// The host's record must be in the log before its first message.
 		await this.#record(host);
 		await this.#connect(host);
 		return { ok: true };
@@ -250,7 +253,8 @@ export class HostManager {
 	}
 
 	/**
-	 * Hosts that were offline or idle are tried again too: a relay that forgets them leaves it to their operators to notice.
+	 * Connects to all known hosts. Those that were offline or idle are tried again too: otherwise their operators would have to
+	 * notice that the relay has forgotten them.
 	 */
 	async #connectKnown(): Promise<void> {
 		const hosts = [...this.#byId.values()].filter(({ status }) => status !== "banned");

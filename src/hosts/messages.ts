@@ -6,7 +6,7 @@ export interface HostTarget {
 	id: number;
 	/** Lower-case DNS name, or `localhost:PORT`. */
 	hostname: string;
-	/** By ws:// instead of wss://. */
+	/** Connect by ws:// instead of wss://. */
 	insecure: boolean;
 	/** Where to resume; null starts at the host's live end. */
 	cursor: number | null;
@@ -15,13 +15,13 @@ export interface HostTarget {
 /** From the host manager to the ingest worker that owns the host. */
 export type HostCommand =
 	/**
-	 * Follow this host, reconnecting for as long as it takes. If the worker followed it before, in this process, it goes on
-	 * from its own cursor: the index may lag behind what the worker knows.
+	 * Follow this host, and reconnect whenever that is needed. A worker that has followed it before in this process goes on from
+	 * its own cursor, since the index may be older than what the worker knows.
 	 */
 	| { type: "connect"; host: HostTarget }
 	/** Stop following it. */
 	| { type: "disconnect"; hostId: number }
-	/** Cut the wait between two attempts short. No effect on a host that is connected. */
+	/** End the wait before the next attempt to connect. No effect on a host that is connected. */
 	| { type: "dialNow"; hostId: number }
 	/** Follow this host from this cursor, or from its live end (null), whatever the cursor was before. */
 	| { type: "resetCursor"; host: HostTarget };
@@ -34,21 +34,24 @@ export interface HostStatusEvent {
 	hostId: number;
 	/**
 	 * `active`: connected. `offline`: not reachable, and tried again. `idle`: it answered `FutureCursor`, and is asked again
-	 * later. After `banned` (it is a relay itself) the worker has stopped following the host: only a `connect` brings it back.
+	 * later. `banned`: it is a relay itself, and the worker has stopped following it until the next `connect`.
 	 */
 	status: HostStatus;
 	/** Why, for people. */
 	detail: string;
 }
 
-/** Why messages of a host may have been missed: one that can't be read, for the reason of its rejection, or a lost place. */
+/**
+ * Why messages of a host may have been missed: a message can't be read, which is given as the reason of its rejection, or the
+ * place in the host's stream was lost.
+ */
 export type HostGapReason =
 	| RejectionReason
-	/** The host sent a seq below the last one received: it counts anew, or repeats. */
+	/** The host sent a seq below the last one received: it has started to count again, or repeats messages. */
 	| "seq-went-back"
-	/** It has answered `FutureCursor` for an hour, and is followed from its live end. */
+	/** The host has answered `FutureCursor` for an hour, and is now followed from its live end. */
 	| "future-cursor"
-	/** It no longer has what follows our cursor. */
+	/** The host no longer has the messages after our cursor. */
 	| "outdated-cursor"
 	/** An operator set another cursor. */
 	| "cursor-reset";
@@ -57,10 +60,10 @@ export type HostGapReason =
 export interface HostGapEvent {
 	type: "hostGap";
 	hostId: number;
-	/** How often, since the last event. */
+	/** How many gaps, since the last event. */
 	count: number;
-	/** Of the last time. */
+	/** Reason of the last gap. */
 	reason: HostGapReason;
-	/** The host's seq after which it was; null before its first message. */
+	/** The host's seq before the last gap; null before its first message. */
 	afterSeq: number | null;
 }

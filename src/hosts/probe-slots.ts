@@ -1,5 +1,5 @@
 export interface ProbeSlotsOptions {
-	/** Probes that run at once. */
+	/** Probes that may run at once. */
 	slots: number;
 	/** Those of one address. */
 	perAddressMax: number;
@@ -7,9 +7,9 @@ export interface ProbeSlotsOptions {
 	waitingMax: number;
 	/** Those of one address. */
 	waitingPerAddressMax: number;
-	/** After this long a wait is given up. */
+	/** A probe that has waited this long is given up. */
 	waitMs: number;
-	/** Calls back after a time; returns what cancels it. */
+	/** Calls back after `ms`. Returns a function that cancels it. */
 	timer?: (ms: number, callback: () => void) => () => void;
 }
 
@@ -19,15 +19,15 @@ export type NoSlot = "full" | "timeout";
 type Waiter = (turn: "go" | NoSlot) => void;
 
 /**
- * Shares the slots for probes out among the addresses that ask for them, one after the other: whoever keeps slow names
- * going takes his own slots and nobody else's.
+ * Shares the slots for probes among the addresses that ask for them, in turns. So an address that asks for slow hosts only uses
+ * up its own slots.
  */
 export class ProbeSlots {
 	readonly #options: Required<ProbeSlotsOptions>;
 	#free: number;
 	#waitingCount = 0;
 	readonly #running = new Map<string, number>();
-	/** By address. The address whose turn is next comes first. */
+	/** Waiting probes by address. The address whose turn is next comes first. */
 	readonly #waiting = new Map<string, Set<Waiter>>();
 
 	constructor(options: ProbeSlotsOptions) {
@@ -94,14 +94,14 @@ export class ProbeSlots {
 		if (waiters.size === 0) this.#waiting.delete(address);
 	}
 
-	/** Gives the slot that came free to the next address that may have one. */
+	/** Gives a free slot to the next address that may have one. */
 	#next(): void {
 		for (const [address, waiters] of this.#waiting) {
 			if (!this.#isFreeFor(address)) continue;
 			const [waiter] = waiters;
 			if (waiter === undefined) continue;
 			this.#leave(address, waiter);
-			// To the end of the round.
+			// The address goes to the end of the round.
 			if (this.#waiting.delete(address)) this.#waiting.set(address, waiters);
 			this.#take(address);
 			waiter("go");

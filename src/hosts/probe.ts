@@ -6,7 +6,7 @@ import { isRelay } from "../protocol/relay-token.ts";
 const PROBE_TIMEOUT_MS = 5000;
 /** A `describeServer` answer has a few hundred bytes. */
 const PROBE_BODY_BYTES_MAX = 64 * 1024;
-/** What is told of the reason, which may quote the host. */
+/** Length of the reason in an answer. The reason may quote the host. */
 const WHY_CHARS_MAX = 200;
 
 /** A host is not a PDS that can be followed. The message completes "host NAME …". */
@@ -22,7 +22,7 @@ export interface ProbeOptions {
 
 /**
  * Asks a host for `com.atproto.server.describeServer`, as any PDS answers it (rulebook 5, requestCrawl).
- * @throws ProbeError where it does not answer as a PDS in time, or is a relay
+ * @throws ProbeError if it does not answer as a PDS in time, or is a relay
  */
 export async function probeHost(
 	{ hostname, insecure }: ParsedHostname,
