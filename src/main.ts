@@ -16,7 +16,7 @@ Each setting is a flag or an environment variable; a flag goes first.
 
 ${settingsHelp()}`;
 
-/** Where a mistyped command may have meant to go. */
+/** What a mistyped command may have meant. */
 const COMMANDS = ["serve", "--help", "--version"];
 
 /** Exit codes: 0 done, 1 the relay failed, 2 it was told to do something that it can't. */
@@ -69,7 +69,10 @@ async function serve({ config, warnings }: { config: Config; warnings: string[] 
 	await started;
 }
 
-/** Ends in peace, with code 0; a start that is under way comes to its end first. With code 1 if that takes too long. */
+/**
+ * Drains the relay and ends the process with code 0, or with code 1 if that takes too long. A start that is under way is
+ * finished first.
+ */
 async function drain(started: Promise<Relay>, signal: string, timeoutMs: number): Promise<never> {
 	const log = logOf("relay");
 	const beganAtMs = performance.now();
@@ -86,8 +89,8 @@ async function drain(started: Promise<Relay>, signal: string, timeoutMs: number)
 }
 
 /**
- * A thread died, a fault of ours came up, or the settings can't work here: end at once and loudly, the supervisor starts us
- * anew (invariant 8).
+ * Ends the process at once, with an error line. For a thread that died, a fault of ours, or settings that can't work here. The
+ * supervisor starts the relay again (invariant 8).
  */
 function fail(thread: string, { message, stack, isStart }: Failure): never {
 	const log = logOf("relay");

@@ -6,5 +6,5 @@ export const VERSION: string = manifest.version;
 /** What the relay calls itself in the `Server` header of every response. */
 export const SERVER_NAME = `standpipe/${VERSION} (${RELAY_TOKEN})`;
 
-/** What it calls itself in requests of its own. */
+/** What the relay calls itself in its own requests. */
 export const USER_AGENT = SERVER_NAME;

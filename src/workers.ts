@@ -1,6 +1,4 @@
-/**
- * The threads' entry files. This file stands beside `main.ts`, since the compiled binary finds them from there.
- */
+/** The threads' entry files. This file must be beside `main.ts`: the compiled binary looks for them from there. */
 export const WORKER_ENTRIES = {
 	log: new URL("./log/worker.ts", import.meta.url),
 	index: new URL("./index/worker.ts", import.meta.url),

@@ -1,11 +1,11 @@
 import { Counters } from "../observe/counters.ts";
 import { Totals } from "../observe/totals.ts";
 
-/** What is counted. */
+/** The counters of the process. */
 export interface Counts {
-	/** By the control thread. */
+	/** Those of the control thread. */
 	own: Counters;
-	/** By all threads together: a worker is among them when it is ready. */
+	/** Those of all threads together. A worker's are added when it is ready. */
 	totals: Totals;
 }
 

@@ -5,8 +5,8 @@ import { logOf } from "../observe/log.ts";
 import type { Counts } from "./counts.ts";
 
 /**
- * Begins to keep strangers from taking all descriptors, where the system lets us see to it, and warns if there are too few
- * for what the settings allow.
+ * Starts the guard that keeps strangers from taking all descriptors, and warns if the limit is too low for the settings. Null
+ * if the system offers no way to do it.
  */
 export function startGuard(
 	config: Config,
@@ -15,12 +15,12 @@ export function startGuard(
 	closeIdle: () => void,
 ): DescriptorGuard | null {
 	const system = openDescriptorSystem();
-	// A port that the system chooses is a test's own.
+	// Only tests let the system choose a port.
 	if (budget === null || system === null || config.apiBind.port === 0) return null;
 	const warning = budgetWarning(budget, config, totals.count("hosts_known"));
 	if (warning !== null) logOf("relay").warning(warning);
 	const consumersPerIpMax = Math.min(budget.consumersMax, config.consumersPerIpMax);
-	// As many consumers of one network may connect at once as it may have.
+	// All consumers that a network may have may connect at the same moment.
 	const plainPerNetworkMax = Math.min(budget.plainMax, Math.max(budget.plainPerNetworkMax, consumersPerIpMax));
 	const guard = new DescriptorGuard({
 		system,

@@ -12,7 +12,7 @@ import { systemTiming } from "../runtime/timing.ts";
 import { USER_AGENT } from "../version.ts";
 import { at, type SharedMemory } from "./shared-memory.ts";
 
-/** The host manager of the control thread, which writes to the log by a ring of its own. */
+/** Makes the host manager of the control thread, which writes to the log through a ring of its own. */
 export function createHostManager(
 	config: Config,
 	shared: SharedMemory,

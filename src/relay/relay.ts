@@ -1,4 +1,4 @@
-// relay/: what puts the threads together, starts and stops them. No rule of the protocol is here.
+// relay/: puts the threads together, starts and stops them. No rule of the protocol is here.
 
 import { mkdirSync } from "node:fs";
 import type { Config } from "../config/settings.ts";
@@ -30,17 +30,17 @@ import {
 	type Threads,
 } from "./threads.ts";
 
-/** What a running relay is made of. */
+/** The parts of a running relay. */
 interface Parts {
 	threads: Threads;
-	/** The control thread's own. */
+	/** The control thread's reader of the index. */
 	reader: IndexReader;
 	hosts: HostManager;
 	internal: Bun.Server<undefined>;
 	guard: DescriptorGuard | null;
 }
 
-/** A running relay: starts the threads, and ends them in the order in which data flows. */
+/** A running relay. It starts the threads, and stops them in the order in which data flows. */
 export class Relay {
 	readonly #parts: Parts;
 
@@ -49,11 +49,12 @@ export class Relay {
 	}
 
 	/**
-	 * Starts everything: first the log, which recovers; then the index, which catches up with it; then who writes and reads.
+	 * Starts everything: first the log, which recovers; then the index, which catches up with it; then the threads that write to
+	 * the log or read from it.
 	 *
-	 * @throws StartError where its settings can't work on this machine
-	 * @param onFailure called when a thread dies: it has to end the process
-	 * @param ingestEntry the ingest workers' entry file: a bench brings one of its own, to measure without an engine
+	 * @throws StartError if the settings can't work on this machine
+	 * @param onFailure called when a thread dies; it must end the process
+	 * @param ingestEntry the ingest workers' entry file; a bench passes its own, to measure without an engine
 	 */
 	static async start(
 		config: Config,
@@ -63,7 +64,7 @@ export class Relay {
 		await makeFolders(config);
 		const stalls = new Stalls();
 		let hosts: HostManager | undefined;
-		// Until there are fan-out threads nobody needs to be told: they begin with what the index holds then.
+		// Index events before the fan-out threads start need not reach them: they start from what the index holds by then.
 		let fanout: readonly FanoutThread[] = [];
 		const threads = createThreads(config, ingestEntry, {
 			onLogStall: (reason) => {
@@ -114,8 +115,8 @@ export class Relay {
 	}
 
 	/**
-	 * Ends with nothing left behind: hosts are no longer read, what is on its way becomes durable, cursors are stored,
-	 * consumers get what is published and are told to come back. Consumers have half of `drainTimeoutMs` for it.
+	 * Stops without losing anything. Hosts are no longer read; messages on their way become durable; cursors are stored;
+	 * consumers get what is published and are told to come back. They have half of `drainTimeoutMs` for that.
 	 */
 	async drain(): Promise<void> {
 		const { threads, reader, hosts, internal, guard } = this.#parts;

@@ -8,7 +8,7 @@ import { Doorbell } from "../runtime/doorbell.ts";
 import { createRingBuffer, RING_BYTES_MIN } from "../runtime/ring.ts";
 import type { WorkerContext } from "../runtime/worker-context.ts";
 
-/** From each ingest worker to the sequencer. It takes the greatest frame twice over; a power of two. */
+/** Ring from each ingest worker to the sequencer. It has room for more than two of the greatest frames; a power of two. */
 const HANDOVER_RING_BYTES = 16 * 1024 * 1024;
 const CONTROL_RING_BYTES = 64 * 1024;
 
@@ -17,9 +17,9 @@ export interface SharedMemory {
 	log: LogMemory;
 	sequencerDoorbell: SharedArrayBuffer;
 	consumerCount: SharedArrayBuffer;
-	/** Of the control thread first, then of each ingest worker. */
+	/** Those of the control thread first, then those of each ingest worker. */
 	producers: { ring: SharedArrayBuffer; doorbell: SharedArrayBuffer }[];
-	/** From each ingest worker to each other one. */
+	/** Rings from each ingest worker to each other one. */
 	peers: SharedArrayBuffer[][];
 }
 
@@ -71,7 +71,7 @@ export function ingestMemory(shared: SharedMemory, worker: number): Omit<IngestO
 	};
 }
 
-/** @throws RangeError where there is none */
+/** @throws RangeError if there is none */
 export function at<T>(items: readonly T[], index: number): T {
 	const item = items[index];
 	if (item === undefined) throw new RangeError(`no item ${index} of ${items.length}`);

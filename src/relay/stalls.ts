@@ -1,13 +1,13 @@
 import type { DiskFaultReason } from "../disk/fault.ts";
 
-/** Why the log and the index can't be written; null where they can. */
+/** Why the log and the index can't be written; null if they can. */
 export class Stalls {
 	log: DiskFaultReason | null = null;
 	index: DiskFaultReason | null = null;
 
 	/**
-	 * What is wrong, in words, or null. A thread that dies takes the process with it, so there is only what can be waited for.
-	 * @param isReadStalled whether a thread waits since it can't read the index
+	 * What is wrong, in words, or null. Only faults that can pass are listed, since a thread that dies ends the process.
+	 * @param isReadStalled whether a thread waits because it can't read the index
 	 */
 	fault(isReadStalled: boolean): string | null {
 		const { log, index } = this;

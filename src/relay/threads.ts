@@ -31,21 +31,21 @@ export interface Threads {
 	fanout: readonly FanoutThread[];
 }
 
-/** Who hears what threads tell, and answers what they ask: from when the thread is started. */
+/** What receives the threads' events and answers their requests. */
 export interface Listeners {
-	/** Told why the log can't be written, each time that changes; null when it can be again. */
+	/** Called with why the log can't be written, each time that changes; with null when it can be again. */
 	onLogStall(reason: DiskFaultReason | null): void;
 	onIndexEvent(event: IndexEvent): void;
 	onHostEvent(event: HostEvent): void;
-	/** Undefined until it is there. */
+	/** Undefined until the host manager exists. */
 	control(): Served<Control> | undefined;
-	/** Called when a thread dies: it has to end the process. */
+	/** Called when a thread dies. It must end the process. */
 	onFailure(thread: string, failure: Failure): never;
 }
 
 /**
- * Makes all threads, each of which waits for its start. A thread takes some 20 ms of a core until it can be started: made all
- * at once they take as long as the cores allow, and not one after the other.
+ * Makes all threads; each waits for its start. A thread needs some 20 ms of a core until it can be started, so all are made at
+ * once, to use all cores.
  *
  * @param ingestEntry the ingest workers' entry file
  */
@@ -68,7 +68,7 @@ export function createThreads(
 	};
 }
 
-/** How each thread is now, by its name. Takes up to `STATE_MS_MAX`: so long if one does not answer. */
+/** The state of each thread now, by its name. Takes `STATE_MS_MAX` if a thread does not answer. */
 export async function statesOf({ log, index, ingest, reads, fanout }: Threads): Promise<Record<string, ThreadState>> {
 	const others = [log, index, ...ingest, reads, ...fanout].map(async (thread) => [thread.name, await thread.state()]);
 	return Object.fromEntries([["control", await ownState()], ...(await Promise.all(others))]);
@@ -78,7 +78,7 @@ export async function statesOf({ log, index, ingest, reads, fanout }: Threads): 
 export interface Common {
 	config: Config;
 	shared: SharedMemory;
-	/** Gets what the thread counts. */
+	/** The thread's counters are added here. */
 	totals: Totals;
 }
 
@@ -106,7 +106,7 @@ export async function startIngest(threads: readonly IngestThread[], { config, sh
 	);
 }
 
-/** Starts the thread that reads the index for the fan-out threads. @param ports one to each of these */
+/** Starts the thread that reads the index for the fan-out threads. @param ports one to each fan-out thread */
 export async function startReads(
 	thread: ReadsThread,
 	{ config, shared, totals }: Common,
@@ -117,7 +117,7 @@ export async function startReads(
 
 /**
  * Starts the threads of the public port.
- * @param ports to the reads thread, one for each
+ * @param ports to the reads thread, one for each fan-out thread
  */
 export async function startFanout(
 	threads: readonly FanoutThread[],
@@ -139,7 +139,10 @@ export async function startFanout(
 	);
 }
 
-/** Fails where anybody listens at the public port. Fan-out threads share it, and would share it with another relay too. */
+/**
+ * Fails if another process listens at the public port. The fan-out threads share the port among them, and would share it with
+ * another relay too.
+ */
 function checkPort(hostname: string, { apiBind: { port } }: Config): void {
 	Bun.listen({ hostname, port, socket: { data: () => undefined } }).stop(true);
 }
