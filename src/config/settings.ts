@@ -39,14 +39,14 @@ const SETTINGS = {
 		flagAliases: ["bind"],
 		kind: bind,
 		default: ":2470",
-		meaning: "Where the public port listens: the firehose and the XRPC methods.",
+		meaning: "Address of the public port, which serves the firehose and the XRPC methods.",
 	}),
 	metricsListen: setting({
 		env: ["RELAY_METRICS_LISTEN"],
 		kind: bind,
 		default: "127.0.0.1:2471",
 		meaning:
-			"Where the internal port listens: metrics and health. It has no authentication: give it a wider address only in a private network.",
+			"Address of the internal port, which serves metrics and health. It has no authentication: use a wider address only in a private network.",
 	}),
 	persistDir: setting({
 		env: ["RELAY_PERSIST_DIR", "RELAY_PERSISTER_DIR"],
@@ -59,13 +59,13 @@ const SETTINGS = {
 		flagAliases: ["db-url"],
 		kind: indexUrl,
 		default: "sqlite://data/index.sqlite",
-		meaning: "The index database, which is made where it is absent.",
+		meaning: "The index database. It is created if it does not exist.",
 	}),
 	plcHost: setting({
 		env: ["RELAY_PLC_HOST", "ATP_PLC_HOST"],
 		kind: origin,
 		default: "https://plc.directory",
-		meaning: "The directory that did:plc identities are asked of.",
+		meaning: "The directory that resolves did:plc identities.",
 	}),
 	adminPassword: setting({
 		env: ["RELAY_ADMIN_PASSWORD", "RELAY_ADMIN_KEY"],
@@ -80,7 +80,7 @@ const SETTINGS = {
 		env: ["RELAY_REPLAY_WINDOW", "RELAY_EVENT_PLAYBACK_TTL"],
 		kind: duration(1000, 24 * 366 * HOUR_MS),
 		default: "72h",
-		meaning: "How long the log keeps messages for consumers that come back.",
+		meaning: "How long the log keeps messages for replay.",
 	}),
 	replayBytesMax: setting<number | null>({
 		env: ["RELAY_REPLAY_BYTES"],
@@ -88,21 +88,21 @@ const SETTINGS = {
 		default: null,
 		unset: () => null,
 		unsetText: "no limit",
-		meaning: "The most bytes that the log keeps, however young they are: two segments at least.",
+		meaning: "Maximum size of the log. Older segments are removed first, whatever their age. At least two segments.",
 	}),
 	diskReserveBytes: setting({
 		env: ["RELAY_DISK_RESERVE"],
 		kind: byteCount(0, 1024 ** 5),
 		default: "512MiB",
 		meaning:
-			"Bytes of the log's disk that stay free: for them the oldest segments go, and then hosts are paused. More than a segment, or the disk may fill up between two looks at it.",
+			"Bytes of the log's disk to keep free. Below it the oldest segments are removed; if none is left to remove, hosts are paused. Set it to more than one segment, since the disk may fill up between two checks.",
 	}),
 	syncMode: setting({
 		env: ["RELAY_SYNC_MODE"],
 		kind: oneOf(["always", "write"]),
 		default: "always",
 		meaning:
-			"Broadcast a message once it is synced to disk (`always`), or once it is written (`write`), which a power cut may undo.",
+			"When to broadcast a message: after it is synced to disk (`always`), or after it is written (`write`), which a power cut may undo.",
 	}),
 	segmentBytes: setting({
 		env: ["RELAY_SEGMENT_BYTES"],
@@ -120,38 +120,38 @@ const SETTINGS = {
 		env: ["RELAY_ALLOW_INSECURE_HOSTS"],
 		kind: yesOrNo,
 		default: "false",
-		meaning: "Lets an admin add `localhost:PORT` hosts and hosts without TLS. For tests.",
+		meaning: "Lets an admin add hosts such as `localhost:PORT`, and hosts without TLS. For tests.",
 	}),
 	lenientSyncValidation: setting({
 		env: ["RELAY_LENIENT_SYNC_VALIDATION"],
 		kind: yesOrNo,
 		default: "false",
-		meaning: "Passes on, and counts, commits that only the strict Sync 1.1 rules would drop.",
+		meaning: "Passes on commits that only the strict Sync 1.1 rules would drop, and counts them.",
 	}),
 	verifyEngine: setting({
 		env: ["RELAY_VERIFY_ENGINE"],
 		kind: oneOf(ENGINE_CHOICES),
 		default: "auto",
 		meaning:
-			"What verifies messages: `native` is in Rust and fails where it does not work, `portable` runs anywhere, `auto` takes the first that works.",
+			"The engine that verifies messages: `native` is in Rust, and the start fails if it does not work; `portable` runs anywhere; `auto` uses `native` if it works.",
 	}),
 	disableRequestCrawl: setting({
 		env: ["RELAY_DISABLE_REQUEST_CRAWL"],
 		kind: yesOrNo,
 		default: "false",
-		meaning: "Refuses `requestCrawl` from anybody but an admin.",
+		meaning: "Refuses `requestCrawl` from everybody but an admin.",
 	}),
 	newHostsPerDayMax: setting({
 		env: ["RELAY_NEW_HOSTS_PER_DAY_LIMIT"],
 		kind: wholeNumber(0, 1_000_000),
 		default: "50",
-		meaning: "Hosts that `requestCrawl` may add within 24 hours, admins not counted.",
+		meaning: "Hosts that `requestCrawl` may add within 24 hours. Those that an admin adds do not count.",
 	}),
 	identityCacheSize: setting({
 		env: ["RELAY_IDENT_CACHE_SIZE", "RELAY_DID_CACHE_SIZE"],
 		kind: wholeNumber(1000, 100_000_000),
 		default: "500000",
-		meaning: "Identities kept in memory, over all ingest workers.",
+		meaning: "Identities kept in memory, in all ingest workers together.",
 	}),
 	ingestWorkers: setting({
 		env: ["RELAY_INGEST_WORKERS"],
@@ -177,58 +177,59 @@ const SETTINGS = {
 		env: ["RELAY_MAX_CONSUMERS_PER_IP"],
 		kind: wholeNumber(1, 1_000_000),
 		default: "50",
-		meaning: "Consumers connected at once from one IPv4 address or IPv6 /64. Behind a proxy, see RELAY_TRUST_PROXY.",
+		meaning:
+			"Consumers connected at once from one IPv4 address or IPv6 /64. If the relay is behind a proxy, see RELAY_TRUST_PROXY.",
 	}),
 	readsPerIpPerS: setting({
 		env: ["RELAY_MAX_READS_PER_IP"],
 		kind: wholeNumber(1, 1_000_000),
 		default: "20",
 		meaning:
-			"Requests per second of `listRepos` and the other methods that read the index, from one IPv4 address or IPv6 /64, and five seconds' worth at once. More get 429.",
+			"Requests per second for `listRepos` and the other methods that read the index, from one IPv4 address or IPv6 /64. Five times as many may come at once. Further requests get 429.",
 	}),
 	slowConsumerBytesPerS: setting({
 		env: ["RELAY_SLOW_CONSUMER_RATE"],
 		kind: byteCount(1, 1024 * MIB),
 		default: "16KiB",
 		meaning:
-			"Bytes per second that a consumer which is far behind has to read; below it, for a whole window, it is dropped with `ConsumerTooSlow`.",
+			"Minimum bytes per second that a consumer must read if it is far behind. If it reads less for a whole window, it is dropped with `ConsumerTooSlow`.",
 	}),
 	slowConsumerWindowMs: setting({
 		env: ["RELAY_SLOW_CONSUMER_WINDOW"],
 		kind: duration(10_000, 24 * HOUR_MS),
 		default: "60s",
-		meaning: "That window.",
+		meaning: "Window over which RELAY_SLOW_CONSUMER_RATE is measured.",
 	}),
 	trustProxy: setting({
 		env: ["RELAY_TRUST_PROXY"],
 		kind: yesOrNo,
 		default: "false",
-		meaning: "Takes a client's address from `X-Forwarded-For`. Only behind a proxy that sets it.",
+		meaning: "Takes a client's address from `X-Forwarded-For`. Set it only behind a proxy that sets this header.",
 	}),
 	hostBufferBytes: setting({
 		env: ["RELAY_HOST_BUFFER_BYTES"],
 		kind: byteCount(FRAME_BYTES_MAX, 1024 * MIB),
 		default: "8MiB",
-		meaning: "Bytes of one host's messages in flight, beyond which its socket is paused.",
+		meaning: "Maximum bytes of one host's messages in flight. At the limit its socket is paused.",
 	}),
 	ingestBufferBytes: setting({
 		env: ["RELAY_INGEST_BUFFER_BYTES"],
 		kind: byteCount(FRAME_BYTES_MAX, 16_384 * MIB),
 		default: "64MiB",
-		meaning: "The same for all hosts of one ingest worker together.",
+		meaning: "Maximum bytes in flight of all hosts of one ingest worker together.",
 	}),
 	drainTimeoutMs: setting({
 		env: ["RELAY_DRAIN_TIMEOUT"],
 		kind: duration(1_000, HOUR_MS),
 		default: "10s",
 		meaning:
-			"How long a stop may take until the process ends with code 1. Consumers have half of it to take what is published. Give the supervisor a longer grace.",
+			"How long a stop may take. After that the process ends with code 1. Consumers have half of this time to read what is published. Set the supervisor's grace period to more.",
 	}),
 	logLevel: setting({
 		env: ["RELAY_LOG_LEVEL", "GO_LOG_LEVEL", "LOG_LEVEL"],
 		kind: oneOf(LOG_LEVELS, { warn: "warning" }),
 		default: "info",
-		meaning: "The least serious log lines that are written.",
+		meaning: "The lowest level of log lines that are written.",
 	}),
 } as const;
 

@@ -9,7 +9,7 @@ import type { Takedowns } from "./takedowns.ts";
 
 const logReadFailures = counter("log_read_failures_total", "consumers closed since the log could not be read for them");
 const framesSent = counter("frames_sent_total", "frames sent to consumers");
-const bytesSent = counter("bytes_sent_total", "bytes of those frames");
+const bytesSent = counter("bytes_sent_total", "bytes of frames sent to consumers");
 const framesTakenDown = counter(
 	"frames_taken_down_total",
 	"frames not sent to a consumer since their account is taken down",

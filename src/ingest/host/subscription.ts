@@ -24,7 +24,7 @@ import { HostSocket } from "./socket.ts";
 import { HostWindow, WINDOW_SLOTS_MAX } from "./window.ts";
 
 const framesReceived = counter("frames_received_total", "WebSocket messages received from hosts");
-const bytesReceived = counter("bytes_received_total", "bytes of those messages");
+const bytesReceived = counter("bytes_received_total", "bytes of WebSocket messages received from hosts");
 const framesNoncanonical = counter(
 	"frames_noncanonical_total",
 	"frames that were valid but not as every consumer reads them, and were rewritten",
