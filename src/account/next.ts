@@ -1,9 +1,9 @@
-// account/: what an account becomes by a message, and what its status means. It stores nothing.
+// account/: how a message changes an account, and what an account's status means. It stores nothing.
 
 import type { AccountState } from "./state.ts";
 import { DELETED } from "./status.ts";
 
-/** Its repo is now at this commit. CIDs are binary. */
+/** The account's repo is now at this commit. CIDs are binary. */
 export interface RepoFact {
 	readonly type: "repo";
 	readonly rev: string;
@@ -11,45 +11,46 @@ export interface RepoFact {
 	readonly data: Uint8Array;
 }
 
-/** Its status at its host: as the host says, or as this relay found out and says in the host's place. */
+/** The account's status at its host: as the host says, or as this relay found out and says on the host's behalf. */
 export interface StatusFact {
 	readonly type: "status";
 	readonly active: boolean;
 	readonly status: string | null;
-	/** `time` of the message in milliseconds since 1970; 0 if it is not known, or is not the host's. */
+	/** `time` of the message in milliseconds since 1970; 0 if it is not known, or if the host did not write it. */
 	readonly timeMs: number;
 }
 
-/** Something about its identity may have changed. */
+/** Something about the account's identity may have changed. */
 export interface IdentityFact {
 	readonly type: "identity";
-	/** Whether the host that says so is the one that the DID document names: any host may say it. */
+	/** Whether the sender is the host that the DID document names. Any host may send an `#identity`. */
 	readonly isHome: boolean;
 	/** As in `StatusFact`. */
 	readonly timeMs: number;
 }
 
-/** What a message of the log says of its account. */
+/** What a message in the log says about its account. */
 export type AccountFact = RepoFact | StatusFact | IdentityFact;
 
-/** Where a fact stands: an entry for the log, or a record of it. */
+/** Where a fact comes from: an entry for the log, or a record of it. */
 export interface At {
-	/** Id of the host that said it. */
+	/** Id of the host that sent the message. */
 	readonly host: number;
-	/** That host's seq. */
+	/** The host's seq of the message. */
 	readonly upstreamSeq: number;
-	/** Our seq. An entry has none yet. */
+	/** Our seq of the record. Absent for an entry, which has none yet. */
 	readonly seq?: number;
 }
 
 /**
- * What an account becomes by a fact that passed, given what it was (null: nothing was known of it). The shard judges the next
- * message by the result, and the index stores it: so both must call this, and nothing else may say what becomes of an account.
+ * The state of an account after a fact of an admitted message. `state` is the state before it, or null if nothing was known of
+ * the account. The shard judges the next message by the result, and the index stores it. So both must call this function, and
+ * no other code may compute an account's state.
  *
  * Returns `state` itself if the fact changes nothing.
  */
 export function next(state: AccountState | null, fact: AccountFact, at: At): AccountState | null {
-	// Any host may announce an identity, but only one from home makes an account or moves it.
+	// Any host may send an `#identity`, but only the host in the DID document can create an account or move it.
 	if (fact.type === "identity" && !fact.isHome && state?.host !== at.host) return state;
 	const before = atHost(state, at.host, at.seq);
 	const hostSeq = at.upstreamSeq;
@@ -63,8 +64,8 @@ export function next(state: AccountState | null, fact: AccountFact, at: At): Acc
 }
 
 /**
- * What is known of an account that is now at `host`. Its status at the host it left says nothing any more, and neither do that
- * host's times. Of one that is new nobody has said anything, so it is taken to be active.
+ * The state of an account that is now at `host`. If it moved there, its status at the former host and that host's times no
+ * longer count. A new account, and one that has just moved, is taken to be active until its host says otherwise.
  *
  * @param seq our seq of the record that moves it
  */
@@ -89,14 +90,14 @@ const UNSEEN: AccountState = {
 };
 
 /**
- * A repo's state once it is forgotten, all but its rev. That stays as a floor: an account made anew begins at a later TID, and
- * what a host repeats from before the deletion stays stale.
+ * The state of a deleted account's repo. The rev is kept as a lower bound: if the account is created anew, its repo begins at a
+ * later TID, and commits from before the deletion that a host repeats are still recognised as stale.
  */
 const FORGOTTEN_REPO = { commit: null, data: null } as const;
 
 /**
- * Whether an account is gone, and its repo with it (rulebook 2.14). What follows, should the account be made anew, is the first
- * commit of another repo.
+ * Whether an account is deleted, and its repo with it (rulebook 2.14). If the account is created anew, its next commit is the
+ * first one of another repo.
  */
 function isDeletion({ active, status }: StatusFact): boolean {
 	return !active && status === DELETED;

@@ -1,44 +1,44 @@
 import type { AccountState } from "./state.ts";
 
-/** What decides about an account's status. */
+/** The fields of an account that determine its effective status. */
 type Statuses = Pick<AccountState, "upstreamActive" | "upstreamStatus" | "localStatus">;
 
-/** A status as `#account` and the HTTP API say it. */
+/** A status in the form that `#account` and the HTTP API use. */
 export interface EffectiveStatus {
 	active: boolean;
-	/** Absent if there is no more to say than `active`. */
+	/** Why the account is not active, or other detail. Absent if there is none. */
 	status?: string;
 }
 
-/** Whether its commits and syncs pass: only if both its host and this relay say that it is active (rulebook 2.14). */
+/** Whether the account's commits and syncs pass: only if both its host and this relay have it as active (rulebook 2.14). */
 export function isActive({ localStatus, upstreamActive }: Statuses): boolean {
 	return localStatus === null && upstreamActive;
 }
 
-/** The status that counts: this relay's own goes before the host's (rulebook 2.14). */
+/** The effective status: the local status takes precedence over the host's (rulebook 2.14). */
 export function effectiveStatus(account: Statuses): EffectiveStatus {
 	const active = isActive(account);
 	const status = account.localStatus ?? account.upstreamStatus;
 	return status === null ? { active } : { active, status };
 }
 
-/** The status of an account that is gone. */
+/** The status of a deleted account. */
 export const DELETED = "deleted";
 
-/** Statuses that take an account's content away. `deactivated` does not: its owner may be back in a moment. */
+/** Statuses that withdraw an account's content. `deactivated` does not: its owner may be back soon. */
 const TAKEN_DOWN: ReadonlySet<string | null> = new Set(["takendown", "suspended", DELETED]);
 
-/** Whether it is taken down, by its host or by this relay: what it said before is not replayed (rulebook 2.14). */
+/** Whether the account is taken down, by its host or by this relay. If so, its earlier commits are not replayed (rulebook 2.14). */
 export function isTakenDown({ localStatus, upstreamActive, upstreamStatus }: Statuses): boolean {
 	return TAKEN_DOWN.has(localStatus) || (!upstreamActive && TAKEN_DOWN.has(upstreamStatus));
 }
 
-/** Whether its host says that it is deleted: then it is not one of the host's accounts. */
+/** Whether the account's host says that it is deleted. If so, it does not count as one of the host's accounts. */
 export function isDeletedAtHost({ upstreamStatus }: Pick<Statuses, "upstreamStatus">): boolean {
 	return upstreamStatus === DELETED;
 }
 
-/** Whether `listRepos` names it. */
+/** Whether `listRepos` includes the account. */
 export function isListed(account: Statuses & Pick<AccountState, "commit">): boolean {
 	return account.commit !== null && isActive(account);
 }
