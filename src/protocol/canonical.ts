@@ -3,14 +3,14 @@ import { encodeHead } from "./cbor-head.ts";
 import { CBOR_DEPTH_MAX } from "./limits.ts";
 
 /**
- * Rewrites one item that is valid CBOR but not canonical: longer heads than needed become short, map keys are sorted. What
- * has no canonical form (floats, indefinite lengths, double keys, other tags) is refused.
+ * Rewrites one item that is valid CBOR but not canonical: heads get their shortest form, and map keys are sorted. An item
+ * without a canonical form (floats, indefinite lengths, duplicate keys, other tags) is refused.
  *
- * The bytes are rewritten as they are, without a detour through objects, so fields we don't know keep their values. Links are
- * not checked here: that is for the scan of the result.
+ * The bytes are rewritten directly, without decoding them into objects, so fields that we don't know keep their values. Links
+ * are not checked here; the scan of the result checks them.
  *
  * @returns the item's canonical bytes, and the offset after it in `frame`
- * @throws CborError naming the rule that can't be mended
+ * @throws CborError if the item has no canonical form; the message names the rule
  */
 export function canonicalItem(frame: Uint8Array, offset: number): { item: Uint8Array; end: number } {
 	const scanner = new CborScanner(frame, offset, frame.length, "record", "unchecked");
@@ -66,7 +66,7 @@ function rewriteMap(scanner: CborScanner, count: number, depth: number): Uint8Ar
 	return Buffer.concat(pairs.map(({ pair }) => pair));
 }
 
-/** A tag was read and passed over: encodes it with the shortest heads around the same bytes. */
+/** Encodes the link from `start` to the scanner's offset, which was just skipped, with the shortest heads. */
 function rewriteLink(scanner: CborScanner, start: number): Uint8Array {
 	const { offset: end } = scanner;
 	scanner.offset = start;

@@ -14,7 +14,7 @@ export function headBytes(argument: number): number {
  * Writes a head and returns the offset after it.
  *
  * @param argument a non-negative safe integer
- * @throws RangeError where the target has no room for it
+ * @throws RangeError if the target has no room for it
  */
 export function writeHead(target: Buffer, major: number, argument: number, at: number): number {
 	const first = major << 5;
@@ -26,7 +26,7 @@ export function writeHead(target: Buffer, major: number, argument: number, at: n
 	return target.writeUInt32BE(argument >>> 0, low);
 }
 
-/** A head in memory of its own. */
+/** Encodes a head into a new buffer. @param argument a non-negative safe integer */
 export function encodeHead(major: number, argument: number): Uint8Array {
 	const head = Buffer.alloc(headBytes(argument));
 	writeHead(head, major, argument, 0);

@@ -10,18 +10,19 @@ import {
 } from "./limits.ts";
 
 /**
- * DAG-CBOR by offsets: checks bytes and finds values in them without making objects of them (rulebook 2.13).
+ * How strictly DAG-CBOR is checked. The scanner works with offsets: it checks bytes and finds values in them without decoding
+ * them into objects (rulebook 2.13).
  *
  * `frame` is for header and payload, which every consumer has to decode. `canonical` is for the blocks that the protocol
- * itself encodes: commit, MST node. `record` is for the users' records, which a relay must not be picky about: unsorted keys,
- * longer heads than needed, floats and 64-bit integers pass there. Definite lengths, string keys, no tag but 42, UTF-8, and
- * limits hold for all.
+ * itself defines: commits and MST nodes. `record` is for users' records, for which a relay must be lenient: unsorted keys,
+ * heads longer than needed, floats and 64-bit integers pass. All three require definite lengths, string keys, no tag but 42,
+ * UTF-8, and the limits.
  */
 export type Strictness = "frame" | "canonical" | "record";
 
 /**
- * What a link's CID must be: of a form that the data model allows, or one whole CID of any codec and hash. `unchecked` is for
- * bytes that are checked elsewhere.
+ * Which CIDs a link may hold. `data-model`: only the forms that the data model allows. `whole`: one complete CID of any codec
+ * and hash. `unchecked`: anything, for bytes whose links are checked elsewhere.
  */
 export type LinkRule = "data-model" | "whole" | "unchecked";
 
@@ -30,12 +31,12 @@ const LINK_RULES = { frame: "data-model", canonical: "whole", record: "whole" } 
 	LinkRule
 >;
 
-/** Bytes are not what DAG-CBOR allows, or not what the caller asked for. The message names the rule. */
+/** The bytes are not valid DAG-CBOR, or not the kind of item that the caller expected. The message names the rule. */
 export class CborError extends Error {
 	override readonly name: string = "CborError";
 }
 
-/** The bytes in a link are not the CID that they have to be. */
+/** The bytes in a link are not a CID that its `LinkRule` allows. */
 export class LinkError extends CborError {
 	override readonly name = "LinkError";
 }
@@ -55,7 +56,7 @@ export const Major = {
 const FALSE = 0xf4;
 const TRUE = 0xf5;
 export const NULL = 0xf6;
-/** The one tag there is: a link. */
+/** The only tag that DAG-CBOR allows: a link. */
 export const CID_TAG = 42;
 
 /** A scan over `bytes` from `offset` to `end`. Every read checks its bounds first and throws `CborError`. */
@@ -64,7 +65,7 @@ export class CborScanner {
 	readonly end: number;
 	/** Where the next read begins. */
 	offset: number;
-	/** Argument of the head that `readHead` read last: a value, a length or a count, according to the major type. */
+	/** Argument of the head that `readHead` read last: a value, a length or a count, depending on the major type. */
 	argument = 0;
 	readonly #canonical: boolean;
 	readonly #links: LinkRule;
@@ -77,7 +78,7 @@ export class CborScanner {
 		strictness: Strictness = "canonical",
 		links: LinkRule = LINK_RULES[strictness],
 	) {
-		// What comes from a socket is a Buffer, and the view of one costs more than reading a text from it.
+		// Bytes from a socket are a Buffer already. Making a view of one costs more than reading a text from it.
 		this.bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 		this.offset = offset;
 		this.end = end;
@@ -86,7 +87,7 @@ export class CborScanner {
 		this.#itemsMax = strictness === "frame" ? FRAME_CONTAINER_ITEMS_MAX : CBOR_CONTAINER_ITEMS_MAX;
 	}
 
-	/** Reads an item's head: returns its major type and sets `argument`. For simple values the argument is the info bits. */
+	/** Reads an item's head, returns its major type and sets `argument`. For simple values the argument is the info bits. */
 	readHead(): number {
 		const initial = this.#byte();
 		const major = initial >> 5;
@@ -107,7 +108,7 @@ export class CborScanner {
 		return this.#expect(Major.array, "an array", this.#itemsMax);
 	}
 
-	/** Reads an integer that is not negative and exactly representable. */
+	/** Reads an integer from 0 to 2^53-1. */
 	readUnsigned(): number {
 		return this.#expect(Major.unsigned, "an unsigned integer", INTEGER_MAX);
 	}
@@ -143,7 +144,7 @@ export class CborScanner {
 		return true;
 	}
 
-	/** Reads a link and returns a copy of its binary CID: a view would cost more, to make and to collect. */
+	/** Reads a link and returns a copy of its binary CID. A view would cost more, to make and to collect. */
 	readCid(): Uint8Array {
 		this.#expect(Major.tag, "a CID", CID_TAG);
 		const start = this.#linkStart();
@@ -152,7 +153,7 @@ export class CborScanner {
 		return cid;
 	}
 
-	/** Passes over one whole item, checking it. `depth` counts the containers around it. */
+	/** Skips one whole item and checks it. `depth` is the number of containers around it. */
 	skip(depth = 0): void {
 		switch (this.readHead()) {
 			case Major.unsigned:
@@ -251,7 +252,7 @@ export class CborScanner {
 		return count;
 	}
 
-	/** Returns whether the text is ASCII, as nearly all are: those can be read several times as fast. */
+	/** Checks a text. Returns whether it is ASCII, as nearly all texts are: those can be read several times as fast. */
 	#checkUtf8(start: number, end: number): boolean {
 		for (let at = start; at < end; at++) {
 			if ((this.bytes[at] ?? 0) < 0x80) continue;
@@ -261,7 +262,7 @@ export class CborScanner {
 		return true;
 	}
 
-	/** After the head of a tag: checks that it is a link, and returns where the CID starts. */
+	/** Called after the head of a tag. Checks that it is a link, reads it, and returns where the CID starts. */
 	#linkStart(): number {
 		if (this.argument !== CID_TAG) throw new CborError(`tag ${this.argument} before byte ${this.offset} is not 42`);
 		const start = this.readBytes(this.end);
@@ -269,7 +270,7 @@ export class CborScanner {
 		return start + 1;
 	}
 
-	/** Checks the byte string of a link, which goes from `start` to `offset`. */
+	/** Checks the byte string of a link, from `start` to `offset`. */
 	#checkLink(start: number): void {
 		const { bytes, offset } = this;
 		if (offset - start > CID_BYTES_MAX + 1) throw new LinkError(`a CID at byte ${start} is too long`);
@@ -279,7 +280,7 @@ export class CborScanner {
 	}
 }
 
-/** The keys of one map, in order: checks that they are sorted (by length, then bytes) and unique where that is asked. */
+/** Reads the keys of one map. In canonical CBOR it checks that they are sorted (by length, then bytes) and unique. */
 export class MapKeys {
 	readonly #scanner: CborScanner;
 	/** Byte range of the key that `next` read last. */
@@ -290,7 +291,7 @@ export class MapKeys {
 		this.#scanner = scanner;
 	}
 
-	/** Reads the next key; its value is what the scanner reads next. */
+	/** Reads the next key. The scanner is then at its value. */
 	next(): void {
 		const { start, end } = this;
 		this.start = this.#scanner.readKey();
@@ -312,7 +313,7 @@ export class MapKeys {
 		return true;
 	}
 
-	/** Negative where the key comes before this ASCII text in canonical order, 0 where it is the same. */
+	/** Negative if the key comes before this ASCII text in canonical order, 0 if it is the same, else positive. */
 	compareTo(text: string): number {
 		const length = this.end - this.start;
 		if (length !== text.length) return length - text.length;
@@ -324,7 +325,7 @@ export class MapKeys {
 		return 0;
 	}
 
-	/** Which of these ASCII texts the key is; null for another. No string is made of the key for it. */
+	/** Which of these ASCII texts the key is, or null if none. Does not make a string of the key. */
 	oneOf<Text extends string>(texts: readonly Text[]): Text | null {
 		for (const text of texts) if (this.is(text)) return text;
 		return null;

@@ -8,10 +8,10 @@ const DIGEST_BYTES = 32;
 /** A CID of version 0 is the multihash alone. */
 const CID_V0_BYTES = 2 + DIGEST_BYTES;
 
-/** CIDv1, dag-cbor, sha2-256, 32 bytes of digest: the only form the protocol's own links may have (rulebook 2.8, 2.11). */
+/** CIDv1, dag-cbor, sha2-256, digest of 32 bytes: the only form that the protocol's own links may have (rulebook 2.8, 2.11). */
 export const BLESSED_PREFIX = [VERSION, CODEC_DAG_CBOR, HASH_SHA256, DIGEST_BYTES] as const;
 
-/** Whether a binary CID has the form that commits, MST nodes and records are linked by. */
+/** Whether a binary CID has the form of links to commits, MST nodes and records. */
 export function isBlessedCid(cid: Uint8Array): boolean {
 	return cid.length === CID_BYTES && BLESSED_PREFIX.every((byte, index) => cid[index] === byte);
 }
@@ -29,8 +29,8 @@ export function isDataModelCid(bytes: Uint8Array, start: number, end: number): b
 }
 
 /**
- * Whether the bytes are one whole CID of any codec and hash: version 1 with varints in their shortest form and a digest of
- * the length it says, or version 0, and nothing after it (rulebook 2.13).
+ * Whether the bytes are one complete CID of any codec and hash, with nothing after it (rulebook 2.13). It is either version 0,
+ * or version 1 with varints in their shortest form and a digest of the length that it states.
  */
 export function isWholeCid(bytes: Uint8Array, start: number, end: number): boolean {
 	if (isDataModelCid(bytes, start, end)) return true;
@@ -42,7 +42,7 @@ export function isWholeCid(bytes: Uint8Array, start: number, end: number): boole
 	return digest >= 0 && varintValue(bytes, length, digest) === end - digest;
 }
 
-/** The offset after a varint in its shortest form; -1 where there is none, or where `start` is -1. */
+/** The offset after a varint in its shortest form; -1 if there is none, or if `start` is -1. */
 function varintEnd(bytes: Uint8Array, start: number, end: number): number {
 	if (start < 0) return -1;
 	const last = Math.min(end, start + VARINT_BYTES_MAX);
@@ -53,7 +53,7 @@ function varintEnd(bytes: Uint8Array, start: number, end: number): number {
 	return -1;
 }
 
-/** Exact up to 2^53, and beyond that greater than any length. */
+/** The value of a varint. Exact up to 2^53; a greater one is inexact, but still greater than any length. */
 function varintValue(bytes: Uint8Array, start: number, end: number): number {
 	let value = 0;
 	for (let at = end - 1; at >= start; at--) value = value * 0x80 + ((bytes[at] ?? 0) & 0x7f);

@@ -3,8 +3,8 @@ import { HOSTNAME_CHARS_MAX } from "./limits.ts";
 const LABEL_CHARS_MAX = 63;
 const LABEL = /^[a-z0-9-]+$/;
 /**
- * Names below these never lead to a host on the public network (rulebook 4). Some are reserved. The others are what private
- * networks use (RFC 6762, appendix G; `localdomain` and `mail` beside it), and are not delegated.
+ * Top-level domains that have no hosts on the public network (rulebook 4). Some are reserved. The others are used in private
+ * networks (RFC 6762, appendix G, and also `localdomain` and `mail`) and are not delegated.
  */
 const RESERVED_TLDS: ReadonlySet<string> = new Set([
 	"alt",
@@ -25,8 +25,8 @@ const RESERVED_TLDS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Says which rule a lower-case name breaks, or null where it can be the name of a public host: at least two labels of
- * letters, digits and hyphens, no IP address, no reserved top-level domain.
+ * Returns which rule a lower-case name breaks, or null if it can be the name of a public host: at least two labels of letters,
+ * digits and hyphens, no IP address, no reserved top-level domain.
  *
  * @param allowTest accept names below `.test`
  */
@@ -39,9 +39,9 @@ export function dnsNameFault(name: string, allowTest: boolean): string | null {
 	}
 	const tld = labels.at(-1) ?? "";
 	if (labels.length < 2) return "a single label is not allowed, a full DNS name is required";
-	// This is how IPv4 addresses are told from names, in all the forms that resolvers accept.
+	// This tells IPv4 addresses, in all the forms that resolvers accept, from names.
 	if (!isLetter(tld)) return "the top-level domain must start with a letter, IP addresses are not allowed";
-	// Some names that keep these rules are no host of a URL, such as an xn-- label that is not Punycode.
+	// Some names pass all rules above and are still not valid in a URL, such as one with an xn-- label that is not Punycode.
 	if (URL.parse(`https://${name}`)?.hostname !== name)
 		return "the name is not valid in a URL (xn-- labels must be Punycode)";
 	if (RESERVED_TLDS.has(tld) || (tld === "test" && !allowTest)) return `the top-level domain .${tld} is reserved`;

@@ -8,10 +8,10 @@ import type { ScannedFrame } from "./message.ts";
 import { type FieldChanges, patchFields } from "./patch.ts";
 import { Rejection } from "./rejection.ts";
 
-/** For the texts of error and `#info` frames, which only go to the log. */
+/** Limit of the texts in error and `#info` frames, which are only logged. */
 const TEXT_BYTES_MAX = 4096;
 
-/** A kind of message with its canonical header: nearly every frame starts with one of these. */
+/** A kind of message with its canonical header. Nearly every frame starts with one of these headers. */
 interface Header {
 	bytes: Buffer;
 	type: MessageType;
@@ -29,9 +29,9 @@ function encodeHeader(type: MessageType): Buffer {
 }
 
 /**
- * Scans a frame as it came from a host. One that every consumer can read is scanned where it lies; one that is valid in
- * another way is rewritten first (rulebook 1.2, 2.13): to canonical encoding, to the plain header of its type, and to the
- * fields that the lexicon asks for.
+ * Scans a frame as it came from a host. If every consumer can read it, it is scanned in place. If it is valid but some
+ * consumers could not read it, it is rewritten (rulebook 1.2, 2.13): to canonical encoding, to the plain header of its type, and
+ * to the fields that the lexicon requires.
  *
  * @returns what the frame is; `frame`, the bytes that the offsets refer to; and whether it had to be rewritten
  * @throws Rejection `frame-too-large`, `frame-malformed`, `frame-header`, `link-malformed` or `message-schema`
@@ -58,7 +58,7 @@ export function readFrame(bytes: Uint8Array): { scanned: ScannedFrame; frame: Ui
 	return { scanned, frame, rewritten: frame !== bytes };
 }
 
-/** Rewrites header and payload. What follows a header that announces nothing we know stays as it is, whatever that is. */
+/** Rewrites header and payload. After a header of an unknown op or type, everything stays as it is. */
 function canonicalFrame(bytes: Uint8Array): Uint8Array {
 	try {
 		const { item: header, end } = canonicalItem(bytes, 0);
@@ -73,8 +73,8 @@ function canonicalFrame(bytes: Uint8Array): Uint8Array {
 }
 
 /**
- * Changes the fields that need it, and gives the frame the plain header of its type. The header is between a host and us: its
- * further fields end here, since some consumers stop at those of certain names.
+ * Changes the fields in `repairs`, and gives the frame the plain header of its type. Further fields of the header are dropped:
+ * they are meant for us only, and some consumers fail on fields with certain names.
  */
 function repairedFrame(frame: Uint8Array, message: Message, repairs: FieldChanges): Uint8Array {
 	const patched = patchFields(frame, message, repairs).frame;
@@ -83,8 +83,8 @@ function repairedFrame(frame: Uint8Array, message: Message, repairs: FieldChange
 }
 
 /**
- * Scans a canonical frame (rulebook 1.2). Throws like `readFrame`, and `frame-malformed` also where it isn't canonical. What
- * a frame of another kind holds after its header is not looked at.
+ * Scans a canonical frame (rulebook 1.2). Throws like `readFrame`, and `frame-malformed` also if the frame isn't canonical. If
+ * the op or type is unknown, the bytes after the header are not looked at.
  */
 export function scanFrame(frame: Uint8Array): ScannedFrame {
 	if (frame.length > FRAME_BYTES_MAX) throw new Rejection("frame-too-large", `${frame.length} bytes`);
@@ -95,7 +95,7 @@ export function scanFrame(frame: Uint8Array): ScannedFrame {
 	const header = scanHeader(scanner);
 	if (header === null) return { kind: "ignored" };
 	if (header === "error" || header === "info") return scanNotice(scanner, header);
-	// A known type whose header has further fields: fields we don't know are to be ignored.
+	// The type is known, but the header is not the plain one. Unknown fields must be ignored; an empty `repairs` drops them.
 	return scanMessage(scanner, header.kind, { repairs: new Map() });
 }
 
@@ -111,8 +111,8 @@ function startsWith(frame: Uint8Array, bytes: Uint8Array): boolean {
 }
 
 /**
- * What a header announces; null for an op or type that we don't know. Further fields are allowed, and so is a `t` of any
- * kind where the op asks for none.
+ * What a header announces, or null for an unknown op or type. Further fields are allowed, and so is a `t` of any CBOR type if the
+ * op needs none.
  */
 function scanHeader(scanner: CborScanner): Header | "info" | "error" | null {
 	let op: number | null = null;
@@ -196,7 +196,7 @@ function readFields(scanner: CborScanner, kind: MessageKind<Message>, fields: Fi
 	}
 }
 
-/** What a message of any kind can't do without. */
+/** The fields that a message of any kind must have. */
 function commonOf({ didField }: MessageKind<Message>, fields: Fields): MessageCommon {
 	const common = {
 		did: required(fields.did, didField),
@@ -209,15 +209,16 @@ function commonOf({ didField }: MessageKind<Message>, fields: Fields): MessageCo
 	return common;
 }
 
-/** The payload has to be the frame's last item. */
+/** Checks that the payload is the frame's last item. */
 function checkEnd(scanner: CborScanner): void {
 	if (scanner.offset === scanner.end) return;
 	throw new Rejection("frame-malformed", `${scanner.end - scanner.offset} bytes behind the payload`);
 }
 
 /**
- * What is wrong with an item whose scan failed: it is no good CBOR, or a link in it is malformed, or it is good, yet not what
- * we look for there, which breaks the schema and not the framing. The gravest counts, wherever the scan stopped.
+ * The rejection for an item whose scan failed with `error`. The scan may have stopped at a lesser fault than the item has, so
+ * the whole item is scanned again, and the gravest fault counts: bytes that are not valid CBOR, then a malformed link, and last
+ * a valid item that breaks the schema, which is `reason`.
  */
 function schemaOr(
 	error: unknown,
@@ -237,7 +238,7 @@ function schemaOr(
 	return new Rejection(reason, error.message);
 }
 
-/** Encodes a message of our own, such as an `#account` for a DID that was tombstoned. */
+/** Encodes a message that the relay itself makes, such as an `#account` for a DID that was tombstoned. */
 export function encodeFrame(type: MessageType, payload: Record<string, unknown>): Uint8Array {
 	return Buffer.concat([encodeHeader(type), encode(payload)]);
 }

@@ -1,11 +1,11 @@
 /**
- * Every limit the protocol sets, and the ones we set where it asks for a limit but names no number.
- * Units come last in each name. Rulebook sections in brackets.
+ * Every limit that the protocol sets, and those that we chose because the protocol asks for a limit but gives no number. Units
+ * come last in each name. Rulebook sections are in brackets.
  */
 
 /** A WebSocket message, all overhead included [1.2.9]. */
 export const FRAME_BYTES_MAX = 5_000_000;
-/** What of that is left free in a message as it arrives: a seq of ours may be longer, and the relay may add fields [2.9]. */
+/** How much of that an arriving message must leave free: our seq may be longer, and the relay may add fields [2.9]. */
 export const FRAME_ROOM_BYTES = 1_000;
 /** The CAR slice of a `#commit` [2.1]. */
 export const COMMIT_BLOCKS_BYTES_MAX = 2_000_000;
@@ -15,14 +15,14 @@ export const SYNC_BLOCKS_BYTES_MAX = 10_000;
 export const COMMIT_OPS_MAX = 200;
 /** A record of a repo; the specification's softer 1,000,000 is not enforced [2.1]. */
 export const REPO_RECORD_BYTES_MAX = 1_048_576;
-/** `seq` and every other integer stays exactly representable [1.5, 2.13]. */
+/** The greatest `seq` or other integer: numbers are exact up to this [1.5, 2.13]. */
 export const INTEGER_MAX = Number.MAX_SAFE_INTEGER;
 
 /** Nesting of CBOR containers [2.13]. */
 export const CBOR_DEPTH_MAX = 32;
 /** Elements of one CBOR container in a block [2.13]. */
 export const CBOR_CONTAINER_ITEMS_MAX = 131_072;
-/** Elements of one CBOR container in header and payload: consumers in Go stop at a longer one [2.13]. */
+/** Elements of one CBOR container in header and payload. Consumers in Go fail on a longer one [2.13]. */
 export const FRAME_CONTAINER_ITEMS_MAX = 8_192;
 /** A CBOR map key [2.13]. */
 export const CBOR_KEY_BYTES_MAX = 8_192;
@@ -30,10 +30,10 @@ export const CBOR_KEY_BYTES_MAX = 8_192;
 export const CID_BYTES_MAX = 100;
 /** A binary CIDv1 of a sha2-256 hash: version, codec, hash code, length, digest. */
 export const CID_BYTES = 36;
-/** A varint: seven bits in each byte make 63 in all [2.7, 2.13]. */
+/** A varint. With seven bits in each byte, it has 63 bits [2.7, 2.13]. */
 export const VARINT_BYTES_MAX = 9;
 
-/** Blocks of one CAR slice: 200 ops with proofs stay far below this. */
+/** Blocks of one CAR slice. A commit of 200 ops with proofs stays far below this. */
 export const CAR_BLOCKS_MAX = 65_536;
 /** Roots in a CAR header; the first one counts [2.7]. */
 export const CAR_ROOTS_MAX = 16;
@@ -53,11 +53,11 @@ export const DATETIME_CHARS_MAX = 64;
 /** `status` of an `#account`; the known values are far shorter. */
 export const STATUS_CHARS_MAX = 128;
 
-/** Entries of one MST node; more than this many at one depth can't be come by honestly [2.11]. */
+/** Entries of one MST node. Keys that were not chosen for their hashes stay far below this [2.11]. */
 export const MST_NODE_ENTRIES_MAX = 1_024;
-/** Keys of a commit's MST nodes, written out: prefix compression lets a small CAR tell of very many bytes [2.11]. */
+/** Total length of the keys in a commit's MST nodes. Prefix compression lets a small CAR expand to very many bytes [2.11]. */
 export const MST_KEY_BYTES_MAX = 16 * 1024 * 1024;
-/** Depth of an MST; a deeper key can't be mined [2.11]. */
+/** Depth of an MST. Nobody has the computing power to find a key that lies deeper [2.11]. */
 export const MST_DEPTH_MAX = 32;
 
 /** How far a `rev` may lie in the future [2.6, check 7]. */

@@ -1,13 +1,13 @@
-// protocol/: what the wire says: frames, messages, syntax, limits, reasons. No I/O, and nothing of what becomes of a message.
+// protocol/: what is on the wire: frames, messages, syntax, limits, reasons. No I/O, and no decisions about messages.
 
 import type { Message } from "./kinds/table.ts";
 import type { FieldChanges } from "./patch.ts";
 
 /**
- * What a frame is. `ignored` is an op or a message type that we don't know, which the specification says to skip.
+ * What a frame is. `ignored` is an unknown op or message type, which the specification tells us to skip.
  *
- * `repairs` says how the payload has to be changed so that every consumer can read it; null for a frame that may pass as it
- * is, empty where only the header is not the plain one.
+ * `repairs` says how the payload has to be changed so that every consumer can read it. It is null if the frame can pass as it
+ * is, and empty if only the header needs to be replaced by the plain one.
  */
 export type ScannedFrame =
 	| { kind: "message"; message: Message; repairs: FieldChanges | null }

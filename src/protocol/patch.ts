@@ -1,7 +1,7 @@
 import { CborScanner, Major, MapKeys } from "./cbor.ts";
 import { encodeHead } from "./cbor-head.ts";
 
-/** What becomes of a map's fields, by name: the bytes of a new value, or null to remove the field. Names are ASCII. */
+/** Changes of a map's fields, by name: the encoded new value, or null to remove the field. Names are ASCII. */
 export type FieldChanges = ReadonlyMap<string, Uint8Array | null>;
 
 /** Where `seq` lies in a frame. */
@@ -11,11 +11,11 @@ export interface SeqRange {
 }
 
 /**
- * Replaces, adds and removes fields of a frame's payload. All other bytes stay as they are, and so does the canonical order
- * of the fields: nothing that strangers sent is decoded and encoded again.
+ * Replaces, adds and removes fields of a frame's payload, and keeps their canonical order. All other bytes stay as they are:
+ * nothing that a stranger sent is decoded and encoded again.
  *
- * @param frame one that was scanned before; so this can't fail on what is in it
- * @param seq where its `seq` lies, which must not be among the changes
+ * @param frame must have been scanned before, so this can't fail on its contents
+ * @param seq where the frame's `seq` lies; `seq` must not be among the changes
  */
 export function patchFields(frame: Uint8Array, seq: SeqRange, changes: FieldChanges): { frame: Uint8Array } & SeqRange {
 	const scanner = new CborScanner(frame, 0, frame.length, "frame", "unchecked");
@@ -31,10 +31,11 @@ export function patchFields(frame: Uint8Array, seq: SeqRange, changes: FieldChan
 }
 
 /**
- * Removes a field from the maps of an array, such as the ops of a commit, where it is null. All else stays as it is.
+ * Removes a field from each map of an array in which it is null. All else stays as it is. The array is, for example, the ops of
+ * a commit.
  *
  * @param start offset of the array in a frame that was scanned before
- * @returns the array
+ * @returns the changed array
  */
 export function withoutNulls(frame: Uint8Array, start: number, field: string): Uint8Array {
 	const scanner = new CborScanner(frame, start, frame.length, "frame", "unchecked");
@@ -53,9 +54,9 @@ export function withoutNulls(frame: Uint8Array, start: number, field: string): U
 }
 
 /**
- * Passes over an item, checking it. Returns whether it is a map with this field, and that null.
+ * Skips an item and checks it. Returns whether it is a map in which this field is null.
  *
- * @param depth containers around the item
+ * @param depth number of containers around the item
  */
 export function skipLookingForNull(scanner: CborScanner, field: string, depth: number): boolean {
 	if (!scanner.isAt(Major.map)) {
@@ -74,10 +75,10 @@ export function skipLookingForNull(scanner: CborScanner, field: string, depth: n
 }
 
 /**
- * Changes the map that the scanner is at, and passes over it.
+ * Changes the map that the scanner is at, and skips it.
  *
- * @param mark an offset in the scanner's bytes, before a value that stays
- * @returns the map in pieces, and where in it the mark is now
+ * @param mark an offset in the scanner's bytes at which a value starts that is kept
+ * @returns the changed map in pieces, and the offset of that value in it
  */
 function patchMap(scanner: CborScanner, changes: FieldChanges, mark = -1): { chunks: Uint8Array[]; markAt: number } {
 	const pairs = scanner.readMap();
@@ -105,14 +106,14 @@ function compareNames(a: string, b: string): number {
 	return a.length - b.length || (a < b ? -1 : Number(a > b));
 }
 
-/** A map's pairs, copied range by range. */
+/** Builds the pairs of a changed map by copying ranges of the original. */
 class Patch {
 	readonly #bytes: Uint8Array;
 	readonly #mark: number;
 	readonly #chunks: Uint8Array[] = [];
-	/** Bytes in the chunks. */
+	/** Total length of the chunks in bytes. */
 	#length = 0;
-	/** Everything before this offset was copied or cut out. */
+	/** Everything before this offset has been copied or cut out. */
 	#copied: number;
 	/** Offset of the mark in the chunks. */
 	#markAt = 0;
@@ -123,7 +124,7 @@ class Patch {
 		this.#mark = mark;
 	}
 
-	/** Puts a pair before offset `at`, if the change has a value. Returns how many pairs that makes. */
+	/** Inserts a pair before offset `at` if the change has a value. Returns the number of pairs inserted: 0 or 1. */
 	insert(at: number, change: [name: string, value: Uint8Array | null] | undefined): number {
 		const [name, value] = change ?? ["", null];
 		if (value === null) return 0;
@@ -134,7 +135,7 @@ class Patch {
 		return 1;
 	}
 
-	/** Leaves out what lies between two offsets. */
+	/** Leaves out the bytes between two offsets. */
 	cut(start: number, end: number): void {
 		this.#copyTo(start);
 		this.#copied = end;

@@ -2,26 +2,26 @@
 export interface Reason {
 	/** What is wrong with the message, in words for the operator. */
 	meaning: string;
-	/** Number of the rulebook's section that has the rule. */
+	/** Number of the rulebook section with the rule. */
 	section: string;
 	/** What a lenient relay does with such a message (rulebook 2.6.1). A strict one drops all of them. */
 	leniently: "dropped" | "partly passed" | "passed";
 }
 
 /**
- * The closed list of why a message is not re-emitted. A name is the same in code, in metrics and in the API, and stays
- * once it is published. The numbers in brackets are the checks of the rulebook's table 2.6. docs/reasons.md shows this list.
- * The Rust engine's build reads the names here, line by line (`native/verifier/build.rs`).
+ * All reasons for which a message is rejected. A name is the same in code, in metrics and in the API, and must not change once
+ * it is published. The numbers in brackets are the checks of the rulebook's table 2.6. docs/reasons.md shows this list. The
+ * build of the Rust engine reads the names from this file, line by line (`native/verifier/build.rs`).
  */
 export const REJECTION_REASONS = {
-	// A fault of ours, which a message brought to light.
+	// Our own bug, which a message brought to light.
 	"internal-error": dropped("2.6.1", "the relay failed on this message, by a fault of its own"),
-	// [0] Framing. Such a message is skipped. One that can't be received closes the connection, and so do 100 in a row.
+	// [0] Framing. Such a message is skipped. The connection is closed if a message can't be received, or after 100 in a row.
 	"frame-text": dropped("1.2", "a text message arrived where only binary ones are allowed"),
 	"frame-too-large": dropped("1.2", "the message is longer than 5,000,000 bytes"),
 	"frame-malformed": dropped("1.2", "the message is not two DAG-CBOR objects, header and payload"),
 	"frame-header": dropped("1.2", "the header has no valid `op`, or lacks the `t` that op 1 asks for"),
-	// What of the framing is sound, but would stop those who decode the message after us.
+	// The framing is sound, but others who decode the message after us would fail on it.
 	"link-malformed": dropped(
 		"2.13",
 		"a link in header or payload is not a whole CIDv1 of dag-cbor or raw bytes and sha-256",
@@ -94,7 +94,7 @@ export type RejectionReason = keyof typeof REJECTION_REASONS;
 export const REJECTION_REASON_NAMES = Object.keys(REJECTION_REASONS) as RejectionReason[];
 
 /**
- * Reasons for which a message's seq can't be known, with the WebSocket close code for when the connection is closed for them
+ * Reasons for which the seq of a message is unknown, with the WebSocket close code to use if the connection is closed for them
  * (rulebook 1.4).
  */
 export const CLOSE_CODES: Partial<Record<RejectionReason, number>> = {

@@ -13,7 +13,7 @@ const NSID =
 	/^[a-zA-Z](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)+\.[a-zA-Z][a-zA-Z0-9]{0,62}$/;
 const RECORD_KEY = /^[A-Za-z0-9._:~-]+$/;
 const TID = /^[2-7a-j][2-7a-z]{12}$/;
-/** The characters in front of a TID's clock id, which is the last 10 bits. */
+/** The characters of a TID before the clock id, which is the last 10 bits. */
 const TID_TIME_CHARS = 11;
 const DATETIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/;
 
@@ -23,8 +23,8 @@ export function isDid(text: string): boolean {
 }
 
 /**
- * The method of a DID that accounts may have, or null: did:plc with its 24 characters, did:web with a public hostname only, no
- * path or port (rulebook 4).
+ * The method of a DID if accounts may have such a DID, else null: did:plc with 24 characters, or did:web with a public hostname
+ * and no path or port (rulebook 4).
  *
  * @param options.allowLocalhost accept `did:web:localhost%3APORT` too, and names below `.test`: for development only
  */
@@ -32,7 +32,7 @@ export function didMethod(did: string, options: { allowLocalhost: boolean }): "p
 	if (DID_PLC.test(did)) return "plc";
 	if (!did.startsWith(DID_WEB_PREFIX)) return null;
 	const name = did.slice(DID_WEB_PREFIX.length);
-	// A port beyond 65535 has the right form, but no URL.
+	// A port above 65535 matches the pattern, but is not valid in a URL.
 	if (DID_WEB_LOCALHOST.test(name)) {
 		return options.allowLocalhost && URL.canParse(`http://${decodeURIComponent(name)}`) ? "web" : null;
 	}
@@ -40,8 +40,8 @@ export function didMethod(did: string, options: { allowLocalhost: boolean }): "p
 }
 
 /**
- * Whether `text` is an NSID of at most 317 characters (rulebook 2.10). Its domain is not held to 253 of them: the shared vectors
- * allow a longer one.
+ * Whether `text` is an NSID of at most 317 characters (rulebook 2.10). Its domain may be longer than 253 characters, as in the
+ * shared test vectors.
  */
 export function isNsid(text: string): boolean {
 	return text.length <= NSID_CHARS_MAX && NSID.test(text);
@@ -65,8 +65,8 @@ export function isTid(text: string): boolean {
 }
 
 /**
- * The time in a TID, in microseconds since 1970. `tid` must be one. Exact up to 2^53-1, the year 2255; beyond, which only
- * a TID with its reserved top bit set can say, a value that is greater still.
+ * The time in a TID, in microseconds since 1970. `tid` must be a valid TID. Exact up to 2^53-1, in the year 2255. A later time
+ * gives an inexact but still greater value.
  */
 export function tidToMicroseconds(tid: string): number {
 	let value = 0;
@@ -80,8 +80,8 @@ function tidDigit(code: number): number {
 }
 
 /**
- * Whether `text` is a datetime (rulebook 2.13): RFC 3339 with upper-case `T` and `Z`, a zone that is not -00:00, on a date
- * and at a time that exist, not before the year 0. No leap seconds, as in both reference implementations.
+ * Whether `text` is a datetime (rulebook 2.13): RFC 3339 with upper-case `T` and `Z`, a zone other than -00:00, a date and time
+ * that exist, and not before the year 0. Leap seconds are not allowed, as in both reference implementations.
  */
 export function isDatetime(text: string): boolean {
 	if (text.length > DATETIME_CHARS_MAX || !DATETIME.test(text)) return false;
@@ -96,7 +96,10 @@ export function isDatetime(text: string): boolean {
 	return isZone(text, year === 0 && month === 1 && day === 1 ? hour * 60 + minute : null);
 }
 
-/** @param minutesSinceYearZero where it is less than a day: no zone may lie further ahead of UTC */
+/**
+ * @param minutesSinceYearZero the local time if the date is the first day of the year 0, else null. A zone further ahead of UTC
+ * would make the time lie before the year 0.
+ */
 function isZone(text: string, minutesSinceYearZero: number | null): boolean {
 	if (text.endsWith("Z")) return true;
 	const hour = twoDigits(text, text.length - 5);

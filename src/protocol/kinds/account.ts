@@ -13,7 +13,7 @@ interface AccountFields extends Fields {
 	status?: string;
 }
 
-/** The account's status at its host. */
+/** `#account`: the account's status at its host. */
 export const account = {
 	code: 4,
 	tells: "status",

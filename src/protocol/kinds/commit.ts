@@ -9,19 +9,19 @@ import { REV_BYTES_MAX, readSyncField, revAndBlocks, type SyncField, type SyncFi
 export interface CommitMessage extends MessageCommon {
 	type: "commit";
 	rev: string;
-	/** Null where the field is null or absent. */
+	/** Null if the field is null or absent. */
 	since: string | null;
 	/** Binary CID of the commit block. */
 	commit: Uint8Array;
 	/** Byte range of the CAR slice. */
 	blocksStart: number;
 	blocksEnd: number;
-	/** Offset of the first op (behind the array's head), and how many there are: not yet checked against the limit. */
+	/** Offset of the first op, after the array's head, and the number of ops, which is not yet checked against the limit. */
 	opsStart: number;
 	opsCount: number;
-	/** Binary CID of the previous MST root, or null where the field is absent or null. */
+	/** Binary CID of the previous MST root, or null if the field is absent or null. */
 	prevData: Uint8Array | null;
-	/** False where the field is absent or null, as `rebase`. */
+	/** False if the field is absent or null, and so is `rebase`. */
 	tooBig: boolean;
 	rebase: boolean;
 }
@@ -39,7 +39,7 @@ interface CommitFields extends SyncFields {
 
 type CommitField = SyncField | "since" | "commit" | "prevData" | "tooBig" | "rebase" | "ops" | "blobs";
 
-/** A change of the account's repo. */
+/** `#commit`: a change of the account's repo. */
 export const commit = {
 	code: 1,
 	tells: "repo",
@@ -90,7 +90,7 @@ function readCommitField(scanner: CborScanner, name: CommitField, fields: Commit
 	}
 }
 
-/** What ops say is for the engine; but a `prev` that is null, as if it were absent, is left out. */
+/** Finds the ops, whose contents the engine checks. A `prev` of null means the same as an absent one, and is removed. */
 function scanOps(scanner: CborScanner, fields: CommitFields): void {
 	const start = scanner.offset;
 	const count = scanner.readArray();
@@ -129,8 +129,8 @@ function toMessage(common: MessageCommon, fields: CommitFields): CommitMessage {
 }
 
 /**
- * What a commit may lack although the lexicon requires it, with the value that goes out for it: the first commit of a repo
- * has no `since`, and the other fields are deprecated.
+ * Fields that the lexicon requires but that a commit may lack, with the values that the relay adds for them. The first commit
+ * of a repo has no `since`; the other fields are deprecated.
  */
 const COMMIT_DEFAULTS = [
 	["since", encode(null)],

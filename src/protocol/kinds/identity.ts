@@ -11,7 +11,7 @@ interface IdentityFields extends Fields {
 
 const HANDLE_BYTES_MAX = 1024;
 
-/** Something may have changed about what the DID resolves to. */
+/** `#identity`: what the DID resolves to may have changed. */
 export const identity = {
 	code: 3,
 	tells: "identity",

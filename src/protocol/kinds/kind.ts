@@ -2,60 +2,63 @@ import type { CborScanner } from "../cbor.ts";
 import { Rejection } from "../rejection.ts";
 
 /**
- * What one scan finds in every message (rulebook 2.1 to 2.4). Offsets are into the frame; nothing of it is copied.
- * DID, rev and the other strings are present and strings, but their syntax is checked later, in the order of table 2.6.
+ * What a scan finds in every message (rulebook 2.1 to 2.4). Offsets are into the frame. DID, rev and the other strings are
+ * known to be strings, but their syntax is checked later, in the order of table 2.6.
  */
 export interface MessageCommon {
 	did: string;
 	/** The host's seq. */
 	seq: number;
-	/** Byte range of the CBOR integer that holds `seq`, which is the only thing the relay rewrites. */
+	/** Byte range of the CBOR integer that holds `seq`, where the relay writes its own seq. */
 	seqStart: number;
 	seqEnd: number;
 	time: string;
 }
 
-/** What a scan has read of a payload so far. Undefined: not there. A kind adds the fields of its own. */
+/** What a scan has read of a payload so far. Undefined: not there. Each kind adds its own fields. */
 export interface Fields {
 	did?: string;
 	seq?: number;
 	seqStart?: number;
 	seqEnd?: number;
 	time?: string;
-	/** How many fields there are. */
+	/** Number of fields in the payload. */
 	count?: number;
-	/** What has to be changed so that every consumer can read the message. */
+	/** Changes that the payload needs so that every consumer can read the message. */
 	repairs?: Map<string, Uint8Array | null>;
 }
 
 /**
- * What the relay has to know of a kind of message to read it and to keep it. Whoever may send it, and what comes of it, is
- * in `ingest/did/admit/`.
+ * What the relay has to know of a kind of message to read it and to store it. Who may send it, and what becomes of it, is in
+ * `ingest/did/admit/`.
  */
 export interface MessageKind<
 	M extends MessageCommon = MessageCommon,
 	F extends Fields = Fields,
 	Name extends string = string,
 > {
-	/** Stands for the kind in the records of the log: below 16, no other kind's, and never changed. */
+	/** Stands for the kind in the records of the log. It is below 16, unique, and must never change. */
 	code: number;
-	/** What it says of its account (`account/next.ts`), and so what the index reads in its records. */
+	/** What it says about its account (`account/next.ts`), and so what the index reads from its records. */
 	tells: "repo" | "status" | "identity";
 	/** The field that holds the DID. */
 	didField: "did" | "repo";
-	/** The fields that are read, `seq`, `time` and that of the DID among them. All others pass unread. */
+	/** The fields that are read, including `seq`, `time` and `didField`. All others pass unread. */
 	fieldNames: readonly (Name | "seq" | "time" | "did" | "repo")[];
-	/** Reads the value of a field of the kind's own. Throws `CborError` if it is not what the field holds. */
+	/** Reads the value of one of the kind's own fields. Throws `CborError` if it has the wrong type or breaks a limit. */
 	readField(scanner: CborScanner, name: Name, fields: F): void;
 	/**
-	 * Makes the message of what was read.
+	 * Makes the message from what was read.
 	 *
-	 * @throws Rejection `message-schema` if something is absent that it can't do without
+	 * @throws Rejection `message-schema` if a required field is absent
 	 */
 	toMessage(common: MessageCommon, fields: F): M;
 }
 
-/** Passes over the null of a field that may be absent, if there is one: it means the same, but not every consumer knows that. */
+/**
+ * Skips the null of an optional field, and has the field removed. Null means the same as an absent field, but not every consumer
+ * accepts it. Returns false, having read nothing, if the value is not null.
+ */
 export function skipNull(scanner: CborScanner, name: string, fields: Fields): boolean {
 	if (!scanner.readNull()) return false;
 	fields.repairs ??= new Map();
@@ -63,7 +66,7 @@ export function skipNull(scanner: CborScanner, name: string, fields: Fields): bo
 	return true;
 }
 
-/** The value of a field that must be there. Throws `message-schema` if it is not. */
+/** The value of a required field. Throws `message-schema` if it is absent. */
 export function required<T>(value: T | undefined, name: string): T {
 	if (value === undefined) throw new Rejection("message-schema", `no ${name}`);
 	return value;

@@ -16,10 +16,10 @@ export interface SyncFields extends Fields {
 	blocksEnd?: number;
 }
 
-/** Longer than any TID, which is checked for later: rulebook 2.6, check 7. */
+/** Longer than any TID. That `rev` is a TID is checked later: rulebook 2.6, check 7. */
 export const REV_BYTES_MAX = 64;
 
-/** The repo as it is now, without what led to it. */
+/** `#sync`: the current state of the repo, without the ops that led to it. */
 export const sync = {
 	code: 2,
 	tells: "repo",
@@ -31,7 +31,7 @@ export const sync = {
 
 export type SyncField = "rev" | "blocks";
 
-/** Reads a field that commits have too. */
+/** Reads `rev` or `blocks`, which commits have too. */
 export function readSyncField(scanner: CborScanner, name: SyncField, fields: SyncFields): void {
 	if (name === "rev") fields.rev = scanner.readText(REV_BYTES_MAX);
 	else {
@@ -40,7 +40,7 @@ export function readSyncField(scanner: CborScanner, name: SyncField, fields: Syn
 	}
 }
 
-/** What a commit has too. Throws `message-schema` if a part is absent. */
+/** The fields that commits have too. Throws `message-schema` if one is absent. */
 export function revAndBlocks(fields: SyncFields): Pick<SyncMessage, "rev" | "blocksStart" | "blocksEnd"> {
 	return {
 		rev: required(fields.rev, "rev"),

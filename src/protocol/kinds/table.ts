@@ -6,19 +6,19 @@ import { identity } from "./identity.ts";
 import type { MessageKind } from "./kind.ts";
 import { sync } from "./sync.ts";
 
-/** The messages that have a seq, are kept in the log and go to consumers, each by the name that its header has after the `#`. */
+/** The messages that have a seq, are stored in the log and go to consumers. Each name is the header's `t` without the `#`. */
 const KINDS = { commit, sync, identity, account } as const;
 
 /** The name of a kind of message. */
 export type MessageType = keyof typeof KINDS;
 
-/** The message of any kind. */
+/** A message of any kind. */
 export type Message = MessageOf<MessageType>;
 
-/** The message of one kind. */
+/** A message of one kind. */
 export type MessageOf<T extends MessageType> = ReturnType<(typeof KINDS)[T]["toMessage"]>;
 
-/** Each kind with its name: their messages say it too. */
+/** Each kind by its name, which is also the `type` of its messages. */
 export const MESSAGE_KINDS: { readonly [T in MessageType]: MessageKind<MessageOf<T> & { type: T }> } = KINDS;
 
 /** The names of all kinds, the most frequent first. */
