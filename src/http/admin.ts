@@ -9,7 +9,7 @@ import { hostnameParameter, readBody } from "./parameters.ts";
 import { errorResponse } from "./response.ts";
 
 export interface AdminAppOptions {
-	/** Of the user `admin`; null turns the admin API off. */
+	/** Password of the user `admin`; null turns the admin API off. */
 	password: string | null;
 	control: Control;
 }
@@ -31,7 +31,7 @@ const RESET_BODY = v.object(
 	"the body must be an object with a string `hostname`, and a `cursor` where the host is not to go on live",
 );
 
-/** The operator's part of the API, under `/admin`. To be mounted in an app made by `createXrpcApp`. */
+/** The operator's part of the API, under `/admin`. It is mounted in an app made by `createXrpcApp`. */
 export function createAdminApp(options: AdminAppOptions): Hono<ClientEnv> {
 	const app = new Hono<ClientEnv>();
 	if (options.password === null) {

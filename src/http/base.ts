@@ -6,7 +6,7 @@ import { failureResponse } from "./failure.ts";
 import { preflight } from "./preflight.ts";
 import { CORS_HEADERS, errorResponse, shortened, XrpcError } from "./response.ts";
 
-/** What the server knows of a request's sender, for those who handle it. */
+/** What the server tells handlers about a request's sender. */
 export interface ClientEnv {
 	Bindings: {
 		/** Where the request came from: an IPv4 or IPv6 address. */
@@ -14,7 +14,9 @@ export interface ClientEnv {
 	};
 }
 
-/** What all our HTTP apps have in common: the `Server` header, CORS for any origin, and errors in XRPC form. */
+/**
+ * Makes an app with what all our HTTP apps have in common: the `Server` header, CORS for any origin, and errors in XRPC form.
+ */
 export function createBaseApp(counters: Counters): Hono<ClientEnv> {
 	const app = new Hono<ClientEnv>();
 	app.use(async (context, next) => {

@@ -8,8 +8,8 @@ import { errorResponse } from "./response.ts";
 const CRAWL_BODY = v.object({ hostname: hostnameParameter }, "the body must be an object with a string `hostname`");
 
 /**
- * Handles a body of `{"hostname": …}`. The lexicon wants an empty answer; admin tools want JSON, and the reference relay's
- * other admin calls tell them what it looks like.
+ * Handles a request with a body of `{"hostname": …}`. The lexicon asks for an empty answer. Admin tools expect JSON, as the
+ * reference relay's other admin calls answer.
  */
 export function crawlHandler(control: Pick<Control, "requestCrawl">, admin: boolean): Handler<ClientEnv> {
 	return async (context) => {
@@ -25,7 +25,7 @@ export function requester(context: Context<ClientEnv>, admin: boolean): Requeste
 	return { admin, ip: context.env.ip };
 }
 
-/** What the control thread refuses, in XRPC form. */
+/** A refusal of the control thread, in XRPC form. */
 export function refusalResponse({ status, error, message, retryAfterS }: Refusal): Response {
 	return errorResponse(status, error, message, retryAfterS === undefined ? {} : { "Retry-After": String(retryAfterS) });
 }

@@ -4,14 +4,17 @@ import type { Counters } from "../observe/counters.ts";
 import { failureResponse } from "./failure.ts";
 import { errorResponse } from "./response.ts";
 
-/** Bodies are bounded by those who read them, with an answer in XRPC form; the runtime's own limit answers without a word. */
+/**
+ * High on purpose. Handlers limit bodies themselves and answer in XRPC form; the runtime answers an excess of this limit
+ * without an explanation.
+ */
 const REQUEST_BODY_BYTES_MAX = 1024 ** 3;
 
-/** Nothing to proxy, and nothing to echo. */
+/** This server is no proxy, and echoes nothing. */
 const METHODS_REFUSED: ReadonlySet<string> = new Set(["CONNECT", "TRACE"]);
 const PROTOCOLS: ReadonlySet<string> = new Set(["http:", "https:"]);
 const ORIGIN = /^https?:\/\/[^/?#]*/i;
-/** Stands for a `Host` that is absent or is no name of a host. */
+/** Takes the place of a `Host` header that is absent or malformed. */
 const PLACEHOLDER_ORIGIN = "http://localhost";
 
 /** Answers a request for a URL. `undefined` means that the request was upgraded. */
@@ -22,8 +25,8 @@ export type Answer<SocketData, Result extends Response | undefined> = (
 ) => Result | Promise<Result>;
 
 /**
- * What `Bun.serve` gets on each of our ports: whatever a stranger sends, the answer is short and in XRPC form. Without
- * these options the runtime answers a fault with a page of our sources.
+ * The options of `Bun.serve` on each of our ports. Whatever a stranger sends, the answer is short and in XRPC form. Without
+ * these options, the runtime answers a fault with a page of our source code.
  */
 export function createEdge<SocketData, Result extends Response | undefined>(
 	answer: Answer<SocketData, Result>,
@@ -36,7 +39,7 @@ export function createEdge<SocketData, Result extends Response | undefined>(
 		fetch(request: Request, server: Bun.Server<SocketData>): Response | Result | Promise<Result> {
 			const url = METHODS_REFUSED.has(request.method) ? null : targetOf(request.url);
 			if (url !== null) return answer(request, url, server);
-			// A tunnel that was refused is of no use, and the runtime would keep it open.
+			// Close a refused tunnel, which the runtime would keep open.
 			return errorResponse(405, "InvalidRequest", "this server answers GET, HEAD, POST and OPTIONS of a path only", {
 				Allow: "GET, HEAD, POST, OPTIONS",
 				Connection: "close",
@@ -46,8 +49,8 @@ export function createEdge<SocketData, Result extends Response | undefined>(
 }
 
 /**
- * The URL of a request, by what the runtime says it is: where the `Host` header is absent or malformed, that is only a
- * path, or an origin that doesn't parse. Load balancers' probes send none. Null where there is no path.
+ * The URL of a request. If the `Host` header is absent or malformed, the runtime gives only a path, or an origin that doesn't
+ * parse. Probes of load balancers send no `Host`. Null if there is no path.
  */
 export function targetOf(requestUrl: string): URL | null {
 	const url = URL.parse(requestUrl);
@@ -56,7 +59,7 @@ export function targetOf(requestUrl: string): URL | null {
 	return path.startsWith("/") ? URL.parse(`${PLACEHOLDER_ORIGIN}${path}`) : null;
 }
 
-/** The request, with a `url` that parses: hono takes it apart without a look. */
+/** The request, with a `url` that parses, since hono does not check it. */
 export function withUrl(request: Request, url: URL): Request {
 	return URL.canParse(request.url) ? request : new Request(url.href, request);
 }

@@ -13,9 +13,9 @@ const RETRY_AFTER_S = 30;
 const limiter = new LogLimiter({ intervalMs: LINE_INTERVAL_MS, keysMax: 1 });
 
 /**
- * The answer to a request that failed by a fault of ours, which is counted and reported at most once a minute. What is
- * wrong is no business of the caller's. An index that can't be read doesn't end the process here: only its writer can tell
- * whether that passes.
+ * The answer to a request that failed by a fault of ours. The failure is counted, and reported at most once a minute. The
+ * caller is not told what is wrong. An index that can't be read does not end the process here: only its writer can tell whether
+ * that will pass.
  */
 export function failureResponse(error: unknown, counters: Counters): Response {
 	counters.add(httpFailures);

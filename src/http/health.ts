@@ -2,12 +2,12 @@ import type { Context } from "hono";
 import { VERSION } from "../version.ts";
 import { errorResponse } from "./response.ts";
 
-/** A look at the index is a read on the thread that serves consumers: one a second is enough, however many ask. */
+/** The index is read at most once in this time, however many ask: the read happens on the thread that serves consumers. */
 const LOOK_INTERVAL_MS = 1_000;
 
 /**
  * Answers the public port's health requests.
- * @param look rejects where the index does not answer
+ * @param look reads the index; rejects if it does not answer
  */
 export function createHealth(look: () => Promise<unknown>, nowMs: () => number = () => performance.now()) {
 	let lookedAtMs = Number.NEGATIVE_INFINITY;

@@ -9,21 +9,24 @@ import { type LogPosition, leOf, METRICS_CONTENT_TYPE, type Measurements, render
 import { errorResponse } from "./response.ts";
 
 export interface InternalAppOptions {
-	/** What all threads count. */
+	/** The counters of all threads together. */
 	totals: Totals;
-	/** What the thread that serves counts. */
+	/** The counters of the thread that serves this app. */
 	counters: Counters;
 	log: () => LogPosition;
-	/** How each thread is now, by its name. */
+	/** The state of each thread now, by its name. */
 	threads: () => Promise<Record<string, ThreadState>>;
-	/** What is wrong with the relay, in words, or null where nothing is. */
+	/** What is wrong with the relay, in words; null if nothing is. */
 	health: () => string | null;
 	rssBytes?: () => number;
-	/** Open descriptors of the process, and how many it may have; 0 where the system doesn't tell. */
+	/** Open descriptors of the process, and how many it may have; 0 if the system does not tell. */
 	openFiles?: () => { open: number; max: number };
 }
 
-/** What the control thread serves for the operator's probes and graphs. It has no auth: keep its port to yourself. */
+/**
+ * Makes the app of the control thread for the operator's probes and graphs. It has no authentication, so its port must not be
+ * public.
+ */
 export function createInternalApp(options: InternalAppOptions): Hono<ClientEnv> {
 	const { totals, counters, log, threads, health } = options;
 	const { rssBytes = residentMemory(), openFiles = () => ({ open: 0, max: 0 }) } = options;
@@ -48,13 +51,13 @@ export function createInternalApp(options: InternalAppOptions): Hono<ClientEnv> 
 	return app;
 }
 
-/** Metrics that stand beside the others in the JSON, under words that those who read it know. */
+/** Metrics that `/_stats` shows outside of `counters`, under the names that its readers know. */
 const OWN_WORDS: Readonly<Record<string, string>> = {
 	messages_rejected_total: "rejected",
 	messages_lenient_total: "lenient",
 };
 
-/** Measurements as JSON: numbers by name, those with a label by name and value. Histograms have a place of their own. */
+/** Measurements as JSON: numbers by name, and if they have a label, by name and value. Histograms are apart. */
 function statsOf({ totals, ...rest }: Measurements): object {
 	const counters: Record<string, number | Record<string, number>> = {};
 	const beside: typeof counters = {};

@@ -1,4 +1,7 @@
-/** Reads of one request. A page may be short of its limit: its cursor says that there is more. */
+/**
+ * Reads of the index that one request may cause. A page may therefore have fewer rows than its limit; its cursor then says that
+ * there are more.
+ */
 const READS_MAX = 10;
 
 export interface Page<Row> {
@@ -10,7 +13,7 @@ export interface Page<Row> {
 /**
  * Reads one page of rows that are in order of their id.
  * @param read gives up to `limit` rows with an id greater than `afterId`
- * @param listed whether a row is shown
+ * @param listed says whether a row is shown
  */
 export async function readPage<Row extends { id: number }>(
 	read: (afterId: number, limit: number) => Promise<Row[]>,

@@ -8,18 +8,18 @@ export interface LogPosition {
 	appliedSeq: number;
 }
 
-/** All that is measured, at one moment. */
+/** All measurements at one moment. */
 export interface Measurements {
-	/** What threads count. */
+	/** The threads' counters. */
 	totals: readonly MetricTotal[];
 	log: LogPosition;
 	rssBytes: number;
 	openFiles: { open: number; max: number };
 }
 
-/** A gauge of the whole process: no thread counts it. */
+/** A gauge of the whole process, which no thread counts. */
 interface ProcessGauge {
-	/** Its whole name. */
+	/** Its name in `/metrics`. */
 	name: string;
 	help: string;
 	read: (measurements: Measurements) => number;
@@ -58,12 +58,12 @@ export const PROCESS_GAUGES: readonly ProcessGauge[] = [
 	},
 ];
 
-/** How a metric that threads count is called in `/metrics`. */
+/** The name in `/metrics` of a metric that threads count. */
 export function fullName(name: string): string {
 	return `standpipe_${name}`;
 }
 
-/** Of what `renderMetrics` returns. */
+/** Content type of what `renderMetrics` returns. */
 export const METRICS_CONTENT_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
 
 /** Writes measurements in the text format of Prometheus. */
@@ -90,7 +90,10 @@ export function renderMetrics(measurements: Measurements): Promise<string> {
 	return Registry.merge([registry, AggregatorRegistry.aggregate([histograms])]).metrics();
 }
 
-/** A histogram as the library's own are as objects: it has no other way to take one that was counted elsewhere. */
+/**
+ * A histogram as an object of the form that the library uses between processes. It is the only way to give it one that was
+ * counted elsewhere.
+ */
 function histogramValues({ name: ownName, help, kind, bounds, by, distributions }: HistogramTotal): object {
 	const name = fullName(ownName);
 	const values = distributions.flatMap(({ of, upTo, sum }) => {
@@ -108,7 +111,7 @@ function histogramValues({ name: ownName, help, kind, bounds, by, distributions 
 	return { name, help, type: kind, aggregator: "sum", values };
 }
 
-/** What the bucket at this index is called: its greatest value. */
+/** The name of the bucket at this index: its greatest value. */
 export function leOf(bounds: readonly number[], at: number): string {
 	return String(bounds[at] ?? "+Inf");
 }

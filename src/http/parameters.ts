@@ -4,9 +4,9 @@ import { BodyTooLargeError, readBody as readBytes } from "../net/bounded-fetch.t
 import { HOSTNAME_CHARS_MAX, INTEGER_MAX } from "../protocol/limits.ts";
 import { XrpcError } from "./response.ts";
 
-/** JSON bodies of our procedures are one short object. */
+/** The JSON bodies of our procedures are one short object each. */
 const BODY_BYTES_MAX = 10_000;
-/** A hostname may come as a URL, with a scheme and a path that is ignored. */
+/** A hostname may come as an origin, with a scheme and a slash at its end. */
 const HOSTNAME_INPUT_CHARS_MAX = HOSTNAME_CHARS_MAX + 64;
 
 /** `limit` of a listing, from 1 to 1000 [L]. */
@@ -21,7 +21,7 @@ export function limitParameter(byDefault: number) {
 	);
 }
 
-/** `cursor` of a listing: opaque to the caller, for us the id of the last row it got. */
+/** `cursor` of a listing: opaque to the caller. It is the id of the last row of the page before. */
 export const pageCursorParameter = v.pipe(
 	v.optional(v.string(), "0"),
 	v.regex(/^\d{0,16}$/, "`cursor` must be one that this listing gave out"),
@@ -61,12 +61,12 @@ async function readBodyBytes(request: Request): Promise<Uint8Array> {
 		return await readBytes(request, request.signal, BODY_BYTES_MAX);
 	} catch (error) {
 		if (error instanceof BodyTooLargeError) throw tooLarge();
-		// Whatever else ends it is the sender's: a connection that closes, a chunk that is none, a body that stands still.
+		// Any other error is the sender's fault: a closed connection, a malformed chunk, a body that does not go on.
 		throw new XrpcError(400, "InvalidRequest", "the body ended early");
 	}
 }
 
-/** What is still on its way is not worth reading. */
+/** Closes the connection, so that the rest of the body need not be read. */
 function tooLarge(): XrpcError {
 	const rule = `the body must not be longer than ${BODY_BYTES_MAX} bytes`;
 	return new XrpcError(413, "PayloadTooLarge", rule, { Connection: "close" });

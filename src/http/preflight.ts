@@ -2,14 +2,14 @@ import type { MiddlewareHandler } from "hono";
 import { CORS_HEADERS } from "./response.ts";
 
 const PREFLIGHT_AGE_S = 86_400;
-/** Names of headers that a browser asks to send; no client has more than a dozen. */
+/** Length of the list of header names that a browser asks to send. No client has more than a dozen names. */
 const REQUESTED_CHARS_MAX = 1_000;
 const HEADER_NAMES = /^[\w!#$%&'*+.^`|~-]+(?:[ \t]*,[ \t]*[\w!#$%&'*+.^`|~-]+)*$/;
 const HEADERS_BY_DEFAULT = "Authorization, Content-Type";
 
 /**
- * Answers every preflight, and allows any origin to send whatever headers it asks for: clients bring their own, such as
- * `atproto-accept-labelers`, and nothing here depends on cookies.
+ * Answers every preflight, and allows any origin to send the headers that it asks for. Clients send headers of their own, such
+ * as `atproto-accept-labelers`, and nothing here depends on cookies.
  */
 export const preflight: MiddlewareHandler = async (context, next) => {
 	if (context.req.method !== "OPTIONS") return next();

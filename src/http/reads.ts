@@ -18,7 +18,7 @@ const httpRateLimited = counter("http_rate_limited_total", "HTTP requests refuse
 export interface ReadsAppOptions {
 	index: IndexReader;
 	counters: Counters;
-	/** By address. */
+	/** Limits the requests of each address. */
 	rateLimit: RateLimit;
 }
 
@@ -57,7 +57,7 @@ const DID_QUERY = v.object(
 	"`did` is required",
 );
 
-/** Error names for accounts that are not active; whatever else a status says is `RepoInactive` [L, I]. */
+/** Error names for accounts that are not active. Any other status gives `RepoInactive` [L, I]. */
 const INACTIVE_ERRORS: ReadonlyMap<string | undefined, string> = new Map([
 	["takendown", "RepoTakendown"],
 	["suspended", "RepoSuspended"],
@@ -65,7 +65,7 @@ const INACTIVE_ERRORS: ReadonlyMap<string | undefined, string> = new Map([
 	["deleted", "RepoDeleted"],
 ]);
 
-/** The part of rulebook 5's HTTP API that reads the index. Its thread may take its time: no consumer waits for it. */
+/** The part of rulebook 5's HTTP API that reads the index. It runs on a thread of its own, so slow reads delay no consumer. */
 export function createReadsApp({ index, counters, rateLimit }: ReadsAppOptions): Hono<ClientEnv> {
 	const app = createBaseApp(counters);
 	app.use(limitRate(rateLimit, counters));
@@ -88,7 +88,7 @@ async function listHosts(context: Context, index: IndexReader): Promise<Response
 	const { limit, cursor: afterId } = readQuery(LIST_HOSTS_QUERY, context);
 	const { rows, cursor } = await readPage(
 		(after, count) => index.hosts(after, count),
-		// A host that never sent a message may be no PDS at all.
+		// A host that has never sent a message may not be a PDS.
 		(host) => host.cursor !== null,
 		afterId,
 		limit,
@@ -138,7 +138,7 @@ async function getLatestCommit(context: Context, index: IndexReader): Promise<Re
 	return context.json(head);
 }
 
-/** A relay keeps no repos: it sends the caller to the PDS, query and all. */
+/** A relay keeps no repos, so it redirects the caller to the PDS, with the same query. */
 async function getRepo(context: Context, index: IndexReader): Promise<Response> {
 	const account = await findAccount(context, index);
 	refuseInactive(account);

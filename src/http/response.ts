@@ -1,6 +1,6 @@
 import { SERVER_NAME } from "../version.ts";
 
-/** On every answer, errors too: without them a browser hides from a page even why it was refused. */
+/** Sent with every answer, errors too. Without these headers, a browser does not even let a page see why it was refused. */
 export const CORS_HEADERS = {
 	"Access-Control-Allow-Origin": "*",
 	"Access-Control-Expose-Headers": "Allow, Retry-After",
@@ -8,8 +8,8 @@ export const CORS_HEADERS = {
 
 /**
  * An error in XRPC form (rulebook 5).
- * @param error name, without spaces: what programs look at
- * @param message names the rule that was broken: what people look at
+ * @param error name, without spaces, for programs
+ * @param message names the rule that was broken, for people
  */
 export function errorResponse(
 	status: number,
@@ -20,10 +20,10 @@ export function errorResponse(
 	return Response.json({ error, message }, { status, headers: { Server: SERVER_NAME, ...CORS_HEADERS, ...headers } });
 }
 
-/** What is shown of a text that a stranger chose, such as a path. */
+/** Characters shown of a text that a stranger chose, such as a path. */
 const SHOWN_CHARS_MAX = 200;
 
-/** The text, or its beginning where it is long. */
+/** The text, or its beginning if it is long. */
 export function shortened(text: string): string {
 	return text.length <= SHOWN_CHARS_MAX ? text : `${text.slice(0, SHOWN_CHARS_MAX)}…`;
 }

@@ -11,7 +11,7 @@ import { errorResponse, shortened } from "./response.ts";
 export interface XrpcAppOptions {
 	/** Answers a read of the index, by its path and query. */
 	read: (target: string, ip: string) => Promise<Response>;
-	/** Rejects where the index does not answer. */
+	/** Rejects if the index does not answer. */
 	lookAtIndex: () => Promise<unknown>;
 	control: Pick<Control, "requestCrawl">;
 	counters: Counters;
@@ -22,7 +22,7 @@ const LANDING = `standpipe ${VERSION}: an AT Protocol relay (https://atproto.com
 The firehose is a WebSocket at /xrpc/com.atproto.sync.subscribeRepos
 `;
 
-/** The public HTTP API of rulebook 5, but for subscribeRepos, and the landing page. */
+/** The public HTTP API of rulebook 5, except subscribeRepos, and the landing page. */
 export function createXrpcApp({ read, lookAtIndex, control, counters }: XrpcAppOptions): Hono<ClientEnv> {
 	const app = createBaseApp(counters);
 	const health = createHealth(lookAtIndex);
@@ -42,7 +42,9 @@ export function createXrpcApp({ read, lookAtIndex, control, counters }: XrpcAppO
 	return app;
 }
 
-/** Answers XRPC calls that no route before took: of a method we have, by the wrong verb, or of one that we don't. */
+/**
+ * Answers XRPC calls that no earlier route took: a method that we have, with the wrong verb, or a method that we don't have.
+ */
 function refuseOthers(app: Hono<ClientEnv>): void {
 	const verbs = new Map(app.routes.filter(({ method }) => method !== "ALL").map(({ path, method }) => [path, method]));
 	app.all("/xrpc/:method", (context) => {
