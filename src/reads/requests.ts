@@ -11,30 +11,30 @@ export interface ReadsService {
 	read(target: string, ip: string): Promise<ReadAnswer>;
 }
 
-/** An HTTP response, in a form that can be sent. */
+/** An HTTP response, in a form that can be sent to another thread. */
 export interface ReadAnswer {
 	status: number;
 	headers: [name: string, value: string][];
 	body: string;
 }
 
-/** Each holds an HTTP request open, and then its answer of up to some 300 kB. */
+/** Each read holds an HTTP request open, and later an answer of up to some 300 kB. */
 export const READ_LIMITS: RequestLimits = { max: 128, perClientMax: 16 };
 export const READ_TIMEOUT_MS = 10_000;
 const RETRY_AFTER = { "Retry-After": "5" };
 
-/** Hands reads of the index to the thread that does them, so that no read holds up this thread's consumers. */
+/** Passes reads of the index to the reads thread, so that no read delays this thread's consumers. */
 export class ReadRequests {
 	readonly #requests: Requests<ReadsService>;
 	readonly #limits: RequestLimits;
 
-	/** @param limits those of `requests`, for the words of an answer */
+	/** @param limits those of `requests`, which error messages name */
 	constructor(requests: Requests<ReadsService>, limits = READ_LIMITS) {
 		this.#requests = requests;
 		this.#limits = limits;
 	}
 
-	/** Answers a read, or says why it is not answered now. Never rejects. */
+	/** Resolves with the answer to a read, or with an error that says why there is none now. Never rejects. */
 	async read(target: string, ip: string): Promise<Response> {
 		const options = { timeoutMs: READ_TIMEOUT_MS, client: networkOf(ip) };
 		const reply = await this.#requests.request("read", [target, ip], options);

@@ -4,13 +4,13 @@ import { failureResponse } from "../http/failure.ts";
 import type { Counters } from "../observe/counters.ts";
 import type { ReadAnswer, ReadsService } from "./requests.ts";
 
-/** Stands for the public port, which the caller knows by another name. */
+/** Takes the place of the public port's origin, which no method uses. */
 const ORIGIN = "http://localhost";
 
-/** An HTTP app, which gets the sender's address beside the request. */
+/** An HTTP app that gets the sender's address with the request. */
 export type ReadsHandler = (request: Request, client: { ip: string }) => Response | Promise<Response>;
 
-/** Answers reads by an app. What fails becomes an answer too: it never rejects. */
+/** Answers reads with an app. A failure becomes an answer too: `read` never rejects. */
 export function serveReads(app: ReadsHandler, counters: Counters): ReadsService {
 	return {
 		async read(target, ip) {

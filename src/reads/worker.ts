@@ -9,15 +9,15 @@ import type { WorkerContext } from "../runtime/worker-context.ts";
 import { READ_LIMITS } from "./requests.ts";
 import { serveReads } from "./serve.ts";
 
-/** The index is there: its writer has made it. */
+/** The index must exist: its writer makes it before this thread starts. */
 export interface ReadsWorkerOptions extends WorkerContext<"readsPerIpPerS"> {
-	/** One to each fan-out thread. */
+	/** Ports, one to each fan-out thread. */
 	ports: MessagePort[];
 }
 
-/** A client that did nothing for a while may do so many seconds' worth at once. */
+/** A client that was idle may make requests for so many seconds at once. */
 const BURST_S = 5;
-/** Addresses that are remembered: some 100 bytes each. */
+/** Addresses that are remembered, at some 100 bytes each. */
 const ADDRESSES_MAX = 100_000;
 
 const NICENESS = 10;
@@ -26,8 +26,8 @@ serveRole<ReadsWorkerOptions, never, never>((): WorkerRole<ReadsWorkerOptions, n
 	let index: IndexReader;
 
 	async function start({ config, ports }: ReadsWorkerOptions, counters: Counters): Promise<void> {
-		// Where cores are short, a read waits and a consumer doesn't. On Linux this is the thread's own priority; elsewhere it would
-		// be the whole process's.
+		// If cores are short, reads must wait rather than consumers. On Linux this sets the priority of the thread; elsewhere it
+		// would set that of the whole process.
 		if (process.platform === "linux") setPriority(NICENESS);
 		index = await openIndexReader(config.databaseUrl);
 		const { readsPerIpPerS: perS } = config;
