@@ -1,4 +1,4 @@
-// identity/: from a DID to its signing key and PDS. Handles are not resolved.
+// identity/: finds the signing key and the PDS of a DID. Handles are not resolved.
 
 import type { StoredIdentity } from "../index/store.ts";
 import type { DidDocumentFacts } from "../log/record/control.ts";
@@ -52,25 +52,30 @@ const identityOutages = counter(
 const identityEvictions = counter("identity_evictions_total", "identities that left the cache since it was full");
 
 export interface IdentityCacheLimits extends ResolutionLimits {
-	/** Requests at once to the PLC directory; and as many again to did:web hosts. One host causes at most half of them. */
+	/**
+	 * Requests that run at once to the PLC directory, and as many again to did:web hosts. One host may cause at most half of
+	 * each.
+	 */
 	lookupsMax: number;
 }
 
 export interface IdentityCacheOptions {
 	resolver: Pick<DidResolver, "resolve">;
-	/** Reads what the index has of a DID. Where it rejects, so does the lookup. */
+	/** Reads what the index has of a DID. If it rejects, so does the lookup. */
 	stored: (did: string) => Promise<StoredIdentity | null>;
-	/** Called after each lookup over the network that says something lasting of the DID, so that it can be logged. */
+	/**
+	 * Called after each lookup over the network that finds something lasting about the DID, so that it can be written to the log.
+	 */
 	onResolved: (facts: DidDocumentFacts) => void;
-	/** Whether messages of this host may go on waiting for a did:web whose host fails. */
+	/** Whether messages of this host may still wait for a did:web whose host fails. */
 	mayWaitForWeb?: (hostId: number) => boolean;
 	counters: Counters;
-	/** Take a PDS on localhost for one that can be followed: for development only. */
+	/** Accept a PDS on localhost as one that can be followed: for development only. */
 	allowInsecure?: boolean;
 	limits?: IdentityCacheLimits;
-	/** Monotonic; `sinceMs` below is its time. */
+	/** Monotonic milliseconds; `sinceMs` of the methods is a time of this clock. */
 	clock?: () => number;
-	/** Milliseconds since 1970, which steps of the system's clock do not reach. */
+	/** Milliseconds since 1970, unaffected by steps of the system's clock. */
 	wallClock?: () => number;
 	sleep?: (ms: number) => Promise<void>;
 	/** Uniform in [0, 1). */
@@ -83,39 +88,44 @@ export const IDENTITY_CACHE_LIMITS: IdentityCacheLimits = {
 	lookupsMax: 32,
 };
 
-/** A DID's document is asked for again on suspicion at most this often (rulebook 4). */
+/** A suspicion that a DID's document is outdated causes at most one request in this time (rulebook 4). */
 export const REFRESH_INTERVAL_MS = 10_000;
-/** The same after an `#identity` from the account's own host. */
+/** The same for an `#identity` from the account's own host. */
 export const HOME_REFRESH_INTERVAL_MS = 1_000;
-/** How old a document may be that is used on because nobody can be asked. */
+/** Maximum age of a document that stays in use while nobody can be asked for a newer one. */
 export const STALE_MS_MAX = 3 * 24 * 60 * 60 * 1000;
-/** After a try that failed, what is known is used on for this long before the next. */
+/** After a failed try, a known document stays in use for this long before the next try. */
 export const STALE_RETRY_MS = 60_000;
-/** How long an unknown did:web whose host fails is waited for. The name may be its account's, and must not hold up others. */
+/**
+ * How long messages wait for an unknown did:web whose host fails. The host's name may be the account's own, which must not
+ * delay other accounts.
+ */
 export const WEB_WAIT_MS_MAX = 20_000;
-/** Tries of a did:plc that fail while the directory answers others. Then it is not an outage. */
+/**
+ * So many tries of a did:plc may fail while the directory answers others. After that the DID is at fault, not the directory.
+ */
 export const OWN_FAILURES_MAX = 30;
-/** Lookups of DIDs that are not the host's own, beyond which it has to wait, and how many it gets back. */
+/** Lookups that one host may cause for DIDs that are not its own before it has to wait, and how many it regains per second. */
 export const FOREIGN_LOOKUPS_MAX = 200;
 export const FOREIGN_LOOKUPS_PER_SECOND = 5;
-/** A host's own account that is looked up again, with nothing new found, counts as this part of one. */
+/** What a host is charged if one of its own accounts is looked up again and nothing has changed, in lookups. */
 export const VAIN_RECHECK_CHARGE = 1 / 4;
 
-/** Failures get this part of the cache's limits, apart from the rest. */
+/** Failures are kept apart from resolved documents. Their limits are this part of the cache's. */
 const FAILURES_SHARE = 1 / 16;
 /** DIDs whose last refresh is remembered, at about 100 bytes each. */
 const TIMES_ENTRIES_MAX = 100_000;
 const HOURS_MS = 60 * 60 * 1000;
-/** A directory that fails now and then is told of this often. */
+/** A failing directory is logged at most this often. */
 const OUTAGE_LINE_INTERVAL_MS = 60_000;
 
 const log = logOf("identity");
 
 /**
- * The identities that one shard needs, in front of the index and the network.
+ * A cache of the identities that one shard needs. It reads the index and asks the network.
  *
- * Only an answer is final. While nobody can be asked, what is known is used on for some days, and what isn't is waited for: see
- * `lookup`, `recheck` and `refresh`, which differ in what they take for an answer.
+ * Only an answer is final. While nobody can be asked, a known document stays in use for some days, and for an unknown one
+ * messages wait. `lookup`, `recheck` and `refresh` differ in what they accept as an answer.
  */
 export class IdentityCache {
 	readonly #options: IdentityCacheOptions;
@@ -124,13 +134,13 @@ export class IdentityCache {
 	readonly #wallClock: () => number;
 	readonly #sleep: (ms: number) => Promise<void>;
 	readonly #random: () => number;
-	/** What was resolved, and what nobody could say, apart: made-up DIDs must not push out real ones. */
+	/** Resolved documents and failures are kept apart, so that made-up DIDs can't evict real ones. */
 	readonly #resolved: Resolutions;
 	readonly #failed: Resolutions;
-	/** One at most for each DID that a message waits for. */
+	/** At most one for each DID that a message waits for. */
 	readonly #lookups = new Map<string, Lookup>();
 	readonly #plcOutage: Outage;
-	/** Two queues, so that did:web hosts that answer slowly hold up none but their like. */
+	/** Two queues, so that slow did:web hosts delay only other did:web lookups. */
 	readonly #plcTurns: Turns<Lookup>;
 	readonly #webTurns: Turns<Lookup>;
 	readonly #rechecksMs = new LastTimes(TIMES_ENTRIES_MAX);
@@ -172,21 +182,21 @@ export class IdentityCache {
 		});
 	}
 
-	/** What is cached of the DID and still good, or null. */
+	/** The cached resolution of the DID if it is still good, or null. */
 	get(did: string): Resolution | null {
 		const nowMs = this.#clock();
 		return this.#resolved.get(did, nowMs) ?? this.#failed.get(did, nowMs);
 	}
 
-	/** What was last known of the DID here, however long ago, or null. */
+	/** The cached resolution of the DID, however old, or null. */
 	peek(did: string): Resolution | null {
 		return this.get(did) ?? this.#resolved.find(did)?.resolution ?? null;
 	}
 
 	/**
-	 * Finds the DID's resolution in the cache, the index, or the network. Where that fails, a document that is known is used on,
-	 * up to `STALE_MS_MAX`; for any other DID this takes as long as it takes, and ends with `unavailable` only where the fault is
-	 * that DID's alone.
+	 * Finds the DID's resolution in the cache, in the index, or over the network. If that fails, a known document stays in use up
+	 * to the age of `STALE_MS_MAX`. For a DID without a known document this waits as long as necessary. It ends with
+	 * `unavailable` only if the fault is that of this DID alone.
 	 */
 	async lookup(did: string, asker: Asker): Promise<Resolution> {
 		const known = await this.#known(did);
@@ -199,9 +209,9 @@ export class IdentityCache {
 	}
 
 	/**
-	 * What the DID resolves to by a try begun at `sinceMs` or later, for an `#identity` of that time: what is cached may be
-	 * outdated (rulebook 2.9). Where the try fails, a document that is known is used on as in `lookup`. The network is asked once
-	 * a second at most: who comes sooner waits, and shares the next try with all who came meanwhile.
+	 * What the DID resolves to by a try that began at `sinceMs` or later. This is for an `#identity` of that time: what is cached
+	 * may be outdated (rulebook 2.9). If the try fails, a known document stays in use as in `lookup`. The network is asked at
+	 * most once a second for each DID; calls that come sooner wait, and share the next try.
 	 */
 	async recheck(did: string, asker: Asker, sinceMs: number): Promise<Resolution> {
 		const known = await this.#known(did);
@@ -209,9 +219,10 @@ export class IdentityCache {
 	}
 
 	/**
-	 * What the DID resolves to by a lookup begun at `sinceMs` or later, for a message of that time that can't be judged otherwise:
-	 * a bad signature or a host mismatch may mean that what is cached is outdated. Nothing else will do, so while nobody can be
-	 * asked this waits. The network is asked once in ten seconds at most (rulebook 4).
+	 * What the DID resolves to by a lookup that began at `sinceMs` or later. This is for a message of that time that can't be
+	 * judged otherwise: a bad signature or a host mismatch may mean that what is cached is outdated. An older document is no
+	 * answer here, so this waits while nobody can be asked. The network is asked at most once in ten seconds for each DID
+	 * (rulebook 4).
 	 */
 	async refresh(did: string, asker: Asker, sinceMs: number): Promise<Resolution> {
 		const givenUp = this.#failed.get(did, this.#clock());
@@ -219,7 +230,7 @@ export class IdentityCache {
 		return this.#resolveSince(did, asker, sinceMs, REFRESH_INTERVAL_MS, null);
 	}
 
-	/** @param known what to use where a try fails; null to wait for an answer */
+	/** @param known what to use if a try fails; null to wait for an answer */
 	async #resolveSince(
 		did: string,
 		asker: Asker,
@@ -238,7 +249,7 @@ export class IdentityCache {
 		}
 	}
 
-	/** The last answer about the DID that says something. */
+	/** The last answer about the DID; null if there is none, or if the last lookup was given up. */
 	#latest(did: string): Known | null {
 		const failed = this.#failed.find(did);
 		const resolved = this.#resolved.find(did);
@@ -246,7 +257,7 @@ export class IdentityCache {
 		return last?.resolution.outcome === "unavailable" ? null : last;
 	}
 
-	/** A document that may be used where nobody can be asked: the cache's or else the index's. */
+	/** A document that may be used while nobody can be asked: that of the cache, else that of the index. */
 	async #known(did: string): Promise<Known | null> {
 		if (this.get(did) === null && this.#resolved.find(did) === null) await this.#load(did);
 		return this.#usable(did);
@@ -260,12 +271,12 @@ export class IdentityCache {
 	/** Takes the index's row of a DID into the cache. */
 	async #load(did: string): Promise<void> {
 		const stored = await this.#options.stored(did);
-		// Whatever was learned meanwhile is newer.
+		// If a lookup has ended meanwhile, its result is newer.
 		if (stored === null || this.get(did) !== null || this.#resolved.find(did) !== null) return;
 		const resolution = resolutionOfStored(stored, this.#options.allowInsecure ?? false);
 		const freshMs = FRESH_MS[resolution.outcome];
 		const ageMs = this.#wallClock() - stored.resolvedAtMs;
-		// A row from the future says that the clock was set back: nobody knows how old it is.
+		// A time in the future means that the clock was set back, and the age of the row is unknown.
 		const askedAtMs = this.#clock() - (ageMs < 0 ? freshMs : ageMs);
 		const isOutdated = askedAtMs <= this.#rechecksMs.get(did);
 		const known = { resolution, askedAtMs, goodUntilMs: isOutdated ? askedAtMs : askedAtMs + freshMs };
@@ -273,21 +284,21 @@ export class IdentityCache {
 		else if (known.goodUntilMs > this.#clock()) this.#failed.set(did, known);
 	}
 
-	/** Whether a try now would be in vain: the directory is left alone, or the last try of the DID failed. */
+	/** Whether a try now would be useless: the directory is in a pause, or the last try for the DID failed. */
 	#fails(did: string): boolean {
 		const lookup = this.#lookups.get(did);
 		if (lookup !== undefined && !lookup.asking && lookup.failures > 0) return true;
 		return isPlc(did) && this.#plcOutage.waitMs(this.#clock()) > 0;
 	}
 
-	/** Takes a document for good for another while, since nobody can be asked for a newer one. */
+	/** Keeps a document in use for a while, since nobody can be asked for a newer one. */
 	#useOn(did: string, known: Known): Resolution {
 		this.#counters.add(identityStaleUses);
 		this.#resolved.prolong(did, this.#clock() + STALE_RETRY_MS * (0.5 + this.#random() / 2));
 		return known.resolution;
 	}
 
-	/** The lookup of the DID, which gets its turn among the asker's at `notBeforeMs` or later. */
+	/** Joins the lookup of the DID, or begins one. It gets a turn among the asker's lookups, at `notBeforeMs` or later. */
 	#join(did: string, asker: Asker, isRecheck: boolean, notBeforeMs: number): Lookup {
 		let lookup = this.#lookups.get(did);
 		if (lookup === undefined) {
@@ -310,7 +321,7 @@ export class IdentityCache {
 		void this.#sleep(Math.ceil(waitMs)).then(() => contain("a lookup's turn", () => turns.add(hostId, lookup)));
 	}
 
-	/** Asks the network; null where that is not, or not yet, to be done. */
+	/** Asks the network; null if there is no need to, or not yet. */
 	#begin(lookup: Lookup): Promise<void> | null {
 		const nowMs = this.#clock();
 		if (lookup.ended || lookup.asking || lookup.retryAtMs > nowMs) return null;
@@ -380,7 +391,7 @@ export class IdentityCache {
 		}
 	}
 
-	/** Whether a failure is the DID's own and lasts, so that its messages are not worth waiting for. */
+	/** Whether a failure is the DID's own and lasts, so that its messages need not wait any longer. */
 	#isFinal(lookup: Lookup): boolean {
 		if (!lookup.needed) return false;
 		if (isPlc(lookup.did)) return lookup.ownFailures >= OWN_FAILURES_MAX;
@@ -392,14 +403,16 @@ export class IdentityCache {
 	#giveUp(lookup: Lookup, failure: Unavailable, goodUntilMs: number): void {
 		const { did } = lookup;
 		const known = this.#usable(did);
-		// It says nothing against what is known, but for those who need more than that.
+		// A known document stays good. Only callers that need a newer one get the failure.
 		if (known === null) this.#resolved.delete(did);
 		else this.#resolved.prolong(did, goodUntilMs);
 		this.#failed.set(did, { resolution: failure, askedAtMs: lookup.beganAtMs, goodUntilMs });
 		this.#end(lookup, failure, 0);
 	}
 
-	/** Tells those who can do with what is known that there is no answer now. Returns whether anybody needs one. */
+	/**
+	 * Tells callers that have a known document to use that there is no answer now. Returns whether any caller needs an answer.
+	 */
 	#release(lookup: Lookup): boolean {
 		if (lookup.needed) {
 			lookup.fail();
@@ -428,7 +441,7 @@ export class IdentityCache {
 		}
 	}
 
-	/** @param ownCharge what the account's own host is charged for the lookup */
+	/** Ends a lookup, and charges the hosts that caused it. @param ownCharge what the account's own host is charged */
 	#end(lookup: Lookup, resolution: Resolution, ownCharge: number): void {
 		this.#lookups.delete(lookup.did);
 		const turns = isPlc(lookup.did) ? this.#plcTurns : this.#webTurns;

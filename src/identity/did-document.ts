@@ -5,13 +5,13 @@ import { didKeyOf, SigningKeyError, signingKeyOfMethod } from "./signing-key.ts"
 
 /** What a relay needs of a DID document. */
 export interface DidDocumentParts {
-	/** The #atproto key, or null where there is no usable one. */
+	/** The #atproto key, or null if there is no usable one. */
 	signingKey: SigningKey | null;
 	/** The same key as did:key. */
 	signingKeyDidKey: string | null;
-	/** Origin of the #atproto_pds service, or null where there is no usable one. */
+	/** Origin of the #atproto_pds service, or null if there is no usable one. */
 	pds: string | null;
-	/** Why `pds` is null; null where it isn't. */
+	/** Why `pds` is null; null if it is not. */
 	pdsFault: string | null;
 }
 
@@ -20,7 +20,7 @@ export class DidDocumentError extends Error {
 	override readonly name = "DidDocumentError";
 }
 
-/** Only what is read; a fault in another part of the document does not make these parts unusable (rulebook 4). */
+/** Only the parts that we read. A fault in another part of the document does not make these unusable (rulebook 4). */
 const documentSchema = v.object({
 	id: v.string(),
 	verificationMethod: v.optional(v.array(v.unknown())),
@@ -39,8 +39,8 @@ const serviceSchema = v.object({ id: v.string(), type: v.string(), serviceEndpoi
 const identified = v.object({ id: v.string() });
 
 /**
- * Takes key and PDS from a DID document that a stranger wrote, by the checks of rulebook 4. Each is null where it is missing or
- * unusable. Throws `DidDocumentError`.
+ * Reads the key and the PDS from a DID document that a stranger wrote, by the checks of rulebook 4. Each is null if it is
+ * missing or unusable. Throws `DidDocumentError`.
  *
  * @param document any JSON value
  * @param options.allowInsecure accept a PDS on http://
@@ -63,7 +63,7 @@ export function parseDidDocument(
 }
 
 /**
- * The name of a PDS's host, from its origin: a DNS name without its port, or `localhost:PORT`. Null where `pds` is, and for a
+ * The name of a PDS's host, from its origin: a DNS name without its port, or `localhost:PORT`. Null if `pds` is null, or for a
  * host that this relay would not connect to.
  */
 export function hostOfPds(pds: string | null, options: { allowInsecure: boolean }): string | null {
@@ -71,7 +71,7 @@ export function hostOfPds(pds: string | null, options: { allowInsecure: boolean 
 	return url !== null && hostFault(url, options.allowInsecure) === null ? nameOfHost(url) : null;
 }
 
-/** A DNS name is enough to tell hosts apart; below localhost only the port does. */
+/** A DNS name identifies a host. Hosts on localhost differ only by their ports. */
 function nameOfHost({ hostname, host }: URL): string {
 	return hostname === "localhost" ? host : hostname;
 }
@@ -87,7 +87,9 @@ function hostFault(url: URL, allowInsecure: boolean): string | null {
 	}
 }
 
-/** The first entry with this fragment as its id, relative or absolute: whether it is usable or not, no later one counts. */
+/**
+ * The first entry with this fragment as its id, relative or absolute. Later ones don't count, even if the first is unusable.
+ */
 function firstNamed(did: string, fragment: string, entries: readonly unknown[]): unknown {
 	return entries.find((entry) => v.is(identified, entry) && (entry.id === fragment || entry.id === did + fragment));
 }

@@ -5,7 +5,7 @@ import type { Resolution } from "./identity.ts";
 import { signingKeyOfDidKey } from "./signing-key.ts";
 
 /**
- * What is worth logging of a resolution; null for a failure.
+ * What is written to the log of a resolution; null for a failure.
  *
  * @param askedAtMs when the lookup began, in milliseconds since 1970
  */
@@ -22,7 +22,7 @@ export function factsOf(did: string, resolution: Resolution, askedAtMs: number):
 	}
 }
 
-/** What a row of the index says that the DID resolved to. */
+/** The resolution that a row of the index describes. */
 export function resolutionOfStored(stored: StoredIdentity, allowInsecure: boolean): Resolution {
 	const { did, signingKey, pds, tombstoned, resolvedAtMs } = stored;
 	if (tombstoned) return { outcome: "tombstoned" };

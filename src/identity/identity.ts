@@ -3,15 +3,16 @@ import type { DidDocumentParts } from "./did-document.ts";
 /** What a relay needs of an account's DID document. */
 export interface Identity extends DidDocumentParts {
 	did: string;
-	/** The PDS as hosts are named: a lower-case DNS name, or `localhost:PORT`. Null where `pds` is. */
+	/** Name of the PDS's host: a lower-case DNS name, or `localhost:PORT`. Null if `pds` is null. */
 	pdsHost: string | null;
 	/** When the lookup that found this began, in milliseconds since 1970. */
 	resolvedAtMs: number;
 }
 
 /**
- * How a lookup ended. An identity without key or PDS is resolved all the same: its account is broken, the lookup is not.
- * `malformed` is a fault of the DID or its document that asking again at once won't mend; `unavailable` is one that it may.
+ * How a lookup ended. An identity without a key or a PDS is `resolved` too: the account is broken, but the lookup worked.
+ * `malformed` is a fault of the DID or its document, which asking again soon would not change. `unavailable` is a fault that
+ * may pass.
  */
 export type Resolution =
 	| { outcome: "resolved"; identity: Identity }
@@ -23,11 +24,11 @@ export type Resolution =
 export interface Unavailable {
 	outcome: "unavailable";
 	detail: string;
-	/** How long the server wants to be left alone, where it says so. */
+	/** How long the server asked us to wait; null if it did not. */
 	retryAfterMs: number | null;
 }
 
-/** Whether two resolutions, of which the first may be missing, say the same of a DID. */
+/** Whether two resolutions say the same about a DID. The first may be missing. */
 export function sameIdentity(before: Resolution | null, after: Resolution): boolean {
 	if (before?.outcome !== "resolved" || after.outcome !== "resolved") return before?.outcome === after.outcome;
 	const { pds, signingKeyDidKey } = before.identity;

@@ -1,8 +1,8 @@
 import { RecentMap } from "../runtime/recent-map.ts";
 
 /**
- * When something was last done to each DID, for a bounded number of DIDs. What it forgets errs on one side only: a forgotten DID
- * counts as done at the time of the last one forgotten, which is never too early.
+ * When something was last done for each DID, for a bounded number of DIDs. A forgotten DID counts as done at the latest time of
+ * all forgotten ones. So the time may be too late, but never too early.
  */
 export class LastTimes {
 	readonly #timesMs: RecentMap<string, number>;
@@ -17,12 +17,12 @@ export class LastTimes {
 		});
 	}
 
-	/** When it was last done to this DID, or later; minus infinity where it never was. */
+	/** When it was last done for this DID, or a later time; minus infinity if it never was. */
 	get(did: string): number {
 		return this.#timesMs.peek(did) ?? this.#forgottenMs;
 	}
 
-	/** Notes that it was done. */
+	/** Notes when it was done for this DID. */
 	set(did: string, timeMs: number): void {
 		this.#timesMs.set(did, timeMs);
 	}

@@ -1,9 +1,9 @@
 import type { Resolution } from "./identity.ts";
 
-/** Who causes a lookup: the host that sent a message of the DID. */
+/** What causes a lookup: the host that sent a message of the DID. */
 export interface Asker {
 	hostId: number;
-	/** As DID documents name it. */
+	/** As in `Identity.pdsHost`. */
 	hostname: string;
 }
 
@@ -14,12 +14,12 @@ export interface Answer {
 }
 
 /**
- * A lookup under way, which all who ask for the DID meanwhile wait for. It is tried until there is an answer, or until nobody
- * needs one.
+ * A lookup under way. All who ask for the DID meanwhile share it. It is tried until there is an answer, or until nobody needs
+ * one.
  */
 export class Lookup {
 	readonly did: string;
-	/** Whether it was begun on suspicion, although something is known. */
+	/** Whether it was begun on suspicion, although a document may be known. */
 	readonly isRecheck: boolean;
 	readonly askers = new Map<number, Asker>();
 	/** Whether the network is being asked. */
@@ -28,12 +28,12 @@ export class Lookup {
 	beganAtMs = Number.NEGATIVE_INFINITY;
 	/** The next try begins at this time or later. */
 	retryAtMs = Number.NEGATIVE_INFINITY;
-	/** When the first try failed; null where none has. */
+	/** When the first try failed; null if none has. */
 	failedSinceMs: number | null = null;
-	/** When the last one did; after all time where none has. */
+	/** When the last try failed; infinity if none has. */
 	failedAtMs = Number.POSITIVE_INFINITY;
 	failures = 0;
-	/** Failures of tries between which the server answered others. */
+	/** Failures that are probably the DID's own: since the failure before, the server has answered other lookups. */
 	ownFailures = 0;
 	ended = false;
 	readonly #answer = Promise.withResolvers<Answer>();
@@ -43,11 +43,11 @@ export class Lookup {
 	constructor(did: string, isRecheck: boolean) {
 		this.did = did;
 		this.isRecheck = isRecheck;
-		// Who waits for it hears of a failure; that nobody waits is no failure.
+		// Callers that wait get the rejection. If nobody waits, it must not count as unhandled.
 		this.#answer.promise.catch(() => {});
 	}
 
-	/** Whether anybody can't do without an answer. */
+	/** Whether any caller needs an answer, rather than only a try. */
 	get needed(): boolean {
 		return this.#needed > 0;
 	}
@@ -76,13 +76,13 @@ export class Lookup {
 		this.#try?.resolve(answer);
 	}
 
-	/** Nobody can do without an answer, so that there won't be one. */
+	/** Ends the lookup without an answer, since nobody needs one. */
 	abandon(): void {
 		this.ended = true;
 		this.fail();
 	}
 
-	/** @param error a fault of ours, or of our data */
+	/** Ends the lookup with an error. @param error a fault of ours, or of our data */
 	break(error: unknown): void {
 		this.ended = true;
 		this.#answer.reject(error);

@@ -1,10 +1,11 @@
-/** Failures in a row, without an answer between them, after which a server counts as failing. */
+/** After so many failures in a row, without an answer between them, a server counts as failing. */
 const FAILURES_MAX = 3;
 const FIRST_PAUSE_MS = 1_000;
 const PAUSE_MS_MAX = 60_000;
 
 /**
- * How long to wait after so many failures: doubling up to a minute, with jitter, so that those who wait don't come back at once.
+ * How long to wait after so many failures. The time doubles up to a minute, with jitter, so that not all waiters come back at
+ * once.
  *
  * @param random uniform in [0, 1)
  */
@@ -13,12 +14,12 @@ export function backoffMs(failures: number, random: number): number {
 }
 
 /**
- * Whether a server can be asked. One that fails, or that asks to be left alone, is left alone for a while. After that it is
- * asked for one thing at a time until it answers.
+ * Whether a server can be asked. A server that fails, or that asks us to wait, is not asked for a while: a pause. After the
+ * pause it gets one request at a time until it answers.
  */
 export class Outage {
 	readonly #random: () => number;
-	/** In a row; those of requests that were under way when a pause began don't count. */
+	/** Failures in a row. Failures during a pause don't count: their requests began before it. */
 	#failures = 0;
 	#pauses = 0;
 	#failing = false;
@@ -29,17 +30,17 @@ export class Outage {
 		this.#random = random;
 	}
 
-	/** Whether the server failed, and has not answered since. */
+	/** Whether the server failed or asked us to wait, and has not answered since. */
 	get failing(): boolean {
 		return this.#failing;
 	}
 
-	/** How long nothing must be asked; 0 where something may. */
+	/** How much of the pause is left; 0 if the server may be asked. */
 	waitMs(nowMs: number): number {
 		return Math.max(0, this.#untilMs - nowMs);
 	}
 
-	/** How much may be asked at once, of at most `atOnceMax`. */
+	/** How many requests may run at once, of at most `atOnceMax`. */
 	atOnce(nowMs: number, atOnceMax: number): number {
 		if (this.waitMs(nowMs) > 0) return 0;
 		return this.#failing ? 1 : atOnceMax;
@@ -59,7 +60,7 @@ export class Outage {
 	/**
 	 * A request failed. Returns whether that begins an outage.
 	 *
-	 * @param retryAfterMs how long the server asked to be left alone, if it did
+	 * @param retryAfterMs how long the server asked us to wait; null if it did not
 	 */
 	failed(nowMs: number, retryAfterMs: number | null): boolean {
 		const begins = !this.#failing;

@@ -1,7 +1,7 @@
 import { RecentMap } from "../runtime/recent-map.ts";
 import type { Resolution } from "./identity.ts";
 
-/** How long an answer of each outcome stays good. `unavailable` is what a lookup ends with that was given up. */
+/** How long an answer of each outcome stays good. `unavailable` is the outcome of a lookup that was given up. */
 export const FRESH_MS: Readonly<Record<Resolution["outcome"], number>> = {
 	resolved: 24 * 60 * 60 * 1000,
 	"not-found": 2 * 60 * 1000,
@@ -12,25 +12,25 @@ export const FRESH_MS: Readonly<Record<Resolution["outcome"], number>> = {
 
 export interface ResolutionLimits {
 	entriesMax: number;
-	/** Of the entries, as estimated. */
+	/** Estimated bytes of all entries. */
 	bytesMax: number;
 }
 
-/** What a DID resolved to. Times are the monotonic clock's. */
+/** What a DID resolved to. Times are those of the monotonic clock. */
 export interface Known {
 	readonly resolution: Resolution;
-	/** When the lookup that said so began. */
+	/** When the lookup that found it began. */
 	readonly askedAtMs: number;
-	/** Until when it is taken without asking again. */
+	/** Until when it is used without asking again. */
 	goodUntilMs: number;
 }
 
-/** Objects, key bytes and map slot of one entry, measured roughly; its strings come on top. */
+/** Roughly measured: the objects, key bytes and map slot of one entry. The bytes of its strings are added. */
 const ENTRY_BYTES = 500;
 
 /**
- * The resolutions that a cache holds, by DID. Beyond its limits the least recently used one leaves first. One that is no longer
- * good stays: it may be needed while nobody can be asked.
+ * The resolutions that a cache holds, by DID. Beyond the limits the least recently used one is evicted first. One that is no
+ * longer good stays, since it may be needed while nobody can be asked.
  */
 export class Resolutions {
 	readonly #known: RecentMap<string, Known>;
@@ -39,7 +39,7 @@ export class Resolutions {
 		this.#known = new RecentMap({ ...limits, bytesOf, onForgotten: onEvicted });
 	}
 
-	/** The resolution of a DID, unless there is none or it is no longer good. */
+	/** The resolution of a DID; null if there is none, or it is no longer good. */
 	get(did: string, nowMs: number): Resolution | null {
 		const known = this.find(did);
 		if (known === null || known.goodUntilMs <= nowMs) return null;
@@ -47,7 +47,7 @@ export class Resolutions {
 		return known.resolution;
 	}
 
-	/** What is known of a DID, good or not. */
+	/** The entry of a DID, still good or not. */
 	find(did: string): Known | null {
 		return this.#known.peek(did) ?? null;
 	}
@@ -56,7 +56,7 @@ export class Resolutions {
 		this.#known.set(did, known);
 	}
 
-	/** Takes a resolution for good until then, if it is still here. */
+	/** Extends the time for which a DID's resolution is good, if there is one. */
 	prolong(did: string, goodUntilMs: number): void {
 		const known = this.find(did);
 		if (known !== null) known.goodUntilMs = Math.max(known.goodUntilMs, goodUntilMs);

@@ -14,7 +14,7 @@ export interface ResolverOptions {
 	/** Accept did:web on localhost, and PDSes on http://: for development only. */
 	allowInsecure: boolean;
 	userAgent: string;
-	/** For one whole request, name lookup and body included. */
+	/** Limit for one whole request, including the name lookup and the body. */
 	timeoutMs?: number;
 	/** Milliseconds since 1970. */
 	clock?: () => number;
@@ -53,7 +53,7 @@ export class DidResolver {
 		return readDocument(did, response.body, resolvedAtMs, allowInsecure);
 	}
 
-	/** The bounded answer of whoever has the document. */
+	/** Asks the server that has the document. */
 	#fetch(did: string, method: Method): Promise<BoundedResponse> {
 		const { plcUrl, allowInsecure, userAgent, lookup, timeoutMs = TIMEOUT_MS } = this.#options;
 		const fetchFrom: Fetch = this.#options.fetch ?? outboundFetch;
@@ -69,7 +69,7 @@ export class DidResolver {
 	}
 }
 
-/** Takes what we need from the document and judges nothing else of it, its encoding and its Content-Type included. */
+/** Takes what we need from the document, and checks nothing else: neither its encoding nor its Content-Type. */
 function readDocument(did: string, body: Uint8Array, resolvedAtMs: number, allowInsecure: boolean): Resolution {
 	let document: unknown;
 	try {
@@ -97,12 +97,12 @@ function resolutionOfStatus(method: Method, { status, headers }: BoundedResponse
 	};
 }
 
-/** A request failed on its way. */
+/** What a failed request says about the DID. */
 function resolutionOfError(method: Method, error: unknown): Resolution {
 	if (error instanceof BodyTooLargeError || error instanceof ForbiddenTargetError) {
 		return { outcome: "malformed", detail: error.message };
 	}
-	// A did:web whose name is not in the DNS does not exist; a PLC directory that is not is a matter for its operator.
+	// A did:web whose name is not in the DNS does not exist. If the PLC directory's name is not, this says nothing about the DID.
 	if (method === "web" && error instanceof Error && "code" in error && error.code === "ENOTFOUND") {
 		return { outcome: "not-found" };
 	}

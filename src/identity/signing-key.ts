@@ -15,7 +15,7 @@ export class SigningKeyError extends Error {
 	override readonly name = "SigningKeyError";
 }
 
-/** Base58 of the longest key takes 91 characters; decoding takes time quadratic in them. */
+/** Base58 of the longest key has 91 characters. The time to decode grows with the square of the length. */
 const MULTIBASE_CHARS_MAX = 128;
 const COMPRESSED_BYTES = 33;
 const UNCOMPRESSED_BYTES = 65;

@@ -8,45 +8,45 @@ export interface TurnLimits {
 	atOncePerHostMax: number;
 	/** What a host may be charged for before it has to wait. */
 	chargesMax: number;
-	/** What it gets back of that. */
+	/** What it regains of that per second. */
 	chargesPerSecond: number;
 }
 
 export interface TurnOptions<Item> {
 	limits: TurnLimits;
-	/** Works on an item; null where there is nothing to do for it any more. Must not reject. */
+	/** Works on an item; null if there is nothing left to do for it. Must not reject. */
 	work: (item: Item) => Promise<void> | null;
-	/** Says when nothing, or only one thing, may be worked on. */
+	/** Says when no item, or only one, may be worked on; null if there is no such limit. */
 	outage: Outage | null;
-	/** Told when a host has to wait since it was charged for too much. */
+	/** Called when a host has to wait because it was charged too much. */
 	onLimited: () => void;
-	/** Monotonic. */
+	/** Monotonic milliseconds. */
 	clock: () => number;
 	sleep: (ms: number) => Promise<void>;
 }
 
 interface Host<Item> {
-	/** A set keeps the order of arrival and gives up its first member at no cost. */
+	/** A set keeps the order of arrival, and removing its first member is cheap. */
 	waiting: Set<Item>;
 	running: number;
-	/** What it may still be charged for, as of `asOfMs`. Below 1 it waits. */
+	/** What it may still be charged, as of `asOfMs`. Below 1 it waits. */
 	credit: number;
 	asOfMs: number;
 	limited: boolean;
 }
 
-/** Hosts that are remembered only for what they were charged. */
+/** At this number of hosts, those without items are forgotten, with their charges. */
 const HOSTS_MAX = 4_096;
 
 /**
- * Shares work out among the hosts that cause it: round robin, each host's items in the order they came. A host that causes
- * work to no good is charged for it, and has to wait when that becomes too much; nothing of it is dropped. What waits here is
- * limited by the hosts' budgets, since a message waits for each item.
+ * Shares work among the hosts that cause it: round robin, each host's items in the order in which they came. A host is charged
+ * for useless work that it causes, and has to wait when it is charged too much; nothing is dropped. The number of items that
+ * wait is limited by the hosts' budgets, since a message waits for each item.
  */
 export class Turns<Item> {
 	readonly #options: TurnOptions<Item>;
 	readonly #hosts = new Map<number, Host<Item>>();
-	/** Those that have something waiting; the first is next. */
+	/** The hosts that have items waiting; the first is next. */
 	readonly #rotation = new Map<number, Host<Item>>();
 	#running = 0;
 	#wakesAtMs = Number.POSITIVE_INFINITY;
@@ -55,7 +55,7 @@ export class Turns<Item> {
 		this.#options = options;
 	}
 
-	/** Lets an item wait for its host's turn, if it does not yet. */
+	/** Adds an item to those that wait for the host's turn, unless it is among them. */
 	add(hostId: number, item: Item): void {
 		const host = this.#hosts.get(hostId) ?? this.#newHost(hostId);
 		host.waiting.add(item);
@@ -63,7 +63,7 @@ export class Turns<Item> {
 		this.#pump();
 	}
 
-	/** Charges a host for work that it caused to no good. */
+	/** Charges a host for useless work that it caused. */
 	charge(hostId: number, amount: number): void {
 		const host = this.#hosts.get(hostId);
 		if (host !== undefined) host.credit = this.#creditOf(host) - amount;
@@ -108,7 +108,7 @@ export class Turns<Item> {
 		return outage.atOnce(clock(), limits.atOnceMax);
 	}
 
-	/** The host whose turn it is; null where none may have one now. */
+	/** The host whose turn it is; null if no host may have one now. */
 	#next(): number | null {
 		const { limits } = this.#options;
 		for (const [hostId, host] of this.#rotation) {
@@ -149,7 +149,7 @@ export class Turns<Item> {
 		});
 	}
 
-	/** Looks again in so many milliseconds at the latest. */
+	/** Checks again for work after `ms`, or earlier. */
 	#wakeIn(ms: number): void {
 		const atMs = this.#options.clock() + ms;
 		if (this.#wakesAtMs <= atMs) return;
