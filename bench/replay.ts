@@ -107,7 +107,7 @@ async function fillLog(): Promise<{ lastSeq: number; mibPerS: number }> {
 	await filler.fill(LOG_BYTES);
 	filler.close();
 	const mibPerS = (LOG_BYTES / MIB / (performance.now() - startMs)) * 1000;
-	await makeIndex(databasePath, log, filler.lastSeq);
+	await makeIndex(databasePath, log, filler.lastLsn);
 	return { lastSeq: filler.lastSeq, mibPerS };
 }
 

@@ -68,8 +68,14 @@ export class LogFiller {
 		this.#accounts = accounts;
 	}
 
+	/** Of the last message. */
 	get lastSeq(): number {
 		return this.#log.nextSeq - 1;
+	}
+
+	/** Of the last record. */
+	get lastLsn(): number {
+		return this.#log.nextLsn - 1;
 	}
 
 	/** Appends records that take about so many bytes of the log. It lets signals through now and then. */
@@ -104,7 +110,7 @@ export class LogFiller {
 		const frame = this.#frames.nextFrame().subarray(WS_HEADER_BYTES);
 		const scanned = scanFrame(frame);
 		if (scanned.kind !== "message" || scanned.message.type !== "commit") throw new Error("the load is commits only");
-		const { rev, commit, seqStart, seqEnd } = scanned.message;
+		const { rev, commit, opsCount, seqStart, seqEnd } = scanned.message;
 		const did = `did:plc:${String(this.#upstreamSeq % this.#accounts).padStart(24, "a")}`;
 		this.#upstreamSeq += 1;
 		return {
@@ -114,18 +120,19 @@ export class LogFiller {
 			upstreamSeq: this.#upstreamSeq,
 			seqStart,
 			seqEnd,
+			ops: opsCount,
 			facts: encodeRepoFacts({ did, rev, commit, data: Buffer.alloc(CID_BYTES, commit), touched: null }),
 			frame,
 		};
 	}
 }
 
-/** Makes an index that has applied a filled log up to `seq`, and of what came before knows the host only. */
-export async function makeIndex(databasePath: string, logDirectory: string, seq: number): Promise<void> {
-	const log = { id: logIdOf(logDirectory), seqUsedMax: seq, initialSeq: 1 };
+/** Makes an index that has applied a filled log up to `lsn`, and of what came before knows the host only. */
+export async function makeIndex(databasePath: string, logDirectory: string, lsn: number): Promise<void> {
+	const log = { id: logIdOf(logDirectory), lsnUsedMax: lsn, initialSeq: 1 };
 	const writer = await openIndexWriter(`sqlite://${databasePath}`, log);
-	const control = { timeUs: Date.now() * 1000, upstreamSeq: 0, host: 0, flags: 0, frame: new Uint8Array(0) };
-	const record: StoredRecord = { ...control, seq, kind: RecordKind.host, facts: HOST_FACTS };
+	const control = { timeUs: Date.now() * 1000, upstreamSeq: 0, host: 0, flags: 0, ops: 0, frame: new Uint8Array(0) };
+	const record: StoredRecord = { ...control, lsn, seq: 0, kind: RecordKind.host, facts: HOST_FACTS };
 	await writer.apply([record]);
 	await writer.store.close();
 }

@@ -47,13 +47,18 @@ export class PreparedLog {
 		const length = this.#recordBytes;
 		writer.prepare();
 		const timeUs = writer.timeUs();
-		const firstSeq = writer.nextSeq;
+		const { nextLsn: firstLsn, nextSeq: firstSeq } = writer;
 		const bytes = Buffer.alloc(records * length, 0x61);
 		for (let index = 0; index < records; index++) {
-			const seq = firstSeq + index;
-			const header = { seq, timeUs, upstreamSeq: 0, host: 0, kind: RecordKind.commit, flags: 0, factsLength: 0 };
+			const header = {
+				...{ lsn: firstLsn + index, seq: firstSeq + index, timeUs: timeUs + index },
+				...{ upstreamSeq: 0, host: 0, kind: RecordKind.commit, flags: 0, factsLength: 0, ops: 0 },
+			};
 			writeRecordHeader(bytes, index * length, length, header);
 		}
-		writer.append({ bytes, firstSeq, lastSeq: firstSeq + records - 1, timeUs });
+		writer.append({
+			...{ bytes, firstLsn, lastLsn: firstLsn + records - 1 },
+			...{ lastSeq: firstSeq + records - 1, endTimeUs: timeUs + records },
+		});
 	}
 }

@@ -81,7 +81,7 @@ function addAccounts(databasePath: string): void {
 	const database = new Database(databasePath);
 	database.run("PRAGMA busy_timeout = 10000");
 	const insert = database.prepare(
-		`INSERT INTO account (did, host, host_seq, last_time_ms, upstream_active, status_seq, taken_down, rev, commit_cid, data_cid)
+		`INSERT INTO account (did, host, host_seq, last_time_ms, upstream_active, status_lsn, taken_down, rev, commit_cid, data_cid)
 		VALUES (?, 1, 0, 0, 1, 0, 0, '3kaaaaaaaaaaa', ?, ?)`,
 	);
 	const cid = (): Uint8Array =>

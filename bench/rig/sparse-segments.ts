@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { LastUsed } from "../../src/log/local/last-used.ts";
 import { systemLogFs } from "../../src/log/local/log-fs.ts";
 import {
 	encodeSegmentFooter,
@@ -7,7 +8,6 @@ import {
 	segmentName,
 } from "../../src/log/local/segment/segment.ts";
 import { INDEX_STRIDE_BYTES, SegmentIndex } from "../../src/log/local/segment/segment-index.ts";
-import { SeqBound } from "../../src/log/local/write/seq-bound.ts";
 import { SEGMENT_BYTES } from "./log-filler.ts";
 
 /** Of records as the live network's frames make them. */
@@ -19,35 +19,42 @@ const RECORD_BYTES = Math.floor((SEGMENT_BYTES - SEGMENT_HEADER_BYTES) / RECORDS
  * and footers are whole, and where the records would stand is a hole in the file. Whoever reads there finds damage, which
  * the relay counts: a bench that sees none of it knows that nothing was read there. The last segment is empty, to go on with.
  *
- * @returns the last seq that the segments are said to hold
+ * @returns the last lsn and seq that the segments are said to hold
  */
 export function makeSparseSegments(directory: string, count: number): number {
 	const fs = systemLogFs;
 	fs.makeDirectory(directory);
 	const createdUs = Date.now() * 1000;
 	for (let number = 0; number < count; number++) {
-		const firstSeq = 1 + number * RECORDS;
+		const first = 1 + number * RECORDS;
 		const epoch = number + 1;
 		const index = new SegmentIndex();
 		const stride = Math.ceil(INDEX_STRIDE_BYTES / RECORD_BYTES);
 		for (let record = 0; record < RECORDS; record += stride) {
-			index.add(firstSeq + record, createdUs, SEGMENT_HEADER_BYTES + record * RECORD_BYTES);
+			index.add(first + record, first + record, createdUs + record, SEGMENT_HEADER_BYTES + record * RECORD_BYTES);
 		}
 		const dataEnd = SEGMENT_HEADER_BYTES + RECORDS * RECORD_BYTES;
-		const lastSeq = firstSeq + RECORDS - 1;
-		const file = fs.open(join(directory, segmentName(firstSeq)), "create");
-		const previousFirstSeq = Math.max(0, firstSeq - RECORDS);
-		fs.write(file, encodeSegmentHeader({ epoch, firstSeq, previousFirstSeq, createdUs }), 0);
-		fs.write(file, encodeSegmentFooter({ dataEnd, lastSeq, lastTimeUs: createdUs, index }, epoch), dataEnd);
+		const last = first + RECORDS - 1;
+		const footer = { dataEnd, lastLsn: last, lastSeq: last, endTimeUs: createdUs + RECORDS, index };
+		const file = beginSegment(directory, first, epoch, createdUs);
+		fs.write(file, encodeSegmentFooter(footer, epoch), dataEnd);
 		fs.close(file);
 	}
-	const lastSeq = count * RECORDS;
+	const last = count * RECORDS;
 	// A footer is written when the next segment is there: without it the log would be damaged.
-	const next = fs.open(join(directory, segmentName(lastSeq + 1)), "create");
-	const previousFirstSeq = lastSeq + 1 - RECORDS;
-	const header = encodeSegmentHeader({ epoch: count + 1, firstSeq: lastSeq + 1, previousFirstSeq, createdUs });
-	fs.write(next, header, 0);
-	fs.close(next);
-	new SeqBound(fs, directory, 0).settle(lastSeq);
-	return lastSeq;
+	fs.close(beginSegment(directory, last + 1, count + 1, createdUs));
+	const end = { epoch: count + 1, end: SEGMENT_HEADER_BYTES };
+	const lastUsed = new LastUsed(fs, directory, 0);
+	lastUsed.write({ lsnMax: last, seqMax: last, ...end, isExact: true, isClean: true }, true);
+	lastUsed.close();
+	return last;
+}
+
+/** Makes a segment's file, with its header. All of its records are messages, so lsns and seqs are the same. */
+function beginSegment(directory: string, first: number, epoch: number, createdUs: number): number {
+	const id = { firstLsn: first, firstSeq: first };
+	const file = systemLogFs.open(join(directory, segmentName(id)), "create");
+	const previousFirstLsn = Math.max(0, first - RECORDS);
+	systemLogFs.write(file, encodeSegmentHeader({ ...id, epoch, previousFirstLsn, createdUs }), 0);
+	return file;
 }

@@ -38,8 +38,8 @@ export interface At {
 	readonly host: number;
 	/** The host's seq of the message. */
 	readonly upstreamSeq: number;
-	/** Our seq of the record. Absent for an entry, which has none yet. */
-	readonly seq?: number;
+	/** Lsn of the record. Absent for an entry, which has none yet. */
+	readonly lsn?: number;
 }
 
 /**
@@ -52,14 +52,14 @@ export interface At {
 export function next(state: AccountState | null, fact: AccountFact, at: At): AccountState | null {
 	// Any host may send an `#identity`, but only the host in the DID document can create an account or move it.
 	if (fact.type === "identity" && !fact.isHome && state?.host !== at.host) return state;
-	const before = atHost(state, at.host, at.seq);
+	const before = atHost(state, at.host, at.lsn);
 	const hostSeq = at.upstreamSeq;
 	if (fact.type === "repo") return { ...before, hostSeq, rev: fact.rev, commit: fact.commit, data: fact.data };
 	const lastTimeMs = Math.max(before.lastTimeMs, fact.timeMs);
 	if (fact.type === "identity") return { ...before, hostSeq, lastTimeMs };
 	const { active, status } = fact;
 	const repo = isDeletion(fact) ? FORGOTTEN_REPO : null;
-	const told = { upstreamActive: active, upstreamStatus: status, statusSeq: at.seq ?? 0 };
+	const told = { upstreamActive: active, upstreamStatus: status, statusLsn: at.lsn ?? 0 };
 	return { ...before, ...repo, ...told, hostSeq, lastTimeMs };
 }
 
@@ -67,12 +67,12 @@ export function next(state: AccountState | null, fact: AccountFact, at: At): Acc
  * The state of an account that is now at `host`. If it moved there, its status at the former host and that host's times no
  * longer count. A new account, and one that has just moved, is taken to be active until its host says otherwise.
  *
- * @param seq our seq of the record that moves it
+ * @param lsn of the record that moves it
  */
-export function atHost(state: AccountState | null, host: number, seq = 0): AccountState {
+export function atHost(state: AccountState | null, host: number, lsn = 0): AccountState {
 	if (state === null) return { ...UNSEEN, host };
 	if (state.host === host) return state;
-	return { ...state, host, lastTimeMs: 0, ...ACTIVE, statusSeq: seq };
+	return { ...state, host, lastTimeMs: 0, ...ACTIVE, statusLsn: lsn };
 }
 
 const ACTIVE = { upstreamActive: true, upstreamStatus: null } as const;
@@ -83,7 +83,7 @@ const UNSEEN: AccountState = {
 	lastTimeMs: 0,
 	...ACTIVE,
 	localStatus: null,
-	statusSeq: 0,
+	statusLsn: 0,
 	rev: null,
 	commit: null,
 	data: null,

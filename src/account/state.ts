@@ -10,8 +10,8 @@ export interface AccountState {
 	readonly upstreamStatus: string | null;
 	/** The status that this relay's operator set, such as `takendown`; null if none. */
 	readonly localStatus: string | null;
-	/** Our seq of the last record about its status; 0 before the first. A shard does not know our seqs and sets it to 0. */
-	readonly statusSeq: number;
+	/** Lsn of the last record about its status; 0 before the first. A shard does not know lsns and sets it to 0. */
+	readonly statusLsn: number;
 	/** State of the repo, null before its first commit or sync. After a deletion only the last rev is kept. */
 	readonly rev: string | null;
 	readonly commit: Uint8Array | null;

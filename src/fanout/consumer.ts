@@ -1,9 +1,10 @@
-import type { RecordBatch, RecordReader } from "../log/log.ts";
+import type { PublishedSpan, RecordBatch, RecordReader } from "../log/log.ts";
 import { RECORD_HEADER_BYTES } from "../log/record/record.ts";
 import type { Counters } from "../observe/counters.ts";
 import { counter } from "../observe/metric.ts";
 import { HEARD_MAX, Liveness } from "./liveness.ts";
 import { Pace, type PaceFloor } from "./pace.ts";
+import { ReadingPlace } from "./reading-place.ts";
 import type { Stream } from "./stream.ts";
 import type { Takedowns } from "./takedowns.ts";
 
@@ -38,7 +39,7 @@ export const WATERMARK_BYTES = 1024 * 1024;
 export const BACKPRESSURE_BYTES_MAX = 8 * 1024 * 1024;
 
 /** A consumer that is further behind the end of the log than this is far behind: some seconds of a busy network. */
-export const FAR_BEHIND_SEQS = 10_000;
+export const FAR_BEHIND_RECORDS = 10_000;
 
 /** A consumer that is being closed has as long to take its buffer as it needs at half the floor rate, within these limits. */
 export const CLOSE_MS_MIN = 5_000;
@@ -59,8 +60,10 @@ export interface ConsumerSocket {
 export interface ConsumerOptions {
 	socket: ConsumerSocket;
 	stream: Stream;
-	/** The consumer gets every message with a greater seq. */
-	cursor: number;
+	/** The consumer gets every message with a greater seq, or every one after `span`. */
+	cursor: number | "live";
+	/** The log as the consumer's request found it. */
+	span: PublishedSpan;
 	floor: PaceFloor;
 	takedowns: Takedowns;
 	counters: Counters;
@@ -83,7 +86,7 @@ export class Consumer {
 	readonly #stream: Stream;
 	readonly #counters: Counters;
 	readonly #clock: () => number;
-	#cursor: number;
+	readonly #place: ReadingPlace;
 	#state: "streaming" | "paused" | "closing" = "streaming";
 	/** Set when the consumer is to be closed: at once, or when it has caught up. */
 	#closeWith: { code: number; reason: string } | null = null;
@@ -98,7 +101,7 @@ export class Consumer {
 	constructor(options: ConsumerOptions) {
 		this.#socket = options.socket;
 		this.#stream = options.stream;
-		this.#cursor = options.cursor;
+		this.#place = new ReadingPlace(options.cursor, options.span);
 		this.#counters = options.counters;
 		this.#clock = options.clock;
 		this.#floor = options.floor;
@@ -108,9 +111,9 @@ export class Consumer {
 		this.#liveness = new Liveness(nowMs);
 	}
 
-	/** Seq of the last record that the socket took or that was not for it. */
-	get cursor(): number {
-		return this.#cursor;
+	/** Lsn of the last record that the socket took or that was not for it; null until the start is found. */
+	get lsn(): number | null {
+		return this.#place.lsn;
 	}
 
 	/** Sends a frame that is not from the log, such as the first `#info`. */
@@ -151,9 +154,9 @@ export class Consumer {
 	/**
 	 * Looks after the consumer; to be called every few seconds.
 	 *
-	 * @param lastSeq the end of the log
+	 * @param lastLsn the end of the log
 	 */
-	check(lastSeq: number): void {
+	check(lastLsn: number): void {
 		const nowMs = this.#clock();
 		const bufferedBytes = this.#socket.getBufferedAmount();
 		if (bufferedBytes === 0) this.#liveness.excuse(nowMs);
@@ -162,7 +165,7 @@ export class Consumer {
 			return;
 		}
 		// Who has taken all that it was given is not slow, however far behind: then it is our turns that are slow.
-		const isHeldUp = bufferedBytes > 0 && lastSeq - this.#cursor >= FAR_BEHIND_SEQS;
+		const isHeldUp = bufferedBytes > 0 && this.#place.lag(lastLsn) >= FAR_BEHIND_RECORDS;
 		const takenBytes = this.#givenBytes - bufferedBytes;
 		if (!isHeldUp) this.#pace.restart(nowMs, takenBytes);
 		if (isHeldUp && this.#pace.isTooSlow(nowMs, takenBytes)) {
@@ -213,27 +216,33 @@ export class Consumer {
 	#send(reader: RecordReader): Turn {
 		let budgetBytes = TURN_BYTES_MAX;
 		while (budgetBytes > 0) {
-			const read = reader.read(this.#cursor);
+			const lsn = this.#place.find(reader);
+			if (lsn instanceof Promise) return lsn;
+			const read = reader.read(lsn);
 			if (read === null) return "caught-up";
 			if (read instanceof Promise) return read;
-			if ("nextSeq" in read) {
-				if (!this.#give(this.#stream.gap(read.nextSeq))) return this.#giveUp();
-				this.#cursor = read.nextSeq - 1;
-				continue;
-			}
-			budgetBytes -= this.#sendBatch(read, budgetBytes);
+			if ("nextLsn" in read) this.#place.skip(read);
+			else if (!this.#tellOfLoss(read)) return this.#giveUp();
+			else budgetBytes -= this.#sendBatch(read, lsn, budgetBytes);
 			if (!this.#isStreaming()) return "blocked";
 		}
 		return "more";
 	}
 
+	/** Says that messages right before this batch can't be had, if so. Returns false if the socket dropped that. */
+	#tellOfLoss(batch: RecordBatch): boolean {
+		const nextSeq = this.#place.lostBefore(batch);
+		return nextSeq === null || this.#give(this.#stream.gap(nextSeq));
+	}
+
 	/** Returns what the records passed cost of the budget. Headers count too, so that a run of control records ends a turn. */
-	#sendBatch(batch: RecordBatch, budgetBytes: number): number {
+	#sendBatch(batch: RecordBatch, lsn: number, budgetBytes: number): number {
 		let cost = 0;
 		let frames = 0;
 		let frameBytes = 0;
+		let passed = -1;
 		const leftOut = this.#takedowns.leftOut(batch);
-		for (let index = batch.indexAfter(this.#cursor); index < batch.count && cost < budgetBytes; index++) {
+		for (let index = batch.indexAfter(lsn); index < batch.count && cost < budgetBytes; index++) {
 			cost += RECORD_HEADER_BYTES;
 			if (leftOut?.[index] === 1) {
 				this.#counters.add(framesTakenDown);
@@ -249,9 +258,10 @@ export class Consumer {
 					cost += frame.length;
 				}
 			}
-			this.#cursor = batch.seq(index);
+			passed = index;
 			if (!this.#isStreaming()) break;
 		}
+		if (passed >= 0) this.#place.pass(batch, passed);
 		this.#counters.add(framesSent, frames);
 		this.#counters.add(bytesSent, frameBytes);
 		return cost;

@@ -16,7 +16,7 @@ export function parseCursor(text: string | null): number | "live" | "malformed" 
 
 /** Applies the cursor rules of rulebook 1.6. `future` means that no message ever had the cursor's seq. */
 export function startOfStream(requested: number | "live", { firstSeq, seqUsedMax }: LogSpan): StreamStart | "future" {
-	if (requested === "live") return { cursor: seqUsedMax, first: null };
+	if (requested === "live") return { cursor: "live", first: null };
 	if (requested > seqUsedMax) return "future";
 	if (requested + 1 >= firstSeq) return { cursor: requested, first: null };
 	// Whoever asks from 0 asks for all there is, and can't have missed anything.

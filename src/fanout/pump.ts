@@ -38,7 +38,7 @@ export class Pump {
 
 	add(consumer: Consumer): void {
 		this.#consumers.add(consumer);
-		if (consumer.cursor < this.#position.snapshot().lastSeq) this.#behind.add(consumer);
+		if (consumer.lsn === null || consumer.lsn < this.#position.snapshot().lastLsn) this.#behind.add(consumer);
 		this.wake(consumer);
 	}
 
@@ -56,18 +56,18 @@ export class Pump {
 
 	/** Looks after every consumer; to be called every few seconds. */
 	check(): void {
-		const { lastSeq } = this.#position.snapshot();
-		for (const consumer of this.#consumers) consumer.check(lastSeq);
+		const { lastLsn } = this.#position.snapshot();
+		for (const consumer of this.#consumers) consumer.check(lastLsn);
 	}
 
 	/** Wakes everyone whenever the log has grown. Resolves after `stop`. */
 	async follow(): Promise<void> {
-		let { lastSeq } = this.#position.snapshot();
+		let { lastLsn } = this.#position.snapshot();
 		while (!this.#stopped) {
-			await this.#position.wait(lastSeq, POSITION_WAIT_MS);
+			await this.#position.wait(lastLsn, POSITION_WAIT_MS);
 			const span = this.#position.snapshot();
-			if (span.lastSeq === lastSeq) continue;
-			lastSeq = span.lastSeq;
+			if (span.lastLsn === lastLsn) continue;
+			lastLsn = span.lastLsn;
 			this.#wakeAll();
 		}
 	}

@@ -2,7 +2,7 @@
 
 import { createEdge, withUrl } from "../http/edge.ts";
 import { errorResponse } from "../http/response.ts";
-import type { LogSpan, Position, RecordReader } from "../log/log.ts";
+import type { LogSpan, Position, PublishedSpan, RecordReader } from "../log/log.ts";
 import type { Counters } from "../observe/counters.ts";
 import { counter, gauge } from "../observe/metric.ts";
 import { contain } from "../runtime/boundary.ts";
@@ -64,6 +64,8 @@ interface SocketData {
 	ip: string;
 	stream: Stream;
 	start: StreamStart | StreamError;
+	/** The log as the request found it. */
+	span: PublishedSpan;
 	/** Set by `open`, but where the stream ended before it began. */
 	consumer: Consumer | null;
 }
@@ -132,9 +134,10 @@ export class FanoutServer {
 		const ip = addressOf(request, server.requestIP(request)?.address ?? "unknown", this.#options.trustProxy);
 		const stream = request.method === "OPTIONS" ? undefined : this.#streams.get(url.pathname);
 		if (stream === undefined) return this.#options.app(withUrl(request, url), { ip });
-		const start = startOf(stream, request, url, this.#options.position.snapshot());
+		const span = this.#options.position.snapshot();
+		const start = startOf(stream, request, url, span);
 		if (start instanceof Response) return start;
-		return this.#upgrade(request, server, { ip, stream, start, consumer: null });
+		return this.#upgrade(request, server, { ip, stream, start, span, consumer: null });
 	}
 
 	#upgrade(request: Request, server: Bun.Server<SocketData>, data: SocketData): Response | undefined {
@@ -183,7 +186,7 @@ export class FanoutServer {
 	}
 
 	#begin(socket: Socket): void {
-		const { stream, start } = socket.data;
+		const { stream, start, span } = socket.data;
 		if ("error" in start) {
 			socket.sendBinary(stream.error(start.error, start.message));
 			socket.close(1008, start.error);
@@ -191,7 +194,7 @@ export class FanoutServer {
 		}
 		const { floor, takedowns, counters } = this.#options;
 		const consumer = new Consumer({
-			...{ socket, stream, cursor: start.cursor, floor, takedowns, counters },
+			...{ socket, stream, cursor: start.cursor, span, floor, takedowns, counters },
 			clock: this.#clock,
 		});
 		socket.data.consumer = consumer;

@@ -1,9 +1,10 @@
 import type { LogSpan, RecordBatch } from "../log/log.ts";
 import type { StreamErrorName } from "../protocol/event-frames.ts";
 
-/** Where a consumer's stream begins: it gets `first`, if that is set, and then every message with a greater seq. */
+/** Where a consumer's stream begins: it gets `first`, if that is set, and then every message after the cursor. */
 export interface StreamStart {
-	cursor: number;
+	/** A seq, or the end of the log as the request found it. */
+	cursor: number | "live";
 	first: Uint8Array<ArrayBuffer> | null;
 }
 

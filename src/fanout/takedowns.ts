@@ -24,8 +24,8 @@ export class Takedowns {
 	readonly #counters: Counters;
 	readonly #entriesMax: number;
 	/** By DID, the record since which it is taken down. Roughly the oldest first. */
-	readonly #sinceSeq = new Map<string, number>();
-	#sinceSeqMax = 0;
+	readonly #sinceLsn = new Map<string, number>();
+	#sinceLsnMax = 0;
 	/** Of a batch, as long as the accounts are the same. */
 	#known = new WeakMap<RecordBatch, { leftOut: LeftOut }>();
 
@@ -37,29 +37,29 @@ export class Takedowns {
 	/**
 	 * Takes what the index says of accounts, in its order.
 	 *
-	 * @param firstSeq no retained record has a lower seq
+	 * @param firstLsn no retained record has a lower lsn
 	 */
-	update(takedowns: readonly Takedown[], firstSeq: number): void {
+	update(takedowns: readonly Takedown[], firstLsn: number): void {
 		let isChanged = false;
-		for (const { did, takenDownSinceSeq } of takedowns) {
-			isChanged = this.#sinceSeq.delete(did) || isChanged;
-			if (takenDownSinceSeq === null) continue;
-			this.#sinceSeq.set(did, takenDownSinceSeq);
-			this.#sinceSeqMax = Math.max(this.#sinceSeqMax, takenDownSinceSeq);
+		for (const { did, takenDownSinceLsn } of takedowns) {
+			isChanged = this.#sinceLsn.delete(did) || isChanged;
+			if (takenDownSinceLsn === null) continue;
+			this.#sinceLsn.set(did, takenDownSinceLsn);
+			this.#sinceLsnMax = Math.max(this.#sinceLsnMax, takenDownSinceLsn);
 			isChanged = true;
 		}
 		if (!isChanged) return;
 		this.#known = new WeakMap();
-		for (const [did, sinceSeq] of this.#sinceSeq) {
-			if (sinceSeq > firstSeq && this.#sinceSeq.size <= this.#entriesMax) return;
-			if (sinceSeq > firstSeq) this.#counters.add(takedownEvictions);
-			this.#sinceSeq.delete(did);
+		for (const [did, sinceLsn] of this.#sinceLsn) {
+			if (sinceLsn > firstLsn && this.#sinceLsn.size <= this.#entriesMax) return;
+			if (sinceLsn > firstLsn) this.#counters.add(takedownEvictions);
+			this.#sinceLsn.delete(did);
 		}
 	}
 
 	/** Which records of a batch are left out. Found once for all who read it; at the end of the log it is one comparison. */
 	leftOut(batch: RecordBatch): LeftOut {
-		if (batch.seq(0) > this.#sinceSeqMax || this.#sinceSeq.size === 0) return null;
+		if (batch.lsn(0) > this.#sinceLsnMax || this.#sinceLsn.size === 0) return null;
 		let known = this.#known.get(batch);
 		if (known === undefined) {
 			known = { leftOut: this.#find(batch) };
@@ -72,8 +72,8 @@ export class Takedowns {
 		let leftOut: LeftOut = null;
 		for (let index = 0; index < batch.count; index++) {
 			if (!tellsOfRepo(batch.kind(index))) continue;
-			const sinceSeq = this.#sinceSeq.get(batch.repoDid(index));
-			if (sinceSeq === undefined || batch.seq(index) > sinceSeq) continue;
+			const sinceLsn = this.#sinceLsn.get(batch.repoDid(index));
+			if (sinceLsn === undefined || batch.lsn(index) > sinceLsn) continue;
 			leftOut ??= new Uint8Array(batch.count);
 			leftOut[index] = 1;
 		}

@@ -85,8 +85,8 @@ class FanoutWorker implements WorkerRole<FanoutWorkerOptions, FanoutCommand> {
 		setInterval(() => contain("the timer for removed segments", () => reader.closeRemoved()), CLOSE_REMOVED_MS);
 		const index = await openPatientReader(config.databaseUrl, counters);
 		const takedowns = new Takedowns(counters);
-		const { firstSeq } = position.snapshot();
-		takedowns.update((await index.takenDownSince(firstSeq, TAKEDOWNS_MAX)).reverse(), firstSeq);
+		const { firstLsn } = position.snapshot();
+		takedowns.update((await index.takenDownSince(firstLsn, TAKEDOWNS_MAX)).reverse(), firstLsn);
 		const app = this.#createApp(options, index, counters);
 		const { apiBind, consumersPerIpMax, trustProxy } = config;
 		const server = await startListening(
@@ -130,7 +130,7 @@ class FanoutWorker implements WorkerRole<FanoutWorkerOptions, FanoutCommand> {
 		if (this.#parts === null) return;
 		const { server, takedowns, position } = this.#parts;
 		if (message.type === "closeIdle") server.closeIdle();
-		else takedowns.update(message.takedowns, position.snapshot().firstSeq);
+		else takedowns.update(message.takedowns, position.snapshot().firstLsn);
 	}
 
 	async drain(): Promise<void> {

@@ -1,11 +1,13 @@
 import { AggregatorRegistry, Counter, Gauge, Registry } from "prom-client";
 import type { HistogramTotal, MetricTotal } from "../observe/totals.ts";
 
+/** How far the log is: what consumers see by seq, its records by lsn. */
 export interface LogPosition {
 	firstSeq: number;
 	lastSeq: number;
-	/** Seq of the last record that the index has applied. */
-	appliedSeq: number;
+	lastLsn: number;
+	/** Of the last record that the index has applied. */
+	appliedLsn: number;
 }
 
 /** All measurements at one moment. */
@@ -28,18 +30,23 @@ interface ProcessGauge {
 export const PROCESS_GAUGES: readonly ProcessGauge[] = [
 	{
 		name: "standpipe_log_first_seq",
-		help: "seq of the oldest record retained",
+		help: "seq of the oldest message retained",
 		read: ({ log }) => log.firstSeq,
 	},
 	{
 		name: "standpipe_log_last_seq",
-		help: "seq of the newest record published",
+		help: "seq of the newest message published",
 		read: ({ log }) => log.lastSeq,
 	},
 	{
-		name: "standpipe_index_applied_seq",
-		help: "seq of the last record applied to the index",
-		read: ({ log }) => log.appliedSeq,
+		name: "standpipe_log_last_lsn",
+		help: "lsn of the newest record published",
+		read: ({ log }) => log.lastLsn,
+	},
+	{
+		name: "standpipe_index_applied_lsn",
+		help: "lsn of the last record applied to the index",
+		read: ({ log }) => log.appliedLsn,
 	},
 	{
 		name: "process_resident_memory_bytes",

@@ -110,7 +110,7 @@ class Fold {
 	#takedowns(): Takedown[] {
 		return Array.from(this.#statuses, (did) => {
 			const state = this.#account(did)?.state;
-			return { did, takenDownSinceSeq: state && isTakenDown(state) ? state.statusSeq : null };
+			return { did, takenDownSinceLsn: state && isTakenDown(state) ? state.statusLsn : null };
 		});
 	}
 
@@ -121,7 +121,7 @@ class Fold {
 		if (state === null) return;
 		if (touched === null) this.#accounts.set(did, { state, countedAt: null });
 		else touched.state = state;
-		if (state.statusSeq === record.seq) this.#statuses.add(did);
+		if (state.statusLsn === record.lsn) this.#statuses.add(did);
 	}
 
 	setCursors({ cursors }: CursorsFacts): void {

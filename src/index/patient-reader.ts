@@ -49,8 +49,8 @@ export class PatientReader implements IndexReader {
 		return this.#read(() => this.#reader.repos(afterId, limit));
 	}
 
-	takenDownSince(seq: number, limit: number): Promise<Takedown[]> {
-		return this.#read(() => this.#reader.takenDownSince(seq, limit));
+	takenDownSince(lsn: number, limit: number): Promise<Takedown[]> {
+		return this.#read(() => this.#reader.takenDownSince(lsn, limit));
 	}
 
 	checkpoint(): Promise<number> {

@@ -51,19 +51,19 @@ export class IndexSink implements Sink {
 	/** The accounts of which a gap told are put right by their next message. One before the first record is told of later. */
 	async gap(from: number, to: number): Promise<void> {
 		if (from > 1)
-			log.error("the log has a gap: what it held from seq {from} to {to} is not in the index", { from, to });
+			log.error("the log has a gap: what it held from lsn {from} to {to} is not in the index", { from, to });
 	}
 
 	/** Tells of a new index for a log whose beginning is gone. Host ids are given away in order: those without a row are lost. */
-	async caughtUp({ cursor, firstSeq, lastSeq }: SinkStart): Promise<void> {
-		if (cursor > 0 || firstSeq <= 1 || lastSeq < firstSeq) return;
+	async caughtUp({ cursor, firstLsn, lastLsn }: SinkStart): Promise<void> {
+		if (cursor > 0 || firstLsn <= 1 || lastLsn < firstLsn) return;
 		const lost = await this.#countLost();
 		this.#options.counters.add(hostsLost, lost);
 		log.error(
-			"the index database is new, and the log begins at seq {firstSeq}: what only older records told of hosts, accounts and " +
+			"the index database is new, and the log begins at lsn {firstLsn}: what only older records told of hosts, accounts and " +
 				"identities is lost. {lost} hosts are not followed any more. Stop the relay and put back a copy of the database, or ask " +
 				"for the hosts again by requestCrawl",
-			{ firstSeq, lost },
+			{ firstLsn, lost },
 		);
 	}
 

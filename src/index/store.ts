@@ -21,8 +21,8 @@ export interface Account extends AccountState {
 /** Whether an account is taken down, suspended or deleted, by its host or by this relay's operator (rulebook 2.14). */
 export interface Takedown {
 	did: string;
-	/** Seq of the record that last told of its status; null for an account that is none of these. */
-	takenDownSinceSeq: number | null;
+	/** Lsn of the record that last told of its status; null for an account that is none of these. */
+	takenDownSinceLsn: number | null;
 }
 
 /** What a DID last resolved to, kept so that a restart doesn't ask the PLC directory for everyone again. */
@@ -40,9 +40,9 @@ export interface IndexReader {
 	hosts(afterId: number, limit: number): Promise<Host[]>;
 	/** Accounts with id > `afterId` that have a repo, by id. */
 	repos(afterId: number, limit: number): Promise<Account[]>;
-	/** Up to `limit` accounts that are taken down and whose status was told of at `seq` or later, the latest first. */
-	takenDownSince(seq: number, limit: number): Promise<Takedown[]>;
-	/** Seq of the last record applied; 0 before the first. */
+	/** Up to `limit` accounts that are taken down and whose status was told of at `lsn` or later, the latest first. */
+	takenDownSince(lsn: number, limit: number): Promise<Takedown[]>;
+	/** Lsn of the last record applied; 0 before the first. */
 	checkpoint(): Promise<number>;
 	/** The greatest id that a host has had in the log, even if its row was lost; 0 before the first. */
 	hostIdMax(): Promise<number>;
@@ -91,9 +91,9 @@ export interface RowChanges {
 
 /** Where a batch begins and ends in the log. */
 export interface Span {
-	/** Seq of the last record applied before it: the checkpoint that the store must be at. */
+	/** Lsn of the last record applied before it: the checkpoint that the store must be at. */
 	after: number;
-	/** Seq of its last record: the checkpoint from then on. */
+	/** Lsn of its last record: the checkpoint from then on. */
 	last: number;
 }
 

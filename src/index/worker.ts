@@ -46,7 +46,7 @@ serveRole<IndexStart, never, IndexEvent>((emit): WorkerRole<IndexStart, never> =
 		const place = indexPlace(databaseUrl);
 		const position = new LogPosition(log.position);
 		reader = openBlockingReader(log, { directory, cacheBytesMax: CACHE_BYTES_MAX, counters });
-		const claiming = { id: logIdOf(directory), seqUsedMax: position.snapshot().seqUsedMax, initialSeq };
+		const claiming = { id: logIdOf(directory), lsnUsedMax: position.snapshot().lsnUsedMax, initialSeq };
 		writer = await startOnPath("databaseUrl", place, () => openIndexWriter(databaseUrl, claiming));
 		const onChange = (reason: StoreFaultReason | null): void => emit({ type: "stall", reason });
 		follower = new Follower({

@@ -29,7 +29,7 @@ export class IndexWriter {
 		if (last === undefined) return NOTHING_APPLIED;
 		const { rows, checkpoint } = await this.store.load(touched(records));
 		const changes = foldRecords(records, rows);
-		await this.store.write(changes, { after: checkpoint, last: last.seq }, this.#logId);
+		await this.store.write(changes, { after: checkpoint, last: last.lsn }, this.#logId);
 		const { takedowns, unknownHostRecords } = changes;
 		return { takedowns, unknownHostRecords };
 	}

@@ -191,7 +191,7 @@ class IngestWorker implements WorkerRole<IngestOptions, HostCommand> {
 			accounts.noteProgress({
 				position: handover.position,
 				acknowledged: () => handover.acknowledged(),
-				applied: () => applied.seq ?? 0,
+				applied: () => applied.lsn ?? 0,
 				published: () => position.snapshot(),
 			});
 		};

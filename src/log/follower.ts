@@ -23,28 +23,28 @@ const GATHER_MS = 25;
 export interface Sink {
 	/** Names it in the log lines. */
 	readonly name: string;
-	/** Seq of the last record that it has kept; 0 before the first. Asked at the start. */
+	/** Lsn of the last record that it has kept; 0 before the first. Asked at the start. */
 	cursor(): Promise<number>;
 	/** Keeps consecutive records, without their frames, and their end as its cursor: all of it or nothing. */
 	apply(records: readonly StoredRecord[]): Promise<void>;
-	/** Told that the records from `from` to `to` can't be had, before it is given the next. */
+	/** Told that the records with the lsns from `from` to `to` can't be had, before it is given the next. */
 	gap(from: number, to: number): Promise<void>;
 	/** Told that it has all that the log held at the start, and where it was then. */
 	caughtUp(start: SinkStart): Promise<void>;
 }
 
 export interface SinkStart {
-	/** Seq of the last record that the sink had; 0 for none, if there were any. */
+	/** Lsn of the last record that the sink had; 0 for none, if there were any. */
 	cursor: number;
 	/** Of the log. */
-	firstSeq: number;
-	lastSeq: number;
+	firstLsn: number;
+	lastLsn: number;
 }
 
 /** The log's position, as a follower needs it. */
 export interface FollowedPosition {
-	snapshot(): Pick<PositionSnapshot, "firstSeq" | "lastSeq" | "seqUsedMax" | "durableSeq">;
-	wait(seq: number, timeoutMs: number, end: LogEnd): Promise<void>;
+	snapshot(): Pick<PositionSnapshot, "firstLsn" | "lastLsn" | "lsnUsedMax" | "durableLsn">;
+	wait(lsn: number, timeoutMs: number, end: LogEnd): Promise<void>;
 }
 
 /** The log's records, as a follower needs them. */
@@ -77,7 +77,7 @@ export class CheckpointError extends Error {
  */
 export class Follower {
 	readonly #options: FollowerOptions;
-	/** Seq of the last record that the sink has kept or that is lost. */
+	/** Lsn of the last record that the sink has kept or that is lost. */
 	#cursor = 0;
 	#isStopping = false;
 
@@ -87,24 +87,24 @@ export class Follower {
 
 	/**
 	 * Applies what the log has after the sink's cursor, such as after a crash.
-	 * @throws CheckpointError if the log ends before that cursor, so that its seqs would be used a second time
+	 * @throws CheckpointError if the log ends before that cursor, so that its numbers would be used a second time
 	 */
 	async catchUp(): Promise<void> {
 		const { sink, position } = this.#options;
 		let cursor = (await this.#untilDone(() => sink.cursor())) ?? 0;
-		const { firstSeq, lastSeq, seqUsedMax } = position.snapshot();
-		if (cursor > seqUsedMax)
+		const { firstLsn, lastLsn, lsnUsedMax } = position.snapshot();
+		if (cursor > lsnUsedMax)
 			throw new CheckpointError(
-				`the ${sink.name} has applied the log up to seq ${cursor}, but the log ends at seq ${seqUsedMax}: the log's folder ` +
+				`the ${sink.name} has applied the log up to record ${cursor}, but the log ends at record ${lsnUsedMax}: the log's folder ` +
 					"was emptied, or an older copy was put back. Put the right log back; or go on without what it held by " +
 					`setting RELAY_INITIAL_SEQ_NUMBER above ${cursor}`,
 			);
-		// A log that has no records yet lacks none, wherever its seqs are to begin.
-		if (cursor === 0 && lastSeq < firstSeq) cursor = lastSeq;
+		// A log that has no records yet lacks none, wherever its numbers are to begin.
+		if (cursor === 0 && lastLsn < firstLsn) cursor = lastLsn;
 		this.#advance(cursor);
-		while (this.#cursor < lastSeq && (await this.#step()) !== "nothing");
-		await this.#untilDone(() => sink.caughtUp({ cursor, firstSeq, lastSeq }));
-		logOf(sink.name).info(`the ${sink.name} is at seq {seq}`, { seq: this.#cursor });
+		while (this.#cursor < lastLsn && (await this.#step()) !== "nothing");
+		await this.#untilDone(() => sink.caughtUp({ cursor, firstLsn, lastLsn }));
+		logOf(sink.name).info(`the ${sink.name} is at record {lsn} of the log`, { lsn: this.#cursor });
 	}
 
 	/** Follows the log until `stop` is called, and then to its end. */
@@ -114,7 +114,7 @@ export class Follower {
 			const isStopping = this.#isStopping;
 			const step = await this.#step();
 			if (step === "nothing" && isStopping) return;
-			if (step === "nothing") await position.wait(this.#cursor, WAIT_MS, "durableSeq");
+			if (step === "nothing") await position.wait(this.#cursor, WAIT_MS, "durableLsn");
 			// A turn of the event loop: else a busy log would let no message of the control thread through.
 			if (step === "full" || isStopping) await new Promise((resolve) => setImmediate(resolve));
 			else await sleep(GATHER_MS);
@@ -135,29 +135,29 @@ export class Follower {
 	 */
 	async #step(): Promise<"nothing" | "some" | "full"> {
 		const start = this.#cursor;
-		const { records, gap, isFull } = await this.#gather(this.#options.position.snapshot().durableSeq);
+		const { records, gap, isFull } = await this.#gather(this.#options.position.snapshot().durableLsn);
 		if (!(await this.#apply(records))) return "nothing";
 		if (gap !== null) await this.#pass(gap);
 		if (isFull) return "full";
 		return this.#cursor > start ? "some" : "nothing";
 	}
 
-	/** Reads on from the cursor, up to `endSeq`, a gap or as much as the sink takes at a time. */
-	async #gather(endSeq: number): Promise<{ records: StoredRecord[]; gap: Gap | null; isFull: boolean }> {
+	/** Reads on from the cursor, up to `endLsn`, a gap or as much as the sink takes at a time. */
+	async #gather(endLsn: number): Promise<{ records: StoredRecord[]; gap: Gap | null; isFull: boolean }> {
 		const records: StoredRecord[] = [];
 		let cursor = this.#cursor;
 		let bytes = 0;
-		while (cursor < endSeq && records.length < RECORDS_MAX && bytes < BATCH_BYTES_MAX) {
+		while (cursor < endLsn && records.length < RECORDS_MAX && bytes < BATCH_BYTES_MAX) {
 			// Null also if a stop comes before it can be read.
 			const read = await this.#untilDone(async () => this.#options.log.read(cursor));
 			if (read instanceof Gap) return { records, gap: read, isFull: false };
 			if (read === null) break;
 			const first = read.indexAfter(cursor);
-			const end = read.indexAfter(endSeq);
-			// Seqs were left out up to a record that is not durable yet.
+			const end = read.indexAfter(endLsn);
+			// Lsns were left out up to a record that is not durable yet.
 			if (first === end) break;
 			for (let at = first; at < end; at++) records.push(withoutFrame(read.record(at)));
-			cursor = read.seq(end - 1);
+			cursor = read.lsn(end - 1);
 			bytes += read.bytes.length;
 		}
 		return { records, gap: null, isFull: records.length >= RECORDS_MAX || bytes >= BATCH_BYTES_MAX };
@@ -172,23 +172,23 @@ export class Follower {
 			return true;
 		});
 		if (isApplied === null) return false;
-		this.#advance(last.seq);
+		this.#advance(last.lsn);
 		return true;
 	}
 
 	/** What a gap held is lost to the sink too. */
-	async #pass({ lastSeq }: Gap): Promise<void> {
+	async #pass({ lastLsn }: Gap): Promise<void> {
 		const isTold = await this.#untilDone(async () => {
-			await this.#options.sink.gap(this.#cursor + 1, lastSeq);
+			await this.#options.sink.gap(this.#cursor + 1, lastLsn);
 			return true;
 		});
-		if (isTold !== null) this.#advance(lastSeq);
+		if (isTold !== null) this.#advance(lastLsn);
 	}
 
 	/** The sink needs nothing up to here any more. */
-	#advance(seq: number): void {
-		this.#cursor = seq;
-		this.#options.mark.move(seq);
+	#advance(lsn: number): void {
+		this.#cursor = lsn;
+		this.#options.mark.move(lsn);
 	}
 
 	/**

@@ -15,8 +15,8 @@ export interface MarkRule {
 /** Retention looks at each of them whenever it removes something. */
 export const MARKS_MAX = 16;
 
-/** Numbers of a mark: the seq, and whether there is one. */
-const SEQ = 0;
+/** Numbers of a mark: the lsn, and whether there is one. */
+const LSN = 0;
 const IS_SET = 1;
 const NUMBERS = 2;
 
@@ -67,15 +67,15 @@ export class Mark {
 	}
 
 	/** The reader needs nothing up to here. Null if it has not said so yet since the process began. */
-	get seq(): number | null {
-		return this.#numbers.get(this.#at + IS_SET) === 0 ? null : this.#numbers.getGrowing(this.#at + SEQ);
+	get lsn(): number | null {
+		return this.#numbers.get(this.#at + IS_SET) === 0 ? null : this.#numbers.getGrowing(this.#at + LSN);
 	}
 
 	/** Only the reader calls it. A mark never goes back: what was before it may be gone. */
-	move(seq: number): void {
-		const before = this.seq;
-		if (before !== null && seq <= before) return;
-		this.#numbers.set(this.#at + SEQ, seq);
+	move(lsn: number): void {
+		const before = this.lsn;
+		if (before !== null && lsn <= before) return;
+		this.#numbers.set(this.#at + LSN, lsn);
 		if (before === null) this.#numbers.set(this.#at + IS_SET, 1);
 	}
 }

@@ -2,30 +2,39 @@ import { Seqlock, SeqlockView } from "../runtime/seqlock.ts";
 
 /** How far the log is, all of one moment. */
 export interface PositionSnapshot {
-	/** No retained record has a lower seq. 0 before the log is open. */
+	/** No retained record has a lower lsn. 0 before the log is open. */
+	firstLsn: number;
+	/** Lsn of the last published record; `firstLsn - 1` or less if there is none. */
+	lastLsn: number;
+	/** Lsn up to which every published record is durable. In sync mode `write` it is less than `lastLsn` for up to a moment. */
+	durableLsn: number;
+	/** The greatest lsn that may ever have been given out. It is `lastLsn`, but between a crash and the next record. */
+	lsnUsedMax: number;
+	/** No retained message has a lower seq. */
 	firstSeq: number;
-	/** Seq of the last published record; `firstSeq - 1` or less if there is none. */
+	/** Seq of the last published message; `firstSeq - 1` or less if there is none. */
 	lastSeq: number;
 	/**
 	 * The greatest seq that may ever have been given out: a cursor above it is in the future. It is `lastSeq`, but for the
-	 * time between a crash, after which some seqs are left out, and the next record.
+	 * time between a crash, after which some seqs are left out, and the next message.
 	 */
 	seqUsedMax: number;
 	/** Time of the last published record, microseconds since 1970. */
 	lastTimeUs: number;
-	/** Up to here, every published record is durable. In sync mode `write` it is less than `lastSeq` for up to a moment. */
-	durableSeq: number;
 }
 
 /** Which end of the log somebody waits for. */
-export type LogEnd = "lastSeq" | "durableSeq";
+export type LogEnd = "lastLsn" | "durableLsn";
 
-const FIRST_SEQ = 0;
-const LAST_SEQ = 1;
-const SEQ_USED_MAX = 2;
-const LAST_TIME_US = 3;
-const DURABLE_SEQ = 4;
-const NUMBER_COUNT = 5;
+const FIRST_LSN = 0;
+const LAST_LSN = 1;
+const DURABLE_LSN = 2;
+const LSN_USED_MAX = 3;
+const FIRST_SEQ = 4;
+const LAST_SEQ = 5;
+const SEQ_USED_MAX = 6;
+const LAST_TIME_US = 7;
+const NUMBER_COUNT = 8;
 
 /** Makes the memory of a position. */
 export function createPositionBuffer(): SharedArrayBuffer {
@@ -43,11 +52,14 @@ export class LogPosition {
 	constructor(buffer: SharedArrayBuffer = createPositionBuffer()) {
 		this.#numbers = new Seqlock(buffer);
 		this.#view = new SeqlockView(this.#numbers, (numbers) => ({
+			firstLsn: numbers.get(FIRST_LSN),
+			lastLsn: numbers.get(LAST_LSN),
+			durableLsn: numbers.get(DURABLE_LSN),
+			lsnUsedMax: numbers.get(LSN_USED_MAX),
 			firstSeq: numbers.get(FIRST_SEQ),
 			lastSeq: numbers.get(LAST_SEQ),
 			seqUsedMax: numbers.get(SEQ_USED_MAX),
 			lastTimeUs: numbers.get(LAST_TIME_US),
-			durableSeq: numbers.get(DURABLE_SEQ),
 		}));
 	}
 
@@ -64,23 +76,26 @@ export class LogPosition {
 	publish(snapshot: PositionSnapshot): void {
 		const numbers = this.#numbers;
 		numbers.begin();
+		numbers.set(FIRST_LSN, snapshot.firstLsn);
+		numbers.set(LAST_LSN, snapshot.lastLsn);
+		numbers.set(DURABLE_LSN, snapshot.durableLsn);
+		numbers.set(LSN_USED_MAX, snapshot.lsnUsedMax);
 		numbers.set(FIRST_SEQ, snapshot.firstSeq);
 		numbers.set(LAST_SEQ, snapshot.lastSeq);
 		numbers.set(SEQ_USED_MAX, snapshot.seqUsedMax);
 		numbers.set(LAST_TIME_US, snapshot.lastTimeUs);
-		numbers.set(DURABLE_SEQ, snapshot.durableSeq);
 		numbers.end();
 		numbers.wake();
 	}
 
 	/**
-	 * Resolves when something with a seq above `seq` is published, at the next publication, or after `timeoutMs`.
+	 * Resolves when something with an lsn above `lsn` is published, at the next publication, or after `timeoutMs`.
 	 *
-	 * @param end `durableSeq` to wait for what is durable, too
+	 * @param end `durableLsn` to wait for what is durable, too
 	 */
-	async wait(seq: number, timeoutMs: number, end: LogEnd = "lastSeq"): Promise<void> {
+	async wait(lsn: number, timeoutMs: number, end: LogEnd = "lastLsn"): Promise<void> {
 		const version = this.#numbers.version();
-		if (this.snapshot()[end] > seq) return;
+		if (this.snapshot()[end] > lsn) return;
 		await this.#numbers.wait(version, timeoutMs);
 	}
 }

@@ -4,14 +4,17 @@ import { Major } from "../protocol/cbor.ts";
 import { headBytes, writeHead } from "../protocol/cbor-head.ts";
 import type { Doorbell } from "../runtime/doorbell.ts";
 import type { RingReader } from "../runtime/ring.ts";
-import type { AppendLog, UnsealedBatch } from "./log.ts";
+import { type AppendLog, BATCH_BYTES, BATCH_BYTES_MAX, type UnsealedBatch } from "./log.ts";
 import { type Entry, readEntry } from "./record/entry.ts";
-import { RECORD_BYTES_MAX, RECORD_HEADER_BYTES, writeRecordHeader } from "./record/record.ts";
+import {
+	isMessageKind,
+	RECORD_BYTES_MAX,
+	RECORD_HEADER_BYTES,
+	timeUsAfter,
+	writeRecordHeader,
+} from "./record/record.ts";
 
 const recordsAppended = counter("records_appended_total", "records appended to the log");
-
-/** Records of a batch end when it has this many bytes; the last one may reach over it. */
-const BATCH_BYTES = 4 * 1024 * 1024;
 
 /** A ring that the sequencer drains, and the doorbell of the thread that fills it. */
 export interface Producer {
@@ -28,15 +31,19 @@ export class Sequencer {
 	readonly #log: AppendLog;
 	readonly #producers: readonly Producer[];
 	readonly #counters: Counters;
-	readonly #buffer = Buffer.allocUnsafeSlow(BATCH_BYTES + RECORD_BYTES_MAX);
+	readonly #buffer = Buffer.allocUnsafeSlow(BATCH_BYTES_MAX);
 	#used = 0;
-	/** Seq of the next record in the buffer. */
+	/** Of the next record in the buffer. */
+	#nextLsn = 0;
+	/** Of the next message in the buffer. */
 	#nextSeq = 0;
+	/** The least time of the next record in the buffer. */
+	#nextTimeUs = 0;
 	/** The batch in the buffer, and the producers that it is of: none while there is no batch. */
-	#batch: UnsealedBatch = { bytes: this.#buffer.subarray(0, 0), firstSeq: 0, lastSeq: 0, timeUs: 0 };
+	#batch: UnsealedBatch = { bytes: this.#buffer.subarray(0, 0), firstLsn: 0, lastLsn: 0, lastSeq: 0, endTimeUs: 0 };
 	#taken: Producer[] = [];
 	/** Batches that are published and not yet durable, with how far they reach in each ring; the oldest first. */
-	readonly #undurable: { seq: number; ends: { producer: Producer; position: number }[] }[] = [];
+	readonly #undurable: { lsn: number; ends: { producer: Producer; position: number }[] }[] = [];
 	/** The producer that the next batch begins with. */
 	#first = 0;
 
@@ -67,7 +74,7 @@ export class Sequencer {
 	#settle(isAppended: boolean): boolean {
 		if (!isAppended) return false;
 		const ends = this.#taken.map((producer) => ({ producer, position: producer.ring.position }));
-		this.#undurable.push({ seq: this.#batch.lastSeq, ends });
+		this.#undurable.push({ lsn: this.#batch.lastLsn, ends });
 		this.acknowledge();
 		// Their entries were copied, so there is room in their rings even if the batch is not durable yet.
 		if (this.#undurable.length > 0) for (const producer of this.#taken) producer.doorbell.ring();
@@ -77,8 +84,8 @@ export class Sequencer {
 
 	/** Tells the producers what has become durable. Each step does so, too. */
 	acknowledge(): void {
-		const { durableSeq } = this.#log;
-		for (let batch = this.#undurable[0]; batch !== undefined && batch.seq <= durableSeq; batch = this.#undurable[0]) {
+		const { durableLsn } = this.#log;
+		for (let batch = this.#undurable[0]; batch !== undefined && batch.lsn <= durableLsn; batch = this.#undurable[0]) {
 			this.#undurable.shift();
 			for (const { producer, position } of batch.ends) {
 				producer.ring.acknowledge(position);
@@ -89,28 +96,35 @@ export class Sequencer {
 
 	/** Fills the buffer, with an equal share for each ring that has so much. */
 	#takeBatch(): void {
-		const timeUs = this.#log.timeUs();
-		const firstSeq = this.#log.nextSeq;
+		const firstLsn = this.#log.nextLsn;
 		const count = this.#producers.length;
 		const taken: Producer[] = [];
 		this.#used = 0;
-		this.#nextSeq = firstSeq;
+		this.#nextLsn = firstLsn;
+		this.#nextSeq = this.#log.nextSeq;
+		this.#nextTimeUs = this.#log.timeUs();
 		for (let turn = 0; turn < count; turn++) {
 			const producer = this.#producers[(this.#first + turn) % count];
 			const share = (BATCH_BYTES - this.#used) / (count - turn);
-			if (producer !== undefined && this.#take(producer.ring, this.#used + share, timeUs)) taken.push(producer);
+			if (producer !== undefined && this.#take(producer.ring, this.#used + share)) taken.push(producer);
 		}
 		this.#first = count === 0 ? 0 : (this.#first + 1) % count;
 		this.#taken = taken;
-		this.#batch = { bytes: this.#buffer.subarray(0, this.#used), firstSeq, lastSeq: this.#nextSeq - 1, timeUs };
+		this.#batch = {
+			bytes: this.#buffer.subarray(0, this.#used),
+			firstLsn,
+			lastLsn: this.#nextLsn - 1,
+			lastSeq: this.#nextSeq - 1,
+			endTimeUs: this.#nextTimeUs,
+		};
 	}
 
-	#take(ring: RingReader, usedMax: number, timeUs: number): boolean {
+	#take(ring: RingReader, usedMax: number): boolean {
 		let records = 0;
 		while (this.#used < usedMax) {
 			const bytes = ring.next();
 			if (bytes === null) break;
-			this.#writeRecord(readEntry(bytes), timeUs);
+			this.#writeRecord(readEntry(bytes));
 			records += 1;
 		}
 		// The entries are copied: their space can be filled again while this batch is synced.
@@ -119,14 +133,18 @@ export class Sequencer {
 		return records > 0;
 	}
 
-	#writeRecord(entry: Entry, timeUs: number): void {
-		const { facts, frame, kind, flags, host, upstreamSeq } = entry;
-		const seq = this.#nextSeq;
+	/** A message gets the next seq. A control record has none of its own, so that consumers see no gap: it gets the last one. */
+	#writeRecord(entry: Entry): void {
+		const { facts, frame, kind, flags, host, upstreamSeq, ops } = entry;
+		if (isMessageKind(kind)) this.#nextSeq += 1;
+		const seq = this.#nextSeq - 1;
+		const timeUs = this.#nextTimeUs;
 		const start = this.#used;
 		this.#buffer.set(facts, start + RECORD_HEADER_BYTES);
 		const frameStart = start + RECORD_HEADER_BYTES + facts.length;
 		const end = frame.length === 0 ? frameStart : this.#splice(entry, seq, frameStart);
 		writeRecordHeader(this.#buffer, start, end - start, {
+			lsn: this.#nextLsn,
 			seq,
 			timeUs,
 			upstreamSeq,
@@ -134,9 +152,11 @@ export class Sequencer {
 			kind,
 			flags,
 			factsLength: facts.length,
+			ops,
 		});
 		this.#used = end;
-		this.#nextSeq = seq + 1;
+		this.#nextLsn += 1;
+		this.#nextTimeUs = timeUsAfter(timeUs, ops);
 	}
 
 	/** Copies the frame with our seq in the place of the host's; every other byte stays (rulebook 1.5). */

@@ -27,8 +27,8 @@ export function serveInternal(
 		totals,
 		counters,
 		log: () => {
-			const { firstSeq, lastSeq } = position.snapshot();
-			return { firstSeq, lastSeq, appliedSeq: applied.seq ?? 0 };
+			const { firstSeq, lastSeq, lastLsn } = position.snapshot();
+			return { firstSeq, lastSeq, lastLsn, appliedLsn: applied.lsn ?? 0 };
 		},
 		threads: () => statesOf(threads),
 		health: () => stalls.fault(totals.count("index_reads_stalled") > 0),

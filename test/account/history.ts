@@ -103,7 +103,7 @@ export class History {
 	/** What the DID resolves to, and what the relay last found that it does. */
 	#world: Resolution;
 	#known: Resolution | null = null;
-	#logSeq = 0;
+	#lsn = 0;
 	#unsettled = 0;
 	/** Where the account's messages have got to. */
 	#rev = 0;
@@ -159,15 +159,18 @@ export class History {
 	/** Another account takes the place of this one in the cache, since the index has it as it is. */
 	#evict(): void {
 		const { position } = this.#bench.handover;
-		const seq = this.#logSeq;
-		const head = { lastSeq: seq, seqUsedMax: seq };
-		this.#accounts.noteProgress({ position, acknowledged: () => position, applied: () => seq, published: () => head });
+		const lsn = this.#lsn;
+		const head = { lastLsn: lsn, lsnUsedMax: lsn };
+		this.#accounts.noteProgress({ position, acknowledged: () => position, applied: () => lsn, published: () => head });
 		if (this.#accounts.peek(DID) !== null) this.#bench.evictions++;
 		this.#accounts.set("did:plc:another", { ...takenDownHere(), position: 0 });
 	}
 
 	#fold(entries: readonly Entry[]): void {
-		const records = entries.map((entry): StoredRecord => ({ ...entry, seq: ++this.#logSeq, timeUs: NOW_MS * 1000 }));
+		const records = entries.map((entry): StoredRecord => {
+			this.#lsn++;
+			return { ...entry, lsn: this.#lsn, seq: this.#lsn, timeUs: NOW_MS * 1000 };
+		});
 		const before = this.#row;
 		const rows = { ...NO_ROWS, account: () => before, hostIdMax: () => SENDERS.length };
 		const [row] = foldRecords(records, rows).accounts;
@@ -274,7 +277,7 @@ function takenDownHere(): AccountRow {
 		upstreamActive: true,
 		upstreamStatus: null,
 		localStatus: "takendown",
-		statusSeq: 0,
+		statusLsn: 0,
 		rev: null,
 		commit: null,
 		data: null,
@@ -321,7 +324,7 @@ const GOOD_ENGINE: Engine = {
 	verifySync: (_frame, message) => good(message),
 };
 
-/** Whether two states are the same, but for our seq of the last status, which a shard doesn't know. */
+/** Whether two states are the same, but for the lsn of the last status, which a shard doesn't know. */
 function isSameState(a: AccountState, b: AccountState): boolean {
 	return (
 		a.host === b.host &&

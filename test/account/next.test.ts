@@ -6,9 +6,9 @@ const CID = new Uint8Array(36).fill(1);
 const DATA = new Uint8Array(36).fill(2);
 const REPO: AccountFact = { type: "repo", rev: "3l3qo2vuowo2b", commit: CID, data: DATA };
 
-/** The record with this seq of ours, from a host and with its seq. */
-function at(host: number, upstreamSeq: number, seq: number): At {
-	return { host, upstreamSeq, seq };
+/** The record with this lsn, from a host and with its seq. */
+function at(host: number, upstreamSeq: number, lsn: number): At {
+	return { host, upstreamSeq, lsn };
 }
 
 function status(name: string | null, timeMs = 0, active = name === null): AccountFact {
@@ -36,7 +36,7 @@ describe("an account nothing was known of", () => {
 			upstreamActive: true,
 			upstreamStatus: null,
 			localStatus: null,
-			statusSeq: 0,
+			statusLsn: 0,
 			rev: REPO.rev,
 			commit: CID,
 			data: DATA,
@@ -50,14 +50,14 @@ describe("an account nothing was known of", () => {
 			lastTimeMs: 5,
 			upstreamActive: false,
 			upstreamStatus: "deactivated",
-			statusSeq: 9,
+			statusLsn: 9,
 			rev: null,
 		});
 		expect(next(null, identity(true, 5), at(3, 70, 9))).toMatchObject({
 			host: 3,
 			hostSeq: 70,
 			lastTimeMs: 5,
-			statusSeq: 0,
+			statusLsn: 0,
 		});
 		expect(next(null, identity(false), at(3, 70, 9))).toBeNull();
 	});
@@ -66,7 +66,7 @@ describe("an account nothing was known of", () => {
 describe("a repo", () => {
 	test("and a status each leave the other's part alone", () => {
 		const state = after([REPO, at(1, 1, 1)], [status("suspended", 5), at(1, 2, 2)]);
-		expect(state).toMatchObject({ rev: REPO.rev, commit: CID, upstreamStatus: "suspended", statusSeq: 2 });
+		expect(state).toMatchObject({ rev: REPO.rev, commit: CID, upstreamStatus: "suspended", statusLsn: 2 });
 		expect(next(state, { ...REPO, rev: "3l3qo2vuowo2c" }, at(1, 3, 3))).toEqual({
 			...state,
 			hostSeq: 3,
@@ -110,7 +110,7 @@ describe("another host", () => {
 			lastTimeMs,
 			upstreamActive: true,
 			upstreamStatus: null,
-			statusSeq: 4,
+			statusLsn: 4,
 			commit: CID,
 		});
 	});
@@ -131,7 +131,7 @@ test("an entry, which has no seq yet, does to an account what its record does, b
 			const ofEntry = next(state, fact, { host, upstreamSeq: 3 });
 			const ofRecord = next(state, fact, at(host, 3, 3));
 			if (ofEntry === null || ofRecord === null) throw new Error("the account is gone");
-			expect({ ...ofEntry, statusSeq: 0 }).toEqual({ ...ofRecord, statusSeq: 0 });
+			expect({ ...ofEntry, statusLsn: 0 }).toEqual({ ...ofRecord, statusLsn: 0 });
 		}
 });
 

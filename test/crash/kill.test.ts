@@ -21,7 +21,7 @@ test(
 		// Hosts did misbehave in every way, and were owed messages all the same.
 		expect(ACTS.filter((act) => summary.acts[act] === 0)).toEqual([]);
 		expect(summary.owedToMisbehaving).toBeGreaterThan(0);
-		// Crashes do leave seqs out: without them, nothing here would have shown that none comes back.
+		// In sync mode `write` crashes do leave seqs out: without them, nothing here would have shown that none comes back.
 		expect(summary.seqsLeftOut).toBeGreaterThan(0);
 	},
 	ROUNDS * 60_000,

@@ -30,6 +30,43 @@ test("a relay that does all right has nothing against it", () => {
 	expect(oracle.seqsLeftOut).toBe(27);
 });
 
+describe("seqs that stand for no message", () => {
+	/** An oracle whose one witness got messages under these seqs, and which has judged them. */
+	function judged(seqHoleMax: number, ...seqs: number[]): string[] {
+		const oracle = new Oracle(seqHoleMax);
+		for (const [at, seq] of seqs.entries()) {
+			oracle.send(HOST, at + 1, { type: "commit", did: "did:plc:a", body: bodyOf(at + 1) });
+			oracle.witness("live").receive(frameOf(at + 1, seq));
+		}
+		oracle.expectDense();
+		return oracle.violations;
+	}
+
+	test("may be none where a relay syncs what it publishes, from the first seq on", () => {
+		expect(judged(0, 1, 2, 3)).toEqual([]);
+		expect(judged(0, 1, 2, 4)).toEqual([expect.stringContaining("1 right before seq 4")]);
+		expect(judged(0, 2, 3)).toEqual([expect.stringContaining("1 right before seq 2")]);
+	});
+
+	test("may be few at each crash where it doesn't", () => {
+		expect(judged(5, 1, 7, 13)).toEqual([]);
+		expect(judged(5, 1, 8, 9)).toEqual([expect.stringContaining("6 right before seq 8")]);
+	});
+
+	test("may be as many as there are messages of deleted accounts that nobody got", () => {
+		const oracle = new Oracle();
+		for (const mark of [1, 2, 3])
+			oracle.send(HOST, mark, { type: "commit", did: "did:plc:a", body: bodyOf(mark) }, "in the end");
+		const live = oracle.witness("live");
+		live.receive(frameOf(1, 1));
+		oracle.mayLeaveOut("did:plc:a");
+		live.receive(frameOf(3, 3));
+		oracle.expectAll(live);
+		oracle.expectDense();
+		expect(oracle.violations).toEqual([]);
+	});
+});
+
 describe("a violation", () => {
 	test("a message that never came, and whether the host may forget it", () => {
 		const oracle = oracleOf(3);
@@ -41,6 +78,18 @@ describe("a violation", () => {
 			`live never got message 2 (${HOST} seq 2, did:plc:a), which was acknowledged to its host`,
 			`live never got message 3 (${HOST} seq 3, did:plc:a), which was not acknowledged`,
 		]);
+	});
+
+	test("a message that others got was passed over, though nobody is owed it", () => {
+		const oracle = new Oracle();
+		for (const mark of [1, 2, 3])
+			oracle.send(HOST, mark, { type: "commit", did: "did:plc:a", body: bodyOf(mark) }, "perhaps");
+		const [live, late] = [oracle.witness("live"), oracle.witness("late")];
+		for (const mark of [1, 2, 3]) live.receive(frameOf(mark, mark));
+		for (const mark of [1, 3]) late.receive(frameOf(mark, mark));
+		oracle.expectAll(live);
+		oracle.expectAll(late);
+		expect(oracle.violations).toEqual(["late was not given seq 2, and got seq 3 after it"]);
 	});
 
 	test("a message that came twice, under a seq of its own or the same one", () => {

@@ -19,6 +19,8 @@ interface Sent {
 	/** Of all that a relay has to pass on unchanged. */
 	digest: number | bigint;
 	due: Due;
+	/** Consumers that are behind may not get it, since its account was deleted after it. */
+	mayBeLeftOut: boolean;
 }
 
 /** A payload as it goes over the wire, with the mark by which the oracle knows the message again. */
@@ -77,8 +79,14 @@ export class Oracle {
 	readonly #cursors = new Map<string, number>();
 	/** Marks of what is due in the end. */
 	readonly #late = new Set<number>();
+	readonly #seqHoleMax: number;
 	#soonCount = 0;
 	#seqMax = 0;
+
+	/** @param seqHoleMax how many seqs a crash may leave out at most: a relay that syncs what it publishes leaves out none */
+	constructor(seqHoleMax = 0) {
+		this.#seqHoleMax = seqHoleMax;
+	}
 
 	/** The mark of the next message. */
 	get nextMark(): number {
@@ -114,7 +122,7 @@ export class Oracle {
 	): void {
 		const mark = this.nextMark;
 		const { did, type } = message;
-		this.#sent.set(mark, { host, hostSeq, did, type, digest: digestOf(expected, 0), due });
+		this.#sent.set(mark, { host, hostSeq, did, type, digest: digestOf(expected, 0), due, mayBeLeftOut: false });
 		if (due === "soon") this.#soonCount++;
 		if (due === "in the end") this.#late.add(mark);
 	}
@@ -126,7 +134,9 @@ export class Oracle {
 
 	/** An account is about to be deleted: what its repo said before may be left out for consumers that are behind. */
 	mayLeaveOut(did: string): void {
-		this.#release((sent) => sent.did === did && (sent.type === "commit" || sent.type === "sync"));
+		const isOfRepo = (sent: Sent): boolean => sent.did === did && (sent.type === "commit" || sent.type === "sync");
+		for (const sent of this.#sent.values()) if (isOfRepo(sent)) sent.mayBeLeftOut = true;
+		this.#release(isOfRepo);
 	}
 
 	#release(isReleased: (sent: Sent, mark: number) => boolean): void {
@@ -153,13 +163,38 @@ export class Oracle {
 		return new Witness(name, this);
 	}
 
-	/** Whatever the witness has not been given by now is a violation. */
+	/** Whatever the witness has not been given by now is a violation; and so is what others got and it was never given. */
 	expectAll(witness: Witness): void {
-		for (const [mark, { host, hostSeq, did, due }] of this.#sent) {
-			if (witness.has(mark) || due === "perhaps" || due === "never") continue;
+		for (const [mark, { host, hostSeq, did, due, mayBeLeftOut }] of this.#sent) {
+			if (witness.has(mark) || mayBeLeftOut) continue;
+			const seq = this.#seqOfMark.get(mark);
+			if (seq !== undefined && seq < witness.lastSeq)
+				this.fail(`${witness.name} was not given seq ${seq}, and got seq ${witness.lastSeq} after it`);
+			if (due === "perhaps" || due === "never") continue;
 			const state = hostSeq <= (this.#cursors.get(host) ?? 0) ? "acknowledged to its host" : "not acknowledged";
 			this.fail(`${witness.name} never got message ${mark} (${host} seq ${hostSeq}, ${did}), which was ${state}`);
 		}
+	}
+
+	/** Seqs that stand for no message are a violation if there are more of them than a crash may leave out. */
+	expectDense(): void {
+		let hidden = 0;
+		for (const [mark, { mayBeLeftOut }] of this.#sent) if (mayBeLeftOut && !this.#seqOfMark.has(mark)) hidden++;
+		let before = 0;
+		let excess = 0;
+		let firstHole = "";
+		for (const seq of [...this.#markOfSeq.keys()].sort((a, b) => a - b)) {
+			const hole = seq - before - 1;
+			if (hole > this.#seqHoleMax) {
+				excess += hole - this.#seqHoleMax;
+				firstHole ||= `${hole} right before seq ${seq}`;
+			}
+			before = seq;
+		}
+		if (excess > hidden)
+			this.fail(
+				`${excess} seqs too many stand for no message, the first ${firstHole}; ${hidden} messages may have them`,
+			);
 	}
 
 	/** @internal for `Witness`. */
@@ -223,6 +258,11 @@ export class Witness {
 	/** Different messages that came and were due soon. */
 	get count(): number {
 		return this.#soonCount;
+	}
+
+	/** Of the last message that came. */
+	get lastSeq(): number {
+		return this.#lastSeq;
 	}
 
 	has(mark: number): boolean {

@@ -6,7 +6,7 @@ import {
 	CLOSE_MS_MIN,
 	Consumer,
 	type ConsumerSocket,
-	FAR_BEHIND_SEQS,
+	FAR_BEHIND_RECORDS,
 	TURN_BYTES_MAX,
 	WATERMARK_BYTES,
 } from "../../src/fanout/consumer.ts";
@@ -18,6 +18,7 @@ import { RecordKind } from "../../src/log/record/record.ts";
 import { Counters } from "../../src/observe/counters.ts";
 import { FRAME_BYTES_MAX } from "../../src/protocol/limits.ts";
 import { counted } from "../observe/counted.ts";
+import { Rng } from "../sim/rng.ts";
 import { MemoryLog, seqOf, seqs } from "./memory-log.ts";
 
 /** A socket whose kernel takes `kernelBytes` and then queues, as Bun's does: up to a limit, and then it drops. */
@@ -84,11 +85,12 @@ beforeEach(() => {
 	takedowns = new Takedowns(counters);
 });
 
-function consumerAt(cursor: number): Consumer {
+function consumerAt(cursor: number | "live"): Consumer {
 	return new Consumer({
 		socket,
 		stream: subscribeRepos,
 		cursor,
+		span: log.snapshot(),
 		floor: FLOOR,
 		takedowns,
 		counters,
@@ -97,6 +99,9 @@ function consumerAt(cursor: number): Consumer {
 }
 
 const count = (name: string): number => counted(counters).of(name);
+
+/** Seq of the last message that the consumer has passed. */
+const passedSeq = (consumer: Consumer): number => log.seqAt(consumer.lsn ?? 0);
 
 describe("what a consumer sends", () => {
 	test("closes it when it is too much in too little time, and cuts it off when it goes on", () => {
@@ -121,7 +126,7 @@ describe("a turn", () => {
 		const consumer = consumerAt(7);
 		expect(consumer.turn(log)).toBe("caught-up");
 		expect(socket.frames.map(seqOf)).toEqual(seqs(8, 120));
-		expect(consumer.cursor).toBe(120);
+		expect(passedSeq(consumer)).toBe(120);
 		expect(count("frames_sent_total")).toBe(113);
 		expect(count("bytes_sent_total")).toBe(11_300);
 		expect(consumer.turn(log)).toBe("caught-up");
@@ -135,20 +140,20 @@ describe("a turn", () => {
 		log.appendControl();
 		const consumer = consumerAt(0);
 		expect(consumer.turn(log)).toBe("caught-up");
-		expect(socket.frames.map(seqOf)).toEqual([1, 3]);
-		expect(consumer.cursor).toBe(4);
+		expect(socket.frames.map(seqOf)).toEqual([1, 2]);
+		expect(consumer.lsn).toBe(log.snapshot().lastLsn);
 	});
 
 	test("passes over what was said before a takedown", () => {
 		log.appendFrames(3);
 		log.appendFrame(64, "did:plc:gone");
 		log.appendFrames(2);
-		log.appendFrame(64, "did:plc:gone", RecordKind.account);
-		takedowns.update([{ did: "did:plc:gone", takenDownSinceSeq: 7 }], 1);
+		const takenDownSinceLsn = log.appendFrame(64, "did:plc:gone", RecordKind.account);
+		takedowns.update([{ did: "did:plc:gone", takenDownSinceLsn }], 1);
 		const consumer = consumerAt(0);
 		expect(consumer.turn(log)).toBe("caught-up");
 		expect(socket.frames.map(seqOf)).toEqual([1, 2, 3, 5, 6, 7]);
-		expect(consumer.cursor).toBe(7);
+		expect(passedSeq(consumer)).toBe(7);
 		expect(count("frames_taken_down_total")).toBe(1);
 	});
 
@@ -163,7 +168,7 @@ describe("a turn", () => {
 
 	test("announces a hole before what follows it", () => {
 		log.appendFrames(10);
-		log.lose(4, 6);
+		log.lose(log.lsnOf(4), log.lsnOf(6));
 		const consumer = consumerAt(0);
 		expect(consumer.turn(log)).toBe("caught-up");
 		const info = decodeFirst(socket.frames[3] ?? new Uint8Array());
@@ -172,6 +177,103 @@ describe("a turn", () => {
 		socket.frames.splice(3, 1);
 		expect(socket.frames.map(seqOf)).toEqual([1, 2, 3, 7, 8, 9, 10]);
 	});
+});
+
+/** What the socket got: the seq of a message, or the seq at which an `#info` said that the stream goes on. */
+function gotten(): ({ seq: number } | { goesOnAt: number })[] {
+	return socket.frames.map((frame) => {
+		if (frame.length === 64) return { seq: seqOf(frame) };
+		const { message } = decode(decodeFirst(frame)[1]) as { message: string };
+		return { goesOnAt: Number(/seq (\d+)/.exec(message)?.[1]) };
+	});
+}
+
+describe("a hole in the log", () => {
+	test("of control records alone is nothing to a consumer", () => {
+		log.appendFrames(2);
+		const first = log.appendControl();
+		const last = log.appendControl();
+		log.appendFrames(2);
+		log.lose(first, last);
+		consumerAt(0).turn(log);
+		expect(gotten()).toEqual(seqs(1, 4).map((seq) => ({ seq })));
+	});
+
+	test("is told of once, though a control record follows it", () => {
+		log.appendFrames(4);
+		log.appendControl();
+		log.appendFrame();
+		log.lose(log.lsnOf(2), log.lsnOf(4));
+		consumerAt(0).turn(log);
+		expect(gotten()).toEqual([{ seq: 1 }, { goesOnAt: 5 }, { seq: 5 }]);
+	});
+
+	test("is told of to a consumer whose cursor lies in it, unless that is the last one lost", () => {
+		log.appendFrames(9);
+		log.lose(log.lsnOf(4), log.lsnOf(8));
+		consumerAt(7).turn(log);
+		expect(gotten()).toEqual([{ goesOnAt: 9 }, { seq: 9 }]);
+		socket.frames = [];
+		consumerAt(8).turn(log);
+		expect(gotten()).toEqual([{ seq: 9 }]);
+	});
+
+	test("that a removal makes before the consumer's start is found is told of too", () => {
+		log.appendFrames(6);
+		const consumer = consumerAt(2);
+		log.retainFrom(5);
+		consumer.turn(log);
+		expect(gotten()).toEqual([{ goesOnAt: 5 }, { seq: 5 }, { seq: 6 }]);
+	});
+
+	test("of numbers that a crash left out is not one", () => {
+		log.appendFrames(3);
+		log.leaveOut(100);
+		log.appendFrames(1);
+		for (const cursor of [2, 3, 50, 103]) {
+			socket.frames = [];
+			consumerAt(cursor).turn(log);
+			expect(gotten()).toEqual([{ seq: 3 }, { seq: 104 }].filter(({ seq }) => seq > cursor));
+		}
+	});
+
+	test("of any kind: each message that is left comes once, and each loss is told of, over 500 logs", () => {
+		const rng = new Rng("holes");
+		for (let round = 0; round < 500; round++) {
+			log = new MemoryLog();
+			socket = new FakeSocket();
+			for (let left = rng.int(200); left > 0; left--) rng.int(3) === 0 ? log.appendControl() : log.appendFrame();
+			const { firstLsn, lastLsn, lastSeq } = log.snapshot();
+			for (let holes = rng.int(4); holes > 0; holes--) {
+				const from = firstLsn + rng.int(lastLsn - firstLsn + 1);
+				log.lose(from, from + rng.int(10));
+			}
+			const cursor = rng.int(lastSeq + 1);
+			const consumer = consumerAt(cursor);
+			consumer.turn(log);
+			log.appendFrame();
+			consumer.turn(log);
+			const expected: ReturnType<typeof gotten> = [];
+			let before = cursor;
+			for (const seq of log.seqs().filter((each) => each > cursor)) {
+				if (seq > before + 1) expected.push({ goesOnAt: seq });
+				expected.push({ seq });
+				before = seq;
+			}
+			expect(gotten()).toEqual(expected);
+		}
+	});
+});
+
+test.each(["message", "control"])("a live consumer begins after the last record, a %s", (last) => {
+	log.appendFrames(3);
+	if (last === "control") log.appendControl();
+	const consumer = consumerAt("live");
+	expect(consumer.turn(log)).toBe("caught-up");
+	log.lose(log.appendControl(), log.appendControl());
+	log.appendFrames(2);
+	consumer.turn(log);
+	expect(gotten()).toEqual([{ seq: 4 }, { seq: 5 }]);
 });
 
 test("a pump gives turns for as long as there is something to send, though the log does not grow", async () => {
@@ -193,14 +295,14 @@ describe("backpressure", () => {
 		expect(count("consumers_slow_total")).toBe(1);
 		expect(socket.buffered).toBeGreaterThanOrEqual(WATERMARK_BYTES);
 		const sent = socket.frames.length;
-		expect(consumer.cursor).toBe(sent);
+		expect(passedSeq(consumer)).toBe(sent);
 
 		socket.write(WATERMARK_BYTES / 4);
 		expect(consumer.drained()).toBe(false);
 		expect(consumer.turn(log)).toBe("blocked");
 		expect(socket.frames.length).toBe(sent);
 
-		while (consumer.cursor < 3_000) {
+		while (passedSeq(consumer) < 3_000) {
 			socket.write(WATERMARK_BYTES / 3);
 			if (consumer.drained()) while (consumer.turn(log) === "more");
 		}
@@ -212,7 +314,7 @@ describe("backpressure", () => {
 		log.appendFrames(5, FRAME_BYTES_MAX);
 		socket.kernelBytes = FRAME_BYTES_MAX + 10;
 		const consumer = consumerAt(0);
-		while (consumer.cursor < 5) {
+		while (passedSeq(consumer) < 5) {
 			while (consumer.turn(log) === "more");
 			socket.write(FRAME_BYTES_MAX);
 			consumer.drained();
@@ -243,7 +345,7 @@ describe("backpressure", () => {
 		const consumer = consumerAt(0);
 		expect(consumer.turn(log)).toBe("blocked");
 		expect(socket.frames.map(seqOf)).toEqual(seqs(1, 5));
-		expect(consumer.cursor).toBe(5);
+		expect(passedSeq(consumer)).toBe(5);
 		expect(socket.closed).toEqual([1011, "a frame could not be queued"]);
 		expect(consumer.turn(log)).toBe("blocked");
 	});
@@ -261,14 +363,14 @@ function filledConsumer(): Consumer {
 const CHECK_MS = 5_000;
 
 /** Checks the consumer every few seconds, and lets it take so much in between. */
-function watch(consumer: Consumer, durationMs: number, bytesPerS: number, lastSeq: number): void {
+function watch(consumer: Consumer, durationMs: number, bytesPerS: number, lastLsn: number): void {
 	for (let passedMs = 0; passedMs < durationMs; passedMs += CHECK_MS) {
 		nowMs += CHECK_MS;
 		if (bytesPerS > 0) {
 			socket.write((bytesPerS * CHECK_MS) / 1000);
 			if (consumer.drained()) while (consumer.turn(log) === "more");
 		}
-		consumer.check(lastSeq);
+		consumer.check(lastLsn);
 	}
 }
 
@@ -279,20 +381,24 @@ const isToldToBeTooSlow = (): boolean => {
 
 describe("a consumer that reads slowly", () => {
 	/** Where the log ends for one that is far behind, whatever it reads of the frames above. */
-	const farSeq = 1_000 + FAR_BEHIND_SEQS;
+	let farLsn: number;
+
+	beforeEach(() => {
+		farLsn = log.snapshot().lastLsn + 1_000 + FAR_BEHIND_RECORDS;
+	});
 
 	test("and is far behind is told so behind its buffer, and closed when that is taken", () => {
 		const consumer = filledConsumer();
-		watch(consumer, FLOOR.windowMs - CHECK_MS, FLOOR.bytesPerS - 1, farSeq);
+		watch(consumer, FLOOR.windowMs - CHECK_MS, FLOOR.bytesPerS - 1, farLsn);
 		const sent = socket.frames.length;
 		expect(count("consumers_too_slow_total")).toBe(0);
-		watch(consumer, CHECK_MS, FLOOR.bytesPerS - 1, farSeq);
+		watch(consumer, CHECK_MS, FLOOR.bytesPerS - 1, farLsn);
 		expect(socket.frames.length).toBe(sent + 1);
 		expect(isToldToBeTooSlow()).toBe(true);
 		expect(count("consumers_too_slow_total")).toBe(1);
 		// At two thirds of the floor rate its buffer takes far more than the shortest time, and it is given that.
 		expect(socket.closed).toBeNull();
-		while (socket.closed === null && !socket.terminated) watch(consumer, CHECK_MS, (FLOOR.bytesPerS * 2) / 3, farSeq);
+		while (socket.closed === null && !socket.terminated) watch(consumer, CHECK_MS, (FLOOR.bytesPerS * 2) / 3, farLsn);
 		expect(socket.closed).toEqual([1008, "ConsumerTooSlow"]);
 		expect(socket.terminated).toBe(false);
 		expect(socket.frames.length).toBe(sent + 1);
@@ -300,33 +406,33 @@ describe("a consumer that reads slowly", () => {
 
 	test("but keeps to the floor rate stays, however far behind", () => {
 		const consumer = filledConsumer();
-		watch(consumer, 4 * FLOOR.windowMs, FLOOR.bytesPerS, 1_000_000);
+		watch(consumer, 4 * FLOOR.windowMs, FLOOR.bytesPerS, 2 * farLsn);
 		expect(count("consumers_too_slow_total")).toBe(0);
 		expect([socket.closed, socket.terminated]).toEqual([null, false]);
-		expect(consumer.cursor).toBeLessThan(1_000);
+		expect(passedSeq(consumer)).toBeLessThan(1_000);
 	});
 
 	test("but is not far behind stays", () => {
 		const consumer = filledConsumer();
-		watch(consumer, 3 * FLOOR.windowMs, 100, consumer.cursor + FAR_BEHIND_SEQS - 1);
+		watch(consumer, 3 * FLOOR.windowMs, 100, (consumer.lsn ?? 0) + FAR_BEHIND_RECORDS - 1);
 		expect([socket.closed, socket.terminated]).toEqual([null, false]);
 	});
 
 	test("is measured from when it fell far behind, over whole windows", () => {
 		const consumer = filledConsumer();
-		watch(consumer, 3 * FLOOR.windowMs, 100, 1_000);
-		watch(consumer, FLOOR.windowMs - CHECK_MS, 100, farSeq);
+		watch(consumer, 3 * FLOOR.windowMs, 100, log.snapshot().lastLsn);
+		watch(consumer, FLOOR.windowMs - CHECK_MS, 100, farLsn);
 		expect(count("consumers_too_slow_total")).toBe(0);
-		watch(consumer, CHECK_MS, 100, farSeq);
+		watch(consumer, CHECK_MS, 100, farLsn);
 		expect(count("consumers_too_slow_total")).toBe(1);
 	});
 
 	test("is judged by each window, not by how fast it was before", () => {
 		const consumer = filledConsumer();
-		watch(consumer, 2 * FLOOR.windowMs, 2 * FLOOR.bytesPerS, farSeq);
-		watch(consumer, FLOOR.windowMs - CHECK_MS, 100, farSeq);
+		watch(consumer, 2 * FLOOR.windowMs, 2 * FLOOR.bytesPerS, farLsn);
+		watch(consumer, FLOOR.windowMs - CHECK_MS, 100, farLsn);
 		expect(count("consumers_too_slow_total")).toBe(0);
-		watch(consumer, CHECK_MS, 100, farSeq);
+		watch(consumer, CHECK_MS, 100, farLsn);
 		expect(count("consumers_too_slow_total")).toBe(1);
 	});
 
@@ -336,19 +442,19 @@ describe("a consumer that reads slowly", () => {
 		consumer.turn(log);
 		for (let round = 0; round < 100; round++) {
 			consumer.heard();
-			watch(consumer, CHECK_MS, 0, farSeq);
+			watch(consumer, CHECK_MS, 0, farLsn);
 		}
 		expect([socket.closed, socket.terminated]).toEqual([null, false]);
 	});
 
 	test("too slow for the error frame is cut off when its time is over", () => {
 		const consumer = filledConsumer();
-		watch(consumer, FLOOR.windowMs, 1_000, farSeq);
+		watch(consumer, FLOOR.windowMs, 1_000, farLsn);
 		const neededMs = (socket.buffered / FLOOR.bytesPerS) * 2_000;
 		expect(neededMs).toBeWithin(CLOSE_MS_MIN, CLOSE_MS_MAX);
-		watch(consumer, Math.floor(neededMs / CHECK_MS) * CHECK_MS, 1_000, farSeq);
+		watch(consumer, Math.floor(neededMs / CHECK_MS) * CHECK_MS, 1_000, farLsn);
 		expect(socket.terminated).toBe(false);
-		watch(consumer, CHECK_MS, 1_000, farSeq);
+		watch(consumer, CHECK_MS, 1_000, farLsn);
 		expect(socket.terminated).toBe(true);
 		expect(socket.closed).toBeNull();
 	});
@@ -357,25 +463,26 @@ describe("a consumer that reads slowly", () => {
 describe("a dead consumer", () => {
 	test("with a full buffer is cut off a minute after its last sign of life", () => {
 		const consumer = filledConsumer();
-		watch(consumer, STALL_MS_MAX - CHECK_MS, 0, 1_000);
+		watch(consumer, STALL_MS_MAX - CHECK_MS, 0, log.snapshot().lastLsn);
 		consumer.heard();
-		watch(consumer, STALL_MS_MAX - CHECK_MS, 0, 1_000);
+		watch(consumer, STALL_MS_MAX - CHECK_MS, 0, log.snapshot().lastLsn);
 		socket.write(1);
 		consumer.drained();
-		watch(consumer, STALL_MS_MAX - CHECK_MS, 0, 1_000);
+		watch(consumer, STALL_MS_MAX - CHECK_MS, 0, log.snapshot().lastLsn);
 		expect(socket.terminated).toBe(false);
-		watch(consumer, CHECK_MS, 0, 1_000);
+		watch(consumer, CHECK_MS, 0, log.snapshot().lastLsn);
 		expect(socket.terminated).toBe(true);
 		expect(count("consumers_dead_total")).toBe(1);
 	});
 
 	test("that is far behind has one more minute to take the error frame", () => {
 		const consumer = filledConsumer();
-		watch(consumer, FLOOR.windowMs, 0, 1_000_000);
+		const farLsn = log.snapshot().lastLsn + FAR_BEHIND_RECORDS;
+		watch(consumer, FLOOR.windowMs, 0, farLsn);
 		expect(isToldToBeTooSlow()).toBe(true);
-		watch(consumer, STALL_MS_MAX - CHECK_MS, 0, 1_000_000);
+		watch(consumer, STALL_MS_MAX - CHECK_MS, 0, farLsn);
 		expect(socket.terminated).toBe(false);
-		watch(consumer, CHECK_MS, 0, 1_000_000);
+		watch(consumer, CHECK_MS, 0, farLsn);
 		expect(socket.terminated).toBe(true);
 	});
 });
@@ -384,11 +491,11 @@ describe("a silent consumer", () => {
 	test("is pinged, and stays as long as it answers", () => {
 		const consumer = consumerAt(0);
 		nowMs += PING_AFTER_MS - 1;
-		consumer.check(0);
+		consumer.check(log.snapshot().lastLsn);
 		expect(socket.pings).toBe(0);
 		for (let round = 1; round <= 10; round++) {
 			nowMs += PING_AFTER_MS;
-			consumer.check(0);
+			consumer.check(log.snapshot().lastLsn);
 			expect(socket.pings).toBe(round);
 			consumer.heard();
 		}
@@ -398,14 +505,14 @@ describe("a silent consumer", () => {
 	test("without an answer ends, even where the kernel takes every frame", () => {
 		const consumer = consumerAt(0);
 		nowMs += PING_AFTER_MS;
-		consumer.check(0);
+		consumer.check(log.snapshot().lastLsn);
 		for (let passedMs = CHECK_MS; passedMs < PONG_MS_MAX; passedMs += CHECK_MS) {
 			log.appendFrame();
 			consumer.turn(log);
-			watch(consumer, CHECK_MS, 0, 0);
+			watch(consumer, CHECK_MS, 0, log.snapshot().lastLsn);
 		}
 		expect(socket.terminated).toBe(false);
-		watch(consumer, CHECK_MS, 0, 0);
+		watch(consumer, CHECK_MS, 0, log.snapshot().lastLsn);
 		expect(socket.terminated).toBe(true);
 		expect(socket.pings).toBe(1);
 		expect(count("consumers_dead_total")).toBe(1);
@@ -416,7 +523,7 @@ describe("a silent consumer", () => {
 		for (let round = 0; round < 10; round++) {
 			nowMs += PING_AFTER_MS - 1;
 			consumer.heard();
-			consumer.check(0);
+			consumer.check(log.snapshot().lastLsn);
 		}
 		expect(socket.pings).toBe(0);
 	});

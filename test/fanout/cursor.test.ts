@@ -27,16 +27,16 @@ describe("the start of a stream", () => {
 	const span = { firstSeq: 100, lastSeq: 200, seqUsedMax: 200 };
 
 	test.each([
-		["live", 200],
+		["live", "live"],
 		[200, 200],
 		[150, 150],
 		[99, 99],
 		[0, 99],
-	] as const)("for %p is behind %p, without an #info", (requested, cursor) => {
+	] as const)("for %p is after %p, without an #info", (requested, cursor) => {
 		expect(startOfStream(requested, span)).toEqual({ cursor, first: null });
 	});
 
-	test("for a cursor before the window is the window, behind an #info", () => {
+	test("for a cursor before the window is the window, after an #info", () => {
 		const start = startOfStream(98, span);
 		if (start === "future" || start.first === null) throw new Error("an #info was expected");
 		expect(start.cursor).toBe(99);
@@ -45,7 +45,7 @@ describe("the start of a stream", () => {
 		expect(decode(rest)).toEqual({ name: "OutdatedCursor", message: expect.stringContaining("seq 100") });
 	});
 
-	test("for a cursor behind the end is an error", () => {
+	test("for a cursor after the end is an error", () => {
 		expect(startOfStream(201, span)).toBe("future");
 	});
 
@@ -56,7 +56,7 @@ describe("the start of a stream", () => {
 
 	test("in an empty log", () => {
 		const empty = { firstSeq: 1, lastSeq: 0, seqUsedMax: 0 };
-		expect(startOfStream("live", empty)).toEqual({ cursor: 0, first: null });
+		expect(startOfStream("live", empty)).toEqual({ cursor: "live", first: null });
 		expect(startOfStream(0, empty)).toEqual({ cursor: 0, first: null });
 		expect(startOfStream(1, empty)).toBe("future");
 	});

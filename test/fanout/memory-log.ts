@@ -1,9 +1,14 @@
-import type { LogSpan, Position, RecordBatch, RecordGap, RecordReader } from "../../src/log/log.ts";
-import { RecordKind } from "../../src/log/record/record.ts";
+import type { LogPlace, Position, PublishedSpan, RecordBatch, RecordGap, RecordReader } from "../../src/log/log.ts";
+import { isMessageKind, RecordKind } from "../../src/log/record/record.ts";
 
 const BATCH_RECORDS_MAX = 50;
+/** How many control records the log had before its first message here: so no lsn is taken for a seq without notice. */
+const LSNS_AHEAD = 1_000_000;
 
 interface MemoryRecord {
+	lsn: number;
+	/** Lsn of the record that was appended before it. */
+	lsnBefore: number;
 	seq: number;
 	kind: number;
 	did: string;
@@ -13,63 +18,108 @@ interface MemoryRecord {
 /** A log in memory: the position and the reader of one thread. */
 export class MemoryLog implements Position, RecordReader {
 	readonly #records: MemoryRecord[] = [];
+	#firstLsn = LSNS_AHEAD + 1;
+	#lastLsn = LSNS_AHEAD;
+	#lastRecordLsn = LSNS_AHEAD;
 	#firstSeq = 1;
 	#lastSeq = 0;
 	#grown = Promise.withResolvers<void>();
 
-	/** Appends a frame that starts with its seq, as 8 bytes. */
+	/** Appends a frame that starts with its seq, as 8 bytes. Returns its lsn. */
 	appendFrame(length = 64, did = "did:plc:a", kind: number = RecordKind.commit): number {
+		this.#lastSeq++;
 		const frame = new Uint8Array(length);
-		new DataView(frame.buffer).setBigUint64(0, BigInt(this.#lastSeq + 1));
-		return this.#append({ seq: this.#lastSeq + 1, kind, did, frame });
+		new DataView(frame.buffer).setBigUint64(0, BigInt(this.#lastSeq));
+		return this.#append(kind, did, frame);
 	}
 
 	appendFrames(count: number, length = 64): void {
 		for (let index = 0; index < count; index++) this.appendFrame(length);
 	}
 
+	/** Appends a record for the index only. Returns its lsn. */
 	appendControl(): number {
-		return this.#append({ seq: this.#lastSeq + 1, kind: RecordKind.cursors, did: "", frame: new Uint8Array(0) });
+		return this.#append(RecordKind.cursors, "", new Uint8Array(0));
 	}
 
-	/** Removes what is before `seq`, as retention does. */
+	/** Leaves numbers out, as a start after a crash does. */
+	leaveOut(count: number): void {
+		this.#lastLsn += count;
+		this.#lastSeq += count;
+	}
+
+	/** Lsn of the message with this seq. */
+	lsnOf(seq: number): number {
+		const record = this.#records.find((each) => each.seq === seq && isMessageKind(each.kind));
+		if (record === undefined) throw new RangeError(`no message has the seq ${seq}`);
+		return record.lsn;
+	}
+
+	/** Seqs of the messages that the log holds. */
+	seqs(): number[] {
+		return this.#records.filter(({ kind }) => isMessageKind(kind)).map(({ seq }) => seq);
+	}
+
+	/** Seq of the last record up to this lsn. */
+	seqAt(lsn: number): number {
+		return this.#records.findLast((record) => record.lsn <= lsn)?.seq ?? this.#firstSeq - 1;
+	}
+
+	/** Removes what is before the message with this seq, as retention does. */
 	retainFrom(seq: number): void {
-		while (this.#records[0] !== undefined && this.#records[0].seq < seq) this.#records.shift();
+		this.#firstLsn = this.lsnOf(seq);
 		this.#firstSeq = seq;
+		while (this.#records[0] !== undefined && this.#records[0].lsn < this.#firstLsn) this.#records.shift();
 	}
 
-	/** Loses the records from `first` to `last`, as damage does. */
-	lose(first: number, last: number): void {
-		const from = this.#records.findIndex(({ seq }) => seq >= first);
-		this.#records.splice(from, last - first + 1);
+	/** Loses the records from `firstLsn` to `lastLsn`, as damage does. */
+	lose(firstLsn: number, lastLsn: number): void {
+		const from = this.#records.findIndex(({ lsn }) => lsn >= firstLsn);
+		const end = this.#records.findIndex(({ lsn }) => lsn > lastLsn);
+		this.#records.splice(from, (end < 0 ? this.#records.length : end) - from);
 	}
 
-	snapshot(): LogSpan {
-		return { firstSeq: this.#firstSeq, lastSeq: this.#lastSeq, seqUsedMax: this.#lastSeq };
+	snapshot(): PublishedSpan {
+		return {
+			firstSeq: this.#firstSeq,
+			lastSeq: this.#lastSeq,
+			seqUsedMax: this.#lastSeq,
+			firstLsn: this.#firstLsn,
+			lastLsn: this.#lastLsn,
+		};
 	}
 
-	async wait(seq: number, timeoutMs: number): Promise<void> {
-		if (this.#lastSeq > seq) return;
+	async wait(lsn: number, timeoutMs: number): Promise<void> {
+		if (this.#lastLsn > lsn) return;
 		await Promise.race([this.#grown.promise, Bun.sleep(timeoutMs)]);
 	}
 
+	find(place: LogPlace): number {
+		if (!("seq" in place)) throw new RangeError("this log keeps no times");
+		if (place.seq + 1 < this.#firstSeq) return 0;
+		if (place.seq >= this.#lastSeq) return this.#lastLsn;
+		return this.#records.findLast(({ seq }) => seq <= place.seq)?.lsn ?? this.#firstLsn - 1;
+	}
+
 	read(cursor: number): RecordBatch | RecordGap | null {
-		const from = this.#records.findIndex(({ seq }) => seq > cursor);
+		const from = this.#records.findIndex(({ lsn }) => lsn > cursor);
 		const first = this.#records[from];
 		if (first === undefined) return null;
-		if (first.seq !== cursor + 1) return { nextSeq: first.seq };
+		if (first.lsnBefore > cursor) return { nextLsn: first.lsn, lastLsn: first.lsn - 1 };
 		let to = from;
 		// A batch ends at a hole, and begins before the cursor where it can, as a shared one does.
-		while (to - from < BATCH_RECORDS_MAX && this.#records[to]?.seq === first.seq + to - from) to++;
+		do to++;
+		while (to - from < BATCH_RECORDS_MAX && this.#records[to]?.lsnBefore === this.#records[to - 1]?.lsn);
 		return new MemoryBatch(this.#records.slice(Math.max(0, from - 3), to));
 	}
 
-	#append(record: MemoryRecord): number {
-		this.#records.push(record);
-		this.#lastSeq = record.seq;
+	#append(kind: number, did: string, frame: Uint8Array<ArrayBuffer>): number {
+		const lsn = this.#lastLsn + 1;
+		this.#records.push({ lsn, lsnBefore: this.#lastRecordLsn, seq: this.#lastSeq, kind, did, frame });
+		this.#lastLsn = this.#lastRecordLsn = lsn;
 		this.#grown.resolve();
 		this.#grown = Promise.withResolvers();
-		return record.seq;
+		return this.#lastLsn;
 	}
 }
 
@@ -85,8 +135,12 @@ class MemoryBatch implements RecordBatch {
 	}
 
 	indexAfter(cursor: number): number {
-		const index = this.#records.findIndex(({ seq }) => seq > cursor);
+		const index = this.#records.findIndex(({ lsn }) => lsn > cursor);
 		return index === -1 ? this.count : index;
+	}
+
+	lsn(index: number): number {
+		return this.#at(index).lsn;
 	}
 
 	seq(index: number): number {

@@ -3,7 +3,7 @@ import { Consumer, TURN_BYTES_MAX } from "../../src/fanout/consumer.ts";
 import { Pump, SLICE_MS } from "../../src/fanout/pump.ts";
 import { subscribeRepos } from "../../src/fanout/subscribe-repos.ts";
 import { Takedowns } from "../../src/fanout/takedowns.ts";
-import type { RecordBatch, RecordGap, RecordReader } from "../../src/log/log.ts";
+import type { LogPlace, RecordBatch, RecordGap, RecordReader } from "../../src/log/log.ts";
 import { Counters } from "../../src/observe/counters.ts";
 import { EndlessSocket } from "./endless-socket.ts";
 import { MemoryLog } from "./memory-log.ts";
@@ -25,7 +25,11 @@ function joinAs(cursor: number, onTurn?: () => void): { socket: EndlessSocket; c
 	const socket = new EndlessSocket(cursor, onTurn);
 	const floor = { bytesPerS: 1, windowMs: 60_000 };
 	const takedowns = new Takedowns(counters);
-	const consumer = new Consumer({ socket, stream: subscribeRepos, cursor, floor, takedowns, counters, clock: () => 0 });
+	const span = log.snapshot();
+	const consumer = new Consumer({
+		...{ socket, stream: subscribeRepos, cursor, span, floor, takedowns, counters },
+		clock: () => 0,
+	});
 	pump.add(consumer);
 	return { socket, consumer };
 }
@@ -110,36 +114,46 @@ describe.each([0.02, 1, 7])("fairness, with turns of %d ms", (turnMs) => {
 	});
 });
 
-/** The log in memory, whose records up to `coldSeqMax` have to be fetched. */
+/** The log in memory, of which the start of whoever comes or the records up to `coldLsnMax` have to be fetched. */
 class ColdLog implements RecordReader {
-	coldSeqMax: number;
+	coldLsnMax: number;
+	readonly #what: "start" | "records";
 	readonly fetched = Promise.withResolvers<void>();
 	/** Why a read fails on the spot. */
 	fault: Error | null = null;
 
-	constructor(coldSeqMax: number) {
-		this.coldSeqMax = coldSeqMax;
+	constructor(coldLsnMax: number, what: "start" | "records") {
+		this.coldLsnMax = coldLsnMax;
+		this.#what = what;
+	}
+
+	find(place: LogPlace): number | Promise<void> {
+		const lsn = log.find(place);
+		return this.#what === "start" ? (this.#fetch(lsn) ?? lsn) : lsn;
 	}
 
 	read(cursor: number): RecordBatch | RecordGap | Promise<void> | null {
-		if (cursor >= this.coldSeqMax) return log.read(cursor);
-		if (this.fault !== null) return Promise.reject(this.fault);
-		return this.fetched.promise;
+		return this.#what === "records" ? (this.#fetch(cursor) ?? log.read(cursor)) : log.read(cursor);
+	}
+
+	#fetch(lsn: number): Promise<void> | null {
+		if (lsn >= this.coldLsnMax) return null;
+		return this.fault === null ? this.fetched.promise : Promise.reject(this.fault);
 	}
 
 	arrive(): void {
-		this.coldSeqMax = 0;
+		this.coldLsnMax = 0;
 		this.fetched.resolve();
 	}
 }
 
-describe("a consumer whose records have to be fetched", () => {
+describe.each(["start", "records"] as const)("a consumer whose %s have to be fetched", (what) => {
 	const HISTORY = 100;
 	let cold: ColdLog;
 
 	beforeEach(() => {
 		log.appendFrames(HISTORY);
-		cold = new ColdLog(HISTORY);
+		cold = new ColdLog(log.lsnOf(HISTORY), what);
 		pump = new Pump(log, cold);
 	});
 

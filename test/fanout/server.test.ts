@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { decode, decodeFirst } from "@atcute/cbor";
 import WebSocket from "ws";
-import { FAR_BEHIND_SEQS } from "../../src/fanout/consumer.ts";
+import { FAR_BEHIND_RECORDS } from "../../src/fanout/consumer.ts";
 import { ConsumerCount, type ConsumerLimits, createConsumerCountBuffer } from "../../src/fanout/consumer-count.ts";
 import { HEARD_INTERVAL_MS, HEARD_MAX, PING_AFTER_MS, PONG_MS_MAX } from "../../src/fanout/liveness.ts";
 import { CONSUMER_MESSAGE_BYTES_MAX, type FanoutOptions, FanoutServer } from "../../src/fanout/server.ts";
@@ -155,7 +155,7 @@ describe("two streams", () => {
 	test("are served each at its path and in its form, from one log", async () => {
 		const { log, url, other } = startBoth();
 		log.appendFrames(12);
-		log.lose(4, 8);
+		log.lose(log.lsnOf(4), log.lsnOf(8));
 		const one = new Client(`${url}?cursor=8`);
 		const two = new Client(`${other}?after=1`);
 		await one.until(() => one.frames.length === 4);
@@ -584,7 +584,7 @@ describe("a consumer that is too slow", () => {
 		const client = new RawClient(server.port, `${url.slice(url.indexOf("/"))}?cursor=0`);
 		await eventually(() => client.head !== "");
 		client.socket.pause();
-		log.appendFrames(FAR_BEHIND_SEQS + 3_000, 6_000);
+		log.appendFrames(FAR_BEHIND_RECORDS + 3_000, 6_000);
 		await eventually(() => counted("consumers_slow_total") > 0);
 		await still(() => counted("frames_sent_total"));
 		// In the first window the kernel's buffers took megabytes, in the second nothing.

@@ -20,12 +20,13 @@ beforeEach(() => {
 	lookups = 0;
 });
 
-/** Records of seqs from `firstSeq` on. */
-function batchOf(firstSeq: number, records: [kind: number, did: string][]): RecordBatch {
+/** Records of lsns from `firstLsn` on; their seqs are far below. */
+function batchOf(firstLsn: number, records: [kind: number, did: string][]): RecordBatch {
 	return {
 		count: records.length,
-		indexAfter: (cursor) => Math.max(0, cursor + 1 - firstSeq),
-		seq: (index) => firstSeq + index,
+		indexAfter: (cursor) => Math.max(0, cursor + 1 - firstLsn),
+		lsn: (index) => firstLsn + index,
+		seq: () => 1,
 		kind: (index) => records[index]?.[0] ?? 0,
 		frame: () => new Uint8Array(1),
 		repoDid(index) {
@@ -51,21 +52,21 @@ describe("of an account that is taken down", () => {
 
 	test("commits and syncs before the record that said so are left out, and nothing else", () => {
 		expect(takedowns.leftOut(batch)).toBeNull();
-		takedowns.update([{ did: ALICE, takenDownSinceSeq: 15 }], 1);
+		takedowns.update([{ did: ALICE, takenDownSinceLsn: 15 }], 1);
 		expect(leftOutOf(batch)).toEqual([1, 0, 1, 0, 0, 0, 0]);
 	});
 
 	test("they come back when it does", () => {
-		takedowns.update([{ did: ALICE, takenDownSinceSeq: 15 }], 1);
+		takedowns.update([{ did: ALICE, takenDownSinceLsn: 15 }], 1);
 		expect(leftOutOf(batch)).toContain(1);
-		takedowns.update([{ did: ALICE, takenDownSinceSeq: null }], 1);
+		takedowns.update([{ did: ALICE, takenDownSinceLsn: null }], 1);
 		expect(takedowns.leftOut(batch)).toBeNull();
 	});
 
 	test("its second end counts", () => {
-		takedowns.update([{ did: ALICE, takenDownSinceSeq: 11 }], 1);
-		takedowns.update([{ did: ALICE, takenDownSinceSeq: null }], 1);
-		takedowns.update([{ did: ALICE, takenDownSinceSeq: 20 }], 1);
+		takedowns.update([{ did: ALICE, takenDownSinceLsn: 11 }], 1);
+		takedowns.update([{ did: ALICE, takenDownSinceLsn: null }], 1);
+		takedowns.update([{ did: ALICE, takenDownSinceLsn: 20 }], 1);
 		expect(leftOutOf(batch)).toEqual([1, 0, 1, 0, 0, 0, 1]);
 	});
 });
@@ -76,19 +77,19 @@ describe("judging", () => {
 			[commit, ALICE],
 			[commit, BOB],
 		]);
-		takedowns.update([{ did: ALICE, takenDownSinceSeq: 5 }], 1);
+		takedowns.update([{ did: ALICE, takenDownSinceLsn: 5 }], 1);
 		for (let consumer = 0; consumer < 100; consumer++) expect(leftOutOf(batch)).toEqual([1, 0]);
 		expect(lookups).toBe(2);
-		takedowns.update([{ did: "did:plc:other", takenDownSinceSeq: null }], 1);
+		takedowns.update([{ did: "did:plc:other", takenDownSinceLsn: null }], 1);
 		expect(leftOutOf(batch)).toEqual([1, 0]);
 		expect(lookups).toBe(2);
-		takedowns.update([{ did: BOB, takenDownSinceSeq: 6 }], 1);
+		takedowns.update([{ did: BOB, takenDownSinceLsn: 6 }], 1);
 		expect(leftOutOf(batch)).toEqual([1, 1]);
 		expect(lookups).toBe(4);
 	});
 
 	test("looks at nothing behind the last change", () => {
-		takedowns.update([{ did: ALICE, takenDownSinceSeq: 5 }], 1);
+		takedowns.update([{ did: ALICE, takenDownSinceLsn: 5 }], 1);
 		expect(takedowns.leftOut(batchOf(6, [[commit, ALICE]]))).toBeNull();
 		expect(lookups).toBe(0);
 	});
@@ -98,9 +99,9 @@ describe("the list", () => {
 	const old = batchOf(1, [[commit, ALICE]]);
 
 	test("forgets an account when the log holds nothing from before its change", () => {
-		takedowns.update([{ did: ALICE, takenDownSinceSeq: 5 }], 4);
+		takedowns.update([{ did: ALICE, takenDownSinceLsn: 5 }], 4);
 		expect(leftOutOf(old)).toEqual([1]);
-		takedowns.update([{ did: BOB, takenDownSinceSeq: 9 }], 5);
+		takedowns.update([{ did: BOB, takenDownSinceLsn: 9 }], 5);
 		expect(takedowns.leftOut(old)).toBeNull();
 		expect(counted(counters).of("takedown_evictions_total")).toBe(0);
 	});
@@ -108,9 +109,9 @@ describe("the list", () => {
 	test("has a limit, and counts what it forgets for it: the oldest", () => {
 		const more = Array.from({ length: ENTRIES_MAX }, (_, index) => ({
 			did: `did:plc:${index}`,
-			takenDownSinceSeq: 10 + index,
+			takenDownSinceLsn: 10 + index,
 		}));
-		takedowns.update([{ did: ALICE, takenDownSinceSeq: 5 }, ...more.slice(1)], 1);
+		takedowns.update([{ did: ALICE, takenDownSinceLsn: 5 }, ...more.slice(1)], 1);
 		expect(leftOutOf(old)).toEqual([1]);
 		takedowns.update(more, 1);
 		expect(takedowns.leftOut(old)).toBeNull();

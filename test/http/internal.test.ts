@@ -31,7 +31,7 @@ beforeEach(() => {
 	app = createInternalApp({
 		totals,
 		counters: own,
-		log: () => ({ firstSeq: 3, lastSeq: 9, appliedSeq: 8 }),
+		log: () => ({ firstSeq: 3, lastSeq: 9, lastLsn: 12, appliedLsn: 11 }),
 		threads: async () => ({ fanout: { isAnswering: false, memory: null } }),
 		health: () => fault,
 		rssBytes: () => 4_096,
@@ -64,7 +64,8 @@ describe("/metrics", () => {
 		expect(text).toContain("process_max_fds 175");
 		expect(text).toContain("standpipe_log_first_seq 3");
 		expect(text).toContain("standpipe_log_last_seq 9");
-		expect(text).toContain("standpipe_index_applied_seq 8");
+		expect(text).toContain("standpipe_log_last_lsn 12");
+		expect(text).toContain("standpipe_index_applied_lsn 11");
 	});
 
 	test("has every value of a label, counted or not", async () => {
@@ -126,7 +127,7 @@ test("/_stats has the same as JSON", async () => {
 		counters: { windfalls_total: 10, full_baskets: 2, fruits_total: { green: 0, red: 1 } },
 		rejected: { "rev-stale": 2, "car-malformed": 0 },
 		lenient: { "mst-partial": 1 },
-		log: { firstSeq: 3, lastSeq: 9, appliedSeq: 8 },
+		log: { firstSeq: 3, lastSeq: 9, lastLsn: 12, appliedLsn: 11 },
 		rssBytes: 4_096,
 		openFiles: { open: 12, max: 175 },
 		threads: { fanout: { isAnswering: false, memory: null } },

@@ -33,7 +33,7 @@ export class MemoryIndex implements IndexReader {
 			upstreamActive: true,
 			upstreamStatus: null,
 			localStatus: null,
-			statusSeq: 0,
+			statusLsn: 0,
 			rev: "3l3qo2vuowo2b",
 			commit: COMMIT,
 			data: COMMIT,

@@ -37,18 +37,18 @@ function hostOf(changes: RowChanges, id: number): Host | undefined {
 describe("statuses", () => {
 	test("name the accounts that were told of, and where, and no others", () => {
 		const before = fold([records.commit([1, 1], BOB, 1), records.account([1, 2], ALICE, "takendown")]);
-		expect(before.takedowns).toEqual([{ did: ALICE, takenDownSinceSeq: 2 }]);
-		expect(accountOf(before, ALICE)?.statusSeq).toBe(2);
+		expect(before.takedowns).toEqual([{ did: ALICE, takenDownSinceLsn: 2 }]);
+		expect(accountOf(before, ALICE)?.statusLsn).toBe(2);
 		const again = fold([records.host(1), records.host(1), records.account([1, 9], ALICE, null)], after(before));
-		expect(again.takedowns).toEqual([{ did: ALICE, takenDownSinceSeq: null }]);
-		expect(accountOf(again, ALICE)).toMatchObject({ statusSeq: 3, upstreamActive: true });
+		expect(again.takedowns).toEqual([{ did: ALICE, takenDownSinceLsn: null }]);
+		expect(accountOf(again, ALICE)).toMatchObject({ statusLsn: 3, upstreamActive: true });
 	});
 
 	test("an account that moves is active again, from there on", () => {
 		const before = fold([records.account([1, 2], ALICE, "deactivated")]);
 		const moved = fold([records.host(2), records.commit([2, 1], ALICE, 5)], after(before));
-		expect(moved.takedowns).toEqual([{ did: ALICE, takenDownSinceSeq: null }]);
-		expect(accountOf(moved, ALICE)).toMatchObject({ statusSeq: 2, upstreamActive: true });
+		expect(moved.takedowns).toEqual([{ did: ALICE, takenDownSinceLsn: null }]);
+		expect(accountOf(moved, ALICE)).toMatchObject({ statusLsn: 2, upstreamActive: true });
 	});
 });
 
@@ -64,7 +64,7 @@ describe("accounts", () => {
 				upstreamActive: true,
 				upstreamStatus: null,
 				localStatus: null,
-				statusSeq: 0,
+				statusLsn: 0,
 				rev: records.rev(5),
 				commit: expect.anything(),
 				data: expect.anything(),

@@ -117,8 +117,8 @@ function appendCommits(from: number, to: number): void {
 	for (let at = from; at <= to; at++) append(records.commit([1, at], "did:plc:a", at));
 }
 
-async function untilApplied(seq: number): Promise<void> {
-	while ((mark.seq ?? 0) < seq) await new Promise((resolve) => setImmediate(resolve));
+async function untilApplied(lsn: number): Promise<void> {
+	while ((mark.lsn ?? 0) < lsn) await new Promise((resolve) => setImmediate(resolve));
 }
 
 describe("catching up", () => {
@@ -126,7 +126,7 @@ describe("catching up", () => {
 		append(records.host(1), records.commit([1, 1], "did:plc:a", 1));
 		appendCommits(2, 20);
 		await follower.catchUp();
-		expect(mark.seq).toBe(21);
+		expect(mark.lsn).toBe(21);
 		expect(await writer.store.checkpoint()).toBe(21);
 		expect(await writer.store.account("did:plc:a")).toMatchObject({ hostSeq: 20 });
 		expect(counted(counters).of("index_records_total")).toBe(21);
@@ -166,10 +166,10 @@ describe("catching up", () => {
 		append(records.commit([1, 3], "did:plc:b", 1), records.account([1, 4], "did:plc:b", null));
 		await follower.catchUp();
 		expect(told).toEqual([
-			{ did: "did:plc:a", takenDownSinceSeq: 3 },
-			{ did: "did:plc:b", takenDownSinceSeq: null },
+			{ did: "did:plc:a", takenDownSinceLsn: 3 },
+			{ did: "did:plc:b", takenDownSinceLsn: null },
 		]);
-		expect(await writer.store.takenDownSince(1, 10)).toEqual([{ did: "did:plc:a", takenDownSinceSeq: 3 }]);
+		expect(await writer.store.takenDownSince(1, 10)).toEqual([{ did: "did:plc:a", takenDownSinceLsn: 3 }]);
 		expect(await writer.store.takenDownSince(4, 10)).toEqual([]);
 	});
 
@@ -186,17 +186,17 @@ describe("catching up", () => {
 		const saidBefore: (number | null)[] = [];
 		const apply = writer.apply.bind(writer);
 		spyOn(writer, "apply").mockImplementation((list) => {
-			if (list.length > 0) saidBefore.push(mark.seq);
+			if (list.length > 0) saidBefore.push(mark.lsn);
 			return apply(list);
 		});
 		await follower.catchUp();
 		expect(saidBefore).toEqual([0]);
-		expect(mark.seq).toBe(3);
+		expect(mark.lsn).toBe(3);
 	});
 
 	test("an empty log is caught up with", async () => {
 		await follower.catchUp();
-		expect([mark.seq, await writer.store.checkpoint()]).toEqual([0, 0]);
+		expect([mark.lsn, await writer.store.checkpoint()]).toEqual([0, 0]);
 	});
 
 	test("more than one transaction's worth is applied whole", async () => {
@@ -214,7 +214,7 @@ describe("catching up", () => {
 		follower = follow();
 		await follower.catchUp();
 		expect(await writer.store.checkpoint()).toBe(1002);
-		expect(mark.seq).toBe(1002);
+		expect(mark.lsn).toBe(1002);
 	});
 });
 
@@ -227,7 +227,7 @@ describe("a checkpoint beyond the log's end", () => {
 		appendCommits(1, 5);
 		const catchingUp = follower.catchUp();
 		await expect(catchingUp).rejects.toBeInstanceOf(CheckpointError);
-		await expect(catchingUp).rejects.toThrow("up to seq 900, but the log ends at seq 5");
+		await expect(catchingUp).rejects.toThrow("up to record 900, but the log ends at record 5");
 		expect(await writer.store.checkpoint()).toBe(900);
 	});
 
@@ -360,7 +360,7 @@ describe("following", () => {
 		follower.stop();
 		await follower.run();
 		expect(stalls).toEqual(["disk-full"]);
-		expect([mark.seq, await writer.store.checkpoint()]).toEqual([0, 0]);
+		expect([mark.lsn, await writer.store.checkpoint()]).toEqual([0, 0]);
 	});
 
 	test("a database that may grow no more is waited for, and its failed transaction leaves nothing", async () => {

@@ -101,7 +101,7 @@ class Life {
 	 * the index must hold no state of an account that the log has lost, since that would make its messages stale.
 	 */
 	async cutPower(isWritten?: () => boolean): Promise<{ passed: number; lost: number }> {
-		const { lastSeq } = this.#log.position.snapshot();
+		const { lastLsn } = this.#log.position.snapshot();
 		const fs = this.#fs.afterPowerCut(isWritten);
 		this.#log.kill();
 		const again = new TestLog(this.#log.options.directory, fs, { segmentBytes: SEGMENT_BYTES });
@@ -124,9 +124,9 @@ class Life {
 			if (account !== null)
 				expect([id, account.hostSeq, isSettled(id, account.hostSeq)]).toEqual([id, account.hostSeq, true]);
 		}
-		expect(await this.#index.store.checkpoint()).toBeLessThanOrEqual(again.position.snapshot().lastSeq);
+		expect(await this.#index.store.checkpoint()).toBeLessThanOrEqual(again.position.snapshot().lastLsn);
 		const passed = stored.reduce((sum, { cursor }) => sum + (cursor ?? 0), 0);
-		return { passed, lost: lastSeq - found.length };
+		return { passed, lost: lastLsn - found.length };
 	}
 }
 
@@ -146,7 +146,7 @@ function recordsOf(log: TestLog): StoredRecord[] {
 				found.push({ ...record, facts: Buffer.from(record.facts) });
 			}
 		}
-		cursor = read.lastSeq;
+		cursor = read.lastLsn;
 	}
 	return found;
 }

@@ -6,19 +6,19 @@ import {
 	type HostFacts,
 } from "../../src/log/record/control.ts";
 import { encodeAccountFacts, encodeIdentityFacts, encodeRepoFacts } from "../../src/log/record/facts.ts";
-import { RecordFlag, RecordKind } from "../../src/log/record/record.ts";
+import { isMessageKind, RecordFlag, RecordKind } from "../../src/log/record/record.ts";
 import type { StoredRecord } from "../../src/log/record/stored-record.ts";
 
 /** Where a message came from: a host's id, and its seq there. */
 type From = [host: number, upstreamSeq: number];
 
-/** A record that has no seq yet. */
-export type Unsequenced = Omit<StoredRecord, "seq">;
+/** A record that has no place in a log yet. */
+export type Unsequenced = Omit<StoredRecord, "lsn" | "seq">;
 
 const CONTROL: From = [0, 0];
 
 function record(kind: RecordKind, [host, upstreamSeq]: From, facts: Uint8Array): Unsequenced {
-	return { timeUs: 1_700_000_000_000_000, host, upstreamSeq, kind, flags: 0, facts, frame: new Uint8Array() };
+	return { timeUs: 1_700_000_000_000_000, host, upstreamSeq, kind, flags: 0, ops: 0, facts, frame: new Uint8Array() };
 }
 
 /** A CID of the right length, told from others by `tag`. */
@@ -75,9 +75,13 @@ export function cursors(...pairs: [host: number, seq: number | null][]): Unseque
 	return record(RecordKind.cursors, CONTROL, encodeCursorsFacts(facts));
 }
 
-/** Gives records consecutive seqs. */
-export function sequence(records: readonly Unsequenced[], firstSeq = 1): StoredRecord[] {
-	return records.map((one, at) => ({ ...one, seq: firstSeq + at }));
+/** Gives records consecutive lsns, and seqs that count the messages among them. */
+export function sequence(records: readonly Unsequenced[], firstLsn = 1): StoredRecord[] {
+	let seq = 0;
+	return records.map((one, at) => {
+		if (isMessageKind(one.kind)) seq++;
+		return { ...one, lsn: firstLsn + at, seq };
+	});
 }
 
 /** The rows of an index that holds nothing. */

@@ -35,8 +35,8 @@ export interface Place {
 export const LOG_ID = "0b8f5c0e-5a3f-4d3c-9f0e-2b1d8c7a6e55";
 const OTHER_LOG_ID = "7d0c2a4e-1f6b-4c8d-8e3a-9b5f7a1c3e20";
 
-/** A log of whose seqs none has been given out. */
-export const NEW_LOG: ClaimingLog = { id: LOG_ID, seqUsedMax: 0, initialSeq: 1 };
+/** A log of whose lsns none has been given out. */
+export const NEW_LOG: ClaimingLog = { id: LOG_ID, lsnUsedMax: 0, initialSeq: 1 };
 
 /** A history with everything in it, the same for the same arguments. */
 export function history(length: number, seed = 1): StoredRecord[] {
@@ -138,7 +138,7 @@ export function storeCases(name: string, makePlace: () => Promise<Place>): void 
 				lastTimeMs: 1_700_000_000_123,
 				upstreamActive: false,
 				upstreamStatus: "suspended",
-				statusSeq: 3,
+				statusLsn: 3,
 				localStatus: null,
 				rev: records.rev(1),
 				commit: records.cid(1),
@@ -320,7 +320,7 @@ export function storeCases(name: string, makePlace: () => Promise<Place>): void 
 			expect(await first.store.logId()).toBe(LOG_ID);
 			await first.apply(history(10));
 			await first.store.close();
-			const second = await place.writer({ id: LOG_ID, seqUsedMax: 10, initialSeq: 1 });
+			const second = await place.writer({ id: LOG_ID, lsnUsedMax: 10, initialSeq: 1 });
 			expect(await second.store.checkpoint()).toBe(10);
 			await second.store.close();
 		});
@@ -330,12 +330,12 @@ export function storeCases(name: string, makePlace: () => Promise<Place>): void 
 			await first.apply(history(100));
 			await first.store.close();
 			await place.forgetLog();
-			for (const [seqUsedMax, expected] of [
+			for (const [lsnUsedMax, expected] of [
 				[0, null],
 				[99, null],
 				[100, OTHER_LOG_ID],
 			] as const) {
-				const next = await place.writer({ id: OTHER_LOG_ID, seqUsedMax, initialSeq: 1 });
+				const next = await place.writer({ id: OTHER_LOG_ID, lsnUsedMax, initialSeq: 1 });
 				expect(await next.store.logId()).toBe(expected);
 				await next.store.close();
 			}
@@ -346,7 +346,7 @@ export function storeCases(name: string, makePlace: () => Promise<Place>): void 
 			await first.apply(history(100));
 			await first.store.close();
 			const before = await place.dump();
-			for (const [seqUsedMax, initialSeq] of [
+			for (const [lsnUsedMax, initialSeq] of [
 				[0, 2],
 				[50, 1],
 				[100, 1],
@@ -354,7 +354,7 @@ export function storeCases(name: string, makePlace: () => Promise<Place>): void 
 				[5_000, 5_000],
 				[5_000, 9_000],
 			] as const) {
-				const opening = place.writer({ id: OTHER_LOG_ID, seqUsedMax, initialSeq });
+				const opening = place.writer({ id: OTHER_LOG_ID, lsnUsedMax, initialSeq });
 				await expect(opening).rejects.toBeInstanceOf(ForeignIndexError);
 				await expect(opening).rejects.toThrow(`of another log, ${LOG_ID}, and not of this one, ${OTHER_LOG_ID}`);
 			}
@@ -369,10 +369,10 @@ export function storeCases(name: string, makePlace: () => Promise<Place>): void 
 			await first.apply(history(100));
 			await first.store.close();
 			// Whoever opens this finds the index ahead of its log.
-			const behind = await place.writer({ id: OTHER_LOG_ID, seqUsedMax: 99, initialSeq: 100 });
+			const behind = await place.writer({ id: OTHER_LOG_ID, lsnUsedMax: 99, initialSeq: 100 });
 			expect(await behind.store.logId()).toBe(LOG_ID);
 			await behind.store.close();
-			const after = await place.writer({ id: OTHER_LOG_ID, seqUsedMax: 100, initialSeq: 101 });
+			const after = await place.writer({ id: OTHER_LOG_ID, lsnUsedMax: 100, initialSeq: 101 });
 			expect(await after.store.logId()).toBe(OTHER_LOG_ID);
 			await after.apply(records.sequence([records.commit([1, 1], "did:plc:new", 1)], 101));
 			expect(await after.store.checkpoint()).toBe(101);
@@ -406,10 +406,10 @@ export function storeCases(name: string, makePlace: () => Promise<Place>): void 
 			const told = await writer.apply(
 				records.sequence(statuses.map((status, at) => records.account([1, at + 1], `did:plc:${at}`, status))),
 			);
-			expect(told.takedowns.map(({ takenDownSinceSeq }) => takenDownSinceSeq)).toEqual([null, 2, null, 4, 5, null]);
+			expect(told.takedowns.map(({ takenDownSinceLsn }) => takenDownSinceLsn)).toEqual([null, 2, null, 4, 5, null]);
 			await writer.store.close();
 			const reader = await place.reader();
-			const taken = [5, 4, 2].map((seq) => ({ did: `did:plc:${seq - 1}`, takenDownSinceSeq: seq }));
+			const taken = [5, 4, 2].map((seq) => ({ did: `did:plc:${seq - 1}`, takenDownSinceLsn: seq }));
 			expect(await reader.takenDownSince(1, 10)).toEqual(taken);
 			expect(await reader.takenDownSince(3, 10)).toEqual(taken.slice(0, 2));
 			expect(await reader.takenDownSince(1, 1)).toEqual(taken.slice(0, 1));
@@ -421,7 +421,7 @@ export function storeCases(name: string, makePlace: () => Promise<Place>): void 
 			await writer.apply(records.sequence([records.account([1, 1], "did:plc:a", null)]));
 			await place.setLocalStatus("did:plc:a", "takendown");
 			const told = await writer.apply(records.sequence([records.account([1, 2], "did:plc:a", null)], 2));
-			expect(told.takedowns).toEqual([{ did: "did:plc:a", takenDownSinceSeq: 2 }]);
+			expect(told.takedowns).toEqual([{ did: "did:plc:a", takenDownSinceLsn: 2 }]);
 			await writer.store.close();
 		});
 	});

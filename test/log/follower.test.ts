@@ -7,7 +7,7 @@ import { Gap } from "../../src/log/record/batch.ts";
 import type { StoredRecord } from "../../src/log/record/stored-record.ts";
 import { Counters } from "../../src/observe/counters.ts";
 import { Rng } from "../sim/rng.ts";
-import { messageEntry, TestLog, temporaryDirectory } from "./harness.ts";
+import { controlOf, messageEntry, TestLog, temporaryDirectory } from "./harness.ts";
 import { MemoryFs } from "./local/memory-fs.ts";
 
 const DISK_FULL = Object.assign(new Error("by the test"), { code: "ENOSPC" });
@@ -15,7 +15,7 @@ const DISK_FULL = Object.assign(new Error("by the test"), { code: "ENOSPC" });
 /** A sink in memory, which fails when the test says so. */
 class FakeSink implements Sink {
 	readonly name = "sink";
-	readonly seqs: number[] = [];
+	readonly lsns: number[] = [];
 	readonly gaps: [from: number, to: number][] = [];
 	readonly starts: SinkStart[] = [];
 	kept = 0;
@@ -29,16 +29,16 @@ class FakeSink implements Sink {
 
 	async apply(records: readonly StoredRecord[]): Promise<void> {
 		this.before("apply");
-		for (const { seq, frame } of records) {
+		for (const { lsn, frame } of records) {
 			expect(frame).toHaveLength(0);
-			this.seqs.push(seq);
-			this.kept = seq;
+			this.lsns.push(lsn);
+			this.kept = lsn;
 		}
 	}
 
 	async gap(from: number, to: number): Promise<void> {
 		this.before("gap");
-		expect(from).toBe((this.seqs.at(-1) ?? 0) + 1);
+		expect(from).toBe((this.lsns.at(-1) ?? 0) + 1);
 		this.gaps.push([from, to]);
 	}
 
@@ -61,7 +61,7 @@ beforeEach(() => {
 	onSleep = () => {};
 });
 
-function followerOf(source: FollowedLog, mark: Pick<Mark, "move"> = { move: (seq) => marks.push(seq) }): Follower {
+function followerOf(source: FollowedLog, mark: Pick<Mark, "move"> = { move: (lsn) => marks.push(lsn) }): Follower {
 	return new Follower({
 		sink,
 		log: source,
@@ -82,24 +82,25 @@ function followerOf(source: FollowedLog, mark: Pick<Mark, "move"> = { move: (seq
 }
 
 function append(count: number): void {
-	for (let at = 0; at < count; at++) log.append(messageEntry(`record ${at}`));
+	// A sink gets every record, whether it has a seq of its own or not.
+	for (let at = 0; at < count; at++) log.append(at % 2 === 0 ? messageEntry(`record ${at}`) : controlOf());
 }
 
-const upTo = (seq: number): number[] => Array.from({ length: seq }, (_, at) => at + 1);
+const upTo = (lsn: number): number[] => Array.from({ length: lsn }, (_, at) => at + 1);
 
 test("a sink is told where it began, each record once, and when it has caught up", async () => {
 	append(3);
 	const follower = followerOf(log.reader());
 	await follower.catchUp();
-	expect([sink.seqs, sink.starts]).toEqual([upTo(3), [{ cursor: 0, firstSeq: 1, lastSeq: 3 }]]);
+	expect([sink.lsns, sink.starts]).toEqual([upTo(3), [{ cursor: 0, firstLsn: 1, lastLsn: 3 }]]);
 	append(2);
 	follower.stop();
 	await follower.run();
-	expect(sink.seqs).toEqual(upTo(5));
+	expect(sink.lsns).toEqual(upTo(5));
 	const again = followerOf(log.reader());
 	await again.catchUp();
-	expect(sink.seqs).toEqual(upTo(5));
-	expect(sink.starts.at(-1)).toEqual({ cursor: 5, firstSeq: 1, lastSeq: 5 });
+	expect(sink.lsns).toEqual(upTo(5));
+	expect(sink.starts.at(-1)).toEqual({ cursor: 5, firstLsn: 1, lastLsn: 5 });
 });
 
 test("each call of a sink that fails is made again until it succeeds, and the mark waits for it", async () => {
@@ -120,7 +121,7 @@ test("each call of a sink that fails is made again until it succeeds, and the ma
 		},
 	}).catchUp();
 	expect(failed).toEqual(["cursor", "cursor", "gap", "gap", "apply", "apply", "caughtUp", "caughtUp"]);
-	expect([sink.gaps, sink.seqs, marks]).toEqual([[[1, 1]], [2], [0, 1, 2]]);
+	expect([sink.gaps, sink.lsns, marks]).toEqual([[[1, 1]], [2], [0, 1, 2]]);
 });
 
 test("a fault that is not the disk's ends the follower", async () => {
@@ -157,11 +158,11 @@ test("a sink that fails for too long loses its mark, is told of the gap, and is 
 	expect(sink.gaps).toEqual([[2, expect.any(Number)]]);
 	const gapEnd = sink.gaps[0]?.[1] ?? 0;
 	expect(gapEnd).toBeGreaterThan(15);
-	expect(sink.seqs).toEqual([1, ...upTo(21).slice(gapEnd)]);
+	expect(sink.lsns).toEqual([1, ...upTo(21).slice(gapEnd)]);
 	failFor(2);
 	appendLarge();
 	while (sink.kept < 24) await new Promise((resolve) => setImmediate(resolve));
-	expect(sink.seqs).toEqual([1, ...upTo(24).slice(gapEnd)]);
+	expect(sink.lsns).toEqual([1, ...upTo(24).slice(gapEnd)]);
 	expect(log.count("log_marks_lost_total")).toBe(1);
 	follower.stop();
 	await running;
@@ -174,7 +175,7 @@ describe("a stop", () => {
 			sink = new FakeSink();
 			const start = log.position.snapshot().lastSeq;
 			sink.kept = start;
-			sink.seqs.push(...upTo(start));
+			sink.lsns.push(...upTo(start));
 			const follower = followerOf(log.reader());
 			await follower.catchUp();
 			append(1 + rng.int(3));
@@ -191,7 +192,7 @@ describe("a stop", () => {
 				if (calls > failures) follower.stop();
 			};
 			await follower.run();
-			expect(sink.seqs).toEqual(upTo(sink.seqs.length));
+			expect(sink.lsns).toEqual(upTo(sink.lsns.length));
 			expect(marks.at(-1)).toBe(sink.kept);
 		}
 	});
@@ -204,10 +205,10 @@ describe("a stop", () => {
 		};
 		follower.stop();
 		await follower.run();
-		expect(sink.seqs).toEqual([]);
+		expect(sink.lsns).toEqual([]);
 		expect(marks).toEqual([]);
 		sink.before = () => {};
 		await follower.run();
-		expect(sink.seqs).toEqual(upTo(4));
+		expect(sink.lsns).toEqual(upTo(4));
 	});
 });

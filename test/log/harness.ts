@@ -12,8 +12,8 @@ import type { BlockingReader } from "../../src/log/log.ts";
 import { createMarksBuffer, Marks } from "../../src/log/marks.ts";
 import { LogPosition } from "../../src/log/position.ts";
 import { Batch, type Gap } from "../../src/log/record/batch.ts";
-import { type Entry, entryBytes, writeEntry } from "../../src/log/record/entry.ts";
-import { RecordKind } from "../../src/log/record/record.ts";
+import { controlEntry, type Entry, entryBytes, writeEntry } from "../../src/log/record/entry.ts";
+import { isMessageKind, RecordKind } from "../../src/log/record/record.ts";
 import { Sequencer } from "../../src/log/sequencer.ts";
 import { Counters } from "../../src/observe/counters.ts";
 import { Doorbell } from "../../src/runtime/doorbell.ts";
@@ -50,11 +50,17 @@ export function messageEntry(label: string, padBytes = 0, upstreamSeq = 7): Entr
 		flags: 0,
 		host: 3,
 		upstreamSeq,
+		ops: 1,
 		seqStart,
 		seqEnd: seqStart + seq.length,
 		facts: Buffer.from(`facts of ${label}`),
 		frame: Buffer.concat([...before, seq, ...after]),
 	};
+}
+
+/** A control record, which no consumer sees. */
+export function controlOf(host = 1): Entry {
+	return controlEntry("cursors", { cursors: [{ host, seq: host }] });
 }
 
 /** What consumers decode from a frame. */
@@ -111,8 +117,8 @@ export class TestLog {
 	}
 
 	/** Says that the index has applied the log up to here. */
-	setApplied(seq: number): void {
-		this.marks.mark(INDEX_MARK.name).move(seq);
+	setApplied(lsn: number): void {
+		this.marks.mark(INDEX_MARK.name).move(lsn);
 	}
 
 	/** Hands these entries over, as one batch. */
@@ -176,22 +182,23 @@ export class TestLog {
 	}
 }
 
-/** All that a consumer gets from `cursor` to the published end, as `seq label` and `gap to SEQ`. */
+/** All messages that a reader gets from `cursor` to the published end, as `seq label`, and gaps as `gap to LSN`. */
 export function readAll(reader: Pick<BlockingReader, "read">, cursor = 0): string[] {
 	const seen: string[] = [];
 	for (let at = cursor; ; ) {
 		const next = reader.read(at);
 		if (next === null) return seen;
 		seen.push(...describePart(next, at));
-		if (next.lastSeq <= at) throw new Error(`reading behind ${at} does not get on`);
-		at = next.lastSeq;
+		if (next.lastLsn <= at) throw new Error(`reading behind ${at} does not get on`);
+		at = next.lastLsn;
 	}
 }
 
 export function describePart(part: Batch | Gap, cursor: number): string[] {
-	if (!(part instanceof Batch)) return [`gap to ${part.nextSeq}`];
+	if (!(part instanceof Batch)) return [`gap to ${part.nextLsn}`];
 	const seen: string[] = [];
 	for (let i = part.indexAfter(cursor); i < part.count; i++) {
+		if (!isMessageKind(part.kind(i))) continue;
 		const { seq, text } = decodeFrame(part.frame(i));
 		if (seq !== part.seq(i)) throw new Error(`record ${part.seq(i)} holds a frame with seq ${seq}`);
 		seen.push(`${seq} ${text}`);
@@ -199,8 +206,13 @@ export function describePart(part: Batch | Gap, cursor: number): string[] {
 	return seen;
 }
 
-export function segmentPath(directory: string, firstSeq: number): string {
-	return join(directory, segmentName(firstSeq));
+/** The file of a segment. In a log without control records both of its numbers are the same. */
+export function segmentFile(firstLsn: number, firstSeq = firstLsn): string {
+	return segmentName({ firstLsn, firstSeq });
+}
+
+export function segmentPath(directory: string, firstLsn: number, firstSeq = firstLsn): string {
+	return join(directory, segmentFile(firstLsn, firstSeq));
 }
 
 /** The labels `a1`, `a2`, … up to `count`. */

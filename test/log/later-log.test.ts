@@ -9,8 +9,9 @@ import { messageEntry, START_MS } from "./harness.ts";
 
 /** A log that answers when the test says so. */
 class LaterLog implements AppendLog {
+	nextLsn = 1;
 	nextSeq = 1;
-	durableSeq = 0;
+	durableLsn = 0;
 	readonly asked: UnsealedBatch[] = [];
 	answer = Promise.withResolvers<boolean>();
 
@@ -26,7 +27,10 @@ class LaterLog implements AppendLog {
 		this.asked.push(batch);
 		this.answer = Promise.withResolvers();
 		const isTaken = await this.answer.promise;
-		if (isTaken) this.nextSeq = batch.lastSeq + 1;
+		if (isTaken) {
+			this.nextLsn = batch.lastLsn + 1;
+			this.nextSeq = batch.lastSeq + 1;
+		}
 		return isTaken;
 	}
 }
@@ -62,15 +66,15 @@ test("a log that answers later gets one batch at a time, the same until it takes
 	log.answer.resolve(true);
 	expect(await taken).toBe(true);
 	expect(ring.acknowledged()).toBe(0);
-	log.durableSeq = 1;
+	log.durableLsn = 1;
 	sequencer.acknowledge();
 	const first = ring.acknowledged();
 	expect(first).toBeGreaterThan(0);
 	expect(first).toBeLessThan(ring.position);
 
 	const second = sequencer.step();
-	expect(log.asked[2]).toMatchObject({ firstSeq: 2, lastSeq: 2 });
-	log.durableSeq = 2;
+	expect(log.asked[2]).toMatchObject({ firstLsn: 2, lastLsn: 2, lastSeq: 2 });
+	log.durableLsn = 2;
 	expect(ring.acknowledged()).toBe(first);
 	log.answer.resolve(true);
 	expect(await second).toBe(true);

@@ -3,10 +3,19 @@ import type { BlockingReader, Log, SharedReader, UnsealedBatch } from "../../src
 import { createMarksBuffer, type Mark, Marks } from "../../src/log/marks.ts";
 import { LogPosition } from "../../src/log/position.ts";
 import { Batch, Gap } from "../../src/log/record/batch.ts";
-import { RecordKind } from "../../src/log/record/record.ts";
+import {
+	isMessageKind,
+	RECORD_OPS_MAX,
+	RecordKind,
+	recordLength,
+	recordLsn,
+	recordSeq,
+	recordTimeUs,
+	timeUsAfter,
+} from "../../src/log/record/record.ts";
 import type { StoredRecord } from "../../src/log/record/stored-record.ts";
 import { Rng } from "../sim/rng.ts";
-import { batchOf } from "./batches.ts";
+import { batchOf, type Unsequenced } from "./batches.ts";
 
 /** What a log is kept on, which outlives the process that writes it. */
 export interface LogStorage {
@@ -57,18 +66,17 @@ class Writer {
 		const rng = this.#rng;
 		expect(this.log.prepare()).toBe(true);
 		const kinds = Object.values(RecordKind);
-		const timeUs = this.log.timeUs();
 		const made = Array.from({ length: count }, () => ({
-			timeUs,
 			host: rng.int(2 ** 32),
 			upstreamSeq: rng.int(2 ** 40),
 			kind: kinds[rng.int(kinds.length)] ?? RecordKind.commit,
 			flags: rng.int(8),
+			ops: rng.int(4) === 0 ? rng.int(RECORD_OPS_MAX + 1) : rng.int(3),
 			facts: Buffer.from(rng.bytes(rng.int(100))),
 			frame: Buffer.from(rng.bytes(rng.int(frameBytesMax))),
 		}));
 		const batch = batchOf(this.log, made);
-		return { batch, records: made.map((record, at) => ({ ...record, seq: batch.firstSeq + at })) };
+		return { batch, records: placed(batch, made) };
 	}
 
 	async append(count?: number, frameBytesMax?: number): Promise<void> {
@@ -78,16 +86,26 @@ class Writer {
 	}
 }
 
-/** All records after `cursor`, by a reader that waits; gaps as the seq that they reach to. */
+/** These records with what they have got in their batch, which is where the batch's bytes say so. */
+function placed({ bytes }: UnsealedBatch, records: readonly Unsequenced[]): StoredRecord[] {
+	let at = 0;
+	return records.map((record) => {
+		const placed = { ...record, lsn: recordLsn(bytes, at), seq: recordSeq(bytes, at), timeUs: recordTimeUs(bytes, at) };
+		at += recordLength(bytes, at);
+		return placed;
+	});
+}
+
+/** All records after `cursor`, by a reader that waits; gaps as the lsn that they reach to. */
 function readBlocking(reader: BlockingReader, cursor = 0): (StoredRecord | number)[] {
 	const seen: (StoredRecord | number)[] = [];
 	for (let at = cursor; ; ) {
 		const part = reader.read(at);
 		if (part === null) return seen;
-		if (part instanceof Gap) seen.push(part.nextSeq);
+		if (part instanceof Gap) seen.push(part.nextLsn);
 		else for (let i = part.indexAfter(at); i < part.count; i++) seen.push(copyOf(part.record(i)));
-		if (part.lastSeq <= at) throw new Error(`reading after ${at} does not get on`);
-		at = part.lastSeq;
+		if (part.lastLsn <= at) throw new Error(`reading after ${at} does not get on`);
+		at = part.lastLsn;
 	}
 }
 
@@ -101,14 +119,16 @@ async function readShared(reader: SharedReader, cursor = 0): Promise<unknown[]> 
 			await part;
 			continue;
 		}
-		if ("nextSeq" in part) {
-			seen.push(part.nextSeq);
-			at = part.nextSeq - 1;
+		if ("nextLsn" in part) {
+			seen.push(part.nextLsn);
+			at = part.lastLsn;
 			continue;
 		}
 		const first = part.indexAfter(at);
-		for (let i = first; i < part.count; i++) seen.push([part.seq(i), part.kind(i), Buffer.from(part.frame(i))]);
-		at = part.seq(part.count - 1);
+		for (let i = first; i < part.count; i++) {
+			seen.push([part.lsn(i), part.seq(i), part.kind(i), Buffer.from(part.frame(i))]);
+		}
+		at = part.lsn(part.count - 1);
 	}
 }
 
@@ -117,7 +137,7 @@ function copyOf(record: StoredRecord): StoredRecord {
 }
 
 function shared(records: readonly StoredRecord[]): unknown[] {
-	return records.map(({ seq, kind, frame }) => [seq, kind, Buffer.from(frame)]);
+	return records.map(({ lsn, seq, kind, frame }) => [lsn, seq, kind, Buffer.from(frame)]);
 }
 
 /** What every log has to do for the sequencer and for readers. `create` makes a storage without a log yet. */
@@ -125,7 +145,8 @@ export function logCases(name: string, create: () => LogStorage): void {
 	describe(`${name}: appending`, () => {
 		test("an open log without records says where it begins", () => {
 			const { position, log } = new Writer(create(), new Rng("empty"));
-			expect(log.nextSeq).toBe(1);
+			expect([log.nextLsn, log.nextSeq]).toEqual([1, 1]);
+			expect(position.snapshot()).toMatchObject({ firstLsn: 1, lastLsn: 0, lsnUsedMax: 0 });
 			expect(position.snapshot()).toMatchObject({ firstSeq: 1, lastSeq: 0, seqUsedMax: 0 });
 		});
 
@@ -135,14 +156,18 @@ export function logCases(name: string, create: () => LogStorage): void {
 			await writer.append(1, 600_000);
 			await writer.append(200);
 			const { taken, opened, position } = writer;
-			expect(taken.map(({ seq }) => seq)).toEqual(Array.from(taken, (_, at) => at + 1));
-			expect(position.snapshot()).toMatchObject({ firstSeq: 1, lastSeq: taken.length, seqUsedMax: taken.length });
+			expect(taken.map(({ lsn }) => lsn)).toEqual(Array.from(taken, (_, at) => at + 1));
+			const seqs = taken.filter(({ kind }) => isMessageKind(kind)).map(({ seq }) => seq);
+			expect(seqs).toEqual(Array.from(seqs, (_, at) => at + 1));
+			expect(seqs.length).toBeLessThan(taken.length);
+			expect(position.snapshot()).toMatchObject({ firstLsn: 1, lastLsn: taken.length, lsnUsedMax: taken.length });
+			expect(position.snapshot()).toMatchObject({ firstSeq: 1, lastSeq: seqs.length, seqUsedMax: seqs.length });
 			expect(readBlocking(opened.blocking)).toEqual(taken);
 			expect(await readShared(opened.shared)).toEqual(shared(taken));
 			for (let cursor = 0; cursor <= taken.length; cursor++) {
 				const part = opened.blocking.read(cursor);
 				if (cursor === taken.length) expect(part).toBeNull();
-				else expect(part instanceof Batch && part.seq(part.indexAfter(cursor))).toBe(cursor + 1);
+				else expect(part instanceof Batch && part.lsn(part.indexAfter(cursor))).toBe(cursor + 1);
 			}
 		});
 
@@ -155,38 +180,38 @@ export function logCases(name: string, create: () => LogStorage): void {
 			const position = new (class extends LogPosition {
 				override publish(...state: Parameters<LogPosition["publish"]>): void {
 					super.publish(...state);
-					const { lastSeq, durableSeq } = this.snapshot();
-					expect(ends).toContain(lastSeq);
-					expect(lastSeq).toBeGreaterThanOrEqual(told);
-					expect(durableSeq).toBeLessThanOrEqual(lastSeq);
-					told = lastSeq;
+					const { lastLsn, durableLsn } = this.snapshot();
+					expect(ends).toContain(lastLsn);
+					expect(lastLsn).toBeGreaterThanOrEqual(told);
+					expect(durableLsn).toBeLessThanOrEqual(lastLsn);
+					told = lastLsn;
 					if (writer === null) return;
 					publications += 1;
-					expect(readBlocking(writer.opened.blocking, lastSeq - 1).length).toBe(lastSeq === 0 ? 0 : 1);
-					expect(readBlocking(writer.opened.blocking, lastSeq)).toEqual([]);
+					expect(readBlocking(writer.opened.blocking, lastLsn - 1).length).toBe(lastLsn === 0 ? 0 : 1);
+					expect(readBlocking(writer.opened.blocking, lastLsn)).toEqual([]);
 				}
 			})();
 			writer = new Writer(storage, new Rng("publish"), [], position);
 			for (let i = 0; i < 15; i++) {
 				const { batch, records } = writer.batch();
-				expect(position.snapshot().lastSeq).toBe(writer.taken.length);
-				ends.add(batch.lastSeq);
+				expect(position.snapshot().lastLsn).toBe(writer.taken.length);
+				ends.add(batch.lastLsn);
 				expect(await writer.log.append(batch)).toBe(true);
 				writer.taken.push(...records);
-				expect(position.snapshot().lastSeq).toBe(batch.lastSeq);
-				expect(position.snapshot().lastTimeUs).toBe(batch.timeUs);
+				expect(position.snapshot()).toMatchObject({ lastLsn: batch.lastLsn, lastSeq: batch.lastSeq });
+				expect(position.snapshot().lastTimeUs).toBe(batch.endTimeUs - 1);
 			}
 			expect(publications).toBeGreaterThanOrEqual(15);
 		});
 
 		test("what is published becomes durable, and the log says so to both sides alike", async () => {
 			const { log, position, ...writer } = await filled(create(), "durable");
-			while (position.snapshot().durableSeq < writer.taken.length) {
+			while (position.snapshot().durableLsn < writer.taken.length) {
 				writer.opened.heal();
 				log.keepUp();
 				await new Promise((resolve) => setImmediate(resolve));
 			}
-			expect(log.durableSeq).toBe(writer.taken.length);
+			expect(log.durableLsn).toBe(writer.taken.length);
 		});
 
 		test("a batch that does not begin where the log ends is refused", async () => {
@@ -194,11 +219,11 @@ export function logCases(name: string, create: () => LogStorage): void {
 			await writer.append(3);
 			const { batch } = writer.batch(2);
 			for (const shift of [-1, 1]) {
-				const firstSeq = batch.firstSeq + shift;
-				const append = async () => writer.log.append({ ...batch, firstSeq, lastSeq: batch.lastSeq + shift });
+				const firstLsn = batch.firstLsn + shift;
+				const append = async () => writer.log.append({ ...batch, firstLsn, lastLsn: batch.lastLsn + shift });
 				await expect(append()).rejects.toThrow(RangeError);
 			}
-			expect(writer.position.snapshot().lastSeq).toBe(3);
+			expect(writer.position.snapshot().lastLsn).toBe(3);
 		});
 
 		test("whoever waits is woken by a batch", async () => {
@@ -227,9 +252,9 @@ export function logCases(name: string, create: () => LogStorage): void {
 				opened.fail();
 				for (let tries = 1 + rng.int(3); tries > 0; tries--) {
 					expect(await log.append(batch)).toBe(false);
-					const { lastSeq, seqUsedMax } = position.snapshot();
-					expect({ lastSeq, seqUsedMax }).toEqual({ lastSeq: before.lastSeq, seqUsedMax: before.seqUsedMax });
-					expect(readBlocking(opened.blocking, before.lastSeq)).toEqual([]);
+					const { lastLsn, lsnUsedMax, lastSeq, seqUsedMax } = before;
+					expect(position.snapshot()).toMatchObject({ lastLsn, lsnUsedMax, lastSeq, seqUsedMax });
+					expect(readBlocking(opened.blocking, lastLsn)).toEqual([]);
 				}
 				opened.heal();
 				expect(await log.append(batch)).toBe(true);
@@ -248,15 +273,16 @@ export function logCases(name: string, create: () => LogStorage): void {
 			writer.mark.move(taken.length);
 			opened.dropOldest();
 			await writer.append();
-			const { firstSeq } = position.snapshot();
-			expect(firstSeq).toBeGreaterThan(1);
-			const left = taken.filter(({ seq }) => seq >= firstSeq);
+			const { firstLsn, firstSeq } = position.snapshot();
+			expect(firstLsn).toBeGreaterThan(1);
+			const left = taken.filter(({ lsn }) => lsn >= firstLsn);
 			expect(left.length).toBeGreaterThan(0);
-			expect(readBlocking(opened.blocking)).toEqual([firstSeq, ...left]);
-			expect(await readShared(opened.shared)).toEqual([firstSeq, ...shared(left)]);
-			expect(readBlocking(opened.blocking, firstSeq - 1)).toEqual(left);
+			expect(firstSeq).toBe(left.find(({ kind }) => isMessageKind(kind))?.seq ?? 0);
+			expect(readBlocking(opened.blocking)).toEqual([firstLsn, ...left]);
+			expect(await readShared(opened.shared)).toEqual([firstLsn, ...shared(left)]);
+			expect(readBlocking(opened.blocking, firstLsn - 1)).toEqual(left);
 			opened.shared.closeRemoved();
-			expect(await readShared(opened.shared, firstSeq - 1)).toEqual(shared(left));
+			expect(await readShared(opened.shared, firstLsn - 1)).toEqual(shared(left));
 		});
 	});
 
@@ -267,17 +293,17 @@ export function logCases(name: string, create: () => LogStorage): void {
 			const drop = async (): Promise<number> => {
 				opened.dropOldest();
 				await writer.append();
-				return position.snapshot().firstSeq;
+				return position.snapshot().firstLsn;
 			};
 			expect(await drop()).toBe(1);
 			let before = 1;
-			for (const seq of [1, 50, 100, 140]) {
-				writer.mark.move(seq);
-				const firstSeq = await drop();
-				expect(firstSeq).toBeLessThanOrEqual(seq + 1);
-				expect(firstSeq).toBeGreaterThanOrEqual(before);
-				expect(readBlocking(opened.blocking, seq)).toEqual(taken.slice(seq));
-				before = firstSeq;
+			for (const lsn of [1, 50, 100, 140]) {
+				writer.mark.move(lsn);
+				const firstLsn = await drop();
+				expect(firstLsn).toBeLessThanOrEqual(lsn + 1);
+				expect(firstLsn).toBeGreaterThanOrEqual(before);
+				expect(readBlocking(opened.blocking, lsn)).toEqual(taken.slice(lsn));
+				before = firstLsn;
 			}
 			expect(before).toBeGreaterThan(1);
 		});
@@ -289,25 +315,27 @@ export function logCases(name: string, create: () => LogStorage): void {
 			const taken: StoredRecord[] = [];
 			for (let run = 0; run < 3; run++) {
 				const writer = new Writer(storage, new Rng(`run ${run}`), taken);
-				expect(writer.log.nextSeq).toBe(taken.length + 1);
+				expect(writer.log.nextLsn).toBe(taken.length + 1);
+				expect(writer.log.nextSeq).toBe((taken.at(-1)?.seq ?? 0) + 1);
 				for (let i = 0; i < 5; i++) await writer.append();
 				writer.log.close();
 			}
 			const last = new Writer(storage, new Rng("last"), taken);
-			expect(last.position.snapshot()).toMatchObject({ firstSeq: 1, lastSeq: taken.length });
-			expect(last.position.snapshot().lastTimeUs).toBe(taken.at(-1)?.timeUs ?? 0);
-			expect(last.log.timeUs()).toBeGreaterThanOrEqual(taken.at(-1)?.timeUs ?? 0);
+			const { timeUs = 0, ops = 0, seq = 0 } = taken.at(-1) ?? {};
+			expect(last.position.snapshot()).toMatchObject({ firstLsn: 1, lastLsn: taken.length, firstSeq: 1, lastSeq: seq });
+			expect(last.position.snapshot().lastTimeUs).toBe(timeUsAfter(timeUs, ops) - 1);
+			expect(last.log.timeUs()).toBeGreaterThanOrEqual(timeUsAfter(timeUs, ops));
 			expect(readBlocking(last.opened.blocking)).toEqual(taken);
 		});
 
-		test("after a kill all that was durable is there, and no seq is used twice", async () => {
+		test("after a kill all that was durable is there, and no number is used twice", async () => {
 			const storage = create();
 			const rng = new Rng("kill");
 			let taken: StoredRecord[] = [];
 			for (let run = 0; run < 4; run++) {
 				const writer = new Writer(storage, rng.fork(`${run}`), taken);
 				for (let i = rng.int(4); i > 0; i--) await writer.append();
-				const { durableSeq, seqUsedMax } = writer.position.snapshot();
+				const { durableLsn, lsnUsedMax, seqUsedMax } = writer.position.snapshot();
 				const { batch, records } = writer.batch();
 				if (run % 2 === 1) {
 					writer.opened.fail();
@@ -316,10 +344,11 @@ export function logCases(name: string, create: () => LogStorage): void {
 				writer.opened.kill();
 				const again = new Writer(storage, new Rng("again"));
 				const found = readBlocking(again.opened.blocking) as StoredRecord[];
-				const durable = taken.filter(({ seq }) => seq <= durableSeq);
+				const durable = taken.filter(({ lsn }) => lsn <= durableLsn);
 				expect(found.slice(0, durable.length)).toEqual(durable);
 				// Besides, there may be what was written and never said to be durable.
 				expect([...taken, ...records].slice(0, found.length)).toEqual(found);
+				expect(again.log.nextLsn).toBeGreaterThan(Math.max(lsnUsedMax, found.at(-1)?.lsn ?? 0));
 				expect(again.log.nextSeq).toBeGreaterThan(Math.max(seqUsedMax, found.at(-1)?.seq ?? 0));
 				taken = found;
 				again.log.close();

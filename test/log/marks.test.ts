@@ -12,22 +12,22 @@ describe("marks", () => {
 		const here = new Marks(buffer);
 		const there = new Marks(buffer);
 		expect(there.all.map(({ name, lagBytesMax }) => ({ name, lagBytesMax }))).toEqual(RULES);
-		expect(here.all.map(({ seq }) => seq)).toEqual([null, null]);
+		expect(here.all.map(({ lsn }) => lsn)).toEqual([null, null]);
 		here.mark("index").move(7);
 		there.mark("sammlung für später").move(0);
-		expect(there.mark("index").seq).toBe(7);
-		expect(here.all.map(({ seq }) => seq)).toEqual([7, 0]);
+		expect(there.mark("index").lsn).toBe(7);
+		expect(here.all.map(({ lsn }) => lsn)).toEqual([7, 0]);
 		expect(() => here.mark("another")).toThrow("no reader of the log is named another");
 	});
 
-	test("take any seq, and never go back", () => {
+	test("take any lsn, and never go back", () => {
 		const buffer = createMarksBuffer(RULES);
 		const mark = new Marks(buffer).mark("index");
-		for (const seq of [1, 2 ** 32 - 1, 2 ** 32, Number.MAX_SAFE_INTEGER]) {
-			mark.move(seq);
-			mark.move(seq - 1);
+		for (const lsn of [1, 2 ** 32 - 1, 2 ** 32, Number.MAX_SAFE_INTEGER]) {
+			mark.move(lsn);
+			mark.move(lsn - 1);
 			mark.move(0);
-			expect(new Marks(buffer).mark("index").seq).toBe(seq);
+			expect(new Marks(buffer).mark("index").lsn).toBe(lsn);
 		}
 	});
 

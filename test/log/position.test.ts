@@ -1,13 +1,16 @@
 import { describe, expect, test } from "bun:test";
 import { LogPosition, type PositionSnapshot } from "../../src/log/position.ts";
 
-function state(lastSeq: number, changes: Partial<PositionSnapshot> = {}): PositionSnapshot {
+function state(lastLsn: number, changes: Partial<PositionSnapshot> = {}): PositionSnapshot {
 	return {
+		firstLsn: 2,
+		lastLsn,
+		durableLsn: lastLsn - 1,
+		lsnUsedMax: lastLsn,
 		firstSeq: 1,
-		lastSeq,
-		seqUsedMax: lastSeq,
+		lastSeq: Math.floor(lastLsn / 2),
+		seqUsedMax: Math.floor(lastLsn / 2),
 		lastTimeUs: 1.7e15,
-		durableSeq: lastSeq - 1,
 		...changes,
 	};
 }
@@ -16,9 +19,9 @@ describe("the log's position", () => {
 	test("shows each publication to every view of its memory", () => {
 		const position = new LogPosition();
 		const other = new LogPosition(position.buffer);
-		expect(other.snapshot().firstSeq).toBe(0);
-		const seqMax = Number.MAX_SAFE_INTEGER;
-		for (const published of [state(1), state(seqMax), state(2 ** 32, { firstSeq: 2 ** 31 })]) {
+		expect(other.snapshot().firstLsn).toBe(0);
+		const lsnMax = Number.MAX_SAFE_INTEGER;
+		for (const published of [state(1), state(lsnMax), state(2 ** 32, { firstLsn: 2 ** 31 })]) {
 			position.publish(published);
 			expect(other.snapshot()).toEqual(published);
 		}
@@ -35,7 +38,7 @@ describe("the log's position", () => {
 			const snapshot = position.snapshot();
 			const values = new Set(Object.values(snapshot));
 			if (values.size !== 1) throw new Error(`torn: ${[...values].join(", ")}`);
-			seen = snapshot.lastSeq;
+			seen = snapshot.lastLsn;
 			if (seen < before) throw new Error(`${seen} was seen after ${before}`);
 			before = seen;
 			if (looks % 1_000 === 0) await position.wait(seen, 100);
@@ -57,5 +60,15 @@ describe("the log's position", () => {
 		position.publish(state(6));
 		await waiting;
 		await position.wait(6, 1);
+		// Published is not durable: state 6 is that up to 5.
+		await position.wait(4, 60_000, "durableLsn");
+		let isDurable = false;
+		const syncing = position.wait(5, 60_000, "durableLsn").then(() => {
+			isDurable = true;
+		});
+		await Promise.resolve();
+		expect(isDurable).toBe(false);
+		position.publish(state(6, { durableLsn: 6 }));
+		await syncing;
 	});
 });

@@ -1,17 +1,26 @@
 import { describe, expect, test } from "bun:test";
-import { segmentName } from "../../src/log/local/segment/segment.ts";
 import { LogWriter } from "../../src/log/local/write/log-writer.ts";
 import { LogPosition } from "../../src/log/position.ts";
 import { Batch } from "../../src/log/record/batch.ts";
 import { entryBytes, writeEntry } from "../../src/log/record/entry.ts";
-import { RecordKind } from "../../src/log/record/record.ts";
+import { RECORD_OPS_MAX, RecordKind } from "../../src/log/record/record.ts";
 import { Sequencer } from "../../src/log/sequencer.ts";
 import { Doorbell } from "../../src/runtime/doorbell.ts";
 import { createRingBuffer, RingReader, RingWriter } from "../../src/runtime/ring.ts";
-import { decodeFrame, labels, messageEntry, readAll, START_MS, TestLog, temporaryDirectory } from "./harness.ts";
+import { Rng } from "../sim/rng.ts";
+import {
+	decodeFrame,
+	labels,
+	messageEntry,
+	readAll,
+	START_MS,
+	segmentFile,
+	TestLog,
+	temporaryDirectory,
+} from "./harness.ts";
 import { MemoryFs } from "./local/memory-fs.ts";
 
-const FIRST_SEGMENT = segmentName(1);
+const FIRST_SEGMENT = segmentFile(1);
 
 /** A position that records when it is published among the calls of the file system. */
 class RecordingPosition extends LogPosition {
@@ -28,17 +37,17 @@ function recordedLog(syncMode: "always" | "write"): { log: TestLog; calls: strin
 	const position = new RecordingPosition();
 	position.calls = fs.calls;
 	const log = new TestLog(temporaryDirectory(), fs, { position, syncMode });
-	// The first batch reserves seqs; what is looked at is the one behind it.
+	// The first batch moves the bound of mode `write` ahead; what is looked at is the one after it.
 	log.appendLabels(["first"]);
 	fs.calls.length = 0;
 	return { log, calls: fs.calls };
 }
 
 describe("publication", () => {
-	test("mode always: after the write and its sync", () => {
+	test("mode always: after the write, its sync, and the note of what is used", () => {
 		const { log, calls } = recordedLog("always");
 		log.appendLabels(["a", "b"]);
-		expect(calls).toEqual([`write ${FIRST_SEGMENT}`, `sync ${FIRST_SEGMENT}`, "publish"]);
+		expect(calls).toEqual([`write ${FIRST_SEGMENT}`, `sync ${FIRST_SEGMENT}`, "write last-used", "publish"]);
 	});
 
 	test("readers find all that a position tells of", () => {
@@ -66,11 +75,11 @@ describe("publication", () => {
 		expect(log.writer.isUnsynced).toBe(true);
 		log.sequencer.step();
 		expect(log.ring.acknowledged()).toBe(0);
-		expect(log.position.snapshot()).toMatchObject({ lastSeq: 3, durableSeq: 0 });
+		expect(log.position.snapshot()).toMatchObject({ lastLsn: 3, durableLsn: 0 });
 		await log.writer.syncInBackground();
 		expect(calls.slice(2)).toEqual([`sync ${FIRST_SEGMENT}`, "publish"]);
 		expect(log.writer.isUnsynced).toBe(false);
-		expect(log.position.snapshot()).toMatchObject({ lastSeq: 3, durableSeq: 3 });
+		expect(log.position.snapshot()).toMatchObject({ lastLsn: 3, durableLsn: 3 });
 		log.sequencer.step();
 		expect(log.ring.acknowledged()).toBe(log.ring.position);
 	});
@@ -116,7 +125,7 @@ describe("publication", () => {
 		log.appendLabels(labels("a", 5), 300);
 		fs.calls.length = 0;
 		log.appendLabels(["b"]);
-		const second = segmentName(6);
+		const second = segmentFile(6);
 		expect(fs.calls.map((call) => (call.startsWith("syncDirectory") ? "syncDirectory" : call))).toEqual([
 			`create ${second}.tmp`,
 			`write ${second}.tmp`,
@@ -128,6 +137,7 @@ describe("publication", () => {
 			"publish",
 			`write ${second}`,
 			`sync ${second}`,
+			"write last-used",
 			"publish",
 		]);
 	});
@@ -160,35 +170,58 @@ describe("sequencing", () => {
 		expect(() => log.append({ ...entry, seqEnd: entry.frame.length + 1 })).toThrow(RangeError);
 	});
 
-	test("control records take a seq and have no frame", () => {
+	test("control records take no seq: they have that of the message before, and no frame", () => {
 		const log = new TestLog(temporaryDirectory(), new MemoryFs());
 		const control = { ...messageEntry("c"), kind: RecordKind.host, frame: Buffer.alloc(0), seqStart: 0, seqEnd: 0 };
-		log.append(control, messageEntry("m"));
+		log.append(control, messageEntry("m"), control, control, messageEntry("n"));
 		const batch = log.reader().read(0);
 		if (!(batch instanceof Batch)) throw new Error("the log is empty");
 		expect([batch.kind(0), batch.frame(0).length]).toEqual([RecordKind.host, 0]);
-		expect(decodeFrame(batch.frame(1))).toMatchObject({ seq: 2, text: "m" });
+		expect(decodeFrame(batch.frame(1))).toMatchObject({ seq: 1, text: "m" });
+		expect(decodeFrame(batch.frame(4))).toMatchObject({ seq: 2, text: "n" });
+		const all = [0, 1, 2, 3, 4];
+		expect(all.map((i) => batch.lsn(i))).toEqual([1, 2, 3, 4, 5]);
+		expect(all.map((i) => batch.seq(i))).toEqual([0, 1, 1, 1, 2]);
+		expect(log.position.snapshot()).toMatchObject({ lastLsn: 5, lastSeq: 2, seqUsedMax: 2 });
 	});
 
-	test("time never goes back, whatever the clock does", () => {
-		let nowMs = START_MS;
-		const directory = temporaryDirectory();
-		const fs = new MemoryFs();
-		const clock = (): number => nowMs;
-		const log = new TestLog(directory, fs, { clock });
-		const lastTimeMs = (of: TestLog): number => of.position.snapshot().lastTimeUs / 1000;
-		log.appendLabels(["a"]);
-		nowMs -= 5_000;
-		log.appendLabels(["b"]);
-		expect(lastTimeMs(log)).toBe(START_MS);
-		nowMs += 6_000;
-		log.appendLabels(["c"]);
-		expect(lastTimeMs(log)).toBe(START_MS + 1_000);
-		log.stop();
-		nowMs = 0;
-		const again = new TestLog(directory, fs.afterKill(), { clock });
-		again.appendLabels(["d"]);
-		expect(lastTimeMs(again)).toBe(START_MS + 1_000);
+	test("times leave room for each op, and rise whatever the clock does, over batches, segments and restarts", () => {
+		for (const how of ["stop", "kill"] as const) {
+			const rng = new Rng(`times ${how}`);
+			const directory = temporaryDirectory();
+			let fs = new MemoryFs();
+			let nowMs = START_MS;
+			/** The least time that the next record may have, by the records before it. */
+			let leastUs = 0;
+			for (let run = 0; run < 6; run++) {
+				const log = new TestLog(directory, fs, { clock: () => nowMs, segmentBytes: 5_000 });
+				let cursor = log.position.snapshot().lastLsn;
+				const reader = log.reader();
+				for (let step = 0; step < 30; step++) {
+					const steps = [0, 0, 1, 5_000, -5_000, -1e9];
+					nowMs = Math.max(0, nowMs + (steps[rng.int(steps.length)] ?? 0));
+					const ops = Array.from({ length: 1 + rng.int(4) }, () => (rng.int(8) === 0 ? RECORD_OPS_MAX : rng.int(4)));
+					log.append(...ops.map((count) => ({ ...messageEntry("m", rng.int(300)), ops: count })));
+					const batch = reader.read(cursor);
+					if (!(batch instanceof Batch)) throw new Error("the batch is gone");
+					const first = batch.indexAfter(cursor);
+					const startUs = nowMs * 1000;
+					for (const [i, count] of ops.entries()) {
+						const { timeUs, ops: stored } = batch.record(first + i);
+						expect(stored).toBe(count);
+						// The clock is asked once for a batch.
+						expect(timeUs).toBe(Math.max(startUs, leastUs));
+						leastUs = timeUs + Math.max(1, count);
+					}
+					cursor = batch.lastLsn;
+					expect(log.position.snapshot().lastTimeUs).toBe(leastUs - 1);
+				}
+				reader.close();
+				log[how]();
+				fs = fs.afterKill();
+				expect(fs.list(directory).length).toBeGreaterThan(3);
+			}
+		}
 	});
 
 	test("takes from every ring, acknowledges what is durable and rings who filled it", async () => {

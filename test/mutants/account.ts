@@ -51,8 +51,8 @@ export const ACCOUNT_MUTANTS: readonly Mutant[] = [
 	{
 		name: "an account takes its status along to another host",
 		file: "account/next.ts",
-		find: "lastTimeMs: 0, ...ACTIVE, statusSeq: seq };",
-		replace: "lastTimeMs: 0, statusSeq: seq };",
+		find: "lastTimeMs: 0, ...ACTIVE, statusLsn: lsn };",
+		replace: "lastTimeMs: 0, statusLsn: lsn };",
 		tests: NEXT,
 	},
 	{
@@ -65,14 +65,14 @@ export const ACCOUNT_MUTANTS: readonly Mutant[] = [
 	{
 		name: "what an account said before it moved is still left out",
 		file: "account/next.ts",
-		find: "...ACTIVE, statusSeq: seq };",
+		find: "...ACTIVE, statusLsn: lsn };",
 		replace: "...ACTIVE };",
 		tests: NEXT,
 	},
 	{
 		name: "a status is told of, but not since when",
 		file: "account/next.ts",
-		find: "upstreamStatus: status, statusSeq: at.seq ?? 0 };",
+		find: "upstreamStatus: status, statusLsn: at.lsn ?? 0 };",
 		replace: "upstreamStatus: status };",
 		tests: NEXT,
 	},
@@ -170,8 +170,8 @@ export const ACCOUNT_MUTANTS: readonly Mutant[] = [
 	{
 		name: "whoever's status is told of is left out",
 		file: "index/fold.ts",
-		find: "state && isTakenDown(state) ? state.statusSeq : null",
-		replace: "state?.statusSeq ?? null",
+		find: "state && isTakenDown(state) ? state.statusLsn : null",
+		replace: "state?.statusLsn ?? null",
 		tests: ["index/fold.test.ts"],
 	},
 	{

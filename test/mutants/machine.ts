@@ -80,9 +80,9 @@ export const MACHINE_MUTANTS: readonly Mutant[] = [
 		tests: ["log/local/read/background-reader.test.ts"],
 	},
 	{
-		name: "a start that logs nothing leaves no bound of seqs",
-		file: "log/local/write/log-writer.ts",
-		find: "if (seqBound === null) this.#seqBound.settle(seqUsedMax);",
+		name: "a start that logs nothing leaves no note of what is used",
+		file: "log/local/write/numbers-in-use.ts",
+		find: "this.#file.write(exactly(place, false), true);",
 		replace: "",
 		tests: ["log/local/recovery/recovery.test.ts"],
 	},

@@ -2,10 +2,12 @@ import { ACCOUNT_MUTANTS } from "./account.ts";
 import { FACTS_MUTANTS } from "./facts.ts";
 import { IDENTITY_MUTANTS } from "./identity.ts";
 import { INDEX_MUTANTS } from "./index.ts";
+import { LOG_NUMBERS_MUTANTS } from "./log-numbers.ts";
 import { LOG_STATE_MUTANTS } from "./log-state.ts";
 import { MACHINE_MUTANTS } from "./machine.ts";
 import { NET_MUTANTS } from "./net.ts";
 import { PUBLIC_PORT_MUTANTS } from "./public-port.ts";
+import { READING_PLACE_MUTANTS } from "./reading-place.ts";
 
 /** One fault that the tests have to find. */
 export interface Mutant {
@@ -43,30 +45,23 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "a batch is published before its sync",
 		file: "log/local/write/log-writer.ts",
-		find: "this.#seqBound.cover(lastSeq);",
+		find: "return this.#attempt(() => {\n\t\t\tthis.#take(batch);",
 		replace:
-			"this.#seqBound.cover(lastSeq);\nthis.#published = { lastSeq, seqUsedMax: lastSeq, lastTimeUs: timeUs };\nthis.#publish();",
+			"return this.#attempt(() => {\nthis.#published = { lastLsn, lastSeq, lsnUsedMax: lastLsn, seqUsedMax: lastSeq, endTimeUs, endOffset: this.#active.state.end + batch.bytes.length };\nthis.#publish();\nthis.#take(batch);",
 		tests: LOG,
 	},
 	{
-		name: "no seqs are reserved ahead",
+		name: "a start goes on after the last record, not after what is used",
 		file: "log/local/write/log-writer.ts",
-		find: "this.#seqBound.cover(lastSeq);",
-		replace: "",
-		tests: RECOVERY,
-	},
-	{
-		name: "a start goes on after the last record, not the bound",
-		file: "log/local/write/log-writer.ts",
-		find: "this.#nextSeq = seqUsedMax + 1;",
-		replace: "this.#nextSeq = (recovered.lastSeq ?? seqUsedMax) + 1;",
+		find: "this.#nextSeq = used.seq + 1;",
+		replace: "this.#nextSeq = (recovered.last?.seq ?? used.seq) + 1;",
 		tests: RECOVERY,
 	},
 	{
 		name: "a start forgets where its empty segment begins",
 		file: "log/local/write/log-writer.ts",
-		find: "(recovered.active?.firstSeq ?? 0) - 1",
-		replace: "0",
+		find: "Math.max(last?.lsn ?? 0, active?.lastLsn ?? 0)",
+		replace: "last?.lsn ?? 0",
 		tests: RECOVERY,
 	},
 	{
@@ -93,7 +88,7 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "what was published and not synced is not appended again",
 		file: "log/local/write/log-writer.ts",
-		find: "reappendUnsynced(this.#options.fs, lost, made);",
+		find: "reappendUnsynced(this.#options.fs, lost, this.#published, made);",
 		replace: "",
 		tests: FAULTS,
 	},
@@ -114,7 +109,7 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "time goes back with the clock",
 		file: "log/local/write/log-writer.ts",
-		find: "Math.max(this.#options.clock() * 1000, this.#lastTimeUs)",
+		find: "Math.max(this.#options.clock() * 1000, this.#endTimeUs)",
 		replace: "this.#options.clock() * 1000",
 		tests: LOG,
 	},
@@ -150,40 +145,40 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "a batch that leaves a hole is taken",
 		file: "log/local/write/log-writer.ts",
-		find: "if (firstSeq !== this.#published.seqUsedMax + 1)",
-		replace: "if (firstSeq === 0)",
+		find: "if (firstLsn !== this.#published.lsnUsedMax + 1)",
+		replace: "if (firstLsn === 0)",
 		tests: ["log/local/local-log.test.ts"],
 	},
 	{
 		name: "records that go to another segment keep the seal of the first",
 		file: "log/local/segment/segment-writer.ts",
 		find: "sealRecord(records, at, length, epoch);",
-		replace: "if (records.readUInt32LE(at + 36) === 0) sealRecord(records, at, length, epoch);",
+		replace: "if (records.readUInt32LE(at + 44) === 0) sealRecord(records, at, length, epoch);",
 		tests: ["log/local/local-log.test.ts", ...FAULTS],
 	},
 	{
 		name: "in mode write, entries are acknowledged before they are synced",
 		file: "log/sequencer.ts",
-		find: "const { durableSeq } = this.#log;",
-		replace: "const durableSeq = this.#log.nextSeq - 1;",
+		find: "const { durableLsn } = this.#log;",
+		replace: "const durableLsn = this.#log.nextLsn - 1;",
 		tests: ["index/power-cut.test.ts"],
 	},
 	{
 		name: "the index applies what is not synced",
 		file: "log/follower.ts",
-		find: "this.#gather(this.#options.position.snapshot().durableSeq)",
-		replace: "this.#gather(this.#options.position.snapshot().lastSeq)",
+		find: "this.#gather(this.#options.position.snapshot().durableLsn)",
+		replace: "this.#gather(this.#options.position.snapshot().lastLsn)",
 		tests: ["index/power-cut.test.ts"],
 	},
 	{
 		name: "a torn tail is kept",
 		file: "log/local/recovery/recovery.ts",
-		find: "fs.truncate(active.file, active.end);",
-		replace: "",
+		find: "\t\tfs.truncate(active.file, active.end);\n\t}",
+		replace: "}",
 		tests: RECOVERY,
 	},
 	{
-		name: "an empty segment's first seq passes for the log's end",
+		name: "an empty segment's first lsn passes for the log's end",
 		file: "log/local/recovery/recovery.ts",
 		find: "if (active.end === SEGMENT_HEADER_BYTES) readLastOf",
 		replace: "if (active.end < SEGMENT_HEADER_BYTES) readLastOf",
@@ -192,8 +187,8 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "a missing segment goes unnoticed",
 		file: "log/local/recovery/recovery.ts",
-		find: "before.firstSeq === header.previousFirstSeq",
-		replace: "before.firstSeq <= header.previousFirstSeq",
+		find: "before.firstLsn === header.previousFirstLsn",
+		replace: "before.firstLsn <= header.previousFirstLsn",
 		tests: RECOVERY,
 	},
 	{
@@ -206,42 +201,42 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "a copy of the last record passes for the next one",
 		file: "log/local/segment/scan.ts",
-		find: "seq <= seqAfter ||",
-		replace: "seq < seqAfter ||",
+		find: "lsn <= lsnAfter ||",
+		replace: "lsn < lsnAfter ||",
 		tests: RECOVERY,
 	},
 	{
-		name: "behind damage, a record across the edge of what is in memory is missed",
+		name: "after damage, a record across the edge of what is in memory is missed",
 		file: "log/local/segment/scan.ts",
-		find: "- EPOCH_OFFSET - 3;",
-		replace: "- EPOCH_OFFSET;",
+		find: "- RECORD_EPOCH_AT - 3;",
+		replace: "- RECORD_EPOCH_AT;",
 		tests: RECOVERY,
 	},
 	{
 		name: "a reader is not told of removed records by the last one",
 		file: "log/local/read/reader.ts",
-		find: "if (cursor + 1 < state.firstSeq)",
-		replace: "if (cursor + 2 < state.firstSeq)",
+		find: "if (cursor + 1 < state.firstLsn)",
+		replace: "if (cursor + 2 < state.firstLsn)",
 		tests: READER,
 	},
 	{
 		name: "a cursor gets its own record again",
 		file: "log/record/first-after.ts",
-		find: "seqs.seq(middle) > cursor",
-		replace: "seqs.seq(middle) >= cursor",
+		find: "Number.POSITIVE_INFINITY) > value",
+		replace: "Number.POSITIVE_INFINITY) >= value",
 		tests: READER,
 	},
 	{
 		name: "records lost at a chunk's end are passed over in silence",
 		file: "log/local/read/chunk.ts",
-		find: "parts.push(new Gap(seqMax + 1));",
+		find: "parts.push(new Gap(lsnMax + 1));",
 		replace: "",
 		tests: READER,
 	},
 	{
 		name: "the recent batches are taken to reach further back than they do",
 		file: "log/local/read/recent-chunks.ts",
-		find: "this.#seqAfter = oldest.lastSeq;",
+		find: "this.#lsnAfter = oldest.lastLsn;",
 		replace: "",
 		tests: READER,
 	},
@@ -276,14 +271,14 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "a chunk that was never written last is read on the consumers' thread",
 		file: "log/local/read/reader.ts",
-		find: "segment.firstSeq === state.activeFirstSeq && range.start",
+		find: "segment.firstLsn === state.activeFirstLsn && range.start",
 		replace: "range.start",
 		tests: BACKGROUND,
 	},
 	{
-		name: "a damaged bound is believed",
-		file: "log/local/write/seq-bound.ts",
-		find: "|| crc32(bytes.subarray(0, 16)) !== bytes.readUInt32LE(16)",
+		name: "a damaged slot of `last-used` is believed",
+		file: "log/local/last-used.ts",
+		find: "|| crc32(slot.subarray(0, 48)) !== slot.readUInt32LE(48)",
 		replace: "",
 		tests: RECOVERY,
 	},
@@ -297,7 +292,7 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "retention removes what the index has not applied",
 		file: "log/local/retention/retention.ts",
-		find: "behind === undefined || behind.firstSeq - 1 > seq",
+		find: "behind === undefined || behind.firstLsn - 1 > lsn",
 		replace: "behind === undefined",
 		tests: ["log/local/retention/retention.test.ts"],
 	},
@@ -319,9 +314,9 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "a position tells of records before readers can find them",
 		file: "log/local/write/log-writer.ts",
-		find: "active.publish({ firstSeq, lastSeq, activeFirstSeq, activeEpoch, endOffset }, index);\n\t\tposition.publish({ ...this.#published, firstSeq, durableSeq: this.durableSeq });",
+		find: "active.publish({ firstLsn, firstSeq, lastLsn, lastSeq, ...segments }, state.index);\n\t\tconst lastTimeUs = Math.max(endTimeUs - 1, 0);\n\t\tposition.publish({ ...this.#published, firstLsn, firstSeq, durableLsn: this.durableLsn, lastTimeUs });",
 		replace:
-			"position.publish({ ...this.#published, firstSeq, durableSeq: this.durableSeq });\n\t\tactive.publish({ firstSeq, lastSeq, activeFirstSeq, activeEpoch, endOffset }, index);",
+			"const lastTimeUs = Math.max(endTimeUs - 1, 0);\n\t\tposition.publish({ ...this.#published, firstLsn, firstSeq, durableLsn: this.durableLsn, lastTimeUs });\n\t\tactive.publish({ firstLsn, firstSeq, lastLsn, lastSeq, ...segments }, state.index);",
 		tests: LOG,
 	},
 	{
@@ -334,14 +329,14 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "a chunk claims the first record of the next one",
 		file: "log/local/segment/segment-index.ts",
-		find: "index.seq(entry + 1) - 1",
-		replace: "index.seq(entry + 1)",
+		find: "numberAt(index.lsns, entry + 1) - 1",
+		replace: "numberAt(index.lsns, entry + 1)",
 		tests: [...READER, "log/local/active-segment.test.ts"],
 	},
 	{
 		name: "records of a file's former life pass for new ones",
 		file: "log/local/segment/seal.ts",
-		find: "if (source.readUInt32LE(at + EPOCH_OFFSET) !== epoch) return 0;",
+		find: "if (source.readUInt32LE(at + RECORD_EPOCH_AT) !== epoch) return 0;",
 		replace: "",
 		tests: ["log/record/record.test.ts"],
 	},
@@ -372,13 +367,6 @@ export const MUTANTS: readonly Mutant[] = [
 		find: 'if (turn === "caught-up" && this.#closeWith !== null)',
 		replace: "if (this.#closeWith !== null)",
 		tests: CONSUMER,
-	},
-	{
-		name: "a live consumer gets the last message before it came",
-		file: "fanout/cursor.ts",
-		find: "return { cursor: seqUsedMax, first: null }",
-		replace: "return { cursor: seqUsedMax - 1, first: null }",
-		tests: CURSOR,
 	},
 	{
 		name: "the cursor right before the oldest message passes for outdated",
@@ -432,14 +420,14 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "what an account said since it came back is left out",
 		file: "fanout/takedowns.ts",
-		find: "|| batch.seq(index) > sinceSeq",
+		find: "|| batch.lsn(index) > sinceLsn",
 		replace: "",
 		tests: ["fanout/takedowns.test.ts"],
 	},
 	{
 		name: "a consumer is too slow however near it is",
 		file: "fanout/consumer.ts",
-		find: "bufferedBytes > 0 && lastSeq - this.#cursor >= FAR_BEHIND_SEQS",
+		find: "bufferedBytes > 0 && this.#place.lag(lastLsn) >= FAR_BEHIND_RECORDS",
 		replace: "bufferedBytes > 0",
 		tests: CONSUMER,
 	},
@@ -472,7 +460,7 @@ export const MUTANTS: readonly Mutant[] = [
 		tests: ["ingest/did/accounts.test.ts"],
 	},
 	{
-		name: "what the index has is told by a seq of before the change was durable",
+		name: "what the index has is told by an lsn of before the change was durable",
 		file: "ingest/did/accounts.ts",
 		find: "acknowledged >= this.#mark.position",
 		replace: "position >= this.#mark.position",
@@ -483,7 +471,7 @@ export const MUTANTS: readonly Mutant[] = [
 		file: "ingest/did/accounts.ts",
 		find: "const acknowledged = progress.acknowledged();",
 		replace:
-			"const { published } = progress;\nconst { lastSeq: early } = published();\nprogress = { ...progress, published: () => ({ ...published(), lastSeq: early }) };\nconst acknowledged = progress.acknowledged();",
+			"const { published } = progress;\nconst { lastLsn: early } = published();\nprogress = { ...progress, published: () => ({ ...published(), lastLsn: early }) };\nconst acknowledged = progress.acknowledged();",
 		tests: ["ingest/did/accounts.test.ts"],
 	},
 	{
@@ -686,20 +674,20 @@ export const MUTANTS: readonly Mutant[] = [
 		name: "retention is told of records before the index has applied them",
 		file: "log/follower.ts",
 		find: "const isApplied = await this.#untilDone(",
-		replace: "this.#advance(last.seq);\n\t\tconst isApplied = await this.#untilDone(",
+		replace: "this.#advance(last.lsn);\n\t\tconst isApplied = await this.#untilDone(",
 		tests: ["index/follower.test.ts"],
 	},
 	{
 		name: "a sink that fails until a stop passes what it did not take",
 		file: "log/follower.ts",
 		find: "if (isApplied === null) return false;",
-		replace: "if (isApplied === null) {\n\t\t\tthis.#cursor = last.seq;\n\t\t\treturn false;\n\t\t}",
+		replace: "if (isApplied === null) {\n\t\t\tthis.#cursor = last.lsn;\n\t\t\treturn false;\n\t\t}",
 		tests: ["log/follower.test.ts"],
 	},
 	{
 		name: "a reader's mark goes back",
 		file: "log/marks.ts",
-		find: "if (before !== null && seq <= before) return;",
+		find: "if (before !== null && lsn <= before) return;",
 		replace: "",
 		tests: ["log/marks.test.ts"],
 	},
@@ -734,8 +722,8 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "a reader that has not said how far it is loses all",
 		file: "log/local/retention/holds.ts",
-		find: "if (seq !== null || isShort) return",
-		replace: "if (seq !== undefined || isShort) return",
+		find: "if (lsn !== null || isShort) return",
+		replace: "if (lsn !== undefined || isShort) return",
 		tests: HOLDS,
 	},
 	{
@@ -748,7 +736,7 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "a checkpoint beyond the log's end is taken",
 		file: "log/follower.ts",
-		find: "if (cursor > seqUsedMax)",
+		find: "if (cursor > lsnUsedMax)",
 		replace: "if (cursor > Number.MAX_VALUE)",
 		tests: ["index/follower.test.ts"],
 	},
@@ -816,6 +804,8 @@ export const MUTANTS: readonly Mutant[] = [
 		tests: ["ingest/routes.test.ts"],
 	},
 	...PUBLIC_PORT_MUTANTS,
+	...READING_PLACE_MUTANTS,
+	...LOG_NUMBERS_MUTANTS,
 	...MACHINE_MUTANTS,
 	...NET_MUTANTS,
 	...ACCOUNT_MUTANTS,

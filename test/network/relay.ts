@@ -15,7 +15,7 @@ const ADMIN_PASSWORD = "relay-admin";
 export interface RelayStats {
 	counters: { hosts_connected: number };
 	rejected: Record<string, number>;
-	log: { lastSeq: number; appliedSeq: number };
+	log: { lastLsn: number; appliedLsn: number };
 }
 
 /** The relay under test: a process that can be killed and started again on the same ports and folders. */
@@ -86,7 +86,7 @@ export class Relay {
 	async indexed(): Promise<void> {
 		await until("the index to reach the log's end", INDEX_DEADLINE_MS, async () => {
 			const { log } = await this.stats();
-			return log.appliedSeq === log.lastSeq;
+			return log.appliedLsn === log.lastLsn;
 		});
 	}
 

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expectReceived } from "./expect-received.ts";
-import { RelayRig, until } from "./rig.ts";
+import { isIndexed, RelayRig, until } from "./rig.ts";
 
 /**
  * Put before the C library: lets SQLite's reads of the index fail for as long as a file is there, as on a network disk that is
@@ -79,7 +79,7 @@ test.skipIf(!isBuilt)(
 		network.send(early, await early.commit());
 		await until(() => rig.received(early.did).length === 1);
 		for (let round = 0; round < 2; round++) {
-			await until(async () => (await rig.stats()).log.appliedSeq === (await rig.stats()).log.lastSeq);
+			await until(async () => isIndexed((await rig.stats()).log));
 			writeFileSync(failing, "");
 			// What is in memory goes on.
 			network.send(early, await early.commit());
@@ -109,7 +109,7 @@ test("an index that is damaged is not waited for: the start ends and says so", a
 	const { relay, network } = damaged;
 	onTestFinished(() => damaged.stop());
 	await network.burst(20);
-	await until(async () => (await damaged.stats()).log.appliedSeq >= 20);
+	await until(async () => (await damaged.stats()).log.appliedLsn >= 20);
 	// After a clean stop the database is one file. Its first page tells that it is a database, and of which version.
 	expect(await relay.stop()).toBe(0);
 	const index = readFileSync(relay.indexPath);

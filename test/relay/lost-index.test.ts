@@ -3,7 +3,7 @@ import { rmSync } from "node:fs";
 import type { RelayProcess } from "../sim/relay-process.ts";
 import { bulkyCommit } from "./bulky-commit.ts";
 import { expectReceived } from "./expect-received.ts";
-import { RelayRig, until } from "./rig.ts";
+import { isIndexed, RelayRig, until } from "./rig.ts";
 
 const MIB = 1024 * 1024;
 
@@ -32,7 +32,7 @@ test("without its index a start says what is lost, makes nothing up, and follows
 			for (const account of network.accounts) network.send(account, await bulkyCommit(account));
 			await expectReceived(rig, network.accounts);
 			// Retention waits for the index.
-			await until(async () => (await rig.stats()).log.appliedSeq >= (consumer.cursor ?? 0));
+			await until(async () => isIndexed((await rig.stats()).log));
 		}
 		expect(await listedHosts(relay)).toEqual(names);
 		expect(await relay.stop()).toBe(0);

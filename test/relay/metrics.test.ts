@@ -30,8 +30,18 @@ test("no metric has lost its name, its meaning, its type or one of its labels", 
 		const [, family = "counters", reason = line.slice("standpipe_".length)] = REASON.exec(line) ?? [];
 		return typeof stats[family]?.[reason] !== "number";
 	});
-	expect(missing).toEqual(["standpipe_log_first_seq", "standpipe_log_last_seq", "standpipe_index_applied_seq"]);
-	expect(stats["log"]).toEqual({ firstSeq: 1, lastSeq: expect.any(Number), appliedSeq: expect.any(Number) });
+	expect(missing).toEqual([
+		"standpipe_log_first_seq",
+		"standpipe_log_last_seq",
+		"standpipe_log_last_lsn",
+		"standpipe_index_applied_lsn",
+	]);
+	expect(stats["log"]).toEqual({
+		firstSeq: 1,
+		lastSeq: expect.any(Number),
+		lastLsn: expect.any(Number),
+		appliedLsn: expect.any(Number),
+	});
 	expect(stats["openFiles"]).toEqual({ open: expect.any(Number), max: expect.any(Number) });
 	expect(stats["rssBytes"]).toBeGreaterThan(0);
 });

@@ -22,6 +22,11 @@ export async function until(condition: () => boolean | Promise<boolean>, timeout
 	}
 }
 
+/** Whether the index has applied all of the log. */
+export function isIndexed({ lastLsn, appliedLsn }: RelayStats["log"]): boolean {
+	return appliedLsn === lastLsn;
+}
+
 /** A synthetic network, the relay as its own process, and a consumer that has been there from the start. */
 export class RelayRig {
 	readonly network: SimNetwork;

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { SCHEMA_VERSION } from "../../src/index/sqlite/schema.ts";
 import { RelayProcess } from "../sim/relay-process.ts";
 import { RELAY_COMMAND } from "./rig.ts";
+import { identityEntry, writeLog } from "./written-log.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "standpipe-start-"));
 chmodSync(folder, 0o777);
@@ -173,9 +174,11 @@ describe("a start that can't be says in one sentence which setting, and why", ()
 		const env = settings();
 		expect(await complaints(env)).toEqual([]);
 		const database = new Database((env["DATABASE_URL"] ?? "").replace("sqlite://", ""));
-		database.run("UPDATE checkpoint SET seq = 99");
+		database.run("UPDATE checkpoint SET lsn = 99");
 		database.close();
-		expect(await refusal(env)).toMatch(/RELAY_PERSIST_DIR .* applied the log up to seq 99, but the log ends at seq 0/);
+		expect(await refusal(env)).toMatch(
+			/RELAY_PERSIST_DIR .* applied the log up to record 99, but the log ends at record 0/,
+		);
 	}, 300_000);
 
 	test("an index of another log", async () => {
@@ -304,12 +307,56 @@ test("a start that ended early, or logged nothing, leaves nothing that the next 
 	expect(await complaints(env)).toEqual([]);
 	// No seq was left out by any of it.
 	expect(readdirSync(env["RELAY_PERSIST_DIR"] ?? "").sort()).toEqual([
-		"00000000000000000001.seg",
+		"00000000000000000001-00000000000000000001.seg",
 		"id",
+		"last-used",
 		"lock",
-		"reserve",
 	]);
 }, 300_000);
+
+const FIRST_STARTS: Record<string, string>[] = [
+	{},
+	{ RELAY_INITIAL_SEQ_NUMBER: "1000" },
+	{ RELAY_SYNC_MODE: "write" },
+	{ RELAY_SYNC_MODE: "write", RELAY_INITIAL_SEQ_NUMBER: "1000" },
+];
+
+describe.each(FIRST_STARTS)(
+	"a start with %o that finds its port taken leaves nothing that a second start reports",
+	(changes) => {
+		test.each(["RELAY_API_BIND", "RELAY_METRICS_LISTEN"])(
+			"the port of %s, on a log that is new",
+			async (name) => {
+				const env = settings(changes);
+				await refuseTaken(env, name);
+				expect(await complaints(env)).toEqual([]);
+				const first = (changes["RELAY_INITIAL_SEQ_NUMBER"] ?? "1").padStart(20, "0");
+				expect(readdirSync(env["RELAY_PERSIST_DIR"] ?? "")).toContain(`${first}-${first}.seg`);
+				expect(await complaints(env)).toEqual([]);
+			},
+			300_000,
+		);
+
+		test("on a log that has records", async () => {
+			const env = settings(changes);
+			writeLog(
+				env["RELAY_PERSIST_DIR"] ?? "",
+				[[identityEntry("did:plc:a", 1, 1)], [identityEntry("did:plc:b", 1, 2)]],
+				Date.now,
+			);
+			await refuseTaken(env, "RELAY_API_BIND");
+			await refuseTaken(env, "RELAY_METRICS_LISTEN");
+			expect(await complaints(env)).toEqual([]);
+		}, 300_000);
+	},
+);
+
+/** Starts a relay while another program has one of its ports. */
+async function refuseTaken(env: Record<string, string>, name: string): Promise<void> {
+	const { port, free } = takePort("127.0.0.1");
+	expect(await refusal({ ...env, [name]: `127.0.0.1:${port}` })).toContain("in use");
+	free();
+}
 
 test("`:PORT` listens on both families, at both servers", async () => {
 	const [api, internal] = [takePort("127.0.0.1"), takePort("127.0.0.1")];

@@ -18,7 +18,10 @@ export function identityEntry(did: string, hostId: number, hostSeq: number, padd
 	if (scanned.kind !== "message") throw new Error("the frame is no message");
 	const { seqStart, seqEnd } = scanned.message;
 	const facts = encodeIdentityFacts({ did, timeMs });
-	return { kind: RecordKind.identity, flags: 0, host: hostId, upstreamSeq: hostSeq, seqStart, seqEnd, facts, frame };
+	return {
+		...{ kind: RecordKind.identity, flags: 0, host: hostId, upstreamSeq: hostSeq, ops: 0 },
+		...{ seqStart, seqEnd, facts, frame },
+	};
 }
 
 /**

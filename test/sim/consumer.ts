@@ -51,6 +51,8 @@ export class SimConsumer {
 	received = 0;
 	/** Messages whose seq was not greater than the last one's. */
 	orderViolations = 0;
+	/** Messages whose seq did not follow right after the last one's: what a consumer takes for a loss. */
+	seqGaps = 0;
 	/** Commits and syncs whose rev was less than the DID's last one. */
 	revViolations = 0;
 	readonly #url: string;
@@ -171,6 +173,7 @@ export class SimConsumer {
 		};
 		this.received++;
 		if (this.#lastSeq !== null && event.seq <= this.#lastSeq) this.orderViolations++;
+		if (this.#lastSeq !== null && event.seq !== this.#lastSeq + 1) this.seqGaps++;
 		this.#lastSeq = event.seq;
 		if (event.rev !== null) {
 			if (event.rev < (this.#lastRevs.get(event.did) ?? "")) this.revViolations++;

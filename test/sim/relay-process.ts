@@ -20,7 +20,7 @@ export interface RelayStats {
 	counters: Counted;
 	rejected: Record<RejectionReason, number>;
 	lenient: Record<RejectionReason, number>;
-	log: { firstSeq: number; lastSeq: number; appliedSeq: number };
+	log: { firstSeq: number; lastSeq: number; lastLsn: number; appliedLsn: number };
 	rssBytes: number;
 	openFiles: { open: number; max: number };
 	/** By the threads' names. */

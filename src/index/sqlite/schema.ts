@@ -27,14 +27,14 @@ CREATE TABLE account (
 	upstream_active INTEGER NOT NULL,
 	upstream_status TEXT,
 	local_status TEXT,
-	status_seq INTEGER NOT NULL,
+	status_lsn INTEGER NOT NULL,
 	taken_down INTEGER NOT NULL,
 	rev TEXT,
 	commit_cid BLOB,
 	data_cid BLOB
 ) STRICT;
 
-CREATE INDEX account_taken_down ON account (status_seq) WHERE taken_down = 1;
+CREATE INDEX account_taken_down ON account (status_lsn) WHERE taken_down = 1;
 
 CREATE TABLE identity (
 	did TEXT PRIMARY KEY,
@@ -46,11 +46,11 @@ CREATE TABLE identity (
 
 CREATE TABLE checkpoint (
 	only INTEGER PRIMARY KEY CHECK (only = 1),
-	seq INTEGER NOT NULL,
+	lsn INTEGER NOT NULL,
 	host_id_max INTEGER NOT NULL,
 	log_id TEXT
 ) STRICT;
-INSERT INTO checkpoint (only, seq, host_id_max) VALUES (1, 0, 0);
+INSERT INTO checkpoint (only, lsn, host_id_max) VALUES (1, 0, 0);
 `;
 
 type Migration = (database: Database) => void;
@@ -84,6 +84,11 @@ const MIGRATIONS: readonly Migration[] = [
 			database.run("ALTER TABLE host ADD COLUMN gaps INTEGER NOT NULL DEFAULT 0");
 		if (!hasColumn(database, "host", "last_gap")) database.run("ALTER TABLE host ADD COLUMN last_gap TEXT");
 		database.run("ALTER TABLE checkpoint ADD COLUMN log_id TEXT");
+	},
+	(database) => {
+		// In the log that such a database followed, a record's seq was its address.
+		database.run("ALTER TABLE account RENAME COLUMN status_seq TO status_lsn");
+		database.run("ALTER TABLE checkpoint RENAME COLUMN seq TO lsn");
 	},
 ];
 

@@ -36,15 +36,15 @@ type Columns<Row> = { [Name in keyof Row]: Row[Name] extends boolean ? Flag : Ro
 const SELECT_HOST = `SELECT id, hostname, insecure, status, cursor, gaps, last_gap AS lastGap, account_count AS accountCount
 	FROM host`;
 const SELECT_ACCOUNT = `SELECT id, did, host, host_seq AS hostSeq, last_time_ms AS lastTimeMs, upstream_active AS upstreamActive,
-	upstream_status AS upstreamStatus, local_status AS localStatus, status_seq AS statusSeq, rev, commit_cid AS "commit", data_cid AS data
+	upstream_status AS upstreamStatus, local_status AS localStatus, status_lsn AS statusLsn, rev, commit_cid AS "commit", data_cid AS data
 	FROM account`;
 const SELECT_IDENTITY = `SELECT did, signing_key AS signingKey, pds, tombstoned, resolved_at_ms AS resolvedAtMs
 	FROM identity`;
 
-const SELECT_TAKEN_DOWN = `SELECT did, status_seq AS takenDownSinceSeq FROM account
-	WHERE taken_down = 1 AND status_seq >= ? ORDER BY status_seq DESC LIMIT ?`;
+const SELECT_TAKEN_DOWN = `SELECT did, status_lsn AS takenDownSinceLsn FROM account
+	WHERE taken_down = 1 AND status_lsn >= ? ORDER BY status_lsn DESC LIMIT ?`;
 
-const MOVE_CHECKPOINT = "UPDATE checkpoint SET seq = ?, host_id_max = ? WHERE seq = ? AND log_id = ?";
+const MOVE_CHECKPOINT = "UPDATE checkpoint SET lsn = ?, host_id_max = ? WHERE lsn = ? AND log_id = ?";
 const COUNT_ACCOUNTS = "SELECT count(*) AS count FROM account WHERE host = ? AND upstream_status IS NOT ?";
 
 const UPSERT_HOST = `INSERT INTO host (id, hostname, insecure, status, cursor, gaps, last_gap, account_count)
@@ -52,11 +52,11 @@ const UPSERT_HOST = `INSERT INTO host (id, hostname, insecure, status, cursor, g
 	ON CONFLICT (id) DO UPDATE SET hostname = excluded.hostname, insecure = excluded.insecure, status = excluded.status,
 		cursor = excluded.cursor, gaps = excluded.gaps, last_gap = excluded.last_gap, account_count = excluded.account_count`;
 const UPSERT_ACCOUNT = `INSERT INTO account
-	(did, host, host_seq, last_time_ms, upstream_active, upstream_status, status_seq, taken_down, rev, commit_cid, data_cid)
+	(did, host, host_seq, last_time_ms, upstream_active, upstream_status, status_lsn, taken_down, rev, commit_cid, data_cid)
 	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 	ON CONFLICT (did) DO UPDATE SET host = excluded.host, host_seq = excluded.host_seq, last_time_ms = excluded.last_time_ms,
 		upstream_active = excluded.upstream_active, upstream_status = excluded.upstream_status,
-		status_seq = excluded.status_seq, taken_down = excluded.taken_down,
+		status_lsn = excluded.status_lsn, taken_down = excluded.taken_down,
 		rev = excluded.rev, commit_cid = excluded.commit_cid, data_cid = excluded.data_cid`;
 const UPSERT_IDENTITY = `INSERT INTO identity (did, signing_key, pds, tombstoned, resolved_at_ms) VALUES (?, ?, ?, ?, ?)
 	ON CONFLICT (did) DO UPDATE SET signing_key = excluded.signing_key, pds = excluded.pds,
@@ -112,7 +112,7 @@ class SqliteReader implements IndexReader {
 	readonly #hosts: Statement<Columns<Host>, [number, number]>;
 	readonly #repos: Statement<Columns<Account>, [number, number]>;
 	readonly #takenDown: Statement<Takedown, [number, number]>;
-	readonly #checkpoint: Statement<{ seq: number; hostIdMax: number }, []>;
+	readonly #checkpoint: Statement<{ lsn: number; hostIdMax: number }, []>;
 
 	constructor(database: Database) {
 		this.database = database;
@@ -123,7 +123,7 @@ class SqliteReader implements IndexReader {
 		this.#hosts = database.prepare(`${SELECT_HOST} WHERE id > ? ORDER BY id LIMIT ?`);
 		this.#repos = database.prepare(`${SELECT_ACCOUNT} WHERE id > ? AND commit_cid IS NOT NULL ORDER BY id LIMIT ?`);
 		this.#takenDown = database.prepare(SELECT_TAKEN_DOWN);
-		this.#checkpoint = database.prepare("SELECT seq, host_id_max AS hostIdMax FROM checkpoint");
+		this.#checkpoint = database.prepare("SELECT lsn, host_id_max AS hostIdMax FROM checkpoint");
 	}
 
 	account(did: string): Promise<Account | null> {
@@ -155,19 +155,19 @@ class SqliteReader implements IndexReader {
 		return this.files.attempt(() => this.#repos.all(afterId, limit).map(toAccount));
 	}
 
-	takenDownSince(seq: number, limit: number): Promise<Takedown[]> {
-		return this.files.attempt(() => this.#takenDown.all(seq, limit));
+	takenDownSince(lsn: number, limit: number): Promise<Takedown[]> {
+		return this.files.attempt(() => this.#takenDown.all(lsn, limit));
 	}
 
 	checkpoint(): Promise<number> {
-		return this.files.attempt(() => this.progress().seq);
+		return this.files.attempt(() => this.progress().lsn);
 	}
 
 	hostIdMax(): Promise<number> {
 		return this.files.attempt(() => this.progress().hostIdMax);
 	}
 
-	protected progress(): { seq: number; hostIdMax: number } {
+	protected progress(): { lsn: number; hostIdMax: number } {
 		const row = this.#checkpoint.get();
 		if (row === null) throw new StoreBroken(`${this.database.filename} has lost its checkpoint row`);
 		return row;
@@ -241,7 +241,7 @@ class SqliteStore extends SqliteReader implements Store {
 	}
 
 	#load(keys: RowKeys): { rows: RowSource; checkpoint: number } {
-		const { seq: checkpoint, hostIdMax } = this.progress();
+		const { lsn: checkpoint, hostIdMax } = this.progress();
 		const accounts: AccountRow[] = [];
 		const hostIds = new Set(keys.hosts);
 		for (const did of keys.dids) {
@@ -265,7 +265,7 @@ class SqliteStore extends SqliteReader implements Store {
 	#write(changes: RowChanges, { after, last }: Span, logId: string): void {
 		if (this.#moveCheckpoint.run(last, changes.hostIdMax, after, logId).changes !== 1)
 			throw new StoreBroken(
-				`${this.database.filename} is not at seq ${after} of the log ${logId} any more: something else writes to it`,
+				`${this.database.filename} is not at lsn ${after} of the log ${logId} any more: something else writes to it`,
 			);
 		for (const host of changes.hosts) this.#writeHost(host);
 		for (const account of changes.accounts) this.#writeAccount(account);
@@ -287,7 +287,7 @@ class SqliteStore extends SqliteReader implements Store {
 			row.lastTimeMs,
 			row.upstreamActive,
 			row.upstreamStatus,
-			row.statusSeq,
+			row.statusLsn,
 			isTakenDown(row),
 			row.rev,
 			row.commit,

@@ -23,10 +23,10 @@ export interface Progress {
 	position: number;
 	/** How far the ring is durable. */
 	acknowledged(): number;
-	/** Last seq that the index has applied. */
+	/** Lsn of the last record that the index has applied. */
 	applied(): number;
 	/** What the log has published. */
-	published(): Pick<PositionSnapshot, "lastSeq" | "seqUsedMax">;
+	published(): Pick<PositionSnapshot, "lastLsn" | "lsnUsedMax">;
 }
 
 /** DIDs without an account are remembered up to this part of the limit, apart from the accounts. */
@@ -47,8 +47,8 @@ export class AccountCache {
 	readonly #counters: Counters;
 	/** Changes up to this ring position are in the index. */
 	#appliedPosition = 0;
-	/** A position on its way to become the applied one, and the log's seq at the time it had become durable. */
-	#mark: { position: number; seq: number | null } | null = null;
+	/** A position on its way to become the applied one, and the log's end at the time it had become durable. */
+	#mark: { position: number; lsn: number | null } | null = null;
 
 	constructor(index: Pick<IndexReader, "account">, entriesMax: number, counters: Counters) {
 		this.#index = index;
@@ -106,13 +106,13 @@ export class AccountCache {
 		const { position } = progress;
 		const acknowledged = progress.acknowledged();
 		const applied = progress.applied();
-		const { lastSeq, seqUsedMax } = progress.published();
+		const { lastLsn, lsnUsedMax } = progress.published();
 		if (acknowledged > position)
 			throw new Damage(`position ${acknowledged} of a ring is durable, it ends at ${position}`);
-		if (applied > seqUsedMax) throw new Damage(`the index has applied seq ${applied}, the log ends at ${seqUsedMax}`);
-		this.#mark ??= { position, seq: null };
-		if (this.#mark.seq === null && acknowledged >= this.#mark.position) this.#mark.seq = lastSeq;
-		if (this.#mark.seq !== null && applied >= this.#mark.seq) {
+		if (applied > lsnUsedMax) throw new Damage(`the index has applied lsn ${applied}, the log ends at ${lsnUsedMax}`);
+		this.#mark ??= { position, lsn: null };
+		if (this.#mark.lsn === null && acknowledged >= this.#mark.position) this.#mark.lsn = lastLsn;
+		if (this.#mark.lsn !== null && applied >= this.#mark.lsn) {
 			this.#appliedPosition = this.#mark.position;
 			this.#mark = null;
 		}

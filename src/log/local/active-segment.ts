@@ -1,8 +1,12 @@
 import { SEGMENT_BYTES_MAX } from "../../config/bounds.ts";
 import { Seqlock, SeqlockView } from "../../runtime/seqlock.ts";
+import type { LogPlace } from "../log.ts";
+import { firstAfter } from "../record/first-after.ts";
 import { SEGMENT_HEADER_BYTES } from "./segment/segment.ts";
 import {
 	type ChunkRange,
+	type Extent,
+	findPlace,
 	findRange,
 	INDEX_STRIDE_BYTES,
 	type IndexEntries,
@@ -11,33 +15,40 @@ import {
 
 /** What the writer says of the segments, all of one moment. */
 export interface ActiveSnapshot {
-	/** No retained record has a lower seq. */
+	/** No retained record has a lower lsn. */
+	firstLsn: number;
+	/** No retained message has a lower seq. */
 	firstSeq: number;
-	/** Seq of the last published record. */
+	/** Lsn of the last published record. */
+	lastLsn: number;
+	/** Seq of the last published message. */
 	lastSeq: number;
-	/** Names the segment that is written to; 0 before the log is open. */
-	activeFirstSeq: number;
+	/** Lsn that the segment that is written to begins with, and its name's first part; 0 before the log is open. */
+	activeFirstLsn: number;
 	/** Its epoch: another one with the same name takes its place if its first sync failed. */
 	activeEpoch: number;
 	/** Offset in it after the last published record. */
 	endOffset: number;
 }
 
-const FIRST_SEQ = 0;
-const LAST_SEQ = 1;
-const ACTIVE_FIRST_SEQ = 2;
-const ACTIVE_EPOCH = 3;
-const END_OFFSET = 4;
-const INDEX_LENGTH = 5;
-/** Two numbers an entry: seq, offset. */
-const INDEX = 6;
+const FIRST_LSN = 0;
+const FIRST_SEQ = 1;
+const LAST_LSN = 2;
+const LAST_SEQ = 3;
+const ACTIVE_FIRST_LSN = 4;
+const ACTIVE_EPOCH = 5;
+const END_OFFSET = 6;
+const INDEX_LENGTH = 7;
+const INDEX = 8;
+/** Numbers of an entry: lsn, seq, time, offset. */
+const ENTRY_NUMBERS = 4;
 
 /** A segment ends with the batch that fills it, so its index may outgrow the size target by a little. */
 const INDEX_ENTRIES_MAX = SEGMENT_BYTES_MAX / INDEX_STRIDE_BYTES + 256;
 
 /** Makes the memory of an active segment. */
 export function createActiveSegmentBuffer(): SharedArrayBuffer {
-	return Seqlock.createBuffer(INDEX + 2 * INDEX_ENTRIES_MAX);
+	return Seqlock.createBuffer(INDEX + ENTRY_NUMBERS * INDEX_ENTRIES_MAX);
 }
 
 /**
@@ -50,17 +61,21 @@ export function createActiveSegmentBuffer(): SharedArrayBuffer {
 export class ActiveSegment {
 	readonly #numbers: Seqlock;
 	readonly #index: IndexEntries = {
-		seq: (entry) => this.#numbers.get(INDEX + 2 * entry),
-		offset: (entry) => this.#numbers.get(INDEX + 2 * entry + 1),
+		lsns: { at: (entry) => this.#numbers.get(INDEX + ENTRY_NUMBERS * entry) },
+		seqs: { at: (entry) => this.#numbers.get(INDEX + ENTRY_NUMBERS * entry + 1) },
+		timesUs: { at: (entry) => this.#numbers.get(INDEX + ENTRY_NUMBERS * entry + 2) },
+		offsets: { at: (entry) => this.#numbers.get(INDEX + ENTRY_NUMBERS * entry + 3) },
 	};
 	readonly #view: SeqlockView<ActiveSnapshot>;
 
 	constructor(buffer: SharedArrayBuffer = createActiveSegmentBuffer()) {
 		this.#numbers = new Seqlock(buffer);
 		this.#view = new SeqlockView(this.#numbers, (numbers) => ({
+			firstLsn: numbers.get(FIRST_LSN),
 			firstSeq: numbers.get(FIRST_SEQ),
+			lastLsn: numbers.get(LAST_LSN),
 			lastSeq: numbers.get(LAST_SEQ),
-			activeFirstSeq: numbers.get(ACTIVE_FIRST_SEQ),
+			activeFirstLsn: numbers.get(ACTIVE_FIRST_LSN),
 			activeEpoch: numbers.get(ACTIVE_EPOCH),
 			endOffset: numbers.get(END_OFFSET),
 		}));
@@ -76,37 +91,62 @@ export class ActiveSegment {
 	}
 
 	/**
-	 * The published chunk of the active segment that would hold `seq`, null if the segment has no records.
+	 * The published chunk of the active segment that would hold `lsn`, null if the segment has no records.
 	 *
 	 * @returns `undefined` if `snapshot` is outdated, since another segment is active: take a new one
 	 */
-	range(snapshot: ActiveSnapshot, seq: number): ChunkRange | null | undefined {
-		const { activeFirstSeq, endOffset, lastSeq } = snapshot;
-		const extent = { start: SEGMENT_HEADER_BYTES, end: endOffset, lastSeq };
-		const range = findRange(this.#index, this.#numbers.get(INDEX_LENGTH), seq, extent);
+	range(snapshot: ActiveSnapshot, lsn: number): ChunkRange | null | undefined {
+		const count = this.#numbers.get(INDEX_LENGTH);
+		return this.#published(snapshot, findRange(this.#index, count, lsn, extentOf(snapshot)));
+	}
+
+	/**
+	 * The published chunk of the active segment in which the records that come before `place` end; null if its first record does
+	 * not come before it, or it has none.
+	 *
+	 * @returns `undefined` as `range`
+	 */
+	rangeOfPlace(snapshot: ActiveSnapshot, place: LogPlace): ChunkRange | null | undefined {
+		// Entries of records that the snapshot does not tell of would lead beyond its end.
+		const count = firstAfter(this.#index.lsns, this.#numbers.get(INDEX_LENGTH), snapshot.lastLsn);
+		return this.#published(snapshot, findPlace(this.#index, count, place, extentOf(snapshot)));
+	}
+
+	/** What was found in the index, as far as it is published. */
+	#published(snapshot: ActiveSnapshot, range: ChunkRange | null): ChunkRange | null | undefined {
+		const { activeFirstLsn, endOffset, lastLsn } = snapshot;
 		// The entries are only ever added to, until another segment becomes active; that is stored before they change.
-		if (this.#numbers.get(ACTIVE_FIRST_SEQ) !== activeFirstSeq) return undefined;
-		if (range === null || lastSeq < activeFirstSeq) return null;
+		if (this.#numbers.get(ACTIVE_FIRST_LSN) !== activeFirstLsn) return undefined;
+		if (range === null || lastLsn < activeFirstLsn) return null;
 		// The index may have grown since the snapshot: what it says of later records is not the caller's business yet.
-		return { start: range.start, end: Math.min(range.end, endOffset), seqMax: Math.min(range.seqMax, lastSeq) };
+		return { ...range, end: Math.min(range.end, endOffset), lsnMax: Math.min(range.lsnMax, lastLsn) };
 	}
 
 	/** Publishes a new state, with the active segment's index. Only the log's writer calls it. */
 	publish(snapshot: ActiveSnapshot, index: SegmentIndex): void {
 		const numbers = this.#numbers;
 		numbers.begin();
-		const isSameSegment = numbers.get(ACTIVE_FIRST_SEQ) === snapshot.activeFirstSeq;
+		const isSameSegment = numbers.get(ACTIVE_FIRST_LSN) === snapshot.activeFirstLsn;
+		numbers.set(FIRST_LSN, snapshot.firstLsn);
 		numbers.set(FIRST_SEQ, snapshot.firstSeq);
+		numbers.set(LAST_LSN, snapshot.lastLsn);
 		numbers.set(LAST_SEQ, snapshot.lastSeq);
-		numbers.set(ACTIVE_FIRST_SEQ, snapshot.activeFirstSeq);
+		numbers.set(ACTIVE_FIRST_LSN, snapshot.activeFirstLsn);
 		numbers.set(ACTIVE_EPOCH, snapshot.activeEpoch);
 		numbers.set(END_OFFSET, snapshot.endOffset);
 		const length = Math.min(index.length, INDEX_ENTRIES_MAX);
 		for (let entry = isSameSegment ? numbers.get(INDEX_LENGTH) : 0; entry < length; entry++) {
-			numbers.set(INDEX + 2 * entry, index.seq(entry));
-			numbers.set(INDEX + 2 * entry + 1, index.offset(entry));
+			const at = INDEX + ENTRY_NUMBERS * entry;
+			numbers.set(at, index.lsns[entry] ?? 0);
+			numbers.set(at + 1, index.seqs[entry] ?? 0);
+			numbers.set(at + 2, index.timesUs[entry] ?? 0);
+			numbers.set(at + 3, index.offsets[entry] ?? 0);
 		}
 		numbers.set(INDEX_LENGTH, length);
 		numbers.end();
 	}
+}
+
+function extentOf({ endOffset, lastLsn }: ActiveSnapshot): Extent {
+	return { start: SEGMENT_HEADER_BYTES, end: endOffset, lastLsn };
 }

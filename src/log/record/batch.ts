@@ -1,49 +1,59 @@
 import { decodeRepoDid } from "./facts.ts";
 import { firstAfter } from "./first-after.ts";
-import { type RecordKind, recordFacts, recordFrame, recordKind } from "./record.ts";
+import { type RecordKind, recordFacts, recordFrame, recordKind, recordSeq, recordTimeUs } from "./record.ts";
 import { decodeRecord, type StoredRecord } from "./stored-record.ts";
 
-/** The records right behind a cursor are gone: removed by retention, or damaged. Go on with the cursor `nextSeq - 1`. */
+/** The records right after a cursor are gone: removed by retention, or damaged. Go on with the cursor `lastLsn`. */
 export class Gap {
-	readonly nextSeq: number;
+	/** No record before this lsn is there. */
+	readonly nextLsn: number;
 
-	constructor(nextSeq: number) {
-		this.nextSeq = nextSeq;
+	constructor(nextLsn: number) {
+		this.nextLsn = nextLsn;
 	}
 
-	get lastSeq(): number {
-		return this.nextSeq - 1;
+	get lastLsn(): number {
+		return this.nextLsn - 1;
 	}
 }
 
 /** Consecutive records, checked. Many consumers share one, each until its next `read`: then its memory may be used again. */
 export class Batch {
-	readonly firstSeq: number;
-	readonly lastSeq: number;
+	readonly firstLsn: number;
+	readonly lastLsn: number;
 	/** The records as they stand in the segment. */
 	readonly bytes: Buffer;
-	readonly #seqs: Float64Array;
+	readonly #lsns: Float64Array;
 	/** Offsets of the records in `bytes`, and their end. */
 	readonly #offsets: Uint32Array;
 	readonly #frames: (Buffer | undefined)[] = [];
 
-	/** @param offsets one more than `seqs`, which are at least one */
-	constructor(bytes: Buffer, seqs: readonly number[], offsets: readonly number[]) {
+	/** @param offsets one more than `lsns`, which are at least one */
+	constructor(bytes: Buffer, lsns: readonly number[], offsets: readonly number[]) {
 		this.bytes = bytes;
-		this.#seqs = Float64Array.from(seqs);
+		this.#lsns = Float64Array.from(lsns);
 		this.#offsets = Uint32Array.from(offsets);
-		this.firstSeq = this.seq(0);
-		this.lastSeq = this.seq(seqs.length - 1);
+		this.firstLsn = this.lsn(0);
+		this.lastLsn = this.lsn(lsns.length - 1);
 	}
 
 	get count(): number {
-		return this.#seqs.length;
+		return this.#lsns.length;
+	}
+
+	lsn(i: number): number {
+		const lsn = this.#lsns[i];
+		if (lsn === undefined) throw new RangeError(`the batch has no record ${i}`);
+		return lsn;
 	}
 
 	seq(i: number): number {
-		const seq = this.#seqs[i];
-		if (seq === undefined) throw new RangeError(`the batch has no record ${i}`);
-		return seq;
+		return recordSeq(this.bytes, this.#offset(i));
+	}
+
+	/** Microseconds since 1970. */
+	timeUs(i: number): number {
+		return recordTimeUs(this.bytes, this.#offset(i));
 	}
 
 	kind(i: number): RecordKind {
@@ -68,9 +78,9 @@ export class Batch {
 		return decodeRecord(this.bytes, this.#offset(i), this.#length(i));
 	}
 
-	/** Index of the first record with a seq above `cursor`; `count` where there is none. */
+	/** Index of the first record with an lsn above `cursor`; `count` if there is none. */
 	indexAfter(cursor: number): number {
-		return firstAfter(this, this.count, cursor);
+		return firstAfter(this.#lsns, this.count, cursor);
 	}
 
 	#offset(i: number): number {

@@ -13,15 +13,18 @@ import { RecordFlag, type RecordKind } from "./record.ts";
  * |     20 | kind         | u8   |                                                         |
  * |     21 | flags        | u8   |                                                         |
  * |     22 | factsLength  | u16  |                                                         |
- * |     24 | facts, then the frame with the host's seq in it                               |||
+ * |     24 | ops          | u16  | of a commit; 0 for everything else                      |
+ * |     26 | facts, then the frame with the host's seq in it                               |||
  */
-export const ENTRY_HEADER_BYTES = 24;
+export const ENTRY_HEADER_BYTES = 26;
 
 export interface Entry {
 	kind: RecordKind;
 	flags: number;
 	host: number;
 	upstreamSeq: number;
+	/** Ops of a commit, up to `RECORD_OPS_MAX`; 0 for everything else. */
+	ops: number;
 	seqStart: number;
 	seqEnd: number;
 	facts: Uint8Array;
@@ -39,6 +42,7 @@ export function controlEntry<K extends ControlKind>(kind: K, facts: ControlFacts
 		flags: CONTROL_KINDS[kind].isState ? RecordFlag.state : 0,
 		host: 0,
 		upstreamSeq: 0,
+		ops: 0,
 		seqStart: 0,
 		seqEnd: 0,
 		facts: CONTROL_KINDS[kind].encode(facts),
@@ -60,6 +64,7 @@ export function writeEntry(target: Buffer, entry: Entry): void {
 	target[20] = entry.kind;
 	target[21] = entry.flags;
 	target.writeUInt16LE(entry.facts.length, 22);
+	target.writeUInt16LE(entry.ops, 24);
 	target.set(entry.facts, ENTRY_HEADER_BYTES);
 	target.set(entry.frame, ENTRY_HEADER_BYTES + entry.facts.length);
 }
@@ -70,6 +75,7 @@ export function readEntry(source: Buffer): Entry {
 	return {
 		upstreamSeq: source.readDoubleLE(0),
 		host: source.readUInt32LE(8),
+		ops: source.readUInt16LE(24),
 		seqStart: source.readUInt32LE(12),
 		seqEnd: source.readUInt32LE(16),
 		// The writing end is ours: a kind that we didn't write can't come out.

@@ -1,15 +1,15 @@
-/** Seqs in rising order, wherever they lie. */
-export interface RisingSeqs {
-	seq(i: number): number;
+/** Numbers in rising order, wherever they lie: an array is one such. */
+export interface Rising {
+	at(i: number): number | undefined;
 }
 
-/** Index of the first of `count` seqs that is above `cursor`; `count` where there is none. */
-export function firstAfter(seqs: RisingSeqs, count: number, cursor: number): number {
+/** Index of the first of `count` numbers that is above `value`; `count` if there is none. */
+export function firstAfter(numbers: Rising, count: number, value: number): number {
 	let low = 0;
 	let high = count;
 	while (low < high) {
 		const middle = (low + high) >>> 1;
-		if (seqs.seq(middle) > cursor) high = middle;
+		if ((numbers.at(middle) ?? Number.POSITIVE_INFINITY) > value) high = middle;
 		else low = middle + 1;
 	}
 	return low;

@@ -7,26 +7,43 @@ import { CONTROL_CODES } from "./control.ts";
 import { RECORD_FACTS_BYTES_MAX } from "./facts.ts";
 
 /**
- * A record of the log: fixed little-endian header, then the facts that the index needs, then the frame's wire bytes.
+ * A record of the log: a fixed little-endian header, then the facts that the index needs, then the frame's wire bytes. What
+ * each field means stands in `docs/log-format.md`.
  *
- * | offset | field         | type |                                                              |
- * |-------:|---------------|------|--------------------------------------------------------------|
- * |      0 | crc           | u32  | of the bytes from offset 4 to the end; set by the log        |
- * |      4 | length        | u32  | of the whole record, header included                         |
- * |      8 | seq           | u64  | ours                                                         |
- * |     16 | time          | u64  | when it was sequenced, microseconds since 1970               |
- * |     24 | upstreamSeq   | u64  | the host's seq; 0 for control records                        |
- * |     32 | host          | u32  | id of the host it came from; 0 for control records           |
- * |     36 | epoch         | u32  | of the segment it is in; set by the log                      |
- * |     40 | kind          | u8   |                                                              |
- * |     41 | flags         | u8   |                                                              |
- * |     42 | factsLength   | u16  | bytes of facts, right behind the header                      |
- * |     44 | reserved      | u32  | zero                                                         |
- *
- * Control records take a seq of their own, so that one number addresses every record; consumers see a gap there, which
- * the protocol allows (rulebook 1.5).
+ * | offset | field         | type |                                                                    |
+ * |-------:|---------------|------|--------------------------------------------------------------------|
+ * |      0 | crc           | u32  | CRC-32 of the bytes from offset 4 to the end; set by the log       |
+ * |      4 | length        | u32  | of the whole record, header included                               |
+ * |      8 | lsn           | u64  | the record's address in the log                                    |
+ * |     16 | seq           | u64  | a message's; a control record has that of the last message before  |
+ * |     24 | time          | u64  | when it was sequenced, microseconds since 1970                     |
+ * |     32 | upstreamSeq   | u64  | the host's seq; 0 for control records                              |
+ * |     40 | host          | u32  | id of the host it came from; 0 for control records                 |
+ * |     44 | epoch         | u32  | of the segment it is in; set by the log                            |
+ * |     48 | kind          | u8   |                                                                    |
+ * |     49 | flags         | u8   |                                                                    |
+ * |     50 | factsLength   | u16  | bytes of facts, right after the header                             |
+ * |     52 | ops           | u16  | of a commit, clipped; 0 for everything else                        |
+ * |     54 | reserved      | u16  | zero                                                               |
  */
-export const RECORD_HEADER_BYTES = 48;
+export const RECORD_HEADER_BYTES = 56;
+
+const LENGTH_AT = 4;
+const LSN_AT = 8;
+const SEQ_AT = 16;
+const TIME_AT = 24;
+const UPSTREAM_SEQ_AT = 32;
+const HOST_AT = 40;
+/** Offset of the epoch in a record. */
+export const RECORD_EPOCH_AT = 44;
+const KIND_AT = 48;
+const FLAGS_AT = 49;
+const FACTS_LENGTH_AT = 50;
+const OPS_AT = 52;
+const RESERVED_AT = 54;
+
+/** A commit with more ops says this number. */
+export const RECORD_OPS_MAX = 0xffff;
 
 /** The longest record: its frame may grow by 8 bytes where our seq is longer than the host's. */
 export const RECORD_BYTES_MAX = RECORD_HEADER_BYTES + RECORD_FACTS_BYTES_MAX + FRAME_BYTES_MAX + 8;
@@ -59,6 +76,7 @@ export const RecordFlag = {
 
 /** What the header says besides length, epoch and checksum. */
 export interface RecordHeader {
+	lsn: number;
 	seq: number;
 	timeUs: number;
 	upstreamSeq: number;
@@ -66,6 +84,12 @@ export interface RecordHeader {
 	kind: RecordKind;
 	flags: number;
 	factsLength: number;
+	ops: number;
+}
+
+/** The least time of the record after one with this time: each op has a time of its own. Microseconds since 1970. */
+export function timeUsAfter(timeUs: number, ops: number): number {
+	return timeUs + Math.max(1, ops);
 }
 
 /**
@@ -77,44 +101,70 @@ export interface RecordHeader {
  */
 export function writeRecordHeader(target: Buffer, at: number, length: number, header: RecordHeader): void {
 	target.writeUInt32LE(0, at);
-	target.writeUInt32LE(length, at + 4);
-	writeU64(target, header.seq, at + 8);
-	writeU64(target, header.timeUs, at + 16);
-	writeU64(target, header.upstreamSeq, at + 24);
-	target.writeUInt32LE(header.host, at + 32);
-	target.writeUInt32LE(0, at + 36);
-	target[at + 40] = header.kind;
-	target[at + 41] = header.flags;
-	target.writeUInt16LE(header.factsLength, at + 42);
-	target.writeUInt32LE(0, at + 44);
+	target.writeUInt32LE(length, at + LENGTH_AT);
+	writeU64(target, header.lsn, at + LSN_AT);
+	writeU64(target, header.seq, at + SEQ_AT);
+	writeU64(target, header.timeUs, at + TIME_AT);
+	writeU64(target, header.upstreamSeq, at + UPSTREAM_SEQ_AT);
+	target.writeUInt32LE(header.host, at + HOST_AT);
+	target.writeUInt32LE(0, at + RECORD_EPOCH_AT);
+	target[at + KIND_AT] = header.kind;
+	target[at + FLAGS_AT] = header.flags;
+	target.writeUInt16LE(header.factsLength, at + FACTS_LENGTH_AT);
+	target.writeUInt16LE(header.ops, at + OPS_AT);
+	target.writeUInt16LE(0, at + RESERVED_AT);
 }
 
 /** Length that the record at `at` says it has: for records that this process has made, or has found intact. */
 export function recordLength(source: Buffer, at: number): number {
-	return source.readUInt32LE(at + 4);
+	return source.readUInt32LE(at + LENGTH_AT);
+}
+
+export function recordLsn(source: Buffer, at: number): number {
+	return readU64(source, at + LSN_AT);
 }
 
 export function recordSeq(source: Buffer, at: number): number {
-	return readU64(source, at + 8);
+	return readU64(source, at + SEQ_AT);
 }
 
 /** Microseconds since 1970. */
 export function recordTimeUs(source: Buffer, at: number): number {
-	return readU64(source, at + 16);
+	return readU64(source, at + TIME_AT);
+}
+
+export function recordUpstreamSeq(source: Buffer, at: number): number {
+	return readU64(source, at + UPSTREAM_SEQ_AT);
+}
+
+export function recordHost(source: Buffer, at: number): number {
+	return source.readUInt32LE(at + HOST_AT);
 }
 
 export function recordKind(source: Buffer, at: number): RecordKind {
-	// The checksum was checked: a kind that we didn't write can't come out.
-	return source.readUInt8(at + 40) as RecordKind;
+	// A kind of a later minor version may come out: whoever switches over kinds leaves out what it doesn't know.
+	return source.readUInt8(at + KIND_AT) as RecordKind;
+}
+
+export function recordFlags(source: Buffer, at: number): number {
+	return source.readUInt8(at + FLAGS_AT);
+}
+
+export function recordFactsLength(source: Buffer, at: number): number {
+	return source.readUInt16LE(at + FACTS_LENGTH_AT);
+}
+
+export function recordOps(source: Buffer, at: number): number {
+	return source.readUInt16LE(at + OPS_AT);
 }
 
 /** The frame of the record of `length` bytes at `at`, a view into `source`. */
 export function recordFrame(source: Buffer, at: number, length: number): Buffer {
-	return source.subarray(at + RECORD_HEADER_BYTES + source.readUInt16LE(at + 42), at + length);
+	return source.subarray(at + RECORD_HEADER_BYTES + recordFactsLength(source, at), at + length);
 }
 
 /** The facts of the record at `at`, a view into `source`. */
 export function recordFacts(source: Buffer, at: number): Buffer {
 	const start = at + RECORD_HEADER_BYTES;
-	return source.subarray(start, start + source.readUInt16LE(at + 42));
+	return source.subarray(start, start + recordFactsLength(source, at));
 }

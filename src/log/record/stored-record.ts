@@ -1,8 +1,22 @@
-import { readU64 } from "./bytes.ts";
-import { type RecordKind, recordFacts, recordFrame, recordKind, recordSeq, recordTimeUs } from "./record.ts";
+import {
+	type RecordKind,
+	recordFacts,
+	recordFlags,
+	recordFrame,
+	recordHost,
+	recordKind,
+	recordLsn,
+	recordOps,
+	recordSeq,
+	recordTimeUs,
+	recordUpstreamSeq,
+} from "./record.ts";
 
 /** A record as readers of the log get it: views into a batch. Copy what must outlive the next `read`. */
 export interface StoredRecord {
+	/** Its address in the log. */
+	lsn: number;
+	/** A message's own; a control record has that of the last message before it. */
 	seq: number;
 	/** Microseconds since 1970. */
 	timeUs: number;
@@ -10,6 +24,8 @@ export interface StoredRecord {
 	upstreamSeq: number;
 	kind: RecordKind;
 	flags: number;
+	/** Ops of a commit, clipped to `RECORD_OPS_MAX`; 0 for everything else. */
+	ops: number;
 	facts: Uint8Array;
 	/** The frame as it goes to consumers; empty for control records. */
 	frame: Uint8Array;
@@ -18,12 +34,14 @@ export interface StoredRecord {
 /** Decodes the intact record of `length` bytes at `at`. Its facts and frame are views into `source`. */
 export function decodeRecord(source: Buffer, at: number, length: number): StoredRecord {
 	return {
+		lsn: recordLsn(source, at),
 		seq: recordSeq(source, at),
 		timeUs: recordTimeUs(source, at),
-		upstreamSeq: readU64(source, at + 24),
-		host: source.readUInt32LE(at + 32),
+		upstreamSeq: recordUpstreamSeq(source, at),
+		host: recordHost(source, at),
 		kind: recordKind(source, at),
-		flags: source.readUInt8(at + 41),
+		flags: recordFlags(source, at),
+		ops: recordOps(source, at),
 		facts: recordFacts(source, at),
 		frame: recordFrame(source, at, length),
 	};

@@ -19,7 +19,7 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true }));
 
 /** One that reaches to what the older databases have applied. */
-const LONG_LOG = { ...NEW_LOG, seqUsedMax: 1_000 };
+const LONG_LOG = { ...NEW_LOG, lsnUsedMax: 1_000 };
 
 /** The tables as older releases made them. */
 interface OlderSchema {
@@ -30,6 +30,7 @@ interface OlderSchema {
 	lastTime?: true;
 	hostIdMax?: true;
 	takenDown?: true;
+	logId?: true;
 }
 
 /** Versions 4 and 5 have been made without the columns of gaps, and with them. */
@@ -40,13 +41,14 @@ const OLDER: OlderSchema[] = [
 	{ version: 4, lastTime: true, hostIdMax: true, gaps: true },
 	{ version: 5, lastTime: true, hostIdMax: true, takenDown: true },
 	{ version: 5, lastTime: true, hostIdMax: true, takenDown: true, gaps: true },
+	{ version: 6, lastTime: true, hostIdMax: true, takenDown: true, gaps: true, logId: true },
 ];
 
 /** Until version 4, who is taken down was not a column. */
 const TAKEN_DOWN = `(local_status IN ('takendown', 'suspended', 'deleted')
 	OR (upstream_active = 0 AND upstream_status IN ('takendown', 'suspended', 'deleted')))`;
 
-function makeOlder({ version, seqMax, gaps, lastTime, hostIdMax, takenDown }: OlderSchema): void {
+function makeOlder({ version, seqMax, gaps, lastTime, hostIdMax, takenDown, logId }: OlderSchema): void {
 	const database = new Database(path);
 	database.run(`
 		CREATE TABLE host (id INTEGER PRIMARY KEY, hostname TEXT NOT NULL UNIQUE, insecure INTEGER NOT NULL, status TEXT NOT NULL,
@@ -60,8 +62,9 @@ function makeOlder({ version, seqMax, gaps, lastTime, hostIdMax, takenDown }: Ol
 		CREATE TABLE identity (did TEXT PRIMARY KEY, signing_key TEXT, pds TEXT, tombstoned INTEGER NOT NULL,
 			resolved_at_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 		CREATE TABLE checkpoint (only INTEGER PRIMARY KEY CHECK (only = 1), seq INTEGER NOT NULL
-			${hostIdMax ? ", host_id_max INTEGER NOT NULL" : ""}) STRICT;
+			${hostIdMax ? ", host_id_max INTEGER NOT NULL" : ""} ${logId ? ", log_id TEXT" : ""}) STRICT;
 		INSERT INTO checkpoint (only, seq ${hostIdMax ? ", host_id_max" : ""}) VALUES (1, 100 ${hostIdMax ? ", 6" : ""});
+		${logId ? `UPDATE checkpoint SET log_id = '${LOG_ID}';` : ""}
 		PRAGMA user_version = ${version};
 	`);
 	const host = (id: number, hostname: string, cursor: number, count: number): void => {
@@ -142,7 +145,7 @@ test.each(OLDER)("a database of an older version keeps its rows and becomes like
 	const fresh = join(folder, "fresh.sqlite");
 	await (await openWriter(fresh)).store.close();
 	expect(shape(path)).toEqual(shape(fresh));
-	// No log had an id, so the index is that of the log which opens it first.
+	// Before version 6 no log had an id, so the index is that of the log which opens it first.
 	expect([await store.logId(), await store.checkpoint(), await store.hostIdMax()]).toEqual([LOG_ID, 100, 6]);
 	const gaps = older.gaps ? { gaps: 2, lastGap: "then" } : { gaps: 0, lastGap: null };
 	const same = { insecure: false, status: "active" as const, accountCount: 1, ...gaps };
@@ -161,11 +164,11 @@ test.each(OLDER)("a database of an older version keeps its rows and becomes like
 		upstreamActive: false,
 		upstreamStatus: "takendown",
 		localStatus: null,
-		statusSeq: 50,
+		statusLsn: 50,
 		...repo,
 	});
 	expect(await store.identity("did:plc:a")).toMatchObject({ signingKey: "did:key:one", pds: null, resolvedAtMs: 9 });
-	expect(await store.takenDownSince(1, 10)).toEqual([{ did: "did:plc:b", takenDownSinceSeq: 50 }]);
+	expect(await store.takenDownSince(1, 10)).toEqual([{ did: "did:plc:b", takenDownSinceLsn: 50 }]);
 	await store.close();
 	const again = await openWriter(path, LONG_LOG);
 	await again.apply(records.sequence([records.host(7), records.account([7, 5], "did:plc:new", null, 9)], 101));

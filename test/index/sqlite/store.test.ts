@@ -41,12 +41,12 @@ class FilePlace implements Place {
 		const hosts = database.query<Host, []>(`SELECT id, hostname, insecure, status, cursor, gaps, last_gap AS lastGap,
 			account_count AS accountCount FROM host ORDER BY id`);
 		const accounts = database.query<Account, []>(`SELECT id, did, host, host_seq AS hostSeq, last_time_ms AS lastTimeMs,
-			upstream_active AS upstreamActive, upstream_status AS upstreamStatus, local_status AS localStatus, status_seq AS statusSeq,
+			upstream_active AS upstreamActive, upstream_status AS upstreamStatus, local_status AS localStatus, status_lsn AS statusLsn,
 			rev, commit_cid AS "commit", data_cid AS data FROM account ORDER BY id`);
 		const identities = database.query<StoredIdentity, []>(`SELECT did, signing_key AS signingKey, pds, tombstoned,
 			resolved_at_ms AS resolvedAtMs FROM identity ORDER BY did`);
 		const progress = database.query<{ checkpoint: number; hostIdMax: number }, []>(
-			"SELECT seq AS checkpoint, host_id_max AS hostIdMax FROM checkpoint",
+			"SELECT lsn AS checkpoint, host_id_max AS hostIdMax FROM checkpoint",
 		);
 		const { checkpoint, hostIdMax } = progress.get() ?? { checkpoint: -1, hostIdMax: -1 };
 		// Flags stay the numbers that they are here.
@@ -177,7 +177,7 @@ describe("takedowns", () => {
 		const database = new Database(path, { readonly: true });
 		const plan = database
 			.query<{ detail: string }, []>(
-				`EXPLAIN QUERY PLAN SELECT did FROM account WHERE taken_down = 1 AND status_seq >= 1 ORDER BY status_seq DESC`,
+				`EXPLAIN QUERY PLAN SELECT did FROM account WHERE taken_down = 1 AND status_lsn >= 1 ORDER BY status_lsn DESC`,
 			)
 			.all();
 		database.close();

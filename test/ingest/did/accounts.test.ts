@@ -16,7 +16,7 @@ function stateAt(position: number): CachedAccount {
 		upstreamActive: true,
 		upstreamStatus: null,
 		localStatus: null,
-		statusSeq: 0,
+		statusLsn: 0,
 		rev: `rev ${position}`,
 		data: null,
 		commit: null,
@@ -25,12 +25,12 @@ function stateAt(position: number): CachedAccount {
 }
 
 /** Progress that stands still while it is read. */
-function progress(at: { position: number; acknowledged: number; lastSeq: number; applied: number }): Progress {
+function progress(at: { position: number; acknowledged: number; lastLsn: number; applied: number }): Progress {
 	return {
 		position: at.position,
 		acknowledged: () => at.acknowledged,
 		applied: () => at.applied,
-		published: () => ({ lastSeq: at.lastSeq, seqUsedMax: at.lastSeq }),
+		published: () => ({ lastLsn: at.lastLsn, lsnUsedMax: at.lastLsn }),
 	};
 }
 
@@ -70,11 +70,11 @@ test("a state leaves the full cache only when the index has it; until then the c
 	expect(cache.get("did 1")).not.toBeUndefined();
 
 	// Handed over up to 15, durable up to there as the log's seq 100; the index is at 99, then at 100.
-	cache.noteProgress(progress({ position: 15, acknowledged: 14, lastSeq: 99, applied: 99 }));
-	cache.noteProgress(progress({ position: 15, acknowledged: 15, lastSeq: 100, applied: 99 }));
+	cache.noteProgress(progress({ position: 15, acknowledged: 14, lastLsn: 99, applied: 99 }));
+	cache.noteProgress(progress({ position: 15, acknowledged: 15, lastLsn: 100, applied: 99 }));
 	cache.set("one more", stateAt(16));
 	expect(counters().of("account_evictions_total")).toBe(0);
-	cache.noteProgress(progress({ position: 16, acknowledged: 16, lastSeq: 101, applied: 100 }));
+	cache.noteProgress(progress({ position: 16, acknowledged: 16, lastLsn: 101, applied: 100 }));
 	cache.set("and another", stateAt(17));
 	expect(counters().of("account_evictions_total")).toBe(7);
 	// The one used last is kept, though it is the oldest; what the index lacks is kept in any case.
@@ -85,7 +85,7 @@ test("a state leaves the full cache only when the index has it; until then the c
 
 test("readings that contradict each other are damage", () => {
 	const { cache } = cacheOver();
-	const at = { position: 5, acknowledged: 5, lastSeq: 9, applied: 9 };
+	const at = { position: 5, acknowledged: 5, lastLsn: 9, applied: 9 };
 	expect(() => cache.noteProgress(progress({ ...at, acknowledged: 6 }))).toThrow(Damage);
 	expect(() => cache.noteProgress(progress({ ...at, applied: 10 }))).toThrow(Damage);
 	expect(() => cache.noteProgress(progress(at))).not.toThrow();
@@ -122,7 +122,7 @@ class BusyRelay {
 			position: this.handedOver,
 			acknowledged: () => read(() => this.durable),
 			applied: () => read(() => this.applied),
-			published: () => read(() => ({ lastSeq: this.published, seqUsedMax: this.published })),
+			published: () => read(() => ({ lastLsn: this.published, lsnUsedMax: this.published })),
 		};
 	}
 }

@@ -56,7 +56,14 @@ class Life {
 		this.rig.send(message, seq, HOST);
 		await this.rig.settle();
 		const entries = this.rig.entries();
-		const records = entries.map((entry): StoredRecord => ({ ...entry, seq, timeUs: 1_700_000_000_000_000 }));
+		const records = entries.map(
+			(entry): StoredRecord => ({
+				...entry,
+				lsn: seq,
+				seq,
+				timeUs: 1_700_000_000_000_000,
+			}),
+		);
 		const rows = { ...NO_ROWS, account: () => (this.row === null ? null : { ...this.row }) };
 		this.row = foldRecords(records, rows).accounts[0] ?? this.row;
 		return entries.length;

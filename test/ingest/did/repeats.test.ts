@@ -24,7 +24,7 @@ class Life {
 	readonly passed: unknown[] = [];
 	readonly #rows = new Map<string, AccountRow>();
 	#rig = new ShardRig();
-	#logSeq = 0;
+	#lsn = 0;
 	#nowMs = Date.now() - 3_600_000;
 
 	constructor(seed: string) {
@@ -87,7 +87,10 @@ class Life {
 		this.#rig.send(message, seq, HOST);
 		await this.#rig.settle();
 		const entries = this.#rig.entries();
-		const records = entries.map((entry): StoredRecord => ({ ...entry, seq: ++this.#logSeq, timeUs: 1 }));
+		const records = entries.map((entry): StoredRecord => {
+			this.#lsn++;
+			return { ...entry, lsn: this.#lsn, seq: this.#lsn, timeUs: 1 };
+		});
 		const rows = { ...NO_ROWS, account: (did: string) => structuredClone(this.#rows.get(did) ?? null) };
 		for (const row of foldRecords(records, rows).accounts) this.#rows.set(row.did, row);
 		for (const _ of entries) this.passed.push(message.body.padding);

@@ -24,7 +24,7 @@ function rowOf(account: SimAccount, changes: Partial<Account> = {}): Account {
 		upstreamActive: true,
 		upstreamStatus: null,
 		localStatus: null,
-		statusSeq: 0,
+		statusLsn: 0,
 		rev: null,
 		commit: null,
 		data: null,

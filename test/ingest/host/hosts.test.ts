@@ -148,7 +148,7 @@ describe("a host's cursor", () => {
 		await follow(0);
 		await send(1);
 		arrivals[0]?.settle(REJECTED);
-		const filling = { kind: RecordKind.host, flags: 0, host: 0, upstreamSeq: 0, seqStart: 0, seqEnd: 0 };
+		const filling = { kind: RecordKind.host, flags: 0, host: 0, upstreamSeq: 0, ops: 0, seqStart: 0, seqEnd: 0 };
 		const entry = { ...filling, facts: new Uint8Array(0), frame: new Uint8Array(0) };
 		while (handover.push(entry) !== null);
 		hosts.storeCursors();

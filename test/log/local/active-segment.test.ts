@@ -3,18 +3,23 @@ import { ActiveSegment, type ActiveSnapshot } from "../../../src/log/local/activ
 import { SegmentIndex } from "../../../src/log/local/segment/segment-index.ts";
 import { LogPosition } from "../../../src/log/position.ts";
 
-function state(lastSeq: number, changes: Partial<ActiveSnapshot> = {}): ActiveSnapshot {
-	const endOffset = 128 + lastSeq * 400_000;
-	return { firstSeq: 1, lastSeq, activeFirstSeq: 1, activeEpoch: 9, endOffset, ...changes };
+function state(lastLsn: number, changes: Partial<ActiveSnapshot> = {}): ActiveSnapshot {
+	const endOffset = 128 + lastLsn * 400_000;
+	const lastSeq = lastLsn + 1000;
+	return { firstLsn: 1, firstSeq: 1001, lastLsn, lastSeq, activeFirstLsn: 1, activeEpoch: 9, endOffset, ...changes };
 }
 
 describe("the active segment", () => {
 	test("shows each publication to every view of its memory", () => {
 		const active = new ActiveSegment();
 		const other = new ActiveSegment(active.buffer);
-		expect(other.snapshot().activeFirstSeq).toBe(0);
-		const seqMax = Number.MAX_SAFE_INTEGER;
-		for (const published of [state(1), state(seqMax, { endOffset: 2 ** 29 }), state(2 ** 32, { firstSeq: 2 ** 31 })]) {
+		expect(other.snapshot().activeFirstLsn).toBe(0);
+		const lsnMax = Number.MAX_SAFE_INTEGER - 1000;
+		for (const published of [
+			state(1),
+			state(lsnMax, { endOffset: 2 ** 29 }),
+			state(2 ** 32, { firstLsn: 2 ** 31, firstSeq: 2 ** 33 }),
+		]) {
 			active.publish(published, new SegmentIndex());
 			expect(other.snapshot()).toEqual(published);
 		}
@@ -29,11 +34,11 @@ describe("the active segment", () => {
 		let looks = 0;
 		let before = 0;
 		for (let seen = 0; seen < last * 0x1_0000_0001; looks++) {
-			const { lastSeq: told } = position.snapshot();
+			const { lastLsn: told } = position.snapshot();
 			const snapshot = active.snapshot();
 			const values = new Set(Object.values(snapshot));
 			if (values.size !== 1) throw new Error(`torn: ${[...values].join(", ")}`);
-			seen = snapshot.lastSeq;
+			seen = snapshot.lastLsn;
 			if (seen < before) throw new Error(`${seen} was seen after ${before}`);
 			if (seen < told) throw new Error(`${seen} was seen where the position tells of ${told}`);
 			before = seen;
@@ -46,16 +51,28 @@ describe("the active segment", () => {
 	test("finds chunks, none beyond the snapshot, and none of another segment's", () => {
 		const active = new ActiveSegment();
 		const index = new SegmentIndex();
-		for (let seq = 1; seq <= 10; seq++) index.add(seq, 1.7e15, 128 + (seq - 1) * 400_000);
+		for (let n = 1; n <= 10; n++) index.add(n, n + 1000, 1.7e15 + 10 * n, 128 + (n - 1) * 400_000);
 		active.publish(state(5), index);
 		const early = active.snapshot();
-		expect(active.range(early, 1)).toEqual({ start: 128, end: 800_128, seqMax: 2 });
-		expect(active.range(early, 4)).toEqual({ start: 800_128, end: 1_600_128, seqMax: 4 });
-		expect(active.range(early, 5)).toEqual({ start: 1_600_128, end: 2_000_128, seqMax: 5 });
+		expect(active.range(early, 1)).toEqual({ start: 128, end: 800_128, lsnAfter: 0, lsnMax: 2 });
+		expect(active.range(early, 4)).toEqual({ start: 800_128, end: 1_600_128, lsnAfter: 2, lsnMax: 4 });
+		expect(active.range(early, 5)).toEqual({ start: 1_600_128, end: 2_000_128, lsnAfter: 4, lsnMax: 5 });
+		expect(active.rangeOfPlace(early, { seq: 1000 })).toBeNull();
+		expect(active.rangeOfPlace(early, { seq: 1002 })).toEqual({ start: 128, end: 800_128, lsnAfter: 0, lsnMax: 2 });
+		expect(active.rangeOfPlace(early, { timeUs: 1.7e15 + 10 })).toBeNull();
+		expect(active.rangeOfPlace(early, { timeUs: 1.7e15 + 11 })).toEqual({
+			start: 128,
+			end: 800_128,
+			lsnAfter: 0,
+			lsnMax: 2,
+		});
+		for (const place of [{ seq: 1005 }, { seq: 1010 }, { timeUs: 1.8e15 }])
+			expect(active.rangeOfPlace(early, place)).toEqual({ start: 1_600_128, end: 2_000_128, lsnAfter: 4, lsnMax: 5 });
 		active.publish(state(10), index);
-		expect(active.range(early, 5)).toEqual({ start: 1_600_128, end: 2_000_128, seqMax: 5 });
-		active.publish(state(10, { activeFirstSeq: 11, endOffset: 128 }), new SegmentIndex());
+		expect(active.range(early, 5)).toEqual({ start: 1_600_128, end: 2_000_128, lsnAfter: 4, lsnMax: 5 });
+		active.publish(state(10, { activeFirstLsn: 11, endOffset: 128 }), new SegmentIndex());
 		expect(active.range(early, 5)).toBeUndefined();
+		expect(active.rangeOfPlace(early, { seq: 5 })).toBeUndefined();
 		expect(active.range(active.snapshot(), 11)).toBeNull();
 	});
 });

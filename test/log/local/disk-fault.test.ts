@@ -1,10 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import type { DiskFaultReason } from "../../../src/disk/fault.ts";
 import { RETRY_MS, TOO_MANY_FILES_RETRY_MS } from "../../../src/disk/stall.ts";
-import { segmentName } from "../../../src/log/local/segment/segment.ts";
 import type { SyncMode } from "../../../src/log/local/write/log-writer.ts";
 import { entryBytes, writeEntry } from "../../../src/log/record/entry.ts";
-import { messageEntry, readAll, START_MS, segmentPath, TestLog, temporaryDirectory } from "../harness.ts";
+import { messageEntry, readAll, START_MS, segmentFile, segmentPath, TestLog, temporaryDirectory } from "../harness.ts";
 import { MemoryFs } from "./memory-fs.ts";
 
 /** An error as the system gives it. */
@@ -80,7 +79,7 @@ async function writeThrough(syncMode: SyncMode, fault: Fault): Promise<number> {
 	const { log, fs } = disk;
 	let calls = 0;
 	let hits = 0;
-	fs.writesHalf = fault.writesHalf;
+	fs.failedWriteShare = fault.writesHalf ? 0.5 : 0;
 	fs.fault = () => {
 		calls += 1;
 		if (calls < fault.from || calls >= fault.from + fault.calls) return;
@@ -105,12 +104,12 @@ async function writeThrough(syncMode: SyncMode, fault: Fault): Promise<number> {
 			for (const how of ["afterKill", "afterPowerCut"] as const) {
 				const found = disk.recovered(how);
 				expect(found).toEqual(ALL.slice(0, found.length));
-				expect(found.length).toBeGreaterThanOrEqual(log.position.snapshot().durableSeq);
+				expect(found.length).toBeGreaterThanOrEqual(log.position.snapshot().durableLsn);
 				if (syncMode === "always" || how === "afterKill") expect(found.length).toBeGreaterThanOrEqual(seen.length);
 			}
 		}
 		expect(seen).toEqual(ALL.slice(0, 2 * at + 2));
-		expect(disk.isAcknowledged).toBe(log.position.snapshot().durableSeq === 2 * at + 2);
+		expect(disk.isAcknowledged).toBe(log.position.snapshot().durableLsn === 2 * at + 2);
 		if (log.writer.isUnsynced && at % 2 === 1) await log.writer.syncInBackground();
 	}
 	for (let tries = 0; disk.reasons.at(-1) != null; tries++) {
@@ -249,22 +248,22 @@ describe("a failed sync", () => {
 		const disk = new FaultyDisk();
 		const { log, fs } = disk;
 		log.appendLabels(["a"]);
-		disk.fail("EIO", (call) => call === `sync ${segmentName(1)}`);
+		disk.fail("EIO", (call) => call === `sync ${segmentFile(1)}`);
 		log.appendLabels(["b"]);
 		expect(disk.reasons).toEqual(["sync-failed"]);
 		fs.calls.length = 0;
 		// The fault is still there; nobody asks.
 		expect(disk.retry()).toBe(true);
-		expect(fs.calls.filter((call) => call.endsWith(segmentName(1)))).toEqual([`truncate ${segmentName(1)}`]);
+		expect(fs.calls.filter((call) => call.endsWith(segmentFile(1)))).toEqual([`truncate ${segmentFile(1)}`]);
 		expect(readAll(log.reader())).toEqual(["1 a", "2 b"]);
 		expect(disk.recovered("afterPowerCut")).toEqual(["1 a", "2 b"]);
-		expect(log.active.snapshot()).toMatchObject({ activeFirstSeq: 2, lastSeq: 2 });
+		expect(log.active.snapshot()).toMatchObject({ activeFirstLsn: 2, lastSeq: 2 });
 	});
 
 	test("of a segment without a durable record: the new one takes its name, and its readers follow", () => {
 		const disk = new FaultyDisk();
 		const { log } = disk;
-		disk.fail("EIO", (call) => call === `sync ${segmentName(1)}`);
+		disk.fail("EIO", (call) => call === `sync ${segmentFile(1)}`);
 		log.appendLabels(["a"]);
 		expect(disk.retry()).toBe(true);
 		expect(readAll(log.reader())).toEqual(["1 a"]);
@@ -283,7 +282,7 @@ describe("a failed sync", () => {
 			log.appendLabels(["c", "d"]);
 			log.appendLabels(["e"]);
 			read();
-			disk.fail("EIO", (call) => call === `sync ${segmentName(1)}`);
+			disk.fail("EIO", (call) => call === `sync ${segmentFile(1)}`);
 			await log.writer.syncInBackground();
 			expect(disk.reasons).toEqual(["sync-failed"]);
 			expect(log.writer.isUnsynced).toBe(false);
@@ -308,7 +307,7 @@ describe("a failed sync", () => {
 		log.appendLabels(["a"]);
 		await log.writer.syncInBackground();
 		log.appendLabels(["b"]);
-		disk.fail("EIO", (call) => call === `sync ${segmentName(1)}`);
+		disk.fail("EIO", (call) => call === `sync ${segmentFile(1)}`);
 		await log.writer.syncInBackground();
 		disk.heal();
 		const content = fs.content(segmentPath(log.options.directory, 1));
@@ -333,14 +332,14 @@ describe("a failed sync", () => {
 		started.resolve();
 		await syncing;
 		expect(log.sequencer.step()).toBe(true);
-		expect(log.active.snapshot().activeFirstSeq).toBe(2);
+		expect(log.active.snapshot().activeFirstLsn).toBe(2);
 	});
 
 	test("mode write: as a segment ends, what it holds unsynced is appended to the next, and not left to its footer's sync", () => {
 		const disk = new FaultyDisk({ syncMode: "write", segmentBytes: 1_000 });
 		const { log } = disk;
 		log.appendLabels(["a"], 2_000);
-		disk.fail("EIO", (call) => call === `sync ${segmentName(1)}`);
+		disk.fail("EIO", (call) => call === `sync ${segmentFile(1)}`);
 		log.handOver(messageEntry("b"));
 		expect(log.sequencer.step()).toBe(false);
 		expect(disk.reasons).toEqual(["sync-failed"]);
@@ -358,7 +357,7 @@ describe("a failed sync", () => {
 		const before = fs.content(segmentPath(directory, 1)).length;
 		let stray: Buffer = Buffer.alloc(0);
 		disk.fail("EIO", (call) => {
-			if (call !== `sync ${segmentName(1)}`) return false;
+			if (call !== `sync ${segmentFile(1)}`) return false;
 			stray = Buffer.from(fs.content(segmentPath(directory, 1)));
 			return true;
 		});

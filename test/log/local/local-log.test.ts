@@ -102,12 +102,16 @@ class LaterLog implements Log {
 		this.#log = log;
 	}
 
+	get nextLsn(): number {
+		return this.#log.nextLsn;
+	}
+
 	get nextSeq(): number {
 		return this.#log.nextSeq;
 	}
 
-	get durableSeq(): number {
-		return this.#log.durableSeq;
+	get durableLsn(): number {
+		return this.#log.durableLsn;
 	}
 
 	get isBusy(): boolean {

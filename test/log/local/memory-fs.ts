@@ -20,8 +20,8 @@ export class MemoryFs implements LogFs {
 	readonly calls: string[] = [];
 	/** Asked before each such call; what it throws, the call throws. */
 	fault: (call: string) => void = () => {};
-	/** A write that fails has written half of its bytes. */
-	writesHalf = false;
+	/** How much of its bytes a write that fails has written, from 0 to 1: those in one sector as a whole or not at all. */
+	failedWriteShare = 0;
 	freeDiskBytes = Number.POSITIVE_INFINITY;
 	/** As file systems are that a prepared file is of no use on. */
 	copiesOnWrite = false;
@@ -110,7 +110,11 @@ export class MemoryFs implements LogFs {
 		try {
 			this.#call("write", opened.path);
 		} catch (error) {
-			if (this.writesHalf) this.#put(opened.file, bytes.subarray(0, bytes.length / 2), position);
+			const isInSector =
+				Math.floor(position / SECTOR_BYTES) === Math.floor((position + bytes.length - 1) / SECTOR_BYTES);
+			const share = isInSector ? Math.round(this.failedWriteShare) : this.failedWriteShare;
+			const part = bytes.subarray(0, Math.floor(bytes.length * share));
+			if (part.length > 0) this.#put(opened.file, part, position);
 			throw error;
 		}
 		this.#put(opened.file, bytes, position);
@@ -135,7 +139,9 @@ export class MemoryFs implements LogFs {
 	truncate(file: number, lengthBytes: number): void {
 		const opened = this.#opened(file);
 		this.#call("truncate", opened.path);
-		opened.file.content = Buffer.from(opened.file.content.subarray(0, lengthBytes));
+		const content = Buffer.alloc(lengthBytes);
+		opened.file.content.copy(content);
+		opened.file.content = content;
 	}
 
 	sync(file: number): void {

@@ -13,15 +13,26 @@ self.onmessage = (received: MessageEvent<{ position: SharedArrayBuffer; active: 
 		// Large enough that both halves of each field change.
 		const value = n * 0x1_0000_0001;
 		active.publish(
-			{ firstSeq: value, lastSeq: value, activeEpoch: value, activeFirstSeq: value, endOffset: value },
+			{
+				firstLsn: value,
+				firstSeq: value,
+				lastLsn: value,
+				lastSeq: value,
+				activeFirstLsn: value,
+				activeEpoch: value,
+				endOffset: value,
+			},
 			index,
 		);
 		position.publish({
+			firstLsn: value,
+			lastLsn: value,
+			durableLsn: value,
+			lsnUsedMax: value,
 			firstSeq: value,
 			lastSeq: value,
 			seqUsedMax: value,
 			lastTimeUs: value,
-			durableSeq: value,
 		});
 	}
 };

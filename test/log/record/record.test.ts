@@ -32,13 +32,15 @@ describe("record", () => {
 	const frame = Buffer.from("the frame");
 	const length = RECORD_HEADER_BYTES + facts.length + frame.length;
 	const header = {
-		seq: Number.MAX_SAFE_INTEGER,
+		lsn: Number.MAX_SAFE_INTEGER,
+		seq: 2 ** 50 + 3,
 		timeUs: 1_700_000_000_123_456,
 		upstreamSeq: 2 ** 33 + 1,
 		host: 0xffffffff,
 		kind: RecordKind.account,
 		flags: RecordFlag.discontinuous | RecordFlag.lenient,
 		factsLength: facts.length,
+		ops: 0xfedc,
 	};
 
 	function record(at: number): Buffer {

@@ -2,7 +2,7 @@ import type { AccountState } from "../../../account/state.ts";
 import type { Resolution } from "../../../identity/identity.ts";
 import type { Entry } from "../../../log/record/entry.ts";
 import { encodeFact, flagsOfFact, type MessageFact } from "../../../log/record/message-facts.ts";
-import { RecordFlag, RecordKind } from "../../../log/record/record.ts";
+import { RECORD_OPS_MAX, RecordFlag, RecordKind } from "../../../log/record/record.ts";
 import type { Counters } from "../../../observe/counters.ts";
 import type { Message } from "../../../protocol/kinds/table.ts";
 import { type FieldChanges, patchFields } from "../../../protocol/patch.ts";
@@ -84,6 +84,7 @@ export function messageEntry({ frame, message, sender }: Arrival, flags: number,
 		upstreamSeq: seq,
 		seqStart,
 		seqEnd,
+		ops: "opsCount" in message ? Math.min(message.opsCount, RECORD_OPS_MAX) : 0,
 		facts: encodeFact(fact),
 		frame,
 	};

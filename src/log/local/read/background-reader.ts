@@ -3,7 +3,7 @@ import { TOO_MANY_FILES_RETRY_MS } from "../../../disk/stall.ts";
 import { logOf } from "../../../observe/log.ts";
 import { LogLimiter } from "../../../runtime/log-limiter.ts";
 import { Semaphore } from "../../../runtime/semaphore.ts";
-import type { SharedReader } from "../../log.ts";
+import type { LogPlace, SharedReader } from "../../log.ts";
 import { Batch, type Gap } from "../../record/batch.ts";
 import { ChunkPlace, type LogReader } from "./reader.ts";
 
@@ -28,7 +28,7 @@ export class BackgroundReader implements SharedReader {
 	readonly #slots = new Semaphore(LOADS_MAX);
 	/** By chunk: those that are being read, or wait for a slot. */
 	readonly #loads = new Map<string, Promise<void>>();
-	/** Whoever read up to these seqs will want what is behind them. */
+	/** Whoever read up to these lsns will want what comes after them. */
 	readonly #aheadOf = new Set<number>();
 	readonly #reports = new LogLimiter({ intervalMs: REPORT_INTERVAL_MS, keysMax: REPORTED_PLACES_MAX });
 
@@ -44,12 +44,21 @@ export class BackgroundReader implements SharedReader {
 		try {
 			const found = this.#reader.poll(cursor);
 			if (found instanceof ChunkPlace) return this.#load(found);
-			if (found instanceof Batch) this.#lookAhead(found.lastSeq);
+			if (found instanceof Batch) this.#lookAhead(found.lastLsn);
 			return found;
 		} catch (error) {
-			if (isTooManyFiles(error)) return Bun.sleep(TOO_MANY_FILES_RETRY_MS);
-			this.#report(`seq ${cursor}`, "the log can't be read after seq {cursor}: {error}", { cursor, error });
-			return droppable(Promise.reject(error));
+			return this.#failure(error, `lsn ${cursor}`, "the log can't be read after lsn {cursor}: {error}", { cursor });
+		}
+	}
+
+	/** As `LogReader.find`; but if a chunk has to be read for it, or it fails, a promise as from `read`. */
+	find(place: LogPlace): number | Promise<void> {
+		try {
+			const found = this.#reader.pollPlace(place);
+			return found instanceof ChunkPlace ? this.#load(found) : found;
+		} catch (error) {
+			const text = JSON.stringify(place);
+			return this.#failure(error, text, "the log can't be searched for {place}: {error}", { place: text });
 		}
 	}
 
@@ -59,6 +68,13 @@ export class BackgroundReader implements SharedReader {
 
 	close(): void {
 		this.#reader.close();
+	}
+
+	/** What to answer if files can't be read. */
+	#failure(error: unknown, place: string, message: string, properties: Record<string, unknown>): Promise<void> {
+		if (isTooManyFiles(error)) return Bun.sleep(TOO_MANY_FILES_RETRY_MS);
+		this.#report(place, message, { ...properties, error });
+		return droppable(Promise.reject(error));
 	}
 
 	#load(place: ChunkPlace): Promise<void> {
@@ -75,9 +91,9 @@ export class BackgroundReader implements SharedReader {
 			await this.#reader.load(place);
 		} catch (error) {
 			const { segment, range, key } = place;
-			const { firstSeq } = segment;
-			this.#report(key, "segment {firstSeq} can't be read at byte {offset}: {error}", {
-				firstSeq,
+			const { firstLsn } = segment;
+			this.#report(key, "segment {firstLsn} can't be read at byte {offset}: {error}", {
+				firstLsn,
 				offset: range.start,
 				error,
 			});
@@ -91,15 +107,15 @@ export class BackgroundReader implements SharedReader {
 	}
 
 	/** Not at once: what was just read is valid until the next call to the reader. */
-	#lookAhead(seq: number): void {
+	#lookAhead(lsn: number): void {
 		if (this.#aheadOf.size === 0) queueMicrotask(() => this.#loadAhead());
-		this.#aheadOf.add(seq);
+		this.#aheadOf.add(lsn);
 	}
 
 	#loadAhead(): void {
-		for (const seq of this.#aheadOf) {
+		for (const lsn of this.#aheadOf) {
 			try {
-				this.#loadBehind(seq);
+				this.#loadBehind(lsn);
 			} catch {
 				// Whoever comes to need what could not be read tries it again, and is told.
 			}
@@ -107,13 +123,13 @@ export class BackgroundReader implements SharedReader {
 		this.#aheadOf.clear();
 	}
 
-	#loadBehind(seq: number): void {
-		let at = seq;
+	#loadBehind(lsn: number): void {
+		let at = lsn;
 		for (let chunks = 0; chunks < AHEAD_CHUNKS && this.#loads.size < LOADS_MAX; chunks++) {
 			const next = this.#reader.poll(at);
 			if (next === null) return;
 			if (next instanceof ChunkPlace) void this.#load(next);
-			at = next instanceof ChunkPlace ? next.range.seqMax : next.lastSeq;
+			at = next instanceof ChunkPlace ? next.range.lsnMax : next.lastLsn;
 		}
 	}
 }

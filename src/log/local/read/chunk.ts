@@ -1,4 +1,5 @@
 import { Batch, Gap } from "../../record/batch.ts";
+import { recordLsn } from "../../record/record.ts";
 import { MemorySource, scanRecords } from "../segment/scan.ts";
 
 /** A chunk of a segment as it was read: one batch, or where it is damaged, batches and gaps. */
@@ -14,29 +15,30 @@ export interface Chunk {
  * Reads a chunk of a segment that begins and ends with a record.
  *
  * @param base offset of `bytes` in the segment
- * @param seqMax no record of the chunk has a greater seq, and the one behind it has
+ * @param lsnMax no record of the chunk has a greater lsn, and the one after it has
  */
-export function parseChunk(bytes: Buffer, base: number, epoch: number, seqMax: number): Chunk {
+export function parseChunk(bytes: Buffer, base: number, epoch: number, lsnMax: number): Chunk {
 	const parts: (Batch | Gap)[] = [];
 	const damage: number[] = [];
-	let seqs: number[] = [];
+	let lsns: number[] = [];
 	let offsets: number[] = [];
 	let end = 0;
 	let afterDamage = false;
 	const finishBatch = (): void => {
-		if (seqs.length > 0) parts.push(new Batch(bytes, seqs, [...offsets, end]));
-		seqs = [];
+		if (lsns.length > 0) parts.push(new Batch(bytes, lsns, [...offsets, end]));
+		lsns = [];
 		offsets = [];
 	};
 	const source = new MemorySource(bytes, base);
 	const intactEnd = scanRecords(
 		source,
-		{ start: base, epoch, seqAfter: 0, seqMax },
+		{ start: base, epoch, lsnAfter: 0, lsnMax },
 		{
-			record(offset, length, seq) {
-				if (afterDamage) parts.push(new Gap(seq));
+			record(offset, length, source, at) {
+				const lsn = recordLsn(source, at);
+				if (afterDamage) parts.push(new Gap(lsn));
 				afterDamage = false;
-				seqs.push(seq);
+				lsns.push(lsn);
 				offsets.push(offset - base);
 				end = offset - base + length;
 			},
@@ -50,7 +52,7 @@ export function parseChunk(bytes: Buffer, base: number, epoch: number, seqMax: n
 	finishBatch();
 	if (intactEnd < source.end) {
 		damage.push(intactEnd);
-		parts.push(new Gap(seqMax + 1));
+		parts.push(new Gap(lsnMax + 1));
 	}
 	return { parts, damage, bytes };
 }

@@ -5,13 +5,14 @@ import type { Counters } from "../../../observe/counters.ts";
 import { logOf } from "../../../observe/log.ts";
 import { counter } from "../../../observe/metric.ts";
 import { RecentMap } from "../../../runtime/recent-map.ts";
-import type { BlockingReader } from "../../log.ts";
-import { type Batch, Gap } from "../../record/batch.ts";
+import type { BlockingReader, LogPlace } from "../../log.ts";
+import { Batch, Gap } from "../../record/batch.ts";
 import type { ActiveSegment, ActiveSnapshot } from "../active-segment.ts";
 import type { LogFs } from "../log-fs.ts";
 import { logGaps } from "../segment/damage.ts";
-import { listSegments, SEGMENT_HEADER_BYTES } from "../segment/segment.ts";
-import type { ChunkRange } from "../segment/segment-index.ts";
+import { countBefore } from "../segment/place.ts";
+import { listSegments, SEGMENT_HEADER_BYTES, type SegmentId } from "../segment/segment.ts";
+import { type ChunkRange, findPlace, findRange } from "../segment/segment-index.ts";
 import { SegmentReader } from "../segment/segment-reader.ts";
 import { BufferPool } from "./buffer-pool.ts";
 import { type Chunk, parseChunk } from "./chunk.ts";
@@ -48,7 +49,7 @@ export class ChunkPlace {
 
 	/** Names it among all chunks. */
 	get key(): string {
-		return `${this.segment.firstSeq}:${this.range.start}:${this.range.end}`;
+		return `${this.segment.firstLsn}:${this.range.start}:${this.range.end}`;
 	}
 }
 
@@ -64,16 +65,18 @@ export class LogReader implements BlockingReader {
 	/** Chunks that consumers who catch up have read, by their place's key. */
 	readonly #chunks: RecentMap<string, Chunk>;
 	readonly #memory = new BufferPool();
+	/** The chunk near the log's end in which a place was looked for last: those who come back at one moment share it. */
+	#end: { key: string; chunk: Chunk } | null = null;
 	/** Open segments. */
 	readonly #open = new RecentMap<number, SegmentReader>({
 		entriesMax: SEGMENTS_OPEN_MAX,
-		onForgotten: (_firstSeq, segment) => segment.close(),
+		onForgotten: (_firstLsn, segment) => segment.close(),
 	});
 	readonly #damageKnown = new Set<string>();
 	/** The directory, as it was when the writer said this of it. */
-	#segments: number[] = [];
-	#listedFirstSeq = -1;
-	#listedActiveFirstSeq = -1;
+	#segments: SegmentId[] = [];
+	#listedFirstLsn = -1;
+	#listedActiveFirstLsn = -1;
 
 	constructor(options: LogReaderOptions) {
 		this.#options = options;
@@ -90,8 +93,8 @@ export class LogReader implements BlockingReader {
 	}
 
 	/**
-	 * The next batch that holds records with a seq above `cursor`: take them from `batch.indexAfter(cursor)` on. Null where
-	 * nothing is published behind the cursor yet. A `Gap` where the next records are gone: go on with `gap.nextSeq - 1`.
+	 * The next batch that holds records with an lsn above `cursor`: take them from `batch.indexAfter(cursor)` on. Null if
+	 * nothing is published after the cursor yet. A `Gap` if the next records are gone: go on with `gap.lastLsn`.
 	 * What is read is valid until the next call.
 	 *
 	 * @throws Error where the log's files can't be read
@@ -109,10 +112,10 @@ export class LogReader implements BlockingReader {
 		let before = cursor;
 		for (;;) {
 			const state = this.#options.active.snapshot();
-			if (state.activeFirstSeq === 0) return null;
-			if (cursor + 1 < state.firstSeq) return new Gap(state.firstSeq);
-			if (before >= state.lastSeq) {
-				if (state.firstSeq !== this.#listedFirstSeq) this.closeRemoved();
+			if (state.activeFirstLsn === 0) return null;
+			if (cursor + 1 < state.firstLsn) return new Gap(state.firstLsn);
+			if (before >= state.lastLsn) {
+				if (state.firstLsn !== this.#listedFirstLsn) this.closeRemoved();
 				return null;
 			}
 			const recent = this.#recent.find(cursor);
@@ -124,8 +127,87 @@ export class LogReader implements BlockingReader {
 			if (chunk instanceof ChunkPlace) return chunk;
 			const part = partAfter(chunk, cursor);
 			if (part !== null) return part;
-			before = place.range.seqMax;
+			before = place.range.lsnMax;
 		}
+	}
+
+	/** @throws Error if the log's files can't be read */
+	find(place: LogPlace): number {
+		for (;;) {
+			const found = this.pollPlace(place);
+			if (!(found instanceof ChunkPlace)) return found;
+			this.#chunks.set(found.key, this.#read(found.segment, found.range.start, found.range));
+		}
+	}
+
+	/** The same without a wait for a chunk, as `poll`. */
+	pollPlace(place: LogPlace): number | ChunkPlace {
+		for (;;) {
+			const state = this.#options.active.snapshot();
+			if (state.activeFirstLsn === 0) return 0;
+			// A cursor before all that is retained has lost something, and is told so by what it reads next.
+			if ("seq" in place && place.seq + 1 < state.firstSeq) return 0;
+			if ("seq" in place && place.seq >= state.lastSeq) return state.lastLsn;
+			const at = this.#segmentOfPlace(state, place);
+			if (at === null) continue;
+			const segment = this.#openAt(at, state);
+			if (segment === null) continue;
+			const range = rangeOfPlace(this.#options.active, state, segment, place, this.#lsnMaxOf(at));
+			if (range === undefined) continue;
+			if (range === null) return segment.firstLsn - 1;
+			const before = this.#lastBefore(state, new ChunkPlace(segment, range), place);
+			// If what the chunk begins with is damaged, the reader is told of that first.
+			return before ?? Math.max(segment.firstLsn - 1, range.lsnAfter);
+		}
+	}
+
+	/** Lsn of the last record of a chunk that comes before `place`, null if none does; or the chunk's place if it is not in memory. */
+	#lastBefore(state: ActiveSnapshot, at: ChunkPlace, place: LogPlace): number | ChunkPlace | null {
+		const known = this.#chunks.get(at.key);
+		if (known !== undefined) return lastBefore(known, place);
+		if (!isHot(state, at)) return at;
+		// The chunk at the log's end grows all the time: by the time it was loaded, it would be another one.
+		if (this.#end?.key !== at.key) {
+			if (this.#end !== null) this.#memory.give(this.#end.chunk.bytes);
+			this.#end = { key: at.key, chunk: this.#read(at.segment, at.range.start, at.range) };
+		}
+		return lastBefore(this.#end.chunk, place);
+	}
+
+	/** Which segment has the last record that comes before `place`, or begins right after it. Null if the log changed meanwhile. */
+	#segmentOfPlace(state: ActiveSnapshot, place: LogPlace): number | null {
+		this.#list(state);
+		if (this.#segments[0]?.firstLsn !== state.firstLsn) return this.#isMissing(state.firstLsn);
+		if ("seq" in place) return this.#segments.findLastIndex(({ firstSeq }) => firstSeq <= place.seq + 1);
+		let low = 0;
+		let high = this.#segments.length;
+		while (low < high) {
+			const middle = (low + high) >>> 1;
+			const createdUs = this.#createdUs(middle, state);
+			if (createdUs === null) return null;
+			if (createdUs < place.timeUs) low = middle + 1;
+			else high = middle;
+		}
+		return Math.max(0, low - 1);
+	}
+
+	/**
+	 * When a segment was begun; if its header is damaged, the next one after it whose header is not: so nobody is led past what is
+	 * lost. Null if one was removed meanwhile.
+	 */
+	#createdUs(at: number, state: ActiveSnapshot): number | null {
+		for (let i = at; i < this.#segments.length; i++) {
+			const segment = this.#openAt(i, state);
+			if (segment === null) return null;
+			if (segment.header !== null) return segment.header.createdUs;
+		}
+		return Number.POSITIVE_INFINITY;
+	}
+
+	#openAt(at: number, state: ActiveSnapshot): SegmentReader | null {
+		const id = this.#segments[at];
+		if (id === undefined) return this.#isMissing(state.firstLsn);
+		return this.#segment(id, state);
 	}
 
 	/**
@@ -146,56 +228,66 @@ export class LogReader implements BlockingReader {
 
 	/** Lets go of segments that retention has removed: the disk has their space back when nobody has them open any more. */
 	closeRemoved(): void {
-		const { firstSeq: oldestSeq } = this.#options.active.snapshot();
-		for (const [firstSeq] of this.#open) if (firstSeq < oldestSeq) this.#close(firstSeq);
+		const { firstLsn: oldest } = this.#options.active.snapshot();
+		for (const [firstLsn] of this.#open) if (firstLsn < oldest) this.#close(firstLsn);
 	}
 
 	close(): void {
-		for (const [firstSeq] of this.#open) this.#close(firstSeq);
+		for (const [firstLsn] of this.#open) this.#close(firstLsn);
 	}
 
-	/** Finds the chunk behind `cursor`. Null where the log changed meanwhile: look again. */
+	/** Finds the chunk after `cursor`. Null if the log changed meanwhile: look again. */
 	#locate(state: ActiveSnapshot, cursor: number): ChunkPlace | Gap | null {
 		this.#list(state);
-		const seq = Math.max(cursor + 1, state.firstSeq);
-		let at = this.#segments.findLastIndex((firstSeq) => firstSeq <= seq);
+		const lsn = Math.max(cursor + 1, state.firstLsn);
+		let at = this.#segments.findLastIndex(({ firstLsn }) => firstLsn <= lsn);
 		for (let before: SegmentReader | null = null; ; at++) {
-			const firstSeq = this.#segments[at];
-			if (firstSeq === undefined) throw new Error(`the log has no segment for seq ${seq}`);
-			const segment = this.#segment(firstSeq, state);
+			const id = this.#segments[at];
+			if (id === undefined) return this.#isMissing(lsn);
+			const { firstLsn } = id;
+			const segment = this.#segment(id, state);
 			if (segment === null) return null;
-			if (before !== null && cursor + 1 < firstSeq && isGapBetween(before, segment)) {
-				if (before.footerIsRebuilt) this.#reportDamage(before.firstSeq, before.footer(firstSeq - 1).dataEnd);
-				return new Gap(firstSeq);
+			if (before !== null && cursor + 1 < firstLsn && isGapBetween(before, segment)) {
+				if (before.footerIsRebuilt) this.#reportDamage(before.firstLsn, before.footer(firstLsn - 1).dataEnd);
+				return new Gap(firstLsn);
 			}
-			const nextFirstSeq = this.#segments[at + 1] ?? Number.MAX_SAFE_INTEGER;
-			const range = rangeOf(this.#options.active, state, segment, { seq, seqMax: nextFirstSeq - 1 });
+			const range = rangeOf(this.#options.active, state, segment, { lsn, lsnMax: this.#lsnMaxOf(at) });
 			if (range === undefined) return null;
-			if (range !== null && range.seqMax > cursor) return new ChunkPlace(segment, range);
+			if (range !== null && range.lsnMax > cursor) return new ChunkPlace(segment, range);
 			before = segment;
 		}
+	}
+
+	/** No file is there for what the state tells of. Null if retention has published since that it went. */
+	#isMissing(lsn: number): null {
+		if (this.#options.active.snapshot().firstLsn > lsn) return null;
+		throw new Error(`the log has no segment for lsn ${lsn}`);
+	}
+
+	/** Records with greater lsns are no part of this segment, but of the next one. */
+	#lsnMaxOf(at: number): number {
+		return (this.#segments[at + 1]?.firstLsn ?? Number.MAX_SAFE_INTEGER) - 1;
 	}
 
 	/** What is in memory of a place, or in the page cache and ahead of all that was read; else the place itself. */
 	#chunk(state: ActiveSnapshot, place: ChunkPlace, cursor: number): Chunk | ChunkPlace {
 		const { segment, range } = place;
-		const isHot = segment.firstSeq === state.activeFirstSeq && range.start >= state.endOffset - HOT_BYTES;
-		if (isHot && range.seqMax > this.#recent.lastSeq) return this.#readRecent(segment, range, cursor);
+		if (isHot(state, place) && range.lsnMax > this.#recent.lastLsn) return this.#readRecent(segment, range, cursor);
 		return this.#chunks.get(place.key) ?? place;
 	}
 
 	/** Reads a chunk as the continuation of the recent chunks where it is that, else as a new beginning of them. */
 	#readRecent(segment: SegmentReader, range: ChunkRange, cursor: number): Chunk {
-		const end = { firstSeq: segment.firstSeq, offset: range.end };
-		if (cursor !== this.#recent.lastSeq) {
+		const end = { firstLsn: segment.firstLsn, offset: range.end };
+		if (cursor !== this.#recent.lastLsn) {
 			const chunk = this.#read(segment, range.start, range);
-			this.#recent.restart(chunk, cursor, range.seqMax, end);
+			this.#recent.restart(chunk, cursor, range.lsnMax, end);
 			return chunk;
 		}
-		const { firstSeq, offset } = this.#recent.end;
-		const start = firstSeq === segment.firstSeq ? Math.max(offset, range.start) : range.start;
+		const { firstLsn, offset } = this.#recent.end;
+		const start = firstLsn === segment.firstLsn ? Math.max(offset, range.start) : range.start;
 		const chunk = this.#read(segment, start, range);
-		this.#recent.append(chunk, range.seqMax, end);
+		this.#recent.append(chunk, range.lsnMax, end);
 		return chunk;
 	}
 
@@ -206,79 +298,112 @@ export class LogReader implements BlockingReader {
 	}
 
 	#parse(segment: SegmentReader, start: number, range: ChunkRange, bytes: Buffer): Chunk {
-		const chunk = parseChunk(bytes, start, segment.epoch, range.seqMax);
-		for (const offset of chunk.damage) this.#reportDamage(segment.firstSeq, offset);
+		const chunk = parseChunk(bytes, start, segment.epoch, range.lsnMax);
+		for (const offset of chunk.damage) this.#reportDamage(segment.firstLsn, offset);
 		return chunk;
 	}
 
-	#reportDamage(firstSeq: number, offset: number): void {
-		const key = `${firstSeq}:${offset}`;
+	#reportDamage(firstLsn: number, offset: number): void {
+		const key = `${firstLsn}:${offset}`;
 		if (this.#damageKnown.has(key) || this.#damageKnown.size >= DAMAGE_KNOWN_MAX) return;
 		this.#damageKnown.add(key);
 		this.#options.counters.add(logGaps);
-		log.error("segment {firstSeq} is damaged at byte {offset}: readers get a gap there", { firstSeq, offset });
+		log.error("segment {firstLsn} is damaged at byte {offset}: readers get a gap there", { firstLsn, offset });
 	}
 
 	#list(state: ActiveSnapshot): void {
-		if (state.firstSeq === this.#listedFirstSeq && state.activeFirstSeq === this.#listedActiveFirstSeq) return;
+		if (state.firstLsn === this.#listedFirstLsn && state.activeFirstLsn === this.#listedActiveFirstLsn) return;
 		const { fs, directory } = this.#options;
-		// A segment behind the active one is still being made.
+		// A segment after the active one is still being made.
 		this.#segments = listSegments(fs, directory).filter(
-			(firstSeq) => firstSeq >= state.firstSeq && firstSeq <= state.activeFirstSeq,
+			({ firstLsn }) => firstLsn >= state.firstLsn && firstLsn <= state.activeFirstLsn,
 		);
 		// While it was active it may have been replaced by another of its name.
-		this.#close(this.#listedActiveFirstSeq);
-		this.#listedFirstSeq = state.firstSeq;
-		this.#listedActiveFirstSeq = state.activeFirstSeq;
+		this.#close(this.#listedActiveFirstLsn);
+		this.#listedFirstLsn = state.firstLsn;
+		this.#listedActiveFirstLsn = state.activeFirstLsn;
 		this.closeRemoved();
 	}
 
-	/** An open segment, or null where it was removed since the directory was listed. */
-	#segment(firstSeq: number, state: ActiveSnapshot): SegmentReader | null {
-		const open = this.#open.get(firstSeq);
-		if (open !== undefined && (firstSeq !== state.activeFirstSeq || open.epoch === state.activeEpoch)) return open;
-		this.#close(firstSeq);
-		const segment = this.#openSegment(firstSeq);
+	/** An open segment, or null if it was removed since the directory was listed. */
+	#segment(id: SegmentId, state: ActiveSnapshot): SegmentReader | null {
+		const { firstLsn } = id;
+		const open = this.#open.get(firstLsn);
+		if (open !== undefined && (firstLsn !== state.activeFirstLsn || open.epoch === state.activeEpoch)) return open;
+		this.#close(firstLsn);
+		const segment = this.#openSegment(id);
 		if (segment === null) return null;
-		if (segment.header === null) this.#reportDamage(firstSeq, 0);
-		this.#open.set(firstSeq, segment);
+		if (segment.header === null) this.#reportDamage(firstLsn, 0);
+		this.#open.set(firstLsn, segment);
 		return segment;
 	}
 
-	#openSegment(firstSeq: number): SegmentReader | null {
+	#openSegment(id: SegmentId): SegmentReader | null {
 		try {
-			return new SegmentReader(this.#options.fs, this.#options.directory, firstSeq);
+			return new SegmentReader(this.#options.fs, this.#options.directory, id);
 		} catch (error) {
 			// Retention publishes first: where it does not say so, the file is missing and not removed.
-			if (isNotFound(error) && this.#options.active.snapshot().firstSeq > firstSeq) return null;
+			if (isNotFound(error) && this.#options.active.snapshot().firstLsn > id.firstLsn) return null;
 			throw error;
 		}
 	}
 
-	#close(firstSeq: number): void {
-		this.#open.get(firstSeq)?.close();
-		this.#open.delete(firstSeq);
+	#close(firstLsn: number): void {
+		this.#open.get(firstLsn)?.close();
+		this.#open.delete(firstLsn);
 	}
+}
+
+/** Whether a chunk was written so lately that it is in the page cache. */
+function isHot(state: ActiveSnapshot, { segment, range }: ChunkPlace): boolean {
+	return segment.firstLsn === state.activeFirstLsn && range.start >= state.endOffset - HOT_BYTES;
 }
 
 /** Whether records between two segments that follow each other in the directory are gone, as far as can be told. */
 function isGapBetween(before: SegmentReader, next: SegmentReader): boolean {
 	if (before.header === null || before.footerIsRebuilt) return true;
-	return next.header !== null && next.header.previousFirstSeq !== before.firstSeq;
+	return next.header !== null && next.header.previousFirstLsn !== before.firstLsn;
 }
 
 /**
- * The chunk of a segment that would hold `seq`; null where it has none, undefined where `snapshot` is outdated. Records
- * with a seq above `seqMax` are the next segment's.
+ * The chunk of a segment that would hold `lsn`; null if it has none, undefined if `snapshot` is outdated. Records with an lsn
+ * above `lsnMax` are the next segment's.
  */
 function rangeOf(
 	active: ActiveSegment,
 	snapshot: ActiveSnapshot,
 	segment: SegmentReader,
-	{ seq, seqMax }: { seq: number; seqMax: number },
+	{ lsn, lsnMax }: { lsn: number; lsnMax: number },
 ): ChunkRange | null | undefined {
-	if (segment.firstSeq === snapshot.activeFirstSeq) return active.range(snapshot, seq);
+	if (segment.firstLsn === snapshot.activeFirstLsn) return active.range(snapshot, lsn);
 	if (segment.header === null) return null;
-	const { index, lastSeq, dataEnd } = segment.footer(seqMax);
-	return index.range(seq, { start: SEGMENT_HEADER_BYTES, end: dataEnd, lastSeq });
+	const { index, lastLsn, dataEnd } = segment.footer(lsnMax);
+	return findRange(index, index.length, lsn, { start: SEGMENT_HEADER_BYTES, end: dataEnd, lastLsn });
+}
+
+/** The same for the chunk in which the records that come before `place` end; null if the segment begins after it. */
+function rangeOfPlace(
+	active: ActiveSegment,
+	snapshot: ActiveSnapshot,
+	segment: SegmentReader,
+	place: LogPlace,
+	lsnMax: number,
+): ChunkRange | null | undefined {
+	if (segment.firstLsn === snapshot.activeFirstLsn) return active.rangeOfPlace(snapshot, place);
+	if (segment.header === null) return null;
+	const { index, lastLsn, dataEnd } = segment.footer(lsnMax);
+	return findPlace(index, index.length, place, { start: SEGMENT_HEADER_BYTES, end: dataEnd, lastLsn });
+}
+
+/** Lsn of the last record of a chunk that comes before `place`; null if none does. */
+function lastBefore(chunk: Chunk, place: LogPlace): number | null {
+	let lsn: number | null = null;
+	for (const part of chunk.parts) {
+		if (!(part instanceof Batch)) continue;
+		const records = { seqs: { at: (i: number) => part.seq(i) }, timesUs: { at: (i: number) => part.timeUs(i) } };
+		const count = countBefore(records, part.count, place);
+		if (count === 0) break;
+		lsn = part.lsn(count - 1);
+	}
+	return lsn;
 }

@@ -12,12 +12,12 @@ export function cachedBytes(chunk: Chunk): number {
 
 /** The first batch or gap of a chunk that reaches behind `cursor`. */
 export function partAfter(chunk: Chunk, cursor: number): Batch | Gap | null {
-	return chunk.parts.find((part) => part.lastSeq > cursor) ?? null;
+	return chunk.parts.find((part) => part.lastLsn > cursor) ?? null;
 }
 
-/** A place in the log's files: an offset in the segment that `firstSeq` names. */
+/** A place in the log's files: an offset in the segment that `firstLsn` names. */
 export interface SegmentOffset {
-	firstSeq: number;
+	firstLsn: number;
 	offset: number;
 }
 
@@ -28,14 +28,14 @@ export interface SegmentOffset {
 export class RecentChunks {
 	readonly #bytesMax: number;
 	readonly #onEvict: (chunk: Chunk) => void;
-	readonly #chunks: { chunk: Chunk; lastSeq: number }[] = [];
-	readonly #lastSeqs = { seq: (i: number): number => this.#chunks[i]?.lastSeq ?? 0 };
+	readonly #chunks: { chunk: Chunk; lastLsn: number }[] = [];
+	readonly #lastLsns = { at: (i: number): number | undefined => this.#chunks[i]?.lastLsn };
 	#bytes = 0;
-	/** The chunks hold all that is retained behind this seq, up to `lastSeq`. */
-	#seqAfter = -1;
-	lastSeq = -1;
+	/** The chunks hold all that is retained after this lsn, up to `lastLsn`. */
+	#lsnAfter = -1;
+	lastLsn = -1;
 	/** Where the last chunk ends. */
-	end: SegmentOffset = { firstSeq: 0, offset: 0 };
+	end: SegmentOffset = { firstLsn: 0, offset: 0 };
 
 	/** The last chunk stays, however large it is. */
 	constructor(bytesMax: number, onEvict: (chunk: Chunk) => void) {
@@ -44,33 +44,33 @@ export class RecentChunks {
 	}
 
 	find(cursor: number): Batch | Gap | null {
-		if (cursor < this.#seqAfter || cursor >= this.lastSeq) return null;
-		const found = this.#chunks[firstAfter(this.#lastSeqs, this.#chunks.length, cursor)];
+		if (cursor < this.#lsnAfter || cursor >= this.lastLsn) return null;
+		const found = this.#chunks[firstAfter(this.#lastLsns, this.#chunks.length, cursor)];
 		return found === undefined ? null : partAfter(found.chunk, cursor);
 	}
 
 	/** Adds the chunk right behind the last one. */
-	append(chunk: Chunk, lastSeq: number, end: SegmentOffset): void {
-		this.#chunks.push({ chunk, lastSeq });
+	append(chunk: Chunk, lastLsn: number, end: SegmentOffset): void {
+		this.#chunks.push({ chunk, lastLsn });
 		this.#bytes += cachedBytes(chunk);
-		this.lastSeq = lastSeq;
+		this.lastLsn = lastLsn;
 		this.end = end;
 		while (this.#bytes > this.#bytesMax && this.#chunks.length > 1) this.#evict();
 	}
 
-	/** Begins again with a chunk further on, which holds all that is retained behind `seqAfter`, up to `lastSeq`. */
-	restart(chunk: Chunk, seqAfter: number, lastSeq: number, end: SegmentOffset): void {
+	/** Begins again with a chunk further on, which holds all that is retained after `lsnAfter`, up to `lastLsn`. */
+	restart(chunk: Chunk, lsnAfter: number, lastLsn: number, end: SegmentOffset): void {
 		this.#chunks.length = 0;
 		this.#bytes = 0;
-		this.#seqAfter = seqAfter;
-		this.append(chunk, lastSeq, end);
+		this.#lsnAfter = lsnAfter;
+		this.append(chunk, lastLsn, end);
 	}
 
 	#evict(): void {
 		const oldest = this.#chunks.shift();
 		if (oldest === undefined) return;
 		this.#bytes -= cachedBytes(oldest.chunk);
-		this.#seqAfter = oldest.lastSeq;
+		this.#lsnAfter = oldest.lastLsn;
 		this.#onEvict(oldest.chunk);
 	}
 }

@@ -3,13 +3,16 @@
 import { join } from "node:path";
 import type { Counters } from "../../../observe/counters.ts";
 import { logOf } from "../../../observe/log.ts";
+import type { UsedNumbers } from "../last-used.ts";
 import type { LogFs } from "../log-fs.ts";
 import type { FoundSegment } from "../retention/retention.ts";
 import { logGaps } from "../segment/damage.ts";
 import { TEMPORARY_SUFFIX } from "../segment/new-file.ts";
 import { FileSource, scanRecords } from "../segment/scan.ts";
 import {
+	emptyEnd,
 	listSegments,
+	moveEnd,
 	readSegmentFooter,
 	readSegmentHeader,
 	SEGMENT_HEADER_BYTES,
@@ -24,43 +27,51 @@ import type { SegmentState } from "../segment/segment-writer.ts";
 export interface RecoveredLog {
 	/** The retained segments that are not written to any more, oldest first. */
 	sealed: FoundSegment[];
-	/** The segment to go on with; null where a new one must be made. */
+	/** The segment to go on with; null if a new one must be made. */
 	active: SegmentState | null;
-	/** Seq of the last record; null where there is none, or where it can't be read. */
-	lastSeq: number | null;
-	/** Roughly the first seq of a segment that must have been behind the last one that is there; null where none was. */
-	missingFirstSeq: number | null;
-	/** Time of the last record, or at least not before it; 0 where there is none. */
-	lastTimeUs: number;
+	/** Numbers of the last record; null if there is none, or if it can't be read. */
+	last: { lsn: number; seq: number } | null;
+	/** Roughly the first lsn of a segment that must have come after the last one that is there; null if none did. */
+	missingFirstLsn: number | null;
+	/** The least time for the next record; 0 if there is none. */
+	endTimeUs: number;
 }
 
 const log = logOf("log");
 
 /**
  * Brings the directory of a log into a state that can be appended to. Only the last segment is scanned. A torn tail of it,
- * which no reader was ever shown, is cut; damage with intact records behind it stays where it is, is counted and reported,
- * and readers get a gap there. The caller holds the directory's lock.
+ * which no reader was ever shown, is cut; damage stays where it is, is counted and reported, and readers get a gap there. The
+ * caller holds the directory's lock.
+ *
+ * @param used what the file `last-used` says; null if it can't be read
  */
-export function recoverLog(fs: LogFs, directory: string, counters: Counters): RecoveredLog {
+export function recoverLog(fs: LogFs, directory: string, used: UsedNumbers | null, counters: Counters): RecoveredLog {
 	for (const name of fs.list(directory)) {
 		if (name.endsWith(TEMPORARY_SUFFIX)) fs.remove(join(directory, name));
 	}
-	const recovered: RecoveredLog = { sealed: [], active: null, lastSeq: null, missingFirstSeq: null, lastTimeUs: 0 };
-	const firstSeqs = listSegments(fs, directory);
-	for (const firstSeq of firstSeqs) {
-		const isLast = firstSeq === firstSeqs.at(-1);
-		const path = join(directory, segmentName(firstSeq));
-		const file = fs.open(path, isLast ? "update" : "read");
+	const recovered: RecoveredLog = { sealed: [], active: null, last: null, missingFirstLsn: null, endTimeUs: 0 };
+	const found = listSegments(fs, directory);
+	for (const id of found) {
+		const { firstLsn, firstSeq } = id;
+		const isLast = id === found.at(-1);
+		const file = fs.open(join(directory, segmentName(id)), isLast ? "update" : "read");
 		const header = fs.sizeBytes(file) < SEGMENT_HEADER_BYTES ? null : readSegmentHeader(fs, file);
 		if (header !== null) checkChain(header, recovered, counters);
+		recovered.endTimeUs = Math.max(recovered.endTimeUs, header?.createdUs ?? 0);
 		if (isLast && header !== null) {
-			recoverLast(fs, directory, file, header, recovered, counters);
+			recoverLast({ fs, directory, counters, used }, file, header, recovered);
 			continue;
 		}
 		// A new segment gets its name when it is whole, so this one had records.
-		if (isLast)
-			reportGap(counters, "the header of segment {firstSeq} is damaged: its records can't be read", { firstSeq });
-		recovered.sealed.push({ firstSeq, createdUs: header?.createdUs ?? null, bytes: fs.sizeBytes(file) });
+		if (isLast) {
+			reportGap(counters, "the header of segment {firstLsn} is damaged: its records can't be read", { firstLsn });
+			readLastOf(fs, directory, recovered, firstLsn);
+			// What the last segment held is not known.
+			recovered.last = null;
+		}
+		const createdUs = header?.createdUs ?? null;
+		recovered.sealed.push({ firstLsn, firstSeq, createdUs, bytes: fs.sizeBytes(file) });
 		fs.close(file);
 	}
 	return recovered;
@@ -69,87 +80,107 @@ export function recoverLog(fs: LogFs, directory: string, counters: Counters): Re
 /** Each segment names the one before, so that one that is missing between two others does not go unnoticed. */
 function checkChain(header: SegmentHeader, recovered: RecoveredLog, counters: Counters): void {
 	const before = recovered.sealed.at(-1);
-	if (before === undefined || before.firstSeq === header.previousFirstSeq) return;
-	reportGap(counters, "segment {missing} is missing: readers get a gap there", { missing: header.previousFirstSeq });
+	if (before === undefined || before.firstLsn === header.previousFirstLsn) return;
+	reportGap(counters, "segment {missing} is missing: readers get a gap there", { missing: header.previousFirstLsn });
 }
 
-function recoverLast(
-	fs: LogFs,
-	directory: string,
-	file: number,
-	header: SegmentHeader,
-	recovered: RecoveredLog,
-	counters: Counters,
-): void {
-	const footer = readSegmentFooter(fs, file, header.epoch);
+/** What a recovery works with. */
+interface Start {
+	fs: LogFs;
+	directory: string;
+	counters: Counters;
+	used: UsedNumbers | null;
+}
+
+function recoverLast(start: Start, file: number, header: SegmentHeader, recovered: RecoveredLog): void {
+	const { fs, directory, counters } = start;
+	const { firstLsn, firstSeq, createdUs, epoch } = header;
+	const footer = readSegmentFooter(fs, file, epoch);
 	if (footer !== null) {
-		recovered.sealed.push({ firstSeq: header.firstSeq, createdUs: header.createdUs, bytes: fs.sizeBytes(file) });
+		recovered.sealed.push({ firstLsn, firstSeq, createdUs, bytes: fs.sizeBytes(file) });
 		// A footer is written when the next segment is durable.
-		recovered.missingFirstSeq = footer.lastSeq + 1;
-		recovered.lastTimeUs = footer.lastTimeUs;
-		reportGap(counters, "the segment behind {firstSeq} is missing: readers get a gap there", {
-			firstSeq: header.firstSeq,
-		});
+		recovered.missingFirstLsn = footer.lastLsn + 1;
+		recovered.endTimeUs = footer.endTimeUs;
+		reportGap(counters, "the segment after {firstLsn} is missing: readers get a gap there", { firstLsn });
 		fs.close(file);
 		return;
 	}
-	const active = scanActive(fs, file, header, counters);
-	cutTail(fs, active);
+	const active = scanActive(start, file, header);
+	cutTail(start, active);
 	recovered.active = active;
-	recovered.lastSeq = active.lastSeq;
-	recovered.lastTimeUs = active.lastTimeUs;
-	// Where a crash left seqs out, an empty segment begins far behind the last record.
-	if (active.end === SEGMENT_HEADER_BYTES) readLastOf(fs, directory, recovered, active.firstSeq);
+	recovered.last = { lsn: active.lastLsn, seq: active.lastSeq };
+	recovered.endTimeUs = Math.max(recovered.endTimeUs, active.endTimeUs);
+	// If a crash left numbers out, an empty segment begins far after the last record.
+	if (active.end === SEGMENT_HEADER_BYTES) readLastOf(fs, directory, recovered, firstLsn);
 }
 
-function scanActive(fs: LogFs, file: number, header: SegmentHeader, counters: Counters): SegmentState {
-	const { epoch, firstSeq, createdUs } = header;
+function scanActive({ fs, used, counters }: Start, file: number, header: SegmentHeader): SegmentState {
+	const { epoch, firstLsn, firstSeq, createdUs } = header;
+	const end = emptyEnd(header, createdUs);
 	const state: SegmentState = {
+		...end,
 		file,
 		epoch,
+		firstLsn,
 		firstSeq,
 		createdUs,
 		end: SEGMENT_HEADER_BYTES,
-		lastSeq: firstSeq - 1,
-		lastTimeUs: createdUs,
 		index: new SegmentIndex(),
 	};
-	const rules = { start: SEGMENT_HEADER_BYTES, epoch, seqAfter: firstSeq - 1, seqMax: Number.MAX_SAFE_INTEGER };
+	const rules = {
+		start: SEGMENT_HEADER_BYTES,
+		epoch,
+		lsnAfter: firstLsn - 1,
+		lsnMax: Number.MAX_SAFE_INTEGER,
+		publishedEnd: publishedEndOf(header, used),
+	};
 	state.end = scanRecords(new FileSource(fs, file), rules, {
-		record(offset, _length, seq, timeUs) {
-			state.index.add(seq, timeUs, offset);
-			state.lastSeq = seq;
-			state.lastTimeUs = timeUs;
+		record(offset, _length, bytes, at) {
+			state.index.addRecord(bytes, at, offset);
+			moveEnd(state, bytes, at);
 		},
 		damage(start, end) {
-			reportGap(counters, "segment {firstSeq} is damaged from byte {start} to {end}", { firstSeq, start, end });
+			reportGap(counters, "segment {firstLsn} is damaged from byte {start} to {end}", { firstLsn, start, end });
 		},
 	});
 	return state;
 }
 
-/** What a crash left behind the last whole record goes; what it left whole may not be on disk yet, and is to be served. */
-function cutTail(fs: LogFs, active: SegmentState): void {
+/** Offset up to which the records of the last segment were published before this start; null if that is not known. */
+function publishedEndOf({ epoch, firstLsn }: SegmentHeader, used: UsedNumbers | null): number | null {
+	if (used === null || !used.isExact) return null;
+	if (used.epoch === epoch) return used.end;
+	// The segment was begun, and nothing of it was published yet.
+	return used.lsnMax < firstLsn ? SEGMENT_HEADER_BYTES : null;
+}
+
+/**
+ * What a crash left after the last whole record goes: whatever is written there later, it must never come back. What it left
+ * whole may not be on disk yet, and is to be served.
+ */
+function cutTail({ fs, used }: Start, active: SegmentState): void {
 	const tailBytes = fs.sizeBytes(active.file) - active.end;
-	if (tailBytes > 0) {
-		log.warning("cut {tailBytes} bytes without a whole record from the end of segment {firstSeq}", {
+	if (tailBytes > 0 && used?.isClean !== true) {
+		log.warning("cut {tailBytes} bytes without a whole record from the end of segment {firstLsn}", {
 			tailBytes,
-			firstSeq: active.firstSeq,
+			firstLsn: active.firstLsn,
 		});
 		fs.truncate(active.file, active.end);
 	}
+	// It ends within damage: the next record comes after that.
+	if (tailBytes < 0) fs.truncate(active.file, active.end);
 	fs.sync(active.file);
 }
 
-/** Takes the log's end from the last sealed segment, where no record is behind it. `nextFirstSeq` names the one behind. */
-function readLastOf(fs: LogFs, directory: string, recovered: RecoveredLog, nextFirstSeq: number): void {
+/** Takes the log's end from the last sealed segment, if no record comes after it. `nextFirstLsn` names the one after it. */
+function readLastOf(fs: LogFs, directory: string, recovered: RecoveredLog, nextFirstLsn: number): void {
 	const last = recovered.sealed.at(-1);
 	if (last === undefined) return;
-	const segment = new SegmentReader(fs, directory, last.firstSeq);
+	const segment = new SegmentReader(fs, directory, last);
 	if (segment.header !== null) {
-		const { lastSeq, lastTimeUs } = segment.footer(nextFirstSeq - 1);
-		recovered.lastSeq = lastSeq;
-		recovered.lastTimeUs = Math.max(recovered.lastTimeUs, lastTimeUs);
+		const { lastLsn, lastSeq, endTimeUs } = segment.footer(nextFirstLsn - 1);
+		recovered.last = { lsn: lastLsn, seq: lastSeq };
+		recovered.endTimeUs = Math.max(recovered.endTimeUs, endTimeUs);
 	}
 	segment.close();
 }

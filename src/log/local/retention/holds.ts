@@ -36,22 +36,22 @@ export class Holds {
 		let count = Math.min(wanted, Math.max(segments.length - 1, 0));
 		for (const mark of this.#marks) count = Math.min(count, this.#releasedBy(mark, segments, isShort));
 		for (const mark of this.#marks) {
-			if (mark.seq === null || removableSegments(segments, mark.seq) >= count) continue;
+			if (mark.lsn === null || removableSegments(segments, mark.lsn) >= count) continue;
 			if (!this.#lost.has(mark)) this.#lose(mark, segments);
 		}
 		return count;
 	}
 
 	#releasedBy(mark: Mark, segments: readonly Segment[], isShort: boolean): number {
-		const { seq, lagBytesMax } = mark;
-		const passed = removableSegments(segments, seq ?? 0);
+		const { lsn, lagBytesMax } = mark;
+		const passed = removableSegments(segments, lsn ?? 0);
 		if (lagBytesMax === null) return passed;
 		// What was removed makes nobody come nearer to the end.
-		const isBack = !this.#lost.has(mark) || (seq ?? 0) >= (segments[0]?.firstSeq ?? 0) - 1;
+		const isBack = !this.#lost.has(mark) || (lsn ?? 0) >= (segments[0]?.firstLsn ?? 0) - 1;
 		const isWithin = isBack && bytesFrom(segments, passed) <= lagBytesMax;
 		if (isWithin) this.#lost.delete(mark);
 		if (isWithin && !isShort) return passed;
-		if (seq !== null || isShort) return segments.length;
+		if (lsn !== null || isShort) return segments.length;
 		// It has not said yet how far it is. What it may be waited for is kept meanwhile.
 		return segments.findIndex((_, at) => bytesFrom(segments, at) <= lagBytesMax);
 	}
@@ -63,7 +63,7 @@ export class Holds {
 			"the reader {reader} is at least {lagBytes} bytes behind the end of the log: what it has not read yet is removed",
 			{
 				reader: mark.name,
-				lagBytes: bytesFrom(segments, removableSegments(segments, mark.seq ?? 0)),
+				lagBytes: bytesFrom(segments, removableSegments(segments, mark.lsn ?? 0)),
 				lagBytesMax: mark.lagBytesMax,
 			},
 		);

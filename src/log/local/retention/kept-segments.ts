@@ -6,7 +6,7 @@ import { counter } from "../../../observe/metric.ts";
 import type { Marks } from "../../marks.ts";
 import type { LogFs } from "../log-fs.ts";
 import { removeIfThere } from "../segment/new-file.ts";
-import { segmentName } from "../segment/segment.ts";
+import { type SegmentId, segmentName } from "../segment/segment.ts";
 import { Holds } from "./holds.ts";
 import { expiredSegments, type Segment, segmentsOfBytes } from "./retention.ts";
 
@@ -38,7 +38,7 @@ export class KeptSegments {
 	/** Oldest first, the active one last. */
 	readonly #segments: Segment[];
 	/** No longer part of the log, and not removed yet since the disk did not let us. */
-	#leftover: number[] = [];
+	#leftover: SegmentId[] = [];
 	#isBelowReserve = false;
 
 	/** @param segments oldest first */
@@ -53,20 +53,20 @@ export class KeptSegments {
 		return this.#isBelowReserve;
 	}
 
-	/** First seq of the oldest segment. */
-	get firstSeq(): number | undefined {
-		return this.#segments[0]?.firstSeq;
+	/** The oldest segment. */
+	get oldest(): SegmentId | undefined {
+		return this.#segments[0];
 	}
 
-	/** First seq of the segment that one with this first seq follows; 0 for none. */
-	before(firstSeq: number): number {
-		return this.#segments.findLast((segment) => segment.firstSeq < firstSeq)?.firstSeq ?? 0;
+	/** First lsn of the segment that one with this first lsn follows; 0 for none. */
+	before(firstLsn: number): number {
+		return this.#segments.findLast((segment) => segment.firstLsn < firstLsn)?.firstLsn ?? 0;
 	}
 
 	/** Adds a segment that is begun now, and written to from now on. One of the same name is replaced. */
-	begin(firstSeq: number): void {
-		if (this.#segments.at(-1)?.firstSeq === firstSeq) this.#segments.pop();
-		this.#segments.push({ firstSeq, bornMs: this.#options.elapsedMs(), bytes: 0 });
+	begin({ firstLsn, firstSeq }: SegmentId): void {
+		if (this.#segments.at(-1)?.firstLsn === firstLsn) this.#segments.pop();
+		this.#segments.push({ firstLsn, firstSeq, bornMs: this.#options.elapsedMs(), bytes: 0 });
 	}
 
 	/** Age of the newest segment. */
@@ -85,7 +85,7 @@ export class KeptSegments {
 	 * Removes the oldest segments, as far as age, bytes and the disk's reserve ask for it and the log's readers allow it. A file
 	 * that the disk does not let go is tried again the next time; for readers it is gone all the same.
 	 *
-	 * @param publish tells readers the new `firstSeq`; called before any file goes, so that none ever surprises them
+	 * @param publish tells readers the new oldest segment; called before any file goes, so that none ever surprises them
 	 */
 	makeRoom(publish: () => void): void {
 		const { diskReserveBytes, counters } = this.#options;
@@ -97,8 +97,8 @@ export class KeptSegments {
 			publish();
 			counters.add(segmentsRemoved, removed.length);
 		}
-		const files = [...this.#leftover, ...removed.map((segment) => segment.firstSeq)];
-		this.#leftover = files.filter((firstSeq) => !this.#remove(firstSeq));
+		const files = [...this.#leftover, ...removed];
+		this.#leftover = files.filter((id) => !this.#remove(id));
 	}
 
 	#countToRemove(missingBytes: number): number {
@@ -125,15 +125,15 @@ export class KeptSegments {
 		}
 	}
 
-	#remove(firstSeq: number): boolean {
+	#remove(id: SegmentId): boolean {
 		const { fs, directory } = this.#options;
 		try {
-			removeIfThere(fs, join(directory, segmentName(firstSeq)));
+			removeIfThere(fs, join(directory, segmentName(id)));
 			return true;
 		} catch (error) {
 			const reason = diskFaultReason(error);
 			if (reason === null) throw error;
-			log.warning("segment {firstSeq} can't be removed for now: {reason}", { firstSeq, reason });
+			log.warning("segment {firstLsn} can't be removed for now: {reason}", { firstLsn: id.firstLsn, reason });
 			return false;
 		}
 	}

@@ -1,8 +1,8 @@
 // log/local/retention/: which segments are removed, and when. Nothing is appended here.
+import type { SegmentId } from "../segment/segment.ts";
 
 /** A segment, as retention sees it. */
-export interface Segment {
-	firstSeq: number;
+export interface Segment extends SegmentId {
 	/** When it was begun, in milliseconds of this process's monotonic clock: below its start for those of an earlier process. */
 	bornMs: number;
 	/** Of its file; of the active segment, whatever it has by now. */
@@ -10,8 +10,7 @@ export interface Segment {
 }
 
 /** A segment, as a start finds it. */
-export interface FoundSegment {
-	firstSeq: number;
+export interface FoundSegment extends SegmentId {
 	/** When it was begun, by the wall clock of that time, in microseconds since 1970; null if its header can't be read. */
 	createdUs: number | null;
 	bytes: number;
@@ -35,7 +34,7 @@ export function stepMsMax(replayWindowMs: number): number {
 
 /** The moment of a start, by which the segments that it finds are given an age. */
 export interface StartMoment {
-	/** Time of the log's last record, in microseconds since 1970; 0 if there is none. */
+	/** Time of the log's end, in microseconds since 1970; 0 if it has no record. */
 	lastTimeUs: number;
 	/** Milliseconds since 1970. */
 	wallMs: number;
@@ -59,24 +58,24 @@ export function placeSegments(
 	const stepMs = (fromUs: number, toUs: number): number => Math.min(Math.max((toUs - fromUs) / 1000, 0), stepMax);
 	let bornMs = nowMs - stepMs(lastTimeUs, wallMs * 1000);
 	let nextUs = lastTimeUs;
-	const placed = found.toReversed().map(({ firstSeq, createdUs, bytes }): Segment => {
+	const placed = found.toReversed().map(({ firstLsn, firstSeq, createdUs, bytes }): Segment => {
 		// A header that can't be read makes nothing older than it is.
 		bornMs -= stepMs(createdUs ?? nextUs, nextUs);
 		nextUs = createdUs ?? nextUs;
-		return { firstSeq, bornMs, bytes };
+		return { firstLsn, firstSeq, bornMs, bytes };
 	});
 	return placed.reverse();
 }
 
 /**
- * How many of the oldest segments a reader needs no more that has all up to `seq`. The active one is never among them.
+ * How many of the oldest segments a reader needs no more that has all up to `lsn`. The active one is never among them.
  *
  * @param segments all of them, oldest first, the active one last
  */
-export function removableSegments(segments: readonly Segment[], seq: number): number {
+export function removableSegments(segments: readonly Segment[], lsn: number): number {
 	const next = segments.findIndex((_, at) => {
 		const behind = segments[at + 1];
-		return behind === undefined || behind.firstSeq - 1 > seq;
+		return behind === undefined || behind.firstLsn - 1 > lsn;
 	});
 	return Math.max(next, 0);
 }

@@ -1,4 +1,5 @@
-import { RECORD_HEADER_BYTES, recordSeq, recordTimeUs } from "../../record/record.ts";
+import { BATCH_BYTES_MAX } from "../../log.ts";
+import { RECORD_EPOCH_AT, RECORD_HEADER_BYTES, recordLsn } from "../../record/record.ts";
 import type { LogFs } from "../log-fs.ts";
 import { recordIsIntact, sealedRecordLength } from "./seal.ts";
 
@@ -66,70 +67,89 @@ export interface ScanRules {
 	/** Offset of the first record. */
 	start: number;
 	epoch: number;
-	/** All seqs are greater than this one, and increase. */
-	seqAfter: number;
-	seqMax: number;
+	/** All lsns are greater than this one, and rise. */
+	lsnAfter: number;
+	lsnMax: number;
+	/**
+	 * Offset in front of which all was published once, if that is known: what is no record there is damage, and what is none from
+	 * there on was never shown to anybody. Else damage is what has a record after it.
+	 */
+	publishedEnd?: number | null;
 }
 
 /** What a scan finds, in order. */
 export interface ScanVisitor {
-	record(offset: number, length: number, seq: number, timeUs: number): void;
-	/** Bytes that are no record, with a record behind them. */
+	/** @param at where the record of `length` bytes stands in `bytes`, which are valid during the call */
+	record(offset: number, length: number, bytes: Buffer, at: number): void;
+	/** Bytes that are no record, and were one. */
 	damage(start: number, end: number): void;
 }
 
 /**
  * Walks the records of a range and checks each one's checksum. Where one is damaged, the next intact one is looked for
- * byte by byte. Returns the offset behind the last intact record: what follows holds none.
+ * byte by byte. Returns the offset after the last intact record, or after the damage if nothing follows it: the rest holds none.
  */
 export function scanRecords(source: ScanSource, rules: ScanRules, visitor: ScanVisitor): number {
-	let seq = rules.seqAfter;
+	const { publishedEnd = null } = rules;
+	let lsn = rules.lsnAfter;
 	let offset = rules.start;
-	while (offset < source.end) {
-		let length = intactRecord(source, offset, rules, seq);
+	while (offset < source.end || (publishedEnd !== null && offset < publishedEnd)) {
+		const length = intactRecord(source, offset, rules, lsn);
 		if (length === 0) {
-			const next = findRecord(source, offset + 1, rules, seq);
+			const next = afterDamage(source, offset, rules, lsn);
 			if (next === null) break;
 			visitor.damage(offset, next);
 			offset = next;
-			length = intactRecord(source, offset, rules, seq);
+			continue;
 		}
-		seq = recordSeq(source.bytes, offset - source.base);
-		visitor.record(offset, length, seq, recordTimeUs(source.bytes, offset - source.base));
+		const at = offset - source.base;
+		lsn = recordLsn(source.bytes, at);
+		visitor.record(offset, length, source.bytes, at);
 		offset += length;
 	}
 	return offset;
 }
 
-/** Length of the record at `offset`, which is then in memory, or 0 where there is no intact one that fits the rules. */
-function intactRecord(source: ScanSource, offset: number, rules: ScanRules, seqAfter: number): number {
+/** Where the damage at `offset` ends; null if it is none, but the torn end of what was written. */
+function afterDamage(source: ScanSource, offset: number, rules: ScanRules, lsnAfter: number): number | null {
+	const { publishedEnd = null } = rules;
+	const find = (from: number): number | null => findRecord(source, from, source.end, rules, lsnAfter);
+	if (publishedEnd === null) return find(offset + 1);
+	// What was torn is one batch. A record further on was published later than `publishedEnd` knows, and so was what is gone.
+	if (offset >= publishedEnd) return find(offset + BATCH_BYTES_MAX) === null ? null : find(offset + 1);
+	return findRecord(source, offset + 1, publishedEnd, rules, lsnAfter) ?? publishedEnd;
+}
+
+/** Length of the record at `offset`, which is then in memory, or 0 if there is no intact one that fits the rules. */
+function intactRecord(source: ScanSource, offset: number, rules: ScanRules, lsnAfter: number): number {
 	if (!source.load(offset, RECORD_HEADER_BYTES)) return 0;
 	const length = sealedRecordLength(source.bytes, offset - source.base, rules.epoch);
 	if (length === 0) return 0;
-	const seq = recordSeq(source.bytes, offset - source.base);
-	if (seq <= seqAfter || seq > rules.seqMax) return 0;
+	const lsn = recordLsn(source.bytes, offset - source.base);
+	if (lsn <= lsnAfter || lsn > rules.lsnMax) return 0;
 	if (!source.load(offset, length)) return 0;
 	return recordIsIntact(source.bytes, offset - source.base, length) ? length : 0;
 }
 
-const EPOCH_OFFSET = 36;
-
-/** The first intact record at `from` or behind it. The epoch is random, so where it occurs there is a record, or nearly so. */
-function findRecord(source: ScanSource, from: number, rules: ScanRules, seqAfter: number): number | null {
+/**
+ * The first intact record that begins at `from` or later, and before `end`. The epoch is random, so where it occurs there is a
+ * record, or nearly so.
+ */
+function findRecord(source: ScanSource, from: number, end: number, rules: ScanRules, lsnAfter: number): number | null {
 	const epoch = Buffer.alloc(4);
 	epoch.writeUInt32LE(rules.epoch);
 	let at = from;
-	while (source.load(at, RECORD_HEADER_BYTES)) {
-		const found = source.bytes.indexOf(epoch, at - source.base + EPOCH_OFFSET);
+	while (at < end && source.load(at, RECORD_HEADER_BYTES)) {
+		const found = source.bytes.indexOf(epoch, at - source.base + RECORD_EPOCH_AT);
 		if (found === -1) {
 			// An epoch that the window's end cuts in two begins with one of its last three bytes.
-			const next = source.base + source.bytes.length - EPOCH_OFFSET - 3;
+			const next = source.base + source.bytes.length - RECORD_EPOCH_AT - 3;
 			at = Math.max(next, at + 1);
 			if (source.base + source.bytes.length === source.end) return null;
 			continue;
 		}
-		at = source.base + found - EPOCH_OFFSET;
-		if (intactRecord(source, at, rules, seqAfter) > 0) return at;
+		at = source.base + found - RECORD_EPOCH_AT;
+		if (at < end && intactRecord(source, at, rules, lsnAfter) > 0) return at;
 		at += 1;
 	}
 	return null;

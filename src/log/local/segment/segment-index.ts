@@ -1,56 +1,62 @@
+import type { LogPlace } from "../../log.ts";
 import { readU64, writeU64 } from "../../record/bytes.ts";
-import { firstAfter, type RisingSeqs } from "../../record/first-after.ts";
+import { firstAfter, type Rising } from "../../record/first-after.ts";
+import { recordLsn, recordSeq, recordTimeUs } from "../../record/record.ts";
+import { countBefore, type PlacedRecords } from "./place.ts";
 
 /** Bytes of records between two entries of a sparse index: what a reader that catches up reads at once. */
 export const INDEX_STRIDE_BYTES = 512 * 1024;
 
-const ENTRY_BYTES = 24;
+const ENTRY_BYTES = 32;
 
 /** The part of a segment between two entries of its index, or between the last entry and the end. */
 export interface ChunkRange {
 	start: number;
 	end: number;
-	/** No record of the chunk, and none before it, has a greater seq. */
-	seqMax: number;
+	/** No record of the chunk, and none after it, has this lsn or a lower one. */
+	lsnAfter: number;
+	/** No record of the chunk, and none before it, has a greater lsn. */
+	lsnMax: number;
 }
 
-/** Where a segment's records are, and how far their seqs go. */
+/** Where a segment's records are, and how far their lsns go. */
 export interface Extent {
 	start: number;
 	end: number;
-	lastSeq: number;
+	lastLsn: number;
 }
 
-/** Sparse index of a segment: seq, time and offset of a record about every 512 KiB, the first record among them. */
+/** Sparse index of a segment: lsn, seq, time and offset of a record about every 512 KiB, the first record among them. */
 export class SegmentIndex implements IndexEntries {
-	readonly #seqs: number[] = [];
-	readonly #timesUs: number[] = [];
-	readonly #offsets: number[] = [];
+	readonly lsns: number[] = [];
+	readonly seqs: number[] = [];
+	readonly timesUs: number[] = [];
+	readonly offsets: number[] = [];
 
 	get length(): number {
-		return this.#seqs.length;
+		return this.lsns.length;
 	}
 
-	/** To be told of each record, in order; keeps one where enough bytes lie behind the last one kept. */
-	add(seq: number, timeUs: number, offset: number): void {
-		const last = this.#offsets.at(-1);
-		if (last !== undefined && offset - last < INDEX_STRIDE_BYTES) return;
-		this.#seqs.push(seq);
-		this.#timesUs.push(timeUs);
-		this.#offsets.push(offset);
+	/** To be told of each record, in order; keeps one if enough bytes lie between it and the last one kept. */
+	add(lsn: number, seq: number, timeUs: number, offset: number): void {
+		if (this.#isDue(offset)) this.#keep(lsn, seq, timeUs, offset);
 	}
 
-	seq(entry: number): number {
-		return at(this.#seqs, entry);
+	/** The same, of the record that stands at `at` in these bytes. */
+	addRecord(bytes: Buffer, at: number, offset: number): void {
+		if (this.#isDue(offset)) this.#keep(recordLsn(bytes, at), recordSeq(bytes, at), recordTimeUs(bytes, at), offset);
 	}
 
-	offset(entry: number): number {
-		return at(this.#offsets, entry);
+	#isDue(offset: number): boolean {
+		const last = this.offsets.at(-1);
+		return last === undefined || offset - last >= INDEX_STRIDE_BYTES;
 	}
 
-	/** The chunk that would hold `seq`; null for a segment without records. */
-	range(seq: number, extent: Extent): ChunkRange | null {
-		return findRange(this, this.length, seq, extent);
+	#keep(lsn: number, seq: number, timeUs: number, offset: number): void {
+		this.lsns.push(lsn);
+		this.seqs.push(seq);
+		this.timesUs.push(timeUs);
+		this.offsets.push(offset);
 	}
 
 	static encodedBytes(entries: number): number {
@@ -60,9 +66,11 @@ export class SegmentIndex implements IndexEntries {
 	encode(): Buffer {
 		const bytes = Buffer.alloc(SegmentIndex.encodedBytes(this.length));
 		for (let entry = 0; entry < this.length; entry++) {
-			writeU64(bytes, this.seq(entry), entry * ENTRY_BYTES);
-			writeU64(bytes, at(this.#timesUs, entry), entry * ENTRY_BYTES + 8);
-			writeU64(bytes, this.offset(entry), entry * ENTRY_BYTES + 16);
+			const start = entry * ENTRY_BYTES;
+			writeU64(bytes, numberAt(this.lsns, entry), start);
+			writeU64(bytes, numberAt(this.seqs, entry), start + 8);
+			writeU64(bytes, numberAt(this.timesUs, entry), start + 16);
+			writeU64(bytes, numberAt(this.offsets, entry), start + 24);
 		}
 		return bytes;
 	}
@@ -70,32 +78,52 @@ export class SegmentIndex implements IndexEntries {
 	static decode(bytes: Buffer): SegmentIndex {
 		const index = new SegmentIndex();
 		for (let start = 0; start < bytes.length; start += ENTRY_BYTES) {
-			index.add(readU64(bytes, start), readU64(bytes, start + 8), readU64(bytes, start + 16));
+			index.#keep(
+				readU64(bytes, start),
+				readU64(bytes, start + 8),
+				readU64(bytes, start + 16),
+				readU64(bytes, start + 24),
+			);
 		}
 		return index;
 	}
 }
 
-/** The entries of a sparse index, wherever they lie. */
-export interface IndexEntries extends RisingSeqs {
-	offset(entry: number): number;
+/** The entries of a sparse index, wherever they lie: one after the other, each number of an entry rises. */
+export interface IndexEntries extends PlacedRecords {
+	readonly lsns: Rising;
+	readonly offsets: Rising;
 }
 
-/** The chunk that would hold `seq`, by the first `count` entries of an index; null if there are none. */
-export function findRange(index: IndexEntries, count: number, seq: number, extent: Extent): ChunkRange | null {
+/** The chunk that would hold `lsn`, by the first `count` entries of an index; null if there are none. */
+export function findRange(index: IndexEntries, count: number, lsn: number, extent: Extent): ChunkRange | null {
 	if (count === 0) return null;
-	const entry = Math.max(0, firstAfter(index, count, seq) - 1);
+	return chunkRange(index, count, Math.max(0, firstAfter(index.lsns, count, lsn) - 1), extent);
+}
+
+/**
+ * The chunk in which the records that come before `place` end, by the first `count` entries of an index. Null if the first
+ * entry's record does not come before it, or there is none.
+ */
+export function findPlace(index: IndexEntries, count: number, place: LogPlace, extent: Extent): ChunkRange | null {
+	const entries = countBefore(index, count, place);
+	return entries === 0 ? null : chunkRange(index, count, entries - 1, extent);
+}
+
+/** The chunk that begins with this one of the first `count` entries. */
+function chunkRange(index: IndexEntries, count: number, entry: number, extent: Extent): ChunkRange {
 	const isLast = entry === count - 1;
 	return {
 		// Records that are damaged have no entry; where they are the first ones, the chunk begins with them all the same.
-		start: entry === 0 ? extent.start : index.offset(entry),
-		end: isLast ? extent.end : index.offset(entry + 1),
-		seqMax: isLast ? extent.lastSeq : index.seq(entry + 1) - 1,
+		start: entry === 0 ? extent.start : numberAt(index.offsets, entry),
+		end: isLast ? extent.end : numberAt(index.offsets, entry + 1),
+		lsnAfter: entry === 0 ? 0 : numberAt(index.lsns, entry) - 1,
+		lsnMax: isLast ? extent.lastLsn : numberAt(index.lsns, entry + 1) - 1,
 	};
 }
 
-function at(values: readonly number[], entry: number): number {
-	const value = values[entry];
+function numberAt(values: Rising, entry: number): number {
+	const value = values.at(entry);
 	if (value === undefined) throw new RangeError(`the index has no entry ${entry}`);
 	return value;
 }

@@ -2,18 +2,21 @@ import { join } from "node:path";
 import type { LogFs } from "../log-fs.ts";
 import { FileSource, scanRecords } from "./scan.ts";
 import {
+	emptyEnd,
+	moveEnd,
 	readSegmentFooter,
 	readSegmentHeader,
 	SEGMENT_HEADER_BYTES,
 	type SegmentFooter,
 	type SegmentHeader,
+	type SegmentId,
 	segmentName,
 } from "./segment.ts";
 import { SegmentIndex } from "./segment-index.ts";
 
 /** An open segment, for reading. */
 export class SegmentReader {
-	readonly firstSeq: number;
+	readonly id: SegmentId;
 	/** Null where it is damaged: then no record can be read. */
 	readonly header: SegmentHeader | null;
 	readonly #fs: LogFs;
@@ -25,11 +28,15 @@ export class SegmentReader {
 	#isClosing = false;
 
 	/** @throws an ENOENT error where retention has removed the segment */
-	constructor(fs: LogFs, directory: string, firstSeq: number) {
-		this.firstSeq = firstSeq;
+	constructor(fs: LogFs, directory: string, id: SegmentId) {
+		this.id = id;
 		this.#fs = fs;
-		this.#file = fs.open(join(directory, segmentName(firstSeq)), "read");
+		this.#file = fs.open(join(directory, segmentName(id)), "read");
 		this.header = readSegmentHeader(fs, this.#file);
+	}
+
+	get firstLsn(): number {
+		return this.id.firstLsn;
 	}
 
 	get epoch(): number {
@@ -39,13 +46,13 @@ export class SegmentReader {
 	/**
 	 * The footer of a sealed segment; made anew, by a scan, where it is damaged or absent.
 	 *
-	 * @param seqMax records with greater seqs are no part of it: the next segment has them, since a sync of this one failed
+	 * @param lsnMax records with greater lsns are no part of it: the next segment has them, since a sync of this one failed
 	 */
-	footer(seqMax: number): SegmentFooter {
+	footer(lsnMax: number): SegmentFooter {
 		if (this.#footer !== null) return this.#footer;
 		const footer = readSegmentFooter(this.#fs, this.#file, this.epoch);
-		this.#footerIsRebuilt = footer === null || footer.lastSeq > seqMax;
-		this.#footer = footer === null || footer.lastSeq > seqMax ? this.#rebuildFooter(seqMax) : footer;
+		this.#footerIsRebuilt = footer === null || footer.lastLsn > lsnMax;
+		this.#footer = footer === null || footer.lastLsn > lsnMax ? this.#rebuildFooter(lsnMax) : footer;
 		return this.#footer;
 	}
 
@@ -86,23 +93,21 @@ export class SegmentReader {
 
 	#checkWhole(count: number, target: Buffer, start: number): void {
 		if (count === target.length) return;
-		throw new Error(`segment ${this.firstSeq} ends before byte ${start + target.length}, which was published`);
+		throw new Error(`segment ${this.firstLsn} ends before byte ${start + target.length}, which was published`);
 	}
 
-	#rebuildFooter(seqMax: number): SegmentFooter {
+	#rebuildFooter(lsnMax: number): SegmentFooter {
 		const index = new SegmentIndex();
-		let lastSeq = this.firstSeq - 1;
-		let lastTimeUs = 0;
-		const rules = { start: SEGMENT_HEADER_BYTES, epoch: this.epoch, seqAfter: lastSeq, seqMax };
+		const end = emptyEnd(this.id, this.header?.createdUs ?? 0);
+		const rules = { start: SEGMENT_HEADER_BYTES, epoch: this.epoch, lsnAfter: end.lastLsn, lsnMax };
 		const dataEnd = scanRecords(new FileSource(this.#fs, this.#file), rules, {
-			record(offset, _length, seq, timeUs) {
-				index.add(seq, timeUs, offset);
-				lastSeq = seq;
-				lastTimeUs = timeUs;
+			record(offset, _length, bytes, at) {
+				index.addRecord(bytes, at, offset);
+				moveEnd(end, bytes, at);
 			},
 			// Each read of the place finds it again, and reports it.
 			damage() {},
 		});
-		return { dataEnd, lastSeq, lastTimeUs, index };
+		return { ...end, dataEnd, index };
 	}
 }

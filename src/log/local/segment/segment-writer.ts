@@ -1,30 +1,35 @@
 import { DiskFault, diskFaultReason } from "../../../disk/fault.ts";
-import { recordLength, recordSeq, recordTimeUs } from "../../record/record.ts";
+import { recordLength } from "../../record/record.ts";
 import type { LogFs } from "../log-fs.ts";
 import { closeAnyway, createFile } from "./new-file.ts";
 import { sealRecord } from "./seal.ts";
-import { encodeSegmentFooter, encodeSegmentHeader, SEGMENT_HEADER_BYTES, segmentName } from "./segment.ts";
+import {
+	emptyEnd,
+	encodeSegmentFooter,
+	encodeSegmentHeader,
+	moveEnd,
+	SEGMENT_HEADER_BYTES,
+	type SegmentEnd,
+	type SegmentHeader,
+	type SegmentId,
+	segmentName,
+} from "./segment.ts";
 import { SegmentIndex } from "./segment-index.ts";
 
 /** A segment as far as it is written: what a writer needs to go on with it. */
-export interface SegmentState {
+export interface SegmentState extends SegmentId, SegmentEnd {
 	file: number;
 	epoch: number;
-	firstSeq: number;
 	createdUs: number;
-	/** Offset behind the last record. */
+	/** Offset after the last record. */
 	end: number;
-	/** Of the last record; `firstSeq - 1` and `createdUs` where there is none. */
-	lastSeq: number;
-	lastTimeUs: number;
 	/** May already have entries of records that are yet to be appended. */
 	index: SegmentIndex;
 }
 
 /** How far a segment is surely on disk. */
-export interface DurableEnd {
+export interface DurableEnd extends SegmentEnd {
 	end: number;
-	lastSeq: number;
 }
 
 /** Writes the active segment. */
@@ -38,7 +43,7 @@ export class SegmentWriter {
 	constructor(fs: LogFs, state: SegmentState) {
 		this.#fs = fs;
 		this.#state = state;
-		this.#durable = { end: state.end, lastSeq: state.lastSeq };
+		this.#durable = this.#here();
 	}
 
 	/**
@@ -49,21 +54,21 @@ export class SegmentWriter {
 	static create(
 		fs: LogFs,
 		directory: string,
-		header: { firstSeq: number; previousFirstSeq: number; createdUs: number },
+		header: Omit<SegmentHeader, "epoch">,
 		fill: (segment: SegmentWriter) => void = () => {},
 	): SegmentWriter {
 		// Zero would make a page of zeros look like the beginning of a record.
 		const epoch = Math.max(1, crypto.getRandomValues(new Uint32Array(1))[0] ?? 0);
-		const segment = createFile(fs, directory, segmentName(header.firstSeq), (file) => {
+		const segment = createFile(fs, directory, segmentName(header), (file) => {
 			fs.write(file, encodeSegmentHeader({ ...header, epoch }), 0);
 			const made = new SegmentWriter(fs, {
 				file,
 				epoch,
+				...emptyEnd(header, header.createdUs),
+				firstLsn: header.firstLsn,
 				firstSeq: header.firstSeq,
 				createdUs: header.createdUs,
 				end: SEGMENT_HEADER_BYTES,
-				lastSeq: header.firstSeq - 1,
-				lastTimeUs: header.createdUs,
 				index: new SegmentIndex(),
 			});
 			fill(made);
@@ -105,8 +110,7 @@ export class SegmentWriter {
 		this.#fs.write(state.file, records, state.end);
 		if (isSynced) this.#sync();
 		state.end += records.length;
-		state.lastSeq = recordSeq(records, lastAt);
-		state.lastTimeUs = recordTimeUs(records, lastAt);
+		moveEnd(state, records, lastAt);
 		if (isSynced) this.#durable = this.#here();
 	}
 
@@ -117,7 +121,7 @@ export class SegmentWriter {
 		for (let at = 0; at < records.length; ) {
 			const length = recordLength(records, at);
 			sealRecord(records, at, length, epoch);
-			index.add(recordSeq(records, at), recordTimeUs(records, at), end + at);
+			index.addRecord(records, at, end + at);
 			lastAt = at;
 			at += length;
 		}
@@ -140,9 +144,12 @@ export class SegmentWriter {
 	 * does not take it.
 	 */
 	seal(): void {
-		const { file, end, lastSeq, lastTimeUs, index, epoch } = this.#state;
+		const { file, end, lastLsn, lastSeq, endTimeUs, index, epoch } = this.#state;
 		try {
-			this.#fs.write(file, encodeSegmentFooter({ dataEnd: end, lastSeq, lastTimeUs, index }, epoch), end);
+			const footer = encodeSegmentFooter({ dataEnd: end, lastLsn, lastSeq, endTimeUs, index }, epoch);
+			this.#fs.write(file, footer, end);
+			// The footer ends the file, whatever stood there.
+			if (this.#fs.sizeBytes(file) > end + footer.length) this.#fs.truncate(file, end + footer.length);
 			this.#fs.sync(file);
 		} catch (error) {
 			if (diskFaultReason(error) === null) throw error;
@@ -186,10 +193,11 @@ export class SegmentWriter {
 			// Whoever replaces this segment tries it again.
 			if (diskFaultReason(second) === null) return second;
 		}
-		return new DiskFault("sync-failed", `segment ${this.#state.firstSeq} could not be synced`, { cause: error });
+		return new DiskFault("sync-failed", `segment ${this.#state.firstLsn} could not be synced`, { cause: error });
 	}
 
 	#here(): DurableEnd {
-		return { end: this.#state.end, lastSeq: this.#state.lastSeq };
+		const { end, lastLsn, lastSeq, endTimeUs } = this.#state;
+		return { end, lastLsn, lastSeq, endTimeUs };
 	}
 }

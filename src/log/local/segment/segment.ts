@@ -2,88 +2,123 @@
 
 import { crc32 } from "node:zlib";
 import { readU64, writeU64 } from "../../record/bytes.ts";
+import { recordLsn, recordOps, recordSeq, recordTimeUs, timeUsAfter } from "../../record/record.ts";
 import type { LogFs } from "../log-fs.ts";
 import { SegmentIndex } from "./segment-index.ts";
 
 /**
- * A segment file: header, records, and once it is sealed a footer. The header stands there twice, so that no single
- * damaged byte hides the epoch, without which none of the records can be told from noise.
+ * A segment file: header, records, and once it is sealed a footer. The header stands there twice, so that no single damaged
+ * byte hides the epoch, without which none of the records can be told from noise. What each field means stands in
+ * `docs/log-format.md`.
  *
- * | offset | header field     | type |
- * |-------:|------------------|------|
- * |      0 | magic            | 8 bytes |
- * |      8 | version          | u32  |
- * |     12 | epoch            | u32, random, not 0 |
- * |     16 | firstSeq         | u64, no record has a lower one |
- * |     24 | previousFirstSeq | u64, names the segment before; 0 for none |
- * |     32 | createdUs        | u64  |
- * |     60 | crc              | u32  |
+ * | offset | header field     | type                                              |
+ * |-------:|------------------|---------------------------------------------------|
+ * |      0 | magic            | 8 bytes                                           |
+ * |      8 | major, minor     | u16 each                                          |
+ * |     12 | epoch            | u32, random, not 0                                |
+ * |     16 | firstLsn         | u64, no record has a lower one                    |
+ * |     24 | firstSeq         | u64, the next message's when the segment was begun |
+ * |     32 | previousFirstLsn | u64, names the segment before; 0 for none         |
+ * |     40 | createdUs        | u64, no record has an earlier time                |
+ * |     60 | crc              | u32                                               |
  *
- * The footer is the sparse index and behind it a trailer, which ends the file:
+ * The footer is the sparse index and after it a trailer, which ends the file:
  *
- * | offset | trailer field | type |
- * |-------:|---------------|------|
- * |      0 | magic         | 8 bytes |
- * |      8 | version       | u32  |
- * |     12 | epoch         | u32  |
- * |     16 | dataEnd       | u64, offset behind the last record |
- * |     24 | lastSeq       | u64  |
- * |     32 | lastTimeUs    | u64  |
- * |     40 | entries       | u32  |
- * |     60 | crc           | u32, of the index and the trailer |
+ * | offset | trailer field | type                                                 |
+ * |-------:|---------------|------------------------------------------------------|
+ * |      0 | magic         | 8 bytes                                              |
+ * |      8 | major, minor  | u16 each                                             |
+ * |     12 | epoch         | u32                                                  |
+ * |     16 | dataEnd       | u64, offset after the last record                    |
+ * |     24 | lastLsn       | u64                                                  |
+ * |     32 | lastSeq       | u64                                                  |
+ * |     40 | endTimeUs     | u64, the least time for the next record              |
+ * |     48 | entries       | u32                                                  |
+ * |     60 | crc           | u32, of the index and the trailer                    |
  */
 const HEADER_COPY_BYTES = 64;
 const TRAILER_BYTES = 64;
 const HEADER_MAGIC = Buffer.from("standpip", "latin1");
 const TRAILER_MAGIC = Buffer.from("pipstand", "latin1");
-const VERSION = 1;
+/** Another major version can't be read; what a greater minor one adds can be passed over. */
+const MAJOR = 2;
+const MINOR = 0;
 
 /** Offset of a segment's first record. */
 export const SEGMENT_HEADER_BYTES = 2 * HEADER_COPY_BYTES;
 
-export interface SegmentHeader {
+/** What a segment's file is named by. */
+export interface SegmentId {
+	/** No record of it, and none after it, has a lower lsn. */
+	readonly firstLsn: number;
+	/** The seq that the next message had when the segment was begun. */
+	readonly firstSeq: number;
+}
+
+export interface SegmentHeader extends SegmentId {
 	epoch: number;
-	firstSeq: number;
-	previousFirstSeq: number;
+	previousFirstLsn: number;
 	createdUs: number;
 }
 
-export interface SegmentFooter {
-	dataEnd: number;
+/** Where a segment's records end. */
+export interface SegmentEnd {
+	/** Of the last record; one less than the segment's first if there is none. */
+	lastLsn: number;
 	lastSeq: number;
-	lastTimeUs: number;
+	/** The least time for the next record. */
+	endTimeUs: number;
+}
+
+export interface SegmentFooter extends SegmentEnd {
+	dataEnd: number;
 	index: SegmentIndex;
 }
 
-export function segmentName(firstSeq: number): string {
-	return `${String(firstSeq).padStart(20, "0")}.seg`;
+/** The end of a segment that has no records yet. */
+export function emptyEnd({ firstLsn, firstSeq }: SegmentId, createdUs: number): SegmentEnd {
+	return { lastLsn: firstLsn - 1, lastSeq: firstSeq - 1, endTimeUs: createdUs };
 }
 
-/** First seqs of the segments in a directory, in order. */
-export function listSegments(fs: LogFs, directory: string): number[] {
+/** Moves the end past the record that stands at `at`. */
+export function moveEnd(end: SegmentEnd, bytes: Buffer, at: number): void {
+	end.lastLsn = recordLsn(bytes, at);
+	end.lastSeq = recordSeq(bytes, at);
+	end.endTimeUs = timeUsAfter(recordTimeUs(bytes, at), recordOps(bytes, at));
+}
+
+export function segmentName({ firstLsn, firstSeq }: SegmentId): string {
+	return `${String(firstLsn).padStart(20, "0")}-${String(firstSeq).padStart(20, "0")}.seg`;
+}
+
+/** The segments in a directory, in order. */
+export function listSegments(fs: LogFs, directory: string): SegmentId[] {
 	return fs
 		.list(directory)
-		.filter((name) => /^\d{20}\.seg$/.test(name))
-		.map((name) => Number.parseInt(name, 10))
-		.sort((a, b) => a - b);
+		.flatMap((name): SegmentId[] => {
+			const numbers = /^(\d{20})-(\d{20})\.seg$/.exec(name);
+			return numbers === null ? [] : [{ firstLsn: Number(numbers[1]), firstSeq: Number(numbers[2]) }];
+		})
+		.sort((a, b) => a.firstLsn - b.firstLsn);
 }
 
 export function encodeSegmentHeader(header: SegmentHeader): Buffer {
 	const copy = Buffer.alloc(HEADER_COPY_BYTES);
 	copy.set(HEADER_MAGIC, 0);
-	copy.writeUInt32LE(VERSION, 8);
+	writeVersion(copy);
 	copy.writeUInt32LE(header.epoch, 12);
-	writeU64(copy, header.firstSeq, 16);
-	writeU64(copy, header.previousFirstSeq, 24);
-	writeU64(copy, header.createdUs, 32);
+	writeU64(copy, header.firstLsn, 16);
+	writeU64(copy, header.firstSeq, 24);
+	writeU64(copy, header.previousFirstLsn, 32);
+	writeU64(copy, header.createdUs, 40);
 	copy.writeUInt32LE(crc32(copy.subarray(0, 60)), 60);
 	return Buffer.concat([copy, copy]);
 }
 
 /**
- * Reads a segment's header, from whichever of its copies is intact; null where neither is.
+ * Reads a segment's header, from whichever of its copies is intact; null if neither is.
  *
- * @throws Error where the segment was written by a later version of the relay
+ * @throws Error if the segment has another major version of the format
  */
 export function readSegmentHeader(fs: LogFs, file: number): SegmentHeader | null {
 	const bytes = Buffer.alloc(SEGMENT_HEADER_BYTES);
@@ -95,12 +130,13 @@ function decodeHeaderCopy(bytes: Buffer, at: number): SegmentHeader | null {
 	const copy = bytes.subarray(at, at + HEADER_COPY_BYTES);
 	if (!copy.subarray(0, 8).equals(HEADER_MAGIC)) return null;
 	if (crc32(copy.subarray(0, 60)) !== copy.readUInt32LE(60)) return null;
-	checkVersion(copy.readUInt32LE(8));
+	checkVersion(copy);
 	return {
 		epoch: copy.readUInt32LE(12),
-		firstSeq: readU64(copy, 16),
-		previousFirstSeq: readU64(copy, 24),
-		createdUs: readU64(copy, 32),
+		firstLsn: readU64(copy, 16),
+		firstSeq: readU64(copy, 24),
+		previousFirstLsn: readU64(copy, 32),
+		createdUs: readU64(copy, 40),
 	};
 }
 
@@ -110,17 +146,22 @@ export function encodeSegmentFooter(footer: SegmentFooter, epoch: number): Buffe
 	bytes.set(entries, 0);
 	const trailer = bytes.subarray(entries.length);
 	trailer.set(TRAILER_MAGIC, 0);
-	trailer.writeUInt32LE(VERSION, 8);
+	writeVersion(trailer);
 	trailer.writeUInt32LE(epoch, 12);
 	writeU64(trailer, footer.dataEnd, 16);
-	writeU64(trailer, footer.lastSeq, 24);
-	writeU64(trailer, footer.lastTimeUs, 32);
-	trailer.writeUInt32LE(footer.index.length, 40);
+	writeU64(trailer, footer.lastLsn, 24);
+	writeU64(trailer, footer.lastSeq, 32);
+	writeU64(trailer, footer.endTimeUs, 40);
+	trailer.writeUInt32LE(footer.index.length, 48);
 	trailer.writeUInt32LE(crc32(bytes.subarray(0, bytes.length - 4)), 60);
 	return bytes;
 }
 
-/** Reads a sealed segment's footer; null where it is absent or damaged. */
+/**
+ * Reads a sealed segment's footer; null if it is absent or damaged.
+ *
+ * @throws Error if it has another major version of the format
+ */
 export function readSegmentFooter(fs: LogFs, file: number, epoch: number): SegmentFooter | null {
 	const sizeBytes = fs.sizeBytes(file);
 	const trailer = Buffer.alloc(TRAILER_BYTES);
@@ -129,20 +170,27 @@ export function readSegmentFooter(fs: LogFs, file: number, epoch: number): Segme
 	if (!trailer.subarray(0, 8).equals(TRAILER_MAGIC) || trailer.readUInt32LE(12) !== epoch) return null;
 
 	const dataEnd = readU64(trailer, 16);
-	const footerBytes = SegmentIndex.encodedBytes(trailer.readUInt32LE(40)) + TRAILER_BYTES;
+	const footerBytes = SegmentIndex.encodedBytes(trailer.readUInt32LE(48)) + TRAILER_BYTES;
 	if (dataEnd < SEGMENT_HEADER_BYTES || dataEnd + footerBytes !== sizeBytes) return null;
 	const bytes = Buffer.alloc(footerBytes);
 	fs.read(file, bytes, dataEnd);
 	if (crc32(bytes.subarray(0, bytes.length - 4)) !== trailer.readUInt32LE(60)) return null;
-	checkVersion(trailer.readUInt32LE(8));
+	checkVersion(trailer);
 	return {
 		dataEnd,
-		lastSeq: readU64(trailer, 24),
-		lastTimeUs: readU64(trailer, 32),
+		lastLsn: readU64(trailer, 24),
+		lastSeq: readU64(trailer, 32),
+		endTimeUs: readU64(trailer, 40),
 		index: SegmentIndex.decode(bytes.subarray(0, bytes.length - TRAILER_BYTES)),
 	};
 }
 
-function checkVersion(version: number): void {
-	if (version !== VERSION) throw new Error(`the log has segments of version ${version}; this relay reads ${VERSION}`);
+function writeVersion(target: Buffer): void {
+	target.writeUInt16LE(MAJOR, 8);
+	target.writeUInt16LE(MINOR, 10);
+}
+
+function checkVersion(source: Buffer): void {
+	const major = source.readUInt16LE(8);
+	if (major !== MAJOR) throw new Error(`the log has a segment of format ${major}; this relay reads format ${MAJOR}`);
 }

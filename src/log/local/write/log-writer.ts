@@ -10,21 +10,26 @@ import type { Log, UnsealedBatch } from "../../log.ts";
 import type { Marks } from "../../marks.ts";
 import type { LogPosition } from "../../position.ts";
 import type { ActiveSegment } from "../active-segment.ts";
+import { refuseFormat1 } from "../format-1.ts";
+import { type FoundLastUsed, LastUsed, readLastUsed } from "../last-used.ts";
 import { DirectoryLock } from "../lock.ts";
 import type { LogFs } from "../log-fs.ts";
 import { ensureLogId } from "../log-id.ts";
 import { type RecoveredLog, recoverLog } from "../recovery/recovery.ts";
 import { KeptSegments } from "../retention/kept-segments.ts";
 import { placeSegments, type Segment, segmentAgeMsMax } from "../retention/retention.ts";
+import type { SegmentId } from "../segment/segment.ts";
 import { SegmentWriter } from "../segment/segment-writer.ts";
+import { type LogEndPlace, NumbersInUse, type SyncMode } from "./numbers-in-use.ts";
 import { reappendUnsynced } from "./reappend.ts";
-import { readSeqBound, SEQ_BOUND_STEP, SeqBound } from "./seq-bound.ts";
 
 const logBytes = counter("log_bytes_total", "bytes appended to the log");
 const logSyncs = counter("log_syncs_total", "syncs of the log to disk");
 
-/** `always`: a batch is durable before it is published. `write`: it is written, and durable a moment later. */
-export type SyncMode = "always" | "write";
+export type { SyncMode };
+
+/** Lsns and seqs that are left out if nothing says which were used last. */
+export const NUMBERS_LEFT_OUT = 100_000;
 
 export interface LogWriterOptions {
 	directory: string;
@@ -47,7 +52,7 @@ export interface LogWriterOptions {
 	replayBytesMax?: number | null;
 	/** Bytes of the disk that are to stay free: the oldest segments go for it, then the log stalls; none or 0 for no reserve. */
 	diskReserveBytes?: number;
-	/** Seq of the first record of an empty log, from 1. */
+	/** Lsn and seq that an empty log begins with, from 1. */
 	initialSeq: number;
 	/** Told why the log can't be written, each time that changes; null when it can be again. */
 	onStall?: (reason: DiskFaultReason | null) => void;
@@ -55,11 +60,17 @@ export interface LogWriterOptions {
 	onProgress?: () => void;
 }
 
-/** The last record that readers may see, and the greatest seq given out by then. */
+/** The end of what readers may see. */
 interface PublishedEnd {
+	lastLsn: number;
 	lastSeq: number;
+	/** The greatest numbers given out by then. */
+	lsnUsedMax: number;
 	seqUsedMax: number;
-	lastTimeUs: number;
+	/** The least time of the next record. */
+	endTimeUs: number;
+	/** In the active segment, which may hold a batch after it that is not published yet. */
+	endOffset: number;
 }
 
 const NO_RECORDS = Buffer.alloc(0);
@@ -81,13 +92,15 @@ const log = logOf("log");
 export class LogWriter implements Log {
 	readonly #options: LogWriterOptions;
 	readonly #lock: DirectoryLock;
-	readonly #seqBound: SeqBound;
+	readonly #numbers: NumbersInUse;
 	readonly #kept: KeptSegments;
 	readonly #stall: Stall;
 	#active: SegmentWriter;
 	#published: PublishedEnd;
+	/** Numbers and least time of the next record: after those of a batch that is still to be taken. */
+	#nextLsn: number;
 	#nextSeq: number;
-	#lastTimeUs: number;
+	#endTimeUs: number;
 	/** The active segment is to end although it is not full. */
 	#isEndDue = false;
 	#isSyncing = false;
@@ -118,29 +131,29 @@ export class LogWriter implements Log {
 		fs.makeDirectory(directory);
 		this.#lock = new DirectoryLock(directory);
 		try {
-			const recovered = recoverLog(fs, directory, counters);
-			const seqBound = readSeqBound(fs, directory);
-			const seqUsedMax = usedSeqMax(options, recovered, seqBound);
-			this.#seqBound = new SeqBound(fs, directory, seqBound ?? 0);
+			refuseFormat1(fs, directory);
+			const found = readLastUsed(fs, directory);
+			const recovered = recoverLog(fs, directory, found?.numbers ?? null, counters);
+			const used = usedMax(options, recovered, found);
+			this.#numbers = new NumbersInUse(new LastUsed(fs, directory, found?.counter ?? 0), options.syncMode);
 			// Before the first segment: a start that ends early leaves nothing that the next one takes for damage.
-			if (seqBound === null) this.#seqBound.settle(seqUsedMax);
+			this.#numbers.open({ ...used, epoch: recovered.active?.epoch ?? 0, end: recovered.active?.end ?? 0 });
 			// Before the first record: nothing of this log is ever without it.
 			ensureLogId(fs, directory);
-			this.#nextSeq = seqUsedMax + 1;
-			this.#lastTimeUs = recovered.lastTimeUs;
-			this.#published = {
-				lastSeq: recovered.lastSeq ?? seqUsedMax,
-				seqUsedMax,
-				lastTimeUs: recovered.lastTimeUs,
-			};
+			this.#nextLsn = used.lsn + 1;
+			this.#nextSeq = used.seq + 1;
+			this.#endTimeUs = recovered.endTimeUs;
 			const { replayBytesMax = null, diskReserveBytes = 0 } = options;
 			this.#kept = new KeptSegments({ ...options, replayBytesMax, diskReserveBytes }, placed(recovered, options));
-			if (recovered.active !== null) {
-				this.#active = new SegmentWriter(fs, recovered.active);
-			} else {
-				this.#active = this.#createSegment(this.#nextSeq, recovered.missingFirstSeq ?? undefined);
-				this.#kept.begin(this.#nextSeq);
-			}
+			this.#active = this.#openActive(recovered);
+			this.#published = {
+				lastLsn: recovered.last?.lsn ?? used.lsn,
+				lastSeq: recovered.last?.seq ?? used.seq,
+				lsnUsedMax: used.lsn,
+				seqUsedMax: used.seq,
+				endTimeUs: recovered.endTimeUs,
+				endOffset: this.#active.state.end,
+			};
 		} catch (error) {
 			this.#lock.release();
 			throw error;
@@ -148,20 +161,25 @@ export class LogWriter implements Log {
 		this.#publish();
 	}
 
-	/** Seq that the next record gets: after those of a batch that is still to be taken. */
+	/** Lsn that the next record gets: after those of a batch that is still to be taken. */
+	get nextLsn(): number {
+		return this.#nextLsn;
+	}
+
+	/** Seq that the next message gets. */
 	get nextSeq(): number {
 		return this.#nextSeq;
 	}
 
-	/** Time for the next record, microseconds since 1970: never before the last one's, whatever the clock does. */
+	/** The least time for the next record, microseconds since 1970: after the last one's, whatever the clock does. */
 	timeUs(): number {
-		return Math.max(this.#options.clock() * 1000, this.#lastTimeUs);
+		return Math.max(this.#options.clock() * 1000, this.#endTimeUs);
 	}
 
-	/** Seq up to which every published record is on the disk. */
-	get durableSeq(): number {
-		// A segment that was just begun is durable up to before its first seq, which may lie far after the last record.
-		return Math.min(this.#active.durable.lastSeq, this.#published.lastSeq);
+	/** Lsn up to which every published record is on the disk. */
+	get durableLsn(): number {
+		// A segment that was just begun is durable up to before its first lsn, which may lie far after the last record.
+		return Math.min(this.#active.durable.lastLsn, this.#published.lastLsn);
 	}
 
 	/**
@@ -181,24 +199,36 @@ export class LogWriter implements Log {
 	}
 
 	/**
-	 * Appends a batch, makes it as durable as the sync mode asks for, and only then publishes it. False where the disk
-	 * fails: then nothing of it is published, and the same batch has to come again until it is taken.
+	 * Appends a batch, makes it as durable as the sync mode asks for, and only then publishes it. False if the disk fails: then
+	 * nothing of it is published, and the same batch has to come again until it is taken.
 	 */
-	append({ bytes, firstSeq, lastSeq, timeUs }: UnsealedBatch): boolean {
-		if (firstSeq !== this.#published.seqUsedMax + 1)
-			throw new RangeError(`a batch from seq ${firstSeq} on leaves a hole`);
-		const { syncMode, counters } = this.#options;
+	append(batch: UnsealedBatch): boolean {
+		const { firstLsn, lastLsn, lastSeq, endTimeUs } = batch;
+		if (firstLsn !== this.#published.lsnUsedMax + 1)
+			throw new RangeError(`a batch from lsn ${firstLsn} on leaves a hole`);
+		this.#nextLsn = lastLsn + 1;
 		this.#nextSeq = lastSeq + 1;
-		this.#lastTimeUs = timeUs;
+		this.#endTimeUs = endTimeUs;
 		return this.#attempt(() => {
-			this.#seqBound.cover(lastSeq);
-			if (this.#active.isLost) this.#replaceActive(bytes);
-			else this.#active.append(bytes, syncMode === "always");
-			if (syncMode === "always") counters.add(logSyncs);
-			counters.add(logBytes, bytes.length);
-			this.#published = { lastSeq, seqUsedMax: lastSeq, lastTimeUs: timeUs };
+			this.#take(batch);
+			const { end: endOffset } = this.#active.state;
+			// After the sync, since it says that the batch is there, and before anybody is shown its numbers.
+			this.#numbers.cover(this.#here(lastLsn, lastSeq));
+			this.#published = { lastLsn, lastSeq, lsnUsedMax: lastLsn, seqUsedMax: lastSeq, endTimeUs, endOffset };
 			this.#publish();
 		});
+	}
+
+	/** Brings a batch into the active segment, unless an attempt before this one has done so, and failed later. */
+	#take({ bytes, lastLsn }: UnsealedBatch): void {
+		const { syncMode, counters } = this.#options;
+		const { isLost, state, durable } = this.#active;
+		if (durable.lastLsn === lastLsn) return;
+		if (isLost) this.#replaceActive(bytes);
+		else if (state.lastLsn !== lastLsn) this.#active.append(bytes, syncMode === "always");
+		else return;
+		if (syncMode === "always") counters.add(logSyncs);
+		counters.add(logBytes, bytes.length);
 	}
 
 	/** Has old segments end and go, about once a minute; and in sync mode `write` has written records synced, one sync at a time. */
@@ -229,15 +259,24 @@ export class LogWriter implements Log {
 	async syncInBackground(): Promise<void> {
 		this.#isSyncing = true;
 		try {
-			await this.#active.syncInBackground();
-			this.#options.counters.add(logSyncs);
-			this.#publish();
-		} catch (error) {
-			if (diskFaultReason(error) === null) this.#failure = error;
-			else this.#stall.note(error);
+			const { lsnUsedMax, seqUsedMax } = this.#published;
+			const results = await Promise.allSettled([
+				this.#active.syncInBackground(),
+				this.#numbers.keepAhead(this.#here(lsnUsedMax, seqUsedMax)),
+			]);
+			if (results[0].status === "fulfilled") {
+				this.#options.counters.add(logSyncs);
+				this.#publish();
+			}
+			for (const result of results) if (result.status === "rejected") this.#noteFault(result.reason);
 		} finally {
 			this.#isSyncing = false;
 		}
+	}
+
+	#noteFault(error: unknown): void {
+		if (diskFaultReason(error) === null) this.#failure = error;
+		else this.#stall.note(error);
 	}
 
 	/** Whether a sync in the background is under way: a segment can't end before it does. */
@@ -262,9 +301,10 @@ export class LogWriter implements Log {
 	close(): void {
 		try {
 			if (this.#failure !== null) return;
-			const isWhole = this.#published.seqUsedMax === this.#nextSeq - 1 && !this.#active.isLost;
+			const isWhole = this.#published.lsnUsedMax === this.#nextLsn - 1 && !this.#active.isLost;
 			const isClean = isWhole && this.#settle();
 			if (!isClean) log.warning("the disk did not let the log end cleanly: the next start recovers it");
+			this.#numbers.close();
 			this.#active.close();
 		} finally {
 			this.#lock.release();
@@ -276,7 +316,7 @@ export class LogWriter implements Log {
 		return this.#attempt(() => {
 			this.#active.sync();
 			this.#publish();
-			this.#seqBound.settle(this.#nextSeq - 1);
+			this.#numbers.settle(this.#here(this.#nextLsn - 1, this.#nextSeq - 1));
 		});
 	}
 
@@ -291,56 +331,83 @@ export class LogWriter implements Log {
 	 */
 	#rotate(): void {
 		if (this.#active.isUnsynced) this.#active.sync();
-		const segment = this.#createSegment(this.#nextSeq);
+		const segment = this.#createSegment(this.#nextId, {});
 		this.#active.seal();
-		this.#become(segment);
+		this.#become(segment, segment.state.end);
 		this.#publish();
 		this.#makeRoom();
 	}
 
 	/**
-	 * Gives up the active segment behind its durable end, since a sync of it failed. A new one begins with the published
-	 * records from there on and with `pending`, under the same seqs, and takes over when it is durable as a whole. What is
-	 * left of them in the old one is never read: no reader looks in a segment for seqs from the next one's `firstSeq` on.
+	 * Gives up the active segment after its durable end, since a sync of it failed. A new one begins with the published
+	 * records from there on and with `pending`, under the same numbers, and takes over when it is durable as a whole. What is
+	 * left of them in the old one is never read: no reader looks in a segment for lsns from the next one's `firstLsn` on.
 	 * To be published by the caller, together with what came in `pending`.
 	 *
 	 * @param pending a batch that was not appended, or nothing
 	 */
 	#replaceActive(pending: Buffer): void {
 		const lost = this.#active;
+		const { lastLsn, lastSeq, endTimeUs, end } = lost.durable;
+		let endOffset = 0;
 		lost.cut();
-		const segment = this.#createSegment(lost.durable.lastSeq + 1, undefined, (made) => {
-			reappendUnsynced(this.#options.fs, lost, made);
+		const id = { firstLsn: lastLsn + 1, firstSeq: lastSeq + 1 };
+		const segment = this.#createSegment(id, { createdUs: endTimeUs }, (made) => {
+			reappendUnsynced(this.#options.fs, lost, this.#published, made);
+			endOffset = made.state.end;
 			if (pending.length > 0) made.append(pending, false);
 		});
-		log.warning("segment {lost} is left at byte {end}: segment {firstSeq} takes its place", {
-			lost: lost.state.firstSeq,
-			end: lost.durable.end,
-			firstSeq: segment.state.firstSeq,
+		log.warning("segment {lost} is left at byte {end}: segment {firstLsn} takes its place", {
+			lost: lost.state.firstLsn,
+			end,
+			firstLsn: id.firstLsn,
 		});
-		this.#become(segment);
+		this.#become(segment, endOffset);
+	}
+
+	/** The segment that a start goes on with. */
+	#openActive({ active, missingFirstLsn }: RecoveredLog): SegmentWriter {
+		if (active !== null) return new SegmentWriter(this.#options.fs, active);
+		const previousFirstLsn = missingFirstLsn ?? undefined;
+		const segment = this.#createSegment(this.#nextId, { previousFirstLsn });
+		this.#kept.begin(this.#nextId);
+		return segment;
+	}
+
+	/** Names a segment that begins with the next record. */
+	get #nextId(): SegmentId {
+		return { firstLsn: this.#nextLsn, firstSeq: this.#nextSeq };
+	}
+
+	/** These as the log's last numbers, and where it ends. */
+	#here(lsn: number, seq: number): LogEndPlace {
+		const { epoch, end } = this.#active.state;
+		return { lsn, seq, epoch, end };
 	}
 
 	/**
-	 * @param previousFirstSeq another than the segment that is there, where one is missing between them
+	 * @param header `previousFirstLsn` to name another than the segment that is there, if one is missing between them; `createdUs`
+	 * if it begins with records that are there already
 	 * @param fill appends the records that it begins with
 	 */
 	#createSegment(
-		firstSeq: number,
-		previousFirstSeq = this.#kept.before(firstSeq),
+		id: SegmentId,
+		header: { previousFirstLsn?: number | undefined; createdUs?: number },
 		fill?: (segment: SegmentWriter) => void,
 	): SegmentWriter {
 		const { fs, directory } = this.#options;
-		return SegmentWriter.create(fs, directory, { firstSeq, previousFirstSeq, createdUs: this.timeUs() }, fill);
+		const { previousFirstLsn = this.#kept.before(id.firstLsn), createdUs = this.timeUs() } = header;
+		return SegmentWriter.create(fs, directory, { ...id, previousFirstLsn, createdUs }, fill);
 	}
 
-	/** Goes on with this segment. */
-	#become(segment: SegmentWriter): void {
+	/** Goes on with this segment, which is published up to `endOffset`. */
+	#become(segment: SegmentWriter, endOffset: number): void {
 		const before = this.#active;
 		this.#active = segment;
+		this.#published = { ...this.#published, endOffset };
 		this.#isEndDue = false;
 		this.#kept.noteBytes(before.state.end);
-		this.#kept.begin(segment.state.firstSeq);
+		this.#kept.begin(segment.state);
 		before.close();
 	}
 
@@ -350,12 +417,14 @@ export class LogWriter implements Log {
 
 	#publish(): void {
 		const { position, active } = this.#options;
-		const { firstSeq: activeFirstSeq, epoch: activeEpoch, end: endOffset, index } = this.#active.state;
-		const firstSeq = this.#kept.firstSeq ?? activeFirstSeq;
-		const { lastSeq } = this.#published;
+		const { state } = this.#active;
+		const { firstLsn, firstSeq } = this.#kept.oldest ?? state;
+		const { lastLsn, lastSeq, endTimeUs, endOffset } = this.#published;
+		const segments = { activeFirstLsn: state.firstLsn, activeEpoch: state.epoch, endOffset };
 		// Before the position, which wakes readers: they are to find what it tells of.
-		active.publish({ firstSeq, lastSeq, activeFirstSeq, activeEpoch, endOffset }, index);
-		position.publish({ ...this.#published, firstSeq, durableSeq: this.durableSeq });
+		active.publish({ firstLsn, firstSeq, lastLsn, lastSeq, ...segments }, state.index);
+		const lastTimeUs = Math.max(endTimeUs - 1, 0);
+		position.publish({ ...this.#published, firstLsn, firstSeq, durableLsn: this.durableLsn, lastTimeUs });
 	}
 
 	/** Tries what the disk may refuse. Returns whether it was done. */
@@ -382,26 +451,34 @@ export class LogWriter implements Log {
 }
 
 /** The segments that a start has found, by their age. */
-function placed({ sealed, active, lastTimeUs }: RecoveredLog, options: LogWriterOptions): Segment[] {
+function placed({ sealed, active, endTimeUs }: RecoveredLog, options: LogWriterOptions): Segment[] {
 	const { clock, elapsedMs, replayWindowMs } = options;
 	const found = active === null ? sealed : [...sealed, { ...active, bytes: 0 }];
-	return placeSegments(found, { lastTimeUs, wallMs: clock(), nowMs: elapsedMs() }, replayWindowMs);
+	return placeSegments(found, { lastTimeUs: endTimeUs, wallMs: clock(), nowMs: elapsedMs() }, replayWindowMs);
 }
 
-/** The greatest seq that may have been given out already. */
-function usedSeqMax(options: LogWriterOptions, recovered: RecoveredLog, seqBound: number | null): number {
+/** The greatest numbers that may have been given out already. */
+function usedMax(
+	{ directory, initialSeq }: LogWriterOptions,
+	{ sealed, active, last }: RecoveredLog,
+	found: FoundLastUsed | null,
+): { lsn: number; seq: number } {
 	// A segment that is still empty may begin above all of them.
-	const knownSeqMax = Math.max(recovered.lastSeq ?? 0, (recovered.active?.firstSeq ?? 0) - 1);
-	if (seqBound !== null) return Math.max(seqBound, knownSeqMax, options.initialSeq - 1);
-	if (recovered.lastSeq !== null) {
-		log.error("the file `reserve` is absent or damaged: {step} seqs are left out", { step: SEQ_BOUND_STEP });
-		return knownSeqMax + SEQ_BOUND_STEP;
+	const lsn = Math.max(last?.lsn ?? 0, active?.lastLsn ?? 0);
+	const seq = Math.max(last?.seq ?? 0, active?.lastSeq ?? 0);
+	if (found !== null) {
+		const { lsnMax, seqMax } = found.numbers;
+		return { lsn: Math.max(lsn, lsnMax, initialSeq - 1), seq: Math.max(seq, seqMax, initialSeq - 1) };
 	}
-	if (recovered.sealed.length > 0) {
+	if (last !== null) {
+		log.error("the file `last-used` is absent or damaged: {count} numbers are left out", { count: NUMBERS_LEFT_OUT });
+		return { lsn: lsn + NUMBERS_LEFT_OUT, seq: seq + NUMBERS_LEFT_OUT };
+	}
+	if (sealed.length > 0) {
 		throw new Error(
-			`the log in ${options.directory} is damaged: neither its last segment nor the file \`reserve\` says which seqs were ` +
+			`the log in ${directory} is damaged: neither its last segment nor the file \`last-used\` says which seqs were ` +
 				"used. Move the directory away and start with an initial seq well above the last one that consumers saw.",
 		);
 	}
-	return options.initialSeq - 1;
+	return { lsn: initialSeq - 1, seq: initialSeq - 1 };
 }

@@ -6,17 +6,28 @@ import type { SegmentWriter } from "../segment/segment-writer.ts";
 /** Records are appended again in pieces of about this size. */
 const PIECE_BYTES = 1024 * 1024;
 
+/** Where the published records of a segment end. */
+export interface PublishedPlace {
+	lastLsn: number;
+	endOffset: number;
+}
+
 /**
- * Appends to `to` what `from` holds after its durable end: records that were published (sync mode `write`), and whose
+ * Appends to `to` what `from` holds after its durable end and was published: records of sync mode `write`, whose
  * sync failed. They are read back and checked, since the system may have given up what it could not write.
  *
  * @throws DiskFault where they can't all be read back as they were written
  */
-export function reappendUnsynced(fs: LogFs, from: SegmentWriter, to: SegmentWriter): void {
-	if (!from.isUnsynced) return;
-	const { file, epoch, end, lastSeq, firstSeq } = from.state;
+export function reappendUnsynced(
+	fs: LogFs,
+	from: SegmentWriter,
+	{ lastLsn, endOffset }: PublishedPlace,
+	to: SegmentWriter,
+): void {
+	if (endOffset <= from.durable.end) return;
+	const { file, epoch, firstLsn } = from.state;
 	const lost = (): DiskFault =>
-		new DiskFault("sync-failed", `records of segment ${firstSeq} were published, not synced, and can't be read back`);
+		new DiskFault("sync-failed", `records of segment ${firstLsn} were published, not synced, and can't be read back`);
 	const source = new FileSource(fs, file);
 	let piece: Buffer[] = [];
 	let pieceBytes = 0;
@@ -25,11 +36,11 @@ export function reappendUnsynced(fs: LogFs, from: SegmentWriter, to: SegmentWrit
 		piece = [];
 		pieceBytes = 0;
 	};
-	const rules = { start: from.durable.end, epoch, seqAfter: from.durable.lastSeq, seqMax: lastSeq };
+	const rules = { start: from.durable.end, epoch, lsnAfter: from.durable.lastLsn, lsnMax: lastLsn };
 	const intactEnd = scanRecords(source, rules, {
-		record(offset, length) {
+		record(_offset, length, bytes, at) {
 			// The window that the record stands in is used again for the next.
-			piece.push(Buffer.from(source.bytes.subarray(offset - source.base, offset - source.base + length)));
+			piece.push(Buffer.from(bytes.subarray(at, at + length)));
 			pieceBytes += length;
 			if (pieceBytes >= PIECE_BYTES) flush();
 		},
@@ -37,6 +48,6 @@ export function reappendUnsynced(fs: LogFs, from: SegmentWriter, to: SegmentWrit
 			throw lost();
 		},
 	});
-	if (intactEnd !== end) throw lost();
+	if (intactEnd !== endOffset) throw lost();
 	flush();
 }

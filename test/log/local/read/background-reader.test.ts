@@ -76,7 +76,7 @@ async function readOn(reader: BackgroundReader, cursor: number): Promise<string[
 			continue;
 		}
 		seen.push(...describePart(next, at));
-		at = next.lastSeq;
+		at = next.lastLsn;
 	}
 }
 

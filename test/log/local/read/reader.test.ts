@@ -1,7 +1,15 @@
 import { describe, expect, test } from "bun:test";
-import { segmentName } from "../../../../src/log/local/segment/segment.ts";
 import { Batch, Gap } from "../../../../src/log/record/batch.ts";
-import { describePart, labels, readAll, START_MS, segmentPath, TestLog, temporaryDirectory } from "../../harness.ts";
+import {
+	describePart,
+	labels,
+	readAll,
+	START_MS,
+	segmentFile,
+	segmentPath,
+	TestLog,
+	temporaryDirectory,
+} from "../../harness.ts";
 import { MemoryFs } from "../memory-fs.ts";
 
 function memoryLog(changes: ConstructorParameters<typeof TestLog>[2] = {}): TestLog {
@@ -41,7 +49,7 @@ describe("a batch", () => {
 		const batch = log.reader().read(0);
 		if (!(batch instanceof Batch)) throw new Error("the log is empty");
 		expect([0, 1, 2, 3, 4].map((cursor) => batch.indexAfter(cursor))).toEqual([0, 1, 2, 3, 3]);
-		expect([batch.firstSeq, batch.lastSeq, batch.count]).toEqual([1, 3, 3]);
+		expect([batch.firstLsn, batch.lastLsn, batch.count]).toEqual([1, 3, 3]);
 		expect(batch.frame(1)).toBe(batch.frame(1));
 		expect(() => batch.frame(3)).toThrow(RangeError);
 	});
@@ -62,7 +70,7 @@ describe("a batch", () => {
 		const batch = reader.read(1);
 		expect(reader.read(1)).toBe(batch);
 		expect(reader.read(2)).toBe(batch);
-		expect(batch?.lastSeq).toBe(3);
+		expect(batch?.lastLsn).toBe(3);
 		expect(reads).toBe(1);
 	});
 });
@@ -87,7 +95,7 @@ describe("consumers that catch up while the log grows", () => {
 				const part = reader.read(consumer.cursor);
 				if (part === null) return false;
 				consumer.seen.push(...describePart(part, consumer.cursor));
-				consumer.cursor = part.lastSeq;
+				consumer.cursor = part.lastLsn;
 				return true;
 			};
 			const written: string[] = [];
@@ -105,7 +113,7 @@ describe("consumers that catch up while the log grows", () => {
 			for (const { seen } of consumers) expect(seen).toEqual(written);
 			expect(log.count("batches_evicted_total") > 0).toBe(cacheBytesMax < 1_000_000);
 			reader.close();
-			expect((log.options.fs as MemoryFs).openFiles).toBe(1);
+			expect((log.options.fs as MemoryFs).openFiles).toBe(2);
 		});
 	}
 
@@ -113,7 +121,7 @@ describe("consumers that catch up while the log grows", () => {
 		const log = memoryLog({ segmentBytes: 1_000 });
 		for (let i = 0; i < 60; i++) log.appendLabels([`a${i}`], 1_000);
 		expect(readAll(log.reader()).length).toBe(60);
-		expect((log.options.fs as MemoryFs).openFiles).toBeLessThanOrEqual(33);
+		expect((log.options.fs as MemoryFs).openFiles).toBeLessThanOrEqual(34);
 	});
 });
 
@@ -131,7 +139,7 @@ describe("damage", () => {
 		const { log, fs, path } = twoSegments();
 		const whole = ["1 a", "2 b", "3 c", "4 d", "5 e"];
 		expect(readAll(log.reader())).toEqual(whole);
-		expect(fs.list(log.options.directory)).toContain(segmentName(5));
+		expect(fs.list(log.options.directory)).toContain(segmentFile(5));
 		const content = fs.content(path);
 		let gaps = 0;
 		for (let at = 0; at < content.length; at++) {
@@ -147,7 +155,7 @@ describe("damage", () => {
 			expect(seen).toEqual(expected);
 		}
 		// Damage in a record always shows; that in the header's copies and the footer need not.
-		const recordBytes = content.length - 128 - 24 - 64;
+		const recordBytes = content.length - 128 - 32 - 64;
 		expect(gaps).toBe(recordBytes);
 		expect(log.count("log_gaps_total")).toBe(gaps);
 	});

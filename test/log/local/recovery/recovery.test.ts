@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { SEGMENT_HEADER_BYTES } from "../../../../src/log/local/segment/segment.ts";
-import { SEQ_BOUND_STEP } from "../../../../src/log/local/write/seq-bound.ts";
+import { NUMBERS_LEFT_OUT } from "../../../../src/log/local/write/log-writer.ts";
+import { AHEAD_MIN } from "../../../../src/log/local/write/numbers-in-use.ts";
 import { labels, messageEntry, readAll, segmentPath, TestLog, temporaryDirectory } from "../../harness.ts";
 import { MemoryFs } from "../memory-fs.ts";
 
@@ -28,32 +29,53 @@ function lines(names: readonly string[]): string[] {
 	return names.map((name, i) => `${i + 1} ${name}`);
 }
 
+/** The next message, after all that was there. */
+function nextLine(names: readonly string[]): string {
+	return `${names.length + 1} next`;
+}
+
 const NAMES = ["a", "b", "c", "d"];
 /** What recovery reads of a segment at a time. */
 const WINDOW_BYTES = 1024 * 1024;
 
 describe("a torn tail", () => {
-	test("cut at every byte: the whole records before it, and no seq used twice", () => {
+	test("that was published, cut at every byte: the whole records before it, then a gap, and no seq used twice", () => {
 		const directory = temporaryDirectory();
 		const { fs, path, ends } = killedLog(directory, NAMES);
 		const content = fs.content(path);
 		for (let cut = 0; cut <= content.length; cut++) {
-			const log = new TestLog(directory, withContent(fs, path, content.subarray(0, cut)));
-			const isHeaderLost = cut < SEGMENT_HEADER_BYTES;
+			let log = new TestLog(directory, withContent(fs, path, content.subarray(0, cut)));
 			const whole = lines(NAMES.slice(0, ends.filter((end) => end <= cut).length));
-			// A segment has its name only with its header: without, it was damaged, and who knows what it held.
-			if (isHeaderLost) whole.push(`gap to ${log.writer.nextSeq}`);
-			expect(readAll(log.reader())).toEqual(whole);
+			const isDamaged = cut < content.length;
+			if (cut >= SEGMENT_HEADER_BYTES) expect(readAll(log.reader())).toEqual(whole);
 			log.appendLabels(["next"]);
-			const after = readAll(log.reader());
-			expect(after.slice(0, -1)).toEqual(whole);
-			expect(Number(after.at(-1)?.split(" ")[0])).toBeGreaterThan(NAMES.length);
-			expect(log.count("log_gaps_total") > 0).toBe(isHeaderLost);
+			const gap = isDamaged ? [`gap to ${NAMES.length + 1}`] : [];
+			expect(readAll(log.reader())).toEqual([...whole, ...gap, nextLine(NAMES)]);
+			expect(log.count("log_gaps_total") > 0).toBe(isDamaged);
+			log.stop();
+			log = new TestLog(directory, (log.options.fs as MemoryFs).afterKill());
+			expect(readAll(log.reader())).toEqual([...whole, ...gap, nextLine(NAMES)]);
 			log.stop();
 		}
 	});
 
-	test("garbage and zeros behind the last record are cut", () => {
+	test("that `last-used` says nothing of, cut at every byte: the whole records before it, and numbers left out", () => {
+		const directory = temporaryDirectory();
+		const { fs, path, ends } = killedLog(directory, NAMES);
+		fs.remove(`${directory}/last-used`);
+		const content = fs.content(path);
+		for (let cut = SEGMENT_HEADER_BYTES; cut <= content.length; cut++) {
+			const log = new TestLog(directory, withContent(fs, path, content.subarray(0, cut)));
+			const whole = NAMES.slice(0, ends.filter((end) => end <= cut).length);
+			expect(readAll(log.reader())).toEqual(lines(whole));
+			expect(log.writer.nextSeq).toBe(whole.length + NUMBERS_LEFT_OUT + 1);
+			expect((log.options.fs as MemoryFs).content(path).length).toBe(ends[whole.length - 1] ?? SEGMENT_HEADER_BYTES);
+			expect(log.count("log_gaps_total")).toBe(0);
+			log.stop();
+		}
+	});
+
+	test("garbage and zeros after the last record are cut", () => {
 		const directory = temporaryDirectory();
 		const { fs, path } = killedLog(directory, NAMES);
 		const content = fs.content(path);
@@ -81,11 +103,11 @@ describe("a torn tail", () => {
 });
 
 describe("damage", () => {
-	test("a bit flipped at any byte of the active segment is cut at the tail, and a gap elsewhere", () => {
+	test("a bit flipped at any byte of the active segment is a gap, at its end too", () => {
 		const directory = temporaryDirectory();
 		const { fs, path, ends } = killedLog(directory, NAMES);
 		const content = fs.content(path);
-		const [first = 0, , last = 0] = ends;
+		const last = ends[2] ?? 0;
 		for (let at = 0; at < content.length; at++) {
 			const flipped = Buffer.from(content);
 			flipped.writeUInt8(flipped.readUInt8(at) ^ (1 << (at & 7)), at);
@@ -93,15 +115,16 @@ describe("damage", () => {
 			const log = new TestLog(directory, damaged);
 			const hit = ends.filter((end) => end <= at).length;
 			const expected = lines(NAMES);
-			if (at >= last) expected.pop();
-			else if (at >= SEGMENT_HEADER_BYTES) expected[hit] = `gap to ${hit + 2}`;
-			expect(readAll(log.reader())).toEqual(expected);
-			expect(log.count("log_gaps_total") > 0).toBe(at >= SEGMENT_HEADER_BYTES && at < last);
+			if (at >= SEGMENT_HEADER_BYTES) expected[hit] = `gap to ${hit + 2}`;
+			// The gap at the end is told when there is something after it.
+			expect(readAll(log.reader())).toEqual(at < last ? expected : expected.slice(0, -1));
+			expect(log.count("log_gaps_total") > 0).toBe(at >= SEGMENT_HEADER_BYTES);
 			// What is quarantined is kept.
-			if (at < last) expect(damaged.content(path)).toEqual(flipped);
+			expect(damaged.content(path)).toEqual(flipped);
+			log.appendLabels(["next"]);
+			expect(readAll(log.reader())).toEqual([...expected, nextLine(NAMES)]);
 			log.stop();
 		}
-		expect(first).toBeGreaterThan(SEGMENT_HEADER_BYTES);
 	});
 
 	test("the next record is found across the edge of what recovery holds in memory", () => {
@@ -134,7 +157,7 @@ describe("damage", () => {
 		content.fill(0, ends[0], ends[2]);
 		let log = new TestLog(directory, withContent(fs, path, content));
 		log.appendLabels(["next"]);
-		const expected = ["1 a", "gap to 4", "4 d", `${SEQ_BOUND_STEP + 2} next`];
+		const expected = ["1 a", "gap to 4", "4 d", "5 next"];
 		expect(readAll(log.reader())).toEqual(expected);
 		log.stop();
 		log = new TestLog(directory, (log.options.fs as MemoryFs).afterKill());
@@ -150,8 +173,7 @@ describe("damage", () => {
 		const damaged = withContent(fs, path, content);
 		const log = new TestLog(directory, damaged);
 		log.appendLabels(["next"]);
-		const next = SEQ_BOUND_STEP + 2;
-		expect(readAll(log.reader())).toEqual([`gap to ${next}`, `${next} next`]);
+		expect(readAll(log.reader())).toEqual(["gap to 5", "5 next"]);
 		expect(damaged.content(path)).toEqual(content);
 	});
 
@@ -159,7 +181,7 @@ describe("damage", () => {
 		const directory = temporaryDirectory();
 		const { fs, path } = killedLog(directory, NAMES);
 		const damaged = withContent(fs, path, Buffer.from(fs.content(path)).fill(0, 0, SEGMENT_HEADER_BYTES));
-		damaged.put(`${directory}/reserve`, Buffer.alloc(20));
+		damaged.put(`${directory}/last-used`, Buffer.alloc(1024));
 		expect(() => new TestLog(directory, damaged)).toThrow("initial seq well above");
 	});
 });
@@ -215,33 +237,35 @@ describe("files of a crash", () => {
 		const log = new TestLog(directory, fs, { segmentBytes: 1_000 });
 		log.appendLabels(labels("a", 10), 100);
 		log.kill();
-		// The next start leaves seqs out, and then ends the full segment before it has a record of its own.
+		// The next start leaves numbers out, and then ends the full segment before it has a record of its own.
 		let found = fs.afterKill();
+		found.remove(`${directory}/last-used`);
 		const rotated = new TestLog(directory, found, { segmentBytes: 1_000 });
 		rotated.writer.prepare();
 		found = found.afterKill();
 		rotated.kill();
 		for (let start = 0; start < 3; start++) {
 			const again = new TestLog(directory, found);
-			expect(found.content(segmentPath(directory, SEQ_BOUND_STEP + 11)).length).toBe(SEGMENT_HEADER_BYTES);
-			expect(again.position.snapshot()).toMatchObject({ lastSeq: 10, seqUsedMax: SEQ_BOUND_STEP + 10 });
+			expect(found.content(segmentPath(directory, NUMBERS_LEFT_OUT + 11)).length).toBe(SEGMENT_HEADER_BYTES);
+			expect(again.position.snapshot()).toMatchObject({ lastSeq: 10, seqUsedMax: NUMBERS_LEFT_OUT + 10 });
+			expect(again.position.snapshot()).toMatchObject({ lastLsn: 10, lsnUsedMax: NUMBERS_LEFT_OUT + 10 });
 			expect(readAll(again.reader()).at(-1)).toBe("10 a10");
 			found = found.afterKill();
 			again.kill();
 		}
 		// Whatever became of the bound, no seq may lie before its segment.
-		found.remove(`${directory}/reserve`);
+		found.remove(`${directory}/last-used`);
 		const last = new TestLog(directory, found, { initialSeq: 5 });
 		last.appendLabels(["next"]);
-		expect(readAll(last.reader()).slice(-2)).toEqual(["10 a10", `${2 * SEQ_BOUND_STEP + 11} next`]);
+		expect(readAll(last.reader()).slice(-2)).toEqual(["10 a10", `${2 * NUMBERS_LEFT_OUT + 11} next`]);
 	});
 
 	test("leftover temporary files go", () => {
 		const directory = temporaryDirectory();
 		const { fs } = killedLog(directory, NAMES);
-		fs.put(`${directory}/reserve.tmp`, Buffer.from("half"));
+		fs.put(`${directory}/last-used.tmp`, Buffer.from("half"));
 		const log = new TestLog(directory, fs);
-		expect(fs.list(directory)).not.toContain("reserve.tmp");
+		expect(fs.list(directory)).not.toContain("last-used.tmp");
 		log.appendLabels(["next"]);
 		expect(readAll(log.reader()).length).toBe(NAMES.length + 1);
 	});
@@ -281,10 +305,8 @@ describe("a log of several segments", () => {
 	/**
 	 * Starts on what is left, writes on, and checks what a reader gets: only what was written, in order, to the end, and
 	 * told of each place where something is gone. Returns the lines.
-	 *
-	 * @param tornSeq records from this seq on may be gone without a word: a tail that was never published looks like that
 	 */
-	function checkStart(directory: string, fs: MemoryFs, tornSeq: number): string[] {
+	function checkStart(directory: string, fs: MemoryFs): string[] {
 		const log = new TestLog(directory, fs);
 		log.appendLabels(["next"]);
 		const nextSeq = log.writer.nextSeq - 1;
@@ -300,7 +322,7 @@ describe("a log of several segments", () => {
 				continue;
 			}
 			expect(line).toBe(seq === nextSeq ? `${seq} next` : (ALL[seq - 1] ?? ""));
-			if (seq > at && at < tornSeq && at <= ALL.length) expect([line, isTold]).toEqual([line, true]);
+			if (seq > at && at <= ALL.length) expect([line, isTold]).toEqual([line, true]);
 			at = seq + 1;
 			isTold = false;
 		}
@@ -319,8 +341,6 @@ describe("a log of several segments", () => {
 	}
 
 	for (const firstSeq of [1, 3, 5]) {
-		const tornSeq = firstSeq === 5 ? 5 : Number.POSITIVE_INFINITY;
-
 		test(`segment ${firstSeq} cut at every byte`, () => {
 			const directory = temporaryDirectory();
 			const fs = threeSegments(directory);
@@ -328,8 +348,8 @@ describe("a log of several segments", () => {
 			const content = fs.content(path);
 			let whole = 0;
 			for (let cut = 0; cut < content.length; cut++) {
-				const seen = checkStart(directory, withContent(fs, path, content.subarray(0, cut)), tornSeq);
-				if (seen.length === ALL.length + 1) whole += 1;
+				const seen = checkStart(directory, withContent(fs, path, content.subarray(0, cut)));
+				if (!seen.some((line) => line.startsWith("gap"))) whole += 1;
 			}
 			// Without a footer the records are still there.
 			expect(whole > 0).toBe(firstSeq !== 5);
@@ -344,13 +364,13 @@ describe("a log of several segments", () => {
 			for (let at = 0; at < content.length; at++) {
 				const flipped = Buffer.from(content);
 				flipped.writeUInt8(flipped.readUInt8(at) ^ (1 << (at & 7)), at);
-				const seen = checkStart(directory, withContent(fs, path, flipped), tornSeq);
+				const seen = checkStart(directory, withContent(fs, path, flipped));
 				const lost = ALL.filter((line) => !seen.includes(line));
 				expect(lost.length).toBeLessThanOrEqual(1);
 				hits += lost.length;
 			}
 			// Each byte of a record costs that one; those of the header's copies and of the footer, of one entry, nothing.
-			const footerBytes = firstSeq === 5 ? 0 : 24 + 64;
+			const footerBytes = firstSeq === 5 ? 0 : 32 + 64;
 			expect(hits).toBe(content.length - SEGMENT_HEADER_BYTES - footerBytes);
 		});
 
@@ -362,12 +382,12 @@ describe("a log of several segments", () => {
 			const missing = fs.afterKill();
 			missing.remove(path);
 			for (const damaged of [missing, withContent(fs, path, Buffer.alloc(0))]) {
-				const seen = checkStart(directory, damaged, Number.POSITIVE_INFINITY);
+				const seen = checkStart(directory, damaged);
 				expect(seen.filter((line) => !line.startsWith("gap")).slice(0, -1)).toEqual(others);
 			}
 			const content = fs.content(path);
 			for (const garbage of [Buffer.alloc(4_096), Buffer.alloc(5_000, 0x5a), content.subarray(SEGMENT_HEADER_BYTES)]) {
-				const seen = checkStart(directory, withContent(fs, path, Buffer.concat([content, garbage])), 7);
+				const seen = checkStart(directory, withContent(fs, path, Buffer.concat([content, garbage])));
 				expect(seen.slice(0, -1)).toEqual(ALL);
 			}
 		});
@@ -381,7 +401,7 @@ describe("a log of several segments", () => {
 		log.stop();
 		const found = fs.afterKill();
 		found.remove(segmentPath(directory, 5));
-		const seen = checkStart(directory, found, Number.POSITIVE_INFINITY);
+		const seen = checkStart(directory, found);
 		expect(seen).toEqual([...ALL.slice(0, 4), "gap to 7", "7 next"]);
 	});
 });
@@ -399,19 +419,23 @@ describe("seqs", () => {
 		expect(readAll(log.reader(), 4_999)).toEqual(["5000 a", "5001 b"]);
 	});
 
-	test("go on without a hole after a clean stop, and above the bound after a crash", () => {
+	test("go on without a hole after a clean stop and after a kill; in mode `write` above the bound after a kill", () => {
 		const directory = temporaryDirectory();
 		const fs = new MemoryFs();
-		let log = new TestLog(directory, fs);
+		let log = new TestLog(directory, fs, { syncMode: "write" });
 		log.appendLabels(["a"]);
 		log.kill();
 		log = new TestLog(directory, fs.afterKill());
-		expect(log.position.snapshot()).toMatchObject({ lastSeq: 1, seqUsedMax: SEQ_BOUND_STEP + 1 });
+		expect(log.position.snapshot()).toMatchObject({ lastSeq: 1, seqUsedMax: AHEAD_MIN + 1 });
+		expect(log.position.snapshot()).toMatchObject({ lastLsn: 1, lsnUsedMax: AHEAD_MIN + 1 });
 		expect(log.reader().read(1)).toBeNull();
 		log.stop();
 		log = new TestLog(directory, (log.options.fs as MemoryFs).afterKill());
 		log.appendLabels(["b"]);
-		expect(readAll(log.reader())).toEqual(["1 a", `${SEQ_BOUND_STEP + 2} b`]);
+		log.kill();
+		log = new TestLog(directory, (log.options.fs as MemoryFs).afterKill());
+		log.appendLabels(["c"]);
+		expect(readAll(log.reader())).toEqual(["1 a", `${AHEAD_MIN + 2} b`, `${AHEAD_MIN + 3} c`]);
 	});
 
 	test("mode write: what a power cut took was shown to readers, and its seqs are not used again", async () => {
@@ -440,12 +464,12 @@ describe("seqs", () => {
 		log.kill();
 		log = new TestLog(directory, fs.afterKill(), { syncMode: "write" });
 		log.appendLabels(["b"]);
-		expect(readAll(log.reader())).toEqual(["1 a", `${SEQ_BOUND_STEP + 2} b`]);
+		expect(readAll(log.reader())).toEqual(["1 a", `${AHEAD_MIN + 2} b`]);
 		const cut = (log.options.fs as MemoryFs).afterPowerCut();
 		log.kill();
 		log = new TestLog(directory, cut, { syncMode: "write" });
 		log.appendLabels(["c"]);
-		expect(readAll(log.reader())).toEqual(["1 a", `${2 * SEQ_BOUND_STEP + 3} c`]);
+		expect(readAll(log.reader())).toEqual(["1 a", `${2 * AHEAD_MIN + 3} c`]);
 	});
 
 	test("mode always: a power cut takes nothing that was published", () => {
@@ -471,25 +495,25 @@ test("a log that nothing was logged in leaves no seqs out when it is opened agai
 	expect(readAll(log.reader())).toEqual(["1 first"]);
 });
 
-test("without the file of the bound, seqs are left out rather than used again", () => {
+test("without the file `last-used`, seqs are left out rather than used again", () => {
 	const directory = temporaryDirectory();
 	const { fs } = killedLog(directory, NAMES);
-	fs.remove(`${directory}/reserve`);
+	fs.remove(`${directory}/last-used`);
 	const log = new TestLog(directory, fs);
 	log.append(messageEntry("next"));
-	expect(readAll(log.reader()).at(-1)).toBe(`${NAMES.length + SEQ_BOUND_STEP + 1} next`);
+	expect(readAll(log.reader()).at(-1)).toBe(`${NAMES.length + NUMBERS_LEFT_OUT + 1} next`);
 });
 
-test("a damaged bound counts as none", () => {
+test("with both slots of `last-used` damaged, too", () => {
 	const directory = temporaryDirectory();
 	const { fs } = killedLog(directory, NAMES);
-	const path = `${directory}/reserve`;
-	const reserve = fs.content(path);
-	for (let at = 0; at < reserve.length; at++) {
-		const flipped = Buffer.from(reserve);
-		flipped.writeUInt8(flipped.readUInt8(at) ^ 1, at);
+	const path = `${directory}/last-used`;
+	const content = fs.content(path);
+	for (let at = 0; at < 52; at++) {
+		const flipped = Buffer.from(content);
+		for (const slot of [0, 512]) flipped.writeUInt8(flipped.readUInt8(slot + at) ^ 1, slot + at);
 		const log = new TestLog(directory, withContent(fs, path, flipped));
-		expect(log.writer.nextSeq).toBe(NAMES.length + SEQ_BOUND_STEP + 1);
+		expect([log.writer.nextLsn, log.writer.nextSeq]).toEqual(Array(2).fill(NAMES.length + NUMBERS_LEFT_OUT + 1));
 		log.stop();
 	}
 });

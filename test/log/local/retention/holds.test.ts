@@ -13,7 +13,7 @@ const BYTES_MAX = 400;
 /** A reader that works, stalls, dies and comes back. */
 interface Reader {
 	mark: Mark;
-	/** Seq of the last record that it has kept. */
+	/** Lsn of the last record that it has kept. */
 	cursor: number;
 	isDead: boolean;
 	/** Whether what it needed was removed, and it has not come back since: to what is there, within its limit. */
@@ -25,9 +25,9 @@ interface Reader {
 /** A log of which only the segments' sizes matter, with its readers. */
 class Network {
 	readonly rng: Rng;
-	readonly segments: Segment[] = [{ firstSeq: 1, bornMs: 0, bytes: 0 }];
+	readonly segments: Segment[] = [{ firstLsn: 1, firstSeq: 1, bornMs: 0, bytes: 0 }];
 	readonly readers: Reader[];
-	lastSeq = 0;
+	lastLsn = 0;
 	losses = 0;
 	removed = 0;
 	/** How often a reader held back what was to go. */
@@ -57,9 +57,9 @@ class Network {
 	grow(): void {
 		const active = this.segments.at(-1);
 		if (active === undefined) throw new Error("there is always an active segment");
-		this.lastSeq += 1 + this.rng.int(20);
+		this.lastLsn += 1 + this.rng.int(20);
 		active.bytes = 1 + this.rng.int(100);
-		this.segments.push({ firstSeq: this.lastSeq + 1, bornMs: 0, bytes: 0 });
+		this.segments.push({ firstLsn: this.lastLsn + 1, firstSeq: 1, bornMs: 0, bytes: 0 });
 	}
 
 	/** One reader gets on, dies or comes back. */
@@ -69,22 +69,22 @@ class Network {
 		if (this.rng.int(12) === 0) reader.isDead = !reader.isDead;
 		if (reader.isDead) return;
 		// It passes what is gone, and goes on with what is there.
-		const firstSeq = this.segments[0]?.firstSeq ?? 1;
-		reader.cursor = Math.max(reader.cursor, firstSeq - 1);
-		reader.cursor += this.rng.int(this.lastSeq - reader.cursor + 1);
+		const firstLsn = this.segments[0]?.firstLsn ?? 1;
+		reader.cursor = Math.max(reader.cursor, firstLsn - 1);
+		reader.cursor += this.rng.int(this.lastLsn - reader.cursor + 1);
 		reader.mark.move(reader.cursor);
 		reader.lossesSinceMove = 0;
 	}
 
 	/** Bytes of whole segments that hold something that the reader has not kept. */
 	lagOf({ mark }: Reader): number {
-		return this.#full().reduce((sum, { bytes, lastSeq }) => sum + (lastSeq > (mark.seq ?? 0) ? bytes : 0), 0);
+		return this.#full().reduce((sum, { bytes, lastLsn }) => sum + (lastLsn > (mark.lsn ?? 0) ? bytes : 0), 0);
 	}
 
-	#full(): { firstSeq: number; lastSeq: number; bytes: number }[] {
-		return this.segments.slice(0, -1).map(({ firstSeq, bytes }, at) => {
+	#full(): { firstLsn: number; lastLsn: number; bytes: number }[] {
+		return this.segments.slice(0, -1).map(({ firstLsn, bytes }, at) => {
 			const next = this.segments[at + 1];
-			return { firstSeq, bytes, lastSeq: (next?.firstSeq ?? 0) - 1 };
+			return { firstLsn, bytes, lastLsn: (next?.firstLsn ?? 0) - 1 };
 		});
 	}
 
@@ -96,8 +96,8 @@ class Network {
 		for (let left = bytes; left > BYTES_MAX; wanted++) left -= full[wanted]?.bytes ?? left;
 		const lags = new Map(this.readers.map((reader) => [reader, this.lagOf(reader)]));
 		for (const reader of this.readers) {
-			const { lagBytesMax, seq } = reader.mark;
-			const isBack = (seq ?? 0) >= (full[0]?.firstSeq ?? 1) - 1;
+			const { lagBytesMax, lsn } = reader.mark;
+			const isBack = (lsn ?? 0) >= (full[0]?.firstLsn ?? 1) - 1;
 			if (isBack && lagBytesMax !== null && (lags.get(reader) ?? 0) <= lagBytesMax) reader.isLost = false;
 		}
 		const isWaitedFor = (reader: Reader): boolean => {
@@ -107,13 +107,13 @@ class Network {
 		};
 
 		const count = this.#holds.release(this.segments, wanted, isShort);
-		const removedSeq = full[count - 1]?.lastSeq ?? 0;
+		const removedLsn = full[count - 1]?.lastLsn ?? 0;
 		expect(count).toBeGreaterThanOrEqual(0);
 		expect(count).toBeLessThanOrEqual(wanted);
 		for (const reader of this.readers) {
-			const { seq } = reader.mark;
-			if (isWaitedFor(reader)) expect(removedSeq).toBeLessThanOrEqual(seq ?? 0);
-			if (seq === null || removedSeq <= seq || reader.isLost) continue;
+			const { lsn } = reader.mark;
+			if (isWaitedFor(reader)) expect(removedLsn).toBeLessThanOrEqual(lsn ?? 0);
+			if (lsn === null || removedLsn <= lsn || reader.isLost) continue;
 			reader.isLost = true;
 			this.losses++;
 			expect(++reader.lossesSinceMove).toBe(1);
@@ -121,12 +121,12 @@ class Network {
 		if (count < wanted) {
 			this.held++;
 			const left = full.slice(count).reduce((sum, segment) => sum + segment.bytes, 0);
-			const first = full[count]?.lastSeq ?? 0;
+			const first = full[count]?.lastLsn ?? 0;
 			// Somebody within its limit needs the oldest that is left, or has not said yet that it doesn't.
 			const holders = this.readers.filter((reader) => {
-				const { lagBytesMax, seq } = reader.mark;
-				if (first <= (seq ?? 0)) return false;
-				if (seq === null && !isShort && lagBytesMax !== null) return left <= lagBytesMax;
+				const { lagBytesMax, lsn } = reader.mark;
+				if (first <= (lsn ?? 0)) return false;
+				if (lsn === null && !isShort && lagBytesMax !== null) return left <= lagBytesMax;
 				return isWaitedFor(reader);
 			});
 			expect(holders).not.toEqual([]);
@@ -156,7 +156,12 @@ describe("what readers hold back", () => {
 		for (const count of [losses, removed, held]) expect(count).toBeGreaterThan(300);
 	});
 
-	const segments = [1, 11, 21, 31, 41].map((firstSeq) => ({ firstSeq, bornMs: 0, bytes: firstSeq === 41 ? 0 : 100 }));
+	const segments = [1, 11, 21, 31, 41].map((firstLsn) => ({
+		firstLsn,
+		firstSeq: 1,
+		bornMs: 0,
+		bytes: firstLsn === 41 ? 0 : 100,
+	}));
 
 	test("of one that has not said yet how far it is, is what its limit covers, and that is no loss", () => {
 		const counters = new Counters();

@@ -18,7 +18,8 @@ const WINDOW_MS = 72 * HOUR_MS;
 
 describe("expired segments", () => {
 	const segments = [0, 10, 20, 30].map((hours, i) => ({
-		firstSeq: 1 + i * 100,
+		firstLsn: 1 + i * 100,
+		firstSeq: 1 + i,
 		bornMs: hours * HOUR_MS,
 		bytes: 10 + i,
 	}));
@@ -46,7 +47,8 @@ describe("the ages of segments that a start finds", () => {
 	/** Ages in hours of segments that were begun at these hours, at a start at hour `now`, the last record at `last`. */
 	function agesOf(hours: readonly (number | null)[], last: number, now: number): number[] {
 		const found = hours.map((hour, i) => ({
-			firstSeq: 1 + i,
+			firstLsn: 1 + i,
+			firstSeq: 1,
 			createdUs: hour === null ? null : hour * HOUR_MS * 1000,
 			bytes: 1,
 		}));
@@ -251,7 +253,7 @@ describe("maintenance", () => {
 		nowMs += WINDOW_MS + 1;
 		log.writer.maintain();
 		expect(published).toEqual([9, 9, 13]);
-		expect(log.active.snapshot().activeFirstSeq).toBe(13);
+		expect(log.active.snapshot().activeFirstLsn).toBe(13);
 	});
 
 	/** A log of four segments of the same size and an active one, with a record each. */
@@ -354,11 +356,11 @@ describe("maintenance", () => {
 		const { log, fs } = fiveSegments({ replayBytesMax: 2_000 });
 		const reader = log.reader();
 		expect(readAll(reader).length).toBe(5);
-		expect(fs.openFiles).toBe(6);
+		expect(fs.openFiles).toBe(7);
 		log.writer.maintain();
 		expect(reader.read(5)).toBeNull();
 		expect(log.position.snapshot().firstSeq).toBe(5);
-		expect(fs.openFiles).toBe(2);
+		expect(fs.openFiles).toBe(3);
 	});
 
 	test("a start finds what is left", () => {

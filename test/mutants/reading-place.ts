@@ -1,0 +1,91 @@
+import type { Mutant } from "./table.ts";
+
+const CONSUMER = ["fanout/consumer.test.ts"];
+
+/** Curated faults of the two numbers: where a consumer is in the log, and who goes by the lsn and who by the seq. */
+export const READING_PLACE_MUTANTS: readonly Mutant[] = [
+	{
+		name: "a consumer begins one message too late",
+		file: "fanout/reading-place.ts",
+		find: "reader.find({ seq: this.#seq })",
+		replace: "reader.find({ seq: this.#seq + 1 })",
+		tests: CONSUMER,
+	},
+	{
+		name: "a consumer begins one message too early",
+		file: "fanout/reading-place.ts",
+		find: "reader.find({ seq: this.#seq })",
+		replace: "reader.find({ seq: this.#seq - 1 })",
+		tests: CONSUMER,
+	},
+	{
+		name: "a live consumer gets the last message before it came",
+		file: "fanout/reading-place.ts",
+		find: 'cursor === "live" ? lastLsn : null;',
+		replace: 'cursor === "live" ? lastLsn - 1 : null;',
+		tests: CONSUMER,
+	},
+	{
+		name: "a live consumer is looked for by its seq",
+		file: "fanout/reading-place.ts",
+		find: 'cursor === "live" ? lastLsn : null;',
+		replace: 'cursor === "live" ? seqUsedMax : null;',
+		tests: CONSUMER,
+	},
+	{
+		name: "a control record after a gap counts as a message",
+		file: "fanout/reading-place.ts",
+		find: "while (index < batch.count && !isMessageKind(batch.kind(index))) index++;",
+		replace: "",
+		tests: CONSUMER,
+	},
+	{
+		name: "a gap in which only control records are lost is told of",
+		file: "fanout/reading-place.ts",
+		find: "nextSeq > this.#seq + 1 ? nextSeq : null",
+		replace: "nextSeq",
+		tests: CONSUMER,
+	},
+	{
+		name: "messages that a gap held are forgotten at the control record after it",
+		file: "fanout/reading-place.ts",
+		find: "if (!this.#isAfterGap) this.#seq = batch.seq(index);",
+		replace: "this.#seq = batch.seq(index);",
+		tests: CONSUMER,
+	},
+	{
+		name: "a consumer whose start has to be fetched is given turns meanwhile",
+		file: "fanout/consumer.ts",
+		find: "if (lsn instanceof Promise) return lsn;",
+		replace: 'if (lsn instanceof Promise) return "more";',
+		tests: ["fanout/pump.test.ts"],
+	},
+	{
+		name: "what is left out of a stream is told by seq",
+		file: "fanout/takedowns.ts",
+		find: "batch.lsn(0) > this.#sinceLsnMax",
+		replace: "batch.seq(0) > this.#sinceLsnMax",
+		tests: ["fanout/takedowns.test.ts"],
+	},
+	{
+		name: "the index's checkpoint is a seq",
+		file: "index/writer.ts",
+		find: "last: last.lsn",
+		replace: "last: last.seq",
+		tests: ["index/sqlite/store.test.ts"],
+	},
+	{
+		name: "the seq of a record tells since when an account is taken down",
+		file: "index/fold.ts",
+		find: "state.statusLsn === record.lsn",
+		replace: "state.statusLsn === record.seq",
+		tests: ["index/fold.test.ts"],
+	},
+	{
+		name: "a commit's ops overflow their field",
+		file: "ingest/did/admit/admission.ts",
+		find: "Math.min(message.opsCount, RECORD_OPS_MAX)",
+		replace: "message.opsCount",
+		tests: ["ingest/did/admit/admission.test.ts"],
+	},
+];
