@@ -132,4 +132,11 @@ export const LOG_NUMBERS_MUTANTS: readonly Mutant[] = [
 		replace: "",
 		tests: SEQUENCER,
 	},
+	{
+		name: "a log of format 1 is taken for an empty one",
+		file: "log/local/write/log-writer.ts",
+		find: "refuseFormat1(fs, directory);",
+		replace: "",
+		tests: ["log/local/format-1.test.ts"],
+	},
 ];

@@ -1,6 +1,7 @@
 import type { Mutant } from "./table.ts";
 
 const CONSUMER = ["fanout/consumer.test.ts"];
+const FIND = ["log/local/read/find.test.ts"];
 
 /** Curated faults of the two numbers: where a consumer is in the log, and who goes by the lsn and who by the seq. */
 export const READING_PLACE_MUTANTS: readonly Mutant[] = [
@@ -59,6 +60,41 @@ export const READING_PLACE_MUTANTS: readonly Mutant[] = [
 		find: "if (lsn instanceof Promise) return lsn;",
 		replace: 'if (lsn instanceof Promise) return "more";',
 		tests: ["fanout/pump.test.ts"],
+	},
+	{
+		name: "a seq is found one message too early",
+		file: "log/local/segment/place.ts",
+		find: "return firstAfter(records.seqs, count, place.seq);",
+		replace: "return firstAfter(records.seqs, count, place.seq - 1);",
+		tests: FIND,
+	},
+	{
+		name: "a seq is found one message too late",
+		file: "log/local/segment/place.ts",
+		find: "return firstAfter(records.seqs, count, place.seq);",
+		replace: "return firstAfter(records.seqs, count, place.seq + 1);",
+		tests: FIND,
+	},
+	{
+		name: "a record of just the time that is looked for is passed over",
+		file: "log/local/segment/place.ts",
+		find: "Math.ceil(place.timeUs) - 1",
+		replace: "Math.ceil(place.timeUs)",
+		tests: FIND,
+	},
+	{
+		name: "a cursor before the log's beginning is told of no loss",
+		file: "log/local/read/reader.ts",
+		find: "place.seq + 1 < state.firstSeq) return 0;",
+		replace: "place.seq + 1 < 0) return 0;",
+		tests: FIND,
+	},
+	{
+		name: "a chunk whose beginning is damaged sends a consumer back to the segment's beginning",
+		file: "log/local/read/reader.ts",
+		find: "before ?? Math.max(segment.firstLsn - 1, range.lsnAfter)",
+		replace: "before ?? segment.firstLsn - 1",
+		tests: FIND,
 	},
 	{
 		name: "what is left out of a stream is told by seq",

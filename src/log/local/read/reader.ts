@@ -33,6 +33,8 @@ export interface LogReaderOptions {
 const SEGMENTS_OPEN_MAX = 32;
 /** Damaged places that are told apart, so that each is counted and reported once. */
 const DAMAGE_KNOWN_MAX = 1_024;
+/** Places where numbers were left out that are remembered: a crash makes one. */
+const LEFT_OUT_KNOWN_MAX = 64;
 
 /** What was written last is in the page cache: to read it costs no wait. */
 const HOT_BYTES = 16 * 1024 * 1024;
@@ -73,6 +75,11 @@ export class LogReader implements BlockingReader {
 		onForgotten: (_firstLsn, segment) => segment.close(),
 	});
 	readonly #damageKnown = new Set<string>();
+	/**
+	 * By a cursor after which numbers were left out: up to which lsn its chunk has no record. Else that chunk would have to be in
+	 * memory together with the next one, for which there may be no room.
+	 */
+	readonly #leftOutAfter = new RecentMap<number, number>({ entriesMax: LEFT_OUT_KNOWN_MAX });
 	/** The directory, as it was when the writer said this of it. */
 	#segments: SegmentId[] = [];
 	#listedFirstLsn = -1;
@@ -109,7 +116,7 @@ export class LogReader implements BlockingReader {
 
 	/** The same without a wait for the disk: where it would take one, the place of the chunk that has to be loaded first. */
 	poll(cursor: number): Batch | Gap | ChunkPlace | null {
-		let before = cursor;
+		let before = this.#leftOutAfter.get(cursor) ?? cursor;
 		for (;;) {
 			const state = this.#options.active.snapshot();
 			if (state.activeFirstLsn === 0) return null;
@@ -128,6 +135,7 @@ export class LogReader implements BlockingReader {
 			const part = partAfter(chunk, cursor);
 			if (part !== null) return part;
 			before = place.range.lsnMax;
+			this.#leftOutAfter.set(cursor, before);
 		}
 	}
 
