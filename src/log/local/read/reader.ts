@@ -185,18 +185,29 @@ export class LogReader implements BlockingReader {
 	/** Which segment has the last record that comes before `place`, or begins right after it. Null if the log changed meanwhile. */
 	#segmentOfPlace(state: ActiveSnapshot, place: LogPlace): number | null {
 		this.#list(state);
-		if (this.#segments[0]?.firstLsn !== state.firstLsn) return this.#isMissing(state.firstLsn);
-		if ("seq" in place) return this.#segments.findLastIndex(({ firstSeq }) => firstSeq <= place.seq + 1);
+		const at = "seq" in place ? this.#lastFrom(place.seq + 1) : this.#lastBegunBefore(place.timeUs, state);
+		if (at === null || at >= 0) return at;
+		// All that is retained comes after the place, or the file that has it is gone.
+		return this.#segments[0]?.firstLsn === state.firstLsn ? 0 : this.#isMissing(state.firstLsn);
+	}
+
+	/** The last segment that was begun when the next message had this seq or a lower one; -1 for none. */
+	#lastFrom(seq: number): number {
+		return this.#segments.findLastIndex(({ firstSeq }) => firstSeq <= seq);
+	}
+
+	/** The last segment that was begun before this time; -1 for none, null if the log changed meanwhile. */
+	#lastBegunBefore(timeUs: number, state: ActiveSnapshot): number | null {
 		let low = 0;
 		let high = this.#segments.length;
 		while (low < high) {
 			const middle = (low + high) >>> 1;
 			const createdUs = this.#createdUs(middle, state);
 			if (createdUs === null) return null;
-			if (createdUs < place.timeUs) low = middle + 1;
+			if (createdUs < timeUs) low = middle + 1;
 			else high = middle;
 		}
-		return Math.max(0, low - 1);
+		return low - 1;
 	}
 
 	/**
