@@ -1,7 +1,7 @@
 /**
- * What the fan-out delivers on one core: to few consumers and many, live and as fast as it goes, beside a bare loop that sends
- * the same bytes to as many sockets; and what a consumer that does not read costs in memory. The consumers are in this
- * process, the fan-out is in one of its own.
+ * What the fan-out delivers on one core, to few consumers and to many, live and at full speed. It is compared with a bare loop
+ * that sends the same bytes to as many sockets. Also what a consumer that does not read costs in memory. The consumers are in
+ * this process; the fan-out has a process of its own.
  */
 import { join } from "node:path";
 import { freePort } from "../test/sim/relay-process.ts";
@@ -17,28 +17,28 @@ const WIRE_BYTES = FRAME_BYTES + 4;
 const LOG_FRAMES = 50_000;
 const LIVE_PER_S = 2_000;
 const CONSUMERS = [1, 50, 200, 1_000];
-/** The number that is compared with the bare loop, in turns with it, so many times. */
+/** The number of consumers that is compared with the bare loop. Fan-out and loop take turns, `ROUNDS` times. */
 const COMPARED = 200;
 const ROUNDS = 3;
 const WARM_UP_MS = 2_000;
 const WINDOW_MS = 3_000;
 const STALLED = 100;
 const READING = 400;
-/** A rate that so many consumers surely take. */
+/** A live rate that so many consumers keep up with for certain. */
 const SLOW_LIVE_PER_S = 25;
 const POLL_MS = 20;
 const START_MS_MAX = 30_000;
-/** As long as a hundred buffers take to fill, and the collector takes to come by. */
+/** In this time a hundred buffers fill, and the garbage collector runs. */
 const SETTLE_MS = 8_000;
 
 const THREAD = "fanout 0";
 
 interface Flow {
 	framesPerS: number;
-	/** By CPU time of the one thread. */
+	/** By CPU time of the fan-out thread. */
 	framesPerCoreS: number;
 	cpuMsPerGb: number;
-	/** CPU time of the other threads, the collector's and compilers', as a share of the one thread's. */
+	/** CPU time of the other threads (garbage collector, compilers), as a share of the fan-out thread's. */
 	otherShare: number;
 	residentMib: number;
 }
@@ -159,8 +159,8 @@ function sample(crowd: Crowd, pid: number): { atMs: number; bytes: number; threa
 }
 
 /**
- * What each consumer costs that reads nothing while the others go on, and how much that grows in a while. The caches of the
- * log are full before: they cost the same whoever reads.
+ * Memory that each consumer costs that reads nothing while others read, and the same after a while. The log's caches are filled
+ * before, since they cost the same whoever reads.
  */
 async function stalledMib(): Promise<{ each: number; eachLater: number }> {
 	const { child, port } = await start("fanout", SLOW_LIVE_PER_S);
@@ -185,7 +185,7 @@ async function stalledMib(): Promise<{ each: number; eachLater: number }> {
 	return { each: (after - before) / STALLED, eachLater: (later - before) / STALLED };
 }
 
-/** Resident memory with as little garbage in it as there is in a while: the collector comes and goes. */
+/** The least resident memory within a while, which has the least garbage in it. */
 async function leanMib(pid: number): Promise<number> {
 	let mib = Number.POSITIVE_INFINITY;
 	for (const endMs = performance.now() + SETTLE_MS; performance.now() < endMs; await Bun.sleep(WARM_UP_MS / 4)) {

@@ -1,4 +1,4 @@
-/** What the relay holds resident when it has next to nothing to do: the compiled binary, with one host that is silent. */
+/** Resident memory of an idle relay: the compiled binary, with one silent host. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { SimNetwork } from "../test/sim/network.ts";
@@ -7,7 +7,7 @@ import { residentMib } from "./rig/cpu.ts";
 import { report } from "./rig/figures.ts";
 
 const BINARY = join(import.meta.dir, "..", "dist", "standpipe");
-/** What the start left behind has been collected by then. */
+/** By then the garbage of the start has been collected. */
 const SETTLE_MS = 8_000;
 
 if (!existsSync(BINARY)) throw new Error("there is no dist/standpipe: `make build` makes it");
@@ -31,7 +31,7 @@ async function relayRss(): Promise<number> {
 		await relay.start();
 		for (const host of network.hosts) await relay.requestCrawl(host.hostname);
 		while (network.hosts.some((host) => host.connections === 0)) await Bun.sleep(10);
-		// One message, so that every thread has had something to do.
+		// Send one message, so that every thread has done some work.
 		await network.burst(1);
 		await Bun.sleep(SETTLE_MS);
 		return residentMib(relay.pid);

@@ -1,7 +1,7 @@
 /**
- * What a message takes from its host's socket to a consumer's, by the clock of one process that is both, at three rates and
- * with every batch synced: beside one `fdatasync`, and beside a bare copy from socket to socket under the same load. And the
- * same while one client loops `listRepos`.
+ * How long a message takes from its host's socket to a consumer's, at three rates and with every batch synced. Host and
+ * consumer are one process with one clock. It is compared with one `fdatasync`, and with a bare copy from socket to socket
+ * under the same load. Also the same while one client loops `listRepos`.
  */
 import { join } from "node:path";
 import { type CorpusFrame, makeCorpus } from "../test/sim/corpus.ts";
@@ -18,24 +18,27 @@ import { frameName, TimedConsumer } from "./rig/timed-consumer.ts";
 
 const SOURCES = join(import.meta.dir, "..", "src", "main.ts");
 const ACCOUNTS = 16;
-/** Really signed commits, at some ms each to make: this is what the bench's time goes to. */
+/** The commits are really signed. Each takes some ms to make, which is most of the bench's time. */
 const LOADS = [
 	{ framesPerS: 500, frames: 2_000 },
 	{ framesPerS: 2_000, frames: 8_000 },
 	{ framesPerS: 10_000, frames: 10_000 },
 ];
-/** For the compilers; not measured. */
+/** Frames to warm up the compilers. They are not measured. */
 const WARM_UP_FRAMES = 16_000;
 const SYNCS_PER_LOAD = 100;
-/** For the turns with and without a client that reads the index. */
+/** Load of the turns with and without a client that reads the index. */
 const READS_FRAMES_PER_S = 500;
 const READS_FRAMES = 6_000;
-/** What is promised at 2,000 events/s: so many ms and two syncs. */
+/** The target for p99 at 2,000 events/s is so many ms and two syncs. */
 const P99_MS_MAX_WITHOUT_SYNCS = 5;
-/** A rate counts as sustained where the last frame came this near to when it was due. */
+/** A rate counts as sustained if this share of it was reached. */
 const SUSTAINED_SHARE = 0.95;
 
-/** With the CPU time of the process between the sockets: little of a core at a rate not reached is a busy machine. */
+/**
+ * A latency with the CPU time of the process between the sockets. If a rate was not reached and the process used little of a
+ * core, the machine was busy.
+ */
 interface Load extends Latency {
 	cpuUs: number;
 	cores: number;
@@ -83,7 +86,7 @@ await report("from a host's socket to a consumer's, native engine, sync=always",
 });
 process.exit(0);
 
-/** Each load in turn, behind the warm-up. */
+/** Measures each load in turn, after the warm-up. */
 async function measureLoads([host]: readonly LoadHost[], origin: string, pid: number): Promise<Load[]> {
 	if (host === undefined) throw new RangeError("there is no host");
 	const consumer = new TimedConsumer();

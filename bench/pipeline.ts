@@ -1,7 +1,7 @@
 /**
- * How many frames go through the pipeline when verification costs nothing; what share of the CPU time all the rest takes when
- * it costs what it does with the portable engine; and how near the native engine brings the whole to what the signatures and
- * hashes alone cost one core. Load, consumer and relay share the machine.
+ * How many frames go through the pipeline if verification costs nothing. What share of the CPU time everything but verification
+ * takes with the portable engine. And how near the whole, with the native engine, comes to the rate of one core that only
+ * checks signatures and hashes. Load, consumer and relay share the machine.
  */
 import { join } from "node:path";
 import type { EngineChoice } from "../src/config/bounds.ts";
@@ -19,11 +19,11 @@ import { floorUsOf, verificationCpuMs } from "./rig/verification.ts";
 const HOSTS = 4;
 const ACCOUNTS = 16;
 const FRAME_BYTES = 5_500;
-/** The compilers go on for a while. */
+/** The compilers work for a while. */
 const WARM_UP_MS = 6_000;
 const WINDOW_MS = 3_000;
 const WINDOWS = 3;
-/** Commits that are really signed, and how many of them warm both sides up and are not counted. */
+/** Numbers of really signed commits, and how many of them only warm up both sides. */
 const PORTABLE_FRAMES = 6_400;
 const PORTABLE_WARM_UP = 1_600;
 const NATIVE_FRAMES = 40_000;
@@ -34,11 +34,11 @@ const LOG_BYTES_MAX = 5 * 1024 ** 3;
 const RIG = join(import.meta.dir, "rig");
 const SOURCES = join(import.meta.dir, "..", "src", "main.ts");
 
-/** What one window of a run showed. CPU times are per frame. */
+/** What was measured in one window of a run. CPU times are per frame. */
 interface Flow {
 	framesPerS: number;
 	relayUs: number;
-	/** Of the relay's, by thread. */
+	/** The relay's CPU time by thread. */
 	threadUs: ReadonlyMap<string, number>;
 	loadUs: number;
 }
@@ -117,7 +117,7 @@ async function flowOfNoop(): Promise<Flow> {
 	}
 }
 
-/** Lets the hosts send for a while, and gives the middle one of several windows. */
+/** Lets the hosts send for a while, and returns the median one of several windows. */
 async function measureFlow(hosts: readonly LoadHost[], consumer: CountingConsumer, relayPid: number): Promise<Flow> {
 	for (const [number, host] of hosts.entries()) {
 		host.send(new RestampedFrames(framesOf(number, corpus.frames.slice(0, ACCOUNTS)), FRAME_BYTES));
@@ -168,7 +168,7 @@ function flowBetween(start: Sample, end: Sample): Flow {
 	};
 }
 
-/** The relay as it is with the portable engine, and the same engine on the same commits by itself. */
+/** Measures the relay with the portable engine, and the engine alone on the same commits. */
 async function flowWithPortable(): Promise<Flow & { verifyUs: number; share: number }> {
 	const warmUp = corpus.frames.slice(0, PORTABLE_WARM_UP);
 	const rest = corpus.frames.slice(PORTABLE_WARM_UP, PORTABLE_FRAMES);
@@ -177,7 +177,7 @@ async function flowWithPortable(): Promise<Flow & { verifyUs: number; share: num
 	return { ...flow, verifyUs, share: 1 - verifyUs / flow.relayUs };
 }
 
-/** The same with the native engine, beside the floor: see `bench/verify.ts`. Null where the addon is not built. */
+/** Measures the relay with the native engine, and the floor (see `bench/verify.ts`). Null if the addon is not built. */
 async function flowWithNative(): Promise<(Flow & { floorUs: number; share: number }) | null> {
 	const warmUp = corpus.frames.slice(0, NATIVE_WARM_UP);
 	const rest = corpus.frames.slice(NATIVE_WARM_UP);
@@ -189,7 +189,7 @@ async function flowWithNative(): Promise<(Flow & { floorUs: number; share: numbe
 
 function flowOfSigned(engine: EngineChoice, warmUp: CorpusFrame[], rest: CorpusFrame[]): Promise<Flow> {
 	const use = async ({ hosts, relay }: RelayRun, consumer: CountingConsumer): Promise<Flow> => {
-		// Both are made in advance, so that the load costs no more than writing it.
+		// Both are made in advance, so that the load only costs its writing.
 		const recorded = (frames: readonly CorpusFrame[]): RecordedFrames[] =>
 			hosts.map((_, number) => new RecordedFrames(framesOf(number, frames).map(({ frame }) => frame)));
 		const first = recorded(warmUp);

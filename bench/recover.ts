@@ -1,7 +1,8 @@
 /**
- * How soon the compiled relay serves again after `kill -9` under load, with a log of 50 GiB, and how fast the index catches
- * up. Most of the log's sealed segments are holes, see `rig/sparse-segments.ts`: of those a start reads the headers only. The
- * last sealed one and the active one, which is nearly full and is scanned as a whole, are real.
+ * How soon the compiled relay serves again after `kill -9` under load, with a log of 50 GiB, and how fast the index catches up.
+ * Most of the log's sealed segments have holes in place of records (see `rig/sparse-segments.ts`), since a start reads only
+ * their headers. The last sealed segment and the active one are real. The active one is nearly full, and a start scans all of
+ * it.
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -19,18 +20,18 @@ import { makeSparseSegments } from "./rig/sparse-segments.ts";
 const BINARY = join(import.meta.dir, "..", "dist", "standpipe");
 const SPARSE_SEGMENTS = 198;
 const SEALED_SEGMENTS = 1;
-/** Room in the active segment for what is sent before the kill. */
+/** Space in the active segment for what is sent before the kill. */
 const ROOM_BYTES = 16 * 1024 ** 2;
 const FRAME_BYTES = 5_500;
-/** Whose rows the index writes as it catches up. */
+/** Accounts whose rows the index writes while it catches up. */
 const INDEXED_ACCOUNTS = 20_000;
 const SENDING_ACCOUNTS = 4;
-/** Signed commits that are on their way when the relay is killed, and how many of them are out by then. */
+/** Signed commits that are sent, and how many of them a consumer has got when the relay is killed. */
 const FRAMES = 3_600;
 const FRAMES_BEFORE_KILL = 300;
 const GIB = 1024 ** 3;
 
-/** What a start took until the relay could be used, and the CPU time of all its threads by then. */
+/** How long a start took until the relay could be used, and the CPU time of all its threads by then. */
 interface Start {
 	tookMs: number;
 	cpuMs: number;
@@ -93,7 +94,7 @@ const starts = await withRelay(
 		const warm = await restart();
 		evictFiles(log);
 		const cold = await restart();
-		// The run's end asks a running relay whether it rejected anything.
+		// At its end, `withRelay` asks the running relay whether it rejected anything.
 		await relay.start();
 		return { catchUp, warm, cold, frames };
 	},

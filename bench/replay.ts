@@ -1,7 +1,7 @@
 /**
- * How fast one and twenty consumers are given a log of gigabytes that is not in memory, and what that costs those who are
- * live: 2,000 events/s go to another consumer meanwhile. `--gib N` (10) is the size of the log, which is removed at the end.
- * Verification is left out: it is no reader's business, and a load of real commits takes ms each to make.
+ * How fast one consumer, and twenty, get a log of gigabytes that is not in memory, and how that delays live consumers: another
+ * consumer gets 2,000 live events/s meanwhile. `--gib N` (10) is the size of the log, which is removed at the end. Verification
+ * is left out: readers do not depend on it, and real commits take some ms each to make.
  */
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -26,20 +26,20 @@ const LIVE_PER_S = 2_000;
 const WARM_UP_MS = 4_000;
 const ALONE_MS = 6_000;
 const REPLAY_MS = 10_000;
-/** The relay's consumers connect while the live ones are measured already: what is measured covers all of the replay. */
+/** The replaying consumers connect when the live one is measured already, so that the measurement covers the whole replay. */
 const CONNECT_MS = 1_000;
 const MIB = 1024 ** 2;
 
 const RIG = join(import.meta.dir, "rig");
 
-/** What consumers got together, and the CPU time per frame of the thread that sent it. */
+/** What all consumers together got, and the CPU time per frame of the thread that sent it. */
 interface Flow {
 	framesPerS: number;
 	senderUs: number;
 }
 
 interface Replay extends Flow {
-	/** Of the relay's reads, what the page cache did not have. */
+	/** Reads of the relay that were not in the page cache. */
 	diskMibPerS: number;
 	live: Latency;
 }

@@ -1,7 +1,8 @@
 /**
- * What one sync of the log costs: for a file that grows with each write, and for one whose blocks are there already. By
- * default on the disk of the system's temporary folder; `--dir FOLDER`, which can be given several times, measures others; the figures are the first one's.
- * Then what a sync takes while the next segment's file is being prepared, by how large the pieces are.
+ * What one sync of the log costs, for a file that grows with each write, and for one whose blocks exist already. It measures
+ * the disk of the system's temporary folder, or with `--dir FOLDER`, which can be given several times, others. The figures are
+ * those of the first folder. Also how long a sync takes while the next segment's file is being prepared, by the size of the
+ * pieces.
  */
 import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -11,19 +12,19 @@ import { BLOCK_BYTES, systemLogFs } from "../src/log/local/log-fs.ts";
 import { percentile, type Row, report } from "./rig/figures.ts";
 import { evictFile } from "./rig/page-cache.ts";
 
-/** A commit and its record's header, as most batches are at low rates. */
+/** The size of one commit's record, as in most batches at low rates. */
 const BATCH = Buffer.alloc(5_600, 0x5a);
 const BATCHES = 2_000;
 const TURN_BATCHES = 20;
 const PIECE_BYTES = 1024 ** 2;
 const FILE_BYTES = Math.ceil((BATCHES * BATCH.length) / BLOCK_BYTES + 1) * BLOCK_BYTES;
-/** Of the file that is prepared meanwhile: a segment. */
+/** Size of the file that is prepared meanwhile: a segment. */
 const PREPARED_BYTES = 256 * 1024 ** 2;
 
 /** A file that batches are written to. */
 interface Way {
 	name: string;
-	/** Makes it, at this path. */
+	/** Makes the file, at this path. */
 	make: (path: string) => number;
 	write: (file: number, bytes: Buffer, position: number) => void;
 }
@@ -34,7 +35,10 @@ interface Syncs {
 	cpuUs: number;
 }
 
-/** The log's way without a prepared file, what does not help, and the two ways of the log now; the last one says why it writes whole blocks. */
+/**
+ * In order: the log's way without a prepared file; a way that does not help; the log's two ways with a prepared file; and a way
+ * that shows why it writes whole blocks.
+ */
 const WAYS: readonly Way[] = [
 	{ name: "a file that grows", make: (path) => openSync(path, "wx+"), write: systemLogFs.write },
 	{ name: "allocated, not written (`fallocate`)", make: allocated, write: systemLogFs.write },
@@ -46,7 +50,7 @@ const WAYS: readonly Way[] = [
 	},
 	{ name: "  without whole blocks", make: (path) => evicted(written(path, 7), path), write: systemLogFs.write },
 ];
-/** How the other file is written meanwhile: bytes up to the next sync of it. */
+/** How the other file is written meanwhile: bytes between two syncs of it. */
 const PIECES: readonly { name: string; bytes: number | null }[] = [
 	{ name: "nothing else goes on", bytes: null },
 	{ name: "pieces of 1 MiB, each with its sync", bytes: 1024 ** 2 },
@@ -74,7 +78,7 @@ for (const parent of values.dir?.map(String) ?? [tmpdir()]) {
 }
 await report(`one write of ${BATCH.length} bytes and its fdatasync`, rows, figures);
 
-/** All files at once, in short turns: so what else the machine does falls on each of them alike. */
+/** Measures all files in short turns, so that other work of the machine affects them alike. */
 function measureWays(directory: string): Row[] {
 	const all = WAYS.map((way, at) => {
 		const path = join(directory, `${at}`);
@@ -114,7 +118,7 @@ function syncedUs(file: number, position: number, write: Way["write"]): number {
 	return (performance.now() - startMs) * 1000;
 }
 
-/** Syncs into a prepared file while another one is written off this thread, as fast as its own syncs let it. */
+/** Measures syncs of a prepared file while another file is written in the background, as fast as its own syncs allow. */
 async function measureBeside(directory: string): Promise<Row[]> {
 	const path = join(directory, "active");
 	const rows: Row[] = [];
@@ -172,7 +176,7 @@ function ratio(syncs: Syncs | undefined, reference: Syncs | undefined): number {
 	return percentile(syncs?.tookUs ?? [], 0.5) / percentile(reference?.tookUs ?? [], 0.5);
 }
 
-/** A file with blocks that the file system knows to be not written yet. */
+/** A file whose blocks are allocated, and marked as not written by the file system. */
 function allocated(path: string): number {
 	const file = openSync(path, "wx+");
 	const { success, stderr } = Bun.spawnSync(["fallocate", "-l", String(FILE_BYTES), path]);

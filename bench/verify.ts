@@ -1,6 +1,6 @@
 /**
- * What does it cost to verify a commit? µs per message for the floor (the same libraries verifying the same signatures and
- * hashing the same blocks, nothing else), the native engine and the portable one, on one core.
+ * What does it cost to verify a commit? Measures µs per message on one core for the native engine, the portable one, and the
+ * floor: the same libraries check the same signatures and hash the same blocks, and nothing else.
  *
  * `bun bench/verify.ts [--json FILE] [--soak COUNT]`; a soak verifies that many messages and reports how memory grew.
  */
@@ -18,7 +18,7 @@ import { encodeFrame, type SimMessage } from "../test/sim/message.ts";
 import { Rng } from "../test/sim/rng.ts";
 
 const SEED = "bench/verify";
-/** Gives trees of depth 8 and the frames of the live network. */
+/** Gives trees of depth 8, and frames like those of the live network. */
 const RECORDS = 12_000;
 const ROUNDS = 40;
 /** How long one engine works on one kind of message in a round. */
@@ -93,9 +93,7 @@ interface Costs {
 	portable: number;
 }
 
-/**
- * The least over rounds in which each takes its turn: whatever else the machine does can only add to it.
- */
+/** The least cost over rounds in which floor and engines take turns. Other work of the machine can only add to a cost. */
 function compare(kind: Kind, native: Engine, portable: Engine): Costs {
 	const floor = new (loadAddon().Floor)();
 	for (const { frame, key } of kind.samples) floor.add(frame, key.publicKey, key.curve === "p256");
@@ -119,7 +117,7 @@ function compare(kind: Kind, native: Engine, portable: Engine): Costs {
 	return { floor: least("floor"), native: least("native"), portable: least("portable") };
 }
 
-/** Resident memory before and after many verifications, in MiB. */
+/** Prints the resident memory in MiB during many verifications. */
 function soak(kind: Kind, engine: Engine, count: number): void {
 	const rss = (): number => Math.round(process.memoryUsage.rss() / 2 ** 20);
 	const step = Math.ceil(count / 10);

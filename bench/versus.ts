@@ -1,7 +1,7 @@
 /**
- * This relay beside others: the same corpus, directory, hosts and consumers for each of them, one after the other on one
+ * Compares this relay with others. Each gets the same corpus, directory, hosts and consumers, one relay after the other on one
  * machine. `--indigo PATH` and `--rsky PATH` name the programs of indigo's relay and of rsky-relay; without them only this
- * relay is measured. `--rounds N` measures each N times, the relays in turn, and gives the medians, for a machine that does
+ * relay is measured. `--rounds N` measures each N times, the relays in turn, and gives the medians, in case the machine does
  * other things too. `--json FILE` and `--svg FILE` write the figures and a chart of them.
  */
 import { existsSync } from "node:fs";
@@ -20,15 +20,15 @@ const BINARY = join(import.meta.dir, "..", "dist", "standpipe");
 const ACCOUNTS = 16;
 const ROUNDS_MAX = 20;
 
-/** What is said of each relay. */
+/** One figure that is measured for each relay. */
 interface Figure {
-	/** Its name in the JSON, before the relay's. */
+	/** Its name in the JSON; the relay's name follows it. */
 	key: string;
 	name: string;
 	unit: string;
 	better: "more" | "less";
 	of(trial: Trial): number;
-	/** False for what another panel of the chart shows already. */
+	/** False if another panel of the chart shows it already. */
 	drawn?: false;
 }
 
@@ -51,10 +51,10 @@ const FIGURES: readonly Figure[] = [
 	{ key: "catch_up_s", name: "catching up", unit: "s", better: "less", of: (trial) => trial.catchUp.seconds },
 ];
 
-/** A relay and what it did in each round, or why that is not known. */
+/** A relay with its result of each round, or with why there is none. */
 interface Entry {
 	name: string;
-	/** Null where the command line does not name its program. */
+	/** Null if the command line does not name its program. */
 	peer: Peer | null;
 	trials: Trial[];
 	failure: string | null;
@@ -87,10 +87,10 @@ if (options.json !== undefined) await Bun.write(options.json, `${JSON.stringify(
 if (options.svg !== undefined) {
 	await Bun.write(options.svg, barChart("Relays on one machine with the same load", panels()));
 }
-// A peer that could not be measured is a line of the table; this relay must be measurable.
+// Another relay that could not be measured only gets a line in the output. If this relay could not be, the bench has failed.
 process.exit(ours.failure === null ? 0 : 1);
 
-/** A relay whose program is not given is a line of the result too: it must not look as if it were not there. */
+/** A relay whose program is not given is listed too, as not measured. */
 function entryOf(name: string, program: string | undefined, peerOf: (program: string) => Peer): Entry {
 	if (program === undefined)
 		return { name, peer: null, trials: [], failure: "not measured: its program was not given" };
@@ -155,7 +155,7 @@ function printTable(): void {
 	}
 }
 
-/** What the numbers of a trial don't say. */
+/** Remarks on a trial that its figures do not show. */
 function remarksOn({ deliveries, catchUp }: Trial): string[] {
 	const short = deliveries
 		.filter(({ missing }) => missing > 0)

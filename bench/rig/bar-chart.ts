@@ -1,14 +1,14 @@
-/** One small chart: bars of one unit from one zero. */
+/** One small chart: bars of one unit, with a common zero. */
 export interface BarPanel {
 	title: string;
-	/** Said under the title, such as "less is better". */
+	/** A line under the title, such as "less is better". */
 	note: string;
 	bars: readonly Bar[];
 }
 
 export interface Bar {
 	label: string;
-	/** Null where there is nothing to draw: the text says why. */
+	/** Null if there is nothing to draw; the text says why. */
 	value: number | null;
 	text: string;
 }
@@ -24,7 +24,7 @@ const PANEL_TOP = 44;
 const PANEL_GAP = 20;
 const HEADER_HEIGHT = 36;
 
-/** The card brings its own background along, so that it can be read on a page of any colour, whatever the reader's system says. */
+/** The chart has its own background, so that it can be read on a page of any colour, in light or dark mode. */
 const STYLE = `
 .card { fill: #ffffff; stroke: #d0d7de; } text { font: 12px system-ui, sans-serif; fill: #1f2328; }
 .head { font-size: 15px; font-weight: 600; } .title { font-weight: 600; } .note { fill: #59636e; font-size: 11px; }
@@ -33,7 +33,7 @@ const STYLE = `
 .card { fill: #0d1117; stroke: #3d444d; } text { fill: #f0f6fc; } .note { fill: #9198a1; } .bar { fill: #656c76; } .first { fill: #4493f8; }
 }`;
 
-/** Draws panels in rows of three as an SVG document. The first bar of each panel is the one that is set off. */
+/** Draws panels in rows of three as an SVG document. The first bar of each panel has a colour of its own. */
 export function barChart(title: string, panels: readonly BarPanel[]): string {
 	const panelHeight = PANEL_TOP + BAR_PITCH * Math.max(...panels.map(({ bars }) => bars.length)) + PANEL_GAP;
 	const width = 2 * MARGIN + COLUMNS * PANEL_WIDTH;

@@ -1,6 +1,6 @@
 /**
- * The least that a fan-out can do: the same frames to every socket, corked, as far as each socket takes them. It has no log,
- * no cursors, no limits and no idea of who is slow.
+ * The least that a fan-out can do: it sends the same frames to every socket, corked, as fast as each socket takes them. It has
+ * no log, no cursors and no limits, and does not look for slow consumers.
  */
 import { BACKPRESSURE_BYTES_MAX, TURN_BYTES_MAX, WATERMARK_BYTES } from "../../src/fanout/consumer.ts";
 

@@ -1,6 +1,9 @@
 import { TURN_BYTES_MAX, WATERMARK_BYTES } from "../../src/fanout/consumer.ts";
 
-/** The least that a replay can cost: sends the same frame of so many bytes to every consumer, as fast as each takes it. */
+/**
+ * The least that a replay can cost: sends one and the same frame to every consumer, as fast as each takes it. Argument: the
+ * frame's bytes.
+ */
 const frame = Buffer.alloc(Number(process.argv[2]), 1) as Buffer<ArrayBuffer>;
 const turnFrames = Math.ceil(TURN_BYTES_MAX / frame.length);
 

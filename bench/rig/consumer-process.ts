@@ -1,13 +1,13 @@
 import { join } from "node:path";
 import type { Receipt } from "./recording-consumer.ts";
 
-/** What the consumers' process is told. It has one request at a time. */
+/** Requests to the consumers' process, one at a time. */
 export type ConsumersRequest =
 	/** Connects so many consumers that count frames. */
 	| { kind: "count"; origin: string; consumers: number }
-	/** Connects one that remembers them. */
+	/** Connects one consumer that keeps the frames. */
 	| { kind: "record"; origin: string; cursor: number | null }
-	/** Answers once so many frames came since the consumers connected, over all of them, or none came for `stallMs`. */
+	/** Answers when all consumers together have got so many frames since they connected, or no frame has come for `stallMs`. */
 	| { kind: "await"; frames: number; stallMs: number }
 	| { kind: "receipts" }
 	| { kind: "close" };
@@ -18,13 +18,15 @@ export type ConsumersReply =
 	| { kind: "receipts"; receipts: Receipt[]; closed: boolean }
 	| { kind: "failed"; message: string };
 
-/** Frames that came, and when the last of them was seen, as `wallClockMs` has it. */
+/** The number of frames that came, and when the last one was noticed, by `wallClockMs`. */
 export interface Count {
 	frames: number;
 	atMs: number;
 }
 
-/** All consumers of a measurement, in one process of their own, so that what they cost is not the load's or the relay's. */
+/**
+ * All consumers of a measurement, in a process of their own, so that their cost is not counted as the load's or the relay's.
+ */
 export class ConsumerProcess {
 	readonly #child: Bun.Subprocess;
 	#reply: PromiseWithResolvers<ConsumersReply> | null = null;
@@ -41,12 +43,12 @@ export class ConsumerProcess {
 		return this.#child.pid;
 	}
 
-	/** @throws {Error} where the relay refuses one of them */
+	/** @throws {Error} if the relay refuses one of them */
 	async count(origin: string, consumers: number): Promise<void> {
 		await this.#ask({ kind: "count", origin, consumers });
 	}
 
-	/** @param cursor null for what is live only */
+	/** @param cursor null for live messages only */
 	async record(origin: string, cursor: number | null): Promise<void> {
 		await this.#ask({ kind: "record", origin, cursor });
 	}
@@ -57,14 +59,14 @@ export class ConsumerProcess {
 		return reply.count;
 	}
 
-	/** What the recording consumer has had, and whether the relay has closed its connection. */
+	/** What the recording consumer has received, and whether the relay has closed its connection. */
 	async receipts(): Promise<{ receipts: Receipt[]; closed: boolean }> {
 		const reply = await this.#ask({ kind: "receipts" });
 		if (reply.kind !== "receipts") throw new Error(`the consumers answered ${reply.kind}`);
 		return reply;
 	}
 
-	/** Disconnects them all. */
+	/** Disconnects all consumers. */
 	async close(): Promise<void> {
 		await this.#ask({ kind: "close" });
 	}

@@ -1,4 +1,4 @@
-/** The consumers of a measurement, in a process of their own. `ConsumerProcess` starts it and tells it what to do. */
+/** The consumers of a measurement, in a process of their own. `ConsumerProcess` starts and controls it. */
 import type { ConsumersReply, ConsumersRequest, Count } from "./consumer-process.ts";
 import { CountingConsumer } from "./counting-consumer.ts";
 import { RecordingConsumer, wallClockMs } from "./recording-consumer.ts";
@@ -19,7 +19,7 @@ process.on("disconnect", () => process.exit(0));
 async function answer(request: ConsumersRequest): Promise<ConsumersReply> {
 	switch (request.kind) {
 		case "count":
-			// One after the other: how fast a relay takes a crowd of handshakes is not what is asked.
+			// One after the other, since the rate of handshakes is not measured.
 			for (let at = 0; at < request.consumers; at++) {
 				const consumer = new CountingConsumer();
 				await consumer.connect(request.origin);
@@ -47,7 +47,7 @@ function received(): number {
 	return counting.reduce((sum, { frames }) => sum + frames, recording?.received ?? 0);
 }
 
-/** Waits until all consumers together have had so many frames, or nothing has come for `stallMs`. */
+/** Waits until all consumers together have got so many frames, or nothing has come for `stallMs`. */
 async function untilReceived(frames: number, stallMs: number): Promise<Count> {
 	let count = received();
 	let atMs = wallClockMs();

@@ -1,6 +1,6 @@
 import WebSocket from "ws";
 
-/** The least that a relay can do: takes each frame from the sockets of some hosts and gives it to one consumer's. */
+/** The least that a relay can do: copies each frame from the sockets of some hosts to the socket of one consumer. */
 const hostnames = process.argv.slice(2);
 const BUFFERED_BYTES_MAX = 1024 * 1024;
 

@@ -1,14 +1,14 @@
 import type { Socket } from "bun";
 import { subscribeRequest } from "./subscribe-request.ts";
 
-/** A consumer that costs as little as one can: it hops from WebSocket header to header and counts. */
+/** A consumer that costs as little as possible: it skips from one WebSocket header to the next, and counts. */
 export class CountingConsumer {
 	frames = 0;
 	bytes = 0;
 	#socket: Socket<undefined> | null = null;
 	/** Bytes of the current message that are still to come. */
 	#left = 0;
-	/** A header that a read cut in two, and how much of it came. */
+	/** A header that a read cut in two, and how much of it has come. */
 	readonly #header = Buffer.alloc(10);
 	#headerBytes = 0;
 	#isOpen = false;
@@ -57,7 +57,7 @@ export class CountingConsumer {
 		}
 	}
 
-	/** A server does not mask: the header is 2, 4 or 10 bytes long. */
+	/** A server does not mask, so the header is 2, 4 or 10 bytes long. */
 	#readHeader(): void {
 		if (this.#headerBytes < 2) return;
 		const short = (this.#header[1] ?? 0) & 127;

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 
-/** Of /proc: it counts in hundredths of a second on every Linux that there is. */
+/** Unit of CPU time in /proc. It is a hundredth of a second on every Linux. */
 const TICK_MS = 10;
 const MIB = 1024 ** 2;
 
@@ -10,8 +10,8 @@ export function processCpuMs(pid: number): number {
 }
 
 /**
- * CPU time of a process so far by the names of its threads; those of one name together. Bun names workers as we do. Finer than
- * a tick where the kernel keeps it: a thread with one live consumer uses one or two ticks a second.
+ * CPU time of a process so far, by the names of its threads; threads of one name are added up. Bun gives a worker's name to its
+ * thread. Finer than a tick if the kernel counts it, since a thread with one live consumer uses only one or two ticks a second.
  */
 export function threadCpuMs(pid: number): Map<string, number> {
 	const tasks = `/proc/${pid}/task`;
@@ -31,7 +31,7 @@ export function residentMib(pid: number): number {
 	return statusMib(pid, "VmRSS");
 }
 
-/** The most that a process ever had resident. */
+/** The most memory that a process has had resident so far. */
 export function peakResidentMib(pid: number): number {
 	return statusMib(pid, "VmHWM");
 }
@@ -42,7 +42,7 @@ function statusMib(pid: number, field: string): number {
 	return (Number(kib) * 1024) / MIB;
 }
 
-/** The first number of a `schedstat` is in nanoseconds. Null if the kernel keeps none. */
+/** The first number of a `schedstat` is the CPU time in nanoseconds. Null if the kernel does not count it. */
 function fineCpuMsOf(path: string): number | null {
 	if (!existsSync(path)) return null;
 	const [ns = ""] = readFileSync(path, "utf8").split(" ");

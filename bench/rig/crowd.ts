@@ -2,8 +2,8 @@ import type { Socket } from "bun";
 import { subscribeRequest } from "./subscribe-request.ts";
 
 /**
- * Many consumers that cost as little as they can: they throw away what they read, and count the bytes. One that has read all
- * that there is begins again.
+ * Many consumers that cost as little as possible: they discard what they read, and count the bytes. A consumer that has read
+ * everything connects again and starts over.
  */
 export class Crowd {
 	bytes = 0;
@@ -15,8 +15,8 @@ export class Crowd {
 	#isStalled = false;
 
 	/**
-	 * @param cursor where each begins; null for live
-	 * @param bytesOfAll what one gets before it begins again
+	 * @param cursor where each begins; null for the live end
+	 * @param bytesOfAll bytes that one reads before it starts over
 	 */
 	constructor(port: number, cursor: number | null, bytesOfAll: number) {
 		this.#port = port;
@@ -28,7 +28,7 @@ export class Crowd {
 		for (let index = 0; index < count; index++) await this.#connectOne();
 	}
 
-	/** Those that connect from now on read nothing. */
+	/** Consumers that connect from now on read nothing. */
 	stall(): void {
 		this.#isStalled = true;
 	}

@@ -2,10 +2,13 @@ import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } fr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** About what a batch of the log has at 2,000 events/s. */
+/** About the size of a batch of the log at 2,000 events/s. */
 const BATCH_BYTES = 32 * 1024;
 
-/** ms that `fdatasync` takes behind an append of 32 KiB, `count` times, on the disk that a bench's relay has its log on. */
+/**
+ * Measures `count` times how many ms `fdatasync` takes after an append of 32 KiB, on the disk on which a bench's relay has its
+ * log.
+ */
 export function measureSyncs(count: number): number[] {
 	const directory = mkdtempSync(join(tmpdir(), "standpipe-bench-"));
 	try {

@@ -1,7 +1,7 @@
 /**
- * A process whose one thread of interest sends frames to consumers: the relay's own fan-out worker, or a bare loop. This
- * thread appends to the log, as the sequencer does. `fanout DIR PORT FRAME_BYTES LIVE_PER_S` or `bare DIR PORT FRAME_BYTES`;
- * it says `ready` when it listens, and lives until it is killed.
+ * A process with one worker that is measured, which sends frames to consumers: the relay's own fan-out worker, or a bare loop.
+ * The main thread appends to the log, as the sequencer does. Arguments: `fanout DIR PORT FRAME_BYTES LIVE_PER_S` or `bare DIR
+ * PORT FRAME_BYTES`. It prints `ready` when it listens, and runs until it is killed.
  */
 import { join } from "node:path";
 import { createConsumerCountBuffer } from "../../src/fanout/consumer-count.ts";
@@ -41,7 +41,7 @@ async function startFanout(): Promise<void> {
 		process.exit(1);
 	};
 	const thread = new Thread<FanoutWorkerOptions, never, never>("fanout 0", url, () => {}, fail);
-	// Nobody asks for reads here, so nobody answers them.
+	// No reads are requested here, so nothing answers them.
 	const { port1: readsPort } = new MessageChannel();
 	const options: FanoutWorkerOptions = {
 		log: log.memory,

@@ -5,17 +5,17 @@ export interface Row {
 	name: string;
 	value: number;
 	unit: string;
-	/** What the value is a ratio of, or is to be compared with. */
+	/** What to compare the value with, or what it is a ratio of. */
 	note?: string;
 }
 
 /**
  * Prints a bench's table, and with `--json FILE` writes its figures as `{"figures": {name: number}}`.
  *
- * @param figures the numbers that the project promises something about, by name
+ * @param figures the numbers that have targets, by name
  */
 export async function report(title: string, rows: readonly Row[], figures: Record<string, number>): Promise<void> {
-	// Not strict: a bench may have flags of its own.
+	// Not strict, since a bench may have flags of its own.
 	const { values } = parseArgs({ options: { json: { type: "string" } }, strict: false });
 	const cells = rows.map(({ name, value, unit, note }) => [name, rounded(value), unit, note ?? ""]);
 	const widths = [0, 1, 2].map((column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
@@ -29,7 +29,7 @@ export async function report(title: string, rows: readonly Row[], figures: Recor
 	if (typeof values.json === "string") await Bun.write(values.json, `${JSON.stringify({ figures })}\n`);
 }
 
-/** Three digits are more than a measurement on a shared machine is worth. */
+/** Shortens a number to three digits. A measurement on a shared machine is not more exact. */
 export function rounded(value: number): string {
 	return value >= 100 ? Math.round(value).toLocaleString("en-US") : value.toPrecision(3);
 }
@@ -41,7 +41,7 @@ export function median(values: readonly number[]): number {
 	return middle;
 }
 
-/** The least value that a share of all, from 0 to 1, does not exceed: `percentile(values, 0.99)`. */
+/** The smallest value that a share of all values, from 0 to 1, does not exceed, such as `percentile(values, 0.99)`. */
 export function percentile(values: readonly number[], share: number): number {
 	const sorted = values.toSorted((a, b) => a - b);
 	const found = sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)];

@@ -1,10 +1,10 @@
 import type { CorpusFrame } from "../../test/sim/corpus.ts";
 import { encodeFrame, type SimMessage } from "../../test/sim/message.ts";
 
-/** A server's WebSocket header of a binary message of 126 to 65,535 bytes. */
+/** Length of a server's WebSocket header of a binary message of 126 to 65,535 bytes. */
 export const WS_HEADER_BYTES = 4;
 const TID_ALPHABET = "234567abcdefghijklmnopqrstuvwxyz";
-/** From here to 2^32 a CBOR integer takes 5 bytes, so that a seq can be replaced in place. */
+/** From this number up to 2^32 a CBOR integer takes 5 bytes, so a seq can be replaced in place. */
 const SEQ_MIN = 65_536;
 
 /** Commits of each account in one block of restamped frames. */
@@ -12,13 +12,13 @@ const ROUNDS = 8;
 /** Recorded frames that are written at once. */
 const BLOCK_FRAMES = 16;
 
-/** Where a load host takes what it sends from. */
+/** What a load host sends. */
 export interface FrameSource {
 	/** The next messages with their WebSocket headers, valid until the next call; null at the end. */
 	next(): Buffer | null;
 }
 
-/** Frames as they are, in blocks that are ready to be written. */
+/** Unchanged frames, in blocks that are ready to be written. */
 export class RecordedFrames implements FrameSource {
 	readonly #blocks: Buffer[] = [];
 	#at = 0;
@@ -34,7 +34,7 @@ export class RecordedFrames implements FrameSource {
 	}
 }
 
-/** Where a frame, with its WebSocket header, and its changing fields stand in the block. */
+/** Offsets in the block of a frame with its WebSocket header, and of its changing fields. */
 interface Places {
 	start: number;
 	end: number;
@@ -44,8 +44,8 @@ interface Places {
 }
 
 /**
- * The same few commits again and again, one of each account in turn, each time with the next seq and rev: an endless load
- * that costs next to nothing to make. Nothing but their signatures is wrong with them.
+ * The same few commits again and again, one of each account in turn, each time with the next seq and rev. It is an endless load
+ * that costs almost nothing to make. The commits are valid but for their signatures.
  */
 export class RestampedFrames implements FrameSource {
 	readonly #accounts: number;
@@ -54,10 +54,10 @@ export class RestampedFrames implements FrameSource {
 	#seq = SEQ_MIN;
 	#rev: Buffer;
 	#since: Buffer;
-	/** Frame of the block that is restamped next. */
+	/** The frame in the block that gets the next seq and rev. */
 	#at = 0;
 
-	/** @param frames one of each account; each is made `frameBytes` long */
+	/** @param frames one of each account; each is extended to `frameBytes` */
 	constructor(frames: readonly CorpusFrame[], frameBytes: number) {
 		this.#accounts = frames.length;
 		this.#rev = Buffer.from(
@@ -91,7 +91,10 @@ export class RestampedFrames implements FrameSource {
 		return this.#block;
 	}
 
-	/** The next message alone, with its WebSocket header. It is valid until the whole block has been gone through. */
+	/**
+	 * The next message alone, with its WebSocket header. It stays valid until all frames of the block have been returned once
+	 * more.
+	 */
 	nextFrame(): Buffer {
 		const places = this.#places[this.#at];
 		if (places === undefined) throw new RangeError("a load without frames");
@@ -107,7 +110,7 @@ export class RestampedFrames implements FrameSource {
 	}
 }
 
-/** A frame of 126 to 65,535 bytes as the message that a server sends. */
+/** A frame of 126 to 65,535 bytes as the WebSocket message of a server. */
 export function withWsHeader(frame: Uint8Array): Buffer {
 	const bytes = Buffer.allocUnsafeSlow(WS_HEADER_BYTES + frame.length);
 	bytes[0] = 0x82;
@@ -117,7 +120,7 @@ export function withWsHeader(frame: Uint8Array): Buffer {
 	return bytes;
 }
 
-/** Encodes a message with a field that no relay knows, as long as it takes to make the frame `frameBytes` long. */
+/** Encodes a message with an unknown field of such a length that the frame is `frameBytes` long. */
 function encodeToLength(message: SimMessage, frameBytes: number): Uint8Array {
 	const encode = (paddingBytes: number): Uint8Array =>
 		encodeFrame({ ...message, body: { ...message.body, padding: "x".repeat(paddingBytes) } }, SEQ_MIN);
@@ -125,7 +128,7 @@ function encodeToLength(message: SimMessage, frameBytes: number): Uint8Array {
 	return encode(Math.max(256, 256 + frameBytes - padded.length));
 }
 
-/** Offset of the value of the payload's field `key`, behind the value's head. */
+/** Offset of the value of the payload's field `key`, after the value's CBOR head. */
 function placeOf(frame: Uint8Array, key: string, head: number): number {
 	const found = Buffer.from(frame).indexOf(Buffer.from([0x60 + key.length, ...Buffer.from(key), head]));
 	if (found < 0) throw new Error(`a frame of the load has no ${key} as it should be`);

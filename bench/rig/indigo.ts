@@ -2,14 +2,14 @@ import { Database } from "bun:sqlite";
 import { join } from "node:path";
 import type { Peer } from "./peer.ts";
 
-/** Its rate limits rise with it: 100,050 messages/s for each host, so that they don't bind. */
+/** Its rate limits follow from it: 100,050 messages/s for each host, so that the load does not reach them. */
 const ACCOUNT_LIMIT = 100_000_000;
 const DATABASE = "relay.sqlite";
 
 /**
- * The Go reference relay, `cmd/relay` of indigo, with its default settings and its SQLite database. It checks a host that it is
- * asked to follow over a connection that never goes to the loopback interface, for an admin neither. It does follow such a
- * host on a restart, so the hosts' rows are put into the database that a first start has made.
+ * The Go reference relay, `cmd/relay` of indigo, with its default settings and its SQLite database. It checks a new host over a
+ * connection that never goes to the loopback interface, even if an admin asks. But after a restart it follows such a host. So
+ * the hosts' rows are added to the database that a first start has made.
  */
 export function indigo(program: string): Peer {
 	return {

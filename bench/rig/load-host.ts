@@ -2,8 +2,8 @@ import type { Socket } from "bun";
 import type { FrameSource } from "./frames.ts";
 
 /**
- * A host that costs the machine as little as a host can: it speaks just enough HTTP to be connected to, and then writes
- * blocks of ready-made WebSocket messages to the TCP socket, as fast as that takes them.
+ * A host that costs the machine as little as possible. It speaks just enough HTTP to accept a connection, and then writes
+ * blocks of ready-made WebSocket messages to the TCP socket, as fast as the socket takes them.
  */
 export class LoadHost {
 	readonly #server: Bun.TCPSocketListener<undefined>;
@@ -37,13 +37,13 @@ export class LoadHost {
 		return this.#follower !== null;
 	}
 
-	/** Sends all that the source has, behind what is being sent. */
+	/** Sends everything from the source, after the block that is being sent. */
 	send(source: FrameSource): void {
 		this.#source = source;
 		this.#pump();
 	}
 
-	/** Sends no more than what is begun. */
+	/** Sends nothing after the block that is being sent. */
 	pause(): void {
 		this.#source = null;
 	}
@@ -66,7 +66,7 @@ export class LoadHost {
 				`HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
 			);
 		}
-		// Anything else is a ping or a pong of the relay, which it doesn't insist on within a bench's time.
+		// Anything else is a ping or a pong of the relay. A missing answer has no effect within the time of a bench.
 	}
 
 	#pump(): void {

@@ -21,21 +21,21 @@ import { type RestampedFrames, WS_HEADER_BYTES } from "./frames.ts";
 export const SEGMENT_BYTES = 256 * 1024 * 1024;
 const RING_BYTES = 16 * 1024 * 1024;
 const HOUR_MS = 3_600_000;
-/** The host that all of a filled log is from. */
+/** All messages of a filled log are from this host. */
 const HOST_ID = 1;
 const HOST_FACTS = encodeHostFacts({
 	id: HOST_ID,
 	hostname: "filled.test",
 	insecure: false,
-	// Hosts that are idle are not connected to.
+	// The relay tries to connect to idle hosts too, but this host's name does not resolve.
 	status: "idle",
 	gaps: 0,
 	lastGap: null,
 });
 
 /**
- * Fills a log's folder as the relay would, through its own ring, sequencer and writer, only without verifying anything. The
- * records' facts tell the index of `accounts` accounts in turn; the frames are those of the few that the load has.
+ * Fills a log's folder as the relay does, through its own ring, sequencer and writer, but without verification. The facts of
+ * the records name `accounts` accounts in turn, for the index. The frames are those of the load's few accounts.
  */
 export class LogFiller {
 	readonly #log: LogWriter;
@@ -78,7 +78,7 @@ export class LogFiller {
 		return this.#log.nextLsn - 1;
 	}
 
-	/** Appends records that take about so many bytes of the log. It lets signals through now and then. */
+	/** Appends records that take about so many bytes of the log. Pauses now and then, so that signals are handled. */
 	async fill(bytes: number): Promise<void> {
 		let left = bytes;
 		while (left > 0) {
@@ -96,7 +96,7 @@ export class LogFiller {
 		this.#sequence();
 	}
 
-	/** Ends the log as a relay does at a clean stop. */
+	/** Closes the log as a relay does at a clean stop. */
 	close(): void {
 		this.#log.close();
 	}
@@ -127,7 +127,7 @@ export class LogFiller {
 	}
 }
 
-/** Makes an index that has applied a filled log up to `lsn`, and of what came before knows the host only. */
+/** Makes an index that counts as having applied a filled log up to `lsn`. Of that part it has only the host's row. */
 export async function makeIndex(databasePath: string, logDirectory: string, lsn: number): Promise<void> {
 	const log = { id: logIdOf(logDirectory), lsnUsedMax: lsn, initialSeq: 1 };
 	const writer = await openIndexWriter(`sqlite://${databasePath}`, log);

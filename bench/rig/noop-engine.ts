@@ -1,8 +1,8 @@
 import type { Engine } from "../../src/verify/engine.ts";
 
 /**
- * Verifies nothing: it says of every commit what a good one's verdict would be, so that all the rest of the pipeline works
- * as it does with an engine. The tree is said to be the one before, which the restamped frames name too.
+ * An engine that verifies nothing. It gives every commit the verdict of a good one, so that the rest of the pipeline works as
+ * with a real engine. The new tree in the verdict is the one before the commit, which the restamped frames name too.
  */
 export function createNoopEngine(): Engine {
 	return {

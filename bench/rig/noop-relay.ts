@@ -3,7 +3,7 @@ import { loadConfig } from "../../src/config/settings.ts";
 import { setUpLog } from "../../src/observe/log.ts";
 import { Relay } from "../../src/relay/relay.ts";
 
-/** The relay with a no-op in the place of verification. Nothing but this entry file can bring it about. */
+/** The relay with a no-op in place of verification. Only this entry file can start it; no setting can. */
 const { config } = loadConfig([], process.env, { cores: availableParallelism() });
 setUpLog(config.logLevel);
 const relay = await Relay.start(

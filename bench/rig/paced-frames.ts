@@ -1,24 +1,25 @@
 import type { FrameSource } from "./frames.ts";
 import type { LoadHost } from "./load-host.ts";
 
-/** A message with its WebSocket header, and the name that its arrival is known by. */
+/** A message with its WebSocket header, and a name by which its arrival is recognised. */
 export interface NamedFrame {
 	name: string;
 	bytes: Buffer;
 }
 
 const TICK_MS = 1;
-/** What is written at once where the host is late. */
+/** Frames that are written at once if the host is late. */
 const BLOCK_FRAMES_MAX = 32;
 
 /**
- * Frames that a host sends by the clock, however fast they are taken: frame k is due k/rate seconds after the start, and
- * what is sent late keeps the time at which it was due. A load that waited for the relay would not see the relay's pauses.
+ * Frames that a host sends by the clock, no matter how fast the relay takes them. Frame k is due k/rate seconds after the
+ * start, and a frame that is sent late keeps its due time. A load that waits for the relay would not measure the relay's
+ * pauses.
  */
 export class PacedFrames implements FrameSource {
 	/** When each frame was due, by name, in ms of `performance.now`. */
 	readonly dueMs = new Map<string, number>();
-	/** How late each write began, in ms: the rig's own delay, or a socket that took no more. */
+	/** How late each frame's write began, in ms: because of the rig's own delay, or of a full socket. */
 	readonly lateMs: number[] = [];
 	readonly #frames: Iterator<NamedFrame>;
 	readonly #stepMs: number;

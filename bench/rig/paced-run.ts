@@ -4,12 +4,12 @@ import { type NamedFrame, PacedFrames } from "./paced-frames.ts";
 import { until } from "./relay-run.ts";
 import type { TimedConsumer } from "./timed-consumer.ts";
 
-/** What frames took from when they were due to be sent until a consumer had them, in ms. */
+/** The time in ms from when frames were due to be sent until a consumer had them. */
 export interface Latency {
 	p50: number;
 	p99: number;
 	p999: number;
-	/** The rig's own part: how late the host was at it. */
+	/** The part of it that the rig causes: how late the host was. */
 	lateP99: number;
 	/** From the first frame's due time to the last one's arrival. */
 	framesPerS: number;

@@ -2,10 +2,11 @@ import { closeSync, fdatasyncSync, openSync, readdirSync, readFileSync } from "n
 import { join } from "node:path";
 
 /**
- * Makes a folder's files leave the page cache, so that the next read of them is from the disk. It asks `dd` for it, whose
- * `nocache` with a count of 0 is POSIX_FADV_DONTNEED on the whole file; only what is synced can leave.
+ * Removes a folder's files from the page cache, so that the next read of them is from the disk. It runs `dd`, whose `nocache`
+ * with a count of 0 means POSIX_FADV_DONTNEED on the whole file. Only synced data can be removed, so the files are synced
+ * first.
  *
- * @throws Error where there is no GNU dd
+ * @throws Error if there is no GNU dd
  */
 export function evictFiles(directory: string): void {
 	for (const name of readdirSync(directory)) {
@@ -17,13 +18,13 @@ export function evictFiles(directory: string): void {
 	}
 }
 
-/** The same for one file that is synced. */
+/** The same for one file, which must be synced. */
 export function evictFile(path: string): void {
 	const { success, stderr } = Bun.spawnSync(["dd", `if=${path}`, "iflag=nocache", "count=0", "status=none"]);
 	if (!success) throw new Error(`dd could not evict ${path}: ${stderr}`);
 }
 
-/** Bytes that a process has had read from disk so far: what the page cache gave it is not in there. */
+/** Bytes that a process has read from the disk so far, without those from the page cache. */
 export function diskReadBytes(pid: number): number {
 	const bytes = /^read_bytes: (\d+)$/m.exec(readFileSync(`/proc/${pid}/io`, "utf8"))?.[1];
 	if (bytes === undefined) throw new Error(`/proc says nothing of what process ${pid} read`);

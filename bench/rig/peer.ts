@@ -8,35 +8,37 @@ const START_MS_MAX = 60_000;
 const STOP_MS_MAX = 30_000;
 const POLL_MS = 1;
 
-/** An account as a peer has to know it. */
+/** An account of which a peer must know. */
 export interface PeerAccount {
 	account: SimAccount;
-	/** `localhost:PORT` of the host that it is at. */
+	/** `localhost:PORT` of its host. */
 	hostname: string;
 }
 
-/** Where one run of a peer takes place. */
+/** The surroundings of one run of a peer. */
 export interface PeerPlace {
-	/** A folder of its own, empty at first, which is also its working directory. */
+	/** A folder of its own, empty at first. It is also the working directory. */
 	dir: string;
 	apiPort: number;
 	internalPort: number;
 	plcUrl: string;
 	accounts: readonly PeerAccount[];
-	/** `localhost:PORT` each. */
+	/** Of the hosts, each as `localhost:PORT`. */
 	hostnames: readonly string[];
 }
 
-/** A relay that can be measured: how it is started, configured and told of hosts. */
+/** A relay to be measured: how it is started, configured, and asked to follow hosts. */
 export interface Peer {
 	/** Program and arguments that serve. */
 	command: readonly string[];
-	/** The public port, where no setting changes it. */
+	/** The public port, if no setting changes it. */
 	apiPort?: number;
 	env(place: PeerPlace): Record<string, string>;
-	/** Puts what it needs into its folder before the start. `run` runs it there until it is ready, and ends it. */
+	/**
+	 * Puts what it needs into its folder before the start. `run` starts the peer there, waits until it is ready, and stops it.
+	 */
 	prepare?(place: PeerPlace, run: () => Promise<void>): Promise<void>;
-	/** Asks it to follow a host. Called again as long as it hasn't connected. */
+	/** Asks it to follow a host. Called again while it has not connected. */
 	follow?(origin: string, hostname: string): Promise<void>;
 }
 
@@ -51,7 +53,7 @@ export class PeerProcess {
 		this.#place = place;
 	}
 
-	/** Makes its folder and what belongs into it. `start` starts it. */
+	/** Makes the folder and its contents. `start` starts the process. */
 	static async create(peer: Peer, network: Pick<PeerPlace, "plcUrl" | "accounts" | "hostnames">): Promise<PeerProcess> {
 		const place = {
 			...network,
@@ -85,12 +87,12 @@ export class PeerProcess {
 	}
 
 	/**
-	 * Starts it and waits until its public port answers a request, whatever the answer.
+	 * Starts the process and waits until its public port answers a request, whatever the answer.
 	 * @returns ms from the process's start to the answer
 	 * @throws {Error} if another program has the port, if it ends, or if it doesn't answer within a minute
 	 */
 	async start(): Promise<number> {
-		// A port that no setting changes may be taken, and then the other program would be measured.
+		// A fixed port may be in use, and then the other program would be measured.
 		if (await this.#answers()) throw new Error(`another program answers at port ${this.#place.apiPort}`);
 		const [program = "", ...args] = this.#peer.command;
 		const log = Bun.file(join(this.#place.dir, "output.log"));
@@ -125,12 +127,12 @@ export class PeerProcess {
 		}
 	}
 
-	/** Asks it to follow a host, where it is asked for that at all. */
+	/** Asks it to follow a host, if this peer is asked for that at all. */
 	async follow(hostname: string): Promise<void> {
 		await this.#peer.follow?.(`http://127.0.0.1:${this.#place.apiPort}`, hostname);
 	}
 
-	/** Sends SIGTERM and waits for the end; kills it where it takes too long. */
+	/** Sends SIGTERM and waits for the process to end; kills it if that takes too long. */
 	async stop(): Promise<void> {
 		const child = this.#child;
 		if (child === null) return;

@@ -9,13 +9,13 @@ import { Counters } from "../../src/observe/counters.ts";
 
 const RECORDS_PER_BATCH = 500;
 
-/** A log of commits that are all alike, for benches of what reads it. */
+/** A log of identical commits, for benches of its readers. */
 export class PreparedLog {
 	readonly memory: LogMemory = createLogMemory([]);
 	readonly #writer: LogWriter;
 	readonly #recordBytes: number;
 
-	/** Opens the log in `directory`, or makes it there. Records have no facts: nobody but consumers is to read them. */
+	/** Opens the log in `directory`, or makes it there. Records have no facts, so only consumers can read them. */
 	constructor(directory: string, frameBytes: number) {
 		this.#recordBytes = RECORD_HEADER_BYTES + frameBytes;
 		this.#writer = new LogWriter({

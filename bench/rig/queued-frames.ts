@@ -1,8 +1,8 @@
 import { type FrameSource, withWsHeader } from "./frames.ts";
 
 /**
- * Frames that are sent when their time comes: the bench puts one in and tells the host to send. What a full socket holds up
- * stays in the queue, so a relay that stops reading delays frames and loses none.
+ * Frames that are sent when they are due: the bench adds one and tells the host to send. If the socket is full, frames stay in
+ * the queue, so a relay that stops reading delays frames but loses none.
  */
 export class QueuedFrames implements FrameSource {
 	readonly #frames: Uint8Array[] = [];

@@ -7,7 +7,7 @@ import { TimedConsumer } from "./timed-consumer.ts";
 
 /** More than one page of `listRepos`. */
 const ACCOUNTS = 2_000;
-/** DAG-CBOR and SHA-256: what a commit's CID begins with. */
+/** The first bytes of a commit's CID: DAG-CBOR and SHA-256. */
 const CID_PREFIX = [0x01, 0x71, 0x12, 0x20];
 const CID_HASH_BYTES = 32;
 const ROUNDS = 3;
@@ -23,9 +23,9 @@ export interface ReaderLoad {
 }
 
 /**
- * Measures in turns. The relay must not limit reads.
+ * Measures with and without reads, in turns. The relay must not limit reads.
  *
- * @param frames dealt out to the turns, in order: the same number to each
+ * @param frames each turn gets the same number of them, in order
  */
 export async function measureBesideReads(
 	{ hosts: [host], relay }: RelayRun,
@@ -57,7 +57,7 @@ export async function measureBesideReads(
 	};
 }
 
-/** In a process of its own, so that the rig's clock doesn't suffer from it. */
+/** The client that loops, in a process of its own, so that it does not delay the rig's timers. */
 class ReadLoop {
 	readonly #child: Bun.Subprocess<"ignore", "pipe", "inherit">;
 	readonly #startMs = performance.now();
@@ -76,7 +76,7 @@ class ReadLoop {
 	}
 }
 
-/** Accounts that never said anything, so that a page of the listing is full. The relay runs, and its index has room for them. */
+/** Adds accounts without messages, so that a page of the listing is full. It writes to the index of the running relay. */
 function addAccounts(databasePath: string): void {
 	const database = new Database(databasePath);
 	database.run("PRAGMA busy_timeout = 10000");

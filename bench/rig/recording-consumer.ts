@@ -1,10 +1,10 @@
 import { decodeFirst } from "@atcute/cbor";
 
-/** A commit as a consumer got it. Tuples, because thousands of them go from process to process. */
+/** A commit that a consumer got. A tuple, since thousands of them are sent from process to process. */
 export type Receipt = [did: string, rev: string, seq: number, atMs: number];
 
 /**
- * A consumer that keeps every frame with the time of its receipt and decodes them when it is asked, so that decoding does not
+ * A consumer that keeps every frame with the time of its receipt. It decodes them only in `receipts`, so that decoding does not
  * delay what is measured.
  */
 export class RecordingConsumer {
@@ -18,7 +18,7 @@ export class RecordingConsumer {
 
 	/**
 	 * Resolves once the connection is open.
-	 * @param cursor null for what is live only
+	 * @param cursor null for live messages only
 	 * @throws {Error} if the relay refuses
 	 */
 	async connect(origin: string, cursor: number | null): Promise<void> {
@@ -42,7 +42,7 @@ export class RecordingConsumer {
 		this.#socket?.close();
 	}
 
-	/** The commits among what came, in the order they came. Other messages of the stream are left out. */
+	/** The commits that came, in that order. Other messages of the stream are left out. */
 	receipts(): Receipt[] {
 		return this.#frames.flatMap(({ data, atMs }) => {
 			const [header, rest] = decodeFirst(new Uint8Array(data)) as [{ t?: string }, Uint8Array];
@@ -53,7 +53,7 @@ export class RecordingConsumer {
 	}
 }
 
-/** The time with fractions of a millisecond, the same in every process of the machine. */
+/** Milliseconds since 1970 with fractions, comparable between the processes of the machine. */
 export function wallClockMs(): number {
 	return performance.timeOrigin + performance.now();
 }

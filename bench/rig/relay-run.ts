@@ -10,7 +10,7 @@ const UNTIL_MS_MAX = 300_000;
 export interface RelayRun {
 	hosts: LoadHost[];
 	relay: RelayProcess;
-	/** From the start of its process until it was healthy. */
+	/** Time from the start of its process until it was healthy. */
 	startMs: number;
 }
 
@@ -18,7 +18,7 @@ export interface RelayRunOptions {
 	/** Program and arguments that serve. */
 	command: string[];
 	hosts: number;
-	/** Dealt out to the hosts in turn. */
+	/** They are assigned to the hosts in turn. */
 	accounts: readonly SimAccount[];
 	/** Further environment variables. */
 	env?: Record<string, string>;
@@ -27,7 +27,7 @@ export interface RelayRunOptions {
 /**
  * Runs a relay until `use` is done with it.
  *
- * @throws Error where the relay rejected anything: the load of a bench is good
+ * @throws Error if the relay rejected anything, since the load of a bench is valid
  */
 export async function withRelay<Result>(
 	options: RelayRunOptions,
@@ -42,8 +42,8 @@ export async function withRelay<Result>(
 	}
 	const { command, env } = options;
 	const relay = await RelayProcess.create({ command, plcUrl: plc.url, env: { RELAY_LOG_LEVEL: "warning", ...env } });
-	// A bench that is broken off leaves no relay behind, which is in a process group of its own; first of all, since others
-	// remove its files then.
+	// Kills the relay if the bench is interrupted, since the relay is in a process group of its own. This listener must run
+	// before those that remove the relay's files.
 	const kill = (): void => relay.kill();
 	process.prependListener("exit", kill);
 	try {
@@ -66,7 +66,7 @@ export async function withRelay<Result>(
 	}
 }
 
-/** Runs `rig/copy-relay.ts` on hosts of its own until `use` is done with it. `origin` is where its one consumer connects. */
+/** Runs `rig/copy-relay.ts` on hosts of its own until `use` is done with it. Its one consumer connects to `origin`. */
 export async function withCopyRelay<Result>(
 	hostCount: number,
 	use: (run: { hosts: LoadHost[]; pid: number; origin: string }) => Promise<Result>,
@@ -87,7 +87,7 @@ export async function withCopyRelay<Result>(
 	}
 }
 
-/** @throws Error where the condition does not come true in five minutes: then something has died */
+/** @throws Error if the condition is not true within five minutes, which means that something has died */
 export async function until(condition: () => boolean): Promise<void> {
 	const giveUpAtMs = performance.now() + UNTIL_MS_MAX;
 	while (!condition()) {

@@ -1,8 +1,9 @@
 import { CountingConsumer } from "./counting-consumer.ts";
 
 /**
- * Consumers that replay, in a process of their own so that they hold up nobody's clock: `ORIGIN DURATION_MS CURSOR...`. When
- * each has its first frame a line says so, and they are counted for that long; what they got is the second line.
+ * Consumers that replay, in a process of their own so that they don't delay the rig's timers. Arguments: `ORIGIN DURATION_MS
+ * CURSOR...`. It prints a line when each consumer has its first frame, then counts frames for `DURATION_MS`, and prints the
+ * result as a second line.
  */
 const [origin = "", durationMs = "", ...cursors] = process.argv.slice(2);
 const consumers = await Promise.all(

@@ -2,15 +2,15 @@ import { Database } from "bun:sqlite";
 import { join } from "node:path";
 import type { Peer } from "./peer.ts";
 
-/** Nobody listens there. */
+/** Nothing listens there. */
 const NO_PROXY = "http://127.0.0.1:9";
 
 /**
- * rsky-relay with its default settings, but for two. Its checks are on: by default it passes on what fails them, a commit with
- * a wrong signature too. And it asks no other relay for hosts. It has the DID documents in a database that is made beforehand
- * from the directory's export, so the bench makes that database, with no more than what it uses. What it would still ask
- * the directory goes to a proxy that isn't there. The program must be one that was changed to follow `localhost:PORT` by `ws:`:
- * as it is published it connects only to hosts with a public TLS certificate.
+ * rsky-relay with its default settings, but for two. Its checks are on: by default it passes on messages that fail them, even
+ * commits with a wrong signature. And it asks no other relay for hosts. It reads DID documents from a database that is made
+ * beforehand from the directory's export. The bench makes that database, with only what is used of it. Further requests to the
+ * directory go to a proxy that does not exist. The program must be changed to follow `localhost:PORT` by `ws:`: as published,
+ * it connects only to hosts with a public TLS certificate.
  */
 export function rsky(program: string): Peer {
 	return {
@@ -30,7 +30,7 @@ export function rsky(program: string): Peer {
 			// It reads the time of the last operation at its start, so there must be one.
 			database.run("INSERT INTO plc_operations VALUES ('', '', ?, false, '{}')", [new Date().toISOString()]);
 			const insert = database.query("INSERT INTO plc_keys VALUES (?, ?, ?)");
-			// It takes an endpoint without `https:` for none, and an account without an endpoint to be at every host.
+			// It ignores an endpoint without `https:`, and accepts an account without an endpoint from every host.
 			for (const { account, hostname } of accounts) {
 				insert.run(account.did, `https://${hostname}`, account.key.didKey);
 			}

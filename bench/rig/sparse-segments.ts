@@ -10,16 +10,16 @@ import {
 import { INDEX_STRIDE_BYTES, SegmentIndex } from "../../src/log/local/segment/segment-index.ts";
 import { SEGMENT_BYTES } from "./log-filler.ts";
 
-/** Of records as the live network's frames make them. */
+/** Records of a segment, as with the frames of the live network. */
 const RECORDS = 48_000;
 const RECORD_BYTES = Math.floor((SEGMENT_BYTES - SEGMENT_HEADER_BYTES) / RECORDS);
 
 /**
- * Begins a log with sealed segments that have everything but their records: headers that name the segment before, indexes
- * and footers are whole, and where the records would stand is a hole in the file. Whoever reads there finds damage, which
- * the relay counts: a bench that sees none of it knows that nothing was read there. The last segment is empty, to go on with.
+ * Begins a log with sealed segments that have everything but their records. Their headers, which name the segment before, their
+ * indexes and their footers are complete; in place of the records is a hole in the file. A read there finds damage, which the
+ * relay counts. So a bench can check that nothing was read there. The last segment is empty, so that the log can go on in it.
  *
- * @returns the last lsn and seq that the segments are said to hold
+ * @returns the last lsn and seq of the segments, by their footers
  */
 export function makeSparseSegments(directory: string, count: number): number {
 	const fs = systemLogFs;
@@ -41,7 +41,7 @@ export function makeSparseSegments(directory: string, count: number): number {
 		fs.close(file);
 	}
 	const last = count * RECORDS;
-	// A footer is written when the next segment is there: without it the log would be damaged.
+	// A segment gets its footer only when the next one exists. Without a next one, the log would count as damaged.
 	fs.close(beginSegment(directory, last + 1, count + 1, createdUs));
 	const end = { epoch: count + 1, end: SEGMENT_HEADER_BYTES };
 	const lastUsed = new LastUsed(fs, directory, 0);

@@ -2,10 +2,10 @@ import { join } from "node:path";
 import type { Peer } from "./peer.ts";
 
 const ADMIN_PASSWORD = "only-for-the-bench";
-/** The bench's consumers come from one address. */
+/** All consumers of the bench come from one address. */
 const CONSUMERS_PER_IP = 1_000;
 
-/** This relay, with every default that is not about where it runs. */
+/** This relay, with its default settings, but for those of addresses, folders and limits that the bench needs. */
 export function standpipe(program: string): Peer {
 	return {
 		command: [program, "serve"],

@@ -1,6 +1,6 @@
 import { scanFrame } from "../../src/protocol/frame.ts";
 
-/** A consumer that notes when each commit came. */
+/** A consumer that notes when each commit arrives. */
 export class TimedConsumer {
 	/** In ms of `performance.now`, by the frame's name. */
 	readonly arrivedMs = new Map<string, number>();
@@ -26,7 +26,7 @@ export class TimedConsumer {
 	}
 }
 
-/** DID and rev of a commit, which name it whatever a relay does to its seq. */
+/** DID and rev of a commit. They identify it, although a relay changes its seq. */
 export function frameName(frame: Uint8Array): string {
 	const scanned = scanFrame(frame);
 	if (scanned.kind !== "message" || scanned.message.type !== "commit") throw new Error("the load is commits only");

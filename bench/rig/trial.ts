@@ -12,14 +12,14 @@ import { type Receipt, wallClockMs } from "./recording-consumer.ts";
 const HOSTS = 4;
 const COLD_STARTS = 3;
 /**
- * Frames of each part of a trial. Behind the first the caches are warm, and so are the compilers of a relay that has them, as in
- * one that runs for weeks: what is asked is what it sustains.
+ * Frames of each part of a trial. After the first part the relay is warm, its caches and, if it has any, its compilers, as if
+ * it had run for weeks. The question is what a relay sustains.
  */
 const WARM_UP_FRAMES = 16_000;
 const SUSTAINED_FRAMES = 8_000;
 const LATENCY_FRAMES = 700;
 const CATCH_UP_FRAMES = 500;
-/** A crowd of consumers, and what each of them gets. */
+/** Numbers of consumers, and how many frames each of them gets. */
 const CROWDS = [
 	{ consumers: 50, frames: 2_000 },
 	{ consumers: 200, frames: 1_000 },
@@ -31,35 +31,35 @@ export const TRIAL_FRAMES =
 	CATCH_UP_FRAMES +
 	CROWDS.reduce((sum, { frames }) => sum + frames, 0);
 
-/** The modest load that latency is measured at, and that goes on while a consumer catches up. */
+/** The modest load under which latency is measured, and which goes on while a consumer catches up. */
 export const PACED_FRAMES_PER_S = 100;
 const PACE_MS = 1;
-/** Whatever hasn't come when nothing came for so long does not come any more. */
+/** If nothing has come for so long, missing frames count as lost. */
 const STALL_MS = 10_000;
-/** A relay may answer a handshake before it has put the consumer where it hands frames out. */
+/** A relay may answer a handshake before it includes the consumer in its deliveries. */
 const SETTLE_MS = 500;
 const FOLLOW_MS_MAX = 30_000;
 const FOLLOW_AGAIN_MS = 2_000;
 const POLL_MS = 2;
 
-/** Frames handed out to a number of consumers. */
+/** The delivery of frames to a number of consumers. */
 export interface Delivery {
 	consumers: number;
 	/** Over all consumers. */
 	framesPerS: number;
-	/** Of the frames times consumers that were due, how many did not come. */
+	/** How many frames did not come, summed over all consumers. */
 	missing: number;
-	/** CPU seconds of the consumers' process per second: near 1 it is what the rate is limited by. */
+	/** CPU seconds of the consumers' process per second. If it is near 1, the consumers limited the rate. */
 	consumersBusy: number;
 }
 
-/** A consumer that asked for everything since the start while new messages came. */
+/** The result of a consumer that asks for everything since the start while new messages come. */
 export interface CatchUp {
-	/** What it had to catch up with. */
+	/** Messages that it had to catch up with. */
 	backlog: number;
-	/** Until it had the last message of the backlog. */
+	/** Time until it had the last message of the backlog. */
 	seconds: number;
-	/** Of the backlog and of what was sent meanwhile. */
+	/** Messages that did not come, of the backlog and of those sent meanwhile. */
 	missing: number;
 	repeated: number;
 	/** Seqs that did not rise, and commits of an account that came before an earlier one. */
@@ -67,13 +67,13 @@ export interface CatchUp {
 	disconnected: boolean;
 }
 
-/** What one relay did with the load. */
+/** The results of one relay. */
 export interface Trial {
-	/** From the process's start in an empty folder to its first answer to a request. */
+	/** Time from the process's start in an empty folder to its first answer to a request. */
 	coldStartMs: number;
-	/** Verified and given to one consumer, with the hosts sending as fast as the relay reads. */
+	/** Commits verified and delivered to one consumer, while the hosts send as fast as the relay reads. */
 	commitsPerS: number;
-	/** CPU time of the relay for it. */
+	/** CPU time of the relay for a million of these commits, in seconds. */
 	cpuSPerMillion: number;
 	/** The same by the names of its threads. */
 	threadCpuSPerMillion: Record<string, number>;
@@ -87,7 +87,7 @@ export interface Trial {
 /**
  * Measures one relay, from an empty folder on.
  * @param corpus `TRIAL_FRAMES` frames; the relays of a run get the same ones
- * @throws {Error} where the relay does not start or does not follow the hosts
+ * @throws {Error} if the relay does not start or does not follow the hosts
  */
 export async function tryPeer(peer: Peer, corpus: Corpus): Promise<Trial> {
 	const hosts = Array.from({ length: HOSTS }, () => new LoadHost());
@@ -137,7 +137,7 @@ async function withPeer<T>(
 	}
 }
 
-/** Has all hosts followed. A relay that did not act on the request is asked again. */
+/** Waits until the relay follows all hosts. A relay that does not connect to a host is asked again. */
 async function follow(relay: PeerProcess, hosts: readonly LoadHost[]): Promise<void> {
 	const startMs = performance.now();
 	let askedMs = Number.NEGATIVE_INFINITY;
@@ -217,7 +217,7 @@ class TrialRun {
 		return { consumers, framesPerS: (came * 1000) / (atMs - startMs), missing: due - came, consumersBusy };
 	}
 
-	/** ms from each frame's due time at its host to its receipt. A frame that never came counts as endless. */
+	/** The ms from each frame's due time at its host to its receipt; infinity for a frame that never came. */
 	async #latencies(): Promise<number[]> {
 		const frames = this.#take(LATENCY_FRAMES);
 		await this.#consumers.record(this.#relay.firehoseOrigin, null);
@@ -238,7 +238,7 @@ class TrialRun {
 		await this.#consumers.record(this.#relay.firehoseOrigin, 0);
 		await pacing;
 		await this.#consumers.received(this.#sent, STALL_MS);
-		// Where some are repeated, so many have come before the last ones have.
+		// If a relay repeats messages, this number has come before the last messages have. Wait for these too.
 		await this.#consumers.received(Number.MAX_SAFE_INTEGER, SETTLE_MS);
 		const { receipts, closed } = await this.#consumers.receipts();
 		await this.#consumers.close();
@@ -255,8 +255,8 @@ class TrialRun {
 	}
 
 	/**
-	 * Sends frames at `PACED_FRAMES_PER_S`, whatever becomes of those before.
-	 * @returns when each was due, by `wallClockMs`, so that a late timer counts as the frame's delay and hides none
+	 * Sends frames at `PACED_FRAMES_PER_S`, whether those before have arrived or not.
+	 * @returns when each was due, by `wallClockMs`, so that a late timer counts as part of the frame's delay
 	 */
 	async #pace(frames: readonly CorpusFrame[]): Promise<number[]> {
 		const queues = this.#hosts.map(() => new QueuedFrames());
@@ -273,7 +273,7 @@ class TrialRun {
 		return dueMs;
 	}
 
-	/** Accounts are dealt out to the hosts in turn. */
+	/** Accounts are assigned to the hosts in turn. */
 	#hostOf(frame: CorpusFrame): number {
 		return this.#corpus.accounts.indexOf(frame.account) % HOSTS;
 	}

@@ -3,10 +3,10 @@ import type { Engine } from "../../src/verify/engine.ts";
 import { loadAddon } from "../../src/verify/native-addon.ts";
 import type { CorpusFrame } from "../../test/sim/corpus.ts";
 
-/** Whatever else the machine does can only add to a round, so the least counts. */
+/** The fastest round counts, since other work of the machine can only add time. */
 const FLOOR_ROUNDS = 5;
 
-/** CPU time that an engine takes for frames, by itself on this thread, once `warmUp` has made it as fast as it gets. */
+/** CPU time in ms that an engine takes for frames, alone on this thread, after `warmUp` has warmed it up. */
 export function verificationCpuMs(
 	engine: Engine,
 	warmUp: readonly CorpusFrame[],
@@ -29,7 +29,7 @@ export function verificationCpuMs(
 	return (user + system) / 1000;
 }
 
-/** µs that the signature and the hashes of a commit take one core, and nothing else. Null where the addon is not built. */
+/** The time in µs that one core takes for the signature and the hashes of a commit. Null if the addon is not built. */
 export function floorUsOf(frames: readonly CorpusFrame[]): number | null {
 	let floor: InstanceType<ReturnType<typeof loadAddon>["Floor"]>;
 	try {
