@@ -1,13 +1,13 @@
 # Needs Node with npm, or Bun. Everything else is installed below this folder.
 
 BUN_VERSION := 1.4.5
-# The machine's Bun where it is the pinned one, else the one that npm installs.
+# The machine's Bun if it is the pinned version, else the one that npm installs.
 BUN := $(shell [ "$$(bun --version 2>/dev/null)" = "$(BUN_VERSION)" ] && command -v bun || echo node_modules/.bin/bun)
 SOURCES := $(shell find src -name '*.ts')
 RUST_SOURCES := $(shell find native -name target -prune -o -name fuzz -prune -o -name '*.rs' -print) native/build.sh \
 	native/Cargo.toml native/Cargo.lock native/addon/Cargo.toml native/verifier/Cargo.toml \
 	src/protocol/reasons.ts
-# A decoder of others, which a test holds the relay's frames against.
+# A decoder that others wrote, with which a test checks the relay's frames.
 RUST_DECODER := test/protocol/decoders/rust
 WORKERS := src/ingest/worker.ts src/log/worker.ts src/index/worker.ts src/reads/worker.ts src/fanout/worker.ts
 
@@ -17,20 +17,20 @@ WORKERS := src/ingest/worker.ts src/log/worker.ts src/index/worker.ts src/reads/
 demo: dist/standpipe
 	@exec $(BUN) test/sim/demo.ts --relay "dist/standpipe serve" $(DEMO_FLAGS)
 
-# The relay itself, with its state in ./data.
+# Runs the relay, with its state in ./data.
 run: dist/standpipe
 	@exec dist/standpipe serve
 
 build: dist/standpipe
 
-# The addon is embedded where there is one, and so is the bytecode: with it a start takes half the CPU time.
+# The addon is embedded if it was built. So is the bytecode, with which a start takes half the CPU time.
 dist/standpipe: node_modules/.installed package.json Makefile $(SOURCES) native/.built
 	$(BUN) build --compile --bytecode --format=esm --minify --sourcemap=none \
 		--no-compile-autoload-dotenv --no-compile-autoload-bunfig \
 		src/main.ts $(WORKERS) --outfile dist/standpipe
 	@touch dist/standpipe
 
-# The verification engine in Rust, where the machine can build it. It is not needed for anything else to work.
+# The verification engine in Rust, if the machine can build it. Everything else works without it.
 native: native/.built
 
 native/.built: $(RUST_SOURCES)
@@ -49,36 +49,37 @@ check: node_modules/.installed
 		CARGO_TARGET_DIR=$(CURDIR)/native/target/rust-decoder cargo clippy --release --locked --quiet; \
 	fi
 
-# Formats TypeScript and Rust, and mends what the linter can.
+# Formats TypeScript and Rust, and fixes what the linter can fix.
 format: node_modules/.installed
 	node_modules/.bin/biome check --write
 	@if command -v cargo >/dev/null; then (cd native && cargo fmt) && cd $(RUST_DECODER) && cargo fmt; fi
 
-# Brings the tables of settings, metrics and reasons in docs/ up to the code.
+# Updates the tables of settings, metrics and reasons in docs/ from the code.
 docs: node_modules/.installed
 	@$(BUN) test/docs/write.ts
 
 bench: dist/standpipe
 	@for bench in bench/*.ts; do echo "== $$bench"; $(BUN) $$bench || exit 1; done
 
-# Relays killed at seeded moments, and an oracle that compares what their hosts sent with what their consumers got.
+# Kills relays at seeded moments. An oracle compares what their hosts sent with what their consumers got.
 ROUNDS ?= 1000
 SEED ?= kill -9
 RIG ?= 0
 crash: dist/standpipe
 	@$(BUN) test/crash/run.ts --rounds $(ROUNDS) --seed "$(SEED)" --rig $(RIG)
 
-# Faults put into the data path one at a time, in a copy of the tree: the tests have to find each.
+# Puts faults into the data path, one at a time, in a copy of the tree. The tests must find each of them.
 mutants: node_modules/.installed
 	@$(BUN) test/mutants/run.ts
 
-# Both verification engines against each other on mutated commits, for as long as FUZZ_FLAGS say: `--cases N`, `--minutes M`,
-# `--seed S`. What they disagree on becomes a case of the tests.
+# Compares both verification engines on mutated commits. FUZZ_FLAGS: `--cases N`, `--minutes M`, `--seed S`. A commit on which
+# they disagree becomes a case of the tests.
 FUZZ_FLAGS ?= --minutes 10
 fuzz: node_modules/.installed native/.built
 	$(BUN) test/verify/fuzz.ts $(FUZZ_FLAGS)
 
-# Generated messages of every kind through the whole admission path of the compiled relay: `--messages N`, `--seed S`.
+# Sends generated messages of every kind through the compiled relay's admission path. FUZZ_EDGE_FLAGS: `--messages N`, `--seed
+# S`.
 FUZZ_EDGE_FLAGS ?= --messages 1000000
 fuzz-edge: dist/standpipe
 	$(BUN) test/edge/fuzz.ts $(FUZZ_EDGE_FLAGS)
@@ -93,11 +94,12 @@ fuzz-native: node_modules/.installed
 			-max_total_time=$(FUZZ_SECONDS) -max_len=65536 -timeout=5 || exit 1; \
 	done
 
-# The reference PLC, PDS and consumers for the network test. Where they can't be installed that test says so and is skipped.
+# Installs the reference PLC, PDS and consumers for the network test. If they can't be installed, that test says so and is
+# skipped.
 network: node_modules/.installed
 	@sh test/network/install.sh
 
-# `npm ci` refuses a lock file that lacks packages of other platforms, which some registries do not serve.
+# Not `npm ci`, which refuses a lock file without the packages of other platforms. Some registries do not serve these.
 node_modules/.installed: package.json package-lock.json
 	@if command -v npm >/dev/null 2>&1; then npm install --no-save --no-audit --no-fund --loglevel=error; else bun install; fi
 	@touch $@
