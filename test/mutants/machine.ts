@@ -136,6 +136,13 @@ export const MACHINE_MUTANTS: readonly Mutant[] = [
 		tests: METRIC,
 	},
 	{
+		name: "the log's syncs are measured in milliseconds",
+		file: "log/local/write/log-writer.ts",
+		find: "(elapsedMs() - beganAtMs) / 1000",
+		replace: "elapsedMs() - beganAtMs",
+		tests: ["log/local/sync-seconds.test.ts"],
+	},
+	{
 		name: "a message counts as durable when it is handed over",
 		file: "log/handover.ts",
 		find: "|| this.#writer.acknowledged() < this.#timedPosition",

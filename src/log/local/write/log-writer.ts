@@ -5,7 +5,7 @@ import { DiskFault, type DiskFaultReason, diskFaultReason } from "../../../disk/
 import { Stall } from "../../../disk/stall.ts";
 import type { Counters } from "../../../observe/counters.ts";
 import { logOf } from "../../../observe/log.ts";
-import { counter } from "../../../observe/metric.ts";
+import { counter, histogram } from "../../../observe/metric.ts";
 import type { Log, UnsealedBatch } from "../../log.ts";
 import type { Marks } from "../../marks.ts";
 import type { LogPosition } from "../../position.ts";
@@ -25,6 +25,11 @@ import { reappendUnsynced } from "./reappend.ts";
 
 const logBytes = counter("log_bytes_total", "bytes appended to the log");
 const logSyncs = counter("log_syncs_total", "syncs of the log to disk");
+const logSyncSeconds = histogram(
+	"log_sync_seconds",
+	"how long it took to write a batch of the log and sync it; in sync mode write, to sync what was written",
+	[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+);
 
 export type { SyncMode };
 
@@ -221,13 +226,14 @@ export class LogWriter implements Log {
 
 	/** Brings a batch into the active segment, unless an attempt before this one has done so, and failed later. */
 	#take({ bytes, lastLsn }: UnsealedBatch): void {
-		const { syncMode, counters } = this.#options;
+		const { syncMode, counters, elapsedMs } = this.#options;
 		const { isLost, state, durable } = this.#active;
+		const beganAtMs = elapsedMs();
 		if (durable.lastLsn === lastLsn) return;
 		if (isLost) this.#replaceActive(bytes);
 		else if (state.lastLsn !== lastLsn) this.#active.append(bytes, syncMode === "always");
 		else return;
-		if (syncMode === "always") counters.add(logSyncs);
+		if (syncMode === "always") this.#noteSync(beganAtMs);
 		counters.add(logBytes, bytes.length);
 	}
 
@@ -261,17 +267,27 @@ export class LogWriter implements Log {
 		try {
 			const { lsnUsedMax, seqUsedMax } = this.#published;
 			const results = await Promise.allSettled([
-				this.#active.syncInBackground(),
+				this.#syncActive(),
 				this.#numbers.keepAhead(this.#here(lsnUsedMax, seqUsedMax)),
 			]);
-			if (results[0].status === "fulfilled") {
-				this.#options.counters.add(logSyncs);
-				this.#publish();
-			}
+			if (results[0].status === "fulfilled") this.#publish();
 			for (const result of results) if (result.status === "rejected") this.#noteFault(result.reason);
 		} finally {
 			this.#isSyncing = false;
 		}
+	}
+
+	async #syncActive(): Promise<void> {
+		const beganAtMs = this.#options.elapsedMs();
+		await this.#active.syncInBackground();
+		this.#noteSync(beganAtMs);
+	}
+
+	/** Counts a sync that was begun at this moment, and has ended. */
+	#noteSync(beganAtMs: number): void {
+		const { counters, elapsedMs } = this.#options;
+		counters.add(logSyncs);
+		counters.observe(logSyncSeconds, (elapsedMs() - beganAtMs) / 1000);
 	}
 
 	#noteFault(error: unknown): void {
