@@ -1,14 +1,18 @@
 import { availableParallelism } from "node:os";
 import { nearest } from "./config/nearest.ts";
 import { type Config, ConfigError, loadConfig, settingsHelp } from "./config/settings.ts";
+import { InspectError, inspectLogFile } from "./log/access.ts";
 import { logOf, setUpLog } from "./observe/log.ts";
 import { Relay } from "./relay/relay.ts";
+import { LineOutput } from "./runtime/line-output.ts";
 import { type Failure, failureOf } from "./runtime/thread.ts";
 import { VERSION } from "./version.ts";
 
 const USAGE = `standpipe ${VERSION}: an AT Protocol relay
 
   standpipe [serve] [flags]   run the relay
+  standpipe log inspect FILE  show what stands in a segment of the log, line by line; also
+                              while a relay writes to it. --json: one object a line
   standpipe --help            show this and every setting
   standpipe --version
 
@@ -17,7 +21,7 @@ Each setting is a flag or an environment variable; a flag goes first.
 ${settingsHelp()}`;
 
 /** What a mistyped command may have meant. */
-const COMMANDS = ["serve", "--help", "--version"];
+const COMMANDS = ["serve", "log", "--help", "--version"];
 
 /** Exit codes: 0 done, 1 the relay failed, 2 it was told to do something that it can't. */
 async function main(args: string[]): Promise<void> {
@@ -30,6 +34,10 @@ async function main(args: string[]): Promise<void> {
 		return;
 	}
 	const [command = "serve", ...rest] = args[0]?.startsWith("-") === false ? args : ["serve", ...args];
+	if (command === "log") {
+		readLog(rest);
+		return;
+	}
 	if (command !== "serve") {
 		const near = nearest(command, COMMANDS);
 		const hint = near === null ? "" : `did you mean "${near}"? `;
@@ -39,6 +47,26 @@ async function main(args: string[]): Promise<void> {
 		process.exit(2);
 	}
 	await serve(readConfig(rest));
+}
+
+/** The commands that read the log's files. */
+function readLog([command, ...args]: string[]): void {
+	const files = args.filter((arg) => arg !== "--json");
+	const [path] = files;
+	if (command !== "inspect" || path === undefined || files.length > 1 || path.startsWith("--")) {
+		process.stderr.write("this is how to look at a file of the log: standpipe log inspect FILE [--json]\n");
+		process.exit(2);
+	}
+	const output = new LineOutput();
+	try {
+		inspectLogFile(path, args.includes("--json") ? "json" : "text", (line) => output.line(line));
+		output.flush();
+	} catch (error) {
+		if (!(error instanceof InspectError)) throw error;
+		output.flush();
+		process.stderr.write(`${error.message}\n`);
+		process.exit(1);
+	}
 }
 
 function readConfig(args: string[]): { config: Config; warnings: string[] } {

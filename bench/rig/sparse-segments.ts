@@ -55,6 +55,10 @@ function beginSegment(directory: string, first: number, epoch: number, createdUs
 	const id = { firstLsn: first, firstSeq: first };
 	const file = systemLogFs.open(join(directory, segmentName(id)), "create");
 	const previousFirstLsn = Math.max(0, first - RECORDS);
-	systemLogFs.write(file, encodeSegmentHeader({ ...id, epoch, previousFirstLsn, createdUs }), 0);
+	systemLogFs.write(
+		file,
+		encodeSegmentHeader({ ...id, epoch, previousFirstLsn, createdUs, stateLsn: id.firstLsn, stateRecords: 0 }),
+		0,
+	);
 	return file;
 }

@@ -57,21 +57,27 @@ export class IndexSink implements Sink {
 	/** Tells of a new index for a log whose beginning is gone. Host ids are given away in order: those without a row are lost. */
 	async caughtUp({ cursor, firstLsn, lastLsn }: SinkStart): Promise<void> {
 		if (cursor > 0 || firstLsn <= 1 || lastLsn < firstLsn) return;
-		const lost = await this.#countLost();
+		const { known, lost } = await this.#countHosts();
 		this.#options.counters.add(hostsLost, lost);
 		log.error(
-			"the index database is new, and the log begins at lsn {firstLsn}: what only older records told of hosts, accounts and " +
-				"identities is lost. {lost} hosts are not followed any more. Stop the relay and put back a copy of the database, or ask " +
-				"for the hosts again by requestCrawl",
-			{ firstLsn, lost },
+			"the index database is new, and the log begins at lsn {firstLsn}: it has the hosts, {known} of them, with their cursors. " +
+				"What only older records told of accounts and identities is lost, and so is what was set here for accounts, such as " +
+				"takedowns. Stop the relay and put back a copy of the database to have it",
+			{ firstLsn, known },
 		);
+		if (lost > 0)
+			log.error(
+				"{lost} hosts are lost, since the log's state is damaged where it names them: they are not followed any more. Stop " +
+					"the relay and put back a copy of the database, or ask for the hosts again by requestCrawl",
+				{ lost },
+			);
 	}
 
-	async #countLost(): Promise<number> {
+	async #countHosts(): Promise<{ known: number; lost: number }> {
 		const { store } = this.#options.writer;
 		let known = 0;
 		let page = await store.hosts(0, HOSTS_PAGE);
 		for (; page.length > 0; page = await store.hosts(page.at(-1)?.id ?? 0, HOSTS_PAGE)) known += page.length;
-		return (await store.hostIdMax()) - known;
+		return { known, lost: (await store.hostIdMax()) - known };
 	}
 }

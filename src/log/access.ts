@@ -2,6 +2,8 @@ import type { DiskFaultReason } from "../disk/fault.ts";
 import type { Counters } from "../observe/counters.ts";
 import { Damage } from "../runtime/boundary.ts";
 import { ActiveSegment, createActiveSegmentBuffer } from "./local/active-segment.ts";
+import { inspectSegment } from "./local/inspect.ts";
+import { type InspectFormat, JSON_LINES, TEXT_LINES } from "./local/inspect-text.ts";
 import { systemLogFs } from "./local/log-fs.ts";
 import { readLogId } from "./local/log-id.ts";
 import { BackgroundReader } from "./local/read/background-reader.ts";
@@ -90,3 +92,22 @@ export function logIdOf(directory: string): string {
 	if (id === null) throw new Damage(`the log in ${directory} has lost its id`);
 	return id;
 }
+
+/** How a file of the log can be shown: for people, or for programs, one object a line. */
+export const INSPECT_FORMATS = { text: TEXT_LINES, json: JSON_LINES } as const satisfies Record<string, InspectFormat>;
+
+/**
+ * Shows what stands in a file of the log, which may be in use.
+ *
+ * @param line told of each line. Once it returns false, the rest is left out
+ * @throws InspectError if the file can't be shown, with a sentence that says why
+ */
+export function inspectLogFile(
+	path: string,
+	format: keyof typeof INSPECT_FORMATS,
+	line: (text: string) => boolean,
+): void {
+	inspectSegment(systemLogFs, path, (part) => line(INSPECT_FORMATS[format].line(part)));
+}
+
+export { InspectError } from "./local/inspect.ts";

@@ -6,7 +6,7 @@ import {
 	encodeCursorsFacts,
 	hostOfKey,
 } from "./record/control.ts";
-import { isMessageKind, RecordFlag } from "./record/record.ts";
+import { isMessageKind, RecordFlag, recordFacts, recordFlags, recordKind, recordLength } from "./record/record.ts";
 import { decodeStateFacts } from "./record/state-facts.ts";
 import type { StoredRecord } from "./record/stored-record.ts";
 
@@ -36,10 +36,21 @@ export class LogState {
 		} else if ((flags & RecordFlag.state) !== 0) this.#set(record);
 	}
 
+	/** Folds records that stand in `bytes`, one right after the other. */
+	addAll(bytes: Buffer): void {
+		for (let at = 0; at < bytes.length; at += recordLength(bytes, at)) this.addAt(bytes, at);
+	}
+
+	/** Folds the record that stands at `at`. Of a message, no more than its kind is looked at. */
+	addAt(bytes: Buffer, at: number): void {
+		const kind = recordKind(bytes, at);
+		if (!isMessageKind(kind)) this.add({ kind, flags: recordFlags(bytes, at), facts: recordFacts(bytes, at) });
+	}
+
 	/** The records that say all of it: `restated`, and those of a host's cursor after the host's own. */
 	*records(): Generator<StateRecord> {
 		for (const kind of [...this.#values.keys()].sort((a, b) => a - b)) yield* this.#values.get(kind)?.values() ?? [];
-		const cursors = Array.from(this.#cursors, ([host, seq]) => ({ host, seq }));
+		const cursors = Array.from(this.#cursors, ([host, seq]) => ({ host, seq })).sort((a, b) => a.host - b.host);
 		for (let from = 0; from < cursors.length; from += CURSORS_PER_RECORD_MAX) {
 			yield cursorsRecord({ cursors: cursors.slice(from, from + CURSORS_PER_RECORD_MAX) });
 		}

@@ -30,7 +30,7 @@ export const LOG_NUMBERS_MUTANTS: readonly Mutant[] = [
 	{
 		name: "a batch whose numbers could not be noted is appended again",
 		file: "log/local/write/log-writer.ts",
-		find: "else if (state.lastLsn !== lastLsn) this.#active.append",
+		find: "else if (state.lastLsn < lastLsn) this.#active.append",
 		replace: "else if (state.lastLsn !== 0) this.#active.append",
 		tests: DENSE,
 	},

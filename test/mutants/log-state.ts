@@ -1,6 +1,7 @@
 import type { Mutant } from "./table.ts";
 
 const STATE = ["log/state.test.ts"];
+const RESTATED = ["log/local/restated-state.test.ts"];
 
 /** Faults of what the log restates of itself. */
 export const LOG_STATE_MUTANTS: readonly Mutant[] = [
@@ -31,5 +32,47 @@ export const LOG_STATE_MUTANTS: readonly Mutant[] = [
 		find: "return kind === undefined ? null : controlOf(kind, facts);",
 		replace: 'if (kind === undefined) throw new Error("unknown kind");\n\treturn controlOf(kind, facts);',
 		tests: ["index/fold.test.ts", "log/record/control.test.ts"],
+	},
+	{
+		name: "a new segment does not restate the log's state",
+		file: "log/local/segment/segment-writer.ts",
+		find: "if (content.state.length > 0) made.append(content.state, false);",
+		replace: "",
+		tests: RESTATED,
+	},
+	{
+		name: "what is appended is no part of the log's state",
+		file: "log/local/write/log-writer.ts",
+		find: "this.#state.addAll(batch.bytes);",
+		replace: "",
+		tests: RESTATED,
+	},
+	{
+		name: "a start takes a damaged state for a whole one",
+		file: "log/local/recovery/read-state.ts",
+		find: "return this.#restated === this.#header.stateRecords;",
+		replace: "return true;",
+		tests: RESTATED,
+	},
+	{
+		name: "a batch that is tried again forgets that the log's state came after it",
+		file: "log/local/write/log-writer.ts",
+		find: "this.#nextLsn = this.#active.state.lastLsn + 1;",
+		replace: "",
+		tests: RESTATED,
+	},
+	{
+		name: "a state that fills a segment ends it",
+		file: "log/local/write/log-writer.ts",
+		find: " && recordBytes >= state.stateBytes",
+		replace: "",
+		tests: RESTATED,
+	},
+	{
+		name: "a state that was written is not published before the next batch",
+		file: "log/local/write/log-writer.ts",
+		find: "if (this.#hasUnpublishedState) this.#publishAll();",
+		replace: "",
+		tests: RESTATED,
 	},
 ];

@@ -249,11 +249,12 @@ describe("seqs over generated histories", () => {
 function unpublishedBatch(
 	entries: Entry[],
 	segmentBytes = 1_000_000,
+	before = [messageEntry("a"), controlOf(), messageEntry("b")],
 ): { directory: string; fs: MemoryFs; path: string; end: number } {
 	const directory = temporaryDirectory();
 	const fs = new MemoryFs();
 	const log = new TestLog(directory, fs, { segmentBytes });
-	log.append(messageEntry("a"), controlOf(), messageEntry("b"));
+	log.append(...before);
 	log.writer.prepare();
 	const path =
 		[...fs.files.keys()]
@@ -293,14 +294,16 @@ describe("a batch that was not published when the process died", () => {
 	});
 
 	test.each([
-		["", 1_000_000],
-		[", at the head of a segment", 100],
+		["", 1_000_000, true],
+		[", at the head of a segment", 100, false],
+		[", after the state that a segment begins with", 100, true],
 	])(
 		"torn in its first record by a power cut, with whole ones after that%s: all of it goes, and does not come back",
-		(_, segmentBytes) => {
+		(_, segmentBytes, hasState) => {
 			const entries = [messageEntry("c"), messageEntry("d"), messageEntry("e")];
-			const { directory, fs, path, end } = unpublishedBatch(entries, segmentBytes);
-			expect(end === SEGMENT_HEADER_BYTES).toBe(segmentBytes === 100);
+			const before = [messageEntry("a"), ...(hasState ? [controlOf()] : []), messageEntry("b")];
+			const { directory, fs, path, end } = unpublishedBatch(entries, segmentBytes, before);
+			expect(end === SEGMENT_HEADER_BYTES).toBe(!hasState);
 			const torn = Buffer.from(fs.content(path));
 			torn.writeUInt8(torn.readUInt8(end + 80) ^ 1, end + 80);
 			fs.put(path, torn);

@@ -3,6 +3,7 @@
 import { join } from "node:path";
 import type { Counters } from "../../../observe/counters.ts";
 import { logOf } from "../../../observe/log.ts";
+import { LogState } from "../../state.ts";
 import type { UsedNumbers } from "../last-used.ts";
 import type { LogFs } from "../log-fs.ts";
 import type { FoundSegment } from "../retention/retention.ts";
@@ -22,6 +23,7 @@ import {
 import { SegmentIndex } from "../segment/segment-index.ts";
 import { SegmentReader } from "../segment/segment-reader.ts";
 import type { SegmentState } from "../segment/segment-writer.ts";
+import { readState, SegmentFold } from "./read-state.ts";
 
 /** What a start finds in the log's directory. */
 export interface RecoveredLog {
@@ -35,6 +37,10 @@ export interface RecoveredLog {
 	missingFirstLsn: number | null;
 	/** The least time for the next record; 0 if there is none. */
 	endTimeUs: number;
+	/** What holds at the log's end. */
+	state: LogState;
+	/** The segment to go on with does not say all of that: its state is damaged. */
+	isStateTorn: boolean;
 }
 
 const log = logOf("log");
@@ -50,7 +56,10 @@ export function recoverLog(fs: LogFs, directory: string, used: UsedNumbers | nul
 	for (const name of fs.list(directory)) {
 		if (name.endsWith(TEMPORARY_SUFFIX)) fs.remove(join(directory, name));
 	}
-	const recovered: RecoveredLog = { sealed: [], active: null, last: null, missingFirstLsn: null, endTimeUs: 0 };
+	const recovered: RecoveredLog = {
+		...{ sealed: [], active: null, last: null, missingFirstLsn: null, endTimeUs: 0 },
+		...{ state: new LogState(), isStateTorn: false },
+	};
 	const found = listSegments(fs, directory);
 	for (const id of found) {
 		const { firstLsn, firstSeq } = id;
@@ -74,6 +83,7 @@ export function recoverLog(fs: LogFs, directory: string, used: UsedNumbers | nul
 		recovered.sealed.push({ firstLsn, firstSeq, createdUs, bytes: fs.sizeBytes(file) });
 		fs.close(file);
 	}
+	if (recovered.active === null || recovered.isStateTorn) recovered.state = readState(fs, directory, found);
 	return recovered;
 }
 
@@ -105,7 +115,9 @@ function recoverLast(start: Start, file: number, header: SegmentHeader, recovere
 		fs.close(file);
 		return;
 	}
-	const active = scanActive(start, file, header);
+	const fold = new SegmentFold(recovered.state, header);
+	const active = scanActive(start, file, header, fold);
+	recovered.isStateTorn = !fold.isWhole;
 	cutTail(start, active);
 	recovered.active = active;
 	recovered.last = { lsn: active.lastLsn, seq: active.lastSeq };
@@ -114,7 +126,12 @@ function recoverLast(start: Start, file: number, header: SegmentHeader, recovere
 	if (active.end === SEGMENT_HEADER_BYTES) readLastOf(fs, directory, recovered, firstLsn);
 }
 
-function scanActive({ fs, used, counters }: Start, file: number, header: SegmentHeader): SegmentState {
+function scanActive(
+	{ fs, used, counters }: Start,
+	file: number,
+	header: SegmentHeader,
+	fold: SegmentFold,
+): SegmentState {
 	const { epoch, firstLsn, firstSeq, createdUs } = header;
 	const end = emptyEnd(header, createdUs);
 	const state: SegmentState = {
@@ -125,6 +142,7 @@ function scanActive({ fs, used, counters }: Start, file: number, header: Segment
 		firstSeq,
 		createdUs,
 		end: SEGMENT_HEADER_BYTES,
+		stateBytes: 0,
 		index: new SegmentIndex(),
 	};
 	const rules = {
@@ -135,14 +153,16 @@ function scanActive({ fs, used, counters }: Start, file: number, header: Segment
 		publishedEnd: publishedEndOf(header, used),
 	};
 	state.end = scanRecords(new FileSource(fs, file), rules, {
-		record(offset, _length, bytes, at) {
+		record(offset, length, bytes, at) {
 			state.index.addRecord(bytes, at, offset);
 			moveEnd(state, bytes, at);
+			fold.add(bytes, at, length);
 		},
 		damage(start, end) {
 			reportGap(counters, "segment {firstLsn} is damaged from byte {start} to {end}", { firstLsn, start, end });
 		},
 	});
+	state.stateBytes = fold.restatedBytes;
 	return state;
 }
 

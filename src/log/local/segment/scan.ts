@@ -37,15 +37,25 @@ const WINDOW_BYTES = 1024 * 1024;
 export class FileSource implements ScanSource {
 	readonly #fs: LogFs;
 	readonly #file: number;
-	readonly end: number;
+	readonly #mayShrink: boolean;
+	#end: number;
 	#window: Buffer = Buffer.alloc(0);
 	bytes: Buffer = this.#window;
 	base = 0;
 
-	constructor(fs: LogFs, file: number) {
+	/**
+	 * @param end offset after the range; none for that of the file
+	 * @param mayShrink whether another process may cut the file's end off meanwhile: then the range ends there
+	 */
+	constructor(fs: LogFs, file: number, end = fs.sizeBytes(file), mayShrink = false) {
 		this.#fs = fs;
 		this.#file = file;
-		this.end = fs.sizeBytes(file);
+		this.#mayShrink = mayShrink;
+		this.#end = end;
+	}
+
+	get end(): number {
+		return this.#end;
 	}
 
 	load(offset: number, length: number): boolean {
@@ -55,10 +65,12 @@ export class FileSource implements ScanSource {
 		if (wanted > this.#window.length) this.#window = Buffer.allocUnsafeSlow(wanted);
 		this.bytes = this.#window.subarray(0, wanted);
 		this.base = offset;
-		if (this.#fs.read(this.#file, this.bytes, offset) < this.bytes.length) {
-			throw new Error("a segment became shorter while it was read");
-		}
-		return true;
+		const count = this.#fs.read(this.#file, this.bytes, offset);
+		if (count === wanted) return true;
+		if (!this.#mayShrink) throw new Error("a segment became shorter while it was read");
+		this.#end = offset + count;
+		this.bytes = this.bytes.subarray(0, count);
+		return length <= count;
 	}
 }
 

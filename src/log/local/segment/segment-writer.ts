@@ -23,8 +23,18 @@ export interface SegmentState extends SegmentId, SegmentEnd {
 	createdUs: number;
 	/** Offset after the last record. */
 	end: number;
+	/** Of the records with the log's state that it was begun with. */
+	stateBytes: number;
 	/** May already have entries of records that are yet to be appended. */
 	index: SegmentIndex;
+}
+
+/** What a new segment begins with. */
+export interface SegmentContent {
+	/** Appends what a segment that is given up had. */
+	save?: ((segment: SegmentWriter) => void) | undefined;
+	/** The records of the log's state, which come after that. */
+	state: Buffer;
 }
 
 /** How far a segment is surely on disk. */
@@ -49,13 +59,13 @@ export class SegmentWriter {
 	/**
 	 * Makes a new segment, durable with its directory entry before this returns. Until then no file of its name is touched.
 	 *
-	 * @param fill appends the records that it begins with
+	 * @param content the records that it begins with
 	 */
 	static create(
 		fs: LogFs,
 		directory: string,
 		header: Omit<SegmentHeader, "epoch">,
-		fill: (segment: SegmentWriter) => void = () => {},
+		content: SegmentContent,
 	): SegmentWriter {
 		// Zero would make a page of zeros look like the beginning of a record.
 		const epoch = Math.max(1, crypto.getRandomValues(new Uint32Array(1))[0] ?? 0);
@@ -69,9 +79,11 @@ export class SegmentWriter {
 				firstSeq: header.firstSeq,
 				createdUs: header.createdUs,
 				end: SEGMENT_HEADER_BYTES,
+				stateBytes: content.state.length,
 				index: new SegmentIndex(),
 			});
-			fill(made);
+			content.save?.(made);
+			if (content.state.length > 0) made.append(content.state, false);
 			return made;
 		});
 		segment.#durable = segment.#here();
@@ -86,8 +98,9 @@ export class SegmentWriter {
 		return this.#durable;
 	}
 
-	get isEmpty(): boolean {
-		return this.#state.end === SEGMENT_HEADER_BYTES;
+	/** Bytes of its records, without those of the log's state. */
+	get recordBytes(): number {
+		return this.#state.end - SEGMENT_HEADER_BYTES - this.#state.stateBytes;
 	}
 
 	/** A sync of the file failed: what it holds behind `durable` is not known, and no later sync would say so again. */

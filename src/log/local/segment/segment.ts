@@ -20,6 +20,8 @@ import { SegmentIndex } from "./segment-index.ts";
  * |     24 | firstSeq         | u64, the next message's when the segment was begun |
  * |     32 | previousFirstLsn | u64, names the segment before; 0 for none         |
  * |     40 | createdUs        | u64, no record has an earlier time                |
+ * |     48 | stateLsn         | u64, lsn of the first record of the log's state   |
+ * |     56 | stateRecords     | u32, how many records from there on are the state |
  * |     60 | crc              | u32                                               |
  *
  * The footer is the sparse index and after it a trailer, which ends the file:
@@ -59,6 +61,9 @@ export interface SegmentHeader extends SegmentId {
 	epoch: number;
 	previousFirstLsn: number;
 	createdUs: number;
+	/** So many records from this lsn on are the log's state as it was there: together with what follows, all that holds. */
+	stateLsn: number;
+	stateRecords: number;
 }
 
 /** Where a segment's records end. */
@@ -111,6 +116,8 @@ export function encodeSegmentHeader(header: SegmentHeader): Buffer {
 	writeU64(copy, header.firstSeq, 24);
 	writeU64(copy, header.previousFirstLsn, 32);
 	writeU64(copy, header.createdUs, 40);
+	writeU64(copy, header.stateLsn, 48);
+	copy.writeUInt32LE(header.stateRecords, 56);
 	copy.writeUInt32LE(crc32(copy.subarray(0, 60)), 60);
 	return Buffer.concat([copy, copy]);
 }
@@ -137,6 +144,8 @@ function decodeHeaderCopy(bytes: Buffer, at: number): SegmentHeader | null {
 		firstSeq: readU64(copy, 24),
 		previousFirstLsn: readU64(copy, 32),
 		createdUs: readU64(copy, 40),
+		stateLsn: readU64(copy, 48),
+		stateRecords: copy.readUInt32LE(56),
 	};
 }
 

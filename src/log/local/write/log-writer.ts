@@ -9,6 +9,7 @@ import { counter, histogram } from "../../../observe/metric.ts";
 import type { Log, UnsealedBatch } from "../../log.ts";
 import type { Marks } from "../../marks.ts";
 import type { LogPosition } from "../../position.ts";
+import type { LogState } from "../../state.ts";
 import type { ActiveSegment } from "../active-segment.ts";
 import { refuseFormat1 } from "../format-1.ts";
 import { type FoundLastUsed, LastUsed, readLastUsed } from "../last-used.ts";
@@ -18,10 +19,11 @@ import { ensureLogId } from "../log-id.ts";
 import { type RecoveredLog, recoverLog } from "../recovery/recovery.ts";
 import { KeptSegments } from "../retention/kept-segments.ts";
 import { placeSegments, type Segment, segmentAgeMsMax } from "../retention/retention.ts";
-import type { SegmentId } from "../segment/segment.ts";
+import { SEGMENT_HEADER_BYTES, type SegmentId } from "../segment/segment.ts";
 import { SegmentWriter } from "../segment/segment-writer.ts";
 import { type LogEndPlace, NumbersInUse, type SyncMode } from "./numbers-in-use.ts";
 import { reappendUnsynced } from "./reappend.ts";
+import { restate } from "./restate.ts";
 
 const logBytes = counter("log_bytes_total", "bytes appended to the log");
 const logSyncs = counter("log_syncs_total", "syncs of the log to disk");
@@ -99,6 +101,7 @@ export class LogWriter implements Log {
 	readonly #lock: DirectoryLock;
 	readonly #numbers: NumbersInUse;
 	readonly #kept: KeptSegments;
+	readonly #state: LogState;
 	readonly #stall: Stall;
 	#active: SegmentWriter;
 	#published: PublishedEnd;
@@ -148,6 +151,8 @@ export class LogWriter implements Log {
 			this.#nextLsn = used.lsn + 1;
 			this.#nextSeq = used.seq + 1;
 			this.#endTimeUs = recovered.endTimeUs;
+			this.#state = recovered.state;
+			this.#isEndDue = recovered.isStateTorn;
 			const { replayBytesMax = null, diskReserveBytes = 0 } = options;
 			this.#kept = new KeptSegments({ ...options, replayBytesMax, diskReserveBytes }, placed(recovered, options));
 			this.#active = this.#openActive(recovered);
@@ -157,7 +162,7 @@ export class LogWriter implements Log {
 				lsnUsedMax: used.lsn,
 				seqUsedMax: used.seq,
 				endTimeUs: recovered.endTimeUs,
-				endOffset: this.#active.state.end,
+				endOffset: recovered.active?.end ?? SEGMENT_HEADER_BYTES,
 			};
 		} catch (error) {
 			this.#lock.release();
@@ -200,6 +205,7 @@ export class LogWriter implements Log {
 			}
 			if (this.#kept.isBelowReserve) throw new DiskFault("disk-reserve", "there is less free disk than the reserve");
 			if (this.#mustRotate()) this.#rotate();
+			if (this.#hasUnpublishedState) this.#publishAll();
 		});
 	}
 
@@ -214,13 +220,13 @@ export class LogWriter implements Log {
 		this.#nextLsn = lastLsn + 1;
 		this.#nextSeq = lastSeq + 1;
 		this.#endTimeUs = endTimeUs;
+		this.#state.addAll(batch.bytes);
 		return this.#attempt(() => {
 			this.#take(batch);
-			const { end: endOffset } = this.#active.state;
-			// After the sync, since it says that the batch is there, and before anybody is shown its numbers.
-			this.#numbers.cover(this.#here(lastLsn, lastSeq));
-			this.#published = { lastLsn, lastSeq, lsnUsedMax: lastLsn, seqUsedMax: lastSeq, endTimeUs, endOffset };
-			this.#publish();
+			// Records of the log's state may have come after it.
+			this.#nextLsn = this.#active.state.lastLsn + 1;
+			this.#endTimeUs = this.#active.state.endTimeUs;
+			this.#publishAll();
 		});
 	}
 
@@ -229,9 +235,10 @@ export class LogWriter implements Log {
 		const { syncMode, counters, elapsedMs } = this.#options;
 		const { isLost, state, durable } = this.#active;
 		const beganAtMs = elapsedMs();
-		if (durable.lastLsn === lastLsn) return;
+		// A segment that takes another's place may have records of the log's state after it.
+		if (durable.lastLsn >= lastLsn) return;
 		if (isLost) this.#replaceActive(bytes);
-		else if (state.lastLsn !== lastLsn) this.#active.append(bytes, syncMode === "always");
+		else if (state.lastLsn < lastLsn) this.#active.append(bytes, syncMode === "always");
 		else return;
 		if (syncMode === "always") this.#noteSync(beganAtMs);
 		counters.add(logBytes, bytes.length);
@@ -337,8 +344,10 @@ export class LogWriter implements Log {
 	}
 
 	#mustRotate(): boolean {
-		const { isEmpty, state } = this.#active;
-		return !isEmpty && (this.#isEndDue || state.end >= this.#options.segmentBytes);
+		const { recordBytes, state } = this.#active;
+		// As much as it was begun with, so that no log of short segments is all state.
+		const isFull = state.end >= this.#options.segmentBytes && recordBytes >= state.stateBytes;
+		return recordBytes > 0 && (this.#isEndDue || isFull);
 	}
 
 	/**
@@ -349,7 +358,7 @@ export class LogWriter implements Log {
 		if (this.#active.isUnsynced) this.#active.sync();
 		const segment = this.#createSegment(this.#nextId, {});
 		this.#active.seal();
-		this.#become(segment, segment.state.end);
+		this.#become(segment, SEGMENT_HEADER_BYTES);
 		this.#publish();
 		this.#makeRoom();
 	}
@@ -402,18 +411,44 @@ export class LogWriter implements Log {
 	}
 
 	/**
+	 * Makes a segment that restates the log's state, under the next numbers. They are to be published later (`#publishAll`).
+	 *
 	 * @param header `previousFirstLsn` to name another than the segment that is there, if one is missing between them; `createdUs`
 	 * if it begins with records that are there already
-	 * @param fill appends the records that it begins with
+	 * @param save appends those
 	 */
 	#createSegment(
 		id: SegmentId,
 		header: { previousFirstLsn?: number | undefined; createdUs?: number },
-		fill?: (segment: SegmentWriter) => void,
+		save?: (segment: SegmentWriter) => void,
 	): SegmentWriter {
 		const { fs, directory } = this.#options;
-		const { previousFirstLsn = this.#kept.before(id.firstLsn), createdUs = this.timeUs() } = header;
-		return SegmentWriter.create(fs, directory, { ...id, previousFirstLsn, createdUs }, fill);
+		const stateLsn = this.#nextLsn;
+		const timeUs = this.timeUs();
+		const { bytes, records, endTimeUs } = restate(this.#state, { lsn: stateLsn, seq: this.#nextSeq - 1, timeUs });
+		const { previousFirstLsn = this.#kept.before(id.firstLsn), createdUs = timeUs } = header;
+		const numbers = { ...id, previousFirstLsn, createdUs, stateLsn, stateRecords: records };
+		const segment = SegmentWriter.create(fs, directory, numbers, { save, state: bytes });
+		this.#nextLsn += records;
+		if (records > 0) this.#endTimeUs = endTimeUs;
+		return segment;
+	}
+
+	/** Whether the active segment begins with records that are not published yet. */
+	get #hasUnpublishedState(): boolean {
+		return this.#published.lsnUsedMax < this.#nextLsn - 1;
+	}
+
+	/** Publishes all that the active segment has. */
+	#publishAll(): void {
+		const lastLsn = this.#nextLsn - 1;
+		const lastSeq = this.#nextSeq - 1;
+		// After the sync, since it says that the records are there, and before anybody is shown their numbers.
+		this.#numbers.cover(this.#here(lastLsn, lastSeq));
+		const { end: endOffset } = this.#active.state;
+		const used = { lsnUsedMax: lastLsn, seqUsedMax: lastSeq };
+		this.#published = { lastLsn, lastSeq, ...used, endTimeUs: this.#endTimeUs, endOffset };
+		this.#publish();
 	}
 
 	/** Goes on with this segment, which is published up to `endOffset`. */

@@ -1,0 +1,101 @@
+import { join } from "node:path";
+import { logOf } from "../../../observe/log.ts";
+import { recordLsn } from "../../record/record.ts";
+import { LogState } from "../../state.ts";
+import type { LogFs } from "../log-fs.ts";
+import { FileSource, scanRecords } from "../segment/scan.ts";
+import {
+	readSegmentHeader,
+	SEGMENT_HEADER_BYTES,
+	type SegmentHeader,
+	type SegmentId,
+	segmentName,
+} from "../segment/segment.ts";
+
+const log = logOf("log");
+
+/** Folds the records of one segment into a state, and sees whether all are there that restate the log's. */
+export class SegmentFold {
+	readonly state: LogState;
+	readonly #header: SegmentHeader;
+	#restated = 0;
+	#restatedBytes = 0;
+
+	constructor(state: LogState, header: SegmentHeader) {
+		this.state = state;
+		this.#header = header;
+	}
+
+	/** @param at where the segment's next record, of `length` bytes, stands in `bytes` */
+	add(bytes: Buffer, at: number, length: number): void {
+		this.state.addAt(bytes, at);
+		const lsn = recordLsn(bytes, at);
+		const { stateLsn, stateRecords } = this.#header;
+		if (lsn < stateLsn || lsn >= stateLsn + stateRecords) return;
+		this.#restated += 1;
+		this.#restatedBytes += length;
+	}
+
+	/** Whether the state is the log's, and no older segment has to be read for it. */
+	get isWhole(): boolean {
+		return this.#restated === this.#header.stateRecords;
+	}
+
+	/** Bytes of the records that restate the log's state. */
+	get restatedBytes(): number {
+		return this.#restatedBytes;
+	}
+}
+
+/**
+ * The log's state after these segments, for a start that can't have it from the last one alone: from the last that restates
+ * all of it, and what follows.
+ *
+ * @param segments all of the log, oldest first
+ */
+export function readState(fs: LogFs, directory: string, segments: readonly SegmentId[]): LogState {
+	for (let first = segments.length - 1; first >= 0; first--) {
+		const state = new LogState();
+		if (!foldSegment(fs, directory, segments, first, state)) continue;
+		for (let at = first + 1; at < segments.length; at++) foldSegment(fs, directory, segments, at, state);
+		return state;
+	}
+	const state = new LogState();
+	for (const at of segments.keys()) foldSegment(fs, directory, segments, at, state);
+	if (segments.length > 0)
+		log.error(
+			"no segment of the log restates all that older ones said of hosts and their cursors: what is damaged of it is " +
+				"restated no more, and the index database alone has it. Back it up",
+		);
+	return state;
+}
+
+/** Returns whether the segment restates all of the log's state. */
+function foldSegment(
+	fs: LogFs,
+	directory: string,
+	segments: readonly SegmentId[],
+	at: number,
+	state: LogState,
+): boolean {
+	const [id, next] = segments.slice(at, at + 2);
+	if (id === undefined) return false;
+	const file = fs.open(join(directory, segmentName(id)), "read");
+	const header = fs.sizeBytes(file) < SEGMENT_HEADER_BYTES ? null : readSegmentHeader(fs, file);
+	const fold = header === null ? null : new SegmentFold(state, header);
+	if (header !== null && fold !== null) {
+		const range = { start: SEGMENT_HEADER_BYTES, epoch: header.epoch, lsnAfter: id.firstLsn - 1 };
+		scanRecords(
+			new FileSource(fs, file),
+			// What comes later is the next segment's, since a sync of this one failed.
+			{ ...range, lsnMax: (next?.firstLsn ?? Number.MAX_SAFE_INTEGER) - 1 },
+			{
+				record: (_offset, length, bytes, at) => fold.add(bytes, at, length),
+				// It was reported, or will be when somebody reads there.
+				damage() {},
+			},
+		);
+	}
+	fs.close(file);
+	return fold?.isWhole === true;
+}

@@ -1,0 +1,53 @@
+import { describe, expect, test } from "bun:test";
+import { LineOutput } from "../../src/runtime/line-output.ts";
+import { Rng } from "../sim/rng.ts";
+
+/** A failure of the system's. */
+function failure(code: string): Error {
+	return Object.assign(new Error(`${code}: by the test`), { code });
+}
+
+describe("the output of a command", () => {
+	test("is all that was written, though the reader is slow and takes a part at a time", () => {
+		const rng = new Rng("slow reader");
+		const taken: Buffer[] = [];
+		let waits = 0;
+		const output = new LineOutput(
+			(bytes) => {
+				if (rng.int(3) === 0) throw failure("EAGAIN");
+				const count = Math.min(bytes.length, 1 + rng.int(9_000));
+				taken.push(Buffer.from(bytes.subarray(0, count)));
+				return count;
+			},
+			() => {
+				waits += 1;
+			},
+		);
+		const lines = Array.from({ length: 3_000 }, (_, at) => `${at} ${"ä".repeat(rng.int(200))}`);
+		for (const line of lines) expect(output.line(line)).toBe(true);
+		output.flush();
+		expect(Buffer.concat(taken).toString()).toBe(lines.map((line) => `${line}\n`).join(""));
+		expect(waits).toBeGreaterThan(5);
+	});
+
+	test("ends when nobody reads any more, and that is no error", () => {
+		let calls = 0;
+		const output = new LineOutput(() => {
+			calls += 1;
+			throw failure("EPIPE");
+		});
+		let lines = 0;
+		while (output.line("x".repeat(1_000))) lines += 1;
+		expect(lines).toBeLessThan(100);
+		output.flush();
+		expect(calls).toBe(1);
+	});
+
+	test("fails with whatever else keeps it from being written", () => {
+		const output = new LineOutput(() => {
+			throw failure("ENOSPC");
+		});
+		output.line("text");
+		expect(() => output.flush()).toThrow("ENOSPC");
+	});
+});
