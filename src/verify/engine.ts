@@ -1,4 +1,4 @@
-// verify/: one commit in, one verdict out. What needs the account's history or the clock is in ingest/did/.
+// verify/: one commit in, one verdict out. Checks that need the account's history or the clock are in ingest/did/.
 
 import type { CommitMessage } from "../protocol/kinds/commit.ts";
 import type { SyncMessage } from "../protocol/kinds/sync.ts";
@@ -7,36 +7,36 @@ import type { RejectionReason } from "../protocol/reasons.ts";
 /** The key that an account's commits are signed with, as its DID document gives it (rulebook 3). */
 export interface SigningKey {
 	curve: "k256" | "p256";
-	/** Compressed point, 33 bytes, checked to lie on the curve. */
+	/** Compressed point, 33 bytes, already checked to lie on the curve. */
 	publicKey: Uint8Array;
 }
 
-/** What an engine says of one `#commit` or `#sync`. */
+/** An engine's result for one `#commit` or `#sync`. */
 export interface Verdict {
 	/**
-	 * The first rule broken, in the order of table 2.6, or null where the message is good. The rules that hold for everybody
-	 * come before those that only a strict relay enforces.
+	 * The first rule that the message breaks, in the order of table 2.6, or null if it is good. The rules that every relay
+	 * enforces come before those that only a strict relay enforces.
 	 */
 	reason: RejectionReason | null;
-	/** True where only the strict rules drop the message: a lenient relay passes and counts it. */
+	/** True if only the strict rules drop the message. A lenient relay passes and counts it. */
 	strictOnly: boolean;
-	/** Binary CID of the commit block (36 bytes). Set where `reason` is null or `strictOnly`. */
+	/** Binary CID of the commit block (36 bytes). Set if `reason` is null or `strictOnly` is true. */
 	commit: Uint8Array | null;
 	/** Binary CID of the MST root in the commit (36 bytes). Set like `commit`. */
 	data: Uint8Array | null;
 	/**
-	 * The collections that a commit touches, as the list that a record holds (`touched.ts`). Null where they are not known: in a
-	 * `#sync`, and where the tree was not found sound. A tree that is sound says so even if the message breaks a strict rule that has
-	 * nothing to do with it.
+	 * The collections that a commit touches, as the encoded list of `touched.ts`. Null if they are not known: for a `#sync`, and for
+	 * a commit whose tree was not found sound. Set for a sound tree even if the message breaks a strict rule that is not about the
+	 * tree.
 	 */
 	touched: Uint8Array | null;
 }
 
 /**
- * Checks 6 and 9 to 13 of table 2.6: everything about a commit that can be decided from the frame and the account's key.
- * What needs the account's state or the clock (rev order, chain, known repo without `prevData`) is the shard's.
+ * Makes the checks 6 and 9 to 13 of table 2.6: all that can be decided from the frame and the account's key. The checks that
+ * need the account's state or the clock (order of revs, chain, known repo without `prevData`) are made by the shard.
  *
- * An engine is synchronous, keeps nothing of the frame, and never throws because of what is in the frame.
+ * An engine is synchronous, keeps no reference to the frame, and never throws because of the frame's contents.
  */
 export interface Engine {
 	readonly name: "portable" | "native";

@@ -1,8 +1,8 @@
-/** What `native/addon` exports. */
+/** The exports of `native/addon`. */
 export interface NativeAddon {
 	LAYOUT_VERSION: number;
 	RESULT_BYTES: number;
-	/** The first has code 1. */
+	/** The names of the reasons in the order of their codes, from code 1 on. */
 	reasonNames(): string[];
 	Verifier: new (keyCacheBytesMax: number) => NativeVerifier;
 	Floor: new () => NativeFloor;
@@ -10,19 +10,19 @@ export interface NativeAddon {
 
 /** Verifies messages one after the other, for one thread. */
 export interface NativeVerifier {
-	/** Writes the result and returns its first byte, the code. */
+	/** Writes the result to `result` (layout: `native.ts`), and returns its first byte, the code. */
 	verify(frame: Uint8Array, publicKey: Uint8Array, isP256: boolean, result: Uint8Array): number;
-	/** For test vectors: returns the code of the reason for which a signature over a message is refused, or 0. */
+	/** For test vectors: returns the code of the reason for which a message's signature is refused, or 0 if it is valid. */
 	checkSignature(message: Uint8Array, signature: Uint8Array, publicKey: Uint8Array, isP256: boolean): number;
 	/**
-	 * For test vectors: undoes ops. `bytes` are a CAR, the root of the tree after the ops, and the ops. Returns the binary CID
-	 * of the root before them and after it the list of the collections that they touch, or one byte, the code of the reason for
-	 * which they can't be undone or of a panic.
+	 * For test vectors: undoes ops. `bytes` are a CAR, the root of the tree after the ops, and the ops. Returns the binary CID of
+	 * the root before the ops, followed by the list of the collections that they touch. If they can't be undone, returns one byte:
+	 * the code of the reason, or of a panic.
 	 */
 	invert(bytes: Uint8Array, carLength: number, opsCount: number): Uint8Array;
 }
 
-/** What verification can't be faster than: the signatures and hashes of some messages, nothing else. For the bench. */
+/** A lower bound of the time to verify: checks only the signatures and hashes of some messages. For the bench. */
 export interface NativeFloor {
 	add(frame: Uint8Array, publicKey: Uint8Array, isP256: boolean): void;
 	/** Returns how many signatures are valid. */
@@ -30,14 +30,14 @@ export interface NativeFloor {
 }
 
 /**
- * Loads the addon that `make native` builds. In the compiled binary it is embedded, and the runtime writes it into the
- * temporary folder to load it.
+ * Loads the addon that `make native` builds. It is embedded in the compiled binary; the runtime writes it to the temporary folder
+ * and loads it from there.
  *
- * @throws Error saying in one line why it can't be loaded
+ * @throws Error if it can't be loaded; the message says why in one line
  */
 export function loadAddon(): NativeAddon {
 	try {
-		// Not an import: only a `require` may fail to be found, both here and when the binary is built without the addon.
+		// A `require` and not an import: it may find no file, both here and when a binary is built without the addon.
 		return require("../../native/standpipe.node") as NativeAddon;
 	} catch (error) {
 		throw new Error(`the addon can't be loaded: ${firstLine(error)}`, { cause: error });

@@ -6,10 +6,10 @@ import type { Engine, SigningKey, Verdict } from "./engine.ts";
 import { loadAddon, type NativeAddon, type NativeVerifier } from "./native-addon.ts";
 import { selfTest } from "./self-test.ts";
 
-/** What the parsed public keys of a thread may take: enough for some 80,000 of secp256k1. */
+/** Memory for a thread's cache of parsed public keys. Enough for some 80,000 keys of secp256k1. */
 const KEY_CACHE_BYTES_MAX = 16 * 1024 * 1024;
 
-/** The result's layout, which `native/addon/src/result.rs` writes. Numbers are little-endian. */
+/** The layout of the result that `native/addon/src/result.rs` writes. Numbers are little-endian. */
 const LAYOUT_VERSION = 3;
 const FLAGS_AT = 1;
 const COMMIT_AT = 4;
@@ -19,32 +19,32 @@ const TOUCHED_AT = 80;
 
 const HAS_CONTENTS = 1;
 
-/** Codes beside those of the reasons, which count from 1. */
+/** Codes other than those of the reasons, which count from 1. */
 const CODE_GOOD = 0;
 const CODE_OTHER_MESSAGE = 254;
 const CODE_PANIC = 255;
 
 export interface NativeEngineOptions {
-	/** Judges a message on which the native code failed: its verdicts are the same. */
+	/** Judges a message on which the native code failed. Its verdicts are the same. */
 	reference: Engine;
-	/** Told of each such failure. It is a fault of the native code, which has printed where. */
+	/** Called for each such failure. It is a bug of the native code, which has printed the place. */
 	onPanic: () => void;
 }
 
 /**
- * The engine in Rust, of `native/`. It finds for itself in the frame what there is to verify, which costs less than to hand
- * it over, and its verdicts are those of the portable engine on every input.
+ * The engine in Rust, from `native/`. It scans the frame again by itself, which costs less than passing the scanned message to it.
+ * On every input it gives the same verdict as the portable engine.
  */
 export class NativeEngine implements Engine {
 	readonly name = "native";
 	readonly #verifier: NativeVerifier;
 	readonly #reasons: readonly (RejectionReason | null)[];
 	readonly #options: NativeEngineOptions;
-	/** Written by each call, so that a call makes no objects but the verdict. */
+	/** Each call writes its result here, so that a call makes no objects but the verdict. */
 	readonly #result: Uint8Array;
 	readonly #view: DataView;
 
-	/** @throws Error if the addon is of another build than this file */
+	/** @throws Error if the addon's layout or reasons are not those of this build */
 	constructor(addon: NativeAddon, options: NativeEngineOptions) {
 		if (addon.LAYOUT_VERSION !== LAYOUT_VERSION) {
 			throw new Error(`the addon writes results of version ${addon.LAYOUT_VERSION}, not ${LAYOUT_VERSION}`);
@@ -65,9 +65,9 @@ export class NativeEngine implements Engine {
 	}
 
 	/**
-	 * Judges a frame that need not have been scanned, and may break the rules of frames too.
+	 * Judges a frame. The frame need not have been scanned before, and may break the rules for frames too.
 	 *
-	 * @param refer what to do where the native code fails
+	 * @param refer called if the native code fails, to judge the frame instead
 	 * @returns null for a message that is neither `#commit` nor `#sync`
 	 */
 	judge(frame: Uint8Array, key: SigningKey, refer: () => Verdict): Verdict | null {
@@ -113,7 +113,7 @@ function knownReason(name: string): RejectionReason {
 
 /**
  * Loads the native engine and lets it judge the built-in vectors.
- * @throws Error saying in one line why it can't be used here
+ * @throws Error if it can't be used on this machine; the message says why in one line
  */
 export function createNativeEngine(options: NativeEngineOptions): NativeEngine {
 	const engine = new NativeEngine(loadAddon(), options);

@@ -3,7 +3,7 @@ import type { Engine } from "./engine.ts";
 import { createNativeEngine, type NativeEngineOptions } from "./native.ts";
 import { createPortableEngine } from "./portable/engine.ts";
 
-/** The engine that was asked for does not work on this machine. */
+/** The engine that the settings ask for does not work on this machine. */
 export class EngineError extends Error {
 	override readonly name = "EngineError";
 }
@@ -12,15 +12,15 @@ export interface SelectedEngine {
 	engine: Engine;
 	/** One line for the log: which engine runs, and why. */
 	note: string;
-	/** The native engine was wanted but does not work here: the note is a warning. */
+	/** Whether the portable engine runs because the native one does not work here. The note is then a warning. */
 	isFallback: boolean;
 }
 
 /**
- * Chooses the engine for a thread; each has one of its own.
+ * Makes the engine for a thread. Each thread has its own.
  *
- * @param onPanic told when the native code fails on a message, which the portable engine then judges
- * @param createNative for tests
+ * @param onPanic called when the native code fails on a message, which the portable engine then judges
+ * @param createNative replaced by tests
  * @throws EngineError if the choice is `native` and it does not work here
  */
 export function selectEngine(

@@ -1,14 +1,14 @@
 import type { SigningKey, Verdict } from "./engine.ts";
 import { SELF_TEST_VECTORS } from "./self-test-vectors.ts";
 
-/** What the self-test asks of an engine. */
+/** The part of an engine that the self-test needs. */
 export interface FrameJudge {
 	judge(frame: Uint8Array, key: SigningKey, refer: () => Verdict): Verdict | null;
 }
 
 /**
- * Lets an engine judge the built-in vectors: good and bad signatures of both curves, a good and a bad commit.
- * @throws Error naming the first that it judges wrongly
+ * Lets an engine judge the built-in vectors: good and bad signatures of both curves, and a good and a bad commit.
+ * @throws Error that names the first vector with a wrong verdict
  */
 export function selfTest(engine: FrameJudge): void {
 	for (const { name, curve, publicKey, frame, reason } of SELF_TEST_VECTORS) {

@@ -1,5 +1,6 @@
 /**
- * The list of the collections that a commit touches, as engines make it and records of the log hold it. Numbers are little-endian.
+ * The list of the collections that a commit touches, as engines make it and as the log's records hold it. Numbers are
+ * little-endian.
  *
  * | offset | field       | type |                                                              |
  * |-------:|-------------|------|--------------------------------------------------------------|
@@ -14,10 +15,10 @@
  * |      1 | nameLength  | u16  |                                                              |
  * |      3 | name        |      | an NSID, which is ASCII                                      |
  *
- * Each collection comes once. "The order of their paths" is that of the bytes of the name and a slash after it, which is the order
- * of the tree: `a.b.c-d` comes before `a.b.c`.
+ * Each collection occurs once. They are sorted by the bytes of the name with a slash after it, as paths are in the tree: `a.b.c-d`
+ * comes before `a.b.c`.
  *
- * A commit without ops has a list of none. A list that is not there says nothing: any collection may have changed.
+ * A commit without ops has an empty list. If collections are not listed, any of them may have changed.
  */
 const COUNT_BYTES = 2;
 const ENTRY_HEAD_BYTES = 3;
@@ -25,15 +26,16 @@ const AFTER_SHIFT = 2;
 const FILL_MASK = 3;
 const COUNT_NOT_LISTED = 0xffff;
 
-/** Stands in the place of a list that is not there. */
+/** Stands for a list that is not there. */
 export const NOT_LISTED: Uint8Array = Uint8Array.of(COUNT_NOT_LISTED & 0xff, COUNT_NOT_LISTED >> 8);
 
-/** The fills by their codes. */
+/** The fills in the order of their codes, from 0 on. */
 const FILLS = ["unknown", "empty", "filled"] as const;
 
 /**
- * Whether a collection has records, as far as the part of the tree that a commit carries can tell. In a commit that passes the
- * strict rules, what comes after it is never unknown, and what was before it only in a collection of creates.
+ * Whether a collection has records, as far as the part of the tree that a commit carries can tell. For a commit that passes the
+ * strict rules, the fill after it is never unknown, and the fill before it is unknown at most if all ops in the collection are
+ * creates.
  */
 export type Fill = (typeof FILLS)[number];
 
@@ -44,7 +46,7 @@ export interface TouchedCollection {
 	readonly after: Fill;
 }
 
-/** @param collections in the order of the list */
+/** Encodes a list. @param collections in the order described above */
 export function encodeTouched(collections: readonly TouchedCollection[]): Uint8Array {
 	let length = COUNT_BYTES;
 	for (const { name } of collections) length += ENTRY_HEAD_BYTES + name.length;
@@ -59,12 +61,12 @@ export function encodeTouched(collections: readonly TouchedCollection[]): Uint8A
 	return list;
 }
 
-/** Whether there is a list, and not the mark that there is none. */
+/** Whether these bytes are a list, and not `NOT_LISTED`. */
 export function isListed(list: Uint8Array): boolean {
 	return list[0] !== NOT_LISTED[0] || list[1] !== NOT_LISTED[1];
 }
 
-/** Reads a list, which must be there. Bytes after it are passed over. */
+/** Decodes a list, which must not be `NOT_LISTED`. Bytes after it are ignored. */
 export function decodeTouched(list: Uint8Array): TouchedCollection[] {
 	const bytes = Buffer.from(list.buffer, list.byteOffset, list.length);
 	const collections: TouchedCollection[] = [];

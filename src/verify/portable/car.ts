@@ -14,19 +14,19 @@ export interface Block {
 }
 
 export interface Car {
-	/** The first root: the newest commit. Further ones mean nothing. */
+	/** The first root, which is the newest commit. Further roots have no meaning. */
 	readonly root: Link;
-	/** Every block of the CAR. All of them hash to their link. */
+	/** All blocks of the CAR by their links. Each has the hash that its link says. */
 	readonly blocks: ReadonlyMap<Link, Block>;
-	/** What only the strict rules object to. */
+	/** The strict rule that the CAR breaks, or null. */
 	readonly strictFault: RejectionReason | null;
 }
 
 const CID_PREFIX_BYTES = 4;
 
 /**
- * Reads the CAR v1 between two offsets of a frame (rulebook 2.7). Blocks may come in any order, twice, or without need.
- * Blocks that nothing links to are hashed too: the readers behind us refuse a CAR with any wrong one.
+ * Reads the CAR v1 between two offsets of a frame (rulebook 2.7). Blocks may come in any order, more than once, or without being
+ * needed. Blocks that nothing links to are hashed too, since consumers refuse a CAR with any wrong block.
  *
  * @throws Rejection `car-malformed` or `car-block-hash`
  */
@@ -47,7 +47,7 @@ export function readCar(frame: Buffer, start: number, end: number): Car {
 	return { root, blocks, strictFault: isInOrder ? null : "car-malformed" };
 }
 
-/** Walks the length-prefixed sections that a CAR consists of. */
+/** Reads the length-prefixed sections that a CAR consists of, one by one. */
 class SectionReader {
 	readonly #bytes: Uint8Array;
 	readonly #end: number;
@@ -77,7 +77,7 @@ class SectionReader {
 		for (let i = 0; i < VARINT_BYTES_MAX; i++) {
 			if (this.#offset >= this.#end) throw new Rejection("car-malformed", "a varint is truncated");
 			const byte = this.#bytes[this.#offset++] ?? 0;
-			// Not by shifts, which would wrap at 32 bits. Beyond 2^53 the sum is inexact, but far above any section's length.
+			// Shifts would wrap at 32 bits. Above 2^53 the sum is inexact, but still far greater than any section's length.
 			value += (byte & 0x7f) * 2 ** (7 * i);
 			if (byte < 0x80) return value;
 		}
@@ -85,7 +85,7 @@ class SectionReader {
 	}
 }
 
-/** Some writers put `version` in front of `roots`, which is not canonical; readers don't mind. */
+/** Reads the header. Some writers put `version` before `roots`: that is not canonical, but readers accept it. */
 function readHeader(frame: Buffer, header: Block): { root: Link; isInOrder: boolean } {
 	const scanner = new CborScanner(frame, header.start, header.end);
 	let root: Link | null = null;
@@ -99,7 +99,7 @@ function readHeader(frame: Buffer, header: Block): { root: Link; isInOrder: bool
 		else if (keys.is("version")) {
 			version = scanner.readUnsigned();
 			isInOrder = root !== null || pairs !== 2;
-			// The second of two keys is then compared with nothing.
+			// A new `MapKeys` does not compare `roots` with `version`, and so accepts the wrong order.
 			if (!isInOrder) keys = new MapKeys(scanner);
 		} else scanner.skip(1);
 	}
@@ -120,7 +120,7 @@ function readFirstRoot(scanner: CborScanner, frame: Buffer): Link | null {
 	return root;
 }
 
-/** A block's CID is CIDv1 of dag-cbor or raw bytes, by sha2-256: no other hash could be checked. */
+/** Checks that a block's CID is CIDv1 of dag-cbor or raw bytes, by sha2-256. Other hashes could not be checked. */
 function checkCidForm(frame: Uint8Array, { start, end }: Block): void {
 	if (end - start < CID_BYTES || !isDataModelCid(frame, start, start + CID_BYTES)) {
 		throw new Rejection("car-malformed", "a block's CID is not CIDv1 of sha2-256");

@@ -6,7 +6,7 @@ import type { RejectionReason } from "../../protocol/reasons.ts";
 import { Rejection } from "../../protocol/rejection.ts";
 import type { Link } from "./link.ts";
 
-/** Runs `read`; bytes that are not the DAG-CBOR it expects become a rejection for `reason`. */
+/** Runs `read`, and turns a `CborError` into a rejection for `reason`. */
 export function rejectCborErrors<T>(reason: RejectionReason, read: () => T): T {
 	try {
 		return read();
@@ -16,7 +16,7 @@ export function rejectCborErrors<T>(reason: RejectionReason, read: () => T): T {
 	}
 }
 
-/** How nearly all links begin: tag 42, a byte string of 37 bytes, zero, and the start of a CID of the protocol's own form. */
+/** The first bytes of nearly all links: tag 42, a byte string of 37 bytes, zero, and the prefix of the protocol's own CIDs. */
 const USUAL_LINK_START = Uint8Array.of(
 	...encodeHead(Major.tag, CID_TAG),
 	...encodeHead(Major.bytes, CID_BYTES + 1),
@@ -28,7 +28,7 @@ const USUAL_LINK_BYTES = 5 + CID_BYTES;
 /** Reads a link from `bytes`, which `scanner` scans. Throws `CborError`. */
 export function readLink(scanner: CborScanner, bytes: Buffer): Link {
 	let length: number = CID_BYTES;
-	// A commit has some eighty links, nearly all of this form, which needn't be taken apart head by head.
+	// A commit has some eighty links. Nearly all have this form, so they need not be read head by head.
 	if (hasUsualLink(scanner)) scanner.offset += USUAL_LINK_BYTES;
 	else length = scanner.readCid().length;
 	return bytes.toString("latin1", scanner.offset - length, scanner.offset);

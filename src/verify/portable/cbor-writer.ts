@@ -2,12 +2,12 @@ import { CID_TAG, Major, NULL } from "../../protocol/cbor.ts";
 import { writeHead } from "../../protocol/cbor-head.ts";
 import type { Link } from "./link.ts";
 
-/** A head for an argument of up to 32 bits. */
+/** Length of a head whose argument has at most 32 bits. */
 export const HEAD_BYTES_MAX = 5;
-/** What a link adds to the bytes of its CID: tag, head, and the zero in front. */
+/** The bytes of a link besides its CID: tag, head, and the leading zero. */
 export const LINK_OVERHEAD_BYTES_MAX = 2 + HEAD_BYTES_MAX + 1;
 
-/** Writes DAG-CBOR into memory whose size the caller knows to be enough. */
+/** Writes DAG-CBOR into memory that the caller must have made large enough. */
 export class CborWriter {
 	readonly #bytes: Buffer;
 	#offset = 0;
@@ -16,7 +16,7 @@ export class CborWriter {
 		this.#bytes = bytes;
 	}
 
-	/** What was written so far, a view. */
+	/** What was written so far, as a view. */
 	get written(): Uint8Array {
 		return this.#bytes.subarray(0, this.#offset);
 	}
@@ -26,13 +26,13 @@ export class CborWriter {
 		this.#offset = writeHead(this.#bytes, major, argument, this.#offset);
 	}
 
-	/** A name of one ASCII character, as a map key. */
+	/** Writes a map key of one ASCII character. */
 	name(character: string): void {
 		this.head(Major.text, 1);
 		this.#bytes[this.#offset++] = character.charCodeAt(0);
 	}
 
-	/** @param text one character per byte */
+	/** Writes a byte string. @param text one character per byte */
 	bytes(text: string): void {
 		this.head(Major.bytes, text.length);
 		this.#latin1(text);

@@ -2,7 +2,7 @@ import { encodeTouched, type Fill } from "../touched.ts";
 import { childAt, lowerBound, type Tree } from "./mst.ts";
 import type { Op } from "./ops.ts";
 
-/** Lists the collections that some ops touch. `before` and `after` are the trees of which the ops make the second out of the first. */
+/** Encodes the list of the collections that some ops touch. `before` and `after` are the trees before and after the ops. */
 export function listTouched(ops: readonly Op[], before: Tree, after: Tree): Uint8Array {
 	const prefixes = new Set(ops.map(({ path }) => path.slice(0, path.indexOf("/") + 1)));
 	return encodeTouched(
@@ -15,8 +15,8 @@ export function listTouched(ops: readonly Op[], before: Tree, after: Tree): Uint
 }
 
 /**
- * Whether a tree has keys with a prefix. All of them lie beside each other, so at each node there is one child to look into where
- * the node itself has none.
+ * Whether a tree has keys with a prefix. Such keys are adjacent in the tree's order. So if a node has none itself, only one of its
+ * children can have them.
  */
 function fillOf(tree: Tree, prefix: string): Fill {
 	let current = tree;

@@ -18,13 +18,13 @@ export interface Commit {
 	readonly data: Link;
 	/** A view into the frame, of any length. */
 	readonly signature: Uint8Array;
-	/** What the signature is over: the same map without `sig`, whatever else is in it. */
+	/** The bytes that were signed: the same map without `sig`, including fields that we don't know. */
 	readonly unsigned: Uint8Array;
 }
 
 /**
- * Reads a commit block. The scan admits canonical DAG-CBOR only, so what it accepts is what encoding it again would give,
- * and the unsigned form can be cut out of the block's own bytes.
+ * Reads a commit block. The scan accepts only canonical DAG-CBOR, so encoding the commit again would give the same bytes, and the
+ * unsigned form can be cut out of the block.
  *
  * @throws Rejection `commit-malformed`
  */
@@ -33,7 +33,7 @@ export function readCommit(frame: Buffer, block: Block): Commit {
 }
 
 /**
- * Checks that the commit is of the account and rev that the message says.
+ * Checks that the commit has the account and rev of the message.
  * @throws Rejection `commit-did-mismatch` or `commit-rev-mismatch`
  */
 export function checkCommitOwner(commit: Commit, message: { did: string; rev: string }): void {
@@ -48,7 +48,7 @@ interface CommitFields {
 	prev?: Link | null;
 	version?: number;
 	signature?: Uint8Array;
-	/** The pair of `sig`, key and value. */
+	/** Byte range of the key `sig` and its value. */
 	signaturePair?: Block;
 }
 
@@ -109,7 +109,7 @@ function checkFields(fields: CommitFields): Required<CommitFields> {
 	if (version !== COMMIT_VERSION) throw new CborError(`the version is not ${COMMIT_VERSION}`);
 	if (data === undefined || !isBlessedLink(data)) throw new CborError("data is not a link to an MST node");
 	if (rev === undefined || !isTid(rev)) throw new CborError("rev is not a TID");
-	// Null must be there as such: leaving it out would change what was signed.
+	// `prev` is null in a commit without one. It may not be absent, since that would change the signed bytes.
 	if (prev === undefined) throw new CborError("no prev");
 	if (prev !== null && !isBlessedLink(prev)) throw new CborError("prev is not a link to a commit");
 	if (signature === undefined || signaturePair === undefined) throw new CborError("no sig");

@@ -1,4 +1,4 @@
-// verify/portable/: the engine in TypeScript: the reference. The engine in Rust is in native/.
+// verify/portable/: the engine in TypeScript, which is the reference. The engine in Rust is in native/.
 
 import type { CommitMessage } from "../../protocol/kinds/commit.ts";
 import type { SyncMessage } from "../../protocol/kinds/sync.ts";
@@ -18,7 +18,7 @@ import { type Op, readOps } from "./ops.ts";
 import { checkRecords } from "./records.ts";
 import { checkSignature } from "./signature.ts";
 
-/** The engine in TypeScript, which runs anywhere and is the reference for any other one. */
+/** The engine in TypeScript. It runs anywhere, and is the reference for every other engine. */
 export function createPortableEngine(): Engine {
 	return { name: "portable", verifyCommit, verifySync };
 }
@@ -29,7 +29,7 @@ function verifyCommit(frame: Uint8Array, message: CommitMessage, key: SigningKey
 		() => checkCommit(bytes, message, key),
 		(contents) => {
 			contents.touched = checkTree(bytes, message, contents);
-			// Last, so that it says that nothing but the flags is wrong.
+			// These come last, so that they are reported only if nothing before them is wrong.
 			if (message.tooBig) throw new Rejection("too-big-flag");
 			if (message.rebase) throw new Rejection("rebase-flag");
 			checkTime(message.time);
@@ -44,23 +44,23 @@ function verifySync(frame: Uint8Array, message: SyncMessage, key: SigningKey): V
 	);
 }
 
-/** What both kinds of message turn out to hold. */
+/** What the checks find in a message of either kind. */
 interface Contents {
 	readonly root: Link;
 	readonly commit: Commit;
-	/** What reading it found that only the strict rules object to. */
+	/** The strict rule that reading the message found broken, or null. */
 	readonly strictFault: RejectionReason | null;
-	/** The list of the collections that it touches, once its tree is found sound. */
+	/** The list of the collections that it touches. Null until its tree is found sound. */
 	touched: Uint8Array | null;
 }
 
-/** What a `#commit` holds besides. */
+/** What the checks find in a `#commit`. */
 interface CommitContents extends Contents {
 	readonly blocks: Car["blocks"];
 	readonly ops: readonly Op[];
 }
 
-/** Runs the checks that every relay makes, and if they pass those that a lenient one only counts. */
+/** Runs the checks that every relay makes and, if they pass, the strict ones, which a lenient relay only counts. */
 function judge<T extends Contents>(check: () => T, checkStrictly: (contents: T) => void): Verdict {
 	const contents = attempt(check);
 	if (contents instanceof Rejection) {
@@ -101,12 +101,12 @@ function checkCommit(frame: Buffer, message: CommitMessage, key: SigningKey): Co
 	const commit = checkSigned(frame, commitBlock(blocks, root), message, key);
 	const ops = readOps(frame, message.opsStart, message.opsCount);
 	const recordFault = checkRecords(frame, blocks, ops.sound);
-	// If an op is not sound the others can't be undone either, so the tree is not looked at.
+	// If an op is not sound, the ops can't be undone. It is then a strict fault, and the tree is not checked.
 	const strictFault = car.strictFault ?? ops.strictFault ?? recordFault;
 	return { root, commit, blocks, ops: ops.sound, strictFault, touched: null };
 }
 
-/** Checks 6 and 9 to 11 of table 2.6, as far as they concern a `#sync`. */
+/** Makes those of the checks 6 and 9 to 11 of table 2.6 that concern a `#sync`. */
 function checkSync(frame: Buffer, message: SyncMessage, key: SigningKey): Contents {
 	const length = checkBlocksLength(message);
 	const { root, blocks, strictFault } = readCar(frame, message.blocksStart, message.blocksEnd);
@@ -120,7 +120,7 @@ function checkSync(frame: Buffer, message: SyncMessage, key: SigningKey): Conten
 	};
 }
 
-/** Every relay takes as much of a sync as of a commit. Returns the length. */
+/** Checks the length of `blocks`, and returns it. A sync may be as long as a commit; its own limit is a strict rule. */
 function checkBlocksLength({ blocksStart, blocksEnd }: CommitMessage | SyncMessage): number {
 	const length = blocksEnd - blocksStart;
 	if (length === 0) throw new Rejection("blocks-empty");
@@ -146,12 +146,12 @@ function checkTime(time: string): void {
 }
 
 /**
- * Check 13: what the commit carries of its tree is sound, and undoing its ops gives the tree before it.
+ * Check 13: the part of the tree that the commit carries is sound, and undoing its ops gives the tree before it.
  * @returns the list of the collections that the commit touches
  */
 function checkTree(frame: Buffer, message: CommitMessage, { commit, blocks, ops }: CommitContents): Uint8Array {
 	const tree = loadTree(frame, blocks, commit.data);
-	// Without a previous commit there was no record (rulebook 2.6, notes).
+	// Before a repo's first commit the tree was empty (rulebook 2.6, notes).
 	const isGenesis = message.prevData === null && message.since === null;
 	if (message.prevData === null && !isGenesis) throw new Rejection("prev-data-missing");
 	if (!ops.every(isInvertible)) throw new Rejection("prev-data-missing", "an update or delete has no prev");

@@ -4,17 +4,17 @@ import type { Link } from "./link.ts";
 import { insertKey, PartialTreeError, removeKey, replaceValue, type Tree, TreeMismatchError, trimTop } from "./mst.ts";
 import type { Op } from "./ops.ts";
 
-/** An op with all that undoing it takes. */
+/** An op that has all that is needed to undo it. */
 export type InvertibleOp = Op & ({ action: "create" } | { prev: Link });
 
 /**
- * Undoes a commit's ops on the tree it made, which gives the tree it was made from (rulebook 2.12). If that is the one the
- * commit names, its ops are complete and exact.
+ * Undoes a commit's ops on the tree after the commit, which gives the tree before it (rulebook 2.12). If that is the tree that
+ * the commit names, its ops are complete and exact.
  *
- * Which absent nodes an undo would need depends on what was undone before it. So one that lacks a node is put back and tried
- * again after the others, until a whole round undoes nothing.
+ * Which nodes an undo needs depends on what was undone before it. So an undo that needs an absent node is tried again after the
+ * others, until a whole round undoes nothing.
  *
- * @param ops each with its own path
+ * @param ops no two of them have the same path
  * @returns the previous tree
  * @throws Rejection `mst-partial` or `op-tree-mismatch`
  */
@@ -34,7 +34,7 @@ export function invertOps(tree: Tree, ops: readonly InvertibleOp[]): Tree {
 	return trimTop(current);
 }
 
-/** Deletes first, as fewer of those have to wait, then by path. */
+/** Deletes come first, since that way fewer undos have to be tried again; then by path. */
 function compareOps(a: InvertibleOp, b: InvertibleOp): number {
 	const deletes = Number(b.action === "delete") - Number(a.action === "delete");
 	return deletes !== 0 ? deletes : a.path < b.path ? -1 : 1;

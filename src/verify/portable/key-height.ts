@@ -4,7 +4,7 @@ import { sha256 } from "./digest.ts";
 const scratch = Buffer.alloc(PATH_BYTES_MAX);
 
 /**
- * The level of an MST that a key belongs to: half the number of leading zero bits in its SHA-256 (rulebook 2.11.1).
+ * The level of an MST that a key belongs to: half the number of leading zero bits in its SHA-256, rounded down (rulebook 2.11.1).
  * @param key one character per byte, at most 1,024 of them
  */
 export function keyHeight(key: string): number {

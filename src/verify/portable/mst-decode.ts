@@ -4,7 +4,7 @@ import type { Block } from "./car.ts";
 import { expectEnd, readLink } from "./cbor-rule.ts";
 import { isBlessedLink, type Link } from "./link.ts";
 
-/** What a block says of a node: `children[i]` lies left of `keys[i]`, and the last child right of all keys. */
+/** The content of a node's block. `children[i]` is left of `keys[i]`, and the last child is right of all keys. */
 export interface NodeContent {
 	/** One character per byte. */
 	readonly keys: readonly string[];
@@ -16,10 +16,10 @@ const ENTRY_FIELDS = 4;
 const NODE_FIELDS = 2;
 
 /**
- * Decodes an MST node and checks what can be told from its bytes alone (rulebook 2.11): canonical encoding, ascending keys,
- * exact prefix compression, links of the right form.
+ * Decodes an MST node and checks all that its bytes alone can tell (rulebook 2.11): canonical encoding, ascending keys, exact
+ * prefix compression, links of the right form.
  *
- * @throws CborError naming the rule
+ * @throws CborError whose message names the rule
  */
 export function decodeNode(bytes: Buffer, block: Block): NodeContent {
 	const scanner = new CborScanner(bytes, block.start, block.end);
@@ -46,7 +46,7 @@ export function decodeNode(bytes: Buffer, block: Block): NodeContent {
 	return { keys, values, children: [leftmost, ...rightOf] };
 }
 
-/** Canonical order leaves each field one place, so its name is expected there rather than looked up. */
+/** Reads the name of a field. Canonical order gives each field a fixed place, so no lookup by name is needed. */
 function expectField(scanner: CborScanner, name: string): void {
 	const at = scanner.offset;
 	if (at + 2 > scanner.end || scanner.bytes[at] !== 0x61 || scanner.bytes[at + 1] !== name.charCodeAt(0)) {
@@ -63,7 +63,7 @@ function readKey(scanner: CborScanner, bytes: Buffer, previous: string): string 
 	const prefixLength = scanner.readUnsigned();
 	if (prefixLength > previous.length) throw new CborError("a prefix is longer than the previous key");
 	if (prefixLength + suffix.length > PATH_BYTES_MAX) throw new CborError(`a key exceeds ${PATH_BYTES_MAX} bytes`);
-	// Where the two keys part, the byte must be greater. If it were the same, the prefix would be too short.
+	// The first byte after the common prefix must be greater. If it were the same, the prefix would be too short.
 	const parting = prefixLength < previous.length ? previous.charCodeAt(prefixLength) : -1;
 	if (suffix.length === 0 || suffix.charCodeAt(0) <= parting) {
 		throw new CborError("keys do not ascend, or a prefix is not the longest");

@@ -3,15 +3,15 @@ import { CborWriter, HEAD_BYTES_MAX, LINK_OVERHEAD_BYTES_MAX } from "./cbor-writ
 import type { Link } from "./link.ts";
 import type { NodeContent } from "./mst-decode.ts";
 
-/** What an entry adds to the bytes of its key, value and child: heads, four names and the prefix length. */
+/** The bytes of an entry besides its key, value and child: heads, four names and the prefix length. */
 const ENTRY_OVERHEAD_BYTES_MAX = 3 * HEAD_BYTES_MAX + 4 * 2 + 2 * LINK_OVERHEAD_BYTES_MAX;
-/** What a node adds to its entries and first child: heads and two names. */
+/** The bytes of a node besides its entries and first child: heads and two names. */
 const NODE_OVERHEAD_BYTES_MAX = 2 * HEAD_BYTES_MAX + 2 * 2 + LINK_OVERHEAD_BYTES_MAX;
 
-/** Enough for nearly every node; a larger one gets memory of its own. */
+/** Large enough for nearly every node. A larger one gets its own memory. */
 const scratch = Buffer.alloc(65_536);
 
-/** Encodes a node as the one block that has this content. The bytes lie in memory that the next call may overwrite. */
+/** Encodes a node's block. Returns memory that the next call may overwrite. */
 export function encodeNode(node: NodeContent): Uint8Array {
 	const bytesMax = encodedBytesMax(node);
 	const writer = new CborWriter(bytesMax <= scratch.length ? scratch : Buffer.allocUnsafe(bytesMax));
@@ -43,7 +43,7 @@ function writeEntry(writer: CborWriter, previous: string, key: string, value: Li
 	writer.link(value);
 }
 
-/** How many bytes two keys have in common from their start. */
+/** Length of the common prefix of two keys, in bytes. */
 export function commonPrefixLength(a: string, b: string): number {
 	const length = Math.min(a.length, b.length);
 	for (let i = 0; i < length; i++) if (a.charCodeAt(i) !== b.charCodeAt(i)) return i;

@@ -8,9 +8,9 @@ import type { Tree, TreeNode } from "./mst.ts";
 import { decodeNode, type NodeContent } from "./mst-decode.ts";
 
 /**
- * Loads what a CAR has of an MST, checking all of it (rulebook 2.11). A sub-tree whose block is absent stays a link.
+ * Loads the part of an MST that a CAR has, and checks all of it (rulebook 2.11). A sub-tree whose block is absent stays a link.
  *
- * @returns the tree: a link where even the root's block is absent, null where the tree is empty
+ * @returns the tree: a link if even the root's block is absent, null if the tree is empty
  * @throws Rejection `mst-malformed`
  */
 export function loadTree(frame: Buffer, blocks: ReadonlyMap<Link, Block>, root: Link): Tree {
@@ -28,10 +28,10 @@ export function loadTree(frame: Buffer, blocks: ReadonlyMap<Link, Block>, root: 
 	return loader.node(root, content, { height, after: null, before: null });
 }
 
-/** Where in the tree a node is: its keys must be of this height and lie between these two. */
+/** A node's place in the tree: its keys must have this height and lie between `after` and `before`. */
 interface Place {
 	readonly height: number;
-	/** Null: no bound. */
+	/** Null if there is no bound; so for `before`. */
 	readonly after: string | null;
 	readonly before: string | null;
 }
@@ -54,9 +54,10 @@ class TreeLoader {
 		return content;
 	}
 
-	/** Checks a node against its place, and loads what is below it. The height falls with each step, so recursion ends. */
+	/** Checks a node against its place, and loads what is below it. The height falls with each level, so the recursion ends. */
 	node(link: Link, content: NodeContent, place: Place): TreeNode {
-		// No sub-tree with a key can be at two places. Without this, nodes that share a child would be walked once per path.
+		// No sub-tree with a key can be at two places. Without this check, a child that several nodes share would be walked once for
+		// each path to it.
 		if (this.#loaded.has(link)) throw new Rejection("mst-malformed", "a node occurs twice in the tree");
 		this.#loaded.add(link);
 		checkPlace(content, place);
@@ -88,7 +89,7 @@ function checkPlace({ keys }: NodeContent, { height, after, before }: Place): vo
 	const first = keys[0];
 	const last = keys.at(-1);
 	if (first === undefined || last === undefined) return;
-	// The keys of a node ascend, which its decoding has checked.
+	// The decoding has checked that the keys of a node ascend.
 	if ((after !== null && first <= after) || (before !== null && last >= before)) {
 		throw new Rejection("mst-malformed", "a key lies outside of its sub-tree's range");
 	}

@@ -2,37 +2,37 @@ import { type Link, linkOfBlock } from "./link.ts";
 import { encodeNode } from "./mst-encode.ts";
 
 /**
- * A Merkle search tree of which parts may be unknown (rulebook 2.11, 2.12): a node, the link of a sub-tree that we don't
- * have, or null for the tree without keys.
+ * A Merkle search tree, parts of which may be unknown (rulebook 2.11, 2.12): a node, the link of a sub-tree that we don't have,
+ * or null for the tree without keys.
  *
- * Trees are immutable. An edit makes the nodes on its way anew and shares the others, so an edit that fails half-way leaves
+ * Trees are immutable. An edit makes new nodes on the path to the key and shares the others, so an edit that fails half-way leaves
  * the tree as it was.
  */
 export type Tree = TreeNode | Link | null;
 
-/** `children[i]` lies left of `keys[i]`, and the last child right of all keys. A node without keys has one child. */
+/** `children[i]` is left of `keys[i]`, and the last child is right of all keys. A node without keys has one child. */
 export interface TreeNode {
 	readonly height: number;
 	/** One character per byte, ascending. */
 	readonly keys: readonly string[];
 	readonly values: readonly Link[];
-	/** One more than keys. Each is one level lower than this node. */
+	/** One more than there are keys. Each is one level below this node. */
 	readonly children: readonly Tree[];
-	/** Link of the block that the node was read from; null for a node that an edit made. */
+	/** Link of the block that the node was read from. Null for a node that an edit made. */
 	readonly link: Link | null;
 }
 
-/** An edit has to look into a sub-tree that we don't have. */
+/** An edit needs to look into a sub-tree that we don't have. */
 export class PartialTreeError extends Error {
 	override readonly name = "PartialTreeError";
 }
 
-/** An edit found another value at a key than it expects there. */
+/** An edit found another value at a key than it expected, or none, or one where it expected none. */
 export class TreeMismatchError extends Error {
 	override readonly name = "TreeMismatchError";
 }
 
-/** Thrown over and over while edits are tried in another order, so it is made once, without a stack to collect. */
+/** Thrown often while edits are tried in different orders. So it is made only once, which saves collecting a stack each time. */
 const PARTIAL = new PartialTreeError("the edit needs a node that is absent");
 
 /** The link of the tree without keys. */
@@ -40,7 +40,7 @@ export const EMPTY_TREE: Link = linkOfBlock(encodeNode({ keys: [], values: [], c
 
 /**
  * Removes a key, which must have the value `expected`.
- * @param height the key's own
+ * @param height the height of the key (`keyHeight`)
  * @throws PartialTreeError, TreeMismatchError
  */
 export function removeKey(tree: Tree, key: string, height: number, expected: Link): Tree {
@@ -54,14 +54,14 @@ export function removeKey(tree: Tree, key: string, height: number, expected: Lin
 	);
 }
 
-/** Gives a key, which must have the value `expected`, the value `value`. Throws like `removeKey`. */
+/** Replaces the value of a key, which must be `expected`, by `value`. Throws like `removeKey`. */
 export function replaceValue(tree: Tree, key: string, height: number, expected: Link, value: Link): Tree {
 	return editKey(tree, key, height, expected, (node, index) =>
 		makeNode(node.height, node.keys, node.values.with(index, value), node.children),
 	);
 }
 
-/** Finds the node that has a key and replaces it by what `edit` makes of it. */
+/** Finds the node that has a key, and replaces it by the result of `edit`. */
 function editKey(
 	tree: Tree,
 	key: string,
@@ -70,7 +70,7 @@ function editKey(
 	edit: (node: TreeNode, index: number) => Tree,
 ): Tree {
 	if (typeof tree === "string") throw PARTIAL;
-	// A key can't be below its own height: what is there needn't be looked at.
+	// A key can't be below its own height, so nothing below needs to be looked at.
 	if (tree === null || tree.height < height) throw new TreeMismatchError("the key is absent");
 	const index = lowerBound(tree.keys, key);
 	if (tree.height > height) {
@@ -84,7 +84,7 @@ function editKey(
 
 /**
  * Inserts a key, which must be absent.
- * @param height the key's own
+ * @param height the height of the key (`keyHeight`)
  * @throws PartialTreeError, TreeMismatchError
  */
 export function insertKey(tree: Tree, key: string, height: number, value: Link): Tree {
@@ -108,18 +108,18 @@ export function insertKey(tree: Tree, key: string, height: number, value: Link):
 	return makeNode(tree.height, tree.keys, tree.values, tree.children.with(index, child));
 }
 
-/** Puts nodes without keys on top of a node until it is of this height. */
+/** Puts nodes without keys on top of a node until the tree has this height. */
 function wrap(tree: Tree, height: number): Tree {
 	let top = tree;
 	while (top !== null && typeof top !== "string" && top.height < height) top = makeNode(top.height + 1, [], [], [top]);
 	return top;
 }
 
-/** Joins two neighbours of the same height, between which a key was removed. */
+/** Joins two neighbours of the same height after the key between them was removed. */
 function merge(left: Tree, right: Tree): Tree {
 	if (left === null) return right;
 	if (right === null) return left;
-	// Even if only one is unknown: its keys could lie beyond the other's, and the tree would hide that they do.
+	// One unknown sub-tree is enough to fail: its keys could be out of order with the other's, and the joined tree would hide it.
 	if (typeof left === "string" || typeof right === "string") throw PARTIAL;
 	const seam = merge(childAt(left, left.keys.length), childAt(right, 0));
 	return makeNode(
@@ -170,14 +170,14 @@ export function lowerBound(keys: readonly string[], key: string): number {
 	return low;
 }
 
-/** Takes the nodes without keys off the top, which edits leave there. */
+/** Removes the nodes without keys that edits leave at the top. */
 export function trimTop(tree: Tree): Tree {
 	let top = tree;
 	while (top !== null && typeof top !== "string" && top.keys.length === 0) top = childAt(top, 0);
 	return top;
 }
 
-/** The link of a tree: hashes the nodes that edits made. */
+/** The link of a tree. Encodes and hashes the nodes that edits made. */
 export function linkOfTree(tree: Tree): Link {
 	if (tree === null) return EMPTY_TREE;
 	if (typeof tree === "string") return tree;

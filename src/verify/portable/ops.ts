@@ -5,27 +5,26 @@ import { isRecordPath } from "../../protocol/syntax.ts";
 import { readLink, rejectCborErrors } from "./cbor-rule.ts";
 import { isBlessedLink, type Link } from "./link.ts";
 
-/** What a commit says it did to one record (rulebook 2.1). */
+/** One change of a record, as the commit describes it (rulebook 2.1). */
 export type Op =
 	| { action: "create"; path: string; cid: Link; prev: null }
-	/** `prev` is null where the op lacks it, as ops from before Sync 1.1 do. */
+	/** `prev` is null if the op lacks it, as ops from before Sync 1.1 do. */
 	| { action: "update"; path: string; cid: Link; prev: Link | null }
 	| { action: "delete"; path: string; cid: null; prev: Link | null };
 
 /** The ops of a commit. */
 export interface Ops {
-	/** Those that keep the rules by themselves, in their order. */
+	/** The ops that break no rule when looked at one by one, in their order. */
 	readonly sound: readonly Op[];
-	/** What the first one that doesn't, or that has the path of an earlier one, is guilty of. */
+	/** The rule broken by the first op that is not sound, or that has the path of an earlier op. Null if there is no such op. */
 	readonly strictFault: RejectionReason | null;
 }
 
 /**
- * Reads the ops of a commit and checks each by itself, and that no path comes twice (rulebook 2.10). What must hold for anybody
- * is only that they can be read: the rules beyond that are the strict ones.
+ * Reads the ops of a commit, checks each by itself, and checks that no path occurs twice (rulebook 2.10). Every relay requires
+ * only that they can be read. The other rules are strict ones.
  *
- * An update or delete without `prev` is sound here: the tree's check, which can't do without it, reports it as
- * `prev-data-missing`.
+ * An update or delete without `prev` is sound here. The check of the tree, which needs `prev`, reports `prev-data-missing`.
  *
  * @param start offset of the first op
  * @throws Rejection `op-malformed` if an op is not a map with a text for `action` and `path`, and links or null for `cid` and `prev`
@@ -47,7 +46,7 @@ export function readOps(frame: Buffer, start: number, count: number): Ops {
 	return { sound, strictFault };
 }
 
-/** An op's fields as they come. Undefined: not there. */
+/** An op's fields before they are checked. Undefined: not there. */
 interface OpFields {
 	action: string;
 	path: string;
@@ -74,7 +73,7 @@ function readFields(scanner: CborScanner, frame: Buffer): OpFields {
 	return { action, path, cid, prev };
 }
 
-/** The op, or null where it breaks a rule. */
+/** The op, or null if it breaks a rule. */
 function soundOp({ action, path, cid, prev }: OpFields): Op | null {
 	if (!isRecordPath(path) || cid === undefined) return null;
 	if (action === "delete") return cid === null ? { action, path, cid, prev } : null;

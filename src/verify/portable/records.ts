@@ -7,10 +7,10 @@ import type { Link } from "./link.ts";
 import type { Op } from "./ops.ts";
 
 /**
- * Checks that the record of each create and update is in the CAR and is one CBOR map within the limits (rulebook 2.10). What
- * is in the map is not the relay's business.
+ * Checks that the record of each create and update is in the CAR and is one CBOR map within the limits (rulebook 2.10). The
+ * contents of the map don't concern a relay.
  *
- * @returns what only the strict rules object to: `record-missing`, `record-too-large` or null
+ * @returns the strict rule that was broken: `record-missing`, `record-too-large` or null
  * @throws Rejection `record-malformed`
  */
 export function checkRecords(
@@ -19,7 +19,7 @@ export function checkRecords(
 	ops: readonly Op[],
 ): RejectionReason | null {
 	let strictFault: RejectionReason | null = null;
-	// Many ops may name one record: it is walked once.
+	// Several ops may name the same record, which is checked only once.
 	const checked = new Set<Link>();
 	for (const { cid } of ops) {
 		if (cid === null || checked.has(cid)) continue;

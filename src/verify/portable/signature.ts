@@ -13,8 +13,8 @@ const CURVES = {
 };
 
 /**
- * Checks an ECDSA signature over the SHA-256 of `unsigned` (rulebook 3): 64 bytes of r and s, both within [1, n-1], and s
- * not above n/2 on either curve.
+ * Checks an ECDSA signature over the SHA-256 of `unsigned` (rulebook 3): 64 bytes of r and s, both within [1, n-1], with s not
+ * above n/2 on either curve.
  *
  * @throws Rejection `signature-encoding`, `signature-high-s` or `signature-invalid`
  */
@@ -27,7 +27,7 @@ export function checkSignature(signature: Uint8Array, unsigned: Uint8Array, key:
 	const s = signature.subarray(SCALAR_BYTES);
 	if (!isScalar(r, order) || !isScalar(s, order)) throw new Rejection("signature-encoding", "r or s out of range");
 	if (Buffer.compare(s, halfOrder) > 0) throw new Rejection("signature-high-s");
-	// The library would hash once more, and would not tell a high s from a wrong signature.
+	// By default the library would hash once more, and would not tell a high s from a wrong signature.
 	const options = { prehash: false, lowS: false, format: "compact" } as const;
 	if (!curve.verify(signature, sha256(unsigned), key.publicKey, options)) throw new Rejection("signature-invalid");
 }
@@ -36,7 +36,7 @@ function isScalar(bytes: Uint8Array, order: Uint8Array): boolean {
 	return bytes.some((byte) => byte !== 0) && Buffer.compare(bytes, order) < 0;
 }
 
-/** The curve's order n and n/2, rounded down, in the signature's encoding. */
+/** The curve's order n, and n/2 rounded down, both encoded as in a signature. */
 function bounds(order: bigint): { order: Uint8Array; halfOrder: Uint8Array } {
 	return { order: encodeScalar(order), halfOrder: encodeScalar(order >> 1n) };
 }
