@@ -7,40 +7,40 @@ import type { Outcome } from "./outcome.ts";
 /** Who sent a message. */
 export interface Sender {
 	hostId: number;
-	/** As DID documents name it: lower-case DNS name, or `localhost:PORT`. */
+	/** As in DID documents: a lower-case DNS name, or `localhost:PORT`. */
 	hostname: string;
 }
 
-/** A message at its shard, with what was found out about it so far. */
+/** A message at its shard, with what has been found out about it so far. */
 export interface Arrival<M extends Message = Message> {
 	readonly sender: Sender;
-	/** Canonical; `message` has offsets into it. */
+	/** The canonical frame. `message` has offsets into it. */
 	readonly frame: Uint8Array;
 	readonly message: M;
-	/** What a refresh of its identity must not be older than, by the monotonic clock. */
+	/** When it arrived, by the monotonic clock. A refresh of its identity must have begun later. */
 	readonly arrivedAtMs: number;
 	/** Called exactly once, when the message is rejected or handed over. */
 	readonly settle: (outcome: Outcome) => void;
-	/** What was looked up for this message in particular. */
+	/** The result of the lookup that was made for this message. Null if none was made. */
 	resolution: Resolution | null;
-	/** What its DID resolved to before it was looked up anew because of it. */
+	/** What its DID was known to resolve to before this message caused a new lookup. */
 	before: Resolution | null;
-	/** Whether its identity was refreshed because of it: that is done once. */
+	/** Whether this message has caused a refresh of its identity. It does so at most once. */
 	refreshed: boolean;
-	/** Whether its host said, when asked because of it, that the account is active; null where it was not asked. */
+	/** Whether the host, asked because of this message, said that the account is active. Null if it was not asked. */
 	activeAtHost: boolean | null;
-	/** What is to follow it into the log, once it is handed over itself. */
+	/** What must still follow it into the log. Set once the message itself is handed over. */
 	following: Admitted | null;
 }
 
-/** What comes of a good message. */
+/** What a good message adds to the log. */
 export interface Admitted {
 	entry: Entry;
-	/** What the entry says of its account. The index reads the same of the record. */
+	/** What the entry says about its account. The index reads the same from the record. */
 	fact: AccountFact;
-	/** What has to be in the log before it. */
+	/** What must be in the log right before it. */
 	preceding?: Admitted;
-	/** What has to come next in the log. */
+	/** What must be in the log right after it. */
 	following?: Admitted;
 }
 

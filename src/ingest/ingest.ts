@@ -47,7 +47,7 @@ type UsedSettings =
 export interface IngestOptions extends WorkerContext<UsedSettings> {
 	/** Number of this worker, from 0. */
 	worker: number;
-	/** Rings to the sequencer, of all workers by number: this one writes its own and reads how far the others are durable. */
+	/** The workers' rings to the sequencer, by number. This worker writes to its own, and reads how far the others are durable. */
 	handovers: SharedArrayBuffer[];
 	/** Rings between this worker and each other one. */
 	peers: { worker: number; outbound: SharedArrayBuffer; inbound: SharedArrayBuffer; doorbell: SharedArrayBuffer }[];
@@ -55,22 +55,22 @@ export interface IngestOptions extends WorkerContext<UsedSettings> {
 	sequencerDoorbell: SharedArrayBuffer;
 }
 
-/** Account states in memory, over all ingest workers: about 400 bytes each. */
+/** Account states in memory, of all ingest workers together. Each takes about 400 bytes. */
 const ACCOUNT_CACHE_ENTRIES = 500_000;
 
-/** Low-water cursors go to the log this often: a crash asks hosts again for about as much. */
+/** How often low-water marks are written to the log. After a crash, hosts are asked again for the messages of about this time. */
 const CURSOR_INTERVAL_MS = 1_000;
 const WAKE_INTERVAL_MS = 1_000;
-/** How long a drain waits for what is on its way. The cursors stay behind what it leaves. */
+/** How long a drain waits for messages on their way. The cursors stay before those that are left then. */
 const DRAIN_TIMEOUT_MS = 4_000;
 
-/** A host's rejections for one reason make a debug line this often at most. */
+/** Limits the debug lines about rejections: one in this time for each host and reason. */
 const REJECTION_LINES = { intervalMs: 60_000, keysMax: 10_000 };
 
-/** Makes this thread's engine, as the operator wants it. */
+/** Makes this thread's engine according to the settings. */
 export type CreateEngine = (choice: EngineChoice, counters: Counters) => Engine;
 
-/** Serves an ingest worker in this thread, with the engine that its entry file makes. */
+/** Runs an ingest worker in this thread, with the engine that the thread's entry file makes. */
 export function serveIngest(createEngine: CreateEngine): void {
 	serveRole<IngestOptions, HostCommand, HostEvent>((emit) => new IngestWorker(createEngine, emit));
 }
@@ -85,7 +85,7 @@ function makeEngine(createEngine: CreateEngine, choice: EngineChoice, counters: 
 	}
 }
 
-/** The part of a worker that has DIDs: it finds identities, verifies, and hands over. */
+/** Makes the worker's shard, which finds identities, verifies messages, and hands them over. */
 function createShard(parts: {
 	config: IngestOptions["config"];
 	index: IndexReader;
@@ -117,7 +117,7 @@ function createShard(parts: {
 	return shard;
 }
 
-/** Logs rejections for those who look closer. */
+/** Logs rejections at level debug. */
 function logRejections(): ShardOptions["onRejection"] {
 	const log = logOf("ingest");
 	const limiter = new LogLimiter(REJECTION_LINES);
@@ -145,7 +145,7 @@ function openPeer({ worker, outbound, inbound, doorbell }: IngestOptions["peers"
 	};
 }
 
-/** An ingest worker: follows its hosts, and does the work on its DIDs. */
+/** An ingest worker: follows its hosts, and works on the messages of its DIDs. */
 class IngestWorker implements WorkerRole<IngestOptions, HostCommand> {
 	readonly #createEngine: CreateEngine;
 	readonly #emit: (event: HostEvent) => void;
@@ -223,12 +223,12 @@ class IngestWorker implements WorkerRole<IngestOptions, HostCommand> {
 	}
 }
 
-/** Works each time the doorbell rings, and once a second. */
+/** Calls `work` each time the doorbell rings, and at least once a second. */
 async function runLoop(doorbell: Doorbell, work: () => void): Promise<never> {
 	for (;;) {
 		const ticket = doorbell.ticket();
 		work();
-		// However often others ring, sockets and timers have their turns.
+		// `sleep` gave the event loop no turn. Sockets and timers must get theirs, however often others ring.
 		if (!(await doorbell.sleep(ticket, WAKE_INTERVAL_MS))) await new Promise(setImmediate);
 	}
 }

@@ -1,6 +1,6 @@
 /**
- * How a message ended: rejected, or handed over as a record that ends at `position` of the ring of worker `ring`. After an
- * internal error the message's connection is closed.
+ * How a message ended: rejected, or handed over as an entry that ends at `position` in the ring of worker `ring`. After an
+ * internal error the connection that the message came over is closed.
  */
 export type Outcome = { rejected: true; internalError: boolean } | { rejected: false; ring: number; position: number };
 

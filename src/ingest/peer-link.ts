@@ -5,14 +5,14 @@ import type { RingReader, RingWriter } from "../runtime/ring.ts";
 import type { Sender } from "./arrival.ts";
 import { FAILED, type Outcome, REJECTED } from "./outcome.ts";
 
-/** All rings between workers together take no more memory than this, however many workers there are. */
+/** Memory of all rings between workers together, however many workers there are. */
 export const PEER_RINGS_BYTES_MAX = 64 * 1024 * 1024;
-/** More for one ring gains nothing. */
+/** The largest useful size of one ring. */
 const PEER_RING_BYTES_MAX = 4 * 1024 * 1024;
-/** What a ring takes beside its capacity: its control words begin a page. */
+/** Memory of a ring besides its capacity: one page for its control words. */
 const RING_OVERHEAD_BYTES = 4_096;
 
-/** Capacity of the ring from one worker to another, a power of two. Their number grows with the square of the workers'. */
+/** Capacity of the ring from one worker to another: a power of two. The number of rings grows with the square of the workers. */
 export function peerRingBytes(workers: number): number {
 	const rings = Math.max(workers * (workers - 1), 1);
 	const shareBytes = PEER_RINGS_BYTES_MAX / rings - RING_OVERHEAD_BYTES;
@@ -21,53 +21,56 @@ export function peerRingBytes(workers: number): number {
 
 /** The rings between this worker and one other. */
 export interface Peer {
-	/** Its number. */
+	/** Number of the other worker. */
 	worker: number;
 	outbound: RingWriter;
 	inbound: RingReader;
 	doorbell: Doorbell;
 }
 
-/** What the other worker sends. */
+/** The messages from the other worker. */
 export interface PeerEvents {
-	/** A frame for a DID of this worker's, in memory of its own. Its outcome goes back under the ticket. */
+	/** A frame for a DID of this worker, in newly allocated memory. The answer is `sendOutcome` with the same ticket. */
 	frame(sender: Sender, ticket: number, frame: Buffer): void;
-	/** What came of the frame that was sent under the ticket. */
+	/** The outcome of the frame that was sent with this ticket. */
 	outcome(ticket: number, outcome: Outcome): void;
 }
 
-/** Kinds of ring records, in their first byte. */
+/** The kinds of records in these rings, in the first byte of each. */
 const Kind = { frame: 0, outcome: 1, part: 2 } as const;
 
-/** Kind u8, unused u8, hostname length u16, host u32, ticket f64, frame length u32; then the hostname, and what fits of the frame. */
+/**
+ * Layout of a frame: kind u8, unused u8, hostname length u16, host u32, ticket f64, frame length u32; then the hostname, and as
+ * much of the frame as fits.
+ */
 const FRAME_HEADER_BYTES = 20;
-/** Kind u8, unused (3 bytes); then the next bytes of the frame that was begun before. */
+/** Layout of a part: kind u8, unused (3 bytes); then the next bytes of the frame that was begun before. */
 const PART_HEADER_BYTES = 4;
-/** Kind u8, verdict u8, unused u16, ring u32, position f64, ticket f64. */
+/** Layout of an outcome: kind u8, verdict u8, unused u16, ring u32, position f64, ticket f64. */
 const OUTCOME_BYTES = 24;
 
-/** Verdicts of an outcome. */
+/** Values of the verdict in an outcome. */
 const Verdict = { passed: 0, rejected: 1, failed: 2 } as const;
 
-/** What waits for room. A frame may have been written in part. */
+/** Something that waits for room in the ring. A frame may have been written in part. */
 type Outgoing =
 	| { type: "frame"; sender: Sender; ticket: number; frame: Uint8Array; written: number }
 	| { type: "outcome"; ticket: number; outcome: Outcome };
 
 /**
- * This worker's end of the way to another one and back. Whatever is sent arrives, in order: what finds the ring full waits in
- * memory, which the budget of its host limits too. A frame that is long for the ring goes in parts, and so as large as it
- * likes; nothing overtakes it.
+ * This worker's end of the link to another worker. All that is sent arrives, and in order. If the ring is full, frames and outcomes
+ * wait in memory, which the hosts' budgets limit. A frame of any length can be sent: a long one goes in parts, and nothing is sent
+ * between them.
  */
 export class PeerLink {
 	readonly #peer: Peer;
-	/** The longest record. Several fit the ring at once, so that one can be read while the next one is written. */
+	/** The longest record. Several of them fit in the ring, so that one can be read while the next one is written. */
 	readonly #recordBytesMax: number;
 	#unsent: Outgoing[] = [];
-	/** The frame that the other worker has sent in part. */
+	/** The frame of which the other worker has sent a part so far. */
 	#incoming: { sender: Sender; ticket: number; frame: Buffer; received: number } | null = null;
 
-	/** @throws RangeError if the ring is too small for the beginning of any frame */
+	/** @throws RangeError if the ring is too small for the header of a frame */
 	constructor(peer: Peer) {
 		this.#peer = peer;
 		this.#recordBytesMax = Math.floor(peer.outbound.recordBytesMax / 2);
@@ -75,7 +78,7 @@ export class PeerLink {
 			throw new RangeError(`a ring of ${peer.outbound.capacityBytes} bytes is too small for two workers`);
 	}
 
-	/** Sends a frame, whose bytes must not change until its outcome has come back. */
+	/** Sends a frame. Its bytes must not change until its outcome has come back. */
 	sendFrame(sender: Sender, ticket: number, frame: Uint8Array): void {
 		this.#send({ type: "frame", sender, ticket, frame, written: 0 });
 	}
@@ -84,7 +87,7 @@ export class PeerLink {
 		this.#send({ type: "outcome", ticket, outcome });
 	}
 
-	/** Takes what has arrived. Returns whether there was anything: then the other worker has room again, and was told. */
+	/** Handles all that has arrived. Returns whether there was anything. If so, the other worker is told that it has room again. */
 	receive(events: PeerEvents): boolean {
 		const { inbound, doorbell } = this.#peer;
 		const before = inbound.position;
@@ -95,7 +98,7 @@ export class PeerLink {
 		return true;
 	}
 
-	/** Sends what waits, as far as there is room by now. */
+	/** Sends what waits, as far as there is room now. */
 	retry(): void {
 		if (this.#unsent.length === 0) return;
 		const { position } = this.#peer.outbound;
@@ -104,7 +107,7 @@ export class PeerLink {
 		if (this.#peer.outbound.position > position) this.flush();
 	}
 
-	/** Shows the other worker what was sent. A link does it itself when its ring is full. */
+	/** Makes what was sent visible to the other worker, and wakes it. A link does so by itself when its ring is full. */
 	flush(): void {
 		if (this.#peer.outbound.publish()) this.#peer.doorbell.ring();
 	}
@@ -115,7 +118,7 @@ export class PeerLink {
 		this.flush();
 	}
 
-	/** Writes all that is left of it; false if there was not room for all. */
+	/** Writes what is left of `outgoing`. Returns false if there was no room for all of it. */
 	#write(outgoing: Outgoing): boolean {
 		if (outgoing.type === "outcome") return writeOutcome(this.#peer.outbound, outgoing.ticket, outgoing.outcome);
 		const { frame, sender, ticket } = outgoing;
@@ -146,7 +149,7 @@ export class PeerLink {
 		const incoming = this.#incoming;
 		if (incoming === null) throw new Damage("a part of a frame came from another worker without its beginning");
 		const start = record[0] === Kind.frame ? FRAME_HEADER_BYTES + incoming.sender.hostname.length : PART_HEADER_BYTES;
-		// A copy, since a message may have to wait, and the ring must go on.
+		// Copied, since the message may have to wait, and its place in the ring must be given back.
 		incoming.received += record.copy(incoming.frame, incoming.received, start);
 		if (incoming.received < incoming.frame.length) return;
 		this.#incoming = null;
@@ -174,7 +177,7 @@ function writeFrameHeader(target: Buffer, sender: Sender, ticket: number, frameB
 	target.write(sender.hostname, FRAME_HEADER_BYTES, "latin1");
 }
 
-/** Fills `target` from `at` on with what follows `from` in the frame. Returns how many bytes that were. */
+/** Fills `target` from offset `at` on with the bytes of the frame from offset `from` on. Returns the number of bytes. */
 function fill(target: Buffer, at: number, frame: Uint8Array, from: number): number {
 	const bytes = target.length - at;
 	target.set(from === 0 && bytes === frame.length ? frame : frame.subarray(from, from + bytes), at);

@@ -3,7 +3,7 @@ import { REJECTION_REASON_NAMES } from "../protocol/reasons.ts";
 
 const byReason = { name: "reason", values: REJECTION_REASON_NAMES };
 
-/** Counted on the host's side and on the DID's: each holds messages to rules of its own. */
+/** Counted in `ingest/host/` and in `ingest/did/`, each of which checks different rules. */
 export const messagesRejected = counter(
 	"messages_rejected_total",
 	"messages dropped, by the rule they broke",

@@ -7,15 +7,15 @@ import { type Arrival, arrivalOf } from "./arrival.ts";
 import { FAILED, type Outcome } from "./outcome.ts";
 import { type Peer, type PeerEvents, PeerLink } from "./peer-link.ts";
 
-/** Takes each message to the worker that has its DID, and brings the outcome back to the one that has its host. */
+/** Sends each message to the worker that has its DID, and the outcome back to the worker that follows its host. */
 export class Routes {
 	readonly #worker: number;
 	readonly #workers: number;
 	readonly #deliver: (arrival: Arrival) => void;
 	readonly #links: { worker: number; link: PeerLink; events: PeerEvents }[];
-	/** By worker; none for this one. */
+	/** The links by worker number; none for this worker. */
 	readonly #linkTo = new Map<number, PeerLink>();
-	/** Those at other workers, by their tickets. */
+	/** The messages that are at other workers, by their tickets. */
 	readonly #away = new Map<number, Arrival>();
 	/** Wakes the other workers. */
 	readonly #flush = new OnceATurn(() => {
@@ -50,7 +50,7 @@ export class Routes {
 		this.#flush.schedule();
 	}
 
-	/** Does what the other workers ask for. Returns whether there was anything. */
+	/** Handles what the other workers have sent. Returns whether there was anything. */
 	receive(): boolean {
 		let received = false;
 		for (const { link, events } of this.#links) {
@@ -87,7 +87,7 @@ export class Routes {
 	}
 }
 
-/** Scans a frame that the worker of its host has scanned before. */
+/** Scans a frame that the worker of its host has already scanned. */
 function messageOf(frame: Uint8Array): Message {
 	const scanned = scanFrame(frame);
 	if (scanned.kind !== "message") throw new Error("a routed frame is not a message");

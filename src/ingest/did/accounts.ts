@@ -11,17 +11,17 @@ const accountCacheOverflows = counter(
 	"times the account cache was full of states the index had not applied yet",
 );
 
-/** What a shard knows of an account: the index's row, ahead of it by what the index has not applied yet. */
+/** What a shard knows of an account: the index's row, and the changes that the index has not applied yet. */
 export interface CachedAccount extends AccountState {
-	/** Ring position of its last change; 0 where the index has it as it is. */
+	/** Ring position of its last change. 0 if the state was read from the index. */
 	readonly position: number;
 }
 
-/** Progress of the log, which decides what may leave the cache. All of it moves on while it is read. */
+/** Progress of the log, which decides what may leave the cache. All of these can move while they are read. */
 export interface Progress {
 	/** Position after the last entry handed over. Only this thread moves it. */
 	position: number;
-	/** How far the ring is durable. */
+	/** The ring position up to which everything is durable. */
 	acknowledged(): number;
 	/** Lsn of the last record that the index has applied. */
 	applied(): number;
@@ -29,18 +29,18 @@ export interface Progress {
 	published(): Pick<PositionSnapshot, "lastLsn" | "lsnUsedMax">;
 }
 
-/** DIDs without an account are remembered up to this part of the limit, apart from the accounts. */
+/** How many DIDs without an account are remembered, in addition to the accounts, as a part of their limit. */
 const ABSENCES_SHARE = 1 / 8;
 
 /**
- * States of the accounts that a shard dealt with lately. On a miss the index is asked, which is right only for accounts
- * whose last change it has applied: so an entry leaves not before that, even if the cache must grow for it.
+ * States of the accounts that a shard has used lately. On a miss the index is asked. Its answer is right only if it has applied
+ * the account's last change. So an entry stays in the cache until then, even if the cache must grow beyond its limit.
  */
 export class AccountCache {
 	readonly #entries = new Map<string, CachedAccount>();
-	/** DIDs that the index has no account of, the oldest first. Strangers can name any number of them. */
+	/** DIDs for which the index has no account, the oldest first. Bounded, since strangers can name any number of DIDs. */
 	readonly #absences = new Set<string>();
-	/** Those that nobody has asked for since they were read. Each has a message that will. */
+	/** Such DIDs that were just read, before the first `get`. Each has a message waiting, which will call `get`. */
 	readonly #newAbsences = new Set<string>();
 	readonly #index: Pick<IndexReader, "account">;
 	readonly #entriesMax: number;
@@ -56,17 +56,17 @@ export class AccountCache {
 		this.#counters = counters;
 	}
 
-	/** The state; null for an account we have never seen; undefined where `load` has to be asked first. */
+	/** The state; null for an account that we have never seen; undefined if `load` must be called first. */
 	get(did: string): CachedAccount | null | undefined {
 		const state = this.#entries.get(did);
 		if (state === undefined) return this.#absence(did);
-		// Last used goes last: the map's order is the order of eviction.
+		// The last used entry goes last, since the map's order is the order of eviction.
 		this.#entries.delete(did);
 		this.#entries.set(did, state);
 		return state;
 	}
 
-	/** As `get` of an account that was just asked for, which a further look does not keep for longer. */
+	/** Like `get`, for an account that was just got. Does not count as a use. */
 	peek(did: string): CachedAccount | null {
 		return this.#entries.get(did) ?? null;
 	}
@@ -79,7 +79,7 @@ export class AccountCache {
 		else this.#insert(did, fromRow(row));
 	}
 
-	/** What was just read is told of once at least, however many others came meanwhile: who waits for it must get on. */
+	/** A DID that was just read is answered at least once, even if others have filled the set since: its message must get on. */
 	#absence(did: string): null | undefined {
 		if (!this.#newAbsences.delete(did)) return this.#absences.has(did) ? null : undefined;
 		this.#absences.add(did);
@@ -88,17 +88,17 @@ export class AccountCache {
 		return null;
 	}
 
-	/** Stores what an account has become by the entry that ends at `state.position`. */
+	/** Stores the state of an account after the entry that ends at `state.position`. */
 	set(did: string, state: CachedAccount): void {
 		if (this.#entries.has(did)) this.#entries.set(did, state);
 		else this.#insert(did, state);
 	}
 
 	/**
-	 * Learns how far the index is. Call it now and then.
+	 * Learns how far the index is. Must be called from time to time.
 	 *
-	 * What is acknowledged was published before, and what is applied was published before. So what is published is read last: read
-	 * earlier, it could lack the acknowledged records, and states that the index has yet to apply would count as applied.
+	 * Records are published before they are acknowledged, and before they are applied. So `published` is read last. If it were read
+	 * earlier it could lack acknowledged records, and states that the index has not applied yet would count as applied.
 	 *
 	 * @throws Damage if the readings contradict each other
 	 */

@@ -15,18 +15,18 @@ const repoStatusLimited = counter(
 	"times a host was not asked, since it or the account had been asked a moment ago",
 );
 
-/** How often and how long hosts are asked. The numbers are those of one ingest worker. */
+/** How often hosts are asked, and for how long. The limits apply to each ingest worker by itself. */
 export const REPO_STATUS_LIMITS = {
-	/** One DID at most once in this time. */
+	/** For each DID, at most one request in this time. */
 	didIntervalMs: 60_000,
-	/** DIDs whose last time is remembered. */
+	/** DIDs whose last request is remembered. */
 	didsMax: 20_000,
-	/** Requests to one host in one stretch of `hostIntervalMs`. */
+	/** Requests to one host within `hostIntervalMs`. */
 	perHostMax: 20,
 	hostIntervalMs: 60_000,
-	/** Requests to one host that have no answer yet, those that wait for their turn included. */
+	/** Requests to one host without an answer yet, including those that wait for their turn. */
 	unansweredPerHostMax: 8,
-	/** Requests under way, to one host and to all. */
+	/** Requests under way at once, to one host and to all. */
 	inFlightPerHostMax: 2,
 	inFlightMax: 32,
 	timeoutMs: 5_000,
@@ -41,18 +41,18 @@ export interface RepoStatusOptions {
 	userAgent: string;
 	counters: Counters;
 	limits?: Limits;
-	/** Monotonic. */
+	/** Monotonic milliseconds. */
 	nowMs?: () => number;
 }
 
-/** Where an account is. */
+/** The host of an account. */
 export interface AccountHost {
 	id: number;
 	/** Origin of its PDS, such as `https://pds.example`. */
 	pds: string;
 }
 
-/** What was asked of one host. */
+/** The requests to one host. */
 interface Asked {
 	readonly slots: Semaphore;
 	sinceMs: number;
@@ -63,13 +63,13 @@ interface Asked {
 const GET_REPO_STATUS = "/xrpc/com.atproto.sync.getRepoStatus";
 const ANSWER = v.object({ did: v.string(), active: v.boolean() });
 
-/** Asks an account's host what it says of the account now, for when its `#account` seems to have been missed (rulebook 2.6, check 5). */
+/** Asks an account's host whether the account is active, if an `#account` seems to have been missed (rulebook 2.6, check 5). */
 export class RepoStatusProbe {
 	readonly #options: RepoStatusOptions;
 	readonly #limits: Limits;
 	readonly #nowMs: () => number;
 	readonly #lastAsked: LastTimes;
-	/** By host id, so there are no more than hosts that are followed. */
+	/** By host id. There are no more than the hosts that are followed. */
 	readonly #hosts = new Map<number, Asked>();
 	readonly #slots: Semaphore;
 
@@ -82,8 +82,8 @@ export class RepoStatusProbe {
 	}
 
 	/**
-	 * Whether the host says that the account is active. Takes at most the timeout, once it is its turn, and never throws: what is
-	 * asked too often, or not answered as it should be, is not active.
+	 * Whether the host says that the account is active. Takes at most the timeout, once the request has its turn. Never throws:
+	 * returns false if the host or account has been asked too often, or if the answer is missing or invalid.
 	 */
 	async isActive(did: string, host: AccountHost): Promise<boolean> {
 		const asked = this.#permit(did, host.id);
@@ -93,13 +93,13 @@ export class RepoStatusProbe {
 		}
 		this.#options.counters.add(repoStatusRequests);
 		asked.unanswered++;
-		// The host's own turn comes first: so one that answers nobody takes few of the slots that all share.
+		// The request waits for a slot of its host first, so that a host that doesn't answer takes few of the shared slots.
 		const isActive = await asked.slots.run(() => this.#slots.run(() => this.#ask(did, host.pds)));
 		asked.unanswered--;
 		return isActive;
 	}
 
-	/** Counts a request against its limits; null if one of them is reached. */
+	/** Counts a request against the limits. Returns null if one of them is reached. */
 	#permit(did: string, hostId: number): Asked | null {
 		const { didIntervalMs, perHostMax, hostIntervalMs, inFlightPerHostMax, unansweredPerHostMax } = this.#limits;
 		const nowMs = this.#nowMs();
@@ -132,7 +132,7 @@ export class RepoStatusProbe {
 			const answer = v.parse(ANSWER, JSON.parse(new TextDecoder().decode(body)));
 			return answer.did === did && answer.active;
 		} catch {
-			// Whatever went wrong is the host's affair, or the network's. Its next `#account` will tell.
+			// Any error is due to the host or the network. The host's next `#account` will set the status.
 			return false;
 		}
 	}

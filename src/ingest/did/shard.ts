@@ -1,4 +1,4 @@
-// ingest/did/: one DID's side: order, waiting, the account's state. It knows no sockets.
+// ingest/did/: the work on DIDs: the order of messages, waiting, the account's state. It knows nothing of sockets.
 
 import { next } from "../../account/next.ts";
 import type { AccountState } from "../../account/state.ts";
@@ -37,29 +37,29 @@ export interface ShardOptions {
 	repoStatus: Pick<RepoStatusProbe, "isActive">;
 	handover: Handover;
 	rules: AdmissionRules;
-	/** Whether did:web may name localhost and a port. */
+	/** Whether a did:web may name localhost and a port. */
 	allowLocalhost: boolean;
-	/** Told of each rejection, for the log. */
+	/** Called for each rejection, to log it. */
 	onRejection: (arrival: Arrival, rejection: Rejection) => void;
 }
 
 /**
- * Bytes of one host's messages that wait for did:web names which fail. Beyond that nobody waits for them: the names may be
- * their accounts' own, and the rest of the host's budget is for its other accounts.
+ * Bytes of one host's messages of did:web accounts that may wait for failing lookups. Above this, such messages no longer wait:
+ * account owners control these names and could make them fail, and the rest of the host's budget is for its other accounts.
  */
 export const WEB_WAITING_BYTES_MAX = 1024 * 1024;
 
 /**
- * All work on the DIDs of one shard, in the order that each DID's messages came. A message that has to wait (for its
- * identity, for its account's row, for room in the ring) waits in a lane and holds up nobody else's. A lane is one host's
- * messages of one DID: a host that sends of a DID which is not its own can't hold up the host that it is at.
+ * Does all work on the DIDs of one shard. The messages of each DID are handled in the order in which they came. A message that
+ * has to wait (for its identity, for its account's row, for room in the ring) waits in a lane and delays no other lane. A lane
+ * has one host's messages of one DID. So a host that sends messages of an account at another host can't delay that host's.
  *
- * Nothing here limits what waits: the sender's budget does, which is given back when a message is settled.
+ * The number of waiting messages is not limited here. The sender's budget limits it, and is given back when a message is settled.
  */
 export class Shard {
 	readonly #options: ShardOptions;
 	readonly #lanes = new Map<string, Arrival[]>();
-	/** Control entries that found the ring full. */
+	/** Control entries that wait because the ring was full. */
 	readonly #unsent: Entry[] = [];
 	#room: PromiseWithResolvers<void> | null = null;
 	#parked = 0;
@@ -75,9 +75,9 @@ export class Shard {
 		return this.#parked;
 	}
 
-	/** Takes a message. It is settled sooner or later. */
+	/** Takes a message. It is settled now or later. */
 	submit(arrival: Arrival): void {
-		// Mostly nothing waits, and then no name need be made.
+		// Usually nothing waits. Then the lane's name need not be made.
 		const lane = this.#lanes.size === 0 ? undefined : this.#lanes.get(laneOf(arrival));
 		if (lane !== undefined) {
 			lane.push(arrival);
@@ -92,7 +92,7 @@ export class Shard {
 		this.#resumeAfter(waiting, name);
 	}
 
-	/** The ring may have room again: call it whenever the sequencer rang. */
+	/** Must be called whenever the sequencer has rung: the ring may have room again. */
 	ringHasRoom(): void {
 		const room = this.#room;
 		this.#room = null;
@@ -103,13 +103,13 @@ export class Shard {
 		room?.resolve();
 	}
 
-	/** Logs what a DID resolved to, so that it is known after a restart. */
+	/** Writes to the log what a DID resolved to, so that it is known after a restart. */
 	logDidDocument(facts: DidDocumentFacts): void {
 		const entry = controlEntry("didDocument", facts);
 		if (this.#unsent.length > 0 || this.#options.handover.push(entry) === null) this.#unsent.push(entry);
 	}
 
-	/** Whether messages of the host may go on waiting for did:web names that fail. */
+	/** Whether messages of the host may go on waiting for failing lookups of did:web names. */
 	mayWaitForWeb(hostId: number): boolean {
 		return (this.#webBytes.get(hostId) ?? 0) <= WEB_WAITING_BYTES_MAX;
 	}
@@ -131,7 +131,7 @@ export class Shard {
 		endThreadOnFailure(resumed);
 	}
 
-	/** What the lane's first message waited for has failed. */
+	/** Rejects the lane's first message, since what it waited for has failed. */
 	#failFirst(name: string, error: unknown): void {
 		const lane = this.#lanes.get(name);
 		const arrival = lane?.shift();
@@ -156,7 +156,7 @@ export class Shard {
 		this.#lanes.delete(name);
 	}
 
-	/** Does as much for a message as can be done now. Null: it is settled; else what to wait for before trying again. */
+	/** Does as much for a message as can be done now. Returns null if it is settled, else what to wait for before trying again. */
 	#attempt(arrival: Arrival): Promise<unknown> | null {
 		if (this.#room !== null) return this.#room.promise;
 		try {
@@ -169,7 +169,7 @@ export class Shard {
 		}
 	}
 
-	/** Settles a message that broke a rule, or on which our own code failed. Throws `error` itself when it is fatal. */
+	/** Settles a message that broke a rule, or on which our own code failed. Throws `error` itself if it is fatal. */
 	#reject(arrival: Arrival, error: unknown): void {
 		const { rules, onRejection } = this.#options;
 		const { type, did } = arrival.message;
@@ -182,7 +182,7 @@ export class Shard {
 		arrival.settle(rejection.reason === "internal-error" ? FAILED : REJECTED);
 	}
 
-	/** Where the ring is full, the message is admitted anew later: what it was judged by may have changed until then. */
+	/** Hands a message over and settles it. If the ring is full it is admitted again later, since its account may change until then. */
 	#handOver(arrival: Arrival, admitted: Admitted): Promise<void> | null {
 		const { handover, rules } = this.#options;
 		if (admitted.preceding !== undefined) {
@@ -200,7 +200,7 @@ export class Shard {
 		return null;
 	}
 
-	/** Hands one entry over and notes what its account becomes. Returns the ring position behind it, or null while the ring is full. */
+	/** Hands one entry over and stores its account's new state. Returns the ring position after it, or null if the ring is full. */
 	#push(arrival: Arrival, { entry, fact }: Admitted): number | null {
 		const { handover, accounts, rules } = this.#options;
 		const position = handover.push(entry);
@@ -218,14 +218,14 @@ export class Shard {
 		return this.#room.promise;
 	}
 
-	/** What is to follow is about the account as it is: while that waited for room, its state may have left the cache. */
+	/** The entry that follows changes the account's state, which may have left the cache while the entry waited for room. */
 	#follow(arrival: Arrival, following: Admitted): Admitted | Promise<void> {
 		const { accounts } = this.#options;
 		const { did } = arrival.message;
 		return accounts.get(did) === undefined ? accounts.load(did) : following;
 	}
 
-	/** Null: the message is a repeat, and settled. A promise: what to wait for. */
+	/** Returns null if the message was a repeat, which is now settled, and a promise if the message has to wait. */
 	#admit(arrival: Arrival): Admitted | Promise<unknown> | null {
 		const { message } = arrival;
 		checkDid(message.did, this.#options.allowLocalhost);
@@ -251,7 +251,7 @@ export class Shard {
 			return identities.get(did) ?? this.#await(arrival, identities.lookup(did, arrival.sender));
 
 		arrival.before = identities.peek(did);
-		// Anybody else than the account's own host waits longer, and for an answer.
+		// From another host than the account's own: lookups are less frequent, and a known older document is no answer.
 		if (isForeign(account, arrival.before, arrival.sender)) return this.#refresh(arrival);
 		return this.#await(arrival, identities.recheck(did, arrival.sender, arrival.arrivedAtMs));
 	}
@@ -279,7 +279,7 @@ function laneOf({ message, sender }: Arrival): string {
 	return `${message.did} ${sender.hostId}`;
 }
 
-/** Whether the account is at another host, for all that is known of it. */
+/** Whether the account is, as far as we know, at another host than the sender. */
 function isForeign(account: AccountState | null, known: Resolution | null, sender: Sender): boolean {
 	if (account !== null) return account.host !== sender.hostId;
 	return known?.outcome === "resolved" && known.identity.pdsHost !== sender.hostname;

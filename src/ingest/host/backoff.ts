@@ -1,13 +1,13 @@
 const FIRST_DELAY_MS = 1_000;
 const DELAY_MS_MAX = 15 * 60_000;
-/** A connection that held this long was worth something, even if its host had nothing to say. */
+/** A connection that was open this long counts as a success, even if the host sent nothing. */
 const PROGRESS_MS = 60_000;
-/** Failures in a row after which a host counts as offline. It is dialled all the same. */
+/** Failures in a row after which a host counts as offline. It is still dialled. */
 const OFFLINE_AFTER_FAILURES = 8;
 
 /**
- * When to dial a host again. Delays double up to a cap, with jitter, and never end: a host that was down for a month is
- * found again within the cap. A host that accepts and then closes waits like one that doesn't answer.
+ * Decides when to dial a host again. Delays double up to a maximum, with jitter, and attempts never end: a host that was down for
+ * a month is found again within the maximum delay. A host that accepts and then closes is treated like one that doesn't answer.
  */
 export class Backoff {
 	#failures = 0;
@@ -23,10 +23,10 @@ export class Backoff {
 	}
 
 	/**
-	 * A connection ended, or did not come about. Returns how many milliseconds to wait before the next dial.
+	 * Must be called when a connection ended or an attempt failed. Returns how many milliseconds to wait before the next dial.
 	 *
-	 * @param madeProgress whether a new message came over it
-	 * @param heldMs how long it was open; 0 where it did not come about
+	 * @param madeProgress whether a new message came over the connection
+	 * @param heldMs how long it was open; 0 if the attempt failed
 	 */
 	ended(madeProgress: boolean, heldMs: number): number {
 		if (madeProgress || heldMs >= PROGRESS_MS) this.#failures = 0;
@@ -35,7 +35,7 @@ export class Backoff {
 		return delayMs * (0.5 + this.#random() / 2);
 	}
 
-	/** Somebody asked for the host: dial as if nothing had failed. */
+	/** Forgets the failures, such as when somebody asks for the host. */
 	reset(): void {
 		this.#failures = 0;
 	}

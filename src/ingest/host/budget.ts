@@ -1,27 +1,27 @@
 /**
- * Beyond its frame, a message on its way costs us up to this much memory. Most of it is for a message that waits in a lane of its
- * own for a lookup of its own: measured with 50,000 of them.
+ * Memory that a message on its way takes besides its frame, at most. The worst case is a message that waits in its own lane for its
+ * own lookup. Measured with 50,000 such messages.
  */
 export const MESSAGE_OVERHEAD_BYTES = 4_096;
 
-/** One who can be told to stop reading and to go on. */
+/** Something whose reading can be paused and resumed. */
 export interface Pausable {
 	pause(): void;
 	resume(): void;
 }
 
 /**
- * Limits the bytes of messages that are read and not yet settled: per host, and for the worker as a whole. A host that
- * reaches its limit is paused, back to its TCP socket. So nothing is ever dropped because of load (invariant 6). Reading goes on
+ * Limits the bytes of messages that were read and are not yet settled: for each host, and for the worker as a whole. If a host
+ * reaches its limit, its TCP socket is no longer read. So nothing is ever dropped because of load (invariant 6). Reading goes on
  * at half of the limit.
  *
- * Half of the worker's bytes are for whoever comes. Once they are used up, each host that holds something may hold an equal part
- * of the other half, and those that hold more are paused. So hosts whose messages wait for long can't stop the others.
+ * The first half of the worker's bytes is for any host. Once it is used up, each host that holds something may hold an equal part
+ * of the other half, and hosts that hold more are paused. So hosts whose messages wait for long can't stop the others.
  */
 export class Budget {
 	readonly #bytesMax: number;
 	#held = 0;
-	/** Hosts that hold something. */
+	/** Number of hosts that hold something. */
 	#holders = 0;
 	readonly #paused = new Set<HostBudget>();
 
@@ -33,7 +33,7 @@ export class Budget {
 		return this.#held;
 	}
 
-	/** The share of one host. */
+	/** Makes the budget of one host. */
 	host(bytesMax: number, target: Pausable): HostBudget {
 		return new HostBudget(this, bytesMax, target);
 	}
@@ -45,7 +45,7 @@ export class Budget {
 		if (bytes < 0 && this.#paused.size > 0 && this.#held <= this.#bytesMax / 4) this.#wake();
 	}
 
-	/** @internal for `HostBudget`. What one host may hold at present. */
+	/** @internal for `HostBudget`. Bytes that each host may hold at present. */
 	get share(): number {
 		if (this.#held <= this.#bytesMax / 2) return Number.POSITIVE_INFINITY;
 		return this.#bytesMax / 2 / Math.max(1, this.#holders);
@@ -65,7 +65,7 @@ export class Budget {
 	}
 }
 
-/** What one host holds of the worker's budget. */
+/** One host's part of the worker's budget. */
 export class HostBudget {
 	readonly #worker: Budget;
 	readonly #bytesMax: number;
@@ -79,7 +79,7 @@ export class HostBudget {
 		this.#target = target;
 	}
 
-	/** A message of so many bytes was read. Returns what to `release` once it is settled. */
+	/** Must be called when a message of this many bytes was read. Returns the bytes to `release` once it is settled. */
 	hold(frameBytes: number): number {
 		const bytes = frameBytes + MESSAGE_OVERHEAD_BYTES;
 		this.#worker.change(bytes, this.#held === 0 ? 1 : 0);
@@ -94,7 +94,7 @@ export class HostBudget {
 		this.reconsider();
 	}
 
-	/** Lets the host read again if nothing is against it any more. */
+	/** Resumes the host if it holds at most half of its own limit and of its share. */
 	reconsider(): void {
 		if (!this.#paused || this.#held > this.#bytesMax / 2) return;
 		if (this.#held > this.#worker.share / 2) {

@@ -4,19 +4,19 @@ import { controlEntry } from "../../log/record/entry.ts";
 import { HostSubscription, type SubscriptionOptions } from "./subscription.ts";
 
 export interface HostsOptions extends Omit<SubscriptionOptions, "storeCursor"> {
-	/** How far the ring of a worker is durable. */
+	/** The position up to which everything in a worker's ring is durable. */
 	acknowledged: (ring: number) => number;
 	handover: Handover;
 }
 
-/** Cursors in one record: their facts stay far below the record's limit. */
+/** Cursors in one record. Their facts stay far below the record's limit. */
 const CURSORS_PER_RECORD = 2_000;
 
 /** The hosts that this worker follows. */
 export class Hosts {
 	readonly #options: HostsOptions;
 	readonly #subscriptions = new Map<number, HostSubscription>();
-	/** Cursors as they were last handed to the log. */
+	/** The cursors that were last handed to the log, by host id. */
 	readonly #stored = new Map<number, number | null>();
 
 	constructor(options: HostsOptions) {
@@ -49,7 +49,10 @@ export class Hosts {
 		}
 	}
 
-	/** @param stored the cursor that the log has, if that is known and the host was not followed before in this process */
+	/**
+	 * @param stored the cursor that the log has; undefined if that is unknown. Used only for a host that this process has not
+	 * followed before.
+	 */
 	#subscription(host: HostTarget, stored: number | null | undefined): HostSubscription {
 		const known = this.#subscriptions.get(host.id);
 		if (known !== undefined) return known;
@@ -59,7 +62,7 @@ export class Hosts {
 		return subscription;
 	}
 
-	/** Hands the low-water cursors that moved to the log. Where the ring is full they come next time. */
+	/** Hands the low-water marks that have moved to the log, as cursors. If the ring is full they are handed over the next time. */
 	storeCursors(): void {
 		const moved: { host: number; seq: number | null }[] = [];
 		for (const [host, subscription] of this.#subscriptions) {

@@ -1,7 +1,7 @@
 import { lookup as lookupDns } from "node:dns";
 import type { LookupFunction } from "node:net";
-// Bun's own, which needs no package. Unlike the global WebSocket it takes `maxPayload`, `handshakeTimeout` and `lookup`, and
-// gives the answer's headers. Its types are those of `@types/ws`.
+// Bun's built-in module, which needs no package. Unlike the global WebSocket it accepts `maxPayload`, `handshakeTimeout` and
+// `lookup`, and gives the headers of the answer. Its types come from `@types/ws`.
 import WebSocket from "ws";
 import { addressFault } from "../../net/address.ts";
 import { mayBePrivate } from "../../net/hostname.ts";
@@ -11,36 +11,36 @@ import { reportFailure } from "../../runtime/boundary.ts";
 import { systemTiming, type Timing } from "../../runtime/timing.ts";
 
 const HANDSHAKE_TIMEOUT_MS = 10_000;
-/** We ping this often, and give a host that long to answer anything at all. */
 const PING_INTERVAL_MS = 30_000;
+/** A connection over which nothing came for this long is ended. */
 const SILENCE_MS_MAX = 75_000;
 /** A close frame's payload is at most 125 bytes, two of which are the code (RFC 6455, section 5.5). */
 const CLOSE_REASON_BYTES_MAX = 123;
 
-/** What a socket tells its host's subscription. */
+/** The events that a socket reports to its host's subscription. */
 export interface HostSocketEvents {
 	/** The host accepted. `server` is its `Server` header. */
 	opened(server: string): void;
 	frame(bytes: Buffer): void;
-	/** A message can't be read. After some faults nothing can follow it on this connection: then `isLast`. */
+	/** A message can't be read. `isLast`: the fault is such that no message can follow on this connection. */
 	unreadable(reason: RejectionReason, detail: string, isLast: boolean): void;
-	/** The connection ended or did not come about: said once, last. */
+	/** The connection ended, or the attempt failed. Called once, as the last event. */
 	closed(detail: string): void;
 }
 
 export interface HostSocketOptions {
 	hostname: string;
-	/** By ws://, and to whatever address the name has. */
+	/** Connect by ws:// instead of wss://, to any address that the name has. */
 	insecure: boolean;
-	/** Events after this upstream seq; null for the live end. */
+	/** Ask for messages after this upstream seq; null for the live end. */
 	cursor: number | null;
 	userAgent: string;
 	timing?: Timing;
-	/** Resolves names that may only lead to public addresses. */
+	/** Resolves names for connections that may only go to public addresses. */
 	lookup?: LookupFunction;
 }
 
-/** One connection to a host's `subscribeRepos`. It never reconnects; who made it does. */
+/** One connection to a host's `subscribeRepos`. It never reconnects by itself. */
 export class HostSocket {
 	readonly #socket: WebSocket;
 	readonly #events: HostSocketEvents;
@@ -65,7 +65,7 @@ export class HostSocket {
 		this.#listen();
 	}
 
-	/** Stops reading: the host's TCP window fills, and the host waits. */
+	/** Stops reading, so that the TCP window fills and the host has to wait. */
 	pause(): void {
 		if (this.#paused) return;
 		this.#paused = true;
@@ -75,12 +75,12 @@ export class HostSocket {
 	resume(): void {
 		if (!this.#paused) return;
 		this.#paused = false;
-		// What was said while we did not listen could not be heard.
+		// While paused we read nothing, so the host could not show that it is alive.
 		this.#lastHeardMs = this.#timing.nowMs();
 		if (this.#socket.readyState === WebSocket.OPEN) this.#socket.resume();
 	}
 
-	/** Closes with a WebSocket close code, and at once as far as we are concerned. A reason that is too long is cut. */
+	/** Closes with a WebSocket close code. `closed` is reported at once. A reason that is too long is cut. */
 	close(code: number, reason: string): void {
 		if (this.#socket.readyState === WebSocket.OPEN)
 			this.#socket.close(code, cutToBytes(reason, CLOSE_REASON_BYTES_MAX));
@@ -118,7 +118,7 @@ export class HostSocket {
 		this.#on("close", (code: number, reason: Buffer) => this.#end(`closed with ${code} ${reason.toString()}`.trim()));
 	}
 
-	/** Handles an event of the socket. A handler that fails costs the connection, and nothing else. */
+	/** Handles an event of the socket. A handler that fails ends this connection, and nothing else. */
 	#on<Args extends unknown[]>(event: string, handle: (...args: Args) => void): void {
 		this.#socket.on(event, (...args: unknown[]) => {
 			try {
@@ -156,7 +156,7 @@ export class HostSocket {
 	}
 }
 
-/** What the host did, where a connection ended for a message that breaks the WebSocket protocol or our limit; else null. */
+/** The reason if a connection ended because of a message that breaks the WebSocket protocol or our limit; else null. */
 function framingFault(code: unknown): RejectionReason | null {
 	if (typeof code !== "string" || !code.startsWith("WS_ERR_")) return null;
 	if (code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH" || code === "WS_ERR_UNSUPPORTED_DATA_PAYLOAD_LENGTH")
@@ -164,7 +164,7 @@ function framingFault(code: unknown): RejectionReason | null {
 	return code === "WS_ERR_INVALID_UTF8" ? "frame-text" : "frame-malformed";
 }
 
-/** The longest start of `text` that takes at most `bytesMax` bytes of UTF-8, without half a character. */
+/** The longest prefix of `text` that takes at most `bytesMax` bytes in UTF-8, in whole characters. */
 export function cutToBytes(text: string, bytesMax: number): string {
 	const { read } = new TextEncoder().encodeInto(text, new Uint8Array(bytesMax));
 	return text.slice(0, read);
@@ -176,8 +176,8 @@ function urlOf({ hostname, insecure, cursor }: HostSocketOptions): string {
 }
 
 /**
- * DNS lookup that refuses names which point into a private network. The connection goes to the very addresses that were
- * checked, so a name that resolves differently the next time gains nothing.
+ * A DNS lookup that refuses names that point into a private network. The connection is made to the same addresses that were
+ * checked, so it does not help an attacker if the name resolves differently the next time.
  *
  * @param resolve how names are resolved, given by tests
  */

@@ -1,4 +1,4 @@
-// ingest/host/: one host's side: connection, cursor, budget. It judges no message.
+// ingest/host/: the connections to hosts, with their cursors and budgets. It judges no message.
 
 import type { HostEvent, HostGapReason, HostStatusEvent, HostTarget } from "../../hosts/messages.ts";
 import type { Counters } from "../../observe/counters.ts";
@@ -46,13 +46,13 @@ const hostPauses = counter("host_pauses_total", "times a host's socket was pause
 const hostsConnected = gauge("hosts_connected", "hosts connected now");
 const inflightBytes = gauge("inflight_bytes", "bytes received from hosts and not yet durable or rejected");
 
-/** So many messages out of order on one connection, and we'd rather start over. */
+/** After more messages out of order than this, the connection is closed and made again. */
 const SEQ_VIOLATIONS_MAX = 100;
-/** So many messages in a row that can't be read, and it is no single bad message any more. */
+/** After more unreadable messages in a row than this, the connection is closed: it is not just a single bad message. */
 const UNREADABLE_IN_ROW_MAX = 100;
-/** A host whose seqs went back is asked for all that it has this often at most. */
+/** Minimum time between two requests to a host, whose seqs went back, for all that it has. */
 const FROM_START_INTERVAL_MS = 24 * 3_600_000;
-/** Log lines of one host and one kind: the first, and then one in this time. */
+/** At most one log line of each host and kind in this time. */
 const LOG_INTERVAL_MS = 60_000;
 const LOG_KINDS_MAX = 128;
 
@@ -65,13 +65,16 @@ export interface SubscriptionOptions {
 	counters: Counters;
 	/** Takes each message to its DID's shard. `settle` is called exactly once. */
 	deliver: (arrival: Arrival) => void;
-	/** The mark has moved in a way that must be in the log before what comes next: without it a crash would lose the place. */
+	/**
+	 * Stores the low-water marks. Called if the mark has moved in a way that must be in the log before the next messages: after a
+	 * crash without it we would not know where to go on.
+	 */
 	storeCursor: () => void;
 	emit: (event: HostEvent) => void;
 	timing?: Timing;
 }
 
-/** Follows one host: keeps a connection to it, takes its frames in, and knows how far they are dealt with. */
+/** Follows one host: keeps a connection to it, takes its frames in, and tracks up to which seq they are settled. */
 export class HostSubscription {
 	readonly window: HostWindow;
 	readonly #sender: Sender;
@@ -87,24 +90,24 @@ export class HostSubscription {
 	#cancelRedial: (() => void) | null = null;
 	#stopped = false;
 	#budgetPaused = false;
-	/** Everything up to here was received in this process, and is on its way at least. */
+	/** The upstream seq to go on after: everything up to it has been received. Null for the host's live end. */
 	#received: number | null;
-	/** What was missed and not yet reported. */
+	/** Messages that may have been missed, and are not yet reported. */
 	#gap: { count: number; reason: HostGapReason; afterSeq: number | null } | null = null;
-	/** Unreadable messages after this seq are one gap, however often they come. */
+	/** Unreadable messages after this seq are counted as one gap, however often they come. */
 	#gapNotedAt: number | null | undefined;
-	/** When the host was last asked for all that it has, since its seqs went back. */
+	/** When the host was last asked for all that it has, because its seqs went back. */
 	#askedFromStartMs = Number.NEGATIVE_INFINITY;
-	/** State of the current connection. */
+	/** From here on: state of the current connection. The last seq received over it. */
 	#lastSeq = 0;
-	/** A message up to here was received before, or the host counts anew. */
+	/** A seq up to this one was received before, or the host has restarted its numbering. */
 	#knownSeq = 0;
 	#seqViolations = 0;
 	#unreadableInRow = 0;
-	/** Whether a message came other than the one at our cursor. */
+	/** Whether a message has come, other than the one at our cursor. */
 	#madeProgress = false;
 	#openedAtMs: number | null = null;
-	/** How long to wait for the next dial, where that is not the backoff's to say. */
+	/** How long to wait for the next dial, if not as long as the backoff says. */
 	#redialAfterMs: number | null = null;
 
 	constructor(host: HostTarget, options: SubscriptionOptions) {
@@ -132,20 +135,20 @@ export class HostSubscription {
 		});
 	}
 
-	/** Connects, and again whenever the connection ends, until `stop`. */
+	/** Connects, and reconnects whenever the connection ends, until `stop`. */
 	start(): void {
 		this.#stopped = false;
 		this.dialNow();
 	}
 
-	/** Cuts the wait for the next dial short. */
+	/** Dials now, instead of after the current delay. */
 	dialNow(): void {
 		if (this.#stopped || this.#socket !== null) return;
 		this.#backoff.reset();
 		this.#dial();
 	}
 
-	/** Stops following. What was received goes on to be dealt with. */
+	/** Stops following. Messages that were received are still handled. */
 	stop(code: number, reason: string): void {
 		this.#stopped = true;
 		this.#cancelRedial?.();
@@ -153,7 +156,7 @@ export class HostSubscription {
 		this.#socket?.close(code, reason);
 	}
 
-	/** Goes on from another cursor, or from the host's live end (null), as an operator wants it. */
+	/** Goes on from another cursor, or from the host's live end (null), as an operator asked. */
 	resetCursor(cursor: number | null): void {
 		this.#socket?.close(1000, "cursor reset");
 		this.#noteGap("cursor-reset", `an operator set the cursor to ${cursor ?? "the live end"}`);
@@ -161,7 +164,7 @@ export class HostSubscription {
 		this.start();
 	}
 
-	/** Moves and returns the low-water mark: see `HostWindow.advance`. Also reports what was missed. */
+	/** Moves and returns the low-water mark: see `HostWindow.advance`. Also reports a gap, if there is one. */
 	advance(acknowledged: (ring: number) => number): number | null {
 		const cursor = this.window.advance(acknowledged);
 		this.#applyPause();
@@ -192,7 +195,7 @@ export class HostSubscription {
 				},
 			);
 		} catch (error) {
-			// A name that an older release accepted need not be one that can be dialled.
+			// An older release may have accepted a name that can't be dialled.
 			reportFailure("a dial", error, { host: hostname });
 			this.#closed("the connection could not be set up");
 			return;
@@ -227,7 +230,7 @@ export class HostSubscription {
 		this.#openedAtMs = null;
 		this.#socket = null;
 		if (this.#stopped) return;
-		// Each try at another cursor is a new beginning, and there are few.
+		// Each try with another cursor starts without a delay that grew; there are few such tries.
 		if (this.#detour.leavesOut && !this.#detour.isLive) this.#backoff.reset();
 		const delayMs = this.#redialAfterMs ?? this.#backoff.ended(this.#madeProgress, heldMs);
 		this.#redialAfterMs = null;
@@ -281,20 +284,20 @@ export class HostSubscription {
 		try {
 			this.#options.deliver(arrivalOf(this.#sender, frame, message, settle));
 		} catch (error) {
-			// A message that is never settled would hold the mark and its bytes for ever.
+			// A message that is never settled would hold back the mark and keep its bytes for ever.
 			if (slot.outcome === null) settle(FAILED);
 			throw error;
 		}
 	}
 
 	/**
-	 * The first messages of a connection show in which numbering the host counts, and that a detour led past its obstacle.
-	 * Returns false if the connection was ended for another one, which will bring the message again.
+	 * Handles the first messages of a connection. They show whether the host has restarted its numbering, and whether a detour got
+	 * past the unreadable message. Returns false if the connection was replaced by another one, which will bring the message again.
 	 */
 	#arriveAt(seq: number): boolean {
 		this.#refusedCursor.clear();
 		if (seq === this.#knownSeq) {
-			// It replays inclusively, which says nothing of what follows.
+			// The host includes the message at the cursor in its replay. That says nothing about the messages that follow.
 			this.#fallBack(seq);
 			return true;
 		}
@@ -316,8 +319,9 @@ export class HostSubscription {
 	}
 
 	/**
-	 * A host that counts anew may have sent messages before this connection, under seqs that we took for known: it is asked for
-	 * all that it has. Not often, since a host that only repeats a little would send everything again each time.
+	 * A host that has restarted its numbering may have sent messages before this connection, with seqs that we took for old ones. So
+	 * it is asked for all that it has. This is done rarely, since a host that only repeats a few messages would send everything again
+	 * each time.
 	 */
 	#askFromStart(): void {
 		this.#askedFromStartMs = this.#timing.nowMs();
@@ -351,7 +355,7 @@ export class HostSubscription {
 		}
 	}
 
-	/** Our cursor is beyond the host's last seq. It is asked again; in the end the cursor is given up (rulebook 1.7). */
+	/** The host says that our cursor is beyond its last seq. It is asked again, and in the end the cursor is given up (rulebook 1.7). */
 	#cursorRefused(): void {
 		if (this.#detour.leavesOut) {
 			this.#detour.goLive();
@@ -364,7 +368,7 @@ export class HostSubscription {
 		}
 	}
 
-	/** Forgets the place in the host's stream for another one, or for its live end. */
+	/** Goes on from another place in the host's stream, or from its live end (null). */
 	#goOnFrom(cursor: number | null): void {
 		this.#received = cursor;
 		this.window.restart(cursor);
@@ -387,7 +391,7 @@ export class HostSubscription {
 		this.#socket?.close(CLOSE_CODES[reason] ?? 1002, reason);
 	}
 
-	/** Messages of the host may be missed: counted, logged, and told to the host manager with the next `advance`. */
+	/** Counts and logs that messages of the host may be missed. The next `advance` reports it to the host manager. */
 	#noteGap(reason: HostGapReason, detail: string): void {
 		const afterSeq = this.#received;
 		this.#options.counters.add(hostGaps);
@@ -410,7 +414,7 @@ export class HostSubscription {
 		this.#log("debug", "rejected a frame of {host}: {detail}", `rejection ${reason}`, { detail });
 	}
 
-	/** Logs a line that the host can cause at will: one of a kind a minute, with the number of those left out. */
+	/** Logs a line that the host can cause at will: at most one of each kind a minute, with the number of lines left out. */
 	#log(level: "debug" | "info" | "warning", text: string, kind: string, properties: Record<string, unknown>): void {
 		const omitted = this.#limiter.take(kind);
 		if (omitted === null) return;

@@ -2,18 +2,18 @@ import type { Outcome } from "../outcome.ts";
 
 /** A message on its way: from its arrival until it is durable or rejected. */
 interface Slot {
-	/** What the mark becomes when the slot is passed; null: it stays. */
+	/** The new low-water mark when the slot is passed; null if the mark stays. */
 	seq: number | null;
 	outcome: Outcome | null;
 }
 
-/** More messages than this on their way pause the host, however small they are. */
+/** A host with this many messages on their way is paused, however small they are. */
 export const WINDOW_SLOTS_MAX = 262_144;
 
 /**
- * The messages of one host in the order they came, and the low-water mark: the greatest upstream seq up to which each
- * message is durable in the log or finally rejected. Only that is stored as the host's cursor, so a crash at any moment
- * asks the host again for whatever may be missing (invariant 4).
+ * The messages of one host in the order in which they came, and the low-water mark: the greatest upstream seq up to which each
+ * message is durable in the log or finally rejected. Only the mark is stored as the host's cursor. So after a crash at any moment,
+ * the host is asked again for everything that may be missing (invariant 4).
  */
 export class HostWindow {
 	#slots: Slot[] = [];
@@ -35,7 +35,7 @@ export class HostWindow {
 		return this.#lowWater;
 	}
 
-	/** A message arrived. Call `settle` with what this returns, in any order. */
+	/** Adds a message that has arrived. `settle` must be called with the slot that this returns, in any order. */
 	arrive(seq: number): Slot {
 		this.#lowWater ??= seq - 1;
 		const slot: Slot = { seq, outcome: null };
@@ -44,8 +44,9 @@ export class HostWindow {
 	}
 
 	/**
-	 * The host sends from `seq` on again: it repeats, or counts anew. The mark goes back in front of that, and what is still on
-	 * its way moves it no further. So nothing is passed that is missing, in whichever numbering it is.
+	 * Must be called when the host sends again from `seq` on: it repeats messages, or has restarted its numbering. The mark goes back
+	 * to before `seq`, and messages that are still on their way don't move it further. So in either case the mark passes no message
+	 * that is missing.
 	 */
 	fallBack(seq: number): void {
 		const mark = seq - 1;
@@ -53,7 +54,7 @@ export class HostWindow {
 		for (const slot of this.#open()) if (slot.seq !== null) slot.seq = Math.min(slot.seq, mark);
 	}
 
-	/** The host is to be followed from another cursor, or from its live end (null). What is on its way moves it no more. */
+	/** Follows the host from another cursor, or from its live end (null). Messages that are on their way no longer move the mark. */
 	restart(cursor: number | null): void {
 		this.#lowWater = cursor;
 		for (const slot of this.#open()) slot.seq = null;
@@ -64,9 +65,9 @@ export class HostWindow {
 	}
 
 	/**
-	 * Moves the low-water mark as far as it goes and returns it.
+	 * Moves the low-water mark as far as possible and returns it.
 	 *
-	 * @param acknowledged how far a worker's ring is durable: see `RingWriter.acknowledged`
+	 * @param acknowledged the position up to which a worker's ring is durable: see `RingWriter.acknowledged`
 	 */
 	advance(acknowledged: (ring: number) => number): number | null {
 		for (let slot = this.#slots[this.#first]; slot !== undefined; slot = this.#slots[this.#first]) {

@@ -10,7 +10,7 @@ import type { Admitted, Arrival } from "../../arrival.ts";
 import { type AdmissionRules, checkTime, messageEntry, timeMsOf, withFields } from "./admission.ts";
 import { keyAtHome } from "./home.ts";
 
-/** Checks an `#account`, which only the account's own host may send, and gives it the status that holds here (2.14). */
+/** Checks an `#account`, which only the account's own host may send, and gives it the effective status (rulebook 2.14). */
 export function admitAccount(
 	arrival: Arrival<AccountMessage>,
 	account: AccountState | null,
@@ -18,7 +18,7 @@ export function admitAccount(
 	rules: AdmissionRules,
 ): Admitted | "retry" {
 	const { message, sender } = arrival;
-	// Once a DID is tombstoned nothing names its host any more; the one we know may still say that the account is gone.
+	// A tombstoned DID names no host any more. The host that we know may still send the account's last status.
 	const isLast = resolution.outcome === "tombstoned" && account?.host === sender.hostId;
 	if (!isLast && keyAtHome(arrival, resolution) === "retry") return "retry";
 	const { did, active, status } = message;
@@ -31,8 +31,8 @@ export function admitAccount(
 }
 
 /**
- * An `#account` that the relay itself has to say. In the log it counts as the account's own host's, at the last seq we have of it:
- * so it neither moves the account nor makes a message of that host a replay.
+ * An `#account` that the relay makes itself. In the log it belongs to the account's host, with the last upstream seq that we have
+ * for the account. So it neither moves the account nor makes a later message of the host look like a repeat.
  */
 export function ownAccountMessage(
 	arrival: Arrival,
@@ -43,9 +43,9 @@ export function ownAccountMessage(
 	const { did } = arrival.message;
 	const { host, hostSeq } = account;
 	const time = new Date(clock()).toISOString();
-	// The sequencer gives the frame its seq; until then it needs one that is valid.
+	// The sequencer gives the frame its seq. Until then it needs a valid one.
 	const frame = encodeFrame("account", { seq: 1, did, time, active, ...(status === null ? null : { status }) });
-	// The time is ours. Those of its host's messages are compared with each other only.
+	// The frame's time is ours, so the fact has none: the times of a host's messages are compared only with each other.
 	const fact = { type: "status", did, active, status, timeMs: 0 } as const;
 	const entry = messageEntry({ ...arrival, ...rescan(frame) }, 0, fact);
 	return { entry: { ...entry, host, upstreamSeq: hostSeq }, fact };

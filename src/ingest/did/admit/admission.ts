@@ -13,10 +13,10 @@ import type { Engine } from "../../../verify/engine.ts";
 import type { Admitted, Arrival } from "../../arrival.ts";
 import { messagesLenient } from "../../rejections.ts";
 
-/** What decides, besides the message. */
+/** What an admission depends on besides the message. */
 export interface AdmissionRules {
 	engine: Engine;
-	/** False: what only the strict rules drop is passed and counted. */
+	/** If false, messages that only the strict rules would drop are passed and counted. */
 	strict: boolean;
 	clock: () => number;
 	counters: Counters;
@@ -24,13 +24,13 @@ export interface AdmissionRules {
 
 /** How messages of a kind are admitted. */
 export interface Admission<M extends Message = Message> {
-	/** Whether the DID is looked up again for each message; else what is known of it will do. */
+	/** Whether the DID is looked up again for each message. If not, a known identity is used. */
 	looksUpAnew: boolean;
-	/** Whether the account's host has said it before: asked only of a message whose seq is not a new one. */
+	/** Whether the account's host has sent the message before. Called only if the message's seq is not a new one. */
 	isOld(message: M, account: AccountState): boolean;
 	/**
-	 * Judges a message by its account (null: never seen) and its identity. Returned instead of a result are `retry`, if a refreshed
-	 * identity may change the verdict, and `ask-host`, if the account's host has to be asked whether the account is active.
+	 * Judges a message by its account (null: never seen) and its identity. Returns `retry` if a refreshed identity may change the
+	 * result, and `ask-host` if the account's host must first be asked whether the account is active.
 	 *
 	 * @throws Rejection
 	 */
@@ -42,30 +42,30 @@ export interface Admission<M extends Message = Message> {
 	): Admitted | "retry" | "ask-host";
 }
 
-/** Rejects for a rule that only strict relays keep, or returns the flags of a record that breaks it. */
+/** For a message that breaks a strict rule: rejects it if this relay is strict, else counts it and returns its record's flags. */
 export function strictly(reason: RejectionReason, rules: AdmissionRules): number {
 	if (rules.strict) throw new Rejection(reason);
 	rules.counters.add(messagesLenient.of(reason));
 	return RecordFlag.lenient;
 }
 
-/** The engine checks the time of commits and syncs. */
+/** Checks the `time` of an `#identity` or `#account`; the engine checks that of commits and syncs. Returns record flags. */
 export function checkTime(time: string, rules: AdmissionRules): number {
 	return isDatetime(time) ? 0 : strictly("time-syntax", rules);
 }
 
-/** `time` of a message in milliseconds since 1970; 0 where it is none. */
+/** `time` of a message in milliseconds since 1970; 0 if it is not a time. */
 export function timeMsOf({ time }: Message): number {
 	const timeMs = Date.parse(time);
 	return Number.isNaN(timeMs) ? 0 : timeMs;
 }
 
-/** Whether the `time` of a message from the account's host is not later than all before. */
+/** Whether the `time` of a message from the account's host is not later than the latest one before. */
 export function hasOldTime(message: Message, account: AccountState): boolean {
 	return timeMsOf(message) <= account.lastTimeMs;
 }
 
-/** A message that has no offsets but those of `seq`. */
+/** A message whose only offsets are those of `seq`. */
 type FlatMessage = Exclude<Message, { blocksStart: number }>;
 
 /** The message with some fields changed. */
@@ -74,7 +74,7 @@ export function withFields(arrival: Arrival<FlatMessage>, changes: FieldChanges)
 	return { ...arrival, frame, message: { ...arrival.message, seqStart, seqEnd } };
 }
 
-/** The entry for the log, with what the message says of its account. */
+/** The entry for the log, with what the message says about its account. */
 export function messageEntry({ frame, message, sender }: Arrival, flags: number, fact: MessageFact): Entry {
 	const { type, seq, seqStart, seqEnd } = message;
 	return {

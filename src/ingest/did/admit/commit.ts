@@ -20,7 +20,7 @@ export const COMMIT_CHECKS: RepoChecks<CommitMessage> = {
 
 	verify: (engine, frame, message, key) => engine.verifyCommit(frame, message, key),
 
-	/** Check 14: a commit that doesn't chain to what we have is passed on, and marked. */
+	/** Check 14: a commit that doesn't chain to the state that we have is passed on, and its record is flagged. */
 	compare({ since, prevData }, known, _commit, flags, rules) {
 		if (known.rev === null || known.data === null) return 0;
 		if (prevData === null) return flags === 0 ? strictly("prev-data-missing", rules) : 0;

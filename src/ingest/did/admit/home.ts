@@ -4,10 +4,10 @@ import type { SigningKey } from "../../../verify/engine.ts";
 import type { Arrival } from "../../arrival.ts";
 
 /**
- * The key that holds for the account of a message, if it comes from the host that the account's DID document names. `retry`: it
- * doesn't, but a refreshed document may name that host.
+ * The signing key for the account of a message, if the message comes from the host that the DID document names. `retry`: it comes
+ * from another host, but the document has not been refreshed yet and may name that host now.
  *
- * @throws Rejection
+ * @throws Rejection if there is no usable document, or the refreshed one names another host
  */
 export function keyAtHome({ sender, refreshed }: Arrival, resolution: Resolution): SigningKey | "retry" {
 	if (resolution.outcome === "not-found") throw new Rejection("identity-not-found");

@@ -12,8 +12,8 @@ import { type AdmissionRules, checkTime, messageEntry, timeMsOf, withFields } fr
 const WITHOUT_HANDLE: FieldChanges = new Map([["handle", null]]);
 
 /**
- * Checks an `#identity`, for which the DID was just looked up again. It only says that something may have changed, so one
- * from the account's host always passes; from anybody else it passes if something did change.
+ * Checks an `#identity`, for which the DID was just looked up again. An `#identity` says only that something may have changed. So
+ * one from the account's host always passes; one from another host passes if something did change.
  */
 export function admitIdentity(
 	arrival: Arrival<IdentityMessage>,
@@ -30,7 +30,7 @@ export function admitIdentity(
 		throw new Rejection("host-mismatch", "and nothing changed");
 	}
 	const flags = checkTime(message.time, rules);
-	// We don't resolve handles, so we don't vouch for one either.
+	// The relay doesn't resolve handles, so it does not pass on a handle that it can't vouch for.
 	const stripped = message.handle === null ? arrival : withFields(arrival, WITHOUT_HANDLE);
 	const fact = { type: "identity", did: message.did, isHome, timeMs: timeMsOf(message) } as const;
 	const admitted: Admitted = { entry: messageEntry(stripped, flags, fact), fact };
@@ -42,8 +42,8 @@ export function admitIdentity(
 }
 
 /**
- * The `#account` of our own that follows when a known account's DID turns out to be tombstoned (rulebook 2.14). Anybody's
- * `#identity` can bring that to light, so the account stays at its host.
+ * The `#account` that the relay itself adds when a known account's DID turns out to be tombstoned (rulebook 2.14). An `#identity`
+ * of any host can bring that to light, so the account is not moved to the sender.
  */
 function tombstone(arrival: Arrival, account: AccountState, clock: () => number): Admitted {
 	return ownAccountMessage(arrival, account, { active: false, status: DELETED }, clock);

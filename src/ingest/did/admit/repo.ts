@@ -22,23 +22,23 @@ const messagesVerified = counter(
 
 type RepoMessage = CommitMessage | SyncMessage;
 
-/** In what the kinds of messages that tell of a repo differ. */
+/** The differences between the two kinds of messages about a repo. */
 export interface RepoChecks<M extends RepoMessage> {
 	/** Checks the fields that only this kind has. Throws `Rejection`. */
 	checkFields(message: M): void;
-	/** Whether a message may have the same rev as the account, whose last one it then says again. */
+	/** Whether a message may have the same rev as the account's last one, and so repeat it. */
 	mayRepeatRev(known: AccountState): boolean;
 	verify(engine: Engine, frame: Uint8Array, message: M, key: SigningKey): Verdict;
 	/**
-	 * Compares a good message with what we have of the account. Returns record flags, or throws `Rejection`.
+	 * Compares a good message with the account's state. Returns record flags, or throws `Rejection`.
 	 *
-	 * @param commit CID of the commit that it tells of
-	 * @param flags those it has already: what is passed leniently is counted under its first reason only
+	 * @param commit CID of the message's commit
+	 * @param flags the record flags so far: a message that is passed leniently is counted for its first reason only
 	 */
 	compare(message: M, known: AccountState, commit: Uint8Array, flags: number, rules: AdmissionRules): number;
 }
 
-/** Checks 4 to 14 of rulebook 2.6, for a kind of message that tells of a repo. */
+/** Makes the checks 4 to 14 of rulebook 2.6, for a kind of message about a repo. */
 export function repoAdmission<M extends RepoMessage>(checks: RepoChecks<M>): Admission<M> {
 	return {
 		looksUpAnew: false,
@@ -77,10 +77,10 @@ function admitRepo<M extends RepoMessage>(
 }
 
 /**
- * Whether an account that is inactive for all we know may be active at its host, whose `#account` we missed: its host has said so
- * when asked. It is asked once for a message, and not for one that is old anyway.
+ * For an account that we know as inactive: whether its host, asked because of this message, says that it is active. Then we have
+ * missed an `#account`. The host is asked once for each message, and not for a message that is stale anyway.
  *
- * @throws Rejection `account-inactive`
+ * @throws Rejection `account-inactive` if the message must be dropped
  */
 function mayBeActive<M extends RepoMessage>(
 	account: AccountState,
@@ -93,7 +93,7 @@ function mayBeActive<M extends RepoMessage>(
 	return activeAtHost === null ? "ask-host" : "yes";
 }
 
-/** Whether its rev is not later than the account's. */
+/** Whether the message's rev is not later than the account's. */
 function hasOldRev({ rev }: RepoMessage, account: AccountState): boolean {
 	return account.rev !== null && rev <= account.rev;
 }
@@ -105,13 +105,13 @@ function checkRev<M extends RepoMessage>(message: M, known: AccountState, nowMs:
 	if (isStale(message, known, checks)) throw new Rejection("rev-stale");
 }
 
-/** Check 8. */
+/** Check 8: whether the rev is older than the account's, or equal to it without being allowed to. */
 function isStale<M extends RepoMessage>({ rev }: M, known: AccountState, checks: RepoChecks<M>): boolean {
 	if (known.rev === null) return false;
 	return rev < known.rev || (rev === known.rev && !checks.mayRepeatRev(known));
 }
 
-/** Returns the record flags of a verdict, or throws what it rejects for. */
+/** Returns the record flags of a verdict, or throws its rejection. */
 function passes(verdict: Verdict, rules: AdmissionRules): number {
 	if (verdict.reason === null) return 0;
 	return verdict.strictOnly ? strictly(verdict.reason, rules) : reject(verdict.reason);
@@ -123,6 +123,6 @@ function reject(reason: RejectionReason): never {
 
 function repoOf({ commit, data }: Verdict): { commit: Uint8Array; data: Uint8Array } {
 	if (commit === null || data === null) throw new Error("the engine passed a commit without saying which");
-	// Copies, which `slice` of a Buffer does not make: the state outlives the frame that these may be views into.
+	// Copied, since the state outlives the frame that these may be views into. `slice` of a Buffer would not copy.
 	return { commit: new Uint8Array(commit), data: new Uint8Array(data) };
 }

@@ -5,12 +5,12 @@ import type { RepoChecks } from "./repo.ts";
 export const SYNC_CHECKS: RepoChecks<SyncMessage> = {
 	checkFields() {},
 
-	/** A sync may repeat the last commit, as the reference PDS does when an account is made, but not one of a deleted repo. */
+	/** A sync may repeat the last commit, as the reference PDS does when an account is created, but not that of a deleted repo. */
 	mayRepeatRev: (known) => known.commit !== null,
 
 	verify: (engine, frame, message, key) => engine.verifySync(frame, message, key),
 
-	/** The commit that it repeats must be the one that we have. */
+	/** If it repeats the last rev, its commit must be the one that we have. */
 	compare({ rev }, known, commit) {
 		if (known.commit === null || rev !== known.rev) return 0;
 		if (Buffer.compare(known.commit, commit) !== 0) throw new Rejection("sync-fork");

@@ -10,7 +10,7 @@ import { admitIdentity } from "./identity.ts";
 import { repoAdmission } from "./repo.ts";
 import { SYNC_CHECKS } from "./sync.ts";
 
-/** How each kind of message is admitted. What they are on the wire is in `protocol/kinds/`. */
+/** How each kind of message is admitted. Their form on the wire is in `protocol/kinds/`. */
 export const ADMISSIONS: Readonly<Record<MessageType, Admission>> = {
 	commit: repoAdmission(COMMIT_CHECKS),
 	sync: repoAdmission(SYNC_CHECKS),
@@ -19,9 +19,9 @@ export const ADMISSIONS: Readonly<Record<MessageType, Admission>> = {
 } satisfies { [T in MessageType]: Admission<MessageOf<T>> };
 
 /**
- * Whether a host sends a message again that it sent before: so it does after a crash of this relay, for what lies after the stored
- * cursor, and a host may do so at any time. A seq alone does not show it, since a host may have begun to count anew; then
- * the content tells: a commit or sync that is new has a later rev, an `#identity` or `#account` that is new a later time.
+ * Whether a message is a repeat. After a crash of this relay, hosts send again what comes after the stored cursor, and a host may
+ * repeat messages at any time. An old seq alone does not prove a repeat, since the host may have restarted its numbering. Then the
+ * content decides: a new commit or sync has a later rev, a new `#identity` or `#account` a later time.
  */
 export function isRepeat({ sender, message }: Arrival, account: AccountState | null): boolean {
 	if (account === null || account.host !== sender.hostId || message.seq > account.hostSeq) return false;
