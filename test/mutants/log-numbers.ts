@@ -56,6 +56,20 @@ export const LOG_NUMBERS_MUTANTS: readonly Mutant[] = [
 		tests: DENSE,
 	},
 	{
+		name: "a file that was closed in peace is cut to its records",
+		file: "log/local/recovery/recovery.ts",
+		find: "tailBytes > 0 && used?.isClean !== true",
+		replace: "tailBytes > 0",
+		tests: ["log/local/recovery/recovery.test.ts"],
+	},
+	{
+		name: "what stands after a sealed segment's footer stays",
+		file: "log/local/segment/segment-writer.ts",
+		find: "if (this.#fs.sizeBytes(file) > end + footer.length) this.#fs.truncate(file, end + footer.length);",
+		replace: "",
+		tests: ["log/local/recovery/recovery.test.ts"],
+	},
+	{
 		name: "damage before the published end is cut as a torn tail",
 		file: "log/local/segment/scan.ts",
 		find: "?? publishedEnd;",

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { SEGMENT_HEADER_BYTES } from "../../../../src/log/local/segment/segment.ts";
 import { NUMBERS_LEFT_OUT } from "../../../../src/log/local/write/log-writer.ts";
 import { AHEAD_MIN } from "../../../../src/log/local/write/numbers-in-use.ts";
+import { RECORD_EPOCH_AT } from "../../../../src/log/record/record.ts";
 import { labels, messageEntry, readAll, segmentPath, TestLog, temporaryDirectory } from "../../harness.ts";
 import { MemoryFs } from "../memory-fs.ts";
 
@@ -90,6 +91,30 @@ describe("a torn tail", () => {
 		}
 	});
 
+	test("after a clean stop the file is left as long as it is, and is written on where its records end", () => {
+		const directory = temporaryDirectory();
+		const fs = new MemoryFs();
+		let log = new TestLog(directory, fs);
+		log.appendLabels(NAMES);
+		log.stop();
+		const path = segmentPath(directory, 1);
+		const content = fs.content(path);
+		const longer = Buffer.concat([content, Buffer.alloc(100_000)]);
+		log = new TestLog(directory, withContent(fs, path, longer), { segmentBytes: content.length + 1 });
+		const found = log.options.fs as MemoryFs;
+		expect(found.content(path)).toEqual(longer);
+		log.appendLabels(["next"]);
+		expect(found.content(path).length).toBe(longer.length);
+		// The footer ends the file of a segment that is full.
+		log.appendLabels(["more"]);
+		expect(found.content(path).length).toBeLessThan(longer.length);
+		expect(readAll(log.reader())).toEqual([...lines(NAMES), "5 next", "6 more"]);
+		log.kill();
+		log = new TestLog(directory, found.afterKill());
+		expect(readAll(log.reader())).toEqual([...lines(NAMES), "5 next", "6 more"]);
+		expect(log.count("log_gaps_total")).toBe(0);
+	});
+
 	test("an old record, as of a file that was used before, does not pass for one, be it the last", () => {
 		const directory = temporaryDirectory();
 		const { fs, path, ends } = killedLog(directory, NAMES);
@@ -129,7 +154,7 @@ describe("damage", () => {
 
 	test("the next record is found across the edge of what recovery holds in memory", () => {
 		// The first record ends where an edge falls upon each byte of the next one's epoch.
-		for (const cutAt of [37, 38, 39]) {
+		for (const cutAt of [1, 2, 3].map((bytes) => RECORD_EPOCH_AT + bytes)) {
 			const end = SEGMENT_HEADER_BYTES + WINDOW_BYTES - cutAt;
 			const directory = temporaryDirectory();
 			const path = segmentPath(directory, 1);
@@ -256,6 +281,7 @@ describe("files of a crash", () => {
 		// Whatever became of the bound, no seq may lie before its segment.
 		found.remove(`${directory}/last-used`);
 		const last = new TestLog(directory, found, { initialSeq: 5 });
+		expect([last.writer.nextLsn, last.writer.nextSeq]).toEqual(Array(2).fill(2 * NUMBERS_LEFT_OUT + 11));
 		last.appendLabels(["next"]);
 		expect(readAll(last.reader()).slice(-2)).toEqual(["10 a10", `${2 * NUMBERS_LEFT_OUT + 11} next`]);
 	});
