@@ -16,7 +16,7 @@ const USAGE = `standpipe ${VERSION}: an AT Protocol relay
   standpipe --help            show this and every setting
   standpipe --version
 
-Each setting is a flag or an environment variable; a flag goes first.
+Each setting can be given as a flag or as an environment variable. If both are given, the flag counts.
 
 ${settingsHelp()}`;
 
@@ -42,7 +42,7 @@ async function main(args: string[]): Promise<void> {
 		const near = nearest(command, COMMANDS);
 		const hint = near === null ? "" : `did you mean "${near}"? `;
 		process.stderr.write(
-			`there is no command ${JSON.stringify(command.slice(0, 64))}; ${hint}--help shows what there is\n`,
+			`there is no command ${JSON.stringify(command.slice(0, 64))}; ${hint}--help lists commands and settings\n`,
 		);
 		process.exit(2);
 	}
@@ -87,7 +87,7 @@ async function serve({ config, warnings }: { config: Config; warnings: string[] 
 	let isStopping = false;
 	const stop = (signal: string): void => {
 		if (isStopping) {
-			log.warning("{signal} again: ends at once", { signal });
+			log.warning("{signal} again: the process ends at once", { signal });
 			process.exit(1);
 		}
 		isStopping = true;
@@ -107,7 +107,7 @@ async function drain(started: Promise<Relay>, signal: string, timeoutMs: number)
 	const takenMs = (): number => Math.round(performance.now() - beganAtMs);
 	log.info("{signal}: draining", { signal });
 	setTimeout(() => {
-		log.error("the drain is given up after {takenMs} ms: RELAY_DRAIN_TIMEOUT is over", { takenMs: takenMs() });
+		log.error("the drain is given up after {takenMs} ms: RELAY_DRAIN_TIMEOUT has passed", { takenMs: takenMs() });
 		process.exit(1);
 	}, timeoutMs).unref();
 	const relay = await started;

@@ -66,6 +66,6 @@ export function budgetWarning(budget: DescriptorBudget, users: DescriptorUsers, 
 	const needed = own + PLAIN_MAX + 2 * Math.max(users.consumersMax, hosts, HOSTS_MIN);
 	return (
 		`the limit of ${limit} open files is too low for ${users.consumersMax} consumers (RELAY_MAX_CONSUMERS) and ${hosts} hosts: ` +
-		`it does for ${consumersMax} consumers and ${hostsMax} hosts; raise it (\`ulimit -n\`, LimitNOFILE) to ${needed}`
+		`it is enough for ${consumersMax} consumers and ${hostsMax} hosts; raise it (\`ulimit -n\`, LimitNOFILE) to ${needed}`
 	);
 }

@@ -13,11 +13,11 @@ import { dropFrom, encodeProgram, NETWORKS_MAX } from "./packet-filter.ts";
 
 const connectionsEnded = counter(
 	"connections_ended_total",
-	"connections without a request that were ended since they took too many descriptors",
+	"connections without a request that were ended because they took too many descriptors",
 );
 const networksRefused = counter(
 	"networks_refused_total",
-	"times a network was refused new connections for a while since it had too many",
+	"times a network was refused new connections for a while because it had too many",
 );
 
 const DESCRIPTORS = "/proc/self/fd";
@@ -93,7 +93,7 @@ export class DescriptorGuard {
 		try {
 			return this.#check();
 		} catch (error) {
-			if (!isTooManyFiles(error)) log.warning("open descriptors can't be looked at: {error}", { error });
+			if (!isTooManyFiles(error)) log.warning("open descriptors can't be checked: {error}", { error });
 			return true;
 		}
 	}
@@ -149,7 +149,7 @@ export class DescriptorGuard {
 		const omitted = this.#reports.take("refused");
 		if (omitted === null) return;
 		log.warning(
-			"{network} has opened too many connections: no more are taken from there for {seconds} s; so did {omitted} others since this was last said",
+			"{network} has opened too many connections: it can't open more for {seconds} s; {omitted} other networks had too many since the last such line",
 			{
 				network,
 				seconds: REFUSED_MS / 1000,

@@ -30,7 +30,7 @@ const PARTS: Readonly<Record<StallPart, Part>> = {
 		stalled: gauge("log_stalled", "1 while the log can't be written; `/_health` says why"),
 		stalls: counter(
 			"log_stalls_total",
-			"times the log could not be written for a while, since the disk failed or was full",
+			"times the log could not be written for a while, because the disk failed or was full",
 		),
 	},
 	index: {
@@ -44,7 +44,7 @@ const PARTS: Readonly<Record<StallPart, Part>> = {
 		log: "index",
 		cant: "the index can't be read",
 		again: "the index is read again",
-		stalled: gauge("index_reads_stalled", "threads that wait since they can't read the index"),
+		stalled: gauge("index_reads_stalled", "threads that wait because they can't read the index"),
 		stalls: counter("index_reads_stalls_total", "times a thread could not read the index for a while, and waited"),
 	},
 };
@@ -115,7 +115,7 @@ export class Stall<Reason extends string = DiskFaultReason> {
 			this.#beganAtMs = this.#triedAtMs;
 			counters.add(PARTS[part].stalled);
 			counters.add(PARTS[part].stalls);
-			const line = "{what} ({reason}) and is tried again until it can: {detail}";
+			const line = "{what} ({reason}): {detail}; it is tried again until it succeeds";
 			const detail = error instanceof Error ? error.message : String(error);
 			const log = logOf(PARTS[part].log);
 			const what = PARTS[part].cant;

@@ -7,7 +7,7 @@ import { type NoSlot, ProbeSlots, type ProbeSlotsOptions } from "./probe-slots.t
 
 const crawlsLimited = counter(
 	"crawls_limited_total",
-	"crawl requests refused since their address had its share of probes or of failed ones",
+	"crawl requests refused because their address had reached its limit of probes or of failed probes",
 );
 
 /** Failed probes that one address may cause in an hour. Each costs a DNS lookup and a connection. */
@@ -72,7 +72,7 @@ export class CrawlGate {
 	#failuresLimit(address: string): ControlResult | null {
 		const waitMs = this.#failures.waitMs(address);
 		if (waitMs === 0) return null;
-		const rule = `${FAILED_PROBES_PER_HOUR} hosts an hour may fail their check for one address, and yours had them`;
+		const rule = `in an hour, ${FAILED_PROBES_PER_HOUR} hosts from one address may fail their check, and yours has reached that limit`;
 		return this.#limit(rule, Math.ceil(waitMs / 1000));
 	}
 
@@ -85,5 +85,5 @@ export class CrawlGate {
 function busyMessage(why: NoSlot): string {
 	return why === "full"
 		? "too many new hosts wait to be checked, try again in a minute"
-		: `no check of a new host was free for you within ${PROBE_SLOTS.waitMs} ms, try again in a minute`;
+		: `the check of this host did not begin within ${PROBE_SLOTS.waitMs} ms, try again in a minute`;
 }

@@ -230,7 +230,7 @@ export class HostManager {
 		if (known !== undefined) return this.#crawlKnown(known, admin);
 		const host = this.#know({ id: this.#idMax + 1, ...parsed, gaps: 0, lastGap: null }, "active");
 		host.askedAtMs = this.#options.clock.nowMs();
-		log.info("host {hostname} is new, as id {id}", { hostname: host.hostname, id: host.id });
+		log.info("host {hostname} is new, with id {id}", { hostname: host.hostname, id: host.id });
 		// The host's record must be in the log before its first message.
 		await this.#record(host);
 		await this.#connect(host);

@@ -28,7 +28,7 @@ const RESET_BODY = v.object(
 			),
 		),
 	},
-	"the body must be an object with a string `hostname`, and a `cursor` where the host is not to go on live",
+	"the body must be an object with a string `hostname`, and a `cursor` unless the host is to go on from its live end",
 );
 
 /** The operator's part of the API, under `/admin`. It is mounted in an app made by `createXrpcApp`. */

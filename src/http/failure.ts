@@ -5,7 +5,10 @@ import { isFatal, reportFailure } from "../runtime/boundary.ts";
 import { LogLimiter } from "../runtime/log-limiter.ts";
 import { errorResponse } from "./response.ts";
 
-const httpFailures = counter("http_failures_total", "HTTP requests that were answered with 500, by a fault of ours");
+const httpFailures = counter(
+	"http_failures_total",
+	"HTTP requests that failed by a fault of the relay, answered with 500 or 503",
+);
 
 const LINE_INTERVAL_MS = 60_000;
 const RETRY_AFTER_S = 30;

@@ -13,7 +13,7 @@ import { readPage } from "./listing.ts";
 import { hostnameParameter, limitParameter, pageCursorParameter, readQuery } from "./parameters.ts";
 import { errorResponse, XrpcError } from "./response.ts";
 
-const httpRateLimited = counter("http_rate_limited_total", "HTTP requests refused since their address made too many");
+const httpRateLimited = counter("http_rate_limited_total", "HTTP requests refused because their address made too many");
 
 export interface ReadsAppOptions {
 	index: IndexReader;

@@ -20,7 +20,7 @@ import { steadyWallMs } from "./wall-clock.ts";
 const identityLookups = counter("identity_lookups_total", "DID documents asked for over the network");
 const identityLookupSeconds = histogram(
 	"identity_lookup_seconds",
-	"how long the answer to a request for a DID document took, or its failure",
+	"time from a request for a DID document to its answer or failure",
 	[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
 	{ name: "method", values: ["plc", "web"] },
 );
@@ -31,25 +31,25 @@ const identityRefreshes = counter(
 );
 const identityRefreshesLimited = counter(
 	"identity_refreshes_limited_total",
-	"times a forced refresh had to wait since the DID had one a moment ago",
+	"times a forced refresh had to wait because the DID had one a moment ago",
 );
 const identityStaleUses = counter(
 	"identity_stale_uses_total",
-	"times an outdated identity was used on for a while, since the directory or its did:web host failed",
+	"times an outdated identity stayed in use for a while, because the directory or the did:web host failed",
 );
 const identityWaits = counter(
 	"identity_waits_total",
-	"failed lookups that are tried again, since messages can't be judged without them",
+	"failed lookups that are tried again, because messages can't be judged without them",
 );
 const identityLookupsLimited = counter(
 	"identity_lookups_limited_total",
-	"times a host's lookups had to wait since it named too many DIDs that are not its own",
+	"times a host's lookups had to wait because it named too many DIDs that are not its own",
 );
 const identityOutages = counter(
 	"identity_outages_total",
-	"times the PLC directory began to fail, or asked to be left alone",
+	"times the PLC directory began to fail, or asked the relay to wait",
 );
-const identityEvictions = counter("identity_evictions_total", "identities that left the cache since it was full");
+const identityEvictions = counter("identity_evictions_total", "identities evicted because the cache was full");
 
 export interface IdentityCacheLimits extends ResolutionLimits {
 	/**
@@ -428,11 +428,14 @@ export class IdentityCache {
 			this.#counters.add(identityOutages);
 			const omitted = this.#outageLines.take("begin");
 			if (omitted !== null) {
-				log.warning("the PLC directory fails: {detail}; identities are used up to {hours} hours old meanwhile", {
-					detail,
-					hours: STALE_MS_MAX / HOURS_MS,
-					omitted,
-				});
+				log.warning(
+					"the PLC directory fails: {detail}; until it answers, known identities are used up to an age of {hours} hours",
+					{
+						detail,
+						hours: STALE_MS_MAX / HOURS_MS,
+						omitted,
+					},
+				);
 			}
 		}
 		if (this.#plcOutage.waitMs(nowMs) === 0) return;

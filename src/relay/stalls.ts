@@ -12,9 +12,12 @@ export class Stalls {
 	fault(isReadStalled: boolean): string | null {
 		const { log, index } = this;
 		const faults: string[] = [];
-		if (log !== null) faults.push(`the log can't be written (${log}): hosts are paused, consumers get what is there`);
+		if (log !== null)
+			faults.push(
+				`the log can't be written (${log}): hosts are paused, and consumers get only what the log has already`,
+			);
 		if (index !== null) faults.push(`the index can't be written (${index}): the log goes on without it`);
-		if (isReadStalled) faults.push("the index can't be read: what needs it waits");
+		if (isReadStalled) faults.push("the index can't be read: messages and hosts that need it wait");
 		return faults.length === 0 ? null : faults.join("; ");
 	}
 }

@@ -23,9 +23,9 @@ const PATH_FAULTS: Readonly<Record<string, string>> = {
 	EACCES: "may not be used by this process: permission denied",
 	EPERM: "may not be used by this process: permission denied",
 	EROFS: "is on a read-only file system",
-	ENOENT: "can't be made there",
-	ENOTDIR: "lies below something that is no folder",
-	EEXIST: "is there, but is no folder",
+	ENOENT: "can't be created",
+	ENOTDIR: "is below something that is not a folder",
+	EEXIST: "exists, but is not a folder",
 	EISDIR: "is a folder, not a file",
 	ELOOP: "is a circle of symbolic links",
 	ENAMETOOLONG: "is too long for a path",
@@ -88,7 +88,7 @@ export async function startListening<T>(
  * looked up first.
  */
 async function listenFault({ host, port }: Bind, code: string, error: unknown): Promise<string> {
-	if (isIP(host) === 0 && !(await isResolvable(host))) return `this machine knows no address "${host}"`;
+	if (isIP(host) === 0 && !(await isResolvable(host))) return `the name "${host}" does not resolve`;
 	if (code === "EADDRNOTAVAIL") return `this machine has no address ${host}`;
 	if (code === "EACCES" || code === "EPERM") return `this process may not listen on port ${port}: permission denied`;
 	if (code === "EADDRINUSE") return `port ${port} is in use by another program`;
@@ -123,7 +123,7 @@ function unopenable(path: string): string {
 		const code = codeOf(error);
 		if (code !== null && code !== "ENOENT") return PATH_FAULTS[code] ?? "can't be opened";
 	}
-	return "can't be opened: its folder takes no new files from this process";
+	return "can't be opened: this process may not create files in its folder";
 }
 
 /** SQLite's codes may say more after the name: `SQLITE_IOERR_WRITE`. */

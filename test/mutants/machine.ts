@@ -33,8 +33,8 @@ export const MACHINE_MUTANTS: readonly Mutant[] = [
 	{
 		name: "what can't be looked at for want of a descriptor is not looked at again soon",
 		file: "descriptors/guard.ts",
-		find: 'log.warning("open descriptors can\'t be looked at: {error}", { error });\n\t\t\treturn true;',
-		replace: 'log.warning("open descriptors can\'t be looked at: {error}", { error });\n\t\t\treturn false;',
+		find: 'log.warning("open descriptors can\'t be checked: {error}", { error });\n\t\t\treturn true;',
+		replace: 'log.warning("open descriptors can\'t be checked: {error}", { error });\n\t\t\treturn false;',
 		tests: GUARD,
 	},
 	{

@@ -42,9 +42,9 @@ describe("the command line", () => {
 
 	test("a mistyped command or flag gets one line, the nearest that there is, and nothing is started", async () => {
 		for (const [args, line] of [
-			[["server"], 'there is no command "server"; did you mean "serve"? --help shows what there is'],
-			[["help"], 'there is no command "help"; did you mean "--help"? --help shows what there is'],
-			[["crawl", "--bind", ":1"], 'there is no command "crawl"; --help shows what there is'],
+			[["server"], 'there is no command "server"; did you mean "serve"? --help lists commands and settings'],
+			[["help"], 'there is no command "help"; did you mean "--help"? --help lists commands and settings'],
+			[["crawl", "--bind", ":1"], 'there is no command "crawl"; --help lists commands and settings'],
 		] as const)
 			expect(await run([...args])).toEqual({ code: 2, out: "", err: `${line}\n` });
 		const { code, out, err } = await run(["--persist-dri", "x", "--bind"]);

@@ -118,19 +118,19 @@ describe("a start that can't be says in one sentence which setting, and why", ()
 		const file = join(folder, "a-file");
 		writeFileSync(file, "");
 		expect(await refusal(settings({ RELAY_PERSIST_DIR: file }))).toBe(
-			`standpipe can't start: RELAY_PERSIST_DIR (--persist-dir): ${file} is there, but is no folder`,
+			`standpipe can't start: RELAY_PERSIST_DIR (--persist-dir): ${file} exists, but is not a folder`,
 		);
 		expect(await refusal(settings({ RELAY_PERSIST_DIR: join(file, "log") }))).toContain(
-			"lies below something that is no folder",
+			"is below something that is not a folder",
 		);
 		expect(await refusal(settings({ RELAY_PERSIST_DIR: "/proc/nothing/log" }))).toMatch(
-			/RELAY_PERSIST_DIR \(--persist-dir\): \/proc\/nothing\/log can't be made there/,
+			/RELAY_PERSIST_DIR \(--persist-dir\): \/proc\/nothing\/log can't be created/,
 		);
 		const locked = join(folder, "locked");
 		mkdirSync(locked, { mode: 0o555 });
 		for (const path of [locked, join(locked, "log")])
 			expect(await refusal(settings({ RELAY_PERSIST_DIR: path }), NOBODY)).toMatch(
-				/RELAY_PERSIST_DIR \(--persist-dir\): .*(permission denied|may not be written|its folder takes no new files)/,
+				/RELAY_PERSIST_DIR \(--persist-dir\): .*(permission denied|may not be written|may not create files in its folder)/,
 			);
 	}, 300_000);
 
@@ -157,7 +157,7 @@ describe("a start that can't be says in one sentence which setting, and why", ()
 		const sealed = join(folder, "sealed");
 		mkdirSync(sealed, { mode: 0o555 });
 		expect(await refusal(url(join(sealed, "index.sqlite")), NOBODY)).toMatch(
-			/DATABASE_URL .*its folder takes no new files/,
+			/DATABASE_URL .*may not create files in its folder/,
 		);
 		const readOnly = join(sealed, "read-only.sqlite");
 		chmodSync(sealed, 0o755);
@@ -230,8 +230,8 @@ describe("a start that can't be says in one sentence which setting, and why", ()
 
 	test("an address that is none, or not this machine's", async () => {
 		for (const [address, fault] of [
-			["999.1.1.1:0", 'this machine knows no address "999.1.1.1"'],
-			["no-such-name.invalid:0", 'this machine knows no address "no-such-name.invalid"'],
+			["999.1.1.1:0", 'the name "999.1.1.1" does not resolve'],
+			["no-such-name.invalid:0", 'the name "no-such-name.invalid" does not resolve'],
 			["192.0.2.1:0", "this machine has no address 192.0.2.1"],
 			["[2001:db8::1]:0", "this machine has no address 2001:db8::1"],
 		] as const) {
