@@ -81,7 +81,7 @@ async function main(): Promise<void> {
 		name: `each of ${STALLED} stalled consumers`,
 		value: stalled.each,
 		unit: "MiB",
-		note: `beside ${READING} that read; ${stalled.eachLater.toFixed(2)} a while later`,
+		note: `while ${READING} others read; ${stalled.eachLater.toFixed(2)} a while later`,
 	});
 	await report(`frames of ${FRAME_BYTES} bytes from one fan-out thread`, rows, {
 		frames_per_s_core_200: median(compared),

@@ -69,15 +69,15 @@ const rows: Row[] = [
 	{ name: "  p99", value: percentile(syncsMs, 0.99), unit: "ms" },
 	...LOADS.flatMap(({ framesPerS }, at) => rowsOf(framesPerS, relayed[at], copied[at])),
 	{
-		name: "wanted of p99 at 2,000 events/s",
+		name: "target for p99 at 2,000 events/s",
 		value: P99_MS_MAX_WITHOUT_SYNCS + 2 * syncMs,
 		unit: "ms at most",
 		note: `${P99_MS_MAX_WITHOUT_SYNCS} ms and two fdatasyncs`,
 	},
 	{ name: `p99 at ${READS_FRAMES_PER_S} events/s, nobody reads the index`, value: besideReads.p99Alone, unit: "ms" },
 	{ name: "  one client loops listRepos?limit=1000", value: besideReads.p99BesideReads, unit: "ms" },
-	{ name: "  so many times the p99 alone", value: besideReads.ratio, unit: "", note: "median of three turns" },
-	{ name: "  pages that it gets", value: besideReads.readsPerS, unit: "/s" },
+	{ name: "  its ratio to the p99 before", value: besideReads.ratio, unit: "", note: "median of three turns" },
+	{ name: "  pages that the client gets", value: besideReads.readsPerS, unit: "/s" },
 ];
 await report("from a host's socket to a consumer's, native engine, sync=always", rows, {
 	p99_ms_2000: p99Ms,
@@ -114,7 +114,7 @@ function namedFrame({ frame }: CorpusFrame): NamedFrame {
 
 function rowsOf(framesPerS: number, relayed: Load | undefined, copied: Load | undefined): Row[] {
 	if (relayed === undefined || copied === undefined) throw new RangeError(`${framesPerS}/s was not measured`);
-	const reached = relayed.framesPerS / framesPerS >= SUSTAINED_SHARE ? "" : "not sustained: what waited is in it";
+	const reached = relayed.framesPerS / framesPerS >= SUSTAINED_SHARE ? "" : "not sustained: the times include the wait";
 	const ms = (name: string, value: number, copy: number): Row => ({
 		name: `  ${name}`,
 		value,

@@ -132,7 +132,7 @@ async function measureFlow(hosts: readonly LoadHost[], consumer: CountingConsume
 	for (const host of hosts) host.pause();
 	const framesPerS = median(flows.map((flow) => flow.framesPerS));
 	const middle = flows.find((flow) => flow.framesPerS === framesPerS);
-	if (middle === undefined) throw new Error("the median is none of its values");
+	if (middle === undefined) throw new Error("no window has the median rate");
 	return middle;
 }
 

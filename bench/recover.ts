@@ -108,7 +108,7 @@ const gib = ((SPARSE_SEGMENTS + SEALED_SEGMENTS + 1) * SEGMENT_BYTES) / GIB;
 const rows: Row[] = [
 	row("an empty log: healthy", empty, "the same binary"),
 	row(
-		`${gib} GiB, behind kill -9: first frame out`,
+		`${gib} GiB, after kill -9: first frame out`,
 		warm,
 		`${(warm.tookMs / empty.tookMs).toFixed(2)} of the empty log`,
 	),

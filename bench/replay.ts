@@ -87,7 +87,7 @@ const rows: Row[] = [
 	...flowRows("bare sends to twenty", bareTwenty, "in total"),
 	...rowsOf("one consumer", one, bareOne),
 	...rowsOf("twenty that begin together", together, bareTwenty),
-	...rowsOf("twenty all over the log", spread, bareTwenty),
+	...rowsOf("twenty spread over the log", spread, bareTwenty),
 	{
 		name: "live p99 alone",
 		value: aloneP99Ms,
@@ -202,7 +202,7 @@ function rowsOf(name: string, replay: Replay, bare: Flow): Row[] {
 			name: "  live p99",
 			value: live.p99,
 			unit: "ms",
-			note: `${(live.p99 / aloneP99Ms).toFixed(2)} of it alone${sustained}`,
+			note: `${(live.p99 / aloneP99Ms).toFixed(2)} times the p99 without replay${sustained}`,
 		},
 	];
 }
