@@ -1,8 +1,7 @@
 /**
  * What one sync of the log costs, for a file that grows with each write, and for one whose blocks exist already. It measures
  * the disk of the system's temporary folder, or with `--dir FOLDER`, which can be given several times, others. The figures are
- * those of the first folder. Also how long a sync takes while the next segment's file is being prepared, by the size of the
- * pieces.
+ * those of the first folder. Also how long a sync takes while the next segment's file is being prepared, by how that is done.
  */
 import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -14,9 +13,10 @@ import { evictFile } from "./rig/page-cache.ts";
 
 /** The size of one commit's record, as in most batches at low rates. */
 const BATCH = Buffer.alloc(5_600, 0x5a);
-const BATCHES = 2_000;
+const BATCHES = 1_000;
 const TURN_BATCHES = 20;
-const PIECE_BYTES = 1024 ** 2;
+const WRITE_BYTES = 1024 ** 2;
+const ZEROS = Buffer.alloc(WRITE_BYTES);
 const FILE_BYTES = Math.ceil((BATCHES * BATCH.length) / BLOCK_BYTES + 1) * BLOCK_BYTES;
 /** Size of the file that is prepared meanwhile: a segment. */
 const PREPARED_BYTES = 256 * 1024 ** 2;
@@ -50,12 +50,12 @@ const WAYS: readonly Way[] = [
 	},
 	{ name: "  without whole blocks", make: (path) => evicted(written(path, 7), path), write: systemLogFs.write },
 ];
-/** How the other file is written meanwhile: bytes between two syncs of it. */
-const PIECES: readonly { name: string; bytes: number | null }[] = [
-	{ name: "nothing else goes on", bytes: null },
-	{ name: "pieces of 1 MiB, each with its sync", bytes: 1024 ** 2 },
-	{ name: "pieces of 16 MiB", bytes: 16 * 1024 ** 2 },
-	{ name: "256 MiB and one sync", bytes: PREPARED_BYTES },
+/** How the other file is written meanwhile: in pieces of so many bytes, each with its sync; so many of them for each byte of a batch. */
+const PACES: readonly { name: string; pieceBytes: number; bytesPerByte: number }[] = [
+	{ name: "nothing else goes on", pieceBytes: 0, bytesPerByte: 0 },
+	{ name: "1 MiB at a time, 2.5 bytes for each of the log", pieceBytes: WRITE_BYTES, bytesPerByte: 2.5 },
+	{ name: "1 MiB at a time, without a pause", pieceBytes: WRITE_BYTES, bytesPerByte: Number.POSITIVE_INFINITY },
+	{ name: "256 MiB and one sync", pieceBytes: PREPARED_BYTES, bytesPerByte: Number.POSITIVE_INFINITY },
 ];
 
 const { values } = parseArgs({ options: { dir: { type: "string", multiple: true } }, strict: false });
@@ -118,47 +118,57 @@ function syncedUs(file: number, position: number, write: Way["write"]): number {
 	return (performance.now() - startMs) * 1000;
 }
 
-/** Measures syncs of a prepared file while another file is written in the background, as fast as its own syncs allow. */
+/** Measures syncs of a prepared file while another file is written in the background. */
 async function measureBeside(directory: string): Promise<Row[]> {
-	const path = join(directory, "active");
-	const rows: Row[] = [];
-	let alone: Syncs | undefined;
-	for (const { name, bytes } of PIECES) {
-		const file = written(path, 0);
-		const other = join(directory, "next");
-		const syncs: Syncs = { tookUs: [], cpuUs: 0 };
-		const before = process.cpuUsage();
-		const preparing = bytes === null ? null : prepare(other, bytes);
-		for (let at = 0; at < BATCHES || !(preparing?.isDone ?? true); at++) {
-			syncs.tookUs.push(syncedUs(file, (at % BATCHES) * BATCH.length, systemLogFs.overwrite));
-			await new Promise(setImmediate);
-		}
-		const { user, system } = process.cpuUsage(before);
-		syncs.cpuUs = user + system;
-		alone ??= syncs;
-		await preparing?.done;
-		closeSync(file);
-		rmSync(path);
-		rmSync(other, { force: true });
-		rows.push(rowOf(`  ${name}`, syncs, alone));
-	}
-	return [{ name: "while the next file is prepared", value: PREPARED_BYTES / 1024 ** 2, unit: "MiB" }, ...rows];
+	const all: { name: string; syncs: Syncs }[] = [];
+	for (const pace of PACES) all.push({ name: pace.name, syncs: await measurePace(directory, pace) });
+	const alone = all[0]?.syncs;
+	return [
+		{ name: "while the next file is prepared", value: PREPARED_BYTES / 1024 ** 2, unit: "MiB" },
+		...all.map(({ name, syncs }) => rowOf(`  ${name}`, syncs, alone)),
+	];
 }
 
-function prepare(path: string, pieceBytes: number): { isDone: boolean; done: Promise<void> } {
-	const state = { isDone: false, done: Promise.resolve() };
-	const zeros = Buffer.alloc(PIECE_BYTES);
-	const run = async (): Promise<void> => {
-		const file = openSync(path, "wx+");
-		for (let at = 0; at < PREPARED_BYTES; at += PIECE_BYTES) {
-			await systemLogFs.writeInBackground(file, zeros, at);
-			if ((at + PIECE_BYTES) % pieceBytes === 0) await systemLogFs.syncInBackground(file);
+async function measurePace(directory: string, { pieceBytes, bytesPerByte }: (typeof PACES)[number]): Promise<Syncs> {
+	const path = join(directory, "active");
+	const nextPath = join(directory, "next");
+	const file = written(path, 0);
+	const next = openSync(nextPath, "wx+");
+	const syncs: Syncs = { tookUs: [], cpuUs: 0 };
+	let preparedBytes = 0;
+	let isBusy = false;
+	const before = process.cpuUsage();
+	for (let at = 0; at < BATCHES || isBusy; at++) {
+		if (
+			!isBusy &&
+			pieceBytes > 0 &&
+			preparedBytes <= at * BATCH.length * bytesPerByte &&
+			preparedBytes < PREPARED_BYTES
+		) {
+			isBusy = true;
+			void writePiece(next, preparedBytes, pieceBytes).then(() => {
+				isBusy = false;
+			});
+			preparedBytes += pieceBytes;
 		}
-		closeSync(file);
-		state.isDone = true;
-	};
-	state.done = run();
-	return state;
+		syncs.tookUs.push(syncedUs(file, (at % BATCHES) * BATCH.length, systemLogFs.overwrite));
+		await new Promise(setImmediate);
+	}
+	const { user, system } = process.cpuUsage(before);
+	syncs.cpuUs = user + system;
+	for (const [open, name] of [
+		[file, path],
+		[next, nextPath],
+	] as const) {
+		closeSync(open);
+		rmSync(name);
+	}
+	return syncs;
+}
+
+async function writePiece(file: number, start: number, bytes: number): Promise<void> {
+	for (let at = start; at < start + bytes; at += WRITE_BYTES) await systemLogFs.writeInBackground(file, ZEROS, at);
+	await systemLogFs.syncInBackground(file);
 }
 
 function rowOf(name: string, syncs: Syncs | undefined, reference: Syncs | undefined): Row {
@@ -168,7 +178,7 @@ function rowOf(name: string, syncs: Syncs | undefined, reference: Syncs | undefi
 		name: `  ${name}`,
 		value: percentile(tookUs, 0.5),
 		unit: "µs",
-		note: `p99 ${percentile(tookUs, 0.99).toFixed(0)} µs; CPU ${(cpuUs / tookUs.length).toFixed(0)} µs; ${ratio(syncs, reference).toFixed(2)} of the first`,
+		note: `p99 ${percentile(tookUs, 0.99).toFixed(0)} µs; max ${Math.max(...tookUs).toFixed(0)} µs; CPU ${(cpuUs / tookUs.length).toFixed(0)} µs; ${ratio(syncs, reference).toFixed(2)} of the first`,
 	};
 }
 
@@ -187,7 +197,7 @@ function allocated(path: string): number {
 
 function written(path: string, value: number): number {
 	const file = openSync(path, "wx+");
-	const piece = Buffer.alloc(PIECE_BYTES, value);
+	const piece = Buffer.alloc(WRITE_BYTES, value);
 	for (let at = 0; at < FILE_BYTES; at += piece.length) {
 		systemLogFs.write(file, piece.subarray(0, Math.min(piece.length, FILE_BYTES - at)), at);
 	}

@@ -6,6 +6,7 @@ import { LOG_NUMBERS_MUTANTS } from "./log-numbers.ts";
 import { LOG_STATE_MUTANTS } from "./log-state.ts";
 import { MACHINE_MUTANTS } from "./machine.ts";
 import { NET_MUTANTS } from "./net.ts";
+import { PREPARED_MUTANTS } from "./prepared.ts";
 import { PUBLIC_PORT_MUTANTS } from "./public-port.ts";
 import { READING_PLACE_MUTANTS } from "./reading-place.ts";
 
@@ -806,6 +807,7 @@ export const MUTANTS: readonly Mutant[] = [
 	...PUBLIC_PORT_MUTANTS,
 	...READING_PLACE_MUTANTS,
 	...LOG_NUMBERS_MUTANTS,
+	...PREPARED_MUTANTS,
 	...MACHINE_MUTANTS,
 	...NET_MUTANTS,
 	...ACCOUNT_MUTANTS,

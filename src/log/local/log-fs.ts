@@ -20,6 +20,7 @@ import {
 	writevSync,
 } from "node:fs";
 import { withHeadroom } from "../../descriptors/headroom.ts";
+import { diskFaultReason } from "../../disk/fault.ts";
 
 /** The file operations that the log is made of. Tests inject faults and record the order of calls here. */
 export interface LogFs {
@@ -127,6 +128,16 @@ export const systemLogFs: LogFs = {
 	},
 	writesInPlace: (directory) => !COPY_ON_WRITE.has(statfsSync(directory).type),
 };
+
+/** `freeBytes`. Where the system can't say, there is enough: a write that fails will tell. */
+export function freeBytesIfKnown(fs: LogFs, directory: string): number {
+	try {
+		return fs.freeBytes(directory);
+	} catch (error) {
+		if (diskFaultReason(error) === null) throw error;
+		return Number.POSITIVE_INFINITY;
+	}
+}
 
 function readSome(file: number, target: Buffer, position: number): Promise<number> {
 	const { promise, resolve, reject } = Promise.withResolvers<number>();

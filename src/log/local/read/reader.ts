@@ -1,6 +1,5 @@
 // log/local/read/: reading records after a cursor, through a cache. It never writes.
 
-import { isNotFound } from "../../../disk/fault.ts";
 import type { Counters } from "../../../observe/counters.ts";
 import { logOf } from "../../../observe/log.ts";
 import { counter } from "../../../observe/metric.ts";
@@ -13,7 +12,7 @@ import { logGaps } from "../segment/damage.ts";
 import { countBefore } from "../segment/place.ts";
 import { listSegments, SEGMENT_HEADER_BYTES, type SegmentId } from "../segment/segment.ts";
 import { type ChunkRange, findPlace, findRange } from "../segment/segment-index.ts";
-import { SegmentReader } from "../segment/segment-reader.ts";
+import { SegmentReader, SegmentRemoved } from "../segment/segment-reader.ts";
 import { BufferPool } from "./buffer-pool.ts";
 import { type Chunk, parseChunk } from "./chunk.ts";
 import { cachedBytes, partAfter, RecentChunks } from "./recent-chunks.ts";
@@ -74,6 +73,7 @@ export class LogReader implements BlockingReader {
 		entriesMax: SEGMENTS_OPEN_MAX,
 		onForgotten: (_firstLsn, segment) => segment.close(),
 	});
+	readonly #isRetained = ({ firstLsn }: SegmentId): boolean => firstLsn >= this.#options.active.snapshot().firstLsn;
 	readonly #damageKnown = new Set<string>();
 	/**
 	 * By a cursor after which numbers were left out: up to which lsn its chunk has no record. Else that chunk would have to be in
@@ -110,12 +110,23 @@ export class LogReader implements BlockingReader {
 		for (;;) {
 			const found = this.poll(cursor);
 			if (!(found instanceof ChunkPlace)) return found;
-			this.#chunks.set(found.key, this.#read(found.segment, found.range.start, found.range));
+			this.#loadNow(found);
 		}
 	}
 
 	/** The same without a wait for the disk: where it would take one, the place of the chunk that has to be loaded first. */
 	poll(cursor: number): Batch | Gap | ChunkPlace | null {
+		for (;;) {
+			try {
+				return this.#poll(cursor);
+			} catch (error) {
+				passOver(error);
+			}
+		}
+	}
+
+	/** @throws SegmentRemoved if the log changed meanwhile: then another look is worth while */
+	#poll(cursor: number): Batch | Gap | ChunkPlace | null {
 		let before = this.#leftOutAfter.get(cursor) ?? cursor;
 		for (;;) {
 			const state = this.#options.active.snapshot();
@@ -144,12 +155,23 @@ export class LogReader implements BlockingReader {
 		for (;;) {
 			const found = this.pollPlace(place);
 			if (!(found instanceof ChunkPlace)) return found;
-			this.#chunks.set(found.key, this.#read(found.segment, found.range.start, found.range));
+			this.#loadNow(found);
 		}
 	}
 
 	/** The same without a wait for a chunk, as `poll`. */
 	pollPlace(place: LogPlace): number | ChunkPlace {
+		for (;;) {
+			try {
+				return this.#pollPlace(place);
+			} catch (error) {
+				passOver(error);
+			}
+		}
+	}
+
+	/** @throws SegmentRemoved if the log changed meanwhile */
+	#pollPlace(place: LogPlace): number | ChunkPlace {
 		for (;;) {
 			const state = this.#options.active.snapshot();
 			if (state.activeFirstLsn === 0) return 0;
@@ -176,8 +198,9 @@ export class LogReader implements BlockingReader {
 		if (!isHot(state, at)) return at;
 		// The chunk at the log's end grows all the time: by the time it was loaded, it would be another one.
 		if (this.#end?.key !== at.key) {
+			const chunk = this.#read(at.segment, at.range.start, at.range);
 			if (this.#end !== null) this.#memory.give(this.#end.chunk.bytes);
-			this.#end = { key: at.key, chunk: this.#read(at.segment, at.range.start, at.range) };
+			this.#end = { key: at.key, chunk };
 		}
 		return lastBefore(this.#end.chunk, place);
 	}
@@ -229,9 +252,18 @@ export class LogReader implements BlockingReader {
 		return this.#segment(id, state);
 	}
 
+	/** Reads a chunk into memory, if its segment is still retained. */
+	#loadNow({ key, segment, range }: ChunkPlace): void {
+		try {
+			this.#chunks.set(key, this.#read(segment, range.start, range));
+		} catch (error) {
+			passOver(error);
+		}
+	}
+
 	/**
-	 * Reads a chunk off this thread: then `poll` finds it in memory, for a while. To be called for a chunk once at a time, and
-	 * only while its segment is held.
+	 * Reads a chunk off this thread: then `poll` finds it in memory, for a while, if its segment is still retained. To be called
+	 * for a chunk once at a time, and only while its segment is held.
 	 */
 	async load(place: ChunkPlace): Promise<void> {
 		const { segment, range } = place;
@@ -240,7 +272,8 @@ export class LogReader implements BlockingReader {
 			await segment.readInBackground(bytes, range.start);
 		} catch (error) {
 			this.#memory.give(bytes);
-			throw error;
+			passOver(error);
+			return;
 		}
 		this.#chunks.set(place.key, this.#parse(segment, range.start, range, bytes));
 	}
@@ -265,7 +298,6 @@ export class LogReader implements BlockingReader {
 			if (id === undefined) return this.#isMissing(lsn);
 			const { firstLsn } = id;
 			const segment = this.#segment(id, state);
-			if (segment === null) return null;
 			if (before !== null && cursor + 1 < firstLsn && isGapBetween(before, segment)) {
 				if (before.footerIsRebuilt) this.#reportDamage(before.firstLsn, before.footer(firstLsn - 1).dataEnd);
 				return new Gap(firstLsn);
@@ -344,33 +376,28 @@ export class LogReader implements BlockingReader {
 		this.closeRemoved();
 	}
 
-	/** An open segment, or null if it was removed since the directory was listed. */
-	#segment(id: SegmentId, state: ActiveSnapshot): SegmentReader | null {
+	/** @throws SegmentRemoved if it was removed since the directory was listed */
+	#segment(id: SegmentId, state: ActiveSnapshot): SegmentReader {
 		const { firstLsn } = id;
 		const open = this.#open.get(firstLsn);
 		if (open !== undefined && (firstLsn !== state.activeFirstLsn || open.epoch === state.activeEpoch)) return open;
 		this.#close(firstLsn);
-		const segment = this.#openSegment(id);
-		if (segment === null) return null;
+		const { fs, directory } = this.#options;
+		const segment = new SegmentReader(fs, directory, id, this.#isRetained);
 		if (segment.header === null) this.#reportDamage(firstLsn, 0);
 		this.#open.set(firstLsn, segment);
 		return segment;
-	}
-
-	#openSegment(id: SegmentId): SegmentReader | null {
-		try {
-			return new SegmentReader(this.#options.fs, this.#options.directory, id);
-		} catch (error) {
-			// Retention publishes first: where it does not say so, the file is missing and not removed.
-			if (isNotFound(error) && this.#options.active.snapshot().firstLsn > id.firstLsn) return null;
-			throw error;
-		}
 	}
 
 	#close(firstLsn: number): void {
 		this.#open.get(firstLsn)?.close();
 		this.#open.delete(firstLsn);
 	}
+}
+
+/** Throws the error again, unless it says that a segment was removed meanwhile: then the log has to be looked at once more. */
+function passOver(error: unknown): void {
+	if (!(error instanceof SegmentRemoved)) throw error;
 }
 
 /** Whether a chunk was written so lately that it is in the page cache. */

@@ -181,7 +181,8 @@ function publishedEndOf({ epoch, firstLsn }: SegmentHeader, used: UsedNumbers | 
 function cutTail({ fs, used }: Start, active: SegmentState): void {
 	const tailBytes = fs.sizeBytes(active.file) - active.end;
 	if (tailBytes > 0 && used?.isClean !== true) {
-		log.warning("cut {tailBytes} bytes without a whole record from the end of segment {firstLsn}", {
+		// Mostly this is space that was prepared, and at most one batch that was not published as a whole.
+		log.info("segment {firstLsn} is cut after its last whole record: {tailBytes} bytes less", {
 			tailBytes,
 			firstLsn: active.firstLsn,
 		});

@@ -4,8 +4,9 @@ import type { Counters } from "../../../observe/counters.ts";
 import { logOf } from "../../../observe/log.ts";
 import { counter } from "../../../observe/metric.ts";
 import type { Marks } from "../../marks.ts";
-import type { LogFs } from "../log-fs.ts";
+import { freeBytesIfKnown, type LogFs } from "../log-fs.ts";
 import { removeIfThere } from "../segment/new-file.ts";
+import type { PreparedFile } from "../segment/prepared-file.ts";
 import { type SegmentId, segmentName } from "../segment/segment.ts";
 import { Holds } from "./holds.ts";
 import { expiredSegments, type Segment, segmentsOfBytes } from "./retention.ts";
@@ -27,6 +28,8 @@ export interface KeptSegmentsOptions {
 	/** Bytes of the disk that are to stay free; 0 to leave that to others. */
 	diskReserveBytes: number;
 	segmentBytes: number;
+	/** The file for the next segment: it counts, and may be one that has to go. */
+	prepared: PreparedFile;
 }
 
 const log = logOf("log");
@@ -38,7 +41,7 @@ export class KeptSegments {
 	/** Oldest first, the active one last. */
 	readonly #segments: Segment[];
 	/** No longer part of the log, and not removed yet since the disk did not let us. */
-	#leftover: SegmentId[] = [];
+	#leftover: Segment[] = [];
 	#isBelowReserve = false;
 
 	/** @param segments oldest first */
@@ -88,41 +91,45 @@ export class KeptSegments {
 	 * @param publish tells readers the new oldest segment; called before any file goes, so that none ever surprises them
 	 */
 	makeRoom(publish: () => void): void {
-		const { diskReserveBytes, counters } = this.#options;
-		const missingBytes = diskReserveBytes === 0 ? 0 : diskReserveBytes - this.#freeBytes();
+		const { fs, directory, diskReserveBytes, counters, prepared } = this.#options;
+		let missingBytes = diskReserveBytes === 0 ? 0 : diskReserveBytes - freeBytesIfKnown(fs, directory);
+		const isShort = missingBytes > 0;
+		// It is the first to go: nobody has read from it, and the log is as good without it.
+		if (isShort) missingBytes -= prepared.remove();
 		const removed = this.#segments.splice(0, this.#countToRemove(missingBytes));
 		const freedBytes = removed.reduce((sum, segment) => sum + segment.bytes, 0);
+		if (this.#roomBytes < 0) prepared.remove();
 		this.#isBelowReserve = freedBytes < missingBytes;
 		if (removed.length > 0) {
 			publish();
 			counters.add(segmentsRemoved, removed.length);
 		}
 		const files = [...this.#leftover, ...removed];
-		this.#leftover = files.filter((id) => !this.#remove(id));
+		this.#leftover = files.filter((segment) => !(!isShort && this.#reuse(segment)) && !this.#remove(segment));
+	}
+
+	/** What is left of the byte limit, the active segment counted as full. Negative if it is exceeded. */
+	get #roomBytes(): number {
+		const { replayBytesMax, segmentBytes, prepared } = this.#options;
+		if (replayBytesMax === null) return Number.POSITIVE_INFINITY;
+		const sealedBytes = this.#segments.slice(0, -1).reduce((sum, segment) => sum + segment.bytes, 0);
+		return replayBytesMax - sealedBytes - segmentBytes - prepared.bytes;
+	}
+
+	#reuse(segment: Segment): boolean {
+		return this.#options.prepared.adopt(segmentName(segment), segment.bytes, this.#roomBytes);
 	}
 
 	#countToRemove(missingBytes: number): number {
-		const { elapsedMs, replayWindowMs, replayBytesMax, segmentBytes } = this.#options;
+		const { elapsedMs, replayWindowMs } = this.#options;
 		const segments = this.#segments;
-		const sealedBytes = segments.slice(0, -1).reduce((sum, segment) => sum + segment.bytes, 0);
-		const extraBytes = replayBytesMax === null ? 0 : sealedBytes + segmentBytes - replayBytesMax;
 		const wanted = Math.max(
 			expiredSegments(segments, elapsedMs(), replayWindowMs),
-			segmentsOfBytes(segments, extraBytes),
+			segmentsOfBytes(segments, -this.#roomBytes),
 			// By the sizes of the files, not until the disk says so: a reader may hold one open a moment longer.
 			segmentsOfBytes(segments, missingBytes),
 		);
 		return this.#holds.release(segments, wanted, missingBytes > 0);
-	}
-
-	/** Where the system can't say, there is enough: a write that fails will tell. */
-	#freeBytes(): number {
-		try {
-			return this.#options.fs.freeBytes(this.#options.directory);
-		} catch (error) {
-			if (diskFaultReason(error) === null) throw error;
-			return Number.POSITIVE_INFINITY;
-		}
 	}
 
 	#remove(id: SegmentId): boolean {

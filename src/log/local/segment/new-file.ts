@@ -12,13 +12,23 @@ export const TEMPORARY_SUFFIX = ".tmp";
  * @param fill writes the content to the open file, which stays open; what it returns is returned
  */
 export function createFile<Made>(fs: LogFs, directory: string, name: string, fill: (file: number) => Made): Made {
-	const path = join(directory, name);
-	removeIfThere(fs, path + TEMPORARY_SUFFIX);
-	const file = fs.open(path + TEMPORARY_SUFFIX, "create");
+	const aside = name + TEMPORARY_SUFFIX;
+	removeIfThere(fs, join(directory, aside));
+	return fillFile(fs, directory, { aside, mode: "create", name }, fill);
+}
+
+/** The same with a file that is there under another name, if `mode` is `update`: its content stays but for what is written. */
+export function fillFile<Made>(
+	fs: LogFs,
+	directory: string,
+	{ aside, mode, name }: { aside: string; mode: "create" | "update"; name: string },
+	fill: (file: number) => Made,
+): Made {
+	const file = fs.open(join(directory, aside), mode);
 	try {
 		const made = fill(file);
 		fs.sync(file);
-		fs.rename(path + TEMPORARY_SUFFIX, path);
+		fs.rename(join(directory, aside), join(directory, name));
 		fs.syncDirectory(directory);
 		return made;
 	} catch (error) {

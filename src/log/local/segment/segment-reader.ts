@@ -14,25 +14,44 @@ import {
 } from "./segment.ts";
 import { SegmentIndex } from "./segment-index.ts";
 
-/** An open segment, for reading. */
+/** Retention has removed a segment while it was read. */
+export class SegmentRemoved extends Error {}
+
+/**
+ * An open segment, for reading.
+ *
+ * The file of a removed segment may become another segment's, also for those who have it open. So what was read of it counts
+ * only if the segment is retained after the read: retention says first that it is not. Else each call throws `SegmentRemoved`,
+ * whatever it has read and whatever else went wrong.
+ */
 export class SegmentReader {
 	readonly id: SegmentId;
 	/** Null where it is damaged: then no record can be read. */
 	readonly header: SegmentHeader | null;
 	readonly #fs: LogFs;
 	readonly #file: number;
+	readonly #isRetained: (id: SegmentId) => boolean;
 	#footer: SegmentFooter | null = null;
 	#footerIsRebuilt = false;
 	/** Reads that are under way off this thread, or are about to be. */
 	#holders = 0;
 	#isClosing = false;
 
-	/** @throws an ENOENT error where retention has removed the segment */
-	constructor(fs: LogFs, directory: string, id: SegmentId) {
+	/**
+	 * @param isRetained whether a segment is part of the log
+	 * @throws SegmentRemoved
+	 */
+	constructor(fs: LogFs, directory: string, id: SegmentId, isRetained: (id: SegmentId) => boolean = () => true) {
 		this.id = id;
 		this.#fs = fs;
-		this.#file = fs.open(join(directory, segmentName(id)), "read");
-		this.header = readSegmentHeader(fs, this.#file);
+		this.#isRetained = isRetained;
+		this.#file = this.#believed(() => fs.open(join(directory, segmentName(id)), "read"));
+		try {
+			this.header = this.#believed(() => readSegmentHeader(fs, this.#file));
+		} catch (error) {
+			fs.close(this.#file);
+			throw error;
+		}
 	}
 
 	get firstLsn(): number {
@@ -50,9 +69,11 @@ export class SegmentReader {
 	 */
 	footer(lsnMax: number): SegmentFooter {
 		if (this.#footer !== null) return this.#footer;
-		const footer = readSegmentFooter(this.#fs, this.#file, this.epoch);
-		this.#footerIsRebuilt = footer === null || footer.lastLsn > lsnMax;
-		this.#footer = footer === null || footer.lastLsn > lsnMax ? this.#rebuildFooter(lsnMax) : footer;
+		this.#footer = this.#believed(() => {
+			const footer = readSegmentFooter(this.#fs, this.#file, this.epoch);
+			this.#footerIsRebuilt = footer === null || footer.lastLsn > lsnMax;
+			return footer === null || footer.lastLsn > lsnMax ? this.#rebuildFooter(lsnMax) : footer;
+		});
 		return this.#footer;
 	}
 
@@ -67,12 +88,16 @@ export class SegmentReader {
 	 * @throws Error where the segment ends before that, as no segment of ours does
 	 */
 	read(target: Buffer, start: number): void {
-		this.#checkWhole(this.#fs.read(this.#file, target, start), target, start);
+		this.#believed(() => this.#checkWhole(this.#fs.read(this.#file, target, start), target, start));
 	}
 
 	/** The same, off this thread, and only within `hold`. */
 	async readInBackground(target: Buffer, start: number): Promise<void> {
-		this.#checkWhole(await this.#fs.readInBackground(this.#file, target, start), target, start);
+		const [read] = await Promise.allSettled([this.#fs.readInBackground(this.#file, target, start)]);
+		this.#believed(() => {
+			if (read.status === "rejected") throw read.reason;
+			this.#checkWhole(read.value, target, start);
+		});
 	}
 
 	/** Keeps the file open until `work` is done, whoever closes it meanwhile: its number may soon be another file's. */
@@ -89,6 +114,16 @@ export class SegmentReader {
 	close(): void {
 		this.#isClosing = true;
 		if (this.#holders === 0) this.#fs.close(this.#file);
+	}
+
+	#believed<Read>(read: () => Read): Read {
+		try {
+			const found = read();
+			if (this.#isRetained(this.id)) return found;
+		} catch (error) {
+			if (this.#isRetained(this.id)) throw error;
+		}
+		throw new SegmentRemoved(`segment ${this.firstLsn} was removed while it was read`);
 	}
 
 	#checkWhole(count: number, target: Buffer, start: number): void {

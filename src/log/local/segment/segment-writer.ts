@@ -1,7 +1,7 @@
 import { DiskFault, diskFaultReason } from "../../../disk/fault.ts";
 import { recordLength } from "../../record/record.ts";
-import type { LogFs } from "../log-fs.ts";
-import { closeAnyway, createFile } from "./new-file.ts";
+import { BLOCK_BYTES, type LogFs } from "../log-fs.ts";
+import { closeAnyway } from "./new-file.ts";
 import { sealRecord } from "./seal.ts";
 import {
 	emptyEnd,
@@ -47,6 +47,8 @@ export class SegmentWriter {
 	readonly #fs: LogFs;
 	readonly #state: SegmentState;
 	#durable: DurableEnd;
+	/** Size of the file, as it was made or found: up to there it has all its blocks. */
+	#madeBytes: number;
 	#isLost = false;
 
 	/** @param state of a segment that is durable up to its end */
@@ -54,22 +56,24 @@ export class SegmentWriter {
 		this.#fs = fs;
 		this.#state = state;
 		this.#durable = this.#here();
+		this.#madeBytes = fs.sizeBytes(state.file);
 	}
 
 	/**
 	 * Makes a new segment, durable with its directory entry before this returns. Until then no file of its name is touched.
 	 *
+	 * @param make makes its file: `createFile`, or `take` of a prepared one
 	 * @param content the records that it begins with
 	 */
 	static create(
 		fs: LogFs,
-		directory: string,
+		make: (name: string, fill: (file: number) => SegmentWriter) => SegmentWriter,
 		header: Omit<SegmentHeader, "epoch">,
 		content: SegmentContent,
 	): SegmentWriter {
 		// Zero would make a page of zeros look like the beginning of a record.
 		const epoch = Math.max(1, crypto.getRandomValues(new Uint32Array(1))[0] ?? 0);
-		const segment = createFile(fs, directory, segmentName(header), (file) => {
+		const segment = make(segmentName(header), (file) => {
 			fs.write(file, encodeSegmentHeader({ ...header, epoch }), 0);
 			const made = new SegmentWriter(fs, {
 				file,
@@ -120,7 +124,9 @@ export class SegmentWriter {
 	append(records: Buffer, isSynced: boolean): void {
 		const state = this.#state;
 		const lastAt = this.#seal(records);
-		this.#fs.write(state.file, records, state.end);
+		const isInside = state.end + records.length + BLOCK_BYTES <= this.#madeBytes;
+		if (isInside) this.#fs.overwrite(state.file, records, state.end);
+		else this.#fs.write(state.file, records, state.end);
 		if (isSynced) this.#sync();
 		state.end += records.length;
 		moveEnd(state, records, lastAt);
@@ -153,7 +159,7 @@ export class SegmentWriter {
 	}
 
 	/**
-	 * Writes the footer behind the records, which are durable. It only saves readers a scan, so nobody waits for a disk that
+	 * Writes the footer after the records, which are durable, and ends the file there. It only saves readers a scan, so nobody waits for a disk that
 	 * does not take it.
 	 */
 	seal(): void {
@@ -175,6 +181,7 @@ export class SegmentWriter {
 	 */
 	cut(): void {
 		this.#fs.truncate(this.#state.file, this.#state.end);
+		this.#madeBytes = 0;
 	}
 
 	/** Makes the records durable. */

@@ -19,6 +19,8 @@ import { ensureLogId } from "../log-id.ts";
 import { type RecoveredLog, recoverLog } from "../recovery/recovery.ts";
 import { KeptSegments } from "../retention/kept-segments.ts";
 import { placeSegments, type Segment, segmentAgeMsMax } from "../retention/retention.ts";
+import { createFile } from "../segment/new-file.ts";
+import { PreparedFile } from "../segment/prepared-file.ts";
 import { SEGMENT_HEADER_BYTES, type SegmentId } from "../segment/segment.ts";
 import { SegmentWriter } from "../segment/segment-writer.ts";
 import { type LogEndPlace, NumbersInUse, type SyncMode } from "./numbers-in-use.ts";
@@ -31,6 +33,14 @@ const logSyncSeconds = histogram(
 	"log_sync_seconds",
 	"how long it took to write a batch of the log and sync it; in sync mode write, to sync what was written",
 	[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+);
+const segmentsBegun = counter(
+	"segments_begun_total",
+	"segments begun, in a file that was prepared or in one that grows",
+	{
+		name: "file",
+		values: ["prepared", "growing"],
+	},
 );
 
 export type { SyncMode };
@@ -82,6 +92,9 @@ interface PublishedEnd {
 
 const NO_RECORDS = Buffer.alloc(0);
 
+/** A byte limit of fewer segments than that has no room for a file without records. */
+const PREPARED_SEGMENTS_MIN = 8;
+
 const MAINTENANCE_MS = 60_000;
 /** How long written records may wait for their sync in mode `write`. */
 const SYNC_INTERVAL_MS = 200;
@@ -101,6 +114,7 @@ export class LogWriter implements Log {
 	readonly #lock: DirectoryLock;
 	readonly #numbers: NumbersInUse;
 	readonly #kept: KeptSegments;
+	readonly #prepared: PreparedFile;
 	readonly #state: LogState;
 	readonly #stall: Stall;
 	#active: SegmentWriter;
@@ -154,7 +168,11 @@ export class LogWriter implements Log {
 			this.#state = recovered.state;
 			this.#isEndDue = recovered.isStateTorn;
 			const { replayBytesMax = null, diskReserveBytes = 0 } = options;
-			this.#kept = new KeptSegments({ ...options, replayBytesMax, diskReserveBytes }, placed(recovered, options));
+			this.#prepared = new PreparedFile({ ...options, diskReserveBytes, isWanted: isPreparing(options) });
+			this.#kept = new KeptSegments(
+				{ ...options, replayBytesMax, diskReserveBytes, prepared: this.#prepared },
+				placed(recovered, options),
+			);
 			this.#active = this.#openActive(recovered);
 			this.#published = {
 				lastLsn: recovered.last?.lsn ?? used.lsn,
@@ -252,6 +270,7 @@ export class LogWriter implements Log {
 			this.#maintainedAtMs = nowMs;
 			this.maintain();
 		}
+		this.#prepareNext();
 		if (!this.isUnsynced || nowMs - this.#syncedAtMs < SYNC_INTERVAL_MS) return;
 		this.#syncedAtMs = nowMs;
 		void this.syncInBackground().then(onProgress);
@@ -302,9 +321,9 @@ export class LogWriter implements Log {
 		else this.#stall.note(error);
 	}
 
-	/** Whether a sync in the background is under way: a segment can't end before it does. */
+	/** Whether a sync in the background is under way, or the next segment's file is being written. */
 	get isBusy(): boolean {
-		return this.#isSyncing;
+		return this.#isSyncing || this.#prepared.isBusy;
 	}
 
 	/** Whether anything is written and not yet being synced. */
@@ -340,6 +359,16 @@ export class LogWriter implements Log {
 			this.#active.sync();
 			this.#publish();
 			this.#numbers.settle(this.#here(this.#nextLsn - 1, this.#nextSeq - 1));
+		});
+	}
+
+	/** Has the next segment's file prepared, when this one is half full. It has to wait if the disk fails. */
+	#prepareNext(): void {
+		if (this.#stall.reason !== null || this.#active.isLost) return;
+		this.#orFail(() => {
+			const filledShare = this.#active.state.end / this.#options.segmentBytes;
+			if (this.#prepared.claim(filledShare)) this.#makeRoom();
+			this.#prepared.prepare(filledShare);
 		});
 	}
 
@@ -422,16 +451,33 @@ export class LogWriter implements Log {
 		header: { previousFirstLsn?: number | undefined; createdUs?: number },
 		save?: (segment: SegmentWriter) => void,
 	): SegmentWriter {
-		const { fs, directory } = this.#options;
+		const make = (name: string, fill: (file: number) => SegmentWriter): SegmentWriter => this.#makeFile(name, fill);
 		const stateLsn = this.#nextLsn;
 		const timeUs = this.timeUs();
 		const { bytes, records, endTimeUs } = restate(this.#state, { lsn: stateLsn, seq: this.#nextSeq - 1, timeUs });
 		const { previousFirstLsn = this.#kept.before(id.firstLsn), createdUs = timeUs } = header;
 		const numbers = { ...id, previousFirstLsn, createdUs, stateLsn, stateRecords: records };
-		const segment = SegmentWriter.create(fs, directory, numbers, { save, state: bytes });
+		const segment = SegmentWriter.create(this.#options.fs, make, numbers, { save, state: bytes });
 		this.#nextLsn += records;
 		if (records > 0) this.#endTimeUs = endTimeUs;
 		return segment;
+	}
+
+	/** A segment's file: the prepared one, or one that grows. */
+	#makeFile(name: string, fill: (file: number) => SegmentWriter): SegmentWriter {
+		const { fs, directory, counters } = this.#options;
+		if (this.#prepared.isWhole) {
+			try {
+				const made = this.#prepared.take(name, fill);
+				counters.add(segmentsBegun.of("prepared"));
+				return made;
+			} catch (error) {
+				if (diskFaultReason(error) === null) throw error;
+			}
+		}
+		const made = createFile(fs, directory, name, fill);
+		counters.add(segmentsBegun.of("growing"));
+		return made;
 	}
 
 	/** Whether the active segment begins with records that are not published yet. */
@@ -483,6 +529,7 @@ export class LogWriter implements Log {
 		let isDone = false;
 		this.#orFail(() => {
 			isDone = this.#stall.attempt(() => {
+				if (this.#stall.reason === "disk-full") this.#prepared.remove();
 				if (this.#stall.reason !== null) this.#makeRoom();
 				work();
 			});
@@ -499,6 +546,12 @@ export class LogWriter implements Log {
 			throw error;
 		}
 	}
+}
+
+/** Whether the next segment's file is worth its room and its writes. */
+function isPreparing({ fs, directory, segmentBytes, replayBytesMax }: LogWriterOptions): boolean {
+	const hasRoom = replayBytesMax == null || replayBytesMax >= PREPARED_SEGMENTS_MIN * segmentBytes;
+	return hasRoom && fs.writesInPlace(directory);
 }
 
 /** The segments that a start has found, by their age. */

@@ -1,0 +1,292 @@
+import { join } from "node:path";
+import { diskFaultReason } from "../../../disk/fault.ts";
+import { BLOCK_BYTES, freeBytesIfKnown, type LogFs } from "../log-fs.ts";
+import { closeAnyway, fillFile, removeIfThere } from "./new-file.ts";
+
+/** What is written and synced at a time: the log's own syncs wait for no more than that. */
+export const PIECE_BYTES = 1024 * 1024;
+/** A file that could not be prepared is tried again after this time. */
+export const PREPARE_RETRY_MS = 60_000;
+
+const NAME = "prepared";
+/** Takes the name of the other file when that is taken. */
+const NEXT_NAME = "prepared-next";
+
+/** Preparing begins when the active segment is so full: a small relay never makes a file of this size. */
+const BEGIN_SHARE = 0.5;
+/** It is done when the active segment is so full. */
+const END_SHARE = 0.9;
+/** For a batch that reaches over the segment's end. A larger one lets the file grow. */
+const SLACK_BYTES_MAX = 256 * 1024;
+
+export interface PreparedFileOptions {
+	fs: LogFs;
+	directory: string;
+	/** Size at which a segment ends. */
+	segmentBytes: number;
+	/** If not, there is never one, and what an earlier process left is removed. */
+	isWanted: boolean;
+	/** Bytes of the disk that are to stay free. */
+	diskReserveBytes: number;
+	/** Milliseconds of a clock that never steps. */
+	elapsedMs: () => number;
+}
+
+/**
+ * The file for the next segment, with all of its blocks written. A sync of a file that grows also has to commit the file's new
+ * size and blocks, which costs as much as the data; in this one it commits the data only.
+ *
+ * What the file holds does not matter, since no record of another epoch passes for one of a segment's. So these are zeros, or
+ * what a removed segment held.
+ *
+ * The log waits for none of this. If the disk fails or has no room, the next segment is a file that grows.
+ */
+export class PreparedFile {
+	readonly #options: PreparedFileOptions;
+	/** Size of the file when it is whole. */
+	readonly #wholeBytes: number;
+	/** Size of the file; null if there is none. */
+	#bytes: number | null = null;
+	#nextBytes: number | null = null;
+	/** The files' names may not be durable: a power cut could bring back a segment under its old name. */
+	#isNameNew: boolean;
+	/** The log's byte limit counts the file as whole, although it may not be there yet. */
+	#isClaimed = false;
+	#zeros: Buffer | null = null;
+	#isBusy = false;
+	/** Size that it should have by now. */
+	#dueBytes = 0;
+	/** What is under way when the file is removed is not about the next one. */
+	#removals = 0;
+	#retryAtMs = Number.NEGATIVE_INFINITY;
+	#failure: unknown = null;
+
+	/** Takes over what an earlier process left. */
+	constructor(options: PreparedFileOptions) {
+		const { segmentBytes, isWanted } = options;
+		this.#options = options;
+		const slackBytes = Math.min(SLACK_BYTES_MAX, segmentBytes / 4);
+		this.#wholeBytes = Math.ceil((segmentBytes + slackBytes) / BLOCK_BYTES) * BLOCK_BYTES;
+		this.#bytes = this.#find(NAME);
+		this.#nextBytes = this.#find(NEXT_NAME);
+		this.#isNameNew = this.#bytes !== null || this.#nextBytes !== null;
+		if (!isWanted) this.remove();
+	}
+
+	/** Bytes that it takes of the log's byte limit. */
+	get bytes(): number {
+		const bytes = this.#bytes ?? 0;
+		return (this.#isClaimed ? Math.max(bytes, this.#wholeBytes) : bytes) + (this.#nextBytes ?? 0);
+	}
+
+	/** Whether a segment can be made of it now. */
+	get isWhole(): boolean {
+		return this.#bytes === this.#wholeBytes && !this.#isNameNew && !this.#isBusy;
+	}
+
+	/** Whether a part of it is being written off this thread. */
+	get isBusy(): boolean {
+		return this.#isBusy;
+	}
+
+	/**
+	 * Whether a file is to be begun now. Then the log's limits count it, and the caller makes room for it: maybe a segment goes
+	 * whose file can be used.
+	 *
+	 * @param filledShare of the active segment, from 0
+	 */
+	claim(filledShare: number): boolean {
+		if (this.#isClaimed || !this.#options.isWanted || filledShare < BEGIN_SHARE || this.#mustWait()) return false;
+		this.#isClaimed = this.#bytes !== null || this.#hasRoom();
+		if (!this.#isClaimed) this.#wait();
+		return this.#isClaimed;
+	}
+
+	/**
+	 * Has the file written on, off this thread: the fuller the active segment is, the further the file has to be. To be called
+	 * after each batch.
+	 *
+	 * @throws what is no fault of the disk
+	 */
+	prepare(filledShare: number): void {
+		if (this.#failure !== null) throw this.#failure;
+		const dueShare = Math.min((filledShare - BEGIN_SHARE) / (END_SHARE - BEGIN_SHARE), 1);
+		this.#dueBytes = dueShare * this.#wholeBytes;
+		if (this.#isClaimed && !this.#isBusy && this.#isDue && !this.#mustWait()) void this.#advance();
+	}
+
+	/**
+	 * Takes a segment's file, which is no part of the log any more. False if it is of no use, or can't be had now.
+	 *
+	 * @param bytes its size, roughly
+	 * @param roomBytes what is left of the log's byte limit
+	 */
+	adopt(name: string, bytes: number, roomBytes: number): boolean {
+		const { fs, directory, isWanted } = this.#options;
+		const isFree = this.#bytes === null && !this.#isBusy;
+		if (!isWanted || bytes < this.#wholeBytes / 2 || (!isFree && this.#nextBytes !== null)) return false;
+		if (roomBytes < (isFree && this.#isClaimed ? bytes - this.#wholeBytes : bytes)) return false;
+		try {
+			fs.rename(join(directory, name), join(directory, isFree ? NAME : NEXT_NAME));
+		} catch (error) {
+			if (diskFaultReason(error) === null) throw error;
+			return false;
+		}
+		this.#isNameNew = true;
+		if (isFree) this.#bytes = this.#find(NAME) ?? bytes;
+		else this.#nextBytes = this.#find(NEXT_NAME) ?? bytes;
+		return true;
+	}
+
+	/**
+	 * Makes the file, which is whole, one with this name, as `createFile` does. After a fault there is none any more.
+	 *
+	 * @param fill writes to the beginning of the open file, which stays open; what it returns is returned
+	 */
+	take<Made>(name: string, fill: (file: number) => Made): Made {
+		const { fs, directory } = this.#options;
+		if (!this.isWhole) throw new RangeError("the prepared file is not whole");
+		this.#isClaimed = false;
+		try {
+			const made = fillFile(fs, directory, { aside: NAME, mode: "update", name }, fill);
+			this.#bytes = null;
+			return made;
+		} catch (error) {
+			// If it was a sync that failed, a second one would not say so.
+			this.#bytes = this.#removed(NAME) ? null : 0;
+			throw error;
+		} finally {
+			this.#moveUp();
+		}
+	}
+
+	/** Gives the disk its room back, and returns how many bytes that are. What can't be removed now is tried again by the next call. */
+	remove(): number {
+		const before = this.#bytesOnDisk;
+		this.#removals += 1;
+		this.#isClaimed = false;
+		this.#wait();
+		if (this.#bytes !== null && this.#removed(NAME)) this.#bytes = null;
+		if (this.#nextBytes !== null && this.#removed(NEXT_NAME)) this.#nextBytes = null;
+		return before - this.#bytesOnDisk;
+	}
+
+	get #bytesOnDisk(): number {
+		return (this.#bytes ?? 0) + (this.#nextBytes ?? 0);
+	}
+
+	/** Whether something has to be done to the file for the active segment's sake. */
+	get #isDue(): boolean {
+		const bytes = this.#bytes ?? 0;
+		return bytes < this.#dueBytes || bytes > this.#wholeBytes || this.#isNameNew;
+	}
+
+	async #advance(): Promise<void> {
+		const { fs, directory } = this.#options;
+		const removals = this.#removals;
+		this.#isBusy = true;
+		try {
+			this.#moveUp();
+			while (this.#isDue && removals === this.#removals) {
+				// Before anything in the file changes.
+				if (this.#isNameNew) fs.syncDirectory(directory);
+				this.#isNameNew = false;
+				const bytes = await this.#writePiece();
+				if (removals === this.#removals) this.#bytes = bytes;
+			}
+		} catch (error) {
+			this.#giveUp(error);
+		} finally {
+			this.#isBusy = false;
+			if (this.#bytes === this.#wholeBytes) this.#zeros = null;
+		}
+	}
+
+	/** Brings the file nearer to its size, durably. Returns the size that it has then. */
+	async #writePiece(): Promise<number> {
+		const { fs } = this.#options;
+		const file = this.#open();
+		try {
+			const start = this.#bytes ?? 0;
+			const end = Math.min(start + PIECE_BYTES, this.#wholeBytes);
+			this.#zeros ??= Buffer.alloc(PIECE_BYTES);
+			if (start > end) fs.truncate(file, end);
+			else await fs.writeInBackground(file, this.#zeros.subarray(0, end - start), start);
+			await fs.syncInBackground(file);
+			return end;
+		} finally {
+			closeAnyway(fs, file);
+		}
+	}
+
+	#open(): number {
+		const { fs, directory } = this.#options;
+		const path = join(directory, NAME);
+		if (this.#bytes !== null) return fs.open(path, "update");
+		removeIfThere(fs, path);
+		const file = fs.open(path, "create");
+		this.#bytes = 0;
+		return file;
+	}
+
+	#giveUp(error: unknown): void {
+		const reason = diskFaultReason(error);
+		if (reason === null) this.#failure = error;
+		else if (reason === "too-many-files") this.#wait();
+		else this.remove();
+	}
+
+	#wait(): void {
+		this.#retryAtMs = this.#options.elapsedMs() + PREPARE_RETRY_MS;
+	}
+
+	#mustWait(): boolean {
+		return this.#options.elapsedMs() < this.#retryAtMs;
+	}
+
+	/** Whether the disk has room for it and for a segment besides, so that it need not go again soon. */
+	#hasRoom(): boolean {
+		const { fs, directory, diskReserveBytes, segmentBytes } = this.#options;
+		return freeBytesIfKnown(fs, directory) >= diskReserveBytes + this.#wholeBytes + segmentBytes;
+	}
+
+	/** Gives the other file the name of the one that is gone. */
+	#moveUp(): void {
+		if (this.#bytes !== null || this.#nextBytes === null) return;
+		const { fs, directory } = this.#options;
+		try {
+			fs.rename(join(directory, NEXT_NAME), join(directory, NAME));
+		} catch (error) {
+			if (diskFaultReason(error) === null) throw error;
+			return;
+		}
+		this.#isNameNew = true;
+		this.#bytes = this.#nextBytes;
+		this.#nextBytes = null;
+	}
+
+	/** Size of a file that may be there. One that can't be looked at is as good as none. */
+	#find(name: string): number | null {
+		const { fs, directory } = this.#options;
+		try {
+			const file = fs.open(join(directory, name), "read");
+			const bytes = fs.sizeBytes(file);
+			fs.close(file);
+			return bytes;
+		} catch (error) {
+			if (diskFaultReason(error) === null) throw error;
+			return null;
+		}
+	}
+
+	#removed(name: string): boolean {
+		const { fs, directory } = this.#options;
+		try {
+			removeIfThere(fs, join(directory, name));
+			return true;
+		} catch (error) {
+			if (diskFaultReason(error) === null) throw error;
+			return false;
+		}
+	}
+}
