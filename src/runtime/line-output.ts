@@ -1,11 +1,11 @@
 import { writeSync } from "node:fs";
 
-/** Lines are written together, in pieces of about this size. */
+/** Lines are gathered and written in pieces of about this size. */
 const PIECE_BYTES = 64 * 1024;
-/** How long to wait for a reader that is slower than we are, before the next try. */
+/** Pause before the next try if the pipe is full. */
 const FULL_PIPE_MS = 5;
 
-/** Where a command writes its lines: a file, a terminal, or a pipe of which the other end may be slow or gone. */
+/** Writes a command's lines to a file, a terminal, or a pipe whose other end may be slow or closed. */
 export class LineOutput {
 	readonly #write: (bytes: Buffer) => number;
 	readonly #wait: (ms: number) => void;
@@ -13,7 +13,7 @@ export class LineOutput {
 	#isGone = false;
 
 	/**
-	 * @param write as `writeSync`: writes some of the bytes and says how many
+	 * @param write like `writeSync`: writes some of the bytes and returns how many
 	 * @param wait lets time pass
 	 */
 	constructor(write = (bytes: Buffer) => writeSync(1, bytes), wait: (ms: number) => void = Bun.sleepSync) {
@@ -21,14 +21,16 @@ export class LineOutput {
 		this.#wait = wait;
 	}
 
-	/** Adds a line. False once nobody reads any more. */
+	/** Adds a line. Returns false once the other end is closed. */
 	line(text: string): boolean {
 		this.#gathered += `${text}\n`;
 		if (this.#gathered.length >= PIECE_BYTES) this.flush();
 		return !this.#isGone;
 	}
 
-	/** Writes what is gathered. It waits for a reader that is slow; one that is gone gets no more, which is no error. */
+	/**
+	 * Writes what is gathered. It waits for a slow reader. If the other end is closed, the rest is dropped, which is no error.
+	 */
 	flush(): void {
 		let left = Buffer.from(this.#gathered);
 		this.#gathered = "";
