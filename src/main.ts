@@ -11,8 +11,8 @@ import { VERSION } from "./version.ts";
 const USAGE = `standpipe ${VERSION}: an AT Protocol relay
 
   standpipe [serve] [flags]   run the relay
-  standpipe log inspect FILE  show what stands in a segment of the log, line by line; also
-                              while a relay writes to it. --json: one object a line
+  standpipe log inspect FILE  print the contents of a segment of the log, line by line, also
+                              while a relay writes to it; with --json, one object per line
   standpipe --help            show this and every setting
   standpipe --version
 
@@ -54,7 +54,7 @@ function readLog([command, ...args]: string[]): void {
 	const files = args.filter((arg) => arg !== "--json");
 	const [path] = files;
 	if (command !== "inspect" || path === undefined || files.length > 1 || path.startsWith("--")) {
-		process.stderr.write("this is how to look at a file of the log: standpipe log inspect FILE [--json]\n");
+		process.stderr.write("usage: standpipe log inspect FILE [--json]\n");
 		process.exit(2);
 	}
 	const output = new LineOutput();
