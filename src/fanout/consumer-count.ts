@@ -7,13 +7,13 @@ export interface ConsumerLimits {
 	consumersPerIpMax: number;
 }
 
-/** An address counts in one cell of each row; where others share some of its cells, the least full one tells the most. */
+/** An address counts in one cell of each row. Others may share some of its cells, so the lowest count is the closest to its own. */
 const ROWS = 4;
-/** Cells of a row for each consumer that may be connected. */
+/** Cells in a row, per consumer that may be connected. */
 const CELLS_PER_CONSUMER = 4;
 const CELLS_MIN = 4_096;
 
-/** Words before the cells: the seed of the hash, which strangers must not know, and all consumers. */
+/** Words before the cells: the seed of the hash, which strangers must not know, and the number of all consumers. */
 const SEED = 0;
 const CONSUMERS = 1;
 const CELLS = 2;
@@ -27,9 +27,9 @@ export function createConsumerCountBuffer(consumersMax: number): SharedArrayBuff
 }
 
 /**
- * Counts consumers against the limits, over all threads that share its memory. There are never more than the limits
- * allow. An address could be refused early only where others fill all of its cells, once in millions; and two that take the
- * last place at one moment may both be refused.
+ * Counts consumers over all threads that share its memory, and never lets in more than the limits allow. An address is refused
+ * too early only if others fill all of its cells, which happens once in millions. Two consumers that take the last place at the
+ * same moment may both be refused.
  */
 export class ConsumerCount {
 	readonly #limits: ConsumerLimits;
@@ -42,7 +42,7 @@ export class ConsumerCount {
 		this.#rowCells = (this.#words.length - CELLS) / ROWS;
 	}
 
-	/** Takes a place, which `release` gives back. Returns null, or the limit that stands against it. */
+	/** Takes a place, which `release` gives back. Returns null, or says which limit is reached. */
 	take(ip: string): string | null {
 		const { consumersMax, consumersPerIpMax } = this.#limits;
 		if (Atomics.add(this.#words, CONSUMERS, 1) >= consumersMax) {
@@ -62,7 +62,7 @@ export class ConsumerCount {
 		for (const cell of this.#cells(ip)) Atomics.sub(this.#words, cell, 1);
 	}
 
-	/** One cell of each row. */
+	/** The address's cell in each row. */
 	#cells(ip: string): number[] {
 		const network = networkOf(ip);
 		const seed = Atomics.load(this.#words, SEED) >>> 0;

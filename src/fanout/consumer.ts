@@ -26,31 +26,31 @@ const consumersTooSlow = counter(
 const consumersDead = counter("consumers_dead_total", "consumers given up since they took nothing or did not answer");
 const consumersNoisy = counter("consumers_noisy_total", "consumers closed since they sent too many messages");
 
-/** What one consumer may be sent before the next one has its turn. */
+/** Bytes that one consumer may be sent before the next one has its turn. */
 export const TURN_BYTES_MAX = 1024 * 1024;
 
-/** A consumer with this much in its socket's buffer is sent nothing more until less than half of it is left. */
+/** When a consumer's socket has this much in its buffer, the consumer is sent nothing more until less than half of it is left. */
 export const WATERMARK_BYTES = 1024 * 1024;
 
 /**
- * Above this the server drops frames without a trace. The watermark and the longest frame together stay below it, so that
- * an error frame fits even for a consumer that was stopped at the worst moment.
+ * Bun drops frames, with no more notice than a 0 from `send`, when more than this is buffered. The watermark and the longest frame
+ * together stay below it, so that an error frame fits even if the consumer was paused at the worst moment.
  */
 export const BACKPRESSURE_BYTES_MAX = 8 * 1024 * 1024;
 
-/** A consumer that is further behind the end of the log than this is far behind: some seconds of a busy network. */
+/** A consumer that has at least this many records before it at the end of the log is far behind: some seconds of a busy network. */
 export const FAR_BEHIND_RECORDS = 10_000;
 
-/** A consumer that is being closed has as long to take its buffer as it needs at half the floor rate, within these limits. */
+/** A consumer that is closing gets the time that it needs to take its buffer at half the floor rate, within these limits. */
 export const CLOSE_MS_MIN = 5_000;
 export const CLOSE_MS_MAX = 300_000;
 
 /** The part of Bun's server socket that a consumer uses. */
 export interface ConsumerSocket {
-	/** Returns the bytes taken, -1 where the frame was queued behind others, or 0 where it was dropped. */
+	/** Returns the number of bytes taken, -1 if the frame was queued after others, or 0 if it was dropped. */
 	sendBinary(frame: Uint8Array<ArrayBuffer>): number;
 	getBufferedAmount(): number;
-	/** Gathers what the callback sends into few writes. Returns what the callback does. */
+	/** Gathers what the callback sends into few writes. Returns what the callback returns. */
 	cork<Result>(callback: () => Result): Result;
 	ping(): number;
 	close(code: number, reason: string): void;
@@ -72,14 +72,14 @@ export interface ConsumerOptions {
 }
 
 /**
- * What came of a turn: `more` asks for another turn, and a promise for one when it resolves; `caught-up` waits for the log to
- * grow; `blocked` waits for the socket, or for nothing at all.
+ * Result of a turn. `more`: the consumer wants another turn. A promise: it wants one when the promise resolves. `caught-up`: it
+ * waits for the log to grow. `blocked`: it waits for its socket, or it is closing and wants no turn.
  */
 export type Turn = "more" | "caught-up" | "blocked" | Promise<void>;
 
 /**
- * A reader of the log whose sink is a socket. It has no queue: what it has not been sent yet is in the log, behind its
- * cursor, and the cursor moves only over records that the socket took.
+ * Reads the log and writes to a socket. It has no queue: what it has not been sent yet is in the log, after its cursor. The cursor
+ * moves only over records that the socket took.
  */
 export class Consumer {
 	readonly #socket: ConsumerSocket;
@@ -88,10 +88,10 @@ export class Consumer {
 	readonly #clock: () => number;
 	readonly #place: ReadingPlace;
 	#state: "streaming" | "paused" | "closing" = "streaming";
-	/** Set when the consumer is to be closed: at once, or when it has caught up. */
+	/** Set when the consumer is to be closed, at once or when it has caught up. */
 	#closeWith: { code: number; reason: string } | null = null;
 	#closeByMs = 0;
-	/** All that the socket was given so far. */
+	/** Bytes of all frames that the socket was given so far. */
 	#givenBytes = 0;
 	readonly #floor: PaceFloor;
 	readonly #takedowns: Takedowns;
@@ -111,7 +111,7 @@ export class Consumer {
 		this.#liveness = new Liveness(nowMs);
 	}
 
-	/** Lsn of the last record that the socket took or that was not for it; null until the start is found. */
+	/** Lsn of the last record that the socket took or that was not for this consumer; null until the start is found. */
 	get lsn(): number | null {
 		return this.#place.lsn;
 	}
@@ -121,12 +121,12 @@ export class Consumer {
 		if (!this.#give(frame)) this.close(1011, "a frame could not be queued");
 	}
 
-	/** Sends what the log has for this consumer, as far as the turn's budget and the socket's buffer go. */
+	/** Sends what the log has for this consumer, until the turn's budget is used up or the socket's buffer is full. */
 	turn(reader: RecordReader): Turn {
 		if (!this.#isStreaming()) return "blocked";
 		const turn = this.#socket.cork(() => this.#send(reader));
 		if (turn === "caught-up" && this.#closeWith !== null) this.#beginClosing();
-		// Only outside of the cork does the buffered amount tell the truth.
+		// Inside the cork the buffered amount is not up to date.
 		if (this.#state === "closing") this.#closeWhenEmpty();
 		if (this.#resume()) return "more";
 		return this.#isStreaming() ? turn : "blocked";
@@ -140,8 +140,8 @@ export class Consumer {
 	}
 
 	/**
-	 * Called for whatever comes from the consumer: it is alive. Its content is of no interest (rulebook 1.2.8). One that
-	 * sends too much is closed, and cut off if it goes on.
+	 * Called for every message, ping and pong of the consumer. It shows that the consumer is alive; its content is ignored (rulebook
+	 * 1.2.8). A consumer that sends too much is closed, and cut off if it goes on.
 	 */
 	heard(): void {
 		const excess = this.#liveness.heard(this.#clock()) - HEARD_MAX;
@@ -152,9 +152,9 @@ export class Consumer {
 	}
 
 	/**
-	 * Looks after the consumer; to be called every few seconds.
+	 * Pings the consumer if it is silent, and closes it if it is too slow or dead. To be called every few seconds.
 	 *
-	 * @param lastLsn the end of the log
+	 * @param lastLsn lsn of the log's last record
 	 */
 	check(lastLsn: number): void {
 		const nowMs = this.#clock();
@@ -164,7 +164,7 @@ export class Consumer {
 			if (nowMs >= this.#closeByMs || this.#liveness.isStalled(nowMs)) this.#socket.terminate();
 			return;
 		}
-		// Who has taken all that it was given is not slow, however far behind: then it is our turns that are slow.
+		// A consumer that has taken all that it was given is not slow, however far behind it is: it waits for its turns.
 		const isHeldUp = bufferedBytes > 0 && this.#place.lag(lastLsn) >= FAR_BEHIND_RECORDS;
 		const takenBytes = this.#givenBytes - bufferedBytes;
 		if (!isHeldUp) this.#pace.restart(nowMs, takenBytes);
@@ -184,7 +184,7 @@ export class Consumer {
 		this.#closeWith ??= { code, reason };
 	}
 
-	/** Closes the consumer behind what is in its buffer. Nothing more is sent to it. */
+	/** Closes the consumer after it has taken what is in its buffer. Nothing more is sent to it. */
 	close(code: number, reason: string): void {
 		if (this.#state === "closing") return;
 		this.#closeWith = { code, reason };
@@ -192,7 +192,7 @@ export class Consumer {
 		this.#closeWhenEmpty();
 	}
 
-	/** Closes the consumer since the log could not be read at its cursor, where it can go on later. */
+	/** Closes the consumer since the log could not be read at its cursor. It can come back with that cursor later. */
 	failToRead(): void {
 		this.#counters.add(logReadFailures);
 		this.close(1011, "the log could not be read");
@@ -229,13 +229,13 @@ export class Consumer {
 		return "more";
 	}
 
-	/** Says that messages right before this batch can't be had, if so. Returns false if the socket dropped that. */
+	/** Tells the consumer if messages right before this batch are lost. Returns false if the socket dropped the frame that says so. */
 	#tellOfLoss(batch: RecordBatch): boolean {
 		const nextSeq = this.#place.lostBefore(batch);
 		return nextSeq === null || this.#give(this.#stream.gap(nextSeq));
 	}
 
-	/** Returns what the records passed cost of the budget. Headers count too, so that a run of control records ends a turn. */
+	/** Returns how many bytes of the budget were used. Record headers count too, so that a run of control records ends a turn. */
 	#sendBatch(batch: RecordBatch, lsn: number, budgetBytes: number): number {
 		let cost = 0;
 		let frames = 0;
@@ -267,9 +267,9 @@ export class Consumer {
 		return cost;
 	}
 
-	/** Gives a frame to the socket, and pauses at the watermark. Returns false where the socket dropped it. */
+	/** Gives a frame to the socket, and pauses at the watermark. Returns false if the socket dropped the frame. */
 	#give(frame: Uint8Array): boolean {
-		// A batch may lie in shared memory, which the socket reads as well as its types' ArrayBuffer.
+		// A batch may lie in shared memory. The socket can send from it, although its types allow an ArrayBuffer only.
 		const status = this.#socket.sendBinary(frame as Uint8Array<ArrayBuffer>);
 		if (status === 0) return false;
 		this.#givenBytes += frame.length;
@@ -280,14 +280,14 @@ export class Consumer {
 		return true;
 	}
 
-	/** A frame was dropped: better no stream than one with a hole. */
+	/** Ends the stream since a frame was dropped: otherwise it would have a hole. */
 	#giveUp(): Turn {
 		this.#closeWith = { code: 1011, reason: "a frame could not be queued" };
 		this.#beginClosing();
 		return "blocked";
 	}
 
-	/** The error frame arrives behind what is buffered, if the consumer reads on (`CLOSE_MS_MAX`). */
+	/** The error frame arrives after what is buffered, if the consumer reads on and takes it in time (`CLOSE_MS_MAX`). */
 	#closeAsTooSlow(): void {
 		const { bytesPerS, windowMs } = this.#floor;
 		const message = `Less than ${bytesPerS} bytes per second were read for ${windowMs / 1000} seconds, far behind.`;
@@ -304,7 +304,7 @@ export class Consumer {
 		this.#liveness.excuse(nowMs);
 	}
 
-	/** The server's own close gives a buffer that is not empty a time of its own, and hides it from us: so wait here. */
+	/** Closes only when the buffer is empty: otherwise Bun would decide how long the consumer may take for it, and not show what is left. */
 	#closeWhenEmpty(): void {
 		if (this.#closeWith === null || this.#socket.getBufferedAmount() > 0) return;
 		this.#socket.close(this.#closeWith.code, this.#closeWith.reason);

@@ -3,7 +3,7 @@ import { encodeInfoFrame } from "../protocol/event-frames.ts";
 import { INTEGER_MAX } from "../protocol/limits.ts";
 import type { StreamStart } from "./stream.ts";
 
-/** Why a `cursor` parameter was refused, for the answer to its sender. */
+/** The message for a consumer whose `cursor` parameter is refused. */
 export const CURSOR_RULE = "`cursor` must be an integer from 0 to 9007199254740991 (2^53-1), without a sign";
 
 /** Reads the `cursor` parameter. An absent and an empty one both mean "live from now on". */
@@ -19,11 +19,11 @@ export function startOfStream(requested: number | "live", { firstSeq, seqUsedMax
 	if (requested === "live") return { cursor: "live", first: null };
 	if (requested > seqUsedMax) return "future";
 	if (requested + 1 >= firstSeq) return { cursor: requested, first: null };
-	// Whoever asks from 0 asks for all there is, and can't have missed anything.
+	// A consumer that asks from 0 wants all that the log has, and can't have missed anything.
 	return { cursor: firstSeq - 1, first: requested === 0 ? null : outdatedCursorFrame(firstSeq) };
 }
 
-/** Tells a consumer that messages before `nextSeq` can't be had any more. */
+/** The frame that tells a consumer that messages before `nextSeq` are no longer available. */
 export function outdatedCursorFrame(nextSeq: number): Uint8Array<ArrayBuffer> {
 	return encodeInfoFrame(
 		"OutdatedCursor",

@@ -1,28 +1,28 @@
-/** A consumer that nothing was heard of for this long gets a ping. */
+/** A consumer that has sent nothing for this long gets a ping. */
 export const PING_AFTER_MS = 30_000;
 
 /**
- * A ping that stays unanswered for this long means that the consumer is dead. It is as long as that since the ping waits
- * behind megabytes in the kernel's buffers, which a consumer that reads slowly and keeps up may take its time for.
+ * A consumer that does not answer a ping for this long is dead. The time is long because the ping waits after megabytes in the
+ * kernel's buffers, and a consumer that reads slowly but keeps up may take minutes for them.
  */
 export const PONG_MS_MAX = 180_000;
 
-/** A consumer that takes nothing of its buffer, and says nothing, for this long is dead. */
+/** A consumer that takes nothing of its buffer and sends nothing for this long is dead. */
 export const STALL_MS_MAX = 60_000;
 
 /**
- * Messages, pings and pongs that one consumer may send within an interval. They are thrown away, but each takes its time
- * of the thread, and a ping a place in the consumer's buffer for its answer.
+ * Messages, pings and pongs that one consumer may send within an interval. They are thrown away, but each costs the thread time,
+ * and the answer to a ping takes space in the consumer's buffer.
  */
 export const HEARD_MAX = 300;
 export const HEARD_INTERVAL_MS = 10_000;
 
-/** Whether a consumer is alive, by what it takes and what is heard of it. All times are monotonic milliseconds. */
+/** Decides whether a consumer is alive, by what it takes and what it sends. All times are monotonic milliseconds. */
 export class Liveness {
-	/** When its buffer was last seen empty or shrinking, or something was heard of it. */
+	/** When its buffer was last seen empty or shrinking, or it last sent something. */
 	#aliveAtMs: number;
 	#heardAtMs: number;
-	/** How many messages came since when. */
+	/** Messages since `#heardSinceMs`. */
 	#heard = 0;
 	#heardSinceMs: number;
 	#pingSentAtMs: number | null = null;
@@ -32,9 +32,9 @@ export class Liveness {
 	}
 
 	/**
-	 * Notes that something came from the consumer. What comes beyond `HEARD_MAX` is no sign of life.
+	 * Notes that the consumer sent something. Messages beyond `HEARD_MAX` in an interval are no sign of life.
 	 *
-	 * @returns how much came in this interval, this included
+	 * @returns how many messages came in this interval, this one included
 	 */
 	heard(nowMs: number): number {
 		if (nowMs - this.#heardSinceMs >= HEARD_INTERVAL_MS) {
@@ -49,13 +49,13 @@ export class Liveness {
 		return this.#heard;
 	}
 
-	/** Notes that the consumer took some of its buffer. The answer to a ping may come long after what it takes. */
+	/** Notes that the consumer took some of its buffer. It need not answer a ping any more, which may wait long after what it takes. */
 	took(nowMs: number): void {
 		this.#aliveAtMs = nowMs;
 		this.#pingSentAtMs = null;
 	}
 
-	/** Notes that nothing is expected of the consumer at this moment, such as since its buffer is empty. */
+	/** Notes that nothing is expected of the consumer at this moment, for example because its buffer is empty. */
 	excuse(nowMs: number): void {
 		this.#aliveAtMs = nowMs;
 	}
@@ -65,12 +65,12 @@ export class Liveness {
 		return nowMs - this.#aliveAtMs >= STALL_MS_MAX;
 	}
 
-	/** Whether it is stalled, or owes the answer to a ping for too long. */
+	/** Whether it is stalled, or has not answered a ping in time. */
 	isDead(nowMs: number): boolean {
 		return this.isStalled(nowMs) || (this.#pingSentAtMs !== null && nowMs - this.#pingSentAtMs >= PONG_MS_MAX);
 	}
 
-	/** Whether it has been silent for so long that it has to be asked. */
+	/** Whether it has been silent for so long that it has to be pinged. */
 	isPingDue(nowMs: number): boolean {
 		return this.#pingSentAtMs === null && nowMs - this.#heardAtMs >= PING_AFTER_MS;
 	}

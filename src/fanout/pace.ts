@@ -1,11 +1,11 @@
-/** What a consumer that is far behind has to take. */
+/** The rate at which a consumer that is far behind has to read. */
 export interface PaceFloor {
 	bytesPerS: number;
 	/** The time over which the rate is measured. */
 	windowMs: number;
 }
 
-/** How fast a consumer takes what it is given, in one window after the other. */
+/** Measures how fast a consumer takes what it is given, in one window after the other. */
 export class Pace {
 	readonly #floor: PaceFloor;
 	#sinceMs: number;
@@ -16,17 +16,17 @@ export class Pace {
 		this.#sinceMs = nowMs;
 	}
 
-	/** Begins a window anew: what was before it doesn't count. */
+	/** Begins a new window. What was taken before does not count in it. */
 	restart(nowMs: number, takenBytes: number): void {
 		this.#sinceMs = nowMs;
 		this.#takenBefore = takenBytes;
 	}
 
 	/**
-	 * Whether a window is over and less was taken in it than at the floor rate. A window that was fast enough is followed by
-	 * the next.
+	 * Whether the window is over and the consumer was slower than the floor rate in it. If the window is over and it was fast enough,
+	 * the next window begins.
 	 *
-	 * @param takenBytes all that was taken so far
+	 * @param takenBytes all bytes that the consumer has taken so far
 	 */
 	isTooSlow(nowMs: number, takenBytes: number): boolean {
 		const elapsedMs = nowMs - this.#sinceMs;

@@ -2,34 +2,34 @@ import type { Position, RecordReader } from "../log/log.ts";
 import { contain, reportFailure } from "../runtime/boundary.ts";
 import type { Consumer, Turn } from "./consumer.ts";
 
-/** After this long the pump lets sockets, timers and other requests have their turn. */
+/** After this long the pump returns to the event loop, so that sockets, timers and requests are served. */
 export const SLICE_MS = 5;
-/** How often the position of the log is looked at even if nobody says that it moved. */
+/** How often the position of the log is looked at, even if no notice says that it moved. */
 const POSITION_WAIT_MS = 1_000;
 
 /**
- * Gives consumers their turns. It knows who may have something to read, and works in slices, so that neither one consumer
- * nor all of them together hold up the thread. In each slice those that were at the log's end come first, since what they
- * wait for is short, and then at least one of those that are behind, who go round-robin: so neither starves the other.
+ * Gives consumers their turns. It knows which of them may have something to read. It works in slices, so that neither one consumer
+ * nor all of them together block the thread. In each slice the consumers that were at the log's end come first, since they have
+ * little to read. Then at least one of those that are behind gets a turn, in round-robin order. So neither group starves the other.
  */
 export class Pump {
 	readonly #position: Position;
 	readonly #reader: RecordReader;
 	readonly #clock: () => number;
 	readonly #consumers = new Set<Consumer>();
-	/** Those that were not at the log's end when they came, or after their last turn. */
+	/** Those that were not at the log's end when they connected, or after their last turn. */
 	readonly #behind = new Set<Consumer>();
-	/** Who wants a turn, by whether they are behind. */
+	/** Those that want a turn: live ones, and ones that are behind. */
 	readonly #readyLive = new Set<Consumer>();
 	readonly #readyBehind = new Set<Consumer>();
-	/** Those whose next records are being fetched: a turn before that would be for nothing. */
+	/** Those whose next records are being fetched. A turn before they are there would do nothing. */
 	readonly #fetching = new Set<Consumer>();
 	readonly #empty = Promise.withResolvers<void>();
 	#sliceScheduled = false;
 	#stopped = false;
 	#draining = false;
 
-	/** @param clock milliseconds from any start that never go back */
+	/** @param clock monotonic milliseconds */
 	constructor(position: Position, reader: RecordReader, clock: () => number = () => performance.now()) {
 		this.#position = position;
 		this.#reader = reader;
@@ -54,13 +54,13 @@ export class Pump {
 		this.#schedule();
 	}
 
-	/** Looks after every consumer; to be called every few seconds. */
+	/** Checks every consumer. To be called every few seconds. */
 	check(): void {
 		const { lastLsn } = this.#position.snapshot();
 		for (const consumer of this.#consumers) consumer.check(lastLsn);
 	}
 
-	/** Wakes everyone whenever the log has grown. Resolves after `stop`. */
+	/** Wakes all consumers whenever the log has grown. Resolves after `drain`. */
 	async follow(): Promise<void> {
 		let { lastLsn } = this.#position.snapshot();
 		while (!this.#stopped) {
@@ -73,8 +73,8 @@ export class Pump {
 	}
 
 	/**
-	 * Sends everyone what is published, then closes them. Whoever has not taken it within `timeoutMs` is cut off: it has
-	 * its cursor.
+	 * Sends all consumers what is published, then closes them. Those that have not taken it within `timeoutMs` are cut off: they can
+	 * come back with their cursors.
 	 */
 	async drain(code: number, reason: string, timeoutMs: number): Promise<void> {
 		this.#draining = true;
@@ -114,14 +114,14 @@ export class Pump {
 		this.#giveTurns(this.#readyBehind, endMs);
 	}
 
-	/** Gives at least one turn, where somebody wants one. */
+	/** Gives turns until `endMs`, and at least one if any consumer wants one. */
 	#giveTurns(ready: Set<Consumer>, endMs: number): void {
 		for (const consumer of ready) {
 			ready.delete(consumer);
 			const turn = this.#turn(consumer);
 			if (turn === "caught-up") this.#behind.delete(consumer);
 			else this.#behind.add(consumer);
-			// Whoever asks for more goes to the end of the set, which this loop reaches after all others.
+			// A consumer that wants more goes to the end of the set. This loop reaches it after all others.
 			if (turn === "more") this.#readyBehind.add(consumer);
 			if (turn instanceof Promise) void this.#wakeAfter(turn, consumer);
 			if (this.#clock() >= endMs) return;
@@ -138,15 +138,15 @@ export class Pump {
 		}
 	}
 
-	/** Gives the consumer a turn when what it needs is there. What can't be read costs only those who want it. */
+	/** Gives the consumer a turn when its records are fetched. If they can't be read, only the consumers that need them are closed. */
 	async #wakeAfter(fetched: Promise<void>, consumer: Consumer): Promise<void> {
 		this.#fetching.add(consumer);
-		// Why not is said by the reader, once for all who waited.
+		// The reader logs the failure, once for all who waited.
 		const isThere = await fetched.then(
 			() => true,
 			() => false,
 		);
-		// It may have left meanwhile.
+		// The consumer may have left meanwhile.
 		if (!this.#fetching.delete(consumer)) return;
 		if (isThere) this.wake(consumer);
 		else contain("the end of a consumer whose records can't be read", () => consumer.failToRead());

@@ -2,19 +2,19 @@ import type { PublishedSpan, RecordBatch, RecordGap, RecordReader } from "../log
 import { isMessageKind } from "../log/record/record.ts";
 
 /**
- * Where a consumer is in the log. It begins with a seq, which is what consumers know, or at the log's end. Once the record
- * that this stands for is found, the consumer goes by lsn.
+ * A consumer's place in the log. It begins as a seq, since consumers know no lsn, or as the log's end. When the record of that seq is
+ * found, the place is kept as an lsn.
  */
 export class ReadingPlace {
-	/** All records up to here are passed; null until the start is found. */
+	/** Lsn up to which all records are passed; null until the start is found. */
 	#lsn: number | null;
-	/** Of the last message passed before any gap that was not told of, or the consumer's cursor. */
+	/** Seq of the last message passed, up to a gap that the consumer was not told of yet. At first the consumer's cursor. */
 	#seq: number;
-	/** Records after the last one passed can't be had: the next message tells whether messages were among them. */
+	/** Records after the last one passed are lost. The seq of the next message tells whether messages were among them. */
 	#isAfterGap = false;
 
 	/**
-	 * @param cursor the consumer gets every message with a greater seq; or every message after `span`
+	 * @param cursor the consumer gets every message with a greater seq; or, if it is live, every message after `span`
 	 * @param span the log as the consumer's request found it
 	 */
 	constructor(cursor: number | "live", { lastLsn, seqUsedMax }: PublishedSpan) {
@@ -27,12 +27,12 @@ export class ReadingPlace {
 		return this.#lsn;
 	}
 
-	/** How many records the log has after this place, or a few more; 0 until the start is found. */
+	/** How many records the log has after this place. May be too high, since lsns leave numbers out. 0 until the start is found. */
 	lag(lastLsn: number): number {
 		return this.#lsn === null ? 0 : lastLsn - this.#lsn;
 	}
 
-	/** The lsn to read after. A promise if the start has to be fetched first, as `RecordReader.find` gives it. */
+	/** Lsn after which the consumer reads on. If the start has to be fetched first, a promise, as from `RecordReader.find`. */
 	find(reader: RecordReader): number | Promise<void> {
 		if (this.#lsn !== null) return this.#lsn;
 		const found = reader.find({ seq: this.#seq });
@@ -40,7 +40,7 @@ export class ReadingPlace {
 		return found;
 	}
 
-	/** Passes over records that can't be had. */
+	/** Passes over lost records. */
 	skip({ lastLsn }: RecordGap): void {
 		this.#lsn = lastLsn;
 		this.#isAfterGap = true;
@@ -49,8 +49,8 @@ export class ReadingPlace {
 	/**
 	 * To be called with each batch before any of its records is passed.
 	 *
-	 * @returns the next message's seq, if messages right before it can't be had; else null. Control records that can't be had
-	 * are nothing to a consumer.
+	 * @returns the seq of the batch's next message if messages right before it are lost; else null. Consumers are not told of lost control
+	 * records.
 	 */
 	lostBefore(batch: RecordBatch): number | null {
 		if (!this.#isAfterGap || this.#lsn === null) return null;
@@ -62,7 +62,7 @@ export class ReadingPlace {
 		return nextSeq > this.#seq + 1 ? nextSeq : null;
 	}
 
-	/** Passes over the records of a batch up to this one. */
+	/** Passes the records of a batch up to and including the one at `index`. */
 	pass(batch: RecordBatch, index: number): void {
 		this.#lsn = batch.lsn(index);
 		if (!this.#isAfterGap) this.#seq = batch.seq(index);

@@ -1,4 +1,4 @@
-// fanout/: the public port, and how consumers get messages out of the log. It never waits for a consumer.
+// fanout/: the public port, and how consumers get messages from the log. It never waits for a consumer.
 
 import { createEdge, withUrl } from "../http/edge.ts";
 import { errorResponse } from "../http/response.ts";
@@ -22,16 +22,16 @@ const consumersRefused = counter(
 const consumersConnected = gauge("consumers_connected", "consumers connected now");
 
 /**
- * Consumers have nothing to say: what they send is read and thrown away. A longer message is not, and ends the connection:
- * the runtime holds a message in memory until it is complete.
+ * The longest message that a consumer may send. A longer one ends the connection. What consumers send is thrown away, but the runtime
+ * holds a message in memory until it is complete.
  */
 export const CONSUMER_MESSAGE_BYTES_MAX = 64 * 1024;
-/** Where a consumer asks for a protocol, the runtime would confirm it. We speak none: frames are binary, by the lexicon. */
+/** The runtime confirms any protocol that a consumer asks for, unless this header is set. The relay has none to confirm. */
 const UPGRADE_HEADERS = { Server: SERVER_NAME, "Sec-WebSocket-Protocol": "" };
-/** Longer than any address, with a zone or a port. It is a key of what is counted by address. */
+/** Longer than any address with its zone or port. Limits a header that is used as a key for counting consumers. */
 const ADDRESS_CHARS_MAX = 100;
 const CHECK_INTERVAL_MS = 5_000;
-/** What a refused consumer is told to wait. */
+/** `Retry-After` of a refused consumer. */
 const RETRY_AFTER_S = 30;
 
 export interface FanoutOptions {
@@ -39,7 +39,7 @@ export interface FanoutOptions {
 	host: string;
 	/** 0 lets the system choose. */
 	port: number;
-	/** Whether other threads listen on the port too. Then another program that does the same is not noticed here. */
+	/** Whether other threads listen on the port too. If so, it is no error here that another program listens on it with `reusePort`. */
 	sharesPort: boolean;
 	/** Each has a path of its own. */
 	streams: readonly Stream[];
@@ -50,10 +50,10 @@ export interface FanoutOptions {
 	/** Answers everything but the streams. `request.url` parses; `ip` is the sender's address. */
 	app: (request: Request, client: { ip: string }) => Response | Promise<Response>;
 	counters: Counters;
-	/** What consumers that are far behind have to take. */
+	/** The rate at which consumers that are far behind have to read. */
 	floor: PaceFloor;
 	takedowns: Takedowns;
-	/** Believe `X-Forwarded-For`: only where a proxy stands before the relay and sets it. */
+	/** Whether to believe `X-Forwarded-For`. Set it only if a proxy in front of the relay sets that header. */
 	trustProxy: boolean;
 	/** Monotonic milliseconds. */
 	clock?: () => number;
@@ -66,15 +66,15 @@ interface SocketData {
 	start: StreamStart | StreamError;
 	/** The log as the request found it. */
 	span: PublishedSpan;
-	/** Set by `open`, but where the stream ended before it began. */
+	/** Set by `open`; stays null if the stream ends with an error before it begins. */
 	consumer: Consumer | null;
 }
 
 type Socket = Bun.ServerWebSocket<SocketData>;
 
 /**
- * Serves streams, and `app` beside them, on one port, from its making on. Where it shares the port with other threads, the kernel
- * spreads the connections.
+ * Serves streams, and `app` for all other requests, on one port. It listens as soon as it is constructed. If it shares the port with
+ * other threads, the kernel spreads the connections.
  */
 export class FanoutServer {
 	readonly #options: FanoutOptions;
@@ -108,17 +108,17 @@ export class FanoutServer {
 		return this.#server.port ?? this.#options.port;
 	}
 
-	/** Closes connections that had their answer and ask for nothing more. */
+	/** Closes connections that got their answer and have no other request. */
 	closeIdle(): void {
 		this.#server.closeIdleConnections();
 	}
 
-	/** Pings the silent, gives up the dead. The server does it itself every 5 seconds. */
+	/** Pings silent consumers, and closes slow and dead ones. The server calls it by itself every 5 seconds. */
 	check(): void {
 		this.#pump.check();
 	}
 
-	/** Sends consumers what is published, closes them with 1001, and stops listening. Who has not taken it in time is cut off. */
+	/** Sends consumers what is published, closes them with 1001, and stops listening. Cuts off those that have not taken it in time. */
 	async drain(timeoutMs: number): Promise<void> {
 		this.#isDraining = true;
 		await this.#pump.drain(1001, "relay is shutting down", timeoutMs);
@@ -162,7 +162,7 @@ export class FanoutServer {
 			perMessageDeflate: false,
 			maxPayloadLength: CONSUMER_MESSAGE_BYTES_MAX,
 			backpressureLimit: BACKPRESSURE_BYTES_MAX,
-			// Both are the consumer's own business: it knows a quiet stream from a dead consumer.
+			// `Consumer` does both itself: it can tell a quiet stream from a dead consumer.
 			idleTimeout: 0,
 			sendPings: false,
 			open: (socket) => {
@@ -203,7 +203,7 @@ export class FanoutServer {
 	}
 }
 
-/** Where a request for a stream begins, or why it can't be one. */
+/** Where in the log the stream begins that a request asks for, or why it gets none. */
 function startOf(stream: Stream, request: Request, url: URL, span: LogSpan): StreamStart | StreamError | Response {
 	if (request.method !== "GET") {
 		return errorResponse(405, "InvalidRequest", `${stream.name} takes GET only`, { Allow: "GET" });
@@ -222,7 +222,7 @@ function refuse(status: number, error: string, message: string): Response {
 	return errorResponse(status, error, message, { "Retry-After": String(RETRY_AFTER_S) });
 }
 
-/** The last entry of X-Forwarded-For is the proxy's own; those before it are only what the consumer says of itself. */
+/** The last entry of X-Forwarded-For is the proxy's own. The consumer may have made up those before it. */
 function addressOf(request: Request, peer: string, trustProxy: boolean): string {
 	const forwarded = trustProxy ? request.headers.get("x-forwarded-for") : null;
 	return forwarded?.split(",").at(-1)?.trim().slice(0, ADDRESS_CHARS_MAX) || peer;

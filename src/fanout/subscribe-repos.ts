@@ -3,7 +3,7 @@ import { encodeErrorFrame } from "../protocol/event-frames.ts";
 import { CURSOR_RULE, outdatedCursorFrame, parseCursor, startOfStream } from "./cursor.ts";
 import type { Stream } from "./stream.ts";
 
-/** The firehose: every message of every host as the log has it, in the frames of the lexicon. */
+/** The firehose: every message of every host, with the frames that the log has. */
 export const subscribeRepos: Stream = {
 	name: "subscribeRepos",
 	path: "/xrpc/com.atproto.sync.subscribeRepos",

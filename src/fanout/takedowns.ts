@@ -9,24 +9,24 @@ const takedownEvictions = counter(
 	"accounts whose takedown was forgotten since there were too many: consumers get their earlier frames again",
 );
 
-/** About 150 bytes each. An account is forgotten when the log holds nothing from before its status changed. */
+/** Accounts to remember, of about 150 bytes each. An account is forgotten when the log has no record from before its status changed. */
 export const TAKEDOWNS_MAX = 200_000;
 
-/** One byte for each record of a batch, 1 where it is left out; null where none is. */
+/** One byte for each record of a batch, 1 if it is left out; null if none is left out. */
 type LeftOut = Uint8Array | null;
 
 /**
- * The accounts that are taken down now (rulebook 2.14), and what consumers don't get because of it: their commits and syncs from
- * before the record that said so. Status and identity messages go to everybody. What comes after that record was admitted, and is
- * always sent: so a consumer that reads ahead of the index loses nothing of an account that has just come back.
+ * The accounts that are taken down now (rulebook 2.14). Consumers don't get their commits and syncs from before the record that told of
+ * it. They get all `#identity` and `#account` messages. A commit after that record was admitted, and is always sent: so a consumer that
+ * is ahead of the index loses nothing of an account that has just come back.
  */
 export class Takedowns {
 	readonly #counters: Counters;
 	readonly #entriesMax: number;
-	/** By DID, the record since which it is taken down. Roughly the oldest first. */
+	/** By DID, the lsn of the record that told of the takedown. Roughly in order of lsn. */
 	readonly #sinceLsn = new Map<string, number>();
 	#sinceLsnMax = 0;
-	/** Of a batch, as long as the accounts are the same. */
+	/** Results of `leftOut`, by batch. Replaced when the accounts change. */
 	#known = new WeakMap<RecordBatch, { leftOut: LeftOut }>();
 
 	constructor(counters: Counters, entriesMax = TAKEDOWNS_MAX) {
@@ -35,7 +35,7 @@ export class Takedowns {
 	}
 
 	/**
-	 * Takes what the index says of accounts, in its order.
+	 * Takes what the index says of accounts, in the order in which it says it.
 	 *
 	 * @param firstLsn no retained record has a lower lsn
 	 */
@@ -57,7 +57,7 @@ export class Takedowns {
 		}
 	}
 
-	/** Which records of a batch are left out. Found once for all who read it; at the end of the log it is one comparison. */
+	/** Which records of a batch are left out. Computed once for all readers of the batch; at the end of the log it is one comparison. */
 	leftOut(batch: RecordBatch): LeftOut {
 		if (batch.lsn(0) > this.#sinceLsnMax || this.#sinceLsn.size === 0) return null;
 		let known = this.#known.get(batch);

@@ -33,27 +33,27 @@ type UsedSettings =
 	| "slowConsumerWindowMs"
 	| "drainTimeoutMs";
 
-/** The index is there: its writer has made it. */
+/** The index must exist when the worker starts: its writer makes it. */
 export interface FanoutWorkerOptions extends WorkerContext<UsedSettings> {
-	/** To the thread that reads the index for us. */
+	/** Port to the reads thread, which reads the index for public XRPC requests. */
 	readsPort: MessagePort;
-	/** Consumers of all fan-out threads together, and where they are counted. */
+	/** Limit of the consumers of all fan-out threads together, and the memory in which they are counted. */
 	consumersMax: number;
 	consumerCountBuffer: SharedArrayBuffer;
 }
 
-/** Descriptors are short. */
+/** Asks to close idle connections, since few descriptors are left. */
 export interface CloseIdleCommand {
 	type: "closeIdle";
 }
 
 export type FanoutCommand = TakedownEvent | CloseIdleCommand;
 
-/** Of the log, kept for consumers that read the same, by all fan-out threads. */
+/** Bytes of the log that all fan-out threads together keep in memory, for consumers that read the same place. */
 const LOG_CACHE_BYTES = 64 * 1024 * 1024;
-/** The least that one of them has: enough that chunks loaded for some consumers don't drive out those of others. */
+/** Minimum per thread, so that consumers at different places don't evict each other's chunks. */
 const LOG_CACHE_BYTES_MIN = 8 * 1024 * 1024;
-/** How often segments that retention has removed are looked for among those that are open. */
+/** How often open segments that retention has removed are looked for and closed. */
 const CLOSE_REMOVED_MS = 1_000;
 
 /** What a started worker has. */
@@ -67,7 +67,7 @@ interface Parts {
 	drainTimeoutMs: number;
 }
 
-/** A fan-out worker: the public port. Ready when it listens. */
+/** The fan-out worker: serves the public port. Ready when it listens. */
 class FanoutWorker implements WorkerRole<FanoutWorkerOptions, FanoutCommand> {
 	readonly #control: Control;
 	#parts: Parts | null = null;
@@ -81,7 +81,8 @@ class FanoutWorker implements WorkerRole<FanoutWorkerOptions, FanoutCommand> {
 		const position = new LogPosition(options.log.position);
 		const cacheBytesMax = Math.max(Math.floor(LOG_CACHE_BYTES / config.fanoutWorkers), LOG_CACHE_BYTES_MIN);
 		const reader = openSharedReader(options.log, { directory: config.persistDir, cacheBytesMax, counters });
-		// Consumers that are live read nothing while the log stands still, such as for want of the space that this gives back.
+		// By a timer, not by the reads: while the log does not grow, live consumers read nothing. It may not grow because the disk is full,
+		// and closing removed segments gives space back.
 		setInterval(() => contain("the timer for removed segments", () => reader.closeRemoved()), CLOSE_REMOVED_MS);
 		const index = await openPatientReader(config.databaseUrl, counters);
 		const takedowns = new Takedowns(counters);
@@ -109,11 +110,11 @@ class FanoutWorker implements WorkerRole<FanoutWorkerOptions, FanoutCommand> {
 				}),
 		);
 		logOf("fanout").info("the firehose is served on {host}:{port}", { host: apiBind.host, port: server.port });
-		// The other half is for what comes before and after.
+		// The other half of the time is for the stages of the drain before and after this one.
 		this.#parts = { index, reader, position, takedowns, server, drainTimeoutMs: config.drainTimeoutMs / 2 };
 	}
 
-	/** All that the port serves beside the streams. */
+	/** What the port serves besides the streams. */
 	#createApp({ config, readsPort }: FanoutWorkerOptions, index: IndexReader, counters: Counters): Hono<ClientEnv> {
 		const control = this.#control;
 		const reads = new ReadRequests(linkOver<ReadsService>(readsPort, { limits: READ_LIMITS }));

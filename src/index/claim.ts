@@ -1,13 +1,13 @@
 import type { Store } from "./store.ts";
 import { StoreBroken } from "./store-fault.ts";
 
-/** The log that an index is to follow, as a start finds it. */
+/** The log that an index is to follow, as it is at the start. */
 export interface ClaimingLog {
 	/** A UUID. */
 	id: string;
 	/** The greatest lsn that may ever have been given out. */
 	lsnUsedMax: number;
-	/** The operator's number for the first record, if the log has given out none above it. */
+	/** The operator's setting for the number of the log's first record (`RELAY_INITIAL_SEQ_NUMBER`). */
 	initialSeq: number;
 }
 
@@ -17,9 +17,9 @@ export class ForeignIndexError extends StoreBroken {
 }
 
 /**
- * Makes a store the index of a log, unless it is another log's. One that no log has claimed is free: it is new, or it is of a
- * release whose logs had no ids. One of another log is taken over if the operator has this log's numbers go on after all that the
- * index has applied (`RELAY_INITIAL_SEQ_NUMBER`): so a relay goes on after its log was lost.
+ * Makes a store the index of a log. A store that no log has claimed is free: it is new, or an older release made it whose logs had no
+ * ids. A store of another log is refused, with one exception: it is taken over if this log is empty and the operator has its numbers
+ * begin after all that the index has applied (`RELAY_INITIAL_SEQ_NUMBER`). This is how a relay goes on after its log was lost.
  *
  * @param place names the store in the error's sentence
  * @throws ForeignIndexError
@@ -32,6 +32,6 @@ export async function claimIndex(store: Store, log: ClaimingLog, place: string):
 		throw new ForeignIndexError(
 			`${place} is the index of another log, ${holder}, and not of this one, ${log.id}: put back the index or the log that belongs to the other`,
 		);
-	// An index that is ahead of the log stays as it is: that is refused in words of its own when it is to catch up.
+	// An index that is ahead of the log is left as it is. The follower refuses it when it catches up, with a message that says so.
 	if ((await store.checkpoint()) <= log.lsnUsedMax) await store.claim(log.id);
 }

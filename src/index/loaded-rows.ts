@@ -1,16 +1,16 @@
 import type { AccountRow, Host, RowKeys, RowSource } from "./store.ts";
 
 export interface Loaded {
-	/** Those of the keys that have a row. */
+	/** The rows of the keys' DIDs. DIDs without a row are left out. */
 	accounts: AccountRow[];
-	/** Those that have a row, of the keys and of the accounts. */
+	/** The rows of the keys' hosts and of the accounts' hosts. Hosts without a row are left out. */
 	hosts: Host[];
-	/** By host, the accounts that are at it and not deleted: of those introduced that have no row, if they were known before. */
+	/** For each introduced host that has no row although its id was in use: how many accounts are at it and not deleted. */
 	accountCounts: ReadonlyMap<number, number>;
 	hostIdMax: number;
 }
 
-/** Rows that a store has loaded for one batch. To ask for what the keys don't name is a mistake, not an absent row. */
+/** Rows that a store has loaded for one batch. Asking for an account that the keys don't name is a bug, and throws a RangeError. */
 export class LoadedRows implements RowSource {
 	readonly #keys: RowKeys;
 	readonly #accounts: Map<string, AccountRow>;
@@ -30,7 +30,7 @@ export class LoadedRows implements RowSource {
 		return row ?? null;
 	}
 
-	/** Null also for one that only accounts name, and that has no row. */
+	/** Null if the host has no row, whether the keys name it or only an account. */
 	host(id: number): Host | null {
 		return this.#hosts.get(id) ?? null;
 	}

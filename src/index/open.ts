@@ -5,11 +5,11 @@ import { openSqliteReader, openSqliteStore } from "./sqlite/store.ts";
 import type { IndexReader, Store } from "./store.ts";
 import { IndexWriter } from "./writer.ts";
 
-/** A kind of store. `url` is what the operator has set, and has the kind's scheme. */
+/** A kind of store. `url` is the operator's setting, with the scheme of this kind. */
 interface StoreKind {
-	/** What messages call the place: nothing secret. */
+	/** The name of the place in messages. It shows no secrets. */
 	place(url: string): string;
-	/** The folder that has to be there before it is opened; null if it needs none. */
+	/** The folder that must exist before the store is opened; null if it needs none. */
 	folder(url: string): string | null;
 	openReader(url: string): Promise<IndexReader>;
 	openStore(url: string): Promise<Store>;
@@ -26,18 +26,18 @@ const KINDS: Readonly<Record<string, StoreKind>> = {
 	},
 };
 
-/** What messages call the place that a database's URL names. */
+/** The name in messages of the place that a database's URL names. It shows no secrets. */
 export function indexPlace(url: string): string {
 	return kindOf(url).place(url);
 }
 
-/** The folder that has to be there before the index is opened; null if it needs none. */
+/** The folder that must exist before the index is opened; null if it needs none. */
 export function indexFolder(url: string): string | null {
 	return kindOf(url).folder(url);
 }
 
 /**
- * Opens the index for reading. Its writer must have been opened before, since that is who makes the tables.
+ * Opens the index for reading. The writer must have been opened before, since it makes the tables.
  *
  * @throws StoreBroken if it is not an index of this program's schema version
  */
@@ -46,10 +46,10 @@ export async function openIndexReader(url: string): Promise<IndexReader> {
 }
 
 /**
- * Opens the index for its one writer, for the log that it is to follow. Makes it if it is absent, and brings one of an older
- * schema up to the present one.
+ * Opens the index of a log for writing. There may be one writer. Makes the index if it is absent, and migrates an older schema.
  *
- * @throws StoreBroken if it can't be used, a ForeignIndexError if it is another log's
+ * @throws StoreBroken if it can't be used
+ * @throws ForeignIndexError if it is another log's
  */
 export async function openIndexWriter(url: string, log: ClaimingLog): Promise<IndexWriter> {
 	const kind = kindOf(url);

@@ -4,24 +4,24 @@ import { openIndexReader } from "./open.ts";
 import type { Account, Host, IndexReader, StoredIdentity, Takedown } from "./store.ts";
 import { type StoreFaultReason, storeFaultReason } from "./store-fault.ts";
 
-/** A read that fails again and again is tried at least this often. */
+/** Longest wait between two tries of a read that keeps failing. */
 export const RETRY_MS_MAX = 8_000;
 
 export interface PatienceOptions {
-	/** Says that the index can't be read. */
+	/** Reports that the index can't be read. */
 	stall: Stall<StoreFaultReason>;
 	/** Waits before the next try. */
 	sleep(ms: number): Promise<void>;
 }
 
 /**
- * Reads the index for those who can't go on without it. A store that fails for now is waited for, as it is when the index is
- * written: the read is tried again until it succeeds. Any other failure, such as of a damaged database, is the caller's at once.
+ * Reads the index for callers that can't go on without it. If a read fails for a reason that can pass, such as a failing disk, it is
+ * tried again until it succeeds. Any other failure, such as a damaged database, goes to the caller at once.
  */
 export class PatientReader implements IndexReader {
 	readonly #reader: IndexReader;
 	readonly #options: PatienceOptions;
-	/** Reads that have failed and not succeeded since. */
+	/** How many reads have failed and are being tried again. */
 	#waiting = 0;
 
 	constructor(reader: IndexReader, options: PatienceOptions) {
@@ -93,7 +93,7 @@ export class PatientReader implements IndexReader {
 }
 
 /**
- * Opens the index for a thread that can't go on without it.
+ * Opens a patient reader of the index.
  * @throws StoreBroken if it is not an index of this program's schema version
  */
 export async function openPatientReader(url: string, counters: Counters): Promise<PatientReader> {

@@ -1,14 +1,14 @@
 import { type DiskFaultReason, diskFaultReason, Unavailable } from "../disk/fault.ts";
 import { Damage } from "../runtime/boundary.ts";
 
-/** Why a store can't be used for now. An embedded database can't for the disk's reasons; one that is asked over a network adds its own. */
+/** Why a store can't be used for now. An embedded database has the disk's reasons; a database on a network would add its own. */
 export type StoreFaultReason = DiskFaultReason;
 
 /** The store can't do this for now. The same call may succeed later. */
 export class StoreUnavailable extends Unavailable {
 	override readonly name = "StoreUnavailable";
 	readonly reason: StoreFaultReason;
-	/** Of the system or the database, if it gave one. */
+	/** The system's or the database's code of the error, if it gave one. */
 	readonly code: string | undefined;
 
 	constructor(reason: StoreFaultReason, message: string, code?: string) {
@@ -18,10 +18,10 @@ export class StoreUnavailable extends Unavailable {
 	}
 }
 
-/** The store can't be used any more: it is damaged, is not ours, or we asked it for what it can't do. */
+/** The store can't be used any more: it is damaged, it is not this relay's, or it was given a statement that it can't execute. */
 export class StoreBroken extends Damage {
 	override readonly name: string = "StoreBroken";
-	/** Of the database, if it gave one. */
+	/** The database's code of the error, if it gave one. */
 	readonly code: string | undefined;
 
 	constructor(message: string, code?: string) {

@@ -1,11 +1,11 @@
-// index/: the database of hosts, accounts and identities, made from the log. No source of truth, and off the path of messages.
+// index/: the database of hosts, accounts and identities, made from the log. It is no source of truth, and messages don't wait for it.
 
 import type { AccountState } from "../account/state.ts";
 import type { DidDocumentFacts, HostFacts } from "../log/record/control.ts";
 
 /** A host, as the index knows it. */
 export interface Host extends HostFacts {
-	/** Low-water cursor; null before the first message, and when the host is to be followed from its live end. */
+	/** The host's low-water mark; null before its first message, and if it is to be followed from its live end. */
 	cursor: number | null;
 	/** Accounts whose current host this is and whose upstream status is not `deleted`. */
 	accountCount: number;
@@ -13,7 +13,7 @@ export interface Host extends HostFacts {
 
 /** An account, as the index knows it. */
 export interface Account extends AccountState {
-	/** Order of first sight: the paging key of listRepos. */
+	/** Rises in the order in which accounts were first seen. The paging key of listRepos. */
 	readonly id: number;
 	readonly did: string;
 }
@@ -25,12 +25,12 @@ export interface Takedown {
 	takenDownSinceLsn: number | null;
 }
 
-/** What a DID last resolved to, kept so that a restart doesn't ask the PLC directory for everyone again. */
+/** What a DID last resolved to. It is kept so that a restart doesn't ask the PLC directory for all DIDs again. */
 export type StoredIdentity = DidDocumentFacts;
 
 /**
- * Reads of the index. Every thread opens a reader of its own. They reject with `StoreUnavailable` if the store fails for now,
- * so that the same call may succeed later, and with `StoreBroken` if it can't be used any more.
+ * Reads the index. Every thread opens a reader of its own. A read rejects with `StoreUnavailable` if the store fails for now and the
+ * same call may succeed later, and with `StoreBroken` if the store can't be used any more.
  */
 export interface IndexReader {
 	account(did: string): Promise<Account | null>;
@@ -40,7 +40,7 @@ export interface IndexReader {
 	hosts(afterId: number, limit: number): Promise<Host[]>;
 	/** Accounts with id > `afterId` that have a repo, by id. */
 	repos(afterId: number, limit: number): Promise<Account[]>;
-	/** Up to `limit` accounts that are taken down and whose status was told of at `lsn` or later, the latest first. */
+	/** Up to `limit` accounts that are taken down and whose last status record has `lsn` or a greater one, the latest first. */
 	takenDownSince(lsn: number, limit: number): Promise<Takedown[]>;
 	/** Lsn of the last record applied; 0 before the first. */
 	checkpoint(): Promise<number>;
@@ -58,24 +58,24 @@ export interface RowKeys {
 	dids: ReadonlySet<string>;
 	/** Hosts that records name. */
 	hosts: ReadonlySet<number>;
-	/** Of these, the ones that a record of their own introduces. */
+	/** Those of `hosts` that have a `host` record in the batch. */
 	introduced: ReadonlySet<number>;
 }
 
 /** The rows as they are before a batch. */
 export interface RowSource {
 	account(did: string): AccountRow | null;
-	/** Each call gives a row that the caller may change. */
+	/** The caller may change the row. */
 	host(id: number): Host | null;
 	/** The greatest host id that any record has named. */
 	hostIdMax(): number;
-	/** Accounts that are at a host and not deleted, for one that a record introduces and that has no row although it was known. */
+	/** How many accounts are at a host and not deleted. Only for an introduced host that has no row although its id was in use. */
 	countAccounts(host: number): number;
 }
 
-/** The rows as a batch leaves them: one for each DID and host, however many records told of it. */
+/** The rows as they are after a batch: one for each DID and host, however many records told of it. */
 export interface RowChanges {
-	/** New ones in order of first sight. */
+	/** New ones in the order in which they were first seen. */
 	accounts: AccountRow[];
 	identities: StoredIdentity[];
 	/** Identities that no longer hold, if they were resolved before this time. */
@@ -85,34 +85,34 @@ export interface RowChanges {
 	hostIdMax: number;
 	/** How often records named a host that has no row. */
 	unknownHostRecords: number;
-	/** Of each account whose status was told of, whatever it was before: whether it is taken down now. */
+	/** For each account that a record told the status of, even if it did not change: whether it is taken down now. */
 	takedowns: Takedown[];
 }
 
 /** Where a batch begins and ends in the log. */
 export interface Span {
-	/** Lsn of the last record applied before it: the checkpoint that the store must be at. */
+	/** Lsn of the last record applied before the batch. The store's checkpoint must be this. */
 	after: number;
-	/** Lsn of its last record: the checkpoint from then on. */
+	/** Lsn of the batch's last record: the store's next checkpoint. */
 	last: number;
 }
 
 /**
- * A database that holds the index. It knows nothing of records: it gives the rows that a batch needs and takes the rows that
- * the batch leads to. It fails as its reads do.
+ * A database that holds the index. It knows nothing of records: it loads the rows that a batch needs and writes the rows that the
+ * batch changes. Its errors are those of `IndexReader`.
  */
 export interface Store extends IndexReader {
-	/** The id of the log whose records it has applied; null before any log has claimed it. */
+	/** The id of the log that it is the index of; null if no log has claimed it. */
 	logId(): Promise<string | null>;
-	/** Makes it the index of a log, whatever it was before. */
+	/** Makes it the index of a log, also if it is another log's. */
 	claim(logId: string): Promise<void>;
-	/** The rows of these keys and of the hosts that these accounts are at, all of one moment, with the checkpoint of that moment. */
+	/** Loads the rows of these keys, the rows of the hosts that these accounts are at, and the checkpoint, all from one snapshot. */
 	load(keys: RowKeys): Promise<{ rows: RowSource; checkpoint: number }>;
 	/**
-	 * Writes what a batch leads to and moves the checkpoint, all or nothing. The operator's own statuses are not in the log, so
-	 * they stay as they are.
+	 * Writes the changes of a batch and moves the checkpoint, all or nothing. Local statuses are not in the log, so they stay as they
+	 * are.
 	 *
-	 * @throws StoreBroken if the store is not at `span.after` of the log `logId`: something else writes to it
+	 * @throws StoreBroken if the store is not at `span.after` of the log `logId`, which means that something else writes to it
 	 */
 	write(changes: RowChanges, span: Span, logId: string): Promise<void>;
 }

@@ -15,16 +15,16 @@ import type { Takedown } from "./store.ts";
 import { StoreBroken, type StoreFaultReason, storeFaultReason } from "./store-fault.ts";
 import type { IndexWriter } from "./writer.ts";
 
-/** One reader with one cursor has no use for a batch a second time. */
+/** Small, since the index reads each batch only once. */
 const CACHE_BYTES_MAX = 4 * 1024 * 1024;
 
-/** Of accounts whose status the log told of: whether they are taken down now, as the index has it. */
+/** Sent when statuses that the log told of are in the index: which of these accounts are taken down now. */
 export interface TakedownEvent {
 	type: "takedowns";
 	takedowns: Takedown[];
 }
 
-/** Why the database can't be written; null where it can again. */
+/** Why the database can't be written; null when it can be written again. */
 export interface StallEvent {
 	type: "stall";
 	reason: StoreFaultReason | null;
@@ -34,7 +34,7 @@ export type IndexEvent = TakedownEvent | StallEvent;
 
 type IndexStart = WorkerContext<"initialSeq">;
 
-/** Ready when the index has caught up with the log as it was published at the start. Takes no commands. */
+/** The index thread. Ready when the index has applied all that was published at the start. Takes no commands. */
 serveRole<IndexStart, never, IndexEvent>((emit): WorkerRole<IndexStart, never> => {
 	let reader: BlockingReader;
 	let writer: IndexWriter;
@@ -69,7 +69,7 @@ serveRole<IndexStart, never, IndexEvent>((emit): WorkerRole<IndexStart, never> =
 		});
 		await startOnPath("persistDir", directory, () =>
 			follower.catchUp().catch((error: unknown) => {
-				// What the database can't do is its own path's fault, not the log's.
+				// A failure of the database is reported with the database's path, not with the log's.
 				if (!(error instanceof StoreBroken)) throw error;
 				return startOnPath("databaseUrl", place, () => Promise.reject(error));
 			}),

@@ -2,28 +2,28 @@ import type { StoredRecord } from "../log/record/stored-record.ts";
 import { foldRecords, touched } from "./fold.ts";
 import type { Store, Takedown } from "./store.ts";
 
-/** What came of a batch of records. */
+/** What applying a batch of records has shown. */
 export interface Applied {
-	/** Of each account whose status they tell of, whether it is taken down now. */
+	/** For each account that they tell the status of: whether it is taken down now. */
 	takedowns: Takedown[];
-	/** How often they named a host that the index does not know. */
+	/** How often they named a host that the index has no row for. */
 	unknownHostRecords: number;
 }
 
 const NOTHING_APPLIED: Applied = { takedowns: [], unknownHostRecords: 0 };
 
-/** Applies the records of one log to a store: loads the rows that they touch, folds, writes what comes of it. */
+/** Applies the records of one log to a store: loads the rows that they concern, folds the records, writes the changed rows. */
 export class IndexWriter {
 	readonly store: Store;
 	readonly #logId: string;
 
-	/** @param logId of the log that has claimed the store */
+	/** @param logId id of the log that has claimed the store */
 	constructor(store: Store, logId: string) {
 		this.store = store;
 		this.#logId = logId;
 	}
 
-	/** Applies consecutive records and moves the checkpoint, as a whole or not at all. After a failure it can be called again. */
+	/** Applies consecutive records and moves the checkpoint, all or nothing. After a failure it can be called again with the same ones. */
 	async apply(records: readonly StoredRecord[]): Promise<Applied> {
 		const last = records.at(-1);
 		if (last === undefined) return NOTHING_APPLIED;

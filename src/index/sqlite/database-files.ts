@@ -4,17 +4,17 @@ import { StoreBroken, StoreUnavailable } from "../store-fault.ts";
 
 const CHUNK_BYTES = 1024 * 1024;
 
-/** SQLite's codes may say more after the name: `SQLITE_CORRUPT_INDEX`. */
+/** Also extended codes, such as `SQLITE_CORRUPT_INDEX`. */
 const MALFORMED = /^SQLITE_CORRUPT/;
 const SQLITE_CODE = /^SQLITE_/;
 
 /**
- * Tells a disk that can't be read from a database that is damaged. SQLite doesn't: where the system fails a read with EIO, it
- * says that the database is malformed. So then the files are read from end to end.
+ * Tells a disk that can't be read from a damaged database. SQLite does not: if the system fails a read with EIO, it says that the
+ * database is malformed. So when it says that, the files are read from end to end.
  */
 export class DatabaseFiles {
 	readonly #readWhole: () => Promise<void>;
-	/** What is under way, for all who ask meanwhile. */
+	/** The reading of the files that is under way, shared by all calls that need it; else null. */
 	#reading: Promise<void> | null = null;
 
 	/** @param readWhole reads the database's files, and throws what the system says if it can't */
@@ -22,7 +22,7 @@ export class DatabaseFiles {
 		this.#readWhole = readWhole;
 	}
 
-	/** @param path of the database; its write-ahead log lies beside it */
+	/** @param path the database's file; its write-ahead log is in the same folder */
 	static at(path: string): DatabaseFiles {
 		return new DatabaseFiles(async () => {
 			for (const file of [path, `${path}-wal`]) await readWhole(file);
@@ -30,10 +30,10 @@ export class DatabaseFiles {
 	}
 
 	/**
-	 * Does what needs the database. If SQLite calls that malformed, the files are read, and it is done once more.
+	 * Does work on the database. If SQLite calls the database malformed, the files are read, and the work is done once more.
 	 *
-	 * @throws StoreUnavailable if the disk fails it, which is also if the files can't be read, whatever SQLite's verdict was
-	 * @throws StoreBroken if SQLite fails it for any other reason
+	 * @throws StoreUnavailable if the disk fails, also if SQLite calls the database malformed but the files can't be read
+	 * @throws StoreBroken if SQLite fails for any other reason
 	 */
 	async attempt<Result>(work: () => Result | Promise<Result>): Promise<Result> {
 		try {
@@ -53,7 +53,7 @@ export class DatabaseFiles {
 	}
 }
 
-/** What a failure means for the store; the failure itself if it is neither SQLite's nor the system's. */
+/** The error for callers of the store. A failure that is neither SQLite's nor the system's is returned as it is. */
 function storeFault(error: unknown): unknown {
 	const code = codeOf(error);
 	if (code === null || !(error instanceof Error)) return error;

@@ -2,9 +2,9 @@ import type { Database } from "bun:sqlite";
 import { StoreBroken } from "../store-fault.ts";
 
 /**
- * DIDs are text, CIDs are binary. Accounts have a rowid since it is their paging key and keeps the DID index small;
- * identities are looked up by DID only, so they live in that index themselves. `taken_down` is what `isTakenDown` says of
- * the row, stored since SQL can't ask it: so the fan-out finds these accounts, by the time of that, without looking at all.
+ * DIDs are text, CIDs are binary. Accounts have a rowid because it is their paging key and keeps the index of DIDs small. Identities
+ * are looked up by DID only, so they need no rowid. `taken_down` is the result of `isTakenDown` for the row. It is stored so that the
+ * fan-out finds the accounts that were taken down since an lsn without a scan of the table.
  */
 const TABLES = `
 CREATE TABLE host (
@@ -58,7 +58,7 @@ type Migration = (database: Database) => void;
 /** The oldest version that can be brought up to the present one. */
 export const SCHEMA_VERSION_MIN = 2;
 
-/** Each leads from one version to the next, beginning with `SCHEMA_VERSION_MIN`. One that has been in use is never edited. */
+/** Each leads from one version to the next, beginning with `SCHEMA_VERSION_MIN`. Never edit one that was released. */
 const MIGRATIONS: readonly Migration[] = [
 	(database) => {
 		database.run("ALTER TABLE host DROP COLUMN seq_max");
@@ -68,7 +68,7 @@ const MIGRATIONS: readonly Migration[] = [
 		database.run("ALTER TABLE checkpoint ADD COLUMN host_id_max INTEGER NOT NULL DEFAULT 0");
 		database.run(`UPDATE checkpoint SET host_id_max =
 			max((SELECT coalesce(max(id), 0) FROM host), (SELECT coalesce(max(host), 0) FROM account))`);
-		// Rows that stood for hosts whose real ones were lost.
+		// These rows were placeholders for hosts whose own rows were lost.
 		database.run("DELETE FROM host WHERE hostname = 'host-' || id || '.invalid'");
 	},
 	(database) => {
@@ -79,28 +79,28 @@ const MIGRATIONS: readonly Migration[] = [
 		database.run("CREATE INDEX account_taken_down ON account (status_seq) WHERE taken_down = 1");
 	},
 	(database) => {
-		// There are databases of version 4 with these columns, and some without.
+		// Some databases of versions 4 and 5 have these columns, some don't.
 		if (!hasColumn(database, "host", "gaps"))
 			database.run("ALTER TABLE host ADD COLUMN gaps INTEGER NOT NULL DEFAULT 0");
 		if (!hasColumn(database, "host", "last_gap")) database.run("ALTER TABLE host ADD COLUMN last_gap TEXT");
 		database.run("ALTER TABLE checkpoint ADD COLUMN log_id TEXT");
 	},
 	(database) => {
-		// In the log that such a database followed, a record's seq was its address.
+		// Up to version 6, the log had no lsns: a record's seq was its address.
 		database.run("ALTER TABLE account RENAME COLUMN status_seq TO status_lsn");
 		database.run("ALTER TABLE checkpoint RENAME COLUMN seq TO lsn");
 	},
 ];
 
-/** A database of a newer version, or of one from before `SCHEMA_VERSION_MIN`, is refused. */
+/** The present version. A database of a newer version, or of one before `SCHEMA_VERSION_MIN`, is refused. */
 export const SCHEMA_VERSION = SCHEMA_VERSION_MIN + MIGRATIONS.length;
 
-/** The database was not made by this version of the schema. */
+/** The database has another version of the schema, or is no index. */
 export class SchemaError extends StoreBroken {
 	override readonly name = "SchemaError";
 }
 
-/** Version of the schema in `database`; 0 where there is none yet. */
+/** Version of the schema in `database`; 0 if it has none yet. */
 function schemaVersion(database: Database): number {
 	const row = database.query<{ user_version: number }, []>("PRAGMA user_version").get();
 	return row?.user_version ?? 0;
@@ -118,8 +118,8 @@ export function checkSchema(database: Database): void {
 }
 
 /**
- * Makes the tables in an empty database, and brings those of an older version up to this one.
- * @throws SchemaError for a database of a version that there is no way from
+ * Makes the tables in an empty database, and migrates those of an older version.
+ * @throws SchemaError for a version that can't be migrated
  */
 export function ensureSchema(database: Database): void {
 	const create = database.transaction(() => {

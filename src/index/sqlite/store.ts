@@ -1,4 +1,4 @@
-// index/sqlite/: the store that is embedded in the process. It knows rows and no records of the log.
+// index/sqlite/: the store that is embedded in the process. It knows rows, and nothing of the log's records.
 
 import { Database, type Statement } from "bun:sqlite";
 import { mkdirSync } from "node:fs";
@@ -23,14 +23,14 @@ import { StoreBroken } from "../store-fault.ts";
 import { DatabaseFiles } from "./database-files.ts";
 import { checkSchema, ensureSchema } from "./schema.ts";
 
-/** How long a statement waits for another thread's lock. SQLite's own default is not to wait at all. */
+/** How long a statement waits for another thread's lock. By default SQLite does not wait at all. */
 const BUSY_TIMEOUT_MS = 5000;
 /** Size that the write-ahead log is cut back to after it has grown. */
 const WAL_BYTES_KEPT = 16 * 1024 * 1024;
 
 type Flag = 0 | 1;
 
-/** A row as SQLite gives it: it has no booleans. */
+/** A row as SQLite gives it, with 0 and 1 for booleans. */
 type Columns<Row> = { [Name in keyof Row]: Row[Name] extends boolean ? Flag : Row[Name] };
 
 const SELECT_HOST = `SELECT id, hostname, insecure, status, cursor, gaps, last_gap AS lastGap, account_count AS accountCount
@@ -63,8 +63,8 @@ const UPSERT_IDENTITY = `INSERT INTO identity (did, signing_key, pds, tombstoned
 		tombstoned = excluded.tombstoned, resolved_at_ms = excluded.resolved_at_ms`;
 
 /**
- * Opens the index for reading. Its writer must have been opened before, since that is who makes the tables.
- * @throws SchemaError where the file is not an index of this program's schema version
+ * Opens the index for reading. The writer must have been opened before, since it makes the tables.
+ * @throws SchemaError if the file is not an index of this program's schema version
  */
 export function openSqliteReader(path: string): IndexReader {
 	const database = new Database(path, { readonly: true });
@@ -76,8 +76,8 @@ export function openSqliteReader(path: string): IndexReader {
 }
 
 /**
- * Opens the index for writing, and makes it where it is absent. There is one writer in the process: the index thread.
- * @throws SchemaError where the file is not an index of this program's schema version
+ * Opens the index for writing, and makes it if it is absent. The process has one writer: the index thread.
+ * @throws SchemaError if the file is not an index, or is of a schema version that can't be migrated
  */
 export function openSqliteStore(path: string): Store {
 	mkdirSync(dirname(path), { recursive: true });
@@ -85,7 +85,7 @@ export function openSqliteStore(path: string): Store {
 	return opened(database, () => {
 		database.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
 		database.run("PRAGMA journal_mode = WAL");
-		// A commit that a power cut takes back is applied again from the log, so it need not be synced by itself.
+		// If a power cut undoes transactions, their records are applied again from the log. So transactions need no sync of their own.
 		database.run("PRAGMA synchronous = NORMAL");
 		database.run(`PRAGMA journal_size_limit = ${WAL_BYTES_KEPT}`);
 		ensureSchema(database);
@@ -93,7 +93,7 @@ export function openSqliteStore(path: string): Store {
 	});
 }
 
-/** Closes the database where setting it up fails. */
+/** Closes the database if `setUp` throws. */
 function opened<Opened>(database: Database, setUp: () => Opened): Opened {
 	try {
 		return setUp();
@@ -204,7 +204,7 @@ class SqliteStore extends SqliteReader implements Store {
 		this.#moveCheckpoint = database.prepare(MOVE_CHECKPOINT);
 		this.#logId = database.prepare("SELECT log_id AS logId FROM checkpoint");
 		this.#claim = database.prepare("UPDATE checkpoint SET log_id = ?");
-		// Both hold the database for the whole of it: else each statement would take and give back its locks.
+		// Each is one transaction: otherwise every statement would take and release the locks.
 		this.#loadAtOnce = database.transaction((keys: RowKeys) => this.#load(keys)).deferred;
 		this.#writeAtOnce = database.transaction((changes: RowChanges, span: Span, logId: string) =>
 			this.#write(changes, span, logId),
@@ -228,8 +228,8 @@ class SqliteStore extends SqliteReader implements Store {
 	}
 
 	/**
-	 * Brings the write-ahead log into the database file, so that this file alone is a whole copy of the index. Where the disk
-	 * does not let it, the two of them are, and the next writer goes on with both.
+	 * Moves the write-ahead log into the database file, so that this file alone is a complete copy of the index. If the disk fails, both
+	 * files together are the copy, and the next writer goes on with both.
 	 */
 	override async close(): Promise<void> {
 		try {
@@ -255,7 +255,7 @@ class SqliteStore extends SqliteReader implements Store {
 		for (const id of hostIds) {
 			const columns = this.#hostRow.get(id);
 			if (columns !== null) hosts.push(toHost(columns));
-			// This looks at all accounts. Only a host whose row was lost can have any already.
+			// This scans all accounts. Only a host whose row was lost can have accounts already.
 			else if (keys.introduced.has(id) && id <= hostIdMax)
 				accountCounts.set(id, this.#countAccounts.get(id, DELETED)?.count ?? 0);
 		}
