@@ -5,60 +5,61 @@ import { bufferOf, RECORD_FACTS_BYTES_MAX } from "./facts.ts";
 import { decodeStateFacts, encodeStateFacts, hasValue } from "./state-facts.ts";
 
 /**
- * Of a `cursors` record: everything that these hosts sent up to `seq` is in the log or finally rejected. Null: the host is
- * to be followed from its live end. A later record may name a smaller seq, when the host's numbering began anew.
+ * The facts of a `cursors` record: all that these hosts sent up to `seq` is in the log or finally rejected. If `seq` is null, the
+ * host is to be followed from its live end. A later record may have a smaller seq, if the host has restarted its numbering.
  */
 export interface CursorsFacts {
 	cursors: { host: number; seq: number | null }[];
 }
 
-/** Cursors that fit one record. */
+/** Cursors that fit in one record. */
 export const CURSORS_PER_RECORD_MAX = 4_096;
 
 const CURSOR_BYTES = 12;
-/** Stands for null, in both halves of the seq. */
+/** The value of both halves of a seq that is null. */
 const NO_SEQ = 0xffff_ffff;
 
-/** Of a `host` record: the host's whole row, but for its cursor. */
+/** The facts of a `host` record: the host's whole row except its cursor. */
 export interface HostFacts {
 	id: number;
 	/** Lower-case DNS name, or `localhost:PORT`. */
 	hostname: string;
-	/** Connected to by ws:// instead of wss://. */
+	/** Whether the relay connects by ws:// instead of wss://. */
 	insecure: boolean;
 	status: HostStatus;
-	/** How often messages of it may have been missed. */
+	/** How often messages of the host may have been missed. */
 	gaps: number;
-	/** When, after which of its seqs and why that was the last time, for people; null if it never was. */
+	/** The last of these gaps as a text: when, after which upstream seq and why. Null if there was none. */
 	lastGap: string | null;
 }
 
-/** Of a `didDocument` record: what a DID resolved to. */
+/** The facts of a `didDocument` record: what a DID resolved to. */
 export interface DidDocumentFacts {
 	did: string;
-	/** `did:key` of the #atproto signing key, or null where the document has no usable one. */
+	/** `did:key` of the #atproto signing key, or null if the document has no usable one. */
 	signingKey: string | null;
-	/** Origin of the #atproto_pds service, such as `https://pds.example`, or null. */
+	/** Origin of the #atproto_pds service, such as `https://pds.example`, or null if there is no usable one. */
 	pds: string | null;
-	/** The PLC directory answered 410. */
+	/** Whether the PLC directory answered 410. */
 	tombstoned: boolean;
 	resolvedAtMs: number;
 }
 
 /**
- * The kinds of control records. Their codes are 16 and above, and never changed. What they are to the index is in `index/fold.ts`.
+ * The kinds of control records. Their codes are 16 or above, and must never change. What the index does with them is in
+ * `index/fold.ts`.
  *
  * A kind with `isState` has records with the flag `state`: their facts are a key and its value (`state-facts.ts`), and the last
- * value of each key is part of the log's state (`log/state.ts`). Each segment begins with that, so such a record is never lost
- * by age, even to a release that does not know its kind. Codes 19 to 31 are kept for later kinds, with or without that flag: a
- * release passes over those that it does not know.
+ * value of each key is part of the log's state (`log/state.ts`). Each segment begins with the state, so retention never loses such
+ * a record, even under a release that does not know its kind. Codes 19 to 31 are reserved for later kinds, with or without that
+ * flag. A release skips those that it does not know.
  */
 const KINDS = {
-	/** Low-water cursors of hosts, after the messages that they cover. Part of the state too, by a rule of its own. */
+	/** Cursors of hosts, written after the messages that they cover. They are part of the state too, by their own rule. */
 	cursors: { code: 16, isState: false, encode: encodeCursorsFacts, decode: decodeCursorsFacts },
 	/** A host was added or its state changed. The key is its id. */
 	host: { code: 17, isState: true, encode: encodeHostFacts, decode: decodeHostFacts },
-	/** A DID document was resolved. It is a cache: what is lost of it is looked up again. */
+	/** A DID document was resolved. These records are a cache: what is lost is looked up again. */
 	didDocument: { code: 18, isState: false, encode: encodeDidDocumentFacts, decode: decodeDidDocumentFacts },
 } as const;
 
@@ -79,7 +80,7 @@ interface FactsCodec<F> {
 	decode(bytes: Uint8Array): F;
 }
 
-/** How the facts of each kind are written. */
+/** The code and the encoding of each kind. */
 export const CONTROL_KINDS: { readonly [K in ControlKind]: FactsCodec<ControlFacts[K]> } = KINDS;
 
 const NAMES = Object.keys(KINDS) as readonly ControlKind[];
@@ -89,7 +90,9 @@ export const CONTROL_CODES = Object.fromEntries(NAMES.map((kind) => [kind, KINDS
 	readonly [K in ControlKind]: (typeof KINDS)[K]["code"];
 };
 
-/** What a control record says; null for a message, and for what only later releases write: other kinds, and removals of keys. */
+/**
+ * What a control record says. Null for a message, and for what only later releases write: other kinds, and removals of keys.
+ */
 export function decodeControl({ kind: code, facts }: { kind: number; facts: Uint8Array }): Control | null {
 	const kind = NAMES.find((name) => KINDS[name].code === code);
 	return kind === undefined ? null : controlOf(kind, facts);
@@ -101,9 +104,9 @@ function controlOf<K extends ControlKind>(kind: K, facts: Uint8Array): Control<K
 }
 
 /**
- * Layout: 12 bytes for each host, its id (u32) and its seq (u64, all bits set for null).
+ * Layout: 12 bytes for each host: its id (u32) and its seq (u64, all bits set for null).
  *
- * @throws RangeError for more than `CURSORS_PER_RECORD_MAX` cursors: spread them over several records
+ * @throws RangeError for more than `CURSORS_PER_RECORD_MAX` cursors; the caller must spread them over several records
  */
 export function encodeCursorsFacts({ cursors }: CursorsFacts): Uint8Array {
 	if (cursors.length > CURSORS_PER_RECORD_MAX) {
@@ -128,19 +131,19 @@ export function decodeCursorsFacts(facts: Uint8Array): CursorsFacts {
 	return { cursors };
 }
 
-/** The key of a host among those of the state. */
+/** The key of a host in the log's state. */
 export function hostKey(id: number): Uint8Array {
 	const key = Buffer.alloc(4);
 	key.writeUInt32LE(id);
 	return key;
 }
 
-/** The id of the host that a key names. */
+/** The id of the host that has this key. */
 export function hostOfKey(key: Uint8Array): number {
 	return bufferOf(key).readUInt32LE(0);
 }
 
-/** Layout: state facts. The key is the id (u32), the value a map of the other fields. */
+/** Layout: state facts. The key is the id (u32). The value is a map of the other fields, as DAG-CBOR. */
 export function encodeHostFacts({ id, ...value }: HostFacts): Uint8Array {
 	return encodeStateFacts({ key: hostKey(id), value: encode(value) });
 }
@@ -152,7 +155,7 @@ export function decodeHostFacts(facts: Uint8Array): HostFacts {
 	return { id: hostOfKey(key), hostname, insecure, status, gaps, lastGap };
 }
 
-/** Layout: a map, DAG-CBOR. */
+/** Layout: a map, as DAG-CBOR. @throws RangeError if it does not fit in a record */
 export function encodeDidDocumentFacts(facts: DidDocumentFacts): Uint8Array {
 	const bytes = encode(facts);
 	if (bytes.length > RECORD_FACTS_BYTES_MAX) throw new RangeError(`facts of ${bytes.length} bytes don't fit a record`);

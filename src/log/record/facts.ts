@@ -1,12 +1,12 @@
 import { CID_BYTES } from "../../protocol/limits.ts";
 import { isListed, NOT_LISTED } from "../../verify/touched.ts";
 
-/** Facts must fit their u16 length. */
+/** A record gives the length of its facts in a u16. */
 export const RECORD_FACTS_BYTES_MAX = 65_535;
 
 /**
- * What a message's record says to readers that never parse a frame: small fixed layouts, since one is made for every message.
- * Numbers are little-endian. Control records say what they say in DAG-CBOR (`control.ts`).
+ * The facts of messages, for readers of the log that do not parse frames. The layouts are small and fixed, since facts are written
+ * for every message. Numbers are little-endian. The facts of control records are in `control.ts`.
  *
  * The facts of every kind of message begin with the DID, so it is read the same way whatever the kind is:
  *
@@ -15,7 +15,7 @@ export const RECORD_FACTS_BYTES_MAX = 65_535;
  * | didLength   | u16  |                                                              |
  * | did         |      | UTF-8                                                        |
  *
- * A `commit` or `sync` goes on with
+ * In a `commit` or `sync` there follows
  *
  * | field       | type |                                                              |
  * |-------------|------|--------------------------------------------------------------|
@@ -29,7 +29,7 @@ export const RECORD_FACTS_BYTES_MAX = 65_535;
  *
  * | field       | type |                                                              |
  * |-------------|------|--------------------------------------------------------------|
- * | timeMs      | f64  | `time` of the message, milliseconds since 1970; 0: not known |
+ * | timeMs      | f64  | `time` of the message, milliseconds since 1970; 0: unknown   |
  *
  * and an `account` with
  *
@@ -37,35 +37,35 @@ export const RECORD_FACTS_BYTES_MAX = 65_535;
  * |-------------|------|--------------------------------------------------------------|
  * | timeMs      | f64  | as in an `identity`                                          |
  * | active      | u8   | 1 or 0                                                       |
- * | statusLength | u16 | 65,535: it has none                                          |
+ * | statusLength | u16 | 65,535: there is no status                                   |
  * | status      |      | UTF-8                                                        |
  *
- * What follows these fields is of a later release, and passed over.
+ * Bytes after these fields come from a later release, and are ignored.
  */
 const DID_AT = 2;
 const TIME_BYTES = 8;
 const NO_STATUS = 0xffff;
 
-/** Of a `commit` or `sync` record: the account's repo is now at this commit. CIDs are binary, 36 bytes. */
+/** The facts of a `commit` or `sync` record: the account's repo is now at this commit. CIDs are binary, 36 bytes. */
 export interface RepoFacts {
 	did: string;
 	rev: string;
 	commit: Uint8Array;
 	data: Uint8Array;
-	/** The list of the collections that it touches (`verify/touched.ts`). Null: not listed, so any collection may have changed. */
+	/** The list of the collections that it touches (`verify/touched.ts`). Null if not listed: any collection may have changed. */
 	touched: Uint8Array | null;
 }
 
-/** Of an `account` record: the account's status at its host. */
+/** The facts of an `account` record: the account's status at its host. */
 export interface AccountFacts {
 	did: string;
 	active: boolean;
 	status: string | null;
-	/** `time` of the message, in milliseconds since 1970; 0 where it is not known. */
+	/** `time` of the message, in milliseconds since 1970; 0 if it is unknown. */
 	timeMs: number;
 }
 
-/** Of an `identity` record. */
+/** The facts of an `identity` record. */
 export interface IdentityFacts {
 	did: string;
 	/** As in `AccountFacts`. */
@@ -73,7 +73,7 @@ export interface IdentityFacts {
 }
 
 /**
- * Collections that don't fit are not listed.
+ * Encodes facts. If the list of collections does not fit, it is left out.
  * @throws RangeError if a CID has another length
  */
 export function encodeRepoFacts({ did, rev, commit, data, touched }: RepoFacts): Uint8Array {
@@ -93,7 +93,7 @@ export function encodeRepoFacts({ did, rev, commit, data, touched }: RepoFacts):
 	return bytes;
 }
 
-/** The CIDs and the list are views into `facts`; after the list there may be more bytes. */
+/** Decodes facts. The CIDs and the list are views into `facts`. There may be more bytes after the list. */
 export function decodeRepoFacts(facts: Uint8Array): RepoFacts {
 	const bytes = bufferOf(facts);
 	const at = didEnd(bytes);
@@ -109,7 +109,7 @@ export function decodeRepoFacts(facts: Uint8Array): RepoFacts {
 	};
 }
 
-/** The DID alone, of the facts of any kind of message. */
+/** Decodes only the DID, from the facts of any kind of message. */
 export function decodeRepoDid(facts: Uint8Array): string {
 	const bytes = bufferOf(facts);
 	return bytes.toString("utf8", DID_AT, didEnd(bytes));
@@ -150,7 +150,7 @@ export function decodeAccountFacts(facts: Uint8Array): AccountFacts {
 	};
 }
 
-/** Facts that begin with a DID, and have room for so many bytes after it. */
+/** Makes facts that begin with a DID and have room for `restBytes` after it. */
 function beginFacts(did: string, restBytes: number): Buffer {
 	const didLength = Buffer.byteLength(did);
 	const bytes = Buffer.allocUnsafe(DID_AT + didLength + restBytes);
@@ -159,12 +159,12 @@ function beginFacts(did: string, restBytes: number): Buffer {
 	return bytes;
 }
 
-/** Where the DID ends. */
+/** The offset after the DID. */
 function didEnd(bytes: Buffer): number {
 	return DID_AT + bytes.readUInt16LE(0);
 }
 
-/** The same bytes, as a Buffer. */
+/** The same bytes as a `Buffer`, not copied. */
 export function bufferOf(bytes: Uint8Array): Buffer {
 	return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -12,7 +12,7 @@ import {
 import { RecordFlag } from "./record.ts";
 import type { StoredRecord } from "./stored-record.ts";
 
-/** What a message says of its account, with the account's DID; of a repo also what of it changed, as in `RepoFacts`. */
+/** What a message says about its account, with the account's DID. A repo fact also has the touched collections of `RepoFacts`. */
 export type MessageFact = { readonly did: string } & (
 	| (RepoFact & { readonly touched: Uint8Array | null })
 	| Exclude<AccountFact, RepoFact>
@@ -20,7 +20,7 @@ export type MessageFact = { readonly did: string } & (
 
 type FactType = MessageFact["type"];
 
-/** How a record tells of a fact: in its flags and its facts. */
+/** How a record stores a fact: in its flags and its facts. */
 interface FactCodec<F extends MessageFact = MessageFact> {
 	flags(fact: F): number;
 	encode(fact: F): Uint8Array;
@@ -49,32 +49,32 @@ const CODECS: Readonly<Record<FactType, FactCodec>> = {
 	},
 } satisfies { [T in FactType]: FactCodec<Extract<MessageFact, { type: T }>> };
 
-/** The type of fact that records of a message kind tell, by the kind's code. */
+/** The type of fact that records of a message kind store, by the kind's code. */
 const FACT_TYPES: FactType[] = [];
 for (const type of MESSAGE_TYPES) FACT_TYPES[MESSAGE_KINDS[type].code] = MESSAGE_KINDS[type].tells;
 
-/** The flags that tell a part of a fact. */
+/** The record flags that store a part of a fact. */
 export function flagsOfFact(fact: MessageFact): number {
 	return CODECS[fact.type].flags(fact);
 }
 
-/** The facts of a record. */
+/** Encodes a fact as the facts of a record. */
 export function encodeFact(fact: MessageFact): Uint8Array {
 	return CODECS[fact.type].encode(fact);
 }
 
-/** What a message's record says of its account; null for a kind of a later release. CIDs are views into the facts. */
+/** What a message's record says about its account; null for a kind of a later release. CIDs are views into the facts. */
 export function decodeFact({ kind, flags, facts }: Pick<StoredRecord, "kind" | "flags" | "facts">): MessageFact | null {
 	const type = FACT_TYPES[kind];
 	return type === undefined ? null : CODECS[type].decode(facts, flags);
 }
 
-/** The DID that a message's record tells of; null for a control record, and for a kind of a later release. */
+/** The DID of a message's record; null for a control record, and for a kind of a later release. */
 export function didOf({ kind, facts }: Pick<StoredRecord, "kind" | "facts">): string | null {
 	return FACT_TYPES[kind] === undefined ? null : decodeRepoDid(facts);
 }
 
-/** Whether records of this kind tell of a repo: their content goes when the account is taken down. */
+/** Whether records of this kind are about a repo. If the account is taken down, consumers no longer get them. */
 export function tellsOfRepo(kind: number): boolean {
 	return FACT_TYPES[kind] === "repo";
 }
