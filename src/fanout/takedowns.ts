@@ -72,7 +72,7 @@ export class Takedowns {
 		let leftOut: LeftOut = null;
 		for (let index = 0; index < batch.count; index++) {
 			if (!tellsOfRepo(batch.kind(index))) continue;
-			const sinceLsn = this.#sinceLsn.get(batch.repoDid(index));
+			const sinceLsn = this.#sinceLsn.get(batch.did(index));
 			if (sinceLsn === undefined || batch.lsn(index) > sinceLsn) continue;
 			leftOut ??= new Uint8Array(batch.count);
 			leftOut[index] = 1;

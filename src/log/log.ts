@@ -119,8 +119,8 @@ export interface RecordBatch {
 	/** A message's own seq; a control record has that of the last message before it. */
 	seq(index: number): number;
 	kind(index: number): number;
-	/** The DID of a `commit` or `sync` record. */
-	repoDid(index: number): string;
+	/** The DID of a message; not for control records. */
+	did(index: number): string;
 	/** The frame as it goes over the wire. */
 	frame(index: number): Uint8Array;
 }

@@ -151,7 +151,7 @@ class MemoryBatch implements RecordBatch {
 		return this.#at(index).kind;
 	}
 
-	repoDid(index: number): string {
+	did(index: number): string {
 		return this.#at(index).did;
 	}
 

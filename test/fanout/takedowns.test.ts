@@ -29,7 +29,7 @@ function batchOf(firstLsn: number, records: [kind: number, did: string][]): Reco
 		seq: () => 1,
 		kind: (index) => records[index]?.[0] ?? 0,
 		frame: () => new Uint8Array(1),
-		repoDid(index) {
+		did(index) {
 			lookups++;
 			return records[index]?.[1] ?? "";
 		},

@@ -1,4 +1,4 @@
-import { decodeRepoDid } from "./facts.ts";
+import { decodeDid } from "./facts.ts";
 import { firstAfter } from "./first-after.ts";
 import { type RecordKind, recordFacts, recordFrame, recordKind, recordSeq, recordTimeUs } from "./record.ts";
 import { decodeRecord, type StoredRecord } from "./stored-record.ts";
@@ -69,9 +69,9 @@ export class Batch {
 		return frame;
 	}
 
-	/** The DID of a `commit` or `sync` record. */
-	repoDid(i: number): string {
-		return decodeRepoDid(recordFacts(this.bytes, this.#offset(i)));
+	/** The DID of a message; not for control records. */
+	did(i: number): string {
+		return decodeDid(recordFacts(this.bytes, this.#offset(i)));
 	}
 
 	record(i: number): StoredRecord {

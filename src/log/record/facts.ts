@@ -110,7 +110,7 @@ export function decodeRepoFacts(facts: Uint8Array): RepoFacts {
 }
 
 /** Decodes only the DID, from the facts of any kind of message. */
-export function decodeRepoDid(facts: Uint8Array): string {
+export function decodeDid(facts: Uint8Array): string {
 	const bytes = bufferOf(facts);
 	return bytes.toString("utf8", DID_AT, didEnd(bytes));
 }

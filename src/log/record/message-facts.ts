@@ -2,8 +2,8 @@ import type { AccountFact, RepoFact } from "../../account/next.ts";
 import { MESSAGE_KINDS, MESSAGE_TYPES } from "../../protocol/kinds/table.ts";
 import {
 	decodeAccountFacts,
+	decodeDid,
 	decodeIdentityFacts,
-	decodeRepoDid,
 	decodeRepoFacts,
 	encodeAccountFacts,
 	encodeIdentityFacts,
@@ -71,7 +71,7 @@ export function decodeFact({ kind, flags, facts }: Pick<StoredRecord, "kind" | "
 
 /** The DID of a message's record; null for a control record, and for a kind of a later release. */
 export function didOf({ kind, facts }: Pick<StoredRecord, "kind" | "facts">): string | null {
-	return FACT_TYPES[kind] === undefined ? null : decodeRepoDid(facts);
+	return FACT_TYPES[kind] === undefined ? null : decodeDid(facts);
 }
 
 /** Whether records of this kind are about a repo. If the account is taken down, consumers no longer get them. */

@@ -2,8 +2,8 @@ import { describe, expect, test } from "bun:test";
 import {
 	type AccountFacts,
 	decodeAccountFacts,
+	decodeDid,
 	decodeIdentityFacts,
-	decodeRepoDid,
 	decodeRepoFacts,
 	encodeAccountFacts,
 	encodeIdentityFacts,
@@ -85,9 +85,9 @@ describe("facts", () => {
 		const rng = new Rng("facts begin");
 		for (let round = 0; round < ROUNDS; round++) {
 			const [repo, identity, account] = [anyRepo(rng), anyIdentity(rng), anyAccount(rng)];
-			expect(decodeRepoDid(moved(encodeRepoFacts(repo)))).toBe(repo.did);
-			expect(decodeRepoDid(moved(encodeIdentityFacts(identity)))).toBe(identity.did);
-			expect(decodeRepoDid(moved(encodeAccountFacts(account)))).toBe(account.did);
+			expect(decodeDid(moved(encodeRepoFacts(repo)))).toBe(repo.did);
+			expect(decodeDid(moved(encodeIdentityFacts(identity)))).toBe(identity.did);
+			expect(decodeDid(moved(encodeAccountFacts(account)))).toBe(account.did);
 		}
 	});
 
