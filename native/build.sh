@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds the native engine as native/standpipe.node. Where that can't be done it says why in one line and leaves none: then
-# the relay verifies with the portable engine.
+# Builds the native engine as native/standpipe.node. If that is not possible, it says why in one line and removes the file; the
+# relay then verifies with the portable engine.
 set -u
 cd "$(dirname "$0")" || exit 1
 
@@ -15,6 +15,6 @@ echo "native: building with $(cargo --version)"
 cargo fetch --locked --quiet 2>fetch.log || give_up "its crates can't be fetched ($(head -n 1 fetch.log))"
 rm -f fetch.log
 cargo build --release --locked --quiet || give_up "it does not build, as said above"
-# Put in place by a rename: a relay that runs from the sources has the old file mapped.
+# The file is replaced by a rename, since a relay that runs from the sources may have the old one mapped.
 cp target/release/libstandpipe_native.so standpipe.node.new
 mv standpipe.node.new standpipe.node

@@ -9,8 +9,8 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// Rust's standard library asks the linker for the shared libgcc_s, which images with no more than glibc lack. What it finds
-/// first is a linker script that means the static libraries instead.
+/// Rust's standard library asks the linker for the shared libgcc_s, which container images with only glibc lack. So the linker
+/// finds a linker script of that name first, which names the static libraries instead.
 fn link_unwinder_statically(folder: &Path) -> io::Result<()> {
     fs::write(folder.join("libgcc_s.so"), "INPUT(-lgcc_eh -lgcc)\n")?;
     println!("cargo::rustc-link-search=native={}", folder.display());

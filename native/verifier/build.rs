@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::Path;
 use std::{env, fs};
 
-/// From this crate's folder.
+/// Relative to this crate's folder.
 const TABLE: &str = "../../src/protocol/reasons.ts";
 const TABLE_BEGIN: &str = "export const REJECTION_REASONS = {";
 const TABLE_END: &str = "} as const;";
@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A line of the table begins a reason, goes on with what is said of it, or is a comment. Anything else ends the build.
+/// The names in the table. Each of its lines begins a reason, continues one, or is a comment. Any other line fails the build.
 fn names(file: &str) -> Result<Vec<String>, String> {
     let lines = file.lines().skip_while(|line| *line != TABLE_BEGIN).skip(1);
     let mut names = Vec::new();
@@ -43,7 +43,7 @@ fn is_name(text: &str) -> bool {
     text.split('-').all(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase()))
 }
 
-/// `MstPartial` of `mst-partial`.
+/// The name of a variant: `MstPartial` for `mst-partial`.
 fn variant(name: &str) -> String {
     name.split('-').map(|word| word[..1].to_uppercase() + &word[1..]).collect()
 }

@@ -1,4 +1,4 @@
-//! The thin boundary between N-API and the verifier: it takes arguments apart and writes results. Panics are caught below it.
+//! The thin boundary between N-API and the verifier: it unpacks arguments and writes results. The verifier catches panics.
 
 use napi::bindgen_prelude::{Error, Result, Uint8Array, Uint8ArraySlice};
 use napi_derive::napi;
@@ -12,11 +12,11 @@ mod result;
 #[napi]
 pub const LAYOUT_VERSION: u32 = result::LAYOUT_VERSION;
 
-/// How many bytes a result has.
+/// Length of a result in bytes.
 #[napi]
 pub const RESULT_BYTES: u32 = result::RESULT_BYTES as u32;
 
-/// The names of the reasons, the first of which has code 1.
+/// The names of the reasons in the order of their codes, from code 1 on.
 #[napi]
 pub fn reason_names() -> Vec<&'static str> {
     Reason::NAMES.to_vec()
@@ -44,7 +44,7 @@ impl NativeVerifier {
         is_p256: bool,
         mut result: Uint8ArraySlice<'_>,
     ) -> Result<u32> {
-        // SAFETY: the caller's own memory, which nothing else looks at during this call, and which is not the frame's.
+        // SAFETY: this is the caller's own memory. Nothing else uses it during this call, and it is not the frame's memory.
         let result = unsafe { result.as_mut() };
         if result.len() < result::RESULT_BYTES {
             return Err(Error::from_reason("the result is too short"));
@@ -55,10 +55,10 @@ impl NativeVerifier {
     }
 }
 
-/// Parts of the verifier by themselves, for test vectors that have no commit around them.
+/// Parts of the verifier by themselves, for test vectors that are not whole commits.
 #[napi]
 impl NativeVerifier {
-    /// Returns the code of the reason for which a signature is refused, or 0.
+    /// Returns the code of the reason for which a signature is refused, or 0 if it is valid.
     #[napi]
     pub fn check_signature(
         &mut self,
@@ -72,9 +72,9 @@ impl NativeVerifier {
         Ok(checked.map_or_else(|reason| u32::from(reason.code()), |()| 0))
     }
 
-    /// Undoes ops: `bytes` are a CAR, the root of the tree after the ops, and the ops. Returns the binary CID of the root before
-    /// them and after it the collections that they touch, or one byte, the code of the reason for which they can't be undone or of
-    /// a panic.
+    /// Undoes ops. `bytes` are a CAR, the root of the tree after the ops, and the ops. Returns the binary CID of the root before
+    /// the ops, followed by the list of the collections that they touch. If they can't be undone, returns one byte: the code of
+    /// the reason, or of a panic.
     #[napi]
     pub fn invert(&mut self, bytes: &[u8], car_length: u32, ops_count: u32) -> Uint8Array {
         match self.verifier.invert(bytes, car_length as usize, ops_count as usize) {
@@ -85,7 +85,7 @@ impl NativeVerifier {
     }
 }
 
-/// What verification can't be faster than, for the bench.
+/// A lower bound of the time to verify, for the bench: see `floor`.
 #[napi(js_name = "Floor")]
 #[derive(Default)]
 pub struct NativeFloor {

@@ -1,4 +1,4 @@
-//! A CAR by itself. Every block that it is said to have must be found by its CID.
+//! The input is a CAR. Every block that the reader reports must be found by its CID.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! A commit block by itself: what it is said to be signed over is the block without its `sig`.
+//! The input is a commit block. The bytes that are taken as signed must be a canonical item, shorter than the block by its `sig`.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! A key (a byte for the curve, 33 for the point) and a frame, as a stranger sends it.
+//! The input is a key (a byte for the curve, 33 for the point) and a frame as a stranger could send it.
 
 #![no_main]
 

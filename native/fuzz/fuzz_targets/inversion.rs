@@ -1,6 +1,6 @@
-//! MST nodes and ops. Mutations would never get past the hashes, so the input has the blocks without their CIDs:
-//! how many blocks there are, each with its length in two bytes, then how many ops, then the ops. The root is the last
-//! block. In blocks and ops, a CID whose digest begins with ff and an index is that of the earlier block at this index.
+//! The input is MST nodes and ops. Mutated blocks would not match their hashes, so the input has blocks without CIDs: the number of
+//! blocks (one byte), each block after its length in two bytes, the number of ops (one byte), then the ops. The root is the last
+//! block. A CID in blocks and ops whose digest begins with ff and an index stands for the CID of the earlier block at this index.
 
 #![no_main]
 
@@ -19,13 +19,13 @@ fuzz_target!(|input: &[u8]| {
         VERIFIER.with_borrow_mut(|verifier| {
             let first = verifier.invert(&bytes, car_length, ops);
             assert!(first.is_some(), "a panic");
-            // Nothing of one call may show in the next.
+            // A call must leave nothing that changes the result of the next one.
             assert_eq!(verifier.invert(&bytes, car_length, ops), first);
         });
     }
 });
 
-/// A CAR, the root behind it, and the ops behind that; the CAR's length and how many ops there are said to be.
+/// Returns a CAR followed by the root and the ops; the length of the CAR; and the number of ops that the input states.
 fn build(input: &[u8]) -> Option<(Vec<u8>, usize, usize)> {
     let (&count, mut rest) = input.split_first()?;
     let mut cids: Vec<Cid> = Vec::new();
@@ -50,7 +50,7 @@ fn build(input: &[u8]) -> Option<(Vec<u8>, usize, usize)> {
     Some((bytes, car_length, usize::from(ops)))
 }
 
-/// Puts CIDs in the places that are kept for them.
+/// Puts the real CIDs in place of those that stand for them.
 fn link(bytes: &[u8], cids: &[Cid]) -> Vec<u8> {
     let mut linked = bytes.to_vec();
     let mut at = 0;

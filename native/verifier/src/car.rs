@@ -9,7 +9,7 @@ use crate::limits::{CAR_BLOCKS_MAX, CAR_ROOTS_MAX, CID_BYTES, VARINT_BYTES_MAX};
 use crate::reason::Reason;
 use crate::span::Span;
 
-/// A block of a CAR: its CID, and the data right behind it.
+/// A block of a CAR: its CID, and the data right after it.
 #[derive(Clone, Copy)]
 pub struct Block {
     cid_start: usize,
@@ -27,18 +27,18 @@ impl Block {
     }
 }
 
-/// What a CAR's header says.
+/// The contents of a CAR's header.
 pub struct Header<'a> {
     /// The first root.
     pub root: &'a [u8],
-    /// What only the strict rules object to.
+    /// The strict rule that the header breaks, if any.
     pub strict_fault: Option<Reason>,
 }
 
-/// The blocks of one CAR, to be found by their CIDs. The memory is used again for the next one.
+/// The blocks of one CAR, found by their CIDs. The memory is reused for the next CAR.
 pub struct Blocks {
     list: Vec<Block>,
-    /// Open addressing: index of a block, or `FREE`. At most half full.
+    /// A hash table with open addressing: each slot has the index of a block, or `FREE`. At most half of the slots are used.
     table: Vec<u32>,
     shift: u32,
     secret: u64,
@@ -48,25 +48,25 @@ const FREE: u32 = u32::MAX;
 
 impl Default for Blocks {
     fn default() -> Self {
-        // CIDs are the sender's choice within what hashing allows, so the slots they go to must not be.
+        // A sender can choose CIDs, as far as hashing allows, but must not be able to choose their slots.
         let secret = RandomState::new().hash_one(0) | 1;
         Self { list: Vec::new(), table: Vec::new(), shift: 0, secret }
     }
 }
 
 impl Blocks {
-    /// Bytes of memory held.
+    /// Bytes of memory allocated.
     pub fn capacity_bytes(&self) -> usize {
         self.list.capacity() * size_of::<Block>() + self.table.capacity() * size_of::<u32>()
     }
 
-    /// How many blocks the CAR has, those that come twice counted twice.
+    /// Number of blocks in the CAR. Equal blocks are counted each.
     pub fn count(&self) -> usize {
         self.list.len()
     }
 
-    /// Reads the CAR at `car`, checks that every block hashes to its CID, and returns its header. Blocks may come in any
-    /// order, twice, or without need.
+    /// Reads the CAR at `car`, checks that every block hashes to its CID, and returns its header. Blocks may come in any order,
+    /// more than once, or without being needed.
     pub fn read<'a>(&mut self, frame: &'a [u8], car: Span) -> Result<Header<'a>, Reason> {
         self.list.clear();
         let mut sections = Sections { bytes: &frame[..car.end()], offset: car.start() };
@@ -96,7 +96,7 @@ impl Blocks {
         self.table.resize(slots, FREE);
         self.shift = u64::BITS - slots.trailing_zeros();
         for index in 0..self.list.len() {
-            // The first of equal blocks stays: what hashes to the same CID is the same.
+            // Of blocks with the same CID the first stays. They have the same hash, so they are equal.
             let (slot, found) = self.probe(frame, self.list[index].cid().of(frame));
             if found.is_none() {
                 self.table[slot] = index as u32;
@@ -104,7 +104,7 @@ impl Blocks {
         }
     }
 
-    /// The slot of a CID, and the block in it.
+    /// The slot for a CID, and the block in it, if any.
     fn probe(&self, frame: &[u8], cid: &[u8]) -> (usize, Option<usize>) {
         let mut word = [0; 8];
         word.copy_from_slice(&cid[CID_BYTES - 8..]);
@@ -128,7 +128,7 @@ impl Blocks {
     }
 }
 
-/// Walks the length-prefixed sections that a CAR consists of.
+/// Reads the length-prefixed sections that a CAR consists of, one by one.
 struct Sections<'a> {
     bytes: &'a [u8],
     offset: usize,
@@ -163,7 +163,7 @@ impl Sections<'_> {
     }
 }
 
-/// Some writers put `version` in front of `roots`, which is not canonical; readers don't mind.
+/// Reads the header. Some writers put `version` before `roots`: that is not canonical, but readers accept it.
 fn read_header(bytes: &[u8], start: usize) -> Read<Header<'_>> {
     let mut scanner = Scanner::canonical(bytes, start);
     let mut root = None;
@@ -178,7 +178,7 @@ fn read_header(bytes: &[u8], start: usize) -> Read<Header<'_>> {
                 version = Some(scanner.unsigned()?);
                 if root.is_none() && pairs == 2 {
                     strict_fault = Some(Reason::CarMalformed);
-                    // The second of two keys is then compared with nothing.
+                    // A new `MapKeys` does not compare `roots` with `version`, and so accepts the wrong order.
                     keys = MapKeys::default();
                 }
             }
@@ -205,7 +205,7 @@ fn first_root<'a>(scanner: &mut Scanner<'a>) -> Read<Option<&'a [u8]>> {
     Ok(root)
 }
 
-/// A block's CID is CIDv1 of dag-cbor or raw bytes, by sha2-256: no other hash could be checked.
+/// Whether a block's CID is CIDv1 of dag-cbor or raw bytes, by sha2-256. Other hashes could not be checked.
 fn has_checkable_cid(section: &[u8]) -> bool {
     section.get(..CID_BYTES).is_some_and(is_data_model)
 }

@@ -1,4 +1,4 @@
-//! DAG-CBOR by offsets: checks bytes and finds values in them, which stay where they are (rulebook 2.13).
+//! DAG-CBOR by offsets: checks bytes and finds values in them, without copying them (rulebook 2.13).
 
 use crate::cid::{is_data_model, is_whole};
 use crate::limits::{
@@ -6,22 +6,22 @@ use crate::limits::{
     INTEGER_MAX,
 };
 
-/// Bytes are not what DAG-CBOR allows, or not what the caller asked for.
+/// The bytes are not valid DAG-CBOR, or not the kind of item that the caller expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
 
 pub type Read<T> = Result<T, Malformed>;
 
-/// How picky a scan is.
+/// How strictly a scan checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strictness {
-    /// For header and payload, which every consumer has to decode. Links have a form that the data model allows.
+    /// For header and payload, which every consumer has to decode. Links must have a form that the data model allows.
     Frame,
-    /// As `Frame`, but what is in a link is not looked at.
+    /// As `Frame`, but the contents of links are not checked.
     FrameOfAnyLinks,
-    /// For the blocks that the protocol itself encodes: commit, MST node. Links are whole CIDs.
+    /// For the blocks that the protocol itself defines: commits and MST nodes. Links must be whole CIDs.
     Canonical,
-    /// For the users' records: unsorted keys, longer heads than needed, floats and 64-bit integers pass. Links are whole CIDs.
+    /// For users' records: unsorted keys, heads longer than needed, floats and 64-bit integers pass. Links must be whole CIDs.
     Record,
 }
 
@@ -30,7 +30,7 @@ impl Strictness {
         self != Self::Record
     }
 
-    /// Items of one container at most.
+    /// The most items that a container may have.
     fn items_max(self) -> usize {
         match self {
             Self::Frame | Self::FrameOfAnyLinks => FRAME_CONTAINER_ITEMS_MAX,
@@ -69,9 +69,9 @@ const TRUE: u8 = 0xf5;
 const NULL: u8 = 0xf6;
 const CID_TAG: u64 = 42;
 
-/// Tag 42, a byte string of 37 bytes, and the first of them zero: what stands in front of a CID of 36 bytes.
+/// The bytes before a CID of 36 bytes in a link: tag 42, a byte string of 37 bytes, and the first of them, which is zero.
 const USUAL_LINK_HEAD: [u8; 5] = [0xd8, 0x2a, 0x58, CID_BYTES as u8 + 1, 0x00];
-/// The same, and how a blessed CID begins.
+/// The same, followed by the prefix of a blessed CID.
 const USUAL_LINK_START: [u8; 9] = [0xd8, 0x2a, 0x58, CID_BYTES as u8 + 1, 0x00, 0x01, 0x71, 0x12, 0x20];
 
 /// A scan over `bytes` from an offset to their end. Every read checks its bounds first.
@@ -104,7 +104,7 @@ impl<'a> Scanner<'a> {
         if self.offset == self.bytes.len() { Ok(()) } else { Err(Malformed) }
     }
 
-    /// Reads an item's head: its major type, and a value, a length or a count according to that.
+    /// Reads an item's head: its major type, and a value, a length or a count, depending on the type.
     #[inline]
     pub fn head(&mut self) -> Read<(Major, u64)> {
         let initial = self.byte()?;
@@ -185,7 +185,7 @@ impl<'a> Scanner<'a> {
         Ok(self.expect(Major::Array, self.strictness.items_max() as u64)? as usize)
     }
 
-    /// Reads an integer that is not negative and at most 2^53-1.
+    /// Reads an integer from 0 to 2^53-1.
     pub fn unsigned(&mut self) -> Read<u64> {
         self.expect(Major::Unsigned, INTEGER_MAX)
     }
@@ -224,7 +224,7 @@ impl<'a> Scanner<'a> {
 
     /// Reads a link and returns its binary CID.
     pub fn cid(&mut self) -> Read<&'a [u8]> {
-        // A commit has some eighty links, nearly all of this form, which needn't be taken apart head by head.
+        // A commit has some eighty links. Nearly all have this form, so they need not be read head by head.
         let end = self.offset + USUAL_LINK_HEAD.len() + CID_BYTES;
         if let Some(link) = self.bytes.get(self.offset..end)
             && link.starts_with(&USUAL_LINK_START)
@@ -236,7 +236,7 @@ impl<'a> Scanner<'a> {
         self.link(tag)
     }
 
-    /// After the head of a tag: checks that it is a link, and returns its binary CID.
+    /// Called after the head of a tag. Checks that it is a link, reads it, and returns its binary CID.
     fn link(&mut self, tag: u64) -> Read<&'a [u8]> {
         if tag != CID_TAG {
             return Err(Malformed);
@@ -245,7 +245,7 @@ impl<'a> Scanner<'a> {
         if self.strictness.allows_link(bytes) { Ok(bytes.get(1..).unwrap_or_default()) } else { Err(Malformed) }
     }
 
-    /// Reads the two bytes of a field's name of one letter. Canonical order leaves each field of an MST node one place.
+    /// Reads a field's name of one letter, which has two bytes. Canonical order gives each field of an MST node a fixed place.
     pub fn field(&mut self, letter: u8) -> Read<()> {
         if self.bytes.get(self.offset..self.offset + 2) != Some(&[0x61, letter]) {
             return Err(Malformed);
@@ -254,7 +254,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// Passes over one whole item, checking it. `depth` counts the containers around it.
+    /// Skips one whole item and checks it. `depth` is the number of containers around it.
     pub fn skip(&mut self, depth: usize) -> Read<()> {
         match self.head()? {
             (Major::Unsigned | Major::Simple, _) => {}
@@ -299,20 +299,20 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Nearly every text is ASCII, which is quicker to tell.
+/// Nearly every text is ASCII, which is quicker to check.
 #[inline]
 fn check_utf8(text: &[u8]) -> Read<()> {
     if text.is_ascii() || std::str::from_utf8(text).is_ok() { Ok(()) } else { Err(Malformed) }
 }
 
-/// The keys of one map, in order: checks that they are sorted (by length, then bytes) and unique where that is asked.
+/// Reads the keys of one map. In canonical CBOR it checks that they are sorted (by length, then bytes) and unique.
 #[derive(Default)]
 pub struct MapKeys<'a> {
     previous: Option<&'a [u8]>,
 }
 
 impl<'a> MapKeys<'a> {
-    /// Reads the next key; its value is what the scanner reads next.
+    /// Reads the next key. The scanner is then at its value.
     pub fn next(&mut self, scanner: &mut Scanner<'a>) -> Read<&'a [u8]> {
         let key = scanner.text(CBOR_KEY_BYTES_MAX)?;
         if scanner.strictness.is_canonical()

@@ -14,7 +14,7 @@ const CODEC_RAW: u8 = 0x55;
 const V0_PREFIX: [u8; 2] = [0x12, 0x20];
 const V0_BYTES: usize = 34;
 
-/// Whether a binary CID has the one form that commits, MST nodes and new records are linked by (rulebook 2.8, 2.11).
+/// Whether a binary CID has the one form that is allowed for commits, MST nodes and new records (rulebook 2.8, 2.11).
 pub fn is_blessed(cid: &[u8]) -> bool {
     cid.len() == CID_BYTES && cid.starts_with(&BLESSED_PREFIX)
 }
@@ -29,8 +29,8 @@ pub fn is_data_model(cid: &[u8]) -> bool {
         && cid[3] == length
 }
 
-/// Whether the bytes are one whole CID of any codec and hash: version 1 with varints in their shortest form and a digest of
-/// the length it says, or version 0, and nothing after it (rulebook 2.13).
+/// Whether the bytes are one complete CID of any codec and hash, with nothing after it (rulebook 2.13). It is either version 0, or
+/// version 1 with varints in their shortest form and a digest of the length that it states.
 pub fn is_whole(cid: &[u8]) -> bool {
     is_data_model(cid) || cid.len() == V0_BYTES && cid.starts_with(&V0_PREFIX) || is_whole_v1(cid).is_some()
 }
@@ -43,7 +43,7 @@ fn is_whole_v1(cid: &[u8]) -> Option<()> {
     (length == digest.len() as u64).then_some(())
 }
 
-/// A varint in its shortest form, and what follows it.
+/// The value of a varint in its shortest form, and the bytes after it.
 fn split_varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let end = 1 + bytes.iter().take(VARINT_BYTES_MAX).position(|&byte| byte < 0x80)?;
     let (varint, rest) = bytes.split_at(end);

@@ -1,23 +1,23 @@
-//! Whether the collections that a commit touches were empty before it and are empty after it, in the bytes that a record of the
-//! log says it in. `src/verify/touched.ts` is the home of this layout.
+//! The list of the collections that a commit touches, with whether each was empty before it and is empty after it.
+//! `src/verify/touched.ts` describes the layout.
 
 use crate::limits::{COMMIT_OPS_MAX, NSID_CHARS_MAX};
 use crate::mst::{Arena, Tree};
 use crate::ops::Ops;
 
-/// What can be told of a collection from a tree of which parts may be absent. The discriminants are those of the layout.
+/// What a tree, parts of which may be absent, tells about a collection. The discriminants are those of the layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 enum Fill {
-    /// Keys of the collection could only lie in a part of the tree that is absent.
+    /// The present part of the tree has no keys of the collection, but an absent part could have some.
     Unknown = 0,
     Empty = 1,
     Filled = 2,
 }
 
-/// The count of collections.
+/// Length of the number of collections.
 const COUNT_BYTES: usize = 2;
-/// What comes before a name: the fills and the length of the name.
+/// Length of what comes before a name: the fills and the length of the name.
 const ENTRY_HEAD_BYTES: usize = 3;
 /// The fill after the commit is in the bits above the fill before it.
 const AFTER_SHIFT: u8 = 2;
@@ -25,7 +25,8 @@ const AFTER_SHIFT: u8 = 2;
 /// The longest list that the ops of a commit can make.
 pub const TOUCHED_BYTES_MAX: usize = COUNT_BYTES + COMMIT_OPS_MAX * (ENTRY_HEAD_BYTES + NSID_CHARS_MAX);
 
-/// Writes the list of the collections of some ops, each once, in the order of their paths.
+/// Writes the list of the collections of some ops, each once, in the order of their paths. `before` and `after` are the trees
+/// before and after the ops.
 pub fn write_touched(ops: &Ops, arena: &Arena, frame: &[u8], before: Tree, after: Tree, list: &mut Vec<u8>) {
     list.clear();
     list.extend_from_slice(&[0; COUNT_BYTES]);
@@ -47,8 +48,8 @@ pub fn write_touched(ops: &Ops, arena: &Arena, frame: &[u8], before: Tree, after
     list[..COUNT_BYTES].copy_from_slice(&count.to_le_bytes());
 }
 
-/// Whether a tree has keys with a prefix. All of them lie beside each other, so at each node there is one child to look
-/// into where the node itself has none.
+/// Whether a tree has keys with a prefix. Such keys are adjacent in the tree's order. So if a node has none itself, only one of its
+/// children can have them.
 fn fill(arena: &Arena, tree: Tree, prefix: &[u8]) -> Fill {
     let mut current = tree;
     loop {

@@ -16,14 +16,14 @@ pub struct Commit<'a> {
     pub data: Span,
     /// Of any length.
     pub signature: &'a [u8],
-    /// What the signature is over: the same map without `sig`, whatever else is in it. A head of its own, and what lies
-    /// before and behind the pair of `sig`.
+    /// The signed bytes: the same map without `sig`, including fields that we don't know. They are a new head, and the bytes before
+    /// and after the pair of `sig`.
     unsigned_head: Vec<u8>,
     unsigned_pairs: [&'a [u8]; 2],
 }
 
 impl Commit<'_> {
-    /// The encoding that the signature is over, in pieces.
+    /// The bytes that were signed, in pieces.
     pub fn unsigned(&self) -> [&[u8]; 3] {
         let [before, behind] = self.unsigned_pairs;
         [&self.unsigned_head, before, behind]
@@ -35,15 +35,15 @@ struct Fields<'a> {
     did: Option<&'a [u8]>,
     rev: Option<&'a [u8]>,
     data: Option<Span>,
-    /// Null must be there as such: leaving it out would change what was signed.
+    /// The outer option: whether the field is there. It may be null but not absent, since that would change the signed bytes.
     prev: Option<Option<&'a [u8]>>,
     version: Option<u64>,
-    /// The signature, and where its pair of key and value begins and ends.
+    /// The signature, and the offsets at which its pair of key and value begins and ends.
     signature: Option<(&'a [u8], usize, usize)>,
 }
 
-/// Reads a commit block. The scan admits canonical DAG-CBOR only, so what it accepts is what encoding it again would give,
-/// and the unsigned form can be cut out of the block's own bytes.
+/// Reads a commit block. The scan accepts only canonical DAG-CBOR, so encoding the commit again would give the same bytes, and the
+/// unsigned form can be cut out of the block.
 pub fn read_commit(frame: &[u8], block: Span) -> Read<Commit<'_>> {
     let bytes = &frame[..block.end()];
     let mut scanner = Scanner::canonical(bytes, block.start());

@@ -1,4 +1,4 @@
-//! SHA-256, with the processor's instructions where it has them.
+//! SHA-256, by the processor's instructions for it if it has them.
 
 use sha2::block_api::compress256;
 use sha2::{Digest, Sha256};
@@ -6,12 +6,12 @@ use sha2::{Digest, Sha256};
 use crate::limits::PATH_BYTES_MAX;
 
 const BLOCK_BYTES: usize = 64;
-/// A last block holds at most this much of the message; the rest is padding and length.
+/// The last block holds at most this much of the message; the rest is padding and length.
 const LAST_BLOCK_BYTES_MAX: usize = BLOCK_BYTES - 9;
 const INITIAL_STATE: [u32; 8] =
     [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
 
-/// The digest of some chunks put together.
+/// The digest of the concatenated chunks.
 pub fn sha256(chunks: &[&[u8]]) -> [u8; 32] {
     let mut hasher = Sha256::new();
     for chunk in chunks {
@@ -20,13 +20,13 @@ pub fn sha256(chunks: &[&[u8]]) -> [u8; 32] {
     hasher.finalize().into()
 }
 
-/// Finds the heights of MST keys: half the number of leading zero bits in their SHA-256 (rulebook 2.11.1).
+/// Finds the heights of MST keys: half the number of leading zero bits in their SHA-256, rounded down (rulebook 2.11.1).
 ///
-/// The keys of a node share prefixes, which their encoding leaves out. So the states behind the previous key's blocks are
-/// kept, and a key costs in proportion to the bytes that the node spends on it; else a node of a few kilobytes could make
-/// us hash a megabyte.
+/// The keys of a node share prefixes, which their encoding leaves out. So the hash states after each block of the previous key are
+/// kept, and the cost of a key is proportional to its bytes in the node. Without this, a node of a few kilobytes could make us hash
+/// a megabyte.
 pub struct KeyHeights {
-    /// `states[i]` is the state behind the previous key's first `i` blocks, for each `i` up to `known`.
+    /// `states[i]` is the hash state after the previous key's first `i` blocks, for each `i` up to `known`.
     states: [[u32; 8]; PATH_BYTES_MAX / BLOCK_BYTES + 1],
     known: usize,
 }
@@ -38,7 +38,7 @@ impl Default for KeyHeights {
 }
 
 impl KeyHeights {
-    /// `shared` bytes at its start the key has in common with the one asked for before. A key has at most 1,024 bytes.
+    /// The height of a key of at most 1,024 bytes. Its first `shared` bytes must be those of the key of the previous call.
     pub fn height(&mut self, key: &[u8], shared: usize) -> u8 {
         let (blocks, tail) = key.as_chunks::<BLOCK_BYTES>();
         for index in self.known.min(shared / BLOCK_BYTES)..blocks.len() {
@@ -51,7 +51,7 @@ impl KeyHeights {
     }
 }
 
-/// Hashes the padded rest of a message of `length` bytes.
+/// Hashes the rest of a message of `length` bytes, with its padding.
 fn finish(mut state: [u32; 8], tail: &[u8], length: usize) -> [u32; 8] {
     let mut last = [[0; BLOCK_BYTES]; 2];
     last[0][..tail.len()].copy_from_slice(tail);

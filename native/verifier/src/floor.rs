@@ -1,4 +1,5 @@
-//! What verification can't be faster than, for the bench: the same signatures by the same libraries, the same bytes hashed.
+//! A lower bound of the time to verify, for the bench: it checks the same signatures with the same libraries, and hashes the same
+//! bytes, but does nothing else.
 
 use crate::car::Blocks;
 use crate::commit::read_commit;
@@ -8,7 +9,7 @@ use crate::keys::{Curve, PUBLIC_KEY_BYTES, PublicKey};
 use crate::signature::verifies;
 use crate::span::Span;
 
-/// A good message, taken apart in advance.
+/// The parts of a good message, found in advance.
 struct Prepared {
     frame: Vec<u8>,
     blocks: Vec<Span>,
@@ -24,7 +25,7 @@ pub struct Floor {
 }
 
 impl Floor {
-    /// Adds a message; none where it is not one whose commit can be read.
+    /// Adds a message. Returns none if it has no commit that can be read.
     pub fn add(&mut self, frame: &[u8], curve: Curve, public_key: &[u8; PUBLIC_KEY_BYTES]) -> Option<()> {
         let message = scan_frame(frame).ok()??;
         let mut blocks = Blocks::default();
@@ -50,7 +51,7 @@ impl Floor {
 impl Prepared {
     fn run(&self) -> bool {
         let digests = self.blocks.iter().map(|block| sha256(&[block.of(&self.frame)])[0]);
-        // The digests are looked at, so that no optimiser leaves them out.
+        // The digests are used, so that the optimiser does not remove them.
         std::hint::black_box(digests.fold(0, |all, byte| all ^ byte));
         verifies(&self.key, &self.signature, &sha256(&[&self.unsigned]))
     }

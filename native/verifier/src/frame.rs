@@ -1,4 +1,4 @@
-//! Finds in a frame what there is to verify (rulebook 1.2, 2.1, 2.2).
+//! Finds the parts of a frame that are to be verified (rulebook 1.2, 2.1, 2.2).
 
 use crate::cbor::{Major, Malformed, MapKeys, Read, Scanner, Strictness, skip_item};
 use crate::cid::is_blessed;
@@ -6,36 +6,36 @@ use crate::limits::{CBOR_KEY_BYTES_MAX, DATETIME_CHARS_MAX, DID_CHARS_MAX, FRAME
 use crate::reason::Reason;
 use crate::span::Span;
 
-/// Longer than any TID, which is checked for before a frame comes here: rulebook 2.6, check 7.
+/// Longer than any TID. That `rev` is a TID was checked before, at check 7 of rulebook 2.6.
 const REV_BYTES_MAX: usize = 64;
 
-/// A `#commit` or `#sync`, all of it borrowed from the frame.
+/// A `#commit` or `#sync`, borrowed from the frame.
 pub struct RepoMessage<'a> {
     pub did: &'a [u8],
     pub rev: &'a [u8],
     pub time: &'a [u8],
-    /// Where the CAR lies.
+    /// The CAR.
     pub blocks: Span,
-    /// What only a `#commit` has.
+    /// The fields that only a `#commit` has.
     pub commit: Option<CommitFields<'a>>,
 }
 
 pub struct CommitFields<'a> {
     /// Binary CID of the commit block.
     pub cid: &'a [u8],
-    /// Binary CID of the previous MST root; none where the field is absent or null.
+    /// Binary CID of the previous MST root; none if the field is absent or null.
     pub prev_data: Option<&'a [u8]>,
     /// Whether there is a `since` that is not null.
     pub has_since: bool,
-    /// Offset of the first op, and how many there are: not yet checked against the limit.
+    /// Offset of the first op, and the number of ops, which is not yet checked against the limit.
     pub ops_start: usize,
     pub ops_count: usize,
-    /// False where the field is absent or null, as `rebase`.
+    /// False if the field is absent or null, and so is `rebase`.
     pub too_big: bool,
     pub rebase: bool,
 }
 
-/// Scans a canonical frame. None is a message of another kind, whose payload is not looked at.
+/// Scans a canonical frame. Returns none for a message of another kind, whose payload is not looked at.
 pub fn scan_frame(frame: &[u8]) -> Result<Option<RepoMessage<'_>>, Reason> {
     if frame.len() > FRAME_BYTES_MAX {
         return Err(Reason::FrameTooLarge);
@@ -54,8 +54,9 @@ pub fn scan_frame(frame: &[u8]) -> Result<Option<RepoMessage<'_>>, Reason> {
     fields.into_message(is_commit).ok_or(Reason::MessageSchema).map(Some)
 }
 
-/// What is wrong with an item whose scan failed: it is no good CBOR, or a link in it is malformed, or it is good, yet not
-/// what we look for there, which breaks the schema and not the framing. The gravest counts, wherever the scan stopped.
+/// The reason for an item whose scan failed. The scan may have stopped at a lesser fault than the item has, so the whole item is
+/// scanned again, and the gravest fault counts: bytes that are not valid CBOR, then a malformed link, and last a valid item that
+/// breaks the schema, which is `schema`.
 fn what_is_wrong(frame: &[u8], start: usize, schema: Reason) -> Reason {
     match skip_item(frame, start, Strictness::FrameOfAnyLinks) {
         Ok(end) if schema == Reason::FrameHeader || end == frame.len() => {}
@@ -64,17 +65,17 @@ fn what_is_wrong(frame: &[u8], start: usize, schema: Reason) -> Reason {
     if skip_item(frame, start, Strictness::Frame).is_ok() { schema } else { Reason::LinkMalformed }
 }
 
-/// A header's fields as they come.
+/// A header's fields before they are checked.
 #[derive(Default)]
 struct Header<'a> {
     /// Whether the op is 1, if there is one.
     op_is_message: Option<bool>,
-    /// None where there is no `t`, or one that is no text: only op 1 asks for it.
+    /// None if `t` is absent or not a text. Only op 1 needs it.
     kind: Option<&'a [u8]>,
 }
 
 impl Header<'_> {
-    /// Whether a header announces a commit (true) or a sync (false); none for anything else.
+    /// Whether the header announces a commit (true) or a sync (false); none for anything else.
     fn announces(&self) -> Result<Option<bool>, Reason> {
         if !self.op_is_message.ok_or(Reason::FrameHeader)? {
             return Ok(None);
@@ -107,7 +108,7 @@ fn scan_header<'a>(scanner: &mut Scanner<'a>) -> Read<Header<'a>> {
     Ok(header)
 }
 
-/// A payload's fields as they come.
+/// A payload's fields before they are checked.
 #[derive(Default)]
 struct Fields<'a> {
     did: Option<&'a [u8]>,
@@ -146,7 +147,7 @@ fn scan_payload<'a>(scanner: &mut Scanner<'a>, is_commit: bool) -> Read<Fields<'
     Ok(fields)
 }
 
-/// Fields that may be absent. Null means the same.
+/// Fields that may be absent. Null means the same as absent.
 const OPTIONAL: [&[u8]; 5] = [b"since", b"prevData", b"tooBig", b"rebase", b"blobs"];
 
 fn scan_commit_field<'a>(scanner: &mut Scanner<'a>, key: &[u8], fields: &mut Fields<'a>) -> Read<()> {
@@ -180,7 +181,7 @@ fn scan_commit_field<'a>(scanner: &mut Scanner<'a>, key: &[u8], fields: &mut Fie
 }
 
 impl<'a> Fields<'a> {
-    /// Checks that nothing is absent that a message can't do without.
+    /// Makes the message. Returns none if a required field is absent or invalid.
     fn into_message(self, is_commit: bool) -> Option<RepoMessage<'a>> {
         if self.seq? == 0 {
             return None;

@@ -1,4 +1,4 @@
-//! Undoes a commit's ops on the tree it made, which gives the tree it was made from (rulebook 2.12).
+//! Undoes a commit's ops on the tree after the commit, which gives the tree before it (rulebook 2.12).
 
 use crate::digest::KeyHeights;
 use crate::mst::{Arena, EditError, PlacedKey, Tree};
@@ -6,17 +6,17 @@ use crate::ops::{Action, Op, Ops};
 use crate::reason::Reason;
 use crate::span::Span;
 
-/// An op that is still to be undone.
+/// An op that has not been undone yet: its index, and its path in the arena.
 #[derive(Clone, Copy)]
 pub struct Pending {
     op: u32,
     key: Span,
 }
 
-/// Undoes the ops, each of which has its `prev` unless it is a create, and returns the previous tree.
+/// Undoes the ops and returns the previous tree. Updates and deletes must have their `prev`.
 ///
-/// Which absent nodes an undo would need depends on what was undone before it. So one that lacks a node is put back and
-/// tried again after the others, until a whole round undoes nothing.
+/// Which nodes an undo needs depends on what was undone before it. So an undo that needs an absent node is tried again after the
+/// others, until a whole round undoes nothing.
 pub fn invert(
     arena: &mut Arena,
     frame: &[u8],
@@ -54,7 +54,7 @@ pub fn invert(
     Ok(current)
 }
 
-/// Deletes first, as fewer of those have to wait, then by path.
+/// Deletes come first, since that way fewer undos have to be tried again; then by path.
 fn queue(arena: &mut Arena, frame: &[u8], ops: &Ops, pending: &mut Vec<Pending>) {
     pending.clear();
     for deletes in [true, false] {

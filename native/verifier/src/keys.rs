@@ -1,11 +1,11 @@
-//! Public keys, parsed once and kept.
+//! Public keys, which are parsed once and cached.
 
 use std::collections::HashMap;
 use std::mem;
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey};
 
-/// A compressed point.
+/// Length of a compressed point.
 pub const PUBLIC_KEY_BYTES: usize = 33;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,7 +20,7 @@ pub enum PublicKey {
 }
 
 impl PublicKey {
-    /// None where `bytes` are no compressed point of the curve.
+    /// None if `bytes` are not a compressed point of the curve.
     pub fn parse(curve: Curve, bytes: &[u8; PUBLIC_KEY_BYTES]) -> Option<Self> {
         match curve {
             Curve::K256 => secp256k1::PublicKey::from_slice(bytes).ok().map(Self::K256),
@@ -28,7 +28,7 @@ impl PublicKey {
         }
     }
 
-    /// About what it takes in a cache, key and table slot included. A parsed P-256 key is a tree of small allocations.
+    /// Approximate memory of a key in the cache, with its id and table slot. A parsed P-256 key has many small allocations.
     fn held_bytes(curve: Curve) -> usize {
         match curve {
             Curve::K256 => 192,
@@ -39,8 +39,8 @@ impl PublicKey {
 
 type KeyId = (Curve, [u8; PUBLIC_KEY_BYTES]);
 
-/// Parsed keys within a limit of bytes. There are two generations: a key that is asked for is or becomes young; when the
-/// young ones fill half of the limit they become old, and the old ones are forgotten.
+/// Parsed keys within a limit of bytes. There are two generations. A key that is asked for becomes young. When the young keys fill
+/// half of the limit, they become the old ones, and the former old ones are forgotten.
 pub struct KeyCache {
     young: HashMap<KeyId, PublicKey>,
     old: HashMap<KeyId, PublicKey>,
@@ -53,12 +53,12 @@ impl KeyCache {
         Self { young: HashMap::new(), old: HashMap::new(), young_bytes: 0, bytes_max }
     }
 
-    /// How many keys are kept.
+    /// Number of keys in the cache.
     pub fn count(&self) -> usize {
         self.young.len() + self.old.len()
     }
 
-    /// The parsed key; none where `bytes` are no point of the curve.
+    /// The parsed key; none if `bytes` are not a point of the curve.
     pub fn get(&mut self, curve: Curve, bytes: &[u8; PUBLIC_KEY_BYTES]) -> Option<&PublicKey> {
         let id = (curve, *bytes);
         if !self.young.contains_key(&id) {
@@ -81,7 +81,7 @@ impl KeyCache {
 mod tests {
     use super::*;
 
-    /// The x of some points of secp256k1; which ones is not known beforehand, so bytes are tried.
+    /// Candidates for points of secp256k1, with ascending x. About half of them are points.
     fn points() -> impl Iterator<Item = [u8; PUBLIC_KEY_BYTES]> {
         (1u32..).map(|x| {
             let mut point = [0; PUBLIC_KEY_BYTES];

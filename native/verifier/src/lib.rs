@@ -1,7 +1,7 @@
 //! Verifies AT Protocol commits: one frame and one key in, one verdict out.
 //!
-//! The rules, their order and the names of the reasons are those of the portable engine in `src/verify/portable/`, which is
-//! the reference. Everything is read where it lies in the frame; nothing of a frame is kept.
+//! The rules, their order and the names of the reasons are those of the portable engine in `src/verify/portable/`, which is the
+//! reference. The frame is read in place, and no part of it is kept after the call.
 
 #![forbid(unsafe_code)]
 

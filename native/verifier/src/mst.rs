@@ -1,8 +1,8 @@
-//! A Merkle search tree of which parts may be unknown (rulebook 2.11, 2.12).
+//! A Merkle search tree, parts of which may be unknown (rulebook 2.11, 2.12).
 //!
-//! Trees live in an arena. An edit makes the nodes on its way anew, at the arena's end, unless an edit has made them before,
-//! and shares the others. So the tree that was loaded stays as it is, and an edit that fails, which it does before it comes
-//! to changing the nodes above, is undone by cutting the arena back.
+//! Trees live in an arena. An edit makes new nodes at the arena's end for those on the path to the key, and shares the others. It
+//! changes a node in place only if an earlier edit has made that node. So the tree that was loaded stays as it is. An edit can fail
+//! only before it changes any node in place, so it is undone by cutting the arena back.
 
 use crate::cid::Cid;
 use crate::digest::KeyHeights;
@@ -13,7 +13,7 @@ use crate::span::Span;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tree {
     Empty,
-    /// Offset of the binary CID in the frame; it is blessed, so its length is known.
+    /// Offset of the binary CID in the frame. The CID is blessed, so its length is known.
     Stub(u32),
     /// Index in the arena.
     Node(u32),
@@ -22,12 +22,13 @@ pub enum Tree {
 #[derive(Clone, Copy)]
 pub struct Node {
     pub height: u8,
-    /// What lies left of all keys.
+    /// The child left of all keys.
     pub left: Tree,
-    /// Range in the arena's entries.
+    /// Index of the node's first entry in the arena's entries.
     pub first: u32,
+    /// Number of the node's entries.
     pub count: u32,
-    /// Offset of the CID of the block that the node was read from; none for a node that an edit made.
+    /// Offset of the CID of the block that the node was read from. None for a node that an edit made.
     pub cid: Option<u32>,
 }
 
@@ -37,21 +38,21 @@ pub struct Entry {
     pub key: Span,
     /// A binary CID in the frame, of any form.
     pub value: Span,
-    /// What lies between this key and the next.
+    /// The child between this key and the next.
     pub right: Tree,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EditError {
-    /// The edit has to look into a sub-tree that we don't have.
+    /// The edit needs to look into a sub-tree that we don't have.
     Partial,
-    /// The edit found another value at a key than it expects there.
+    /// The edit found another value at a key than it expected, or none, or one where it expected none.
     Mismatch,
 }
 
 type Edit<T> = Result<T, EditError>;
 
-/// The nodes of one commit's trees. The memory is used again for the next one.
+/// The nodes of one commit's trees. The memory is reused for the next commit.
 #[derive(Default)]
 pub struct Arena {
     pub keys: Vec<u8>,
@@ -59,14 +60,14 @@ pub struct Arena {
     pub nodes: Vec<Node>,
 }
 
-/// A key with the height it belongs to.
+/// A key and its height.
 #[derive(Clone, Copy)]
 pub struct PlacedKey {
     pub key: Span,
     pub height: u8,
 }
 
-/// The tree an edit starts from, its key and what the key's value must be.
+/// The frame, the key of an edit, and the value that the key must have.
 #[derive(Clone, Copy)]
 struct Target<'a> {
     frame: &'a [u8],
@@ -74,7 +75,7 @@ struct Target<'a> {
     expected: Span,
 }
 
-/// What becomes of the entry that an edit finds.
+/// What an edit does with the entry that it finds.
 #[derive(Clone, Copy)]
 enum Change {
     Remove,
@@ -88,7 +89,7 @@ impl Arena {
         self.nodes.clear();
     }
 
-    /// Bytes of memory held.
+    /// Bytes of memory allocated.
     pub fn capacity_bytes(&self) -> usize {
         self.keys.capacity() + self.entries.capacity() * size_of::<Entry>() + self.nodes.capacity() * size_of::<Node>()
     }
@@ -112,7 +113,7 @@ impl Arena {
         entry.key.of(&self.keys)
     }
 
-    /// Child `index` lies left of key `index`, and the last child right of all keys.
+    /// Child `index` is left of key `index`, and the last child is right of all keys.
     pub fn child(&self, node: Node, index: usize) -> Tree {
         match index.checked_sub(1) {
             None => node.left,
@@ -125,7 +126,7 @@ impl Arena {
         self.entries_of(node).partition_point(|entry| entry.key.of(&self.keys) < key)
     }
 
-    /// Runs an edit; if it fails, what it made is forgotten.
+    /// Runs an edit. If it fails, the nodes that it made are removed.
     fn attempt<T>(&mut self, edit: impl FnOnce(&mut Self) -> Edit<T>) -> Edit<T> {
         let (entries, nodes) = (self.entries.len(), self.nodes.len());
         let result = edit(self);
@@ -141,7 +142,7 @@ impl Arena {
         self.attempt(|arena| arena.change(tree, None, Target { frame, key, expected }, Change::Remove))
     }
 
-    /// Gives a key, which must have the value `expected`, the value `value`.
+    /// Replaces the value of a key, which must be `expected`, by `value`.
     pub fn replace(&mut self, frame: &[u8], tree: Tree, key: Span, expected: Span, value: Span) -> Edit<Tree> {
         self.attempt(|arena| arena.change(tree, None, Target { frame, key, expected }, Change::Replace(value)))
     }
@@ -151,11 +152,11 @@ impl Arena {
         self.attempt(|arena| arena.insert_below(tree, at, value))
     }
 
-    /// `above` is the height of the node that the tree hangs below.
+    /// `above` is the height of the node above the tree; none at the root.
     fn change(&mut self, tree: Tree, above: Option<u8>, target: Target<'_>, change: Change) -> Edit<Tree> {
         let key = target.key.of(&self.keys);
         let at = match tree {
-            // Only here it matters how deep the key can be: in what is loaded, no key is at another height than its own.
+            // The key's height matters only here: in loaded nodes, every key is at its own height.
             Tree::Stub(_) if above.is_some_and(|above| above <= KeyHeights::default().height(key, 0)) => {
                 return Err(EditError::Mismatch);
             }
@@ -228,11 +229,11 @@ impl Arena {
         Ok(self.finish(new))
     }
 
-    /// Joins two neighbours of the same height, between which a key was removed.
+    /// Joins two neighbours of the same height after the key between them was removed.
     fn merge(&mut self, left: Tree, right: Tree) -> Edit<Tree> {
         let (left, right) = match (left, right) {
             (Tree::Empty, other) | (other, Tree::Empty) => return Ok(other),
-            // Even if only one is unknown: its keys could lie beyond the other's, and the tree would hide that they do.
+            // One unknown sub-tree is enough to fail: its keys could be out of order with the other's, and the tree would hide it.
             (Tree::Stub(_), _) | (_, Tree::Stub(_)) => return Err(EditError::Partial),
             (Tree::Node(left), Tree::Node(right)) => (self.node(left), self.node(right)),
         };
@@ -262,7 +263,7 @@ impl Arena {
         Ok((before, self.finish(behind)))
     }
 
-    /// Puts nodes without keys on top of a node until it is of this height.
+    /// Puts nodes without keys on top of a node until the tree has this height.
     fn wrap(&mut self, tree: Tree, height: u8) -> Tree {
         let mut top = tree;
         while let Tree::Node(index) = top {
@@ -276,7 +277,7 @@ impl Arena {
         top
     }
 
-    /// Takes the nodes without keys off the top, which edits leave there.
+    /// Removes the nodes without keys that edits leave at the top.
     pub fn trim_top(&self, tree: Tree) -> Tree {
         let mut top = tree;
         while let Tree::Node(index) = top {
@@ -295,7 +296,7 @@ impl Arena {
         self.finish(new)
     }
 
-    /// Gives a node another child: the node itself if an edit made it, else a copy.
+    /// Replaces a child of a node. Changes the node in place if an edit made it, else makes a copy.
     fn with_child(&mut self, at: u32, index: usize, child: Tree) -> Tree {
         let node = self.node(at);
         let is_ours = node.cid.is_none();
@@ -317,7 +318,7 @@ impl Arena {
         new
     }
 
-    /// Begins a node whose entries are those pushed next.
+    /// Begins a node. The entries that are pushed next belong to it.
     pub fn begin(&mut self, height: u8, left: Tree) -> Node {
         Node { height, left, first: self.entries.len() as u32, count: 0, cid: None }
     }
@@ -340,7 +341,7 @@ impl Arena {
         }
     }
 
-    /// Ends a node: it becomes a tree, which is empty if nothing is left in it.
+    /// Adds the finished node to the arena, and returns it as a tree, which is empty if the node has nothing in it.
     fn finish(&mut self, node: Node) -> Tree {
         if node.count == 0 && node.left == Tree::Empty {
             return Tree::Empty;

@@ -12,7 +12,7 @@ pub fn empty_tree() -> Cid {
     cid_of(&EMPTY_NODE)
 }
 
-/// The CID of a tree: hashes the nodes that edits made. `scratch` is memory for their encodings.
+/// The CID of a tree. Encodes and hashes the nodes that edits made. `scratch` is memory for their encodings.
 pub fn cid_of_tree(arena: &Arena, frame: &[u8], scratch: &mut Vec<u8>, tree: Tree) -> Cid {
     match tree {
         Tree::Empty => empty_tree(),
@@ -27,8 +27,8 @@ pub fn cid_of_tree(arena: &Arena, frame: &[u8], scratch: &mut Vec<u8>, tree: Tre
     }
 }
 
-/// The fields' names, each of one letter, are written with their heads, and with the head of the map where they are first.
-/// A child's encoding lies behind its parent's unfinished one, only until it is hashed.
+/// Encodes and hashes a node. The literals are field names of one letter with their heads; the first name of a map has the map's
+/// head before it. A child is encoded after its parent's unfinished encoding in `scratch`, and removed once it is hashed.
 fn hash_node(arena: &Arena, frame: &[u8], scratch: &mut Vec<u8>, node: Node) -> Cid {
     let start = scratch.len();
     let entries = arena.entries_of(node);
@@ -65,7 +65,7 @@ fn write_child(arena: &Arena, frame: &[u8], scratch: &mut Vec<u8>, child: Tree) 
     }
 }
 
-/// How many bytes two keys have in common from their start.
+/// Length of the common prefix of two keys, in bytes.
 fn common_prefix_length(a: &[u8], b: &[u8]) -> usize {
     let (a_words, _) = a.as_chunks::<8>();
     let (b_words, _) = b.as_chunks::<8>();

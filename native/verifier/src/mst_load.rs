@@ -1,4 +1,4 @@
-//! Loads what a CAR has of an MST, checking all of it (rulebook 2.11).
+//! Loads the part of an MST that a CAR has, and checks all of it (rulebook 2.11).
 
 use crate::car::Blocks;
 use crate::cbor::{Malformed, Read, Scanner};
@@ -16,11 +16,11 @@ pub struct Loader<'a> {
     pub blocks: &'a Blocks,
     pub arena: &'a mut Arena,
     pub heights: &'a mut KeyHeights,
-    /// By index of the block, whether a node was loaded from it.
+    /// For each block by index, whether a node was loaded from it.
     pub loaded: &'a mut Vec<bool>,
 }
 
-/// Where in the tree a node is: its keys must be of this height and lie between these two.
+/// A node's place in the tree: its keys must have this height and lie between `after` and `before`, if there are such bounds.
 #[derive(Clone, Copy)]
 struct Place {
     height: u8,
@@ -28,16 +28,16 @@ struct Place {
     before: Option<Span>,
 }
 
-/// A node as its block says it. All its children are stubs yet, and the height is not known.
+/// A node decoded from its block. Its children are all stubs, and its height is not set yet.
 struct Decoded {
     node: Node,
-    /// The one height that all keys have; none where there is no key.
+    /// The height that all its keys have; none if there is no key.
     height: Option<u8>,
 }
 
 impl Loader<'_> {
-    /// Loads the tree below a root's CID, which lies at `root` in the frame. A sub-tree whose block is absent stays a stub,
-    /// even the whole tree.
+    /// Loads the tree whose root's CID is at `root` in the frame. A sub-tree whose block is absent stays a stub; that may be the
+    /// whole tree.
     pub fn load(&mut self, root: Span) -> Read<Tree> {
         self.loaded.clear();
         self.loaded.resize(self.blocks.count(), false);
@@ -54,9 +54,10 @@ impl Loader<'_> {
         self.place(block, node, Place { height, after: None, before: None })
     }
 
-    /// Checks a node against its place and loads what is below it. The height falls with each step, so recursion ends.
+    /// Checks a node against its place and loads what is below it. The height falls with each level, so the recursion ends.
     fn place(&mut self, block: usize, mut node: Node, place: Place) -> Read<Tree> {
-        // No sub-tree with a key can be at two places. Without this, nodes that share a child would be walked once per path.
+        // No sub-tree with a key can be at two places. Without this check, a child that several nodes share would be walked once
+        // for each path to it.
         if std::mem::replace(&mut self.loaded[block], true) {
             return Err(Malformed);
         }
@@ -88,14 +89,15 @@ impl Loader<'_> {
             return Ok(Tree::Stub(cid));
         };
         let Decoded { node, height } = self.decode(block)?;
-        // Only the root of the tree without keys may have nothing in it.
+        // Only the root may be without keys and children: then the tree is empty.
         if height.is_none() && node.left == Tree::Empty || height.is_some_and(|height| height != place.height) {
             return Err(Malformed);
         }
         self.place(block, node, place)
     }
 
-    /// The keys of a node ascend, which its decoding has checked, so the outer ones tell for all.
+    /// Checks that the keys of a node lie within its place. The decoding has checked that they ascend, so the first and the last
+    /// suffice.
     fn check_range(&self, node: Node, place: Place) -> Read<()> {
         let entries = self.arena.entries_of(node);
         let (Some(&first), Some(&last)) = (entries.first(), entries.last()) else {
@@ -107,8 +109,8 @@ impl Loader<'_> {
         if too_low || too_high { Err(Malformed) } else { Ok(()) }
     }
 
-    /// Decodes a block and checks what can be told from its bytes alone: canonical encoding, ascending keys of one height,
-    /// exact prefix compression, links of the right form.
+    /// Decodes a block and checks all that its bytes alone can tell: canonical encoding, ascending keys of one height, exact prefix
+    /// compression, links of the right form.
     fn decode(&mut self, block: usize) -> Read<Decoded> {
         let data = self.blocks.get(block).data();
         let mut scanner = Scanner::canonical(&self.frame[..data.end()], data.start());
@@ -145,7 +147,7 @@ impl Loader<'_> {
         Ok(Decoded { node, height })
     }
 
-    /// Reads a key, writes it out in the arena, and finds its height.
+    /// Reads a key, writes it in full to the arena, and finds its height.
     fn key(&mut self, scanner: &mut Scanner<'_>, previous: Span) -> Read<(Span, u8)> {
         scanner.field(b'k')?;
         let suffix = scanner.bytes(PATH_BYTES_MAX)?;
@@ -156,7 +158,7 @@ impl Loader<'_> {
         }
         let prefix = prefix as usize;
         let keys = &mut self.arena.keys;
-        // Where the two keys part, the byte must be greater. If it were the same, the prefix would be too short.
+        // The first byte after the common prefix must be greater. If it were the same, the prefix would be too short.
         let parting = previous.of(keys).get(prefix);
         if suffix.first().is_none_or(|first| parting.is_some_and(|parting| first <= parting)) {
             return Err(Malformed);

@@ -14,7 +14,7 @@ pub enum Action {
     Delete,
 }
 
-/// What a commit says it did to one record. The spans lie in the frame.
+/// One change of a record, as the commit describes it. The spans are in the frame.
 #[derive(Clone, Copy)]
 pub struct Op {
     pub action: Action,
@@ -26,24 +26,23 @@ pub struct Op {
     pub prev: Option<Span>,
 }
 
-/// The ops of one commit. The memory is used again for the next one.
+/// The ops of one commit. The memory is reused for the next commit.
 #[derive(Default)]
 pub struct Ops {
     pub list: Vec<Op>,
-    /// Indexes into `list`, by path.
+    /// Indexes into `list`, sorted by path.
     pub by_path: Vec<u32>,
-    /// By index of the block, whether its record was checked.
+    /// For each block by index, whether it was checked as a record.
     checked: Vec<bool>,
 }
 
 impl Ops {
-    /// Reads the ops and checks each by itself, and that no path comes twice. What must hold for anybody is only that they
-    /// can be read: the rules beyond that are the strict ones, and the first of them broken is returned. The list then has
-    /// only the ops that are sound.
+    /// Reads the ops, checks each by itself, and checks that no path occurs twice. Every relay requires only that they can be read.
+    /// The other rules are strict ones; the first of them that is broken is returned, and the list then has only the sound ops.
     ///
-    /// An update or delete without `prev` is sound here: the tree's check, which can't do without it, reports it.
+    /// An update or delete without `prev` is sound here. The check of the tree, which needs `prev`, reports it.
     ///
-    /// `collection_length` tells how long the collection in a path is, or that it is no path.
+    /// `collection_length` returns the length of the collection in a path, or none if the path is not valid.
     pub fn read(
         &mut self,
         frame: &[u8],
@@ -53,7 +52,7 @@ impl Ops {
     ) -> Result<Option<Reason>, Reason> {
         self.list.clear();
         let mut scanner = Scanner::canonical(frame, start);
-        // How many ops were sound before the first that is not.
+        // Number of sound ops before the first one that is not sound.
         let mut sound_before = None;
         for _ in 0..count {
             match read_op(&mut scanner, frame, collection_length).map_err(|Malformed| Reason::OpMalformed)? {
@@ -71,7 +70,7 @@ impl Ops {
         })
     }
 
-    /// Sorts by path; what has the same one stays in order.
+    /// Sorts by path. Ops with the same path stay in their order.
     fn sort(&mut self, frame: &[u8]) {
         let Self { list, by_path, .. } = self;
         by_path.clear();
@@ -79,18 +78,18 @@ impl Ops {
         by_path.sort_unstable_by_key(|&index| (list[index as usize].path.of(frame), index));
     }
 
-    /// The first op with the path of an earlier one.
+    /// Index of the first op that has the path of an earlier one.
     fn first_repeated(&self, frame: &[u8]) -> Option<usize> {
         let path = |index: u32| self.list[index as usize].path.of(frame);
         let pairs = self.by_path.windows(2).filter(|pair| path(pair[0]) == path(pair[1]));
         pairs.map(|pair| pair[1] as usize).min()
     }
 
-    /// Checks that the record of each create and update is in the CAR and is one CBOR map within the limits. What is in the
-    /// map is not the relay's business. Returns what only the strict rules object to.
+    /// Checks that the record of each create and update is in the CAR and is one CBOR map within the limits. The contents of the
+    /// map don't concern a relay. Returns the strict rule that was broken, if any.
     pub fn check_records(&mut self, frame: &[u8], blocks: &Blocks) -> Result<Option<Reason>, Reason> {
         let mut strict_fault = None;
-        // Ops may share a record, which must not be gone through for each of them.
+        // Several ops may name the same record, which is checked only once.
         self.checked.clear();
         self.checked.resize(blocks.count(), false);
         for op in &self.list {
@@ -119,7 +118,7 @@ fn check_map(bytes: &[u8], start: usize) -> Read<()> {
     scanner.expect_end()
 }
 
-/// Reads an op. None: it can be read, but is not sound.
+/// Reads an op. Returns none if it can be read but is not sound.
 fn read_op(scanner: &mut Scanner<'_>, frame: &[u8], collection_length: fn(&[u8]) -> Option<usize>) -> Read<Option<Op>> {
     let mut action = None;
     let mut path = None;
@@ -143,7 +142,8 @@ fn read_op(scanner: &mut Scanner<'_>, frame: &[u8], collection_length: fn(&[u8])
     Ok(sound_op(frame, action, path, cid, prev, collection_length))
 }
 
-/// The op, or none where it breaks a rule. `cid` is doubly optional: it may be null, or not there.
+/// The op, or none if it breaks a rule. The outer option of `cid` says whether the field is there, the inner one whether it is
+/// null.
 fn sound_op(
     frame: &[u8],
     action: &[u8],

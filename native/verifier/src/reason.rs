@@ -2,8 +2,8 @@
 
 macro_rules! reasons {
     ($($variant:ident $name:literal,)+) => {
-        /// The reasons of `src/protocol/reasons.ts`, in its order: `mst-partial` is `MstPartial`. A verifier has those that can
-        /// be told from a frame and a key.
+        /// The reasons of `src/protocol/reasons.ts`, in the same order: `mst-partial` is `MstPartial`. The verifier uses only those
+        /// that depend on nothing but a frame and a key.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(u8)]
         pub enum Reason {
@@ -11,17 +11,17 @@ macro_rules! reasons {
         }
 
         impl Reason {
-            /// Stable names, in the order of their codes; the first has code 1.
+            /// Stable names, in the order of their codes, from code 1 on.
             pub const NAMES: &[&str] = &[$($name,)+];
         }
     };
 }
 
-// Calls `reasons!` with the table: `build.rs` wrote it.
+// A call of `reasons!` with the table, written by `build.rs`.
 include!(concat!(env!("OUT_DIR"), "/reasons.rs"));
 
 impl Reason {
-    /// What crosses the boundary; 0 stands for a good message.
+    /// The code in results. Code 0 stands for a good message.
     pub const fn code(self) -> u8 {
         self as u8 + 1
     }

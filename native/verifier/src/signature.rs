@@ -38,7 +38,7 @@ const fn scalar(high: u128, low: u128) -> Scalar {
     bytes
 }
 
-/// Checks a signature over a digest: 64 bytes of r and s, both within [1, n-1], and s not above n/2 on either curve.
+/// Checks a signature over a digest: 64 bytes of r and s, both within [1, n-1], with s not above n/2 on either curve.
 pub fn check_signature(
     signature: &[u8],
     digest: &[u8; 32],
@@ -65,7 +65,7 @@ pub fn check_signature(
     if verifies(key, signature, digest) { Ok(()) } else { Err(Reason::SignatureInvalid) }
 }
 
-/// The bare mathematics, without our own range checks.
+/// Verifies by the library alone, without our own range checks.
 pub fn verifies(key: &PublicKey, signature: &[u8], digest: &[u8; 32]) -> bool {
     match key {
         PublicKey::K256(key) => ecdsa::Signature::from_compact(signature)

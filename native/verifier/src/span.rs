@@ -1,4 +1,4 @@
-//! Ranges of bytes by offset, for what has to outlive a borrow.
+//! Ranges of bytes by offset, for use after a borrow has ended.
 
 /// A range of bytes in a frame or in an arena. Frames are far shorter than 4 GiB.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl Span {
         self.start() + self.len()
     }
 
-    /// The bytes themselves.
+    /// The bytes of this range.
     pub fn of(self, bytes: &[u8]) -> &[u8] {
         &bytes[self.start()..self.end()]
     }

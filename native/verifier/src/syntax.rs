@@ -51,7 +51,7 @@ pub fn is_record_key(text: &[u8]) -> bool {
     !text.is_empty() && text.len() <= RKEY_CHARS_MAX && text != b"." && text != b".." && text.iter().all(allowed)
 }
 
-/// Length of the collection in a record path, or none where `path` is no collection, slash and record key.
+/// Length of the collection in a record path, or none if `path` is not a collection, a slash and a record key.
 pub fn collection_length(path: &[u8]) -> Option<usize> {
     let slash = path.iter().position(|&byte| byte == b'/')?;
     (is_nsid(&path[..slash]) && is_record_key(&path[slash + 1..])).then_some(slash)
@@ -97,7 +97,7 @@ fn matches_pattern(text: &[u8], pattern: &[u8]) -> bool {
         })
 }
 
-/// What follows a fraction of a second, which may be absent. A point without digits stays.
+/// The text after a fraction of a second, which may be absent. A point without digits is no fraction, and stays.
 fn behind_fraction(text: &[u8]) -> &[u8] {
     let Some(fraction) = text.strip_prefix(b".") else {
         return text;
@@ -106,7 +106,8 @@ fn behind_fraction(text: &[u8]) -> &[u8] {
     if digits == 0 { text } else { &fraction[digits..] }
 }
 
-/// `minutes_since_year_zero` is there where it is less than a day: no zone may lie further ahead of UTC.
+/// `minutes_since_year_zero` is the local time if the date is the first day of the year 0. A zone further ahead of UTC would make
+/// the time lie before the year 0.
 fn is_zone(zone: &[u8], minutes_since_year_zero: Option<u32>) -> bool {
     if zone == b"Z" {
         return true;

@@ -21,7 +21,7 @@ use crate::signature::check_signature;
 use crate::span::Span;
 use crate::syntax::{collection_length, is_datetime};
 
-/// Working memory that one message made larger than this is given back after it.
+/// If a message made the working memory larger than this, it is freed before the next message.
 const RETAINED_BYTES_MAX: usize = 4 << 20;
 
 /// The key that an account's commits are signed with: a compressed point.
@@ -31,16 +31,16 @@ pub struct SigningKey<'a> {
     pub public_key: &'a [u8; PUBLIC_KEY_BYTES],
 }
 
-/// What a `#commit` or `#sync` turned out to be.
+/// The result for a `#commit` or `#sync`.
 #[derive(Debug)]
 pub struct Verdict<'a> {
-    /// The first rule broken; none where the message is good. Rules that hold for everybody come before the strict ones.
+    /// The first rule broken; none if the message is good. Rules that every relay enforces come before the strict ones.
     pub reason: Option<Reason>,
-    /// There where the message is good, or only the strict rules drop it.
+    /// Set if the message is good, or only the strict rules drop it.
     pub contents: Option<Contents<'a>>,
 }
 
-/// What became of one call.
+/// The result of one call.
 #[derive(Debug)]
 pub enum Outcome<'a> {
     Verdict(Verdict<'a>),
@@ -50,7 +50,7 @@ pub enum Outcome<'a> {
     Panic,
 }
 
-/// What a message holds, borrowed from its frame. CIDs are binary, 36 bytes each.
+/// The contents of a message, borrowed from its frame. CIDs are binary, 36 bytes each.
 #[derive(Clone, Copy, Debug)]
 pub struct Contents<'a> {
     pub commit: &'a [u8],
@@ -58,15 +58,16 @@ pub struct Contents<'a> {
     pub data: &'a [u8],
 }
 
-/// What a message holds, and where in the frame the binary CID of its MST's root lies.
+/// A message that has passed the checks that every relay makes.
 struct Checked<'a> {
     contents: Contents<'a>,
+    /// The binary CID of the MST's root in the frame.
     data: Span,
-    /// What reading it found that only the strict rules object to.
+    /// The strict rule that reading the message found broken, if any.
     strict_fault: Option<Reason>,
 }
 
-/// Verifies messages one after the other, with working memory and parsed keys that are kept between them.
+/// Verifies messages one after the other. Keeps working memory and parsed keys from one to the next.
 pub struct Verifier {
     work: Workspace,
     keys: KeyCache,
@@ -81,7 +82,8 @@ struct Workspace {
     loaded: Vec<bool>,
     pending: Vec<Pending>,
     scratch: Vec<u8>,
-    /// The collections that the commit touches. Empty where the tree was not found sound: even a list of none has bytes.
+    /// The encoded list of the collections that the commit touches. No bytes unless the tree was found sound: a list of no
+    /// collections has bytes too.
     touched: Vec<u8>,
 }
 
@@ -96,24 +98,24 @@ impl Verifier {
         self.guard(|verifier| verifier.judge(frame, key)).unwrap_or(Outcome::Panic)
     }
 
-    /// Undoes ops alone, for vectors that have no commit around them: `bytes` are a CAR, the root of the tree after the ops,
-    /// and the ops, whose paths need only have a slash in them. Returns the root before them; none where it panicked.
+    /// Only undoes ops, for test vectors that are not whole commits. `bytes` are a CAR, the root of the tree after the ops, and the
+    /// ops, whose paths need only contain a slash. Returns the root before the ops; none if there was a panic.
     pub fn invert(&mut self, bytes: &[u8], car_length: usize, ops_count: usize) -> Option<Result<Cid, Reason>> {
         self.guard(|verifier| verifier.work.invert(bytes, car_length, ops_count))
     }
 
-    /// Checks a signature alone, over any message.
+    /// Only checks a signature, over any message.
     pub fn check_signature(&mut self, message: &[u8], signature: &[u8], key: SigningKey<'_>) -> Result<(), Reason> {
         check_signature(signature, &sha256(&[message]), key.curve, key.public_key, &mut self.keys)
     }
 
-    /// The collections that the commit touches whose ops were undone last, in the layout of `collections`. Without any bytes unless
-    /// its tree was found sound.
+    /// The encoded list of the collections that the commit of the last call touches (see `collections`). No bytes unless its tree
+    /// was found sound.
     pub fn touched(&self) -> &[u8] {
         &self.work.touched
     }
 
-    /// A panic is a fault of ours. It costs the message that met it, and what it may have left half-written.
+    /// Catches a panic, which is a bug of ours. Returns none then, and replaces the working memory, which may be half-written.
     fn guard<T>(&mut self, run: impl FnOnce(&mut Self) -> T) -> Option<T> {
         catch_unwind(AssertUnwindSafe(|| run(self))).map_err(|_| self.work = Workspace::default()).ok()
     }
@@ -151,7 +153,7 @@ impl<'a> Checked<'a> {
 
 impl Workspace {
     fn capacity_bytes(&self) -> usize {
-        // The rest grows with the number of ops or blocks, which these two have more bytes for.
+        // The rest grows with the number of ops or blocks, as `blocks` and `arena` do, and takes less memory than those.
         self.blocks.capacity_bytes() + self.arena.capacity_bytes() + self.scratch.capacity()
     }
 
@@ -167,7 +169,7 @@ impl Workspace {
         Ok(root)
     }
 
-    /// Checks 6 and 9 to 12, in this order.
+    /// Makes the checks 6 and 9 to 12, in this order.
     fn check_commit<'a>(
         &mut self,
         frame: &'a [u8],
@@ -187,12 +189,12 @@ impl Workspace {
         let commit = self.check_signed(frame, root, message, key, keys)?;
         let op_fault = self.ops.read(frame, fields.ops_start, fields.ops_count, collection_length)?;
         let record_fault = self.ops.check_records(frame, &self.blocks)?;
-        // If an op is not sound the others can't be undone either, so the tree is not looked at.
+        // If an op is not sound, the ops can't be undone. It is then a strict fault, and the tree is not checked.
         let strict_fault = strict_fault.or(op_fault).or(record_fault);
         Ok(Checked::new(frame, root, commit.data, strict_fault))
     }
 
-    /// Checks 6 and 9 to 11, as far as they concern a `#sync`.
+    /// Makes those of the checks 6 and 9 to 11 that concern a `#sync`.
     fn check_sync<'a>(
         &mut self,
         frame: &'a [u8],
@@ -232,11 +234,11 @@ impl Workspace {
         Ok(commit)
     }
 
-    /// What a lenient relay only counts.
+    /// Makes the checks whose failures a lenient relay only counts.
     fn check_strictly(&mut self, frame: &[u8], message: &RepoMessage<'_>, data: Span) -> Result<(), Reason> {
         if let Some(fields) = &message.commit {
             self.check_tree(frame, fields, data)?;
-            // Last, so that it says that nothing but the flags is wrong.
+            // These come last, so that they are reported only if nothing before them is wrong.
             if fields.too_big {
                 return Err(Reason::TooBigFlag);
             }
@@ -247,10 +249,10 @@ impl Workspace {
         if is_datetime(message.time) { Ok(()) } else { Err(Reason::TimeSyntax) }
     }
 
-    /// Check 13: what the commit carries of its tree is sound, and undoing its ops gives the tree before it.
+    /// Check 13: the part of the tree that the commit carries is sound, and undoing its ops gives the tree before it.
     fn check_tree(&mut self, frame: &[u8], fields: &CommitFields<'_>, data: Span) -> Result<(), Reason> {
         let after = self.load_tree(frame, data)?;
-        // Without a previous commit there was no record (rulebook 2.6, notes).
+        // Before a repo's first commit the tree was empty (rulebook 2.6, notes).
         let expected: Cid = match fields.prev_data {
             Some(cid) => cid.try_into().map_err(|_| Reason::MessageSchema)?,
             None if fields.has_since => return Err(Reason::PrevDataMissing),
@@ -286,7 +288,7 @@ impl Workspace {
     }
 }
 
-/// Every relay takes as much of a sync as of a commit.
+/// Checks the length of `blocks`. A sync may be as long as a commit; its own limit is a strict rule.
 fn check_blocks_length(blocks: Span) -> Result<(), Reason> {
     if blocks.is_empty() {
         Err(Reason::BlocksEmpty)
