@@ -1,5 +1,5 @@
 import type { Handover } from "../log/handover.ts";
-import type { HostFacts } from "../log/record/control.ts";
+import type { CursorsFacts, HostFacts } from "../log/record/control.ts";
 import { controlEntry } from "../log/record/entry.ts";
 import type { Timing } from "../runtime/timing.ts";
 
@@ -13,7 +13,7 @@ interface Waiting {
 }
 
 /**
- * Appends `host` records to the log, for the control thread. A record is a host's whole row, so while the ring is full only the
+ * Appends records of hosts to the log, for the control thread. A `host` record is a host's whole row, so while the ring is full only the
  * last record of each host is kept. The number that wait is bounded by the number of hosts.
  */
 export class HostLog {
@@ -21,6 +21,8 @@ export class HostLog {
 	readonly #timing: Timing;
 	/** Records that wait for space in the ring, by the host's id. */
 	readonly #unsent = new Map<number, Waiting & { facts: HostFacts }>();
+	/** Records of cursors that wait for space in the ring, in their order. */
+	readonly #unsentCursors: (Waiting & { facts: CursorsFacts })[] = [];
 	/** Records in the ring, in its order. */
 	readonly #sent: (Waiting & { position: number })[] = [];
 	#isPolling = false;
@@ -41,6 +43,15 @@ export class HostLog {
 		return promise;
 	}
 
+	/** Resolves when the record is durable. */
+	appendCursors(facts: CursorsFacts): Promise<void> {
+		const { promise, resolve } = Promise.withResolvers<void>();
+		this.#unsentCursors.push({ facts, resolves: [resolve] });
+		this.#send();
+		this.#poll();
+		return promise;
+	}
+
 	#send(): void {
 		for (const [id, { facts, resolves }] of this.#unsent) {
 			const position = this.#handover.push(controlEntry("host", facts));
@@ -48,10 +59,17 @@ export class HostLog {
 			this.#unsent.delete(id);
 			this.#sent.push({ position, resolves });
 		}
+		for (let first = this.#unsentCursors[0]; first !== undefined; first = this.#unsentCursors[0]) {
+			const position = this.#handover.push(controlEntry("cursors", first.facts));
+			if (position === null) return;
+			this.#unsentCursors.shift();
+			this.#sent.push({ position, resolves: first.resolves });
+		}
 	}
 
 	#poll(): void {
-		if (this.#isPolling || (this.#sent.length === 0 && this.#unsent.size === 0)) return;
+		const waiting = this.#sent.length + this.#unsent.size + this.#unsentCursors.length;
+		if (this.#isPolling || waiting === 0) return;
 		this.#isPolling = true;
 		this.#timing.after(POLL_MS, () => {
 			this.#isPolling = false;

@@ -1,8 +1,8 @@
 // hosts/: which hosts are followed, and who may add one. The connections are in ingest/host/.
 
 import { type ControlResult, type Requester, refusal } from "../control/api.ts";
-import type { IndexReader } from "../index/store.ts";
-import type { HostFacts } from "../log/record/control.ts";
+import type { Host, IndexReader } from "../index/store.ts";
+import type { CursorsFacts, HostFacts } from "../log/record/control.ts";
 import { HostnameError, mayBePrivate, type ParsedHostname, parseHostname } from "../net/hostname.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
@@ -40,6 +40,10 @@ export interface HostManagerOptions {
 	command(worker: number, command: HostCommand): void;
 	/** Appends a `host` record. Resolves when nothing that is appended from now on can come before it. */
 	append(facts: HostFacts): Promise<void>;
+	/** Appends a `cursors` record. Resolves in the same way. */
+	appendCursors(facts: CursorsFacts): Promise<void>;
+	/** The log had no records at this start. What the index has of hosts is then from another log. */
+	isLogNew: boolean;
 	/** @throws ProbeError */
 	probe(host: ParsedHostname, allowInsecure: boolean): Promise<void>;
 	/** Monotonic milliseconds, a pause, and the date for texts that people read. */
@@ -94,12 +98,19 @@ export class HostManager {
 		let page = await reader.hosts(0, HOSTS_PAGE);
 		while (page.length > 0) {
 			for (const { status, ...row } of page) this.#know(row, status);
+			if (this.#options.isLogNew) await this.#tellLog(page);
 			page = await reader.hosts(this.#idMax, HOSTS_PAGE);
 		}
 		// No id is given away twice: accounts may still be filed under one whose host's row was lost.
 		this.#idMax = Math.max(this.#idMax, await reader.hostIdMax());
 		log.info("{count} hosts known", { count: this.#byId.size });
 		void this.#connectKnown();
+	}
+
+	/** Tells a new log of hosts that the index has from the one before. Without that, the log could not restore them. */
+	async #tellLog(hosts: readonly Host[]): Promise<void> {
+		await Promise.all(hosts.map((host) => this.#record(host)));
+		await this.#options.appendCursors({ cursors: hosts.map(({ id, cursor }) => ({ host: id, seq: cursor })) });
 	}
 
 	/** Connects to no further host. The workers disconnect from their hosts when they drain. */
@@ -277,7 +288,7 @@ export class HostManager {
 		this.#options.command(workerOf(host.hostname, this.#options.workers), command);
 	}
 
-	#record({ id, hostname, insecure, status, gaps, lastGap }: ManagedHost): Promise<void> {
+	#record({ id, hostname, insecure, status, gaps, lastGap }: HostFacts): Promise<void> {
 		return this.#options.append({ id, hostname, insecure, status, gaps, lastGap });
 	}
 }

@@ -5,6 +5,7 @@ import type { HostCommand } from "../hosts/messages.ts";
 import { probeHost } from "../hosts/probe.ts";
 import type { IndexReader } from "../index/store.ts";
 import { Handover } from "../log/handover.ts";
+import { LogPosition } from "../log/position.ts";
 import type { Counters } from "../observe/counters.ts";
 import { Doorbell } from "../runtime/doorbell.ts";
 import { RingWriter } from "../runtime/ring.ts";
@@ -12,7 +13,7 @@ import { systemTiming } from "../runtime/timing.ts";
 import { USER_AGENT } from "../version.ts";
 import { at, type SharedMemory } from "./shared-memory.ts";
 
-/** Makes the host manager of the control thread, which writes to the log through a ring of its own. */
+/** To be called once the log is open. Makes the host manager of the control thread, which writes to the log through a ring of its own. */
 export function createHostManager(
 	config: Config,
 	shared: SharedMemory,
@@ -23,11 +24,14 @@ export function createHostManager(
 	const ring = new RingWriter(at(shared.producers, 0).ring);
 	const handover = new Handover(0, ring, new Doorbell(shared.sequencerDoorbell), counters);
 	const hostLog = new HostLog(handover, systemTiming);
+	const { firstLsn, lastLsn } = new LogPosition(shared.log.position).snapshot();
 	return new HostManager({
 		reader,
 		workers: config.ingestWorkers,
 		command,
 		append: (facts) => hostLog.append(facts),
+		appendCursors: (facts) => hostLog.appendCursors(facts),
+		isLogNew: lastLsn < firstLsn,
 		probe: (host, allowInsecure) => probeHost(host, { guard: { allowInsecure }, userAgent: USER_AGENT }),
 		clock: { nowMs: () => performance.now(), sleep: Bun.sleep, date: () => new Date() },
 		counters,

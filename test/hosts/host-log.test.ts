@@ -1,8 +1,9 @@
 import { expect, test } from "bun:test";
 import { HostLog } from "../../src/hosts/host-log.ts";
 import { Handover } from "../../src/log/handover.ts";
-import { decodeHostFacts, type HostFacts } from "../../src/log/record/control.ts";
-import { readEntry } from "../../src/log/record/entry.ts";
+import { decodeCursorsFacts, decodeHostFacts, type HostFacts } from "../../src/log/record/control.ts";
+import { type Entry, readEntry } from "../../src/log/record/entry.ts";
+import { RecordKind } from "../../src/log/record/record.ts";
 import { Counters } from "../../src/observe/counters.ts";
 import type { HostStatus } from "../../src/protocol/host-status.ts";
 import { Doorbell } from "../../src/runtime/doorbell.ts";
@@ -30,13 +31,21 @@ class Bench {
 		void this.log.append(facts).then(() => this.durable.push(id));
 	}
 
-	/** Takes what is in the ring, and makes it durable. */
+	/** Takes the records of hosts that are in the ring. */
 	take(): [id: number, status: string][] {
-		const taken: [number, string][] = [];
+		return this.takeEntries().map(({ facts }) => {
+			const { id, status } = decodeHostFacts(facts);
+			return [id, status];
+		});
+	}
+
+	/** Takes what is in the ring. */
+	takeEntries(): Entry[] {
+		const taken: Entry[] = [];
 		this.#handover.flush();
 		for (let bytes = this.#reader.next(); bytes !== null; bytes = this.#reader.next()) {
-			const { id, status } = decodeHostFacts(readEntry(bytes).facts);
-			taken.push([id, status]);
+			const entry = readEntry(bytes);
+			taken.push({ ...entry, facts: Buffer.from(entry.facts) });
 		}
 		this.#reader.release();
 		return taken;
@@ -86,4 +95,26 @@ test("while the ring is full, the last record of a host is enough", async () => 
 	}
 	expect([...last.values()]).toEqual(Array.from({ length: 10 }, () => "active"));
 	expect(count).toBeLessThan(60);
+});
+
+test("cursors come after the records of hosts that were appended before, also while the ring is full", async () => {
+	const bench = new Bench(1024);
+	const kinds: number[] = [];
+	let isDurable = false;
+	for (let id = 1; id <= 10; id++) bench.append(id);
+	const cursors = Array.from({ length: 20 }, (_, at) => ({ host: at + 1, seq: at }));
+	void bench.log.appendCursors({ cursors }).then(() => {
+		isDurable = true;
+	});
+	while (!isDurable) {
+		for (const entry of bench.takeEntries()) {
+			kinds.push(entry.kind);
+			if (entry.kind === RecordKind.cursors) expect(decodeCursorsFacts(entry.facts)).toEqual({ cursors });
+		}
+		bench.acknowledge();
+		await bench.poll();
+	}
+	expect(kinds).toEqual([...Array.from({ length: 10 }, () => RecordKind.host), RecordKind.cursors]);
+	expect(bench.durable).toHaveLength(10);
+	expect(bench.timing.waiting).toBe(0);
 });

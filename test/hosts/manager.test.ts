@@ -3,7 +3,7 @@ import { HostManager, type HostManagerOptions } from "../../src/hosts/manager.ts
 import type { HostCommand } from "../../src/hosts/messages.ts";
 import { ProbeError } from "../../src/hosts/probe.ts";
 import type { Host, IndexReader } from "../../src/index/store.ts";
-import type { HostFacts } from "../../src/log/record/control.ts";
+import type { CursorsFacts, HostFacts } from "../../src/log/record/control.ts";
 import { Counters } from "../../src/observe/counters.ts";
 import type { HostStatus } from "../../src/protocol/host-status.ts";
 import { workerOf } from "../../src/runtime/worker-of.ts";
@@ -25,6 +25,7 @@ class Bench {
 	readonly rows: Host[] = [];
 	readonly commands: { worker: number; command: HostCommand }[] = [];
 	readonly appended: HostFacts[] = [];
+	readonly appendedCursors: CursorsFacts["cursors"] = [];
 	readonly probed: string[] = [];
 	readonly counters = new Counters();
 	probe: HostManagerOptions["probe"] = async () => {};
@@ -47,6 +48,10 @@ class Bench {
 			append: async (facts) => {
 				this.appended.push(facts);
 			},
+			appendCursors: async ({ cursors }) => {
+				this.appendedCursors.push(...cursors);
+			},
+			isLogNew: false,
 			probe: (host, allowInsecure) => {
 				this.probed.push(host.hostname);
 				return this.probe(host, allowInsecure);
@@ -95,6 +100,25 @@ describe("start", () => {
 		});
 		expect(counted(bench.counters).of("hosts_known")).toBe(5);
 		expect(bench.appended).toEqual([]);
+	});
+
+	test("tells a new log of all hosts that the index has, with their cursors, before it connects to any", async () => {
+		for (let id = 1; id <= 2_345; id++) bench.rows.push(row(id, `host${id}.com`, id % 2 === 0 ? "banned" : "active"));
+		const { promise: isDurable, resolve } = Promise.withResolvers<void>();
+		const appendCursors = async ({ cursors }: CursorsFacts): Promise<void> => {
+			bench.appendedCursors.push(...cursors);
+			if (bench.appendedCursors.length === bench.rows.length) await isDurable;
+		};
+		const start = bench.manager({ isLogNew: true, appendCursors }).start();
+		for (let turn = 0; turn < 10; turn++) await settle();
+		expect(bench.connected()).toEqual([]);
+		const rows = bench.rows.map(({ cursor, accountCount, ...facts }) => facts);
+		expect(bench.appended).toEqual(rows);
+		expect(bench.appendedCursors).toEqual(bench.rows.map(({ id, cursor }) => ({ host: id, seq: cursor })));
+		resolve();
+		await start;
+		await settle();
+		expect(bench.connected()).toEqual([1, 3, 5, 7, 9]);
 	});
 
 	test("is slow, and ends when the manager is stopped", async () => {

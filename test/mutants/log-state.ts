@@ -75,4 +75,18 @@ export const LOG_STATE_MUTANTS: readonly Mutant[] = [
 		replace: "",
 		tests: RESTATED,
 	},
+	{
+		name: "a new log is not told of the hosts of an index that it takes over",
+		file: "hosts/manager.ts",
+		find: "if (this.#options.isLogNew) await this.#tellLog(page);",
+		replace: "",
+		tests: ["hosts/manager.test.ts"],
+	},
+	{
+		name: "a host is connected to before a new log has its cursor",
+		file: "hosts/manager.ts",
+		find: "if (this.#options.isLogNew) await this.#tellLog(page);",
+		replace: "if (this.#options.isLogNew) void this.#tellLog(page);",
+		tests: ["hosts/manager.test.ts"],
+	},
 ];

@@ -26,12 +26,20 @@ async function errorLines(relay: RelayProcess): Promise<string[]> {
 	return lines.filter((line) => line.includes('"level":"error"'));
 }
 
-/** A relay that has stopped, whose log has forgotten how its hosts came to be known, and whose index is gone. */
-async function withoutIndex(seed: string): Promise<{ rig: RelayRig; hosts: ListedHost[] }> {
-	const rig = await RelayRig.start(
+function startRig(seed: string): Promise<RelayRig> {
+	return RelayRig.start(
 		{ seed, hosts: 2, accounts: 4 },
 		{ RELAY_SEGMENT_BYTES: String(MIB), RELAY_REPLAY_BYTES: String(3 * MIB), RELAY_INITIAL_SEQ_NUMBER: "1000" },
 	);
+}
+
+function removeIndex(relay: RelayProcess): void {
+	for (const suffix of ["", "-wal", "-shm"]) rmSync(`${relay.indexPath}${suffix}`, { force: true });
+}
+
+/** A relay that has stopped, whose log has forgotten how its hosts came to be known, and whose index is gone. */
+async function withoutIndex(seed: string): Promise<{ rig: RelayRig; hosts: ListedHost[] }> {
+	const rig = await startRig(seed);
 	const { network, relay, consumer } = rig;
 	// A log that begins anywhere lacks nothing.
 	expect(await errorLines(relay)).toEqual([]);
@@ -46,7 +54,7 @@ async function withoutIndex(seed: string): Promise<{ rig: RelayRig; hosts: Liste
 	await relay.start();
 	const hosts = await listedHosts(relay);
 	expect(await relay.stop()).toBe(0);
-	for (const suffix of ["", "-wal", "-shm"]) rmSync(`${relay.indexPath}${suffix}`, { force: true });
+	removeIndex(relay);
 	return { rig, hosts };
 }
 
@@ -126,6 +134,31 @@ test("if the log's state is damaged too, a start says that hosts are lost, makes
 		// It was said once.
 		expect((await rig.stats()).counters.of("hosts_lost")).toBe(0);
 		expect((await rig.stats()).log.lastSeq).toBeGreaterThan(log.lastSeq);
+	} finally {
+		await rig.stop();
+	}
+}, 300_000);
+
+test("a new log that takes the index of another over learns the hosts from it, and restores them if that is lost then", async () => {
+	const rig = await startRig("lost log, lost index");
+	const { network, relay, consumer } = rig;
+	try {
+		for (const account of network.accounts) network.send(account, await account.commit());
+		await until(async () => consumer.received >= network.accounts.length && isIndexed((await relay.stats()).log));
+		await consumer.disconnect();
+		expect(await relay.stop()).toBe(0);
+		rmSync(relay.logDirectory, { recursive: true });
+		const later = { RELAY_INITIAL_SEQ_NUMBER: "50000" };
+		await relay.start(later);
+		const hosts = await listedHosts(relay);
+		expect(hosts.map(({ hostname }) => hostname)).toEqual(network.hosts.map(({ hostname }) => hostname));
+		expect(await relay.stop()).toBe(0);
+		removeIndex(relay);
+
+		await relay.start(later);
+		expect(await listedHosts(relay)).toEqual(hosts);
+		await until(() => network.hosts.every(({ connections }) => connections > 0));
+		expect((await relay.stats()).counters.all).toMatchObject({ hosts_known: 2, hosts_lost: 0 });
 	} finally {
 		await rig.stop();
 	}

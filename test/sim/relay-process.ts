@@ -116,9 +116,11 @@ export class RelayProcess {
 
 	/**
 	 * Starts the relay and waits until it is healthy.
+	 *
+	 * @param changes environment variables for this start only
 	 * @throws {Error} if it ends, or isn't healthy within four minutes
 	 */
-	async start(): Promise<void> {
+	async start(changes: Record<string, string> = {}): Promise<void> {
 		// Both streams append to it, and so does the next start: else they would write over each other.
 		const log = openSync(this.logPath, "a");
 		const child = Bun.spawn(this.#options.command, {
@@ -138,6 +140,7 @@ export class RelayProcess {
 				RELAY_ADMIN_PASSWORD: ADMIN_PASSWORD,
 				RELAY_DRAIN_TIMEOUT: `${DRAIN_MS_MAX}ms`,
 				...this.#options.env,
+				...changes,
 			},
 		});
 		closeSync(log);
