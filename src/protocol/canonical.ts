@@ -60,7 +60,7 @@ function rewriteMap(scanner: CborScanner, count: number, depth: number): Uint8Ar
 	}
 	pairs.sort((a, b) => {
 		const order = compareKeys(scanner.bytes, a.start, a.end, b.start, b.end);
-		if (order === 0 && a !== b) throw new CborError(`a map key at byte ${b.start} is twice`);
+		if (order === 0 && a !== b) throw new CborError(`a map key at byte ${b.start} is repeated`);
 		return order;
 	});
 	return Buffer.concat(pairs.map(({ pair }) => pair));

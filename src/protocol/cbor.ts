@@ -301,7 +301,7 @@ export class MapKeys {
 			this.#scanner.keysAreSorted &&
 			compareKeys(this.#scanner.bytes, start, end, this.start, this.end) >= 0
 		) {
-			throw new CborError(`a map key at byte ${this.start} is out of order or twice`);
+			throw new CborError(`a map key at byte ${this.start} is out of order or repeated`);
 		}
 	}
 

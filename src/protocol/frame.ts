@@ -212,7 +212,7 @@ function commonOf({ didField }: MessageKind<Message>, fields: Fields): MessageCo
 /** Checks that the payload is the frame's last item. */
 function checkEnd(scanner: CborScanner): void {
 	if (scanner.offset === scanner.end) return;
-	throw new Rejection("frame-malformed", `${scanner.end - scanner.offset} bytes behind the payload`);
+	throw new Rejection("frame-malformed", `${scanner.end - scanner.offset} bytes after the payload`);
 }
 
 /**

@@ -5,7 +5,10 @@ import type { Counters } from "../../observe/counters.ts";
 import { counter } from "../../observe/metric.ts";
 import { Damage } from "../../runtime/boundary.ts";
 
-const accountEvictions = counter("account_evictions_total", "account states that left the cache since it was full");
+const accountEvictions = counter(
+	"account_evictions_total",
+	"account states removed from the cache because it was full",
+);
 const accountCacheOverflows = counter(
 	"account_cache_overflows_total",
 	"times the account cache was full of states the index had not applied yet",

@@ -8,11 +8,11 @@ import { Semaphore } from "../../runtime/semaphore.ts";
 
 const repoStatusRequests = counter(
 	"repo_status_requests_total",
-	"times a host was asked whether an account is active, since its commit came while it was not",
+	"times a host was asked whether an account is active, because a commit came while the account was inactive here",
 );
 const repoStatusLimited = counter(
 	"repo_status_limited_total",
-	"times a host was not asked, since it or the account had been asked a moment ago",
+	"times a host was not asked whether an account is active, because the host or the account had been asked too recently",
 );
 
 /** How often hosts are asked, and for how long. The limits apply to each ingest worker by itself. */

@@ -21,10 +21,7 @@ import { ADMISSIONS, isRepeat } from "./admit/table.ts";
 import type { RepoStatusProbe } from "./repo-status.ts";
 
 const messagesAccepted = counter("messages_accepted_total", "messages handed to the sequencer");
-const messagesReplayed = counter(
-	"messages_replayed_total",
-	"messages dropped since a host sent them again after a reconnect",
-);
+const messagesReplayed = counter("messages_replayed_total", "messages dropped because the host had sent them before");
 const accountsFoundActive = counter(
 	"accounts_found_active_total",
 	"accounts that were active again at their host without an #account that said so",

@@ -27,14 +27,14 @@ const framesReceived = counter("frames_received_total", "WebSocket messages rece
 const bytesReceived = counter("bytes_received_total", "bytes of WebSocket messages received from hosts");
 const framesNoncanonical = counter(
 	"frames_noncanonical_total",
-	"frames that were valid but not as every consumer reads them, and were rewritten",
+	"valid frames that some consumers could not have read, and that were rewritten",
 );
 const framesIgnored = counter("frames_ignored_total", "frames with an op or type that we don't know, skipped");
 const hostInfos = counter("host_infos_total", "notices from hosts, such as that a cursor is outdated");
 const hostErrors = counter("host_errors_total", "error frames from hosts");
 const hostOutdatedCursors = counter(
 	"host_outdated_cursors_total",
-	"hosts that could not replay from our cursor: events of theirs were missed",
+	"times a host could not replay from our cursor, so that some of its messages were missed",
 );
 const hostGaps = counter(
 	"host_gaps_total",
@@ -42,7 +42,10 @@ const hostGaps = counter(
 );
 const hostConnects = counter("host_connects_total", "successful connections to hosts");
 const hostDisconnects = counter("host_disconnects_total", "connections to hosts that ended");
-const hostPauses = counter("host_pauses_total", "times a host's socket was paused since a budget in bytes was reached");
+const hostPauses = counter(
+	"host_pauses_total",
+	"times a host's socket was paused because a budget of bytes was reached",
+);
 const hostsConnected = gauge("hosts_connected", "hosts connected now");
 const inflightBytes = gauge("inflight_bytes", "bytes received from hosts and not yet durable or rejected");
 
@@ -303,7 +306,7 @@ export class HostSubscription {
 		}
 		this.#madeProgress = true;
 		if (this.#detour.leavesOut)
-			this.#log("warning", "{host} goes on at its seq {seq}: what lies between is missed", "detours", {
+			this.#log("warning", "{host} goes on at its seq {seq}: the messages in between are missed", "detours", {
 				seq,
 				afterSeq: this.#received,
 			});

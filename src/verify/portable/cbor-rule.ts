@@ -42,5 +42,5 @@ function hasUsualLink({ bytes, offset, end }: CborScanner): boolean {
 
 /** Checks that the item just read was the last one. Throws `CborError`. */
 export function expectEnd(scanner: CborScanner): void {
-	if (scanner.offset !== scanner.end) throw new CborError(`${scanner.end - scanner.offset} bytes behind the item`);
+	if (scanner.offset !== scanner.end) throw new CborError(`${scanner.end - scanner.offset} bytes after the item`);
 }
