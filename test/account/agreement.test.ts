@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { Rng } from "../sim/rng.ts";
 import { Bench, History } from "./history.ts";
 
-/** `ACCOUNT_HISTORIES=100000 bun test test/account` looks at more. */
+/** `ACCOUNT_HISTORIES=100000 bun test test/account` tests more of them. */
 const HISTORIES = Number(process.env["ACCOUNT_HISTORIES"] ?? 20_000);
 const STEPS = 8;
 

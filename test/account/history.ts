@@ -22,29 +22,29 @@ import type { Rng } from "../sim/rng.ts";
 const DID = "did:plc:aaaaaaaaaaaaaaaaaaaaaaaa";
 const NOW_MS = Date.parse("2026-01-01T00:00:00Z");
 const SENDERS: readonly Sender[] = [1, 2, 3].map((hostId) => ({ hostId, hostname: `host${hostId}.example` }));
-/** What the DID can resolve to. The second of each host's has another key. */
+/** What the DID can resolve to. The second document of each host has another key. */
 const RESOLUTIONS: readonly Resolution[] = [
 	...SENDERS.flatMap(({ hostname }) => ["one", "two"].map((key) => resolved(hostname, key))),
 	{ outcome: "tombstoned" },
 	{ outcome: "unavailable", detail: "", retryAfterMs: null },
 ];
-/** In rising order. What is said of an account names few of them, so that much is repeated and much is late. */
+/** In rising order. There are few, so that the generated messages often repeat one or come too late. */
 const REVS = Array.from("234567abcdefghijklmnopqrstuvwxyz", (letter) => `3kb4iw5xo2${letter}22`);
 const TIMES = ["", ...Array.from({ length: 9 }, (_, at) => new Date(NOW_MS - 10_000 + at).toISOString())];
 const STATUSES = ["deactivated", "deleted", "deleted", "takendown", "suspended", "odd"];
-/** It holds a few entries, so that it is full now and then. */
+/** Room for a few entries, so that it is full now and then. */
 const RING_BYTES = RING_BYTES_MIN;
-/** Turns of the microtask queue in which any message is settled once the ring has room. */
+/** Within so many turns of the microtask queue any message is settled, if the ring has room. */
 const TURNS_MAX = 400;
-/** Lookups and loads take a few turns each, so that what waits for them is overtaken by what waits for less. */
+/** Lookups and loads take a few turns each, so that messages that wait for them could be overtaken by others. */
 const TURNS_PER_DRAIN = 8;
 
-/** What is the same in all histories, since making it takes longer than using it, and what happened in them. */
+/** What all histories share, since making it takes longer than using it; and counts of what happened in them. */
 export class Bench {
 	readonly counters = new Counters();
 	readonly handover: Handover;
 	readonly #reader: RingReader;
-	/** Times that the shard's state was held against the index's. */
+	/** How often the shard's state was compared with the index's. */
 	comparisons = 0;
 	/** Messages that passed. */
 	passed = 0;
@@ -61,7 +61,7 @@ export class Bench {
 		this.#reader = new RingReader(ring);
 	}
 
-	/** What happened, by name. All of it has to, if the histories are to show anything. */
+	/** How often each thing happened, by name. The test is only meaningful if each did. */
 	get happened() {
 		const { comparisons, passed, moves, deletions, restarts, evictions } = this;
 		const counters = counted(this.counters);
@@ -76,7 +76,7 @@ export class Bench {
 			repeats: counters.of("messages_replayed_total"),
 			fullRings: counters.of("ring_full_total"),
 			foundActive,
-			// The rest of what we said ourselves.
+			// The other messages that the relay made itself.
 			tombstones: counters.of("messages_accepted_total") - passed - foundActive,
 		};
 	}
@@ -92,7 +92,7 @@ export class Bench {
 	}
 }
 
-/** One account's history: any host says anything of it, at any time, and the relay dies now and then. */
+/** One account's history: any host may say anything of it at any time, and the relay crashes now and then. */
 export class History {
 	readonly #bench: Bench;
 	readonly #rng: Rng;
@@ -100,12 +100,12 @@ export class History {
 	#accounts: AccountCache;
 	/** The index's row. */
 	#row: AccountRow | null;
-	/** What the DID resolves to, and what the relay last found that it does. */
+	/** What the DID resolves to now, and what the relay last found it to be. */
 	#world: Resolution;
 	#known: Resolution | null = null;
 	#lsn = 0;
 	#unsettled = 0;
-	/** Where the account's messages have got to. */
+	/** How far the account's messages have got. */
 	#rev = 0;
 	#hostSeq = 1;
 	#timeMs = 1;
@@ -136,7 +136,7 @@ export class History {
 		this.#shard = this.#newShard();
 	}
 
-	/** Messages come one right after the other, and what is to be made of them waits for whatever it takes. */
+	/** Sends several messages at once. Their admission waits for whatever it needs. */
 	async #burst(count: number): Promise<void> {
 		for (let sent = 0; sent < count; sent++) this.#send(this.#rng.pick(SENDERS), this.#message());
 		for (let turn = 1; this.#unsettled > 0; turn++) {
@@ -148,7 +148,7 @@ export class History {
 		this.#compare();
 	}
 
-	/** The sequencer and the index do their part. */
+	/** Lets the sequencer and the index take what is in the ring. */
 	#sequence(): void {
 		const entries = this.#bench.drain();
 		if (entries.length > 0) this.#fold(entries);
@@ -156,7 +156,7 @@ export class History {
 		this.#shard.ringHasRoom();
 	}
 
-	/** Another account takes the place of this one in the cache, since the index has it as it is. */
+	/** Another account takes this one's place in the cache, which it may since the index has the present state. */
 	#evict(): void {
 		const { position } = this.#bench.handover;
 		const lsn = this.#lsn;
@@ -182,7 +182,7 @@ export class History {
 
 	#compare(): void {
 		const cached = this.#accounts.peek(DID);
-		// What is not in the cache would be read from the index.
+		// An account that is not in the cache would be read from the index.
 		if (cached === null) return;
 		this.#bench.comparisons++;
 		const row = this.#row;
@@ -267,7 +267,7 @@ function resolved(pdsHost: string, key: string): Resolution {
 	return { outcome: "resolved", identity };
 }
 
-/** Nothing writes local statuses yet. A row that has one is as one that was written. */
+/** Nothing writes local statuses yet, so the test puts one into the row. */
 function takenDownHere(): AccountRow {
 	return {
 		did: DID,
@@ -284,7 +284,7 @@ function takenDownHere(): AccountRow {
 	};
 }
 
-/** In the place of a commit's or sync's, which the engine would read. Two of them fill the ring. */
+/** Used in place of the frame of a commit or sync, since no engine reads it. Two of them fill the ring. */
 const REPO_FRAME = new Uint8Array(200);
 
 function frameOf(message: Message & { type: "account" | "identity" }): Uint8Array {
@@ -317,14 +317,14 @@ function good({ rev }: { rev: string }): Verdict {
 	return { reason: null, strictOnly: false, commit: cidOf(rev, 1), data: cidOf(rev, 2), touched: null };
 }
 
-/** Finds every commit good: what it says of them is nothing to do with what is tested. */
+/** Finds every commit good: verification is not tested here. */
 const GOOD_ENGINE: Engine = {
 	name: "portable",
 	verifyCommit: (_frame, message) => good(message),
 	verifySync: (_frame, message) => good(message),
 };
 
-/** Whether two states are the same, but for the lsn of the last status, which a shard doesn't know. */
+/** Whether two states are the same. The lsn of the last status is not compared, since a shard doesn't know it. */
 function isSameState(a: AccountState, b: AccountState): boolean {
 	return (
 		a.host === b.host &&

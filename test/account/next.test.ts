@@ -19,7 +19,7 @@ function identity(isHome: boolean, timeMs = 0): AccountFact {
 	return { type: "identity", isHome, timeMs };
 }
 
-/** What a new account becomes by these facts. */
+/** The state of a new account after these facts. */
 function after(...facts: [fact: AccountFact, at: At][]): AccountState {
 	let state: AccountState | null = null;
 	for (const [fact, place] of facts) state = next(state, fact, place);

@@ -31,7 +31,7 @@ test("an account is taken down by its host or by us, by no status of its owner's
 		const byUs = localStatus !== null && TAKEN_DOWN.includes(localStatus);
 		const byHost = !upstreamActive && upstreamStatus !== null && TAKEN_DOWN.includes(upstreamStatus);
 		expect(isTakenDown(account)).toBe(byUs || byHost);
-		// What is left out is never also let through.
+		// An account that is taken down is never let through as well.
 		if (isTakenDown(account)) expect(isActive(account)).toBe(false);
 	}
 });

@@ -206,7 +206,7 @@ describe("faults", () => {
 });
 
 describe("generated command lines", () => {
-	/** Of each flag: a value that it takes, and what it gives. */
+	/** For each flag: a value that it accepts, and the setting that comes of it. */
 	const VALUES: Record<string, [text: string, setting: string, value: unknown]> = {
 		"--api-bind": ["127.0.0.1:7", "apiBind", { host: "127.0.0.1", port: 7 }],
 		"--bind": ["[::1]:8", "apiBind", { host: "::1", port: 8 }],

@@ -8,7 +8,7 @@ import { Rng } from "../sim/rng.ts";
 const STRANGER = { admin: false, ip: "192.0.2.1" };
 const ADMIN = { admin: true, ip: "192.0.2.2" };
 
-/** The control thread, as another thread sees it, with `answer` in the place of what it does. */
+/** The control thread as another thread sees it. `answer` stands for what it does. */
 function connect(
 	answer: (hostname: string) => ControlResult | Promise<ControlResult>,
 	limits = { max: 512, perClientMax: 16 },
@@ -33,7 +33,7 @@ describe("crawl requests", () => {
 		const unreachable: ControlResult = { ok: false, status: 400, error: "HostNotFound", message: "unreachable" };
 		const { control, pair, calls } = connect((hostname) => (hostname === "a.test" ? unreachable : { ok: true }));
 		const results = [control.requestCrawl("a.test", STRANGER), control.requestCrawl("localhost:3000", ADMIN)];
-		// The later one is answered first.
+		// The later request is answered first.
 		pair.requests.reverse();
 		await pair.deliver();
 		expect(await Promise.all(results)).toEqual([unreachable, { ok: true }]);

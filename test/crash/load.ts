@@ -4,12 +4,12 @@ import type { SimNetwork } from "../sim/network.ts";
 import { nextMessages } from "../sim/traffic.ts";
 import type { Oracle } from "./oracle.ts";
 
-/** Messages a second that all hosts together send, besides the bursts. */
+/** Messages per second of all hosts together, without the bursts. */
 const STEADY_PER_SECOND = 20;
-/** Fills a segment of 1 MiB with some eight messages. */
+/** Bytes of a long message: some eight of them fill a segment of 1 MiB. */
 const BULK_BYTES = 128 * 1024;
 
-/** What the hosts of a network send, all of it good, each message marked for the oracle before it leaves. */
+/** Sends messages from the hosts of a network. All are valid, and each is announced to the oracle before it is sent. */
 export class Load {
 	readonly #network: SimNetwork;
 	readonly #oracle: Oracle;
@@ -35,7 +35,7 @@ export class Load {
 		await this.#running;
 	}
 
-	/** Lets the network fall silent, but for bursts. */
+	/** Stops the steady sending. Bursts are still sent when asked for. */
 	set paused(paused: boolean) {
 		this.#paused = paused;
 	}
@@ -58,7 +58,7 @@ export class Load {
 		}
 	}
 
-	/** Lets an account that nobody has heard of send its first messages: behind a crash, nothing at all is known of it. */
+	/** Lets a new account send its first messages. If a crash follows, the relay may know nothing of it. */
 	async newcomer(): Promise<void> {
 		const account = await this.#network.addAccount();
 		for (const message of await nextMessages(account)) this.#send(message, account);

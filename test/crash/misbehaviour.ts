@@ -12,22 +12,22 @@ import type { Rng, Weights } from "../sim/rng.ts";
 import { firstMessages, nextMessages } from "../sim/traffic.ts";
 import { type Due, framePairs, type Oracle, type Witness } from "./oracle.ts";
 
-/** How a host is, besides what it does now and then. The last two lose their numbering. */
+/** What kind of host it is. The last two lose their numbering. */
 const TRAITS = ["plain", "replays inclusively", "takes a future cursor as live", "answers FutureCursor"] as const;
 type Trait = (typeof TRAITS)[number];
 
 const ACCOUNTS = 3;
-/** Things that misbehaving hosts do in a round. */
+/** Acts of misbehaving hosts in a round. */
 const ACTS_PER_ROUND = 2;
 const MADE_UP_DIDS = 200;
 const UNREADABLE_MAX = 3;
-/** Far from what it is counted from after a loss. */
+/** Far from the number at which a host counts from after a loss. */
 const FIRST_SEQ = 10_000;
 const DIRECTORY_FAULT_MS = 300;
-/** A name that no close frame has room for. */
+/** A name that is too long for a close frame. */
 const LONG_NAME = "é".repeat(200);
 
-/** What a host does, with how often. */
+/** The acts of a host, with their relative frequency. */
 const ACT_WEIGHTS = {
 	unreadable: 25,
 	text: 10,
@@ -39,7 +39,7 @@ const ACT_WEIGHTS = {
 	"account anew": 10,
 	"lost numbering": 12,
 } as const satisfies Weights<string>;
-/** What holds up a relay for seconds, so that it is done in few rounds. */
+/** Acts that hold up a relay for seconds. They are done in few rounds. */
 export const RARE_ACTS = ["too large", "directory fails"] as const;
 export type Act = keyof typeof ACT_WEIGHTS | (typeof RARE_ACTS)[number];
 export const ACTS: readonly Act[] = [...(Object.keys(ACT_WEIGHTS) as (keyof typeof ACT_WEIGHTS)[]), ...RARE_ACTS];
@@ -55,15 +55,15 @@ interface OddHost {
 	host: SimHost;
 	accounts: SimAccount[];
 	/**
-	 * Whether the relay knows where it is in the host's numbering. Once that was lost, only a start that asks for a cursor of
-	 * the new one shows that it does: until then what the host says may be lost with it.
+	 * Whether the relay knows its place in the host's numbering. After that was lost, it does when a start asks for a cursor of the new
+	 * numbering. Until then the host's messages may be lost too.
 	 */
 	numbering: "known" | "lost in this run" | "lost";
 }
 
-/** The hosts that misbehave, beside the ones that don't. What a relay owes them all the same is told to the oracle. */
+/** The hosts that misbehave. The oracle is told which of their messages the relay still has to pass on. */
 export class Misbehaviour {
-	/** How often each act was done. */
+	/** How often each act was done. All of them count. */
 	readonly acts: Record<Act, number> = Object.fromEntries(ACTS.map((act) => [act, 0])) as Record<Act, number>;
 	readonly #rng: Rng;
 	readonly #network: SimNetwork;
@@ -72,7 +72,7 @@ export class Misbehaviour {
 	readonly #hosts: OddHost[] = [];
 	#healing: ReturnType<typeof setTimeout> | undefined;
 
-	/** @param live who has what a host that loses its backlog need not send again */
+	/** @param live the consumer that shows which messages a host need not send again when it loses its backlog */
 	constructor(rng: Rng, network: SimNetwork, oracle: Oracle, live: Witness) {
 		this.#rng = rng;
 		this.#network = network;
@@ -100,23 +100,23 @@ export class Misbehaviour {
 		return this.#hosts.every(({ host }) => host.connections > 0);
 	}
 
-	/** Lets each host send its first message: until one is durable, a relay has no cursor of it. */
+	/** Lets each host send its first message. Until one is durable, the relay has no cursor of the host. */
 	introduce(): void {
 		for (const odd of this.#hosts) for (const account of odd.accounts) this.#send(odd, account.account(true));
 	}
 
-	/** Lets hosts do some things that no relay should be harmed by. The relay is up. */
+	/** Lets hosts do some acts. They must not harm the relay, which has to be running. */
 	async round(relay: RelayProcess, rare: Act | null): Promise<void> {
 		this.#learn();
 		for (const odd of this.#hosts) if (odd.numbering !== "known") await this.#findAgain(odd, relay);
-		// The way past a message that is too large costs a host that replays inclusively some more: it sends that one again.
+		// A host that replays inclusively sends a message that is too large once more, so it takes the relay longer to get past it.
 		if (rare !== null)
 			await this.#act(rare, this.#rng.pick(this.#hosts.filter(({ host }) => !host.replaysInclusively)));
 		for (let i = 0; i < ACTS_PER_ROUND; i++)
 			await this.#act(this.#rng.weighted(ACT_WEIGHTS), this.#rng.pick(this.#hosts));
 	}
 
-	/** Without a message of the new numbering the relay can't find itself in it, and without an operator it may get none. */
+	/** Sends messages of the new numbering. Without one the relay can't find its place in it. */
 	async #findAgain(odd: OddHost, relay: RelayProcess): Promise<void> {
 		const { host } = odd;
 		await until(() => host.cursors.length > 0);
@@ -126,7 +126,7 @@ export class Misbehaviour {
 		for (const account of odd.accounts) this.#send(odd, account.account(true));
 	}
 
-	/** To be called when the relay has ended, before it starts again. */
+	/** To be called after the relay has ended and before it starts again. */
 	relayEnded(): void {
 		this.#learn();
 		for (const odd of this.#hosts) {
@@ -141,7 +141,7 @@ export class Misbehaviour {
 		await Promise.all(this.#hosts.map(({ host }) => host.stop()));
 	}
 
-	/** A relay that has asked for a cursor of the new numbering right at its start has it in its log. */
+	/** Notes a relay's first request. If it asks for a cursor of the new numbering, the log has that cursor. */
 	#learn(): void {
 		for (const odd of this.#hosts) {
 			const [first] = odd.host.cursors;
@@ -149,7 +149,7 @@ export class Misbehaviour {
 				this.#oracle.acknowledge(odd.host.hostname, Math.max(0, ...odd.host.cursors.map(Number)));
 			if (odd.numbering !== "lost" || typeof first !== "number" || first > odd.host.lastSeq) continue;
 			odd.numbering = "known";
-			// What it last said of them may be lost.
+			// The host's last messages about these accounts may be lost.
 			for (const account of odd.accounts) this.#send(odd, account.account(true));
 		}
 	}
@@ -203,7 +203,7 @@ export class Misbehaviour {
 		odd.host.emit(message);
 	}
 
-	/** Sends a message with a further field, encoded already, of which not a byte may change. */
+	/** Sends a message with an additional field, already encoded. The relay must not change a byte of it. */
 	#sendOdd(odd: OddHost, message: SimMessage, value: Uint8Array, due = this.#due(odd)): void {
 		const { host } = odd;
 		message.body.padding = { mark: this.#oracle.nextMark };
@@ -219,7 +219,7 @@ export class Misbehaviour {
 		return numbering === "known" ? "in the end" : "perhaps";
 	}
 
-	/** Deletes an account, and makes it anew with an empty repo. */
+	/** Deletes an account, and creates it again with an empty repo. */
 	async #beginAnew(odd: OddHost, index: number): Promise<void> {
 		const account = odd.accounts[index];
 		if (account === undefined) throw new RangeError(`no account ${index}`);
@@ -230,14 +230,14 @@ export class Misbehaviour {
 		for (const message of await firstMessages(anew)) this.#send(odd, message);
 	}
 
-	/** A host is set up anew on its old name: it has forgotten what it said, and counts from 1. */
+	/** Sets up a host anew under its old name. It has lost its messages, and counts from 1. */
 	#loseNumbering(odd: OddHost): void {
 		this.#oracle.forgive(odd.host.hostname, this.#live);
 		odd.host.wipe();
 		odd.numbering = "lost in this run";
 	}
 
-	/** The directory fails for a while. */
+	/** Lets the directory fail for a while. */
 	#failDirectory(): void {
 		const { plc } = this.#network;
 		plc.setFault(null, this.#rng.pick(DIRECTORY_FAULTS));
@@ -245,7 +245,7 @@ export class Misbehaviour {
 	}
 }
 
-/** A message of a kind that a relay doesn't know, which holds what no relay need be able to decode: a float. */
+/** A message of a kind that the relay doesn't know, with a float in it, which a relay need not be able to decode. */
 function unknownKind(rng: Rng): Uint8Array<ArrayBuffer> {
 	const header = new Map<string, Uint8Array>([
 		["op", cborInteger(1)],
@@ -259,7 +259,7 @@ function anyBadCid(rng: Rng): Uint8Array {
 	return rng.int(2) === 0 ? anyForeignCid(rng) : rng.pick(Object.values(BROKEN_CIDS))(rng);
 }
 
-/** Sends an `#identity` of a DID that nobody has registered. */
+/** Sends an `#identity` of a DID that is not registered. */
 function sendStranger(host: SimHost, did: string, time: string): void {
 	const seq = host.lastSeq + 1;
 	host.emitFrame(encodeFrame({ type: "identity", did, rev: null, body: { did, time } }, seq), seq);

@@ -4,47 +4,47 @@ import type { Rng } from "../sim/rng.ts";
 import type { Load } from "./load.ts";
 import type { Witness } from "./oracle.ts";
 
-/** What a moment has to work with: a relay that is up, with its consumers connected and its hosts sending. */
+/** The scene of a moment: a relay that is up, with its consumers connected and its hosts sending. */
 export interface Scene {
 	rng: Rng;
 	load: Load;
 	relay: RelayProcess;
-	/** Ends the relay at once, and notes how much it had to do. */
+	/** Kills the relay, and notes how much work it had left. */
 	kill: () => void;
 	/** The consumer that keeps up. */
 	live: Witness;
-	/** What the hosts that behave well have sent up to now, over the whole run. */
+	/** How many messages the hosts that behave well have sent so far, over the whole run. */
 	sentCount: () => number;
-	/** Waits until the condition holds, which is looked at whenever the live consumer gets something. */
+	/** Waits until the condition holds. It is checked whenever the live consumer gets a message. */
 	until: (condition: () => boolean) => Promise<void>;
-	/** How long the last start took. */
+	/** Milliseconds that the last start took. */
 	startMs: number;
 }
 
-/** Most milliseconds between the event that a moment waits for and the kill. */
+/** Maximum time between the event that a moment waits for and the kill. */
 const JITTER_MS_MAX = 40;
 /** Longer than the interval at which a relay stores its hosts' cursors. */
 const IDLE_MS_MAX = 1_300;
 const DRAIN_MS_MAX = 60;
-/** A file comes into being a few milliseconds before its segment is in use. */
+/** A segment's file is created a few milliseconds before the segment is in use. */
 const ROTATION_MS_MAX = 6;
 const BURST_MAX = 40;
-/** Long messages on their way at once while a segment is filled. */
+/** How many long messages are under way at once while a segment is filled. */
 const BEHIND_MAX = 10;
 
-/** In the middle of more work than the relay can have done. */
+/** In the middle of work, after a burst that the relay can't have finished. */
 async function burst({ rng, load, kill, live, until }: Scene): Promise<void> {
 	const count = live.count + 1 + rng.int(BURST_MAX);
 	const bursting = load.burst(rng.int(BURST_MAX) + BURST_MAX / 2);
 	await until(() => live.count >= count);
 	await Bun.sleep(rng.int(JITTER_MS_MAX));
-	// However fast the relay is, this one is on its way.
+	// However fast the relay is, this message is still under way.
 	await load.burst(1);
 	kill();
 	await bursting;
 }
 
-/** With nothing to do but what timers want. */
+/** While the relay is idle, apart from its timers. */
 async function idle({ rng, load, kill, live, until, sentCount }: Scene): Promise<void> {
 	load.paused = true;
 	await load.burst(1 + rng.int(20));
@@ -77,7 +77,7 @@ async function rotation({ rng, load, relay, kill, live, until, sentCount }: Scen
 	}
 }
 
-/** On the way down, which a relay goes with its hosts still sending and its consumers still behind. */
+/** During a drain, while the hosts still send and the consumers are still behind. */
 async function drain({ rng, load, relay, kill }: Scene): Promise<void> {
 	const bursting = load.burst(1 + rng.int(BURST_MAX));
 	relay.terminate();
@@ -86,7 +86,7 @@ async function drain({ rng, load, relay, kill }: Scene): Promise<void> {
 	await bursting;
 }
 
-/** On the way up: killed in whatever it does, started again, and killed before or just after it is there. */
+/** During a start: killed while it works, started again, and killed before or just after it is ready. */
 async function startUp({ rng, load, relay, kill, startMs }: Scene): Promise<void> {
 	await load.burst(1 + rng.int(BURST_MAX));
 	kill();

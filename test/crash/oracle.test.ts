@@ -4,7 +4,7 @@ import { Oracle } from "./oracle.ts";
 
 const HOST = "host.example.com";
 
-/** An oracle to which `count` messages of one DID were sent, with a text of their own. */
+/** An oracle that was told of `count` messages of one DID, each with a different text. */
 function oracleOf(count: number): Oracle {
 	const oracle = new Oracle();
 	for (let i = 1; i <= count; i++) oracle.send(HOST, i, { type: "commit", did: "did:plc:a", body: bodyOf(i) });
@@ -15,7 +15,7 @@ function bodyOf(mark: number): object {
 	return { repo: "did:plc:a", rev: `rev ${mark}`, padding: { mark } };
 }
 
-/** The frame in which a relay sends a message on. */
+/** The frame with which a relay passes a message on. */
 function frameOf(mark: number, seq: number, changes: object = {}): Uint8Array {
 	return joinFrame({ op: 1, t: "#commit" }, { ...bodyOf(mark), seq, ...changes });
 }
@@ -31,7 +31,7 @@ test("a relay that does all right has nothing against it", () => {
 });
 
 describe("seqs that stand for no message", () => {
-	/** An oracle whose one witness got messages under these seqs, and which has judged them. */
+	/** An oracle whose one witness got messages with these seqs, after its verdict. */
 	function judged(seqHoleMax: number, ...seqs: number[]): string[] {
 		const oracle = new Oracle(seqHoleMax);
 		for (const [at, seq] of seqs.entries()) {

@@ -1,12 +1,12 @@
 import { decodeFirst, encode } from "@atcute/cbor";
 import { cborInteger, cborMap, cborText } from "../sim/any-cbor.ts";
 
-/** Violations that are kept: the first ones tell what went wrong, and a relay gone mad must not fill the memory. */
+/** Violations that are kept. The first ones show what went wrong; the limit is for memory. */
 const VIOLATIONS_MAX = 20;
 
 /**
- * What a relay owes a message. A host that behaves well is owed every message, and soon. One that doesn't is owed some in the
- * end, others perhaps, such as those that it lost itself. What breaks a rule is never to come.
+ * When a relay has to pass a message on. `soon`: all messages of a host that behaves well. `in the end`: some messages of a host that
+ * misbehaves. `perhaps`: others of such a host, such as those that it lost itself. `never`: messages that break a rule.
  */
 export type Due = "soon" | "in the end" | "perhaps" | "never";
 
@@ -16,14 +16,14 @@ interface Sent {
 	hostSeq: number;
 	did: string;
 	type: string;
-	/** Of all that a relay has to pass on unchanged. */
+	/** Digest of all that a relay has to pass on unchanged. */
 	digest: number | bigint;
 	due: Due;
-	/** Consumers that are behind may not get it, since its account was deleted after it. */
+	/** Its account was deleted after it, so consumers that are behind may not get it. */
 	mayBeLeftOut: boolean;
 }
 
-/** A payload as it goes over the wire, with the mark by which the oracle knows the message again. */
+/** A payload as it goes over the wire, with the mark by which the oracle recognises the message. */
 interface MarkedPayload {
 	seq: number;
 	padding?: { mark?: number };
@@ -50,13 +50,13 @@ export function framePairs({ type, body }: OwedMessage): Record<"header" | "payl
 	};
 }
 
-/** The frame in which a message has to come out, with 0 for its seq: all but the `handle` of an `#identity`. */
+/** The frame with which a relay has to pass a message on, with 0 for its seq. It lacks only the `handle` of an `#identity`. */
 function expectedFrame({ type, did, body }: OwedMessage): Uint8Array {
 	const { header, payload } = framePairs({ type, did, body: { ...body, seq: 0, handle: undefined } });
 	return Buffer.concat([cborMap(header), cborMap(payload)]);
 }
 
-/** Digest of a frame with 0 in the place of its seq. The keys before `seq` hold nothing that looks like that pair. */
+/** Digest of a frame with 0 in place of its seq. Nothing before the key `seq` has the same bytes as that pair. */
 function digestOf(frame: Uint8Array, seq: number): number | bigint {
 	const value = encode(seq);
 	const start = Buffer.from(frame).indexOf(Buffer.concat([encode("seq"), value]));
@@ -66,24 +66,24 @@ function digestOf(frame: Uint8Array, seq: number): number | bigint {
 }
 
 /**
- * Knows every message that was sent to a relay and every frame that came out of it, and says where the two don't fit. It
- * shares no code with the relay: what both would get wrong in the same way, neither would notice.
+ * Is told every message that was sent to a relay and every frame that came out of it, and reports what does not match. It shares no
+ * code with the relay, since a fault in shared code would go unnoticed.
  */
 export class Oracle {
-	/** What went wrong, in order; empty where nothing did. */
+	/** What went wrong, in order; empty if nothing did. */
 	readonly violations: string[] = [];
 	readonly #sent = new Map<number, Sent>();
-	/** Over all consumers: a seq stands for one message, and a message has one seq. */
+	/** For all consumers together: a seq stands for one message, and a message has one seq. */
 	readonly #markOfSeq = new Map<number, number>();
 	readonly #seqOfMark = new Map<number, number>();
 	readonly #cursors = new Map<string, number>();
-	/** Marks of what is due in the end. */
+	/** Marks of the messages that are due in the end. */
 	readonly #late = new Set<number>();
 	readonly #seqHoleMax: number;
 	#soonCount = 0;
 	#seqMax = 0;
 
-	/** @param seqHoleMax how many seqs a crash may leave out at most: a relay that syncs what it publishes leaves out none */
+	/** @param seqHoleMax how many seqs a crash may leave out at most; 0 for a relay that publishes only what is synced */
 	constructor(seqHoleMax = 0) {
 		this.#seqHoleMax = seqHoleMax;
 	}
@@ -93,17 +93,17 @@ export class Oracle {
 		return this.#sent.size + 1;
 	}
 
-	/** Messages sent so far that are due soon. */
+	/** How many messages sent so far are due soon. */
 	get soonCount(): number {
 		return this.#soonCount;
 	}
 
-	/** Messages sent so far that are due in the end. */
+	/** How many messages sent so far are due in the end. */
 	get lateCount(): number {
 		return this.#late.size;
 	}
 
-	/** Seqs up to the greatest that any consumer saw which stand for no message. */
+	/** How many seqs stand for no message, up to the greatest seq that any consumer saw. */
 	get seqsLeftOut(): number {
 		return this.#seqMax - this.#markOfSeq.size;
 	}
@@ -111,7 +111,7 @@ export class Oracle {
 	/**
 	 * Notes a message that is about to be sent. Its `body.padding.mark` is `nextMark`.
 	 *
-	 * @param expected the frame in which it comes out, with 0 for its seq, if the body does not say it all
+	 * @param expected the frame that has to come out, with 0 for its seq, if it does not follow from the body
 	 */
 	send(
 		host: string,
@@ -127,12 +127,12 @@ export class Oracle {
 		if (due === "in the end") this.#late.add(mark);
 	}
 
-	/** A host has lost what it still had to send: what is due of it in the end and has not come to the witness need not come. */
+	/** Notes that a host has lost its backlog. Those of its messages that are due in the end and that the witness lacks need not come. */
 	forgive(host: string, witness: Witness): void {
 		this.#release((sent, mark) => sent.host === host && !witness.has(mark));
 	}
 
-	/** An account is about to be deleted: what its repo said before may be left out for consumers that are behind. */
+	/** Notes that an account is about to be deleted. Consumers that are behind may not get its earlier commits and syncs. */
 	mayLeaveOut(did: string): void {
 		const isOfRepo = (sent: Sent): boolean => sent.did === did && (sent.type === "commit" || sent.type === "sync");
 		for (const sent of this.#sent.values()) if (isOfRepo(sent)) sent.mayBeLeftOut = true;
@@ -153,17 +153,17 @@ export class Oracle {
 		return witness.count >= this.#soonCount && this.#late.values().every((mark) => witness.has(mark));
 	}
 
-	/** Notes the cursor that the relay asked a host for: it says that it needs nothing up to there any more. */
+	/** Notes the cursor that the relay asked a host for. It says that the relay needs nothing up to there any more. */
 	acknowledge(host: string, cursor: number): void {
 		this.#cursors.set(host, Math.max(cursor, this.#cursors.get(host) ?? 0));
 	}
 
-	/** A consumer whose frames are to be given to what this returns. */
+	/** Adds a consumer. Its frames are to be given to the `Witness` that this returns. */
 	witness(name: string): Witness {
 		return new Witness(name, this);
 	}
 
-	/** Whatever the witness has not been given by now is a violation; and so is what others got and it was never given. */
+	/** Reports messages that are due and that the witness does not have, and messages that others got and it did not. */
 	expectAll(witness: Witness): void {
 		for (const [mark, { host, hostSeq, did, due, mayBeLeftOut }] of this.#sent) {
 			if (witness.has(mark) || mayBeLeftOut) continue;
@@ -176,7 +176,7 @@ export class Oracle {
 		}
 	}
 
-	/** Seqs that stand for no message are a violation if there are more of them than a crash may leave out. */
+	/** Reports seqs that stand for no message if there are more of them than crashes may leave out. */
 	expectDense(): void {
 		let hidden = 0;
 		for (const [mark, { mayBeLeftOut }] of this.#sent) if (mayBeLeftOut && !this.#seqOfMark.has(mark)) hidden++;
@@ -202,7 +202,7 @@ export class Oracle {
 		if (this.violations.length < VIOLATIONS_MAX) this.violations.push(violation);
 	}
 
-	/** @internal for `Witness`: what was sent under the mark, once its seq and content are found to be right. */
+	/** @internal for `Witness`: the message that was sent with the mark, after its seq and content were checked. */
 	recognise(
 		name: string,
 		type: string,
@@ -245,7 +245,7 @@ export class Witness {
 	readonly name: string;
 	readonly #oracle: Oracle;
 	readonly #marks = new Set<number>();
-	/** The mark of each DID's last message: every DID here stays at one host. */
+	/** The mark of each DID's last message. In this test every DID stays at one host. */
 	readonly #lastMarks = new Map<string, number>();
 	#soonCount = 0;
 	#lastSeq = 0;
@@ -255,12 +255,12 @@ export class Witness {
 		this.#oracle = oracle;
 	}
 
-	/** Different messages that came and were due soon. */
+	/** How many different messages came that were due soon. */
 	get count(): number {
 		return this.#soonCount;
 	}
 
-	/** Of the last message that came. */
+	/** Seq of the last message that came. */
 	get lastSeq(): number {
 		return this.#lastSeq;
 	}

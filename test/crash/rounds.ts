@@ -8,52 +8,52 @@ import { ACTS, type Act, Misbehaviour, RARE_ACTS } from "./misbehaviour.ts";
 import { MOMENT_WEIGHTS, MOMENTS, type Moment } from "./moments.ts";
 import { Oracle, type Witness } from "./oracle.ts";
 
-/** Rounds that one relay's state lives through. More rounds are more relays, each from its own seed. */
+/** Rounds with the state of one relay. More rounds need more relays, each with its own seed. */
 const ROUNDS_PER_RIG = 25;
 /** Relays under test at a time. */
 const RIGS_AT_ONCE = 2;
 const HOSTS = 3;
 const ACCOUNTS = 12;
-/** The smallest that the relay takes, so that segments end often. */
+/** The smallest size that the relay accepts, so that segments end often. */
 const SEGMENT_BYTES = 1024 * 1024;
-/** A relay that delivers nothing for so long has lost something, or hangs. */
+/** A relay that delivers nothing for this long has lost something, or hangs. */
 const WAIT_MS_MAX = 120_000;
-/** The round of a rig that has a rare act, and how many rigs pass from one such rig to the next. */
+/** The round in which a rig has its rare act, and the number of rigs among which one has a rare act. */
 const RARE_ROUND = 5;
 const RARE_RIGS = 2;
 /**
- * How many seqs a crash may leave out in sync mode `write`: twice what is published between two syncs, which may be all that
- * the hosts have sent while a relay was down. In mode `always` it leaves out none.
+ * How many seqs a crash may leave out in sync mode `write`: twice the number of messages that are published between two syncs. That
+ * may be all that the hosts have sent while the relay was down. In mode `always` a crash leaves out none.
  */
 const SEQ_HOLE_MAX = 10_000;
-/** Most messages that the slow consumer takes from one connection. */
+/** The slow consumer takes at most this many messages from one connection. */
 const SLOW_MESSAGES_MAX = 200;
 
 type SyncMode = "always" | "write";
 
 export interface CrashOptions {
 	rounds: number;
-	/** Decides the traffic and the moments of the kills. What the machine makes of them is its own. */
+	/** Decides the traffic and the moments of the kills. Their timing still depends on the machine. */
 	seed: string;
-	/** The first relay to run, for one that failed in the middle of a longer run. */
+	/** Number of the first relay to run, to repeat one that failed in the middle of a longer run. */
 	firstRig?: number;
 	/** Called after each round. */
 	onRound?: (summary: CrashSummary) => void;
 }
 
-/** What came of all the rounds so far. */
+/** Results of all rounds so far. */
 export interface CrashSummary {
 	rounds: number;
 	sent: number;
 	delivered: number;
-	/** Rounds that were killed with messages sent that the live consumer did not have yet. */
+	/** Rounds in which the relay was killed while the live consumer did not have all messages that were sent. */
 	killedInFlight: number;
-	/** Seqs that no message has, in sync mode `write`: what a start after a crash leaves out. */
+	/** Seqs that no message has. In sync mode `write` a start after a crash leaves some out. */
 	seqsLeftOut: number;
 	moments: Record<Moment, number>;
-	/** What hosts did that misbehave. */
+	/** How often misbehaving hosts did each act. */
 	acts: Record<Act, number>;
-	/** Messages of such hosts that had to arrive in the end. */
+	/** Messages of misbehaving hosts that had to arrive in the end. */
 	owedToMisbehaving: number;
 }
 
@@ -69,7 +69,7 @@ class CrashRig {
 	readonly #misbehaviour: Misbehaviour;
 	readonly #liveConsumer: SimConsumer;
 	readonly #slowConsumer: SimConsumer;
-	/** Messages that the slow consumer still takes from this connection. */
+	/** How many messages the slow consumer still takes from this connection. */
 	#slowLeft = 0;
 	#startMs = 0;
 	#wasInFlight = false;
@@ -123,17 +123,17 @@ class CrashRig {
 		return this.#misbehaviour.acts;
 	}
 
-	/** Messages of the hosts that behave well which the live consumer has. */
+	/** How many messages of the hosts that behave well the live consumer has. */
 	get delivered(): number {
 		return this.#live.count;
 	}
 
-	/** The relay's log, with its index and output beside it. */
+	/** The folder of the relay's log, index and output. */
 	get stateDirectory(): string {
 		return this.#relay.logDirectory;
 	}
 
-	/** Runs until some moment, kills there, and brings all up again. */
+	/** Runs to a drawn moment, kills the relay there, and starts everything again. */
 	async round(rare: Act | null): Promise<{ moment: Moment; wasInFlight: boolean }> {
 		const moment = this.#rng.weighted(MOMENT_WEIGHTS);
 		await this.#misbehaviour.round(this.#relay, rare);
@@ -162,7 +162,7 @@ class CrashRig {
 		return { moment, wasInFlight: this.#wasInFlight };
 	}
 
-	/** Lets everything arrive, at whoever replays the whole log too, and ends the relay in good order. */
+	/** Waits until everything has arrived, also at a consumer that replays the whole log, and stops the relay cleanly. */
 	async finish(): Promise<void> {
 		await this.#load.stop();
 		const replay = this.#oracle.witness("the replaying consumer");
@@ -180,7 +180,7 @@ class CrashRig {
 		if (code !== 0) throw new Error(`the relay ended with code ${code}`);
 	}
 
-	/** What the oracle has against the relay once `finish` is over or has failed. */
+	/** The oracle's violations, after `finish` is over or has failed. */
 	judge(): string[] {
 		this.#oracle.expectAll(this.#live);
 		this.#oracle.expectAll(this.#slow);
@@ -201,7 +201,7 @@ class CrashRig {
 		await this.#relay.remove();
 	}
 
-	/** Brings up a relay that knows nothing yet, and has it follow the hosts. */
+	/** Starts a relay without data, and has it follow the hosts. */
 	async #begin(): Promise<void> {
 		process.on("exit", this.#onExit);
 		await this.#up();
@@ -209,7 +209,7 @@ class CrashRig {
 		for (const host of hosts) await this.#relay.requestCrawl(host.hostname);
 		await this.#misbehaviour.begin(this.#relay);
 		await until(() => hosts.every((host) => host.connections > 0) && this.#misbehaviour.isFollowed);
-		// Until its first message is durable, a relay has no cursor of a host, and begins at its live end after a crash.
+		// Until a host's first message is durable, the relay has no cursor of the host, and begins at the host's live end after a crash.
 		this.#load.introduce();
 		this.#misbehaviour.introduce();
 		await this.#liveConsumer.until(() => this.#oracle.hasAll(this.#live), WAIT_MS_MAX);
@@ -225,16 +225,16 @@ class CrashRig {
 	}
 }
 
-/** Connects from the last message on, or from the log's beginning: without any cursor, a consumer misses what it is late for. */
+/** Connects after the last message, or else at the log's beginning. Without a cursor, a consumer would miss messages. */
 function goOn(consumer: SimConsumer): Promise<void> {
 	return consumer.connect(consumer.cursor ?? 0);
 }
 
 /**
- * Kills relays at seeded moments, starts them again on what they left, and has an oracle compare what their hosts sent with
- * what each consumer got.
+ * Kills relays at seeded moments, starts them again on the same data, and has an oracle compare what the hosts sent with what each
+ * consumer got.
  *
- * @throws {Error} at the first violation, with the seed and round to repeat it; the relay's state is left for a look
+ * @throws {Error} at the first violation, with the seed and round to repeat it; the relay's data is kept for inspection
  */
 export async function runRounds({ rounds, seed, firstRig = 0, onRound }: CrashOptions): Promise<CrashSummary> {
 	const moments: Record<Moment, number> = { burst: 0, idle: 0, rotation: 0, drain: 0, startUp: 0 };
@@ -303,7 +303,7 @@ async function runRig(
 	await rig.remove();
 }
 
-/** The rare act of a relay under test, if it has one: each is the turn of every fourth. */
+/** The rare act of a relay under test, if it has one. Each act falls to every fourth relay. */
 function rareActOf(at: number): Act | null {
 	return at % RARE_RIGS === 0 ? (RARE_ACTS[(at / RARE_RIGS) % RARE_ACTS.length] ?? null) : null;
 }

@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import { runRounds } from "./rounds.ts";
 
-/** A line of progress is due after so many rounds. */
+/** Rounds between two lines of progress. */
 const PROGRESS_ROUNDS = 10;
 
 const { values } = parseArgs({
@@ -14,7 +14,7 @@ const { values } = parseArgs({
 const rounds = Number(values.rounds);
 if (!Number.isSafeInteger(rounds) || rounds < 1) throw new RangeError("--rounds takes a number from 1");
 
-// The relays are in process groups of their own; a rig ends its relay when this process exits, for whatever reason it can.
+// The relays are in process groups of their own. A rig ends its relay when this process exits, whenever the process can still act.
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(1));
 
 const startedAtMs = performance.now();

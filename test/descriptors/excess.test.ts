@@ -18,7 +18,7 @@ function connectionsOf(rng: Rng): Connection[] {
 	});
 }
 
-/** The network by which the generator made an address. */
+/** The network that the generator made this address for. */
 function networkOf({ address }: Connection): string {
 	if (address.startsWith("2001")) return `6/${address.split(":")[3]}`;
 	if (address.startsWith("192")) return `4/${address.split(".")[3]}`;
@@ -51,7 +51,7 @@ describe("which connections are too many", () => {
 			const most = Math.max(0, ...after.values());
 			expect(most).toBeLessThanOrEqual(limits.plainPerNetworkMax);
 			for (const [network, count] of before) {
-				// Who was cut has as many as the most that anybody has.
+				// A network that was cut has as many left as any other network has.
 				if ((after.get(network) ?? 0) < count) expect(after.get(network) ?? 0).toBe(most);
 			}
 			const answered = countByNetwork(connections.filter(({ isAnswered }) => isAnswered));
@@ -59,7 +59,7 @@ describe("which connections are too many", () => {
 			for (const [network, count] of answered) if (count > limits.answeredPerNetworkMax) greedy.add(network);
 			const named = found.greedy.map((address) => networkOf({ ...NONE, address }));
 			expect(named.toSorted()).toEqual([...greedy].sort());
-			// As many are left as the limits allow, but for what can't be shared out evenly.
+			// As many are left as the limits allow, less a remainder that can't be divided evenly.
 			const allowed = [...before.values()].reduce((sum, count) => sum + Math.min(count, limits.plainPerNetworkMax), 0);
 			expect(left.length).toBeGreaterThan(Math.min(allowed, limits.plainMax) - before.size - 1);
 		}

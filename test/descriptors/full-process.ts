@@ -1,10 +1,10 @@
 import { openSync } from "node:fs";
 import { isTooManyFiles, reserveHeadroom, withHeadroom } from "../../src/descriptors/headroom.ts";
 
-/** Run with a low limit of open files: takes all that it gets, and prints what it can open of the reserve. */
+/** To be run with a low limit of open files. Opens files up to the limit, and prints how many of the reserve it can open then. */
 const open = (): number => openSync("/dev/null", "r");
 
-/** Opens until there are too many files, and returns how many that were. */
+/** Opens files until the system refuses one, and returns how many it opened. */
 function fill(openOne: () => number): number {
 	for (let opened = 0; ; opened++) {
 		try {

@@ -4,7 +4,7 @@ import { Rng } from "../sim/rng.ts";
 
 const IP_HEADER = 0xfff0_0000;
 
-/** What the kernel does with a program: whether it takes a packet with this IP header. */
+/** Runs a program as the kernel does. Returns whether it takes a packet with this IP header. */
 function takes(program: readonly Instruction[], header: Buffer): boolean {
 	let word = 0;
 	for (let at = 0; at < program.length; at++) {

@@ -4,7 +4,7 @@ import { isTooManyFiles, reserveHeadroom, withHeadroom } from "../../src/descrip
 import { Libc } from "../../src/descriptors/libc.ts";
 
 /**
- * Run with a low limit of open files: several threads open and close files of the reserve at once, while everything below it is
+ * To be run with a low limit of open files. Several threads open and close files of the reserve at once, while everything below it is
  * taken. Prints how many of their files they could not open, and the limits before and after.
  */
 const THREADS = 4;
@@ -12,7 +12,7 @@ const FILES_PER_THREAD = 20_000;
 
 const open = (): number => openSync("/dev/null", "r");
 
-/** How many of a thread's files can't be opened. */
+/** How many of a thread's files could not be opened. */
 function race(): number {
 	let failed = 0;
 	for (let at = 0; at < FILES_PER_THREAD; at++) {

@@ -2,21 +2,21 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** More frames than this go to a file. */
+/** If there are more frames than this, they go to a file. */
 const FRAMES_SHOWN_MAX = 5;
 
-/** A message that an odd host sent. */
+/** A message that an odd host has sent. */
 export interface SentFrame {
-	/** The host's place among the odd ones. */
+	/** The host's index among the odd hosts. */
 	host: number;
 	data: Uint8Array<ArrayBuffer> | string;
 }
 
-/** The relay broke a promise: what it was, and the messages that may have brought it about, in hex. */
+/** The relay failed: how, and the messages that may have caused it, in hex. */
 export class EdgeFailure extends Error {
 	override readonly name = "EdgeFailure";
 	readonly frames: readonly string[];
-	/** The messages at which the relay ended or fell silent: one of them does it. */
+	/** The messages at which the relay ended or fell silent. One of them is the cause. */
 	readonly suspects: readonly SentFrame[];
 
 	constructor(what: string, frames: readonly string[], suspects: readonly SentFrame[] = []) {
@@ -25,7 +25,7 @@ export class EdgeFailure extends Error {
 		this.suspects = suspects;
 	}
 
-	/** The failure with its seed and messages, of which many are left in a file. */
+	/** Describes the failure with its seed and messages. Many messages are written to a file. */
 	describe(seed: string): string {
 		const what = `seed ${JSON.stringify(seed)}: ${this.message}`;
 		if (this.frames.length <= FRAMES_SHOWN_MAX) return [what, ...this.frames].join("\n");

@@ -20,30 +20,30 @@ import {
 	withoutSeq,
 } from "./odd-frames.ts";
 
-/** Hosts that send odd messages; the last host of the network is the one that behaves well. */
+/** Hosts that send odd messages. The last host of the network behaves well. */
 const ODD_HOSTS = 8;
-/** Accounts of each host; on an odd one, the last three are those for `#identity` and `#account`. */
+/** Accounts of each host. On an odd host, the last three are for `#identity` and `#account`. */
 const ACCOUNTS_PER_HOST = 5;
-/** Messages that each odd host sends before the relay has to show that it has read them. */
+/** Messages of an odd host in one batch, after which the relay has to show that it has read them. */
 const BATCH_MESSAGES = 400;
-/** Batches that a host may be ahead of what the relay has read. */
+/** How many batches a host may be ahead of what the relay has read. */
 const BATCHES_AHEAD = 2;
-/** Enough for a replay of all that the relay has not read. */
+/** Enough to replay all that the relay has not read. */
 const BACKLOG_MESSAGES = (BATCHES_AHEAD + 3) * (BATCH_MESSAGES + 50);
-/** Good messages for each batch. */
+/** Good messages sent with each batch. */
 const GOOD_PER_BATCH = 100;
-/** The relay has lost something, or hangs. */
+/** A relay that shows nothing for this long has lost something, or hangs. */
 const SILENCE_MS_MAX = 240_000;
 const POLL_MS = 5;
-/** A message may wait for ten seconds, for its DID's turn to be looked up again. */
+/** A message may wait for ten seconds until its DID may be looked up again. */
 const STATS_POLL_MS = 100;
 
-/** What became of a run. */
+/** Results of a run. */
 export interface EdgeReport {
 	sent: number;
 	good: number;
 	received: number;
-	/** Frames that came out exactly as they had to. */
+	/** Frames that came out exactly as expected. */
 	compared: number;
 	kinds: Record<string, number>;
 	stats: RelayStats;
@@ -52,11 +52,11 @@ export interface EdgeReport {
 interface OddHost {
 	host: SimHost;
 	frames: OddFrames;
-	/** What it sent that the relay has not shown to have read, by the mark of the sentinel that ends the batch. */
+	/** Messages that it sent and that the relay has not shown to have read, by the mark of the sentinel that ends the batch. */
 	unread: Map<number, OddFrame[]>;
 }
 
-/** Of a payload, what the rig looks at. */
+/** The fields of a payload that the rig looks at. */
 interface LookedAt {
 	seq: number;
 	did?: string;
@@ -65,15 +65,15 @@ interface LookedAt {
 	[MARK_FIELD]?: number;
 }
 
-/** The compiled relay between hosts that send anything at all, one that behaves, and a consumer that looks at each frame. */
+/** The compiled relay between hosts that send anything at all, a host that behaves well, and a consumer that checks each frame. */
 export class EdgeRig {
 	readonly #network: SimNetwork;
 	readonly #relay: RelayProcess;
 	readonly #consumer: SimConsumer;
 	readonly #odd: OddHost[] = [];
-	/** By mark, the digest of what has to come out if the message passes; null once it came. */
+	/** By mark, the digest of the frame that has to come out if the message passes; null after it came. */
 	readonly #expected = new Map<number, number | bigint | null>();
-	/** The numbers of the messages still to come of each good account, in order. */
+	/** The numbers of the messages that are still to come of each good account, in order. */
 	readonly #good = new Map<string, number[]>();
 	readonly #takenDown: string[] = [];
 	readonly #kinds: Record<string, number> = {};
@@ -98,7 +98,7 @@ export class EdgeRig {
 		});
 	}
 
-	/** Starts everything, with accounts that the relay knows, one of each odd host taken down by the relay's operator. */
+	/** Starts everything. The relay knows all accounts, and its operator has taken down one of each odd host. */
 	static async start(seed: string): Promise<EdgeRig> {
 		const hosts = ODD_HOSTS + 1;
 		const accounts = hosts * ACCOUNTS_PER_HOST;
@@ -121,9 +121,9 @@ export class EdgeRig {
 		return rig;
 	}
 
-	/** Sends so many odd messages, and good ones between them. @throws EdgeFailure */
+	/** Sends this many odd messages, and good ones between them. @throws EdgeFailure */
 	async run(messages: number, onProgress?: (sent: number) => void): Promise<EdgeReport> {
-		// However few there are to be, each kind comes once.
+		// Each kind comes once, however few messages are asked for.
 		for (const [index, kind] of ODD_KINDS.entries()) {
 			const odd = this.#odd[index % ODD_HOSTS];
 			if (odd !== undefined) await this.#sendBatch(odd, 1, kind);
@@ -142,14 +142,14 @@ export class EdgeRig {
 	}
 
 	/**
-	 * Sends messages at which another relay ended, one at a time. Returns in hex the one after which this relay ends too; null
-	 * where it lives through all of them.
+	 * Sends messages at which another relay ended, one at a time. Returns in hex the message after which this relay ends too; null
+	 * if it survives all of them.
 	 */
 	async provoke(suspects: readonly SentFrame[]): Promise<string | null> {
 		for (const { host: at, data } of suspects) {
 			const host = this.#odd[at]?.host;
 			if (host === undefined) continue;
-			// Their seqs are beyond what this host has counted to.
+			// Their seqs are greater than any that this host has used.
 			host.onFutureCursor = "live";
 			host.sendRaw(data);
 			if (!(await this.#livesThrough(host))) return hexOf(Buffer.from(data));
@@ -157,7 +157,7 @@ export class EdgeRig {
 		return null;
 	}
 
-	/** Whether the relay has taken what was sent last and still answers. */
+	/** Whether the relay has read what was sent last and still answers. */
 	async #livesThrough(host: SimHost): Promise<boolean> {
 		try {
 			await until(() => this.#isGone || host.connections > 0);
@@ -178,7 +178,7 @@ export class EdgeRig {
 		await this.#relay.remove();
 	}
 
-	/** Ends everything after a failure, and leaves the relay's log for a look. */
+	/** Ends everything after a failure, and keeps the relay's log for inspection. */
 	async abort(): Promise<void> {
 		this.#relay.kill();
 		this.#consumer.abort();
@@ -186,7 +186,7 @@ export class EdgeRig {
 		process.off("exit", this.#onExit);
 	}
 
-	/** Lets the relay hear of every account, and its operator take some down. */
+	/** Lets every account send a first message, and takes some accounts down as the relay's operator. */
 	async #introduce(): Promise<void> {
 		const { hosts, accounts } = this.#network;
 		await this.#consumer.connect(0);
@@ -223,7 +223,7 @@ export class EdgeRig {
 		return { host, frames, unread: new Map() };
 	}
 
-	/** There is no interface for it yet, so it is written where it will be. */
+	/** There is no interface for takedowns yet, so the status is written into the database. */
 	async #takeDown(): Promise<void> {
 		await this.#consumer.disconnect();
 		await this.#relay.stop();
@@ -236,13 +236,13 @@ export class EdgeRig {
 		await until(() => this.#network.hosts.every(({ connections }) => connections > 0));
 	}
 
-	/** Sends so many messages, of any kinds or of one, and a sentinel after them. */
+	/** Sends this many messages, of any kinds or of one, and a sentinel after them. */
 	async #sendBatch({ host, frames, unread }: OddHost, size: number, kind?: OddKind): Promise<void> {
 		const batch: OddFrame[] = [];
 		while (batch.length < size) batch.push(this.#send(host, await frames.next(host.lastSeq + 1, kind)));
 		const sentinel = frames.sentinel(host.lastSeq + 1);
 		unread.set(sentinel.mark, [...batch, this.#send(host, sentinel)]);
-		// Nothing above waits for the network: the sockets need a turn of the event loop.
+		// Nothing above waits for the network, so the sockets need a turn of the event loop.
 		await new Promise(setImmediate);
 	}
 
@@ -270,7 +270,7 @@ export class EdgeRig {
 		}
 	}
 
-	/** Looks at a frame as a consumer got it. */
+	/** Checks a frame as the consumer got it. */
 	#receive(frame: Uint8Array): void {
 		this.#received++;
 		this.#progressMs = performance.now();
@@ -302,13 +302,13 @@ export class EdgeRig {
 		this.#compared++;
 	}
 
-	/** What came before a sentinel was read before it. */
+	/** Notes that all that was sent before a sentinel was read. */
 	#retire(odd: OddHost, mark: number): void {
 		if (!odd.unread.has(mark)) return;
 		for (const before of [...odd.unread.keys()]) if (before <= mark) odd.unread.delete(before);
 	}
 
-	/** What odd hosts say of a good account has no such field, whether or not it passes. */
+	/** Notes a message of a good account. Messages of odd hosts about that account have no `padding`, and are not looked at. */
 	#takeGood({ did, repo, padding }: LookedAt): void {
 		const owed = this.#good.get(repo ?? did ?? "");
 		if (owed === undefined || padding === undefined) return;
@@ -327,7 +327,7 @@ export class EdgeRig {
 		});
 		await this.#checkErrors();
 		const unaccounted = unaccountedFrames(stats);
-		// An old seq that comes first on a connection is no message yet: the host is asked for all it has.
+		// If the first seq on a connection is an old one, the relay does not take the message, but asks the host for all that it has.
 		if (unaccounted < 0 || unaccounted > (this.#kinds["old seq"] ?? 0))
 			throw new EdgeFailure(`${unaccounted} frames were neither accepted nor rejected`, []);
 		return {
@@ -340,7 +340,7 @@ export class EdgeRig {
 		};
 	}
 
-	/** Polls until the condition holds. @throws EdgeFailure if the relay is gone or silent, or the consumer got what is wrong */
+	/** Polls until the condition holds. @throws EdgeFailure if the relay is gone or silent, or the consumer got a wrong frame */
 	async #until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
 		this.#progressMs = performance.now();
 		for (;;) {
@@ -356,7 +356,7 @@ export class EdgeRig {
 		}
 	}
 
-	/** An internal error is a fault that nobody foresaw: the relay's log shows the first bytes of the frame. */
+	/** Looks for internal errors, which are bugs of the relay. Its log shows the first bytes of the frame. */
 	async #checkErrors(): Promise<void> {
 		const { rejected } = await this.#stats();
 		if (rejected["internal-error"] === 0) return;
@@ -391,7 +391,7 @@ function hexOf(bytes: Uint8Array): string {
 	return Buffer.from(bytes).toString("hex");
 }
 
-/** Frames that came in, without those that have an end: each is accepted, rejected, or one of the kinds that are neither. */
+/** Received frames whose result is not counted yet. In the end each is accepted, rejected, or of one of the kinds that are neither. */
 function unaccountedFrames({ counters, rejected }: RelayStats): number {
 	const rejections = Object.values(rejected).reduce((sum, count) => sum + count, 0);
 	const unread = rejected["frame-text"] + rejected["frame-too-large"];

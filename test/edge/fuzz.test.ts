@@ -3,7 +3,7 @@ import { EdgeFailure } from "./edge-failure.ts";
 import { EdgeRig } from "./edge-rig.ts";
 import { ODD_KINDS } from "./odd-frames.ts";
 
-/** `make fuzz-edge` sends as many as one likes. */
+/** `make fuzz-edge` sends more of them. */
 const MESSAGES = 4_000;
 const SEED = "edge";
 const REASONS_MIN = 25;
@@ -15,7 +15,7 @@ test("generated messages of every kind through the whole admission path harm nob
 		await rig.stop();
 		expect(sent).toBeGreaterThanOrEqual(MESSAGES);
 		expect(good).toBeGreaterThan(0);
-		// All ways of a message were gone: what was accepted came out as it was sent, and there was much to reject.
+		// Every result occurred: accepted messages came out as they were sent, and many were rejected.
 		expect(compared).toBeGreaterThan(MESSAGES / 4);
 		expect(Object.keys(kinds).sort()).toEqual([...ODD_KINDS].sort());
 		expect(Object.values(stats.rejected).filter((count) => count > 0).length).toBeGreaterThan(REASONS_MIN);

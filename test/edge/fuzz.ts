@@ -4,8 +4,8 @@ import { type EdgeReport, EdgeRig } from "./edge-rig.ts";
 
 /**
  * Sends generated messages through the whole admission path of the compiled relay: `bun test/edge/fuzz.ts --messages N
- * [--seed S]`. Exits with 1, and shows the seed and the messages in hex, if the relay ends, falls silent, fails on a message
- * or passes on what it must not.
+ * [--seed S]`. If the relay ends, falls silent, fails on a message or passes on what it must not, it shows the seed and the messages in
+ * hex and exits with 1.
  */
 
 const PROGRESS_MESSAGES = 20_000;
@@ -23,7 +23,7 @@ function showReport(seed: string, seconds: number, report: EdgeReport): void {
 	);
 }
 
-/** Looks for the message that ends a relay: it does so to another one too. */
+/** Finds the message that ended a relay, by sending the messages to another relay. */
 async function showCulprit(suspects: readonly SentFrame[]): Promise<void> {
 	const another = await EdgeRig.start(seed);
 	const culprit = await another.provoke(suspects);

@@ -23,19 +23,19 @@ import { encodeErrorFrame, encodeInfoFrame, type SimMessage } from "../sim/messa
 import type { Rng, Weights } from "../sim/rng.ts";
 import { editBytes } from "../verify/edit-bytes.ts";
 
-/** The accounts of one host, each for one thing: a message that waits holds up those of its own DID only. */
+/** The accounts of one host, each for one kind of message, so that a message that waits holds up no message of another kind. */
 export interface OddAccounts {
-	/** They commit and sync. */
+	/** Send `#commit` and `#sync`. */
 	repos: readonly SimAccount[];
-	/** Says `#identity`, whose lookups the relay limits for each DID. */
+	/** Sends `#identity`, whose lookups the relay limits per DID. */
 	identity: SimAccount;
-	/** Says `#account`. */
+	/** Sends `#account`. */
 	status: SimAccount;
-	/** Says `#account` too; the relay's operator has taken it down. */
+	/** Sends `#account` too. The relay's operator has taken it down. */
 	takenDown: SimAccount;
 }
 
-/** What the operator's status makes of an `#account`. */
+/** The fields that the operator's status puts into an `#account`. */
 export const TAKEN_DOWN_STATUS = "takendown";
 
 /** The CBOR pairs of a frame's two objects. Their values are encoded. */
@@ -48,20 +48,20 @@ export interface FramePairs {
 export interface OddFrame {
 	kind: OddKind;
 	data: Uint8Array<ArrayBuffer> | string;
-	/** Whether a replay brings it again. */
+	/** Whether the host sends it again in a replay. */
 	isKept: boolean;
-	/** What must come out if it passes, but for the seq; null for what is no message. */
+	/** What must come out if it passes, except for the seq; null if it is no message. */
 	expected: FramePairs | null;
-	/** The number in its field `mark`, by which it is known again; 0 if it has none. */
+	/** The number in its field `mark`, by which it is recognised; 0 if it has none. */
 	mark: number;
 }
 
 /** The field that holds the mark. */
 export const MARK_FIELD = "mark";
-/** No bytes that a mutation leaves behind a small number make so great a one. */
+/** Marks are so great that a mutation can't make one of a small number. */
 export const MARKS_FROM = 2 ** 33;
 
-/** What is sent, with how often. Those that cost the relay a new connection are rare, or nothing else would be tried. */
+/** What is sent, with relative frequencies. What costs the relay a new connection is rare, so that it does not take most of the time. */
 const KIND_WEIGHTS = {
 	commit: 70,
 	"commit again": 40,
@@ -85,7 +85,7 @@ const KIND_WEIGHTS = {
 export type OddKind = keyof typeof KIND_WEIGHTS;
 export const ODD_KINDS = Object.keys(KIND_WEIGHTS) as OddKind[];
 
-/** How often a message of a known kind is changed, and in what way. */
+/** The ways in which a message of a known kind is changed, with relative frequencies. */
 const CHANGE_WEIGHTS = {
 	none: 60,
 	"field replaced": 15,
@@ -106,7 +106,7 @@ const ODD_DIDS = [
 	...["did:web:localhost", "did:web:example.invalid", "did:key:zQ3sh", "did:plc:", "did:plc:UPPER", "did", ""],
 	...["did:web:user:pass@x", "did:web:%00", "did:plc:aaaaaaaaaaaaaaaaaaaaaaa1", `did:plc:${"a".repeat(3_000)}`],
 ];
-/** What no item of DAG-CBOR begins with, or what is none: floats, indefinite lengths, tags, simple values. */
+/** Bytes that DAG-CBOR does not allow: floats, indefinite lengths, tags, simple values. */
 const ODD_ITEMS = [
 	"fb3ff8000000000000",
 	"f97e00",
@@ -124,14 +124,14 @@ const SMALL_VALUES: AnyCborOptions = { links: "frame", depthMax: 20, itemsMax: 2
 const LARGE_VALUES: AnyCborOptions = { links: "frame", depthMax: 30, itemsMax: 600 };
 const EXTRAS_MAX = 4;
 
-/** A message in the making. */
+/** A message that is being made. */
 interface Draft {
 	type: SimMessage["type"];
 	header: Map<string, Uint8Array>;
 	payload: Map<string, Uint8Array>;
 }
 
-/** Makes what one host sends: messages of every kind with odd fields, and all kinds of bytes that are no message. */
+/** Generates what one host sends: messages of every kind with odd fields, and bytes that are no message. */
 export class OddFrames {
 	readonly #rng: Rng;
 	readonly #accounts: OddAccounts;
@@ -148,7 +148,7 @@ export class OddFrames {
 		this.#nextMark = nextMark;
 	}
 
-	/** @param seq the host's next one, which the frame takes if it is kept */
+	/** @param seq the host's next seq, which the frame uses up if it is kept */
 	async next(seq: number, kind: OddKind = this.#rng.weighted(KIND_WEIGHTS)): Promise<OddFrame> {
 		const rng = this.#rng;
 		switch (kind) {
@@ -178,7 +178,7 @@ export class OddFrames {
 		}
 	}
 
-	/** An `#account` with nothing odd about it, which passes. Its mark says that all before it was read. */
+	/** A valid `#account`, which passes. When its mark comes out, all before it was read. */
 	sentinel(seq: number): OddFrame {
 		const mark = this.#nextMark();
 		const draft = draftOf(this.#accounts.status.account(true), seq);
@@ -232,7 +232,7 @@ export class OddFrames {
 		return account.account(this.#rng.int(2) === 0, status);
 	}
 
-	/** Adds further fields, breaks what is to be broken, and encodes. */
+	/** Adds fields, breaks what is to be broken, and encodes. */
 	#finish(kind: OddKind, draft: Draft, seq: number): OddFrame {
 		const rng = this.#rng;
 		const options = rng.int(50) === 0 ? LARGE_VALUES : SMALL_VALUES;
@@ -251,7 +251,7 @@ export class OddFrames {
 		return { kind, data, isKept: true, expected: passedOn(draft, kind === "account taken down"), mark };
 	}
 
-	/** Nobody need be able to decode what is in a message of a kind that he doesn't know. */
+	/** A message of an unknown kind. A relay need not be able to decode its payload. */
 	#unknownKind(): Uint8Array<ArrayBuffer> {
 		const rng = this.#rng;
 		const name = rng.pick(["#handle", "#tombstone", "#migrate", "", "#COMMIT", `#${rng.text(9, "abcXYZ.")}`]);
@@ -277,7 +277,7 @@ export class OddFrames {
 		return rng.int(3) === 0 ? Buffer.concat([frame, anyValue(rng, SMALL_VALUES)]) : frame;
 	}
 
-	/** With a name that no close frame has room for, too. */
+	/** Its name may be too long for a close frame. */
 	#error(): Uint8Array<ArrayBuffer> {
 		const rng = this.#rng;
 		const name = rng.pick(["ConsumerTooSlow", "constructor", "", "é".repeat(100), "\u{1f6b0}".repeat(1 + rng.int(60))]);
@@ -316,7 +316,7 @@ function addExtra(rng: Rng, pairs: Map<string, Uint8Array>, options: AnyCborOpti
 	if (!pairs.has(key)) pairs.set(key, anyValue(rng, options));
 }
 
-/** Puts a further field into each op of a commit. */
+/** Adds a field to each op of a commit. */
 function addToOps(rng: Rng, payload: Map<string, Uint8Array>): void {
 	const ops = payload.get("ops");
 	if (ops === undefined) return;
@@ -328,7 +328,7 @@ function addToOps(rng: Rng, payload: Map<string, Uint8Array>): void {
 	payload.set("ops", cborArray(changed));
 }
 
-/** Changes one field, mostly in a way that breaks a rule. The seq is left alone: a host that lets it jump harms only itself. */
+/** Changes one field, in most cases so that it breaks a rule. The seq is not changed: a host that lets it jump harms only itself. */
 function change(rng: Rng, { header, payload }: Draft): void {
 	const field = rng.pick([...payload.keys()].filter((key) => key !== "seq"));
 	switch (rng.weighted(CHANGE_WEIGHTS)) {
@@ -357,7 +357,7 @@ function change(rng: Rng, { header, payload }: Draft): void {
 	}
 }
 
-/** Bytes with some of them changed, but so that no other seq comes of it. */
+/** Changes some of the bytes, but not so that the seq becomes another. */
 function editedBytes(rng: Rng, bytes: Uint8Array<ArrayBuffer>, seq: number): Uint8Array<ArrayBuffer> {
 	const edited = Uint8Array.from(editBytes(bytes, rng));
 	try {
@@ -368,17 +368,17 @@ function editedBytes(rng: Rng, bytes: Uint8Array<ArrayBuffer>, seq: number): Uin
 	}
 }
 
-/** Fields that are left out if they are null. */
+/** Fields that the relay leaves out if they are null. */
 const OPTIONAL_FIELDS: Record<SimMessage["type"], readonly string[]> = {
 	commit: ["prevData"],
 	sync: [],
 	identity: ["handle"],
 	account: ["status"],
 };
-/** What a commit gets for fields that it lacks or has as null. */
+/** The values that the relay puts in for fields that a commit lacks or has as null. */
 const COMMIT_DEFAULTS = { since: null, rebase: false, tooBig: false, blobs: [] };
 
-/** What a relay makes of the message: the fields as the lexicon has them, and nothing further in the header. */
+/** The message as the relay passes it on: fields as in the lexicon, and no additional ones in the header. */
 function passedOn({ type, payload }: Draft, isTakenDown: boolean): FramePairs {
 	const changed = new Map(payload);
 	const isNull = (field: string): boolean => changed.get(field)?.[0] === 0xf6;

@@ -13,7 +13,7 @@ describe("threads that share the memory", () => {
 		expect(two.take("192.0.2.1")).toBe(`${IN_TOTAL} 3 consumers from your address`);
 		expect([two.take("192.0.2.2"), two.take("192.0.2.3")]).toEqual([null, null]);
 		expect(one.take("192.0.2.4")).toBe(`${IN_TOTAL} 5 consumers`);
-		// What one thread gives back, another may give out; and what was refused has taken nothing.
+		// A place that one thread gives back is free in another; a refused consumer has taken none.
 		two.release("192.0.2.1");
 		expect(two.take("192.0.2.1")).toBeNull();
 		expect(one.take("192.0.2.4")).toBe(`${IN_TOTAL} 5 consumers`);

@@ -21,7 +21,7 @@ import { counted } from "../observe/counted.ts";
 import { Rng } from "../sim/rng.ts";
 import { MemoryLog, seqOf, seqs } from "./memory-log.ts";
 
-/** A socket whose kernel takes `kernelBytes` and then queues, as Bun's does: up to a limit, and then it drops. */
+/** A socket whose kernel takes `kernelBytes`. Then it queues, as Bun's does, and drops frames beyond the limit. */
 class FakeSocket implements ConsumerSocket {
 	frames: Uint8Array[] = [];
 	kernelBytes = Number.POSITIVE_INFINITY;
@@ -42,7 +42,7 @@ class FakeSocket implements ConsumerSocket {
 		return -1;
 	}
 
-	/** The peer reads. */
+	/** Lets the peer read. */
 	write(bytes: number): void {
 		this.buffered = Math.max(0, this.buffered - bytes);
 	}
@@ -281,7 +281,7 @@ test("a pump gives turns for as long as there is something to send, though the l
 	log.appendFrames(frames, 1000);
 	const pump = new Pump(log, log);
 	pump.add(consumerAt(0));
-	// A slice of the pump's work has ended when the next callback runs, so this is far more of them than it takes.
+	// A slice of the pump's work has ended when the next callback runs, so this is far more slices than needed.
 	for (let i = 0; i < 1_000 && socket.frames.length < frames; i++) await new Promise(setImmediate);
 	expect(socket.frames.map(seqOf)).toEqual(seqs(1, frames));
 });
@@ -351,7 +351,7 @@ describe("backpressure", () => {
 	});
 });
 
-/** Lets a consumer fill its buffer, of which the kernel takes nothing. */
+/** Lets a consumer's buffer fill up, while the kernel takes nothing. */
 function filledConsumer(): Consumer {
 	log.appendFrames(1_000, 5_500);
 	socket.kernelBytes = 0;
@@ -362,7 +362,7 @@ function filledConsumer(): Consumer {
 
 const CHECK_MS = 5_000;
 
-/** Checks the consumer every few seconds, and lets it take so much in between. */
+/** Checks the consumer every few seconds, and lets it take this many bytes between two checks. */
 function watch(consumer: Consumer, durationMs: number, bytesPerS: number, lastLsn: number): void {
 	for (let passedMs = 0; passedMs < durationMs; passedMs += CHECK_MS) {
 		nowMs += CHECK_MS;
@@ -380,7 +380,7 @@ const isToldToBeTooSlow = (): boolean => {
 };
 
 describe("a consumer that reads slowly", () => {
-	/** Where the log ends for one that is far behind, whatever it reads of the frames above. */
+	/** An end of the log at which the consumer stays far behind, whatever it reads of the frames above. */
 	let farLsn: number;
 
 	beforeEach(() => {
@@ -396,7 +396,7 @@ describe("a consumer that reads slowly", () => {
 		expect(socket.frames.length).toBe(sent + 1);
 		expect(isToldToBeTooSlow()).toBe(true);
 		expect(count("consumers_too_slow_total")).toBe(1);
-		// At two thirds of the floor rate its buffer takes far more than the shortest time, and it is given that.
+		// At two thirds of the floor rate, the consumer needs far more than the minimum time for its buffer, and gets it.
 		expect(socket.closed).toBeNull();
 		while (socket.closed === null && !socket.terminated) watch(consumer, CHECK_MS, (FLOOR.bytesPerS * 2) / 3, farLsn);
 		expect(socket.closed).toEqual([1008, "ConsumerTooSlow"]);

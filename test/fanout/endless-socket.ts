@@ -1,7 +1,7 @@
 import type { ConsumerSocket } from "../../src/fanout/consumer.ts";
 import { seqOf } from "./memory-log.ts";
 
-/** A socket that takes everything, and remembers only whether it came in order: seqs that rise. */
+/** A socket that takes everything, and remembers only whether the seqs rose. */
 export class EndlessSocket implements ConsumerSocket {
 	lastSeq: number;
 	frames = 0;

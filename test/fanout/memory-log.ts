@@ -2,7 +2,7 @@ import type { LogPlace, Position, PublishedSpan, RecordBatch, RecordGap, RecordR
 import { isMessageKind, RecordKind } from "../../src/log/record/record.ts";
 
 const BATCH_RECORDS_MAX = 50;
-/** How many control records the log had before its first message here: so no lsn is taken for a seq without notice. */
+/** Control records that the log had before its first message, so that a test fails if code takes an lsn for a seq. */
 const LSNS_AHEAD = 1_000_000;
 
 interface MemoryRecord {
@@ -42,7 +42,7 @@ export class MemoryLog implements Position, RecordReader {
 		return this.#append(RecordKind.cursors, "", new Uint8Array(0));
 	}
 
-	/** Leaves numbers out, as a start after a crash does. */
+	/** Leaves out lsns and seqs, as a start after a crash does. */
 	leaveOut(count: number): void {
 		this.#lastLsn += count;
 		this.#lastSeq += count;
@@ -65,7 +65,7 @@ export class MemoryLog implements Position, RecordReader {
 		return this.#records.findLast((record) => record.lsn <= lsn)?.seq ?? this.#firstSeq - 1;
 	}
 
-	/** Removes what is before the message with this seq, as retention does. */
+	/** Removes the records before the message with this seq, as retention does. */
 	retainFrom(seq: number): void {
 		this.#firstLsn = this.lsnOf(seq);
 		this.#firstSeq = seq;
@@ -107,7 +107,7 @@ export class MemoryLog implements Position, RecordReader {
 		if (first === undefined) return null;
 		if (first.lsnBefore > cursor) return { nextLsn: first.lsn, lastLsn: first.lsn - 1 };
 		let to = from;
-		// A batch ends at a hole, and begins before the cursor where it can, as a shared one does.
+		// A batch ends at a hole, and begins before the cursor if it can, as a shared one does.
 		do to++;
 		while (to - from < BATCH_RECORDS_MAX && this.#records[to]?.lsnBefore === this.#records[to - 1]?.lsn);
 		return new MemoryBatch(this.#records.slice(Math.max(0, from - 3), to));

@@ -36,22 +36,22 @@ function joinAs(cursor: number, onTurn?: () => void): { socket: EndlessSocket; c
 
 const slice = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** Lets the pump work until something holds, or for so many slices that it never will. */
+/** Lets the pump work until the condition holds, or for so many slices that it never will. */
 async function slicesUntil(holds: () => boolean): Promise<void> {
 	for (let slices = 0; slices < 10_000 && !holds(); slices++) await slice();
 }
 
-/** How long one turn takes: many fit a slice, a few do, or none does. */
+/** How long one turn takes: many fit a slice, a few do, or one is longer than a slice. */
 describe.each([0.02, 1, 7])("fairness, with turns of %d ms", (turnMs) => {
 	const HISTORY = 4_000;
 	const FRAME_BYTES = 10_000;
 	const MESSAGES = 10;
 	const LIVE = 10;
-	/** What a turn may send, and the frame that ends it. */
+	/** Messages of one turn: those within its budget, and the one that ends it. */
 	const TURN_FRAMES_MAX = Math.ceil(TURN_BYTES_MAX / FRAME_BYTES) + 1;
-	/** Live turns, at least one other turn in each slice that they fill, a slice under way, and one that a turn overruns. */
+	/** Time of the live turns, one other turn in each slice that they fill, a slice under way, and a slice that a turn overruns. */
 	const LIVE_MS_MAX = LIVE * turnMs + Math.ceil((LIVE * turnMs) / SLICE_MS) * turnMs + 2 * (SLICE_MS + turnMs);
-	/** The clock stands still but for turns: what the machine takes for one decides nothing. */
+	/** The clock moves only by turns, so that the machine's speed decides nothing. */
 	let nowMs: number;
 
 	beforeEach(() => {
@@ -74,7 +74,7 @@ describe.each([0.02, 1, 7])("fairness, with turns of %d ms", (turnMs) => {
 		const crowd = Array.from({ length: 30 }, () => join(0, takeTurn));
 		const all = [...live, ...crowd];
 		const following = pump.follow();
-		// The crowd has work for many slices. One slice has its time, a turn that overruns it, and at least one turn of those behind.
+		// The crowd has work for many slices. A slice is its time, a turn that overruns it, and at least one turn of those behind.
 		await slice();
 		expect(nowMs).toBeLessThanOrEqual(SLICE_MS + 2 * turnMs);
 		for (let message = 1; message <= MESSAGES; message++) {
@@ -83,7 +83,7 @@ describe.each([0.02, 1, 7])("fairness, with turns of %d ms", (turnMs) => {
 			while (live.some(({ lastSeq }) => lastSeq < HISTORY + message)) await slice();
 			expect(lastLiveMs - appendedMs).toBeLessThanOrEqual(LIVE_MS_MAX);
 			const turns = crowd.map((socket) => socket.turns);
-			// Who has its history is no longer of the crowd.
+			// A consumer that has caught up is no longer part of the crowd.
 			if (crowd.every(({ lastSeq }) => lastSeq < HISTORY)) {
 				expect(Math.max(...turns) - Math.min(...turns)).toBeLessThanOrEqual(1);
 			}
@@ -105,7 +105,7 @@ describe.each([0.02, 1, 7])("fairness, with turns of %d ms", (turnMs) => {
 			const before = Math.max(...live.map(({ turns }) => turns));
 			const own = replaying.turns;
 			while (replaying.turns === own) await slice();
-			// The live had a turn each, or two if the log grew meanwhile, but not one more before this one's.
+			// The live consumers had a turn each, or two if the log grew meanwhile, but not one more before this consumer's turn.
 			expect(Math.max(...live.map(({ turns }) => turns)) - before).toBeLessThanOrEqual(2);
 		}
 		expect(replaying.turns).toBeLessThanOrEqual(Math.ceil((HISTORY * FRAME_BYTES) / TURN_BYTES_MAX) + 2);
@@ -114,12 +114,12 @@ describe.each([0.02, 1, 7])("fairness, with turns of %d ms", (turnMs) => {
 	});
 });
 
-/** The log in memory, of which the start of whoever comes or the records up to `coldLsnMax` have to be fetched. */
+/** The log in memory, but a consumer's start, or the records up to `coldLsnMax`, have to be fetched. */
 class ColdLog implements RecordReader {
 	coldLsnMax: number;
 	readonly #what: "start" | "records";
 	readonly fetched = Promise.withResolvers<void>();
-	/** Why a read fails on the spot. */
+	/** The error with which reads fail at once, if any. */
 	fault: Error | null = null;
 
 	constructor(coldLsnMax: number, what: "start" | "records") {

@@ -73,7 +73,7 @@ afterEach(async () => {
 	rmSync(directory, { recursive: true });
 });
 
-/** Appends a batch of records: nine messages and a control record, again and again. The frames begin with their seq. */
+/** Appends a batch of records: a control record after every nine messages. The frames begin with their seq. */
 function append(records: number): void {
 	writer.prepare();
 	const common = { timeUs: writer.timeUs(), upstreamSeq: 0, host: 0, flags: 0, ops: 0, facts: Buffer.alloc(0) };
@@ -176,7 +176,7 @@ describe("two thousand consumers", () => {
 			append(10);
 			await arrived(INITIAL_SEQ + 899 + batch * 9);
 		}
-		// One for each batch, and a few where a segment begins.
+		// One for each batch, and a few at the beginning of a segment.
 		expect(fileReads).toBeLessThanOrEqual(20 + 10);
 		const last = INITIAL_SEQ + 899 + 180;
 		for (const { socket, cursor } of sockets) {

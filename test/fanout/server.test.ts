@@ -27,7 +27,7 @@ interface Fixture {
 
 const servers: FanoutServer[] = [];
 let nowMs = 0;
-/** What no drain of a test that is to end by itself takes, on whatever machine. */
+/** Longer than any drain takes that ends by itself, on any machine. */
 const DRAIN_MS_MAX = 240_000;
 
 function consumerCountOf(limits: Partial<ConsumerLimits>): ConsumerCount {
@@ -67,7 +67,7 @@ afterEach(async () => {
 	await Promise.all(servers.splice(0).map((server) => server.drain(100)));
 });
 
-/** A consumer that keeps what it gets. */
+/** A consumer that keeps all frames. */
 class Client {
 	readonly socket: WebSocket;
 	readonly frames: Uint8Array[] = [];
@@ -95,7 +95,7 @@ class Client {
 		return this;
 	}
 
-	/** Resolves when the condition holds, looked at whenever something has come. */
+	/** Resolves when the condition holds. It is checked whenever a frame has come. */
 	async until(condition: () => boolean): Promise<this> {
 		while (!condition()) await this.#changed.promise;
 		return this;
@@ -111,12 +111,12 @@ class Client {
 	}
 }
 
-/** Resolves when the condition holds, which something outside of this process' reach brings about. */
+/** Resolves when the condition holds. Polls, since there is no event to wait for. */
 async function eventually(condition: () => boolean): Promise<void> {
 	while (!condition()) await Bun.sleep(1);
 }
 
-/** Resolves when a count has not changed over many turns of the event loop, through which the kernel's buffers fill up. */
+/** Resolves when a count has not changed over many turns of the event loop. By then the kernel's buffers are full. */
 async function still(count: () => number): Promise<void> {
 	let before = Number.NaN;
 	while (before !== count()) {
@@ -125,7 +125,7 @@ async function still(count: () => number): Promise<void> {
 	}
 }
 
-/** A stream of its own kind: each third record as text, asked for by `after`. */
+/** Another kind of stream: every third record, as text. Its cursor is the parameter `after`. */
 const thirds: Stream = {
 	name: "thirds",
 	path: "/thirds",
@@ -382,7 +382,7 @@ describe("limits", () => {
 	});
 });
 
-/** A consumer without a WebSocket library, which reads only when it is told to. */
+/** A consumer without a WebSocket library. It reads only when told to. */
 class RawClient {
 	readonly socket: Socket;
 	head = "";
@@ -498,7 +498,7 @@ describe("keeping alive", () => {
 			nowMs += PING_AFTER_MS;
 			server.check();
 			await client.until(() => client.pings === round);
-			// An answer to our own ping, on the same socket, shows that the pong before it has arrived.
+			// The answer to the test's own ping, on the same socket, shows that the pong before it has arrived.
 			client.socket.ping();
 			await once(client.socket, "pong");
 		}

@@ -11,7 +11,7 @@ const ENTRIES_MAX = 3;
 
 let counters: Counters;
 let takedowns: Takedowns;
-/** DIDs that were looked up in batches. */
+/** How often the DID of a record was asked for. */
 let lookups = 0;
 
 beforeEach(() => {
@@ -20,7 +20,7 @@ beforeEach(() => {
 	lookups = 0;
 });
 
-/** Records of lsns from `firstLsn` on; their seqs are far below. */
+/** Records with lsns from `firstLsn` on. Their seqs are far lower. */
 function batchOf(firstLsn: number, records: [kind: number, did: string][]): RecordBatch {
 	return {
 		count: records.length,

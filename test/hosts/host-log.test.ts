@@ -10,7 +10,7 @@ import { Doorbell } from "../../src/runtime/doorbell.ts";
 import { createRingBuffer, RingReader, RingWriter } from "../../src/runtime/ring.ts";
 import { FakeTiming } from "../sim/fake-timing.ts";
 
-/** Host records through a ring, of which the test is the other end. */
+/** Writes host records to a ring. The test reads its other end. */
 class Bench {
 	readonly timing = new FakeTiming();
 	readonly log: HostLog;
@@ -71,7 +71,7 @@ test("a record is durable when the ring says so, and one poll serves all", async
 	bench.acknowledge();
 	await bench.poll();
 	expect(bench.durable).toEqual(Array.from({ length: 100 }, (_, at) => at + 1));
-	// Nothing waits, so nothing polls.
+	// No record waits, so there is no poll.
 	expect(bench.timing.waiting).toBe(0);
 	bench.append(101);
 	expect(bench.timing.waiting).toBe(1);

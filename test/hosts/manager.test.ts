@@ -13,14 +13,14 @@ const WORKERS = 3;
 const ADMIN = { admin: true, ip: "192.0.2.1" };
 const PUBLIC = { admin: false, ip: "192.0.2.2" };
 
-/** A stranger at an address of his own. */
+/** A stranger with an address of its own. */
 const stranger = (number: number) => ({ admin: false, ip: `198.51.100.${number}` });
 
 function row(id: number, hostname: string, status: HostStatus = "active"): Host {
 	return { id, hostname, insecure: false, status, cursor: id * 10, gaps: 0, lastGap: null, accountCount: 0 };
 }
 
-/** A manager and everything it does to the outside. */
+/** A manager, with everything that it does to the outside recorded. */
 class Bench {
 	readonly rows: Host[] = [];
 	readonly commands: { worker: number; command: HostCommand }[] = [];
@@ -32,7 +32,7 @@ class Bench {
 	nowMs = 1_000_000;
 	/** The greatest id that the log has named. */
 	hostIdMax = 0;
-	/** Ends the pause that the manager makes. */
+	/** Ends the pause that the manager waits for. */
 	wake: (() => void) | null = null;
 
 	manager(settings: Partial<HostManagerOptions> = {}): HostManager {
@@ -77,7 +77,7 @@ class Bench {
 	}
 }
 
-/** Lets everything go on that does not wait for the outside. */
+/** Lets everything run that does not wait for the outside. */
 async function settle(): Promise<void> {
 	for (let turn = 0; turn < 50; turn++) await Promise.resolve();
 }
@@ -267,7 +267,7 @@ describe("requestCrawl of a new host", () => {
 		expect(statuses).toEqual([...Array<number>(10).fill(400), ...Array<number>(70).fill(429)]);
 		expect(bench.probed).toHaveLength(10);
 		expect(counted(bench.counters).of("crawls_limited_total")).toBe(70);
-		// Others and admins go on, and so does he where no check is needed.
+		// Other addresses and admins may still ask, and so may this address if no check is needed.
 		expect(await manager.requestCrawl("made-up.com", stranger(2))).toMatchObject({ status: 400 });
 		expect(await manager.requestCrawl("made-up.com", ADMIN)).toMatchObject({ status: 400 });
 		expect(await manager.requestCrawl("not a name", stranger(1))).toMatchObject({ status: 400 });

@@ -10,7 +10,7 @@ const OPTIONS: ProbeSlotsOptions = {
 	waitMs: 1_000,
 };
 
-/** Ends the waits that are going on. */
+/** Ends all waits that are under way. */
 let endWaits: Set<() => void>;
 let running: Map<string, number>;
 let started: string[];
@@ -28,7 +28,7 @@ function timer(_ms: number, callback: () => void): () => void {
 	return () => endWaits.delete(callback);
 }
 
-/** Work that goes on until the test ends it. */
+/** Work that runs until the test ends it. */
 function work(address: string): () => Promise<string> {
 	return () => {
 		started.push(address);

@@ -28,7 +28,7 @@ const server = Bun.serve({
 });
 afterAll(() => server.stop(true));
 
-/** Whatever is wrong with the host when the server gives this answer; null where nothing is. */
+/** What the probe finds wrong with a host that gives this answer; null if nothing. */
 async function faultWith(given: string, timeoutMs = 240_000): Promise<string | null> {
 	answer = given;
 	const host = { hostname: `localhost:${server.port}`, insecure: true };

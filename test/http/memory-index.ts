@@ -79,7 +79,7 @@ export class MemoryIndex implements IndexReader {
 	async close(): Promise<void> {}
 }
 
-/** A binary CID, and what it is as a string: the sha2-256 of nothing, as dag-cbor. */
+/** A binary CID and its string form: dag-cbor, sha2-256 of no bytes. */
 const COMMIT = new Uint8Array(
 	Buffer.from("01711220e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "hex"),
 );

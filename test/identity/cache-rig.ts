@@ -10,7 +10,7 @@ import { counted, observed } from "../observe/counted.ts";
 import { DID, K256_DID_KEY } from "./documents.ts";
 import { FakeTime, settle } from "./fake-time.ts";
 
-/** Wall time, and the monotonic clock's, at the start of a test. They have nothing to do with each other. */
+/** Wall time and monotonic time at the start of a test. They are unrelated. */
 export const START_WALL_MS = 1_700_000_000_000;
 const START_MS = 5_000;
 
@@ -30,7 +30,7 @@ export function pdsOf(resolution: Resolution | null): string | null {
 	return resolution?.outcome === "resolved" ? resolution.identity.pds : null;
 }
 
-/** What a test still waits for, without waiting. */
+/** The present state of a promise, without waiting for it. */
 export function watch<T>(promise: Promise<T>): { value: T | null } {
 	const watched: { value: T | null } = { value: null };
 	void promise.then((value) => {
@@ -39,20 +39,20 @@ export function watch<T>(promise: Promise<T>): { value: T | null } {
 	return watched;
 }
 
-/** A cache with a clock, an index and a network that answers what the test says, when it says so. */
+/** A cache with a clock, an index and a network whose answers and times the test decides. */
 export class CacheRig {
 	readonly time = new FakeTime(START_MS);
 	readonly cache: IdentityCache;
 	readonly asked: string[] = [];
 	readonly facts: DidDocumentFacts[] = [];
 	readonly stored = new Map<string, StoredIdentity>();
-	/** How far the system's clock was set forward or back. */
+	/** Milliseconds by which the system's clock was set forward, or back if negative. */
 	wallStepMs = 0;
 	/** Whether messages of a host may wait for a did:web whose host fails. */
 	mayWaitForWeb = true;
-	/** What the network answers at once; where it is null, `answer` does. */
+	/** What the network answers by itself; if null, requests wait for `answer`. */
 	network: ((did: string) => Resolution) | null = null;
-	/** How long each of those answers takes. */
+	/** How long each answer of `network` takes. */
 	latencyMs: () => number = () => 0;
 	readonly #open: PromiseWithResolvers<Resolution>[] = [];
 	readonly #counters = new Counters();
@@ -91,7 +91,7 @@ export class CacheRig {
 		return { outcome: "resolved", identity: { ...identity, resolvedAtMs: this.wallMs } };
 	}
 
-	/** A row of the index, of a lookup so long ago. */
+	/** Puts a row into the index, of a lookup this long ago. */
 	store(ageMs: number, parts: Partial<StoredIdentity> = {}): void {
 		const row = { did: DID, signingKey: K256_DID_KEY, pds: "https://stored.example.com", tombstoned: false };
 		const identity = { ...row, resolvedAtMs: this.wallMs - ageMs, ...parts };
@@ -102,7 +102,7 @@ export class CacheRig {
 		return counted(this.#counters).of(name);
 	}
 
-	/** How many answers the network gave by the DID's method, and how long they took together, in seconds. */
+	/** By the DID's method: how many answers the network gave, and how many seconds they took together. */
 	lookupSeconds(): Record<string, { count: number; sum: number }> {
 		const { distributions } = observed(this.#counters, "identity_lookup_seconds");
 		return Object.fromEntries(distributions.map(({ of, upTo, sum }) => [of, { count: upTo.at(-1) ?? 0, sum }]));

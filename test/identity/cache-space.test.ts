@@ -7,7 +7,7 @@ import { CacheRig, NOT_FOUND, pdsOf, plc, UNAVAILABLE } from "./cache-rig.ts";
 const LOOKUPS_MAX = 4;
 const STEPS = 600;
 const DIDS = [0, 1, 2, 3, 4, 5].map(plc).concat("did:web:a.example.com", "did:web:b.example.com");
-/** DIDs that nobody has registered. */
+/** DIDs that are not registered. */
 const MADE_UP = [100, 101, 102].map(plc);
 const ASKERS = [1, 2, 3, 4].map((hostId) => ({ hostId, hostname: `h${hostId}.example.com` }));
 const HOUR_MS = 60 * 60_000;
@@ -20,14 +20,14 @@ interface Question {
 	answeredAtMs: number;
 }
 
-/** A network that is up or down as the seed says, whose documents say when they were asked for. */
+/** A network that is up or down as the seed decides. Its documents hold the time at which they were asked for. */
 class World {
 	readonly rig = new CacheRig({ lookupsMax: LOOKUPS_MAX });
 	readonly questions: Question[] = [];
 	isDown = false;
-	/** When a request failed, of any DID. */
+	/** Times at which requests failed, of all DIDs. */
 	readonly failuresMs: number[] = [];
-	/** When each DID was asked for. */
+	/** Times at which each DID was asked for. */
 	readonly asksMs = new Map<string, number[]>();
 	readonly #rng: Rng;
 	readonly #running = new Map<string, number>();
@@ -116,7 +116,7 @@ describe("whatever is asked of an identity cache, while the network comes and go
 				if (kind === "recheck") expect(isSince || failedBetween(sinceMs, answeredAtMs)).toBe(true);
 				expect(answeredAtMs - atMs).toBeLessThanOrEqual(STALE_MS_MAX);
 			}
-			// Nobody but a retry after a failure asks for a DID sooner than the shortest interval.
+			// Only a retry after a failure asks for a DID sooner than the shortest interval.
 			for (const asks of world.asksMs.values()) {
 				const tooSoon = asks.filter((atMs, at) => at > 1 && atMs - (asks[at - 2] ?? 0) < HOME_REFRESH_INTERVAL_MS / 2);
 				expect(tooSoon).toEqual([]);

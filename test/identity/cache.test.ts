@@ -259,7 +259,7 @@ describe("while the directory fails", () => {
 			const lookup = watch(rig.cache.lookup(DID, HOME));
 			await settle();
 			expect(pdsOf(lookup.value)).toBe(OLD);
-			// What is used on is not asked for with every message.
+			// A document that is used on is not asked for at every message.
 			expect(pdsOf(rig.cache.get(DID))).toBe(OLD);
 			await rig.time.pass(HOUR_MS);
 		}
@@ -389,7 +389,7 @@ describe("a did:web whose host fails", () => {
 		expect([lookup.value, rig.asked.filter((did) => did === WEB).length > 1]).toEqual([null, true]);
 		await rig.time.pass(WEB_WAIT_MS_MAX);
 		expect(lookup.value).toEqual(UNAVAILABLE);
-		// It is not waited for again with the next message.
+		// The next message does not wait for it again.
 		expect(rig.cache.get(WEB)).toEqual(UNAVAILABLE);
 		rig.network = () => rig.resolved(NEW, WEB);
 		await rig.time.pass(FRESH_MS.unavailable);
@@ -462,7 +462,7 @@ describe("recheck", () => {
 		const rechecks: { atVersion: number; watched: { value: Resolution | null } }[] = [];
 		for (let n = 0; n < 300; n++) {
 			rechecks.push({ atVersion: version, watched: watch(rig.cache.recheck(DID, HOME, rig.time.nowMs)) });
-			// No message comes at the very moment of a request.
+			// No message comes at the same moment as a request.
 			await rig.time.pass(10.5);
 		}
 		await rig.time.pass(HOME_REFRESH_INTERVAL_MS);
@@ -557,7 +557,7 @@ describe("a host that names thousands of made-up DIDs", () => {
 		const rig = new CacheRig({ lookupsMax: 1 });
 		const hosts = [3, 4, 5, 6].map((hostId) => ({ hostId, hostname: `h${hostId}.example.com` }));
 		for (let n = 1; n <= 500; n++) watch(rig.cache.lookup(plc(n), STRANGER));
-		// The stranger names the DID as well, at the end of his queue.
+		// The stranger's host names the DID as well, at the end of its queue.
 		watch(rig.cache.lookup(DID, STRANGER));
 		for (const [n, host] of hosts.entries()) watch(rig.cache.lookup(n === 0 ? DID : plc(1_000 + n), host));
 		await settle();

@@ -30,7 +30,7 @@ export function pdsService(parts: Record<string, unknown> = {}): Record<string, 
 	};
 }
 
-/** A key in a form that a failed comparison prints well. */
+/** A key in a form that is readable when a comparison fails. */
 export function keyText(key: SigningKey | null): string | null {
 	return key === null ? null : `${key.curve}:${Buffer.from(key.publicKey).toString("hex")}`;
 }

@@ -3,7 +3,7 @@ export async function settle(): Promise<void> {
 	for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
 }
 
-/** A monotonic clock that the test moves, and sleeps by it. */
+/** A monotonic clock that the test moves, with a `sleep` that goes by it. */
 export class FakeTime {
 	nowMs: number;
 	#sleepers: { untilMs: number; wake: () => void }[] = [];
@@ -20,7 +20,7 @@ export class FakeTime {
 		return promise;
 	};
 
-	/** Lets time pass, stopping wherever somebody wakes, so that all happens at its time. */
+	/** Lets time pass. It stops whenever a sleeper is due, so that each wakes at its time. */
 	async pass(ms: number): Promise<void> {
 		const endMs = this.nowMs + ms;
 		await settle();

@@ -54,7 +54,7 @@ function crawls(name: string): boolean {
 	}
 }
 
-/** Whether the guard lets a request to the host go. */
+/** Whether the guard lets a request to the host pass. */
 async function fetches(name: string): Promise<boolean> {
 	const url = URL.parse(`https://${name}/.well-known/did.json`);
 	if (url === null) return false;
@@ -83,7 +83,7 @@ test("requestCrawl, did:web, PDS endpoints and guarded requests have one notion 
 		expect([name, hostOfPds(`https://${name}`, { allowInsecure: false }) === name]).toEqual([name, expected]);
 		expect([name, await fetches(name)]).toEqual([name, expected]);
 	}
-	// Both kinds came up often enough to say something.
+	// Accepted and refused names both came up often enough.
 	expect(good).toBeGreaterThan(NAMES / 20);
 	expect(good).toBeLessThan(NAMES / 2);
 });

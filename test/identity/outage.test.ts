@@ -11,7 +11,7 @@ describe("an outage", () => {
 		expect([outage.failed(1, null), outage.failed(1, null), outage.failed(1, null)]).toEqual([false, false, true]);
 		const waitMs = outage.waitMs(1);
 		expect([waitMs > 0, outage.atOnce(1, AT_ONCE_MAX)]).toEqual([true, 0]);
-		// The answer to a request from before it says nothing.
+		// The answer to a request from before the pause does not end it.
 		expect([outage.answered(2), outage.failing]).toEqual([false, true]);
 		expect(outage.atOnce(1 + waitMs, AT_ONCE_MAX)).toBe(1);
 		expect([outage.answered(1 + waitMs), outage.failing]).toEqual([true, false]);

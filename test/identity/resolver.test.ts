@@ -51,7 +51,7 @@ async function outcomeOf(
 	return (await resolver(setup).resolve(DID)).outcome;
 }
 
-/** What a resolution says went wrong. */
+/** The fault that a resolution reports. */
 function detailOf(resolution: Resolution): string {
 	return "detail" in resolution ? `${resolution.outcome}: ${resolution.detail}` : resolution.outcome;
 }
@@ -228,7 +228,7 @@ describe("documents with odd parts, generated", () => {
 				() => 0,
 			);
 		}
-		// A library that judges the whole document refuses most of them, so they are odd indeed.
+		// The library checks the whole document and refuses most of them, which shows that they are odd.
 		expect(accepted).toBeLessThan(DOCUMENTS / 2);
 	});
 

@@ -10,7 +10,7 @@ interface Item {
 
 const LIMITS: TurnLimits = { atOnceMax: 6, atOncePerHostMax: 3, chargesMax: 1_000_000, chargesPerSecond: 1 };
 
-/** Turns over work that the test ends. */
+/** Turns whose work ends when the test says so. */
 function rigOf(limits: Partial<TurnLimits> = {}) {
 	const time = new FakeTime(0);
 	const began: Item[] = [];
@@ -42,7 +42,7 @@ describe("turns, with any number of hosts and items", () => {
 			const rng = new Rng(seed);
 			const { turns, began, running, end } = rigOf();
 			const waiting = new Map<number, number[]>();
-			/** Of each host that waits, how often each other had a turn since it last had one. */
+			/** For each host that waits: how many turns each other host had since this host's last turn. */
 			const passed = new Map<number, Map<number, number>>();
 			let number = 0;
 			let seen = 0;
@@ -59,7 +59,7 @@ describe("turns, with any number of hosts and items", () => {
 						const counts = passed.get(host) ?? new Map<number, number>();
 						counts.set(item.host, (counts.get(item.host) ?? 0) + 1);
 						passed.set(host, counts);
-						// It was at its own limit for a part of that time, perhaps.
+						// The host may have been at its own limit for a part of that time.
 						expect(counts.get(item.host)).toBeLessThanOrEqual(1 + LIMITS.atOncePerHostMax);
 					}
 				}
@@ -98,7 +98,7 @@ test("a host that is charged waits for its credit, and nothing of it is lost", a
 	await work();
 	const atFirst = began.length;
 	expect([atFirst >= 10, atFirst <= 10 + LIMITS.atOncePerHostMax, limited() > 0]).toEqual([true, true, true]);
-	// Who was charged nothing goes on.
+	// Hosts that were not charged go on.
 	turns.add(2, { host: 2, number: 0 });
 	expect(began.at(-1)?.host).toBe(2);
 	await work();

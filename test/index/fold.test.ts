@@ -12,7 +12,7 @@ function fold(list: records.Unsequenced[], rows: RowSource = records.NO_ROWS): R
 	return foldRecords(records.sequence(list), rows);
 }
 
-/** Rows as an earlier batch left them. */
+/** The rows after an earlier batch. */
 function after(changes: RowChanges): RowSource {
 	const accounts = new Map(changes.accounts.map((row) => [row.did, row]));
 	const hosts = new Map(changes.hosts.map((row) => [row.id, row]));

@@ -31,7 +31,7 @@ let reader: LogReader;
 let writer: IndexWriter;
 let counters: Counters;
 let follower: Follower;
-/** What the follower said of the disk. */
+/** Stalls that the follower reported. */
 let stalls: (DiskFaultReason | null)[];
 let told: Takedown[];
 
@@ -82,7 +82,7 @@ function follow(): Follower {
 	return followerOf(reader);
 }
 
-/** Whoever waits to try again gets a turn of the event loop, which is when a test lets the fault pass. */
+/** Waits for one turn of the event loop before the next try. A test ends the fault in that turn. */
 function followerOf(source: FollowedLog): Follower {
 	const stall = new Stall({
 		part: "index",
@@ -154,7 +154,7 @@ describe("catching up", () => {
 		expect(hostsLost()).toBe(0);
 		append(records.host(5), records.commit([5, 1], "did:plc:a", 1), records.commit([7, 1], "did:plc:b", 1));
 		await follow().catchUp();
-		// Of the ids up to 7, one has a row.
+		// One of the ids up to 7 has a row.
 		expect(hostsLost()).toBe(6);
 		await follow().catchUp();
 		expect(hostsLost()).toBe(6);
@@ -366,7 +366,7 @@ describe("following", () => {
 	test("a database that may grow no more is waited for, and its failed transaction leaves nothing", async () => {
 		await follower.catchUp();
 		const { database } = writer.store as unknown as { database: Database };
-		// SQLite fails with SQLITE_FULL beyond it, as it does where the disk is full.
+		// Beyond it SQLite fails with SQLITE_FULL, as it does if the disk is full.
 		const limitPages = (pages: number) => database.run(`PRAGMA max_page_count = ${pages}`);
 		limitPages(1);
 		const running = follower.run();

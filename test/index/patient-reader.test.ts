@@ -16,7 +16,7 @@ function errorWith(code: string): Error {
 	return Object.assign(new Error(code), { code });
 }
 
-/** An index whose reads fail when the test says so. Who waits is woken by the test. */
+/** An index whose reads fail when the test says so. The test also ends the waits. */
 class Bench {
 	readonly index = new MemoryIndex();
 	readonly counters = new Counters();
@@ -24,10 +24,10 @@ class Bench {
 	readonly slept: number[] = [];
 	readonly #sleepers: (() => void)[] = [];
 	readonly reader: PatientReader;
-	/** Why the database's files can't be read, and how often that was tried. */
+	/** The error with which the database's files can't be read, and how often that was tried. */
 	filesFault: Error | null = null;
 	wholeReads = 0;
-	/** Asked at each read of the database. */
+	/** Called at each read of the database. */
 	fault: () => Error | null = () => null;
 
 	constructor() {
@@ -63,7 +63,7 @@ class Bench {
 		});
 	}
 
-	/** Lets everyone who waits try again. */
+	/** Lets all reads that wait try again. */
 	async wake(): Promise<void> {
 		for (const wake of this.#sleepers.splice(0)) wake();
 		await new Promise(setImmediate);
@@ -148,7 +148,7 @@ describe("a read that SQLite calls malformed", () => {
 		bench.filesFault = errorWith("EIO");
 		const reads = Promise.all([bench.reader.account("did:plc:a"), bench.reader.account("did:plc:b")]);
 		await new Promise(setImmediate);
-		// All who ask at once share one look.
+		// All reads that fail at once share one reading of the files.
 		expect(bench.wholeReads).toBe(1);
 		await bench.wake();
 		expect(bench.wholeReads).toBe(2);
@@ -177,7 +177,7 @@ describe("a read that SQLite calls malformed", () => {
 		};
 		writeFileSync(path, Buffer.alloc(3_000_000));
 		await expect(DatabaseFiles.at(path).attempt(malformed)).rejects.toThrow("SQLITE_CORRUPT");
-		// The system fails reads of a process's lowest memory with EIO, as those of a bad sector.
+		// The system fails reads of a process's lowest memory with EIO, as it does reads of a bad sector.
 		symlinkSync("/proc/self/mem", `${path}-wal`);
 		await expect(DatabaseFiles.at(path).attempt(malformed)).rejects.toMatchObject({ code: "EIO" });
 		rmSync(folder, { recursive: true });

@@ -21,7 +21,7 @@ import { openWriter } from "./writer.ts";
 const HOSTS = [1, 2, 3];
 const SEGMENT_BYTES = 4_000;
 
-/** A relay from the hosts' windows to the index, on a disk whose power can be cut. The index loses nothing then, at worst. */
+/** A relay from the hosts' windows to the index, on a disk whose power can be cut. The index keeps all then, which is the worst case. */
 class Life {
 	readonly rng: Rng;
 	readonly #fs = new MemoryFs();
@@ -55,7 +55,7 @@ class Life {
 		this.#log.append(...HOSTS.map((id) => entryOf(records.host(id))));
 	}
 
-	/** One of the threads gets on a little. */
+	/** Lets one of the threads do a step. */
 	async step(): Promise<void> {
 		const { writer, sequencer } = this.#log;
 		const host = this.rng.int(HOSTS.length) + 1;
@@ -97,7 +97,7 @@ class Life {
 	}
 
 	/**
-	 * Cuts the power and starts the log anew. Whatever a host's cursor has passed must be there, or must have been rejected; and
+	 * Cuts the power and starts the log again. Every message that a host's cursor has passed must be there or rejected; and
 	 * the index must hold no state of an account that the log has lost, since that would make its messages stale.
 	 */
 	async cutPower(isWritten?: () => boolean): Promise<{ passed: number; lost: number }> {
@@ -134,7 +134,7 @@ function entryOf(record: records.Unsequenced): Entry {
 	return { ...record, seqStart: 0, seqEnd: 0 };
 }
 
-/** Every record that can be read. */
+/** All records that can be read. */
 function recordsOf(log: TestLog): StoredRecord[] {
 	const reader = log.reader();
 	const found: StoredRecord[] = [];

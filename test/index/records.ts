@@ -12,7 +12,7 @@ import type { StoredRecord } from "../../src/log/record/stored-record.ts";
 /** Where a message came from: a host's id, and its seq there. */
 type From = [host: number, upstreamSeq: number];
 
-/** A record that has no place in a log yet. */
+/** A record that has no lsn and seq yet. */
 export type Unsequenced = Omit<StoredRecord, "lsn" | "seq">;
 
 const CONTROL: From = [0, 0];
@@ -21,7 +21,7 @@ function record(kind: RecordKind, [host, upstreamSeq]: From, facts: Uint8Array):
 	return { timeUs: 1_700_000_000_000_000, host, upstreamSeq, kind, flags: 0, ops: 0, facts, frame: new Uint8Array() };
 }
 
-/** A CID of the right length, told from others by `tag`. */
+/** A CID of the right length. Different tags give different CIDs. */
 export function cid(tag: number): Uint8Array {
 	const bytes = new Uint8Array(36).fill(tag & 0xff, 4);
 	bytes.set([1, 0x71, 0x12, 32]);

@@ -18,27 +18,27 @@ export interface Dump {
 	hostIdMax: number;
 }
 
-/** Where one index is, in the store under test. */
+/** A place for one index, in the store under test. */
 export interface Place {
 	/** Opens it for writing, for the log `LOG_ID` unless another is named. */
 	writer(log?: ClaimingLog): Promise<IndexWriter>;
 	reader(): Promise<IndexReader>;
-	/** Reads it past the store. */
+	/** Reads its rows without the store. */
 	dump(): Promise<Dump>;
-	/** Does what an operator's takedown will do. */
+	/** Sets a local status, as an operator's takedown will. */
 	setLocalStatus(did: string, status: string): Promise<void>;
-	/** Makes it no log's, as those of releases whose logs had no ids are. */
+	/** Removes its log's id, as in an index of a release whose logs had no ids. */
 	forgetLog(): Promise<void>;
 }
 
-/** Whose index the tests write, unless they say. */
+/** The log whose index the tests write, unless they name another. */
 export const LOG_ID = "0b8f5c0e-5a3f-4d3c-9f0e-2b1d8c7a6e55";
 const OTHER_LOG_ID = "7d0c2a4e-1f6b-4c8d-8e3a-9b5f7a1c3e20";
 
-/** A log of whose lsns none has been given out. */
+/** A log that has given out no lsn. */
 export const NEW_LOG: ClaimingLog = { id: LOG_ID, lsnUsedMax: 0, initialSeq: 1 };
 
-/** A history with everything in it, the same for the same arguments. */
+/** A history with records of every kind. The same arguments give the same history. */
 export function history(length: number, seed = 1): StoredRecord[] {
 	let state = seed;
 	const below = (limit: number): number => {
@@ -76,7 +76,7 @@ const NO_CHANGES: RowChanges = {
 	takedowns: [],
 };
 
-/** The hosts whose rows have a wrong count. */
+/** The hosts whose rows have a wrong `accountCount`. */
 function miscounted({ hosts, accounts }: Dump): Host[] {
 	return hosts.filter(({ id, accountCount }) => {
 		const own = accounts.filter(({ host, upstreamStatus }) => host === id && upstreamStatus !== "deleted");
@@ -299,7 +299,7 @@ export function storeCases(name: string, makePlace: () => Promise<Place>): void 
 				undefined,
 			]);
 			expect(rows.hostIdMax()).toBe(2);
-			// Nobody may take a row that was not asked for to be absent.
+			// A row that was not asked for must not be taken for an absent one.
 			expect(() => rows.account("did:plc:c")).toThrow(RangeError);
 			await store.close();
 		});
@@ -368,7 +368,7 @@ export function storeCases(name: string, makePlace: () => Promise<Place>): void 
 			const first = await place.writer();
 			await first.apply(history(100));
 			await first.store.close();
-			// Whoever opens this finds the index ahead of its log.
+			// The index is ahead of this log.
 			const behind = await place.writer({ id: OTHER_LOG_ID, lsnUsedMax: 99, initialSeq: 100 });
 			expect(await behind.store.logId()).toBe(LOG_ID);
 			await behind.store.close();

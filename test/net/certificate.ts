@@ -1,4 +1,4 @@
-/** A key and its self-signed certificate for `pds.example.com`, made for these tests and of no use elsewhere. */
+/** A key and its self-signed certificate for `pds.example.com`, made for these tests only. */
 export const CERTIFICATE_KEY = `-----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg3x8lh5iulkKOno99
 NaQ9ja+Z/gf0zVTrh/KmHiRT8BihRANCAATdt4Xy06AeYzkZtERJ9SDav+pnrJm5

@@ -10,7 +10,7 @@ function resolvesTo(...addresses: string[]): Lookup {
 	return async () => addresses.map((address) => ({ address, family: address.includes(":") ? 6 : 4 }));
 }
 
-/** A fetch that never leaves, and what it was asked for. */
+/** A fetch that sends nothing, and the requests that it got. */
 function recorder(answer: () => Promise<Response> = async () => new Response("ok")) {
 	const requests: { url: string; init: BunFetchRequestInit }[] = [];
 	const fetch: Fetch = async (url, init) => {
@@ -103,7 +103,7 @@ describe("a certificate, with the connection pinned to an address", () => {
 	});
 	afterAll(() => server.stop(true));
 
-	/** Stands in for the internet's routing: whatever public address is asked for is this server. */
+	/** Stands in for the internet's routing: every public address leads to this server. */
 	const routed: Fetch = (url, init) => fetch(new URL(url.pathname, server.url), init);
 	const options = { allowInsecure: false, lookup: resolvesTo("93.184.215.14"), fetch: routed };
 	const init: BunFetchRequestInit = { tls: { ca: CERTIFICATE } };
@@ -118,7 +118,7 @@ describe("a certificate, with the connection pinned to an address", () => {
 describe("fetchBounded", () => {
 	const chunk = new Uint8Array(1_000);
 
-	/** A server whose answer has `chunks` chunks, and never ends if that is infinite. */
+	/** A server whose answer has `chunks` chunks. If that is infinite, the answer never ends. */
 	function trickle(chunks: number, status = 200) {
 		let sent = 0;
 		return Bun.serve({

@@ -7,7 +7,7 @@ import { Rng } from "../sim/rng.ts";
 
 const LIMITS = { timeoutMs: 240_000, bytesMax: 10_000 };
 
-/** What the server says to whatever it is asked. */
+/** The server's answer to every request. */
 let answer: Buffer = Buffer.alloc(0);
 const server = Bun.listen({
 	hostname: "127.0.0.1",

@@ -1,7 +1,7 @@
 import type { Counters } from "../../src/observe/counters.ts";
 import { type HistogramTotal, type MetricTotal, Totals } from "../../src/observe/totals.ts";
 
-/** Numbers that were counted, by the name of what they count. */
+/** Counts by the metric's name. */
 export class Counted {
 	readonly all: Readonly<Record<string, number>>;
 
@@ -9,7 +9,7 @@ export class Counted {
 		this.all = all;
 	}
 
-	/** @throws {RangeError} where nothing of that name is counted: the test has misspelt it */
+	/** @throws {RangeError} if no metric has that name, which means that the test has misspelt it */
 	of(name: string): number {
 		const count = this.all[name];
 		if (count === undefined) throw new RangeError(`nothing counts ${name}`);
@@ -17,19 +17,19 @@ export class Counted {
 	}
 }
 
-/** What a thread has counted by now. */
+/** What a thread has counted so far. */
 export function counted(counters: Counters): Counted {
 	return new Counted(Object.fromEntries(totalsOf(counters).map(({ name, total }) => [name, total])));
 }
 
-/** The same, of what is counted by a label: by its values, without those that did not occur. */
+/** The counts of a metric with a label, by the label's values, without zeros. */
 export function countedBy(counters: Counters, name: string): Record<string, number> {
 	const by = totalsOf(counters).find((metric) => metric.name === name)?.by ?? null;
 	if (by === null) throw new RangeError(`nothing counts ${name} by a label`);
 	return Object.fromEntries(Object.entries(by.totals).filter(([, count]) => count > 0));
 }
 
-/** What a histogram of the thread has observed by now. */
+/** What a histogram of the thread has observed so far. */
 export function observed(counters: Counters, name: string): HistogramTotal {
 	const metric = totalsOf(counters).find((one) => one.name === name);
 	if (metric?.kind !== "histogram") throw new RangeError(`there is no histogram ${name}`);

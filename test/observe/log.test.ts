@@ -4,7 +4,7 @@ import { LINE_CHARS_MAX, messageOf, STRING_CHARS_MAX } from "../../src/observe/l
 import { Rng } from "../sim/rng.ts";
 
 const CASES = 300;
-/** Two limits for values, each with what escaping and structure add at most: `\u0000` is six characters for one. */
+/** Two values at their limit, each with the most that escaping and structure add: `\u0000` is six characters for one. */
 const LINE_LENGTH_MAX = 2 * 8 * LINE_CHARS_MAX;
 
 function lineOf(properties: Record<string, unknown>, message: unknown[] = ["said"]) {
@@ -20,7 +20,7 @@ function lineOf(properties: Record<string, unknown>, message: unknown[] = ["said
 	return { text, line: JSON.parse(text) as Record<string, unknown> };
 }
 
-/** Any value at all, most of them what JSON can't hold. */
+/** Any value at all, in most cases one that JSON can't hold. */
 function anyValue(rng: Rng, depth = 0): unknown {
 	const kinds = ["text", "huge", "bigint", "number", "bytes", "error", "date", "symbol", "function", "empty"] as const;
 	const nested = ["array", "object", "map", "set", "circle", "thrower", "proxy", "toJson"] as const;

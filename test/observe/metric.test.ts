@@ -16,7 +16,7 @@ const apples = counter("test_apples_total", "apples that fell");
 const pears = counter("test_pears_total", "pears, by colour", { name: "colour", values: ["green", "red"] });
 const baskets = gauge("test_baskets", "baskets that are full");
 
-/** Histograms of any bounds, with and without a label. */
+/** Histograms with any bounds, with and without a label. */
 const BOUNDS = [[1], [0.5, 2, 4], Array.from({ length: BOUNDS_MAX }, (_, at) => 2 ** (at - 8))];
 const plain = BOUNDS.map((bounds, at) => histogram(`plain_${at}_seconds`, "how long", bounds));
 const labelled = BOUNDS.map((bounds, at) =>
@@ -154,7 +154,7 @@ describe("totals", () => {
 		for (let round = 0; round < 5_000; round++) {
 			const at = rng.int(BOUNDS.length);
 			const of = rng.pick([null, "head", "tail"] as const);
-			// Often exactly a bound, and as often right beside one.
+			// Often exactly a bound, and as often right next to one.
 			const bound = rng.pick(BOUNDS[at] ?? []);
 			const value = rng.pick([0, bound, bound * (1 + 2 ** -40), bound * (1 - 2 ** -40), rng.float() * 5, 1e300]);
 			const metric = of === null ? plain[at] : labelled[at]?.of(of);

@@ -12,7 +12,7 @@ export interface Serves {
 	fail(): Promise<never>;
 }
 
-/** Asks the control thread while it starts, and answers with what came of it. */
+/** Asks the control thread during its start, and answers questions with the result. */
 serveRole<WorkerContext, number, string, Asks, Serves>((emit, control) => {
 	let answer = 0;
 	const commands: number[] = [];

@@ -2,7 +2,7 @@ import { RingReader, RingWriter } from "../../src/runtime/ring.ts";
 
 declare const self: Worker;
 
-/** Copies records from one ring to another, for the test that wants a second thread. */
+/** Copies records from one ring to another, for a test that needs a second thread. */
 self.onmessage = async ({ data }: MessageEvent<{ from: SharedArrayBuffer; to: SharedArrayBuffer; count: number }>) => {
 	const reader = new RingReader(data.from);
 	const writer = new RingWriter(data.to);

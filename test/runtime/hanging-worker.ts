@@ -6,7 +6,7 @@ export interface HangingStart extends WorkerContext {
 	word: SharedArrayBuffer;
 }
 
-/** Hangs in its start, until it may go on; its start has no end even then. */
+/** Blocks its thread in its start until it may go on. Even then its start never ends. */
 serveRole<HangingStart, never, "hangs">((emit) => ({
 	async start({ word }) {
 		emit("hangs");

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { LineOutput } from "../../src/runtime/line-output.ts";
 import { Rng } from "../sim/rng.ts";
 
-/** A failure of the system's. */
+/** An error of the system. */
 function failure(code: string): Error {
 	return Object.assign(new Error(`${code}: by the test`), { code });
 }

@@ -10,7 +10,7 @@ import { FakeTiming } from "../sim/fake-timing.ts";
 
 const LIMITS: RequestLimits = { max: 1_000, perClientMax: 1_000 };
 
-/** Both ends of the requests between two threads, in one. What they send is held back until the test delivers it. */
+/** Both ends of the requests between two threads, in one thread. Messages are held back until the test delivers them. */
 export class LinkPair<Methods extends Service<Methods>> {
 	readonly timing = new FakeTiming();
 	readonly asker: RequestLink<Methods, NoService>;

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { RecentMap } from "../../src/runtime/recent-map.ts";
 import { Rng } from "../sim/rng.ts";
 
-/** The same in the plainest way: a list in the order of use. */
+/** The same in the simplest way: a list in the order of use. */
 class Model {
 	readonly entries: [key: number, value: string][] = [];
 	readonly forgotten: [key: number, value: string][] = [];

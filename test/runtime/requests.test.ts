@@ -18,7 +18,7 @@ const SERVICE: Arithmetic = {
 
 const TIMEOUT_MS = 1_000;
 
-/** A request whose test plays the other end. */
+/** A request. The test plays the thread that answers it. */
 interface Asked {
 	id: number;
 	number: number;
@@ -48,7 +48,7 @@ describe("requests to another thread", () => {
 					if (reply === null) expect(nowMs).toBeLessThan(deadlineMs);
 					else if (!reply.answered) expect(nowMs).toBeGreaterThanOrEqual(deadlineMs);
 				}
-				// What is over leaves nothing to wait for.
+				// A request that is over leaves no timer.
 				expect(pair.timing.waiting).toBe(waiting().length);
 			}
 			for (const { number, reply } of open.values())
@@ -131,7 +131,7 @@ describe("requests to another thread", () => {
 	});
 });
 
-/** Asks, and holds what comes at once against the limits. */
+/** Asks, and checks an answer that comes at once against the limits. */
 async function ask(
 	{ asker, requests, timing }: LinkPair<Arithmetic>,
 	number: number,
@@ -171,7 +171,7 @@ async function answerOne(pair: LinkPair<Arithmetic>, rng: Rng, open: ReadonlyMap
 	expect(open.get(request.id)?.reply).not.toBeNull();
 }
 
-/** Lets promises that are settled be heard. */
+/** Lets the callbacks of settled promises run. */
 async function settle(): Promise<void> {
 	for (let turn = 0; turn < 8; turn++) await Promise.resolve();
 }

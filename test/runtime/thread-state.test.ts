@@ -69,7 +69,7 @@ test("a worker answers before its start, not while it hangs, then again, ready o
 	const word = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
 	void thread.start({ ...CONTEXT, word });
 	await hangs.promise;
-	// It hangs for good, so no machine is too slow for this.
+	// It hangs for good, so the verdict does not depend on the machine's speed.
 	expect(await thread.state()).toEqual({ isAnswering: false, memory: null });
 	Atomics.store(new Int32Array(word), 0, 1);
 	Atomics.notify(new Int32Array(word), 0);

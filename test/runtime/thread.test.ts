@@ -19,7 +19,7 @@ test("a thread and the control thread ask each other, from the start to the end"
 		(_name, { message }) => failures.push(message),
 		() => ({ next: async (number) => number + 1 }),
 	);
-	// Asked before the start, and answered after it.
+	// This was asked before the start, and is answered after it.
 	const early = thread.requests.request("sum", [100], OPTIONS);
 	await thread.start(CONTEXT);
 	expect(events).toEqual(["asked"]);

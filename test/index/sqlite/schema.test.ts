@@ -18,13 +18,13 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-/** One that reaches to what the older databases have applied. */
+/** A log that reaches to the checkpoint of the older databases. */
 const LONG_LOG = { ...NEW_LOG, lsnUsedMax: 1_000 };
 
 /** The tables as older releases made them. */
 interface OlderSchema {
 	version: number;
-	/** Columns that not all of them had. */
+	/** Columns that only some versions had. */
 	seqMax?: true;
 	gaps?: true;
 	lastTime?: true;
@@ -33,7 +33,7 @@ interface OlderSchema {
 	logId?: true;
 }
 
-/** Versions 4 and 5 have been made without the columns of gaps, and with them. */
+/** Versions 4 and 5 were made with and without the columns of gaps. */
 const OLDER: OlderSchema[] = [
 	{ version: 2, seqMax: true },
 	{ version: 3, lastTime: true },
@@ -44,7 +44,7 @@ const OLDER: OlderSchema[] = [
 	{ version: 6, lastTime: true, hostIdMax: true, takenDown: true, gaps: true, logId: true },
 ];
 
-/** Until version 4, who is taken down was not a column. */
+/** Up to version 4, `taken_down` was not a column. */
 const TAKEN_DOWN = `(local_status IN ('takendown', 'suspended', 'deleted')
 	OR (upstream_active = 0 AND upstream_status IN ('takendown', 'suspended', 'deleted')))`;
 
@@ -86,7 +86,7 @@ function makeOlder({ version, seqMax, gaps, lastTime, hostIdMax, takenDown, logI
 		]);
 	};
 	host(1, "pds1.example.com", 90, 1);
-	// Before version 4, rows were made up for hosts that were lost.
+	// Before version 4, lost hosts got placeholder rows.
 	if (version < 4) host(4, "host-4.invalid", 5, 0);
 	host(5, "host-4.invalid.example.com", 6, 1);
 	const account = (did: string, home: number, status: string | null): void => {
@@ -119,7 +119,7 @@ function insert(database: Database, table: string, pairs: readonly (string | num
 	database.query(`INSERT INTO ${table} (${columns}) VALUES (${values.map(() => "?")})`).run(...values);
 }
 
-/** What the tables and their indexes are, whatever order their columns came in. */
+/** The tables and their indexes, without regard to the order of columns. */
 function shape(of: string): unknown {
 	const database = new Database(of, { readonly: true });
 	const tables = ["host", "account", "identity", "checkpoint"].map((table) => [
@@ -145,7 +145,7 @@ test.each(OLDER)("a database of an older version keeps its rows and becomes like
 	const fresh = join(folder, "fresh.sqlite");
 	await (await openWriter(fresh)).store.close();
 	expect(shape(path)).toEqual(shape(fresh));
-	// Before version 6 no log had an id, so the index is that of the log which opens it first.
+	// Before version 6 logs had no ids, so the first log that opens the index claims it.
 	expect([await store.logId(), await store.checkpoint(), await store.hostIdMax()]).toEqual([LOG_ID, 100, 6]);
 	const gaps = older.gaps ? { gaps: 2, lastGap: "then" } : { gaps: 0, lastGap: null };
 	const same = { insecure: false, status: "active" as const, accountCount: 1, ...gaps };

@@ -20,7 +20,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-/** Where an index is, in a file. */
+/** A place for an index in a file. */
 class FilePlace implements Place {
 	readonly path: string;
 
@@ -49,7 +49,7 @@ class FilePlace implements Place {
 			"SELECT lsn AS checkpoint, host_id_max AS hostIdMax FROM checkpoint",
 		);
 		const { checkpoint, hostIdMax } = progress.get() ?? { checkpoint: -1, hostIdMax: -1 };
-		// Flags stay the numbers that they are here.
+		// Flags are compared as numbers, as they are in the database.
 		const rows = { hosts: hosts.all(), accounts: accounts.all(), identities: identities.all() };
 		database.close();
 		return { ...rows, checkpoint, hostIdMax };
@@ -121,7 +121,7 @@ describe("applying", () => {
 		const writer = await openWriter(path);
 		await writer.apply(all.slice(0, 400));
 		await writer.apply(all.slice(400, 500));
-		// What the process leaves when it is killed: the database and its write-ahead log, closed by nobody.
+		// What a killed process leaves: the database and its write-ahead log, not closed.
 		const crashed = join(folder, "crashed.sqlite");
 		for (const suffix of ["", "-wal"]) copyFileSync(path + suffix, crashed + suffix);
 		await writer.apply(all.slice(500));
