@@ -23,14 +23,14 @@ export interface Write {
 	text?: string;
 }
 
-/** What `createAccount` takes beside a handle, for an account whose DID is there already. */
+/** Input of `createAccount` besides a handle, for an account whose DID exists already. */
 export interface ExistingDid {
 	did: string;
 	/** A service token, signed with the DID's key. */
 	token: string;
 }
 
-/** An account on a PDS, by what its owner can do to it. */
+/** An account on a PDS, with the actions of its owner. */
 export class Account {
 	readonly pds: Pds;
 	readonly did: string;

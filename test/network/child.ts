@@ -12,10 +12,10 @@ export interface ChildOptions {
 	onLine?: (line: string) => void;
 }
 
-/** A process of the test's network. It does not outlive the test, however that ends. */
+/** A process of the test's network. It does not outlive the test, however the test ends. */
 export class Child {
 	readonly name: string;
-	/** Resolves as the process is gone. */
+	/** Resolves when the process is gone. */
 	readonly exited: Promise<void>;
 	readonly #process: ChildProcess;
 	readonly #lastLines: string[] = [];
@@ -50,18 +50,18 @@ export class Child {
 		return this.#isGone;
 	}
 
-	/** What the process wrote last, for the message of a failure. */
+	/** The last lines that the process wrote, for the message of a failure. */
 	get log(): string {
 		return this.#lastLines.join("\n");
 	}
 
-	/** Kills the process as a crash of it would, and waits until it is gone. */
+	/** Kills the process with SIGKILL, as in a crash, and waits until it is gone. */
 	async kill(): Promise<void> {
 		this.#process.kill("SIGKILL");
 		await this.exited;
 	}
 
-	/** Lets the process stand still, as one that is swapped out or in a debugger, until `thaw`. */
+	/** Stops the process, as if swapped out or in a debugger, until `thaw`. */
 	freeze(): void {
 		this.#process.kill("SIGSTOP");
 	}
@@ -70,7 +70,7 @@ export class Child {
 		this.#process.kill("SIGCONT");
 	}
 
-	/** Asks the process to end, and kills it where it does not. */
+	/** Asks the process to end, and kills it if it does not. */
 	async stop(): Promise<void> {
 		this.#process.kill("SIGTERM");
 		const timer = setTimeout(() => this.#process.kill("SIGKILL"), STOP_GRACE_MS);
@@ -89,8 +89,8 @@ export class Child {
 }
 
 /**
- * A shell that kills the process as its own standard input ends. The system sees to that whenever the test's process is
- * gone, even where that had no time for last words, as after `bun test --bail`.
+ * A shell that kills the process when the shell's standard input ends. The system closes that input when the test's process is gone,
+ * even if the test had no time to clean up, as after `bun test --bail`.
  */
 function leashOn({ pid }: ChildProcess): ChildProcess | null {
 	if (pid === undefined) return null;

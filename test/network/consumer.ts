@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { Child } from "./child.ts";
 import type { FirehoseEvent } from "./event.ts";
 
-/** The libraries that read the relay's firehose, each in a script of consumers/. */
+/** The libraries that read the relay's firehose, each by a script in consumers/. */
 export type ConsumerName = "atproto-sync" | "skyware-firehose" | "atcute-firehose";
 
 export const CONSUMER_NAMES: readonly ConsumerName[] = ["atproto-sync", "skyware-firehose", "atcute-firehose"];
@@ -14,7 +14,7 @@ interface ReportedOp {
 	op: string;
 }
 
-/** What report.mjs writes. */
+/** A line that report.mjs writes. */
 interface Report {
 	event?: FirehoseEvent;
 	op?: ReportedOp;
@@ -32,14 +32,14 @@ export interface ConsumerOptions {
 	cursor?: number;
 }
 
-/** A consumer that others wrote, in a process of its own. It reconnects with its cursor by itself. */
+/** A consumer by another author, in a process of its own. It reconnects with its cursor by itself. */
 export class Consumer {
 	readonly name: ConsumerName;
-	/** In the order in which the library handed them out. */
+	/** Events in the order in which the library handed them out. */
 	readonly events: FirehoseEvent[] = [];
-	/** What the library found wrong in what it received. */
+	/** Faults that the library found in what it received. */
 	readonly faults: string[] = [];
-	/** Connections opened and closed, as far as the library tells. */
+	/** Connections opened and closed, as far as the library reports them. */
 	readonly connections: string[] = [];
 	readonly #child: Child;
 	readonly #commits = new Map<number, FirehoseEvent & { kind: "commit" }>();
@@ -77,7 +77,7 @@ export class Consumer {
 		if (connection !== undefined) this.connections.push(connection);
 	}
 
-	/** Puts a commit that came op by op together again. A commit that came twice shows each op twice. */
+	/** Joins the ops of a commit that came op by op. If the commit came twice, each op is there twice. */
 	#addOp({ seq, did, rev, op }: ReportedOp): void {
 		const begun = this.#commits.get(seq);
 		if (begun !== undefined) {

@@ -3,20 +3,20 @@ import { Account } from "./account.ts";
 import type { Pds } from "./net.ts";
 import { query } from "./xrpc.ts";
 
-/** An account whose DID is of the method web, with the server of its document. */
+/** An account with a did:web, and the server of its document. */
 export interface DidWebAccount {
 	account: Account;
 	stop: () => Promise<void>;
 }
 
-/** What a PDS wants to see in the document of its account's DID. */
+/** The values that a PDS requires in the document of its account's DID. */
 interface Credentials {
 	alsoKnownAs: string[];
 	verificationMethods: { atproto: string };
 	services: { atproto_pds: { type: string; endpoint: string } };
 }
 
-/** Makes a DID of the method web on loopback, and an active account of it. */
+/** Makes a did:web on loopback, and an active account of it. */
 export async function createDidWebAccount(pds: Pds, name: string): Promise<DidWebAccount> {
 	const key = await Secp256k1PrivateKeyExportable.createKeypair();
 	let document: object = {};
@@ -56,7 +56,7 @@ function didDocument(did: string, { alsoKnownAs, verificationMethods, services }
 	};
 }
 
-/** The JWT by which a DID's owner lets a PDS make an account of it. */
+/** The JWT with which a DID's owner lets a PDS create an account of it. */
 async function serviceToken(key: Secp256k1PrivateKeyExportable, did: string, pds: Pds): Promise<string> {
 	const { did: audience } = await query<{ did: string }>(pds.origin, "com.atproto.server.describeServer");
 	const issuedAt = Math.floor(Date.now() / 1000);

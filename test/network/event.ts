@@ -1,11 +1,11 @@
-/** A firehose event, as far as different readers of it can be compared. */
+/** The part of a firehose event that all readers report, so that they can be compared. */
 export type FirehoseEvent =
 	| { kind: "commit"; seq: number; did: string; rev: string; ops: string[] }
 	| { kind: "sync"; seq: number; did: string; rev: string }
 	| { kind: "identity"; seq: number; did: string; handle: string | null }
 	| { kind: "account"; seq: number; did: string; active: boolean; status: string | null };
 
-/** What an event says, without its place in a stream. */
+/** An event without its place in a stream. */
 export function describeEvent(event: FirehoseEvent): string {
 	switch (event.kind) {
 		case "commit":
@@ -19,7 +19,7 @@ export function describeEvent(event: FirehoseEvent): string {
 	}
 }
 
-/** What each account's events say, in order. */
+/** The events of each account, in order. */
 export function byAccount(events: readonly FirehoseEvent[]): Record<string, string[]> {
 	const streams: Record<string, string[]> = {};
 	for (const event of events) {
@@ -29,12 +29,12 @@ export function byAccount(events: readonly FirehoseEvent[]): Record<string, stri
 	return streams;
 }
 
-/** An event as the relay passes it on: it resolves no handles, so it vouches for none. */
+/** An event as the relay passes it on: without a handle, since it resolves none. */
 export function asRelayed(event: FirehoseEvent): FirehoseEvent {
 	return event.kind === "identity" ? { ...event, handle: null } : event;
 }
 
-/** The part of a stream that @atproto/sync hands out: commits by their ops, so none for an empty one. */
+/** The part of a stream that @atproto/sync hands out. It hands out ops, so a commit without ops is not among them. */
 export function asAtprotoSyncTellsIt(events: readonly FirehoseEvent[]): FirehoseEvent[] {
 	return events.filter((event) => event.kind !== "commit" || event.ops.length > 0);
 }

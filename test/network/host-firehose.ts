@@ -14,10 +14,10 @@ interface Message {
 	status?: string;
 }
 
-/** What a PDS says on its own firehose, read directly: the truth that the relay's stream is held against. */
+/** The firehose of a PDS, read directly. The relay's stream is compared with it. */
 export class HostFirehose {
 	readonly events: FirehoseEvent[] = [];
-	/** What ended the stream before its time. */
+	/** The error that ended the stream too early. */
 	fault: string | null = null;
 	readonly #socket: WebSocket;
 

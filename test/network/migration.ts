@@ -3,7 +3,7 @@ import type { Pds } from "./net.ts";
 import { query, request } from "./xrpc.ts";
 
 /**
- * Moves an account to another PDS, by the steps that a migration tool takes: an account of the same DID over there, its
+ * Moves an account to another PDS, with the steps of a migration tool: an account of the same DID at the new PDS, its
  * repo, and the DID document by an operation that the old PDS signs. The last step, to deactivate the old account, is left
  * to the caller.
  * @param name of the account's new handle

@@ -13,14 +13,14 @@ const ADMIN_PASSWORD = "pds-admin";
 
 /** A reference PDS. */
 export interface Pds {
-	/** As the relay knows it: `localhost:PORT`. */
+	/** Its name for the relay: `localhost:PORT`. */
 	hostname: string;
 	origin: string;
 	/** Handles of its accounts end with this. */
 	handleDomain: string;
 	/** The `authorization` of its admin. */
 	admin: string;
-	/** Waits for the confirmation code in the next e-mail, which `ask` makes the PDS send. */
+	/** Calls `ask`, which makes the PDS send an e-mail, and waits for the confirmation code in it. */
 	codeMailedBy: (ask: () => Promise<unknown>) => Promise<string>;
 }
 
@@ -32,7 +32,7 @@ export interface Net {
 }
 
 /**
- * Boots a PLC directory and reference PDSes, each a process of its own, with their data in a temporary folder.
+ * Starts a PLC directory and reference PDSes, each in a process of its own, with their data in a temporary folder.
  * @param node the Node that runs them
  */
 export async function bootNet(node: string, pdsCount: number): Promise<Net> {
@@ -117,14 +117,14 @@ interface PdsSettings {
 function pdsSettings({ port, folder, handleDomain, plcOrigin }: PdsSettings): Record<string, string> {
 	return {
 		PDS_PORT: String(port),
-		// This and no other name gives DID documents with a port and without TLS.
+		// Only with this name do DID documents have a port and no TLS.
 		PDS_HOSTNAME: "localhost",
-		// The audience of service tokens: it must tell the PDSes apart, which their common hostname does not.
+		// The audience of service tokens. It must differ between the PDSes, whose hostname is the same.
 		PDS_SERVICE_DID: `did:web:localhost%3A${port}`,
 		PDS_SERVICE_HANDLE_DOMAINS: handleDomain,
 		PDS_DID_PLC_URL: plcOrigin,
 		PDS_DATA_DIRECTORY: folder,
-		// One filesystem for both, since the PDS renames across.
+		// Both on one filesystem, since the PDS renames files from one to the other.
 		PDS_BLOBSTORE_DISK_LOCATION: join(folder, "blobs"),
 		PDS_BLOBSTORE_DISK_TMP_LOCATION: join(folder, "blobs-temporary"),
 		PDS_JWT_SECRET: randomHex(16),
@@ -132,7 +132,7 @@ function pdsSettings({ port, folder, handleDomain, plcOrigin }: PdsSettings): Re
 		PDS_PLC_ROTATION_KEY_K256_PRIVATE_KEY_HEX: randomHex(32),
 		PDS_ADMIN_PASSWORD: ADMIN_PASSWORD,
 		PDS_INVITE_REQUIRED: "0",
-		// Both let the PDS call a PLC directory on loopback.
+		// Both settings are needed to let the PDS call a PLC directory on loopback.
 		PDS_DEV_MODE: "1",
 		PDS_DISABLE_SSRF_PROTECTION: "1",
 		LOG_ENABLED: "0",
@@ -145,7 +145,7 @@ interface ChildLine {
 	mail?: { text: string };
 }
 
-/** Our scripts speak in lines of JSON; the servers within them may write what they like. */
+/** A line of JSON from one of the test's scripts; null for other output, which their servers may write. */
 function parseLine(line: string): ChildLine | null {
 	return line.startsWith("{") ? (JSON.parse(line) as ChildLine) : null;
 }

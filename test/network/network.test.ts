@@ -14,7 +14,7 @@ const SETUP_TIMEOUT_MS = 900_000;
 const TEST_TIMEOUT_MS = 1_200_000;
 const ANSWER_DEADLINE_MS = 240_000;
 
-/** How many of a burst's commits a consumer has as the relay is killed; one round each. */
+/** How many of a burst's commits a consumer has when the relay is killed; one round each. */
 const KILL_AFTER_COMMITS = [10, 75, 150];
 const BURST_POSTS_PER_ACCOUNT = 60;
 const ROUNDS_WHILE_FROZEN = 60;
@@ -24,7 +24,7 @@ if (typeof tools === "string")
 	describe.skip(`the network test (skipped: ${tools})`, () => playOn({ node: "", relay: [] }));
 else describe("between reference PDSes and real consumers", () => playOn(tools));
 
-/** The tests run in order on one stage: each leaves it with every event delivered. */
+/** The tests run in order on one stage. After each of them every event is delivered. */
 function playOn(found: Tools): void {
 	let stage: Stage;
 	let first: Pds;
@@ -32,7 +32,7 @@ function playOn(found: Tools): void {
 	let alice: Account;
 	let bob: Account;
 	let webby: DidWebAccount;
-	/** Accounts that are neither active nor to be listed. */
+	/** Accounts that are not active, and that listRepos must not list. */
 	const gone = new Set<string>();
 
 	beforeAll(async () => {
@@ -101,7 +101,7 @@ function playOn(found: Tools): void {
 		const carol = await Account.create(second, "carol");
 		const dave = await Account.create(second, "dave");
 		await carol.post("soon gone");
-		// A PDS takes a deleted account's events out of its backlog: they must have been read before.
+		// A PDS removes a deleted account's events from its backlog, so they must have been read before.
 		await stage.everythingArrives();
 		await carol.delete();
 		await dave.deleteByAdmin();
@@ -115,7 +115,7 @@ function playOn(found: Tools): void {
 	});
 
 	act("a migrated account is heard from its new PDS alone", async () => {
-		// @atproto/sync takes today's key for a commit of any age, so nothing signed with the old one may be under way.
+		// @atproto/sync checks a commit of any age with the present key, so no commit with the old key may be under way.
 		await stage.everythingArrives();
 		expect(await stage.relay.rejections()).toEqual({});
 		const old = alice;
@@ -124,7 +124,7 @@ function playOn(found: Tools): void {
 		alice = await migrate(old, second, "alice");
 		await alice.post("after the move");
 		await stage.truthIsComplete();
-		// The reference PDS names a rev in this message that is not the rev of the commit it holds.
+		// The reference PDS puts a rev into this message that is not the rev of the commit in it.
 		const badSyncs = stage.eventsAt(second, alice.did).filter(({ kind }) => kind === "sync");
 		expect(badSyncs).toHaveLength(1);
 		stage.expectDropped(second, badSyncs);
@@ -216,7 +216,7 @@ function playOn(found: Tools): void {
 
 	act("a consumer that comes again gets what is behind its cursor, whoever wrote it", async () => {
 		const live = stage.consumers["atcute-firehose"].events;
-		// @atproto/sync takes today's key for a commit of any age: this is behind the migration.
+		// @atproto/sync checks a commit of any age with the present key, so this comes after the migration.
 		const { seq: cursor = 0 } = live.at(-BURST_POSTS_PER_ACCOUNT) ?? {};
 		const missed = live.filter(({ seq }) => seq > cursor);
 		await expectReplay("atcute-firehose", cursor, missed);
@@ -293,7 +293,7 @@ function playOn(found: Tools): void {
 		await expectRefusal("com.atproto.sync.getHostStatus", { hostname: "unknown.example.com" }, "HostNotFound");
 	}
 
-	/** Reads the list in pages of two, and holds it against what the PDSes say of each account. */
+	/** Reads the list in pages of two, and compares it with what the PDSes say of each account. */
 	async function expectListing(): Promise<void> {
 		const repos: { did: string; head: string; rev: string }[] = [];
 		let cursor: string | undefined;
@@ -319,8 +319,8 @@ function playOn(found: Tools): void {
 }
 
 /**
- * Each consumer has what the relay must pass on, once and in each account's order, and all of them have the same.
- * @param compared the events of which "once" is asked: after a crash, a host may send the others again
+ * Expects that each consumer has what the relay must pass on, once and in each account's order, and that all have the same.
+ * @param compared the events that must have come once; after a crash, a host may send the others again
  */
 function expectExactly(stage: Stage, compared: (event: FirehoseEvent) => boolean = () => true): void {
 	const { "atproto-sync": sync, "skyware-firehose": skyware, "atcute-firehose": atcute } = stage.consumers;
@@ -328,7 +328,7 @@ function expectExactly(stage: Stage, compared: (event: FirehoseEvent) => boolean
 	expect(byAccount(atcute.events.filter(compared))).toEqual(byAccount(stage.expected().filter(compared)));
 	expect(skyware.events).toEqual(atcute.events);
 	const told = asAtprotoSyncTellsIt(atcute.events);
-	// It works on several accounts at once, so only each account's order is its stream's.
+	// It works on several accounts at once, so only the order within each account is that of the stream.
 	expect(byAccount(sync.events)).toEqual(byAccount(told));
 	expect(sync.events.toSorted((a, b) => a.seq - b.seq)).toEqual(told);
 	expectRising(
@@ -356,7 +356,7 @@ function expectRising<Place extends number | string>(what: string, places: reado
 	});
 }
 
-/** Repeats a question until its answer is as expected: the relay's index follows its firehose at a short distance. */
+/** Asks until the answer is as expected. The relay's index is a little later than its firehose. */
 async function expectAnswer<Answer>(ask: () => Promise<Answer>, check: (answer: Answer) => void): Promise<void> {
 	const deadline = performance.now() + ANSWER_DEADLINE_MS;
 	for (;;) {

@@ -1,11 +1,11 @@
-// The reference PDS on loopback. Everything is set by its own PDS_* variables. Prints a line of JSON as it is ready, and
+// The reference PDS on loopback. Its settings are its own PDS_* variables. Prints a line of JSON when it is ready, and
 // one for each e-mail it would send.
 import { envToCfg, envToSecrets, PDS, readEnv } from "@atproto/pds";
 
 const env = readEnv();
 const pds = await PDS.create(envToCfg(env), envToSecrets(env));
 
-// Confirmations of account deletion and migration come by e-mail only.
+// Codes for account deletion and migration come by e-mail only.
 const { transporter } = pds.ctx.mailer;
 const sendMail = transporter.sendMail.bind(transporter);
 transporter.sendMail = async (mail) => {
@@ -14,7 +14,7 @@ transporter.sendMail = async (mail) => {
 	return sent;
 };
 
-// `start` listens on every interface. Adding the host here keeps the upgrade handler that the PDS's own `listen` attaches.
+// `start` listens on every interface. So the host is added to its `listen`, which also attaches the upgrade handler.
 const listen = pds.app.listen;
 pds.app.listen = (port, ...rest) => listen.call(pds.app, port, "127.0.0.1", ...rest);
 

@@ -1,5 +1,5 @@
 // The reference PLC directory on loopback, in memory, on a port that the system chooses. Prints a line of JSON with its
-// port as it is ready.
+// port when it is ready.
 import http from "node:http";
 import { validateOperationLog } from "@did-plc/lib";
 import { Database, PlcServer } from "@did-plc/server";

@@ -11,7 +11,7 @@ const CONNECT_DEADLINE_MS = 240_000;
 const INDEX_DEADLINE_MS = 240_000;
 const ADMIN_PASSWORD = "relay-admin";
 
-/** What the internal port's `/_stats` says, as far as the test reads it. */
+/** The part of the internal port's `/_stats` that the test reads. */
 export interface RelayStats {
 	counters: { hosts_connected: number };
 	rejected: Record<string, number>;
@@ -20,9 +20,9 @@ export interface RelayStats {
 
 /** The relay under test: a process that can be killed and started again on the same ports and folders. */
 export class Relay {
-	/** Of the public port. */
+	/** URL of the public port. */
 	readonly origin: string;
-	/** The same for WebSockets. */
+	/** URL of the public port for WebSockets. */
 	readonly service: string;
 	readonly #internalOrigin: string;
 	readonly #command: readonly string[];
@@ -101,7 +101,7 @@ export class Relay {
 		return Object.fromEntries(Object.entries(rejected).filter(([, count]) => count > 0));
 	}
 
-	/** What the relay wrote last. */
+	/** The last lines that the relay wrote. */
 	get log(): string {
 		return this.#child.log;
 	}
@@ -111,7 +111,7 @@ export class Relay {
 		await this.#child.kill();
 	}
 
-	/** Starts the relay again on what it left behind. */
+	/** Starts the relay again with the same data. */
 	async restart(): Promise<void> {
 		this.#child = this.#spawn();
 		await this.#isHealthy();

@@ -11,17 +11,17 @@ const PDS_COUNT = 2;
 const TRUTH_DEADLINE_MS = 240_000;
 const ARRIVAL_DEADLINE_MS = 240_000;
 
-/** One PDS with its own firehose read beside the relay. */
+/** One PDS, whose firehose the test reads too. */
 interface Watched {
 	pds: Pds;
 	firehose: HostFirehose;
-	/** Writes the marks that show how far the firehose was read. */
+	/** The account that writes the marks which show how far the firehose was read. */
 	marker: Account;
 	/** Seqs of events that a relay must not pass on. */
 	dropped: Set<number>;
 }
 
-/** Everything the network test plays on: two PDSes, the relay, three consumers, and the truth to hold them against. */
+/** Everything that the network test uses: two PDSes, the relay, three consumers, and the PDSes' firehoses to compare them with. */
 export class Stage {
 	readonly net: Net;
 	readonly relay: Relay;
@@ -37,7 +37,7 @@ export class Stage {
 		this.consumers = Object.fromEntries(CONSUMER_NAMES.map((name) => [name, this.connect(name)])) as Stage["consumers"];
 	}
 
-	/** Sets up all of it: nothing is written before the relay and the readers are connected. */
+	/** Sets up all of it. Nothing is written before the relay and the readers are connected. */
 	static async set({ node, relay: command }: Tools): Promise<Stage> {
 		const net = await bootNet(node, PDS_COUNT);
 		const relay = await Relay.start(command, net.plcOrigin);
@@ -45,7 +45,7 @@ export class Stage {
 		return new Stage(net, relay, await Promise.all(net.pdses.map(watch)), node);
 	}
 
-	/** Connects one more consumer, which gets all of the log, or what is behind a cursor. */
+	/** Connects one more consumer, which gets all of the log, or what is after a cursor. */
 	connect(name: ConsumerName, cursor = 0): Consumer {
 		const { relay, net } = this;
 		return new Consumer({ name, node: this.#node, service: relay.service, plcOrigin: net.plcOrigin, cursor });
@@ -58,7 +58,7 @@ export class Stage {
 		await this.net.stop();
 	}
 
-	/** Waits until our readers of the PDSes' firehoses have all that the PDSes did up to now. */
+	/** Waits until the test's readers of the PDSes' firehoses have all that the PDSes did so far. */
 	async truthIsComplete(): Promise<void> {
 		await Promise.all(
 			this.#watched.map(async ({ pds, firehose, marker }) => {
@@ -71,7 +71,7 @@ export class Stage {
 		);
 	}
 
-	/** What a PDS said of an account. */
+	/** The events of an account from a PDS. */
 	eventsAt(at: Pds, did: string): FirehoseEvent[] {
 		return this.#watchedOf(at).firehose.events.filter((event) => event.did === did);
 	}
@@ -81,7 +81,7 @@ export class Stage {
 		for (const { seq } of events) this.#watchedOf(at).dropped.add(seq);
 	}
 
-	/** What the relay must pass on, in each account's order, by what the PDSes said. */
+	/** The events that the relay must pass on, in each account's order, according to the PDSes. */
 	expected(): FirehoseEvent[] {
 		return this.#watched.flatMap(({ firehose, dropped }) =>
 			firehose.events.filter(({ seq }) => !dropped.has(seq)).map(asRelayed),
@@ -124,7 +124,7 @@ async function watch(pds: Pds): Promise<Watched> {
 	return { pds, firehose, marker: await Account.create(pds, "marker"), dropped: new Set() };
 }
 
-/** Expected events that did not arrive, or not as often as expected. */
+/** Expected events that did not arrive as often as expected. */
 function missingIn(arrived: readonly FirehoseEvent[], expected: readonly FirehoseEvent[]): string[] {
 	const counts = new Map<string, number>();
 	const keyOf = (event: FirehoseEvent): string => `${event.did} ${describeEvent(event)}`;

@@ -5,7 +5,7 @@ const MODULES = join(import.meta.dir, "node_modules");
 const ROOT = join(import.meta.dir, "..", "..");
 const DEFAULT_BINARY = join(ROOT, "dist", "standpipe");
 
-/** What the network test runs. */
+/** The programs that the network test runs. */
 export interface Tools {
 	/** Path of the Node that runs the reference PDS and the consumers. */
 	node: string;
@@ -18,7 +18,7 @@ export interface Tools {
  *
  * `STANDPIPE_CMD` is a command line that starts the relay in place of the compiled binary, split at spaces;
  * `STANDPIPE_BIN` is the path of another binary.
- * @returns the tools, or in words why the test can't run
+ * @returns the tools, or a sentence that says why the test can't run
  */
 export function findTools(env: Readonly<Record<string, string | undefined>> = process.env): Tools | string {
 	const relay = env["STANDPIPE_CMD"]?.split(" ") ?? [env["STANDPIPE_BIN"] ?? DEFAULT_BINARY, "serve"];
@@ -30,7 +30,7 @@ export function findTools(env: Readonly<Record<string, string | undefined>> = pr
 	return { node, relay };
 }
 
-/** What install.sh left: in `.ready` the path of a Node, in `.unavailable` why there is none. Null where there is no such note. */
+/** A note of install.sh: `.ready` has the path of a Node, `.unavailable` says why there is none. Null if the note does not exist. */
 export function readNote(name: string): string | null {
 	const path = join(MODULES, name);
 	return existsSync(path) ? readFileSync(path, "utf8").trim() : null;

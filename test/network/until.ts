@@ -4,7 +4,7 @@ const POLL_MS = 20;
  * Waits for a condition.
  * @param what is awaited, in words
  * @param probe gives something truthy once the condition holds
- * @param shown what the error of a missed deadline shows beside `what`
+ * @param shown text that the error of a missed deadline shows besides `what`
  * @throws Error at the deadline
  */
 export async function until<Value>(

@@ -31,8 +31,8 @@ export function bearer(token: string): string {
 }
 
 /**
- * Calls a query. The answer's type is the caller's word: these servers are the reference, or under test.
- * @throws XrpcFailure where the answer is not a success
+ * Calls a query. The answer's type is not checked: these servers are the reference, or under test.
+ * @throws XrpcFailure if the answer is not a success
  */
 export async function query<Output>(
 	origin: string,
@@ -45,8 +45,8 @@ export async function query<Output>(
 }
 
 /**
- * Calls a procedure. The reference PDS refuses a body, even an empty one, where the lexicon has none: pass no input there.
- * @throws XrpcFailure where the answer is not a success
+ * Calls a procedure. If the lexicon has no input, pass none: the reference PDS refuses a body then, even an empty one.
+ * @throws XrpcFailure if the answer is not a success
  */
 export async function procedure<Output>(
 	origin: string,

@@ -3,7 +3,7 @@ import type { SimMessage } from "../sim/message.ts";
 
 const RECORD_TEXT_CHARS = 100_000;
 
-/** A commit of about a hundred kilobytes. */
+/** Makes a commit of about 100 kB. */
 export function bulkyCommit(account: SimAccount): Promise<SimMessage> {
 	const record = {
 		$type: "app.bsky.feed.post",

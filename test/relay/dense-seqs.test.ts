@@ -5,14 +5,14 @@ import { RelayRig, until } from "./rig.ts";
 
 const ROUNDS = 20;
 const PER_SECOND = 100;
-/** Messages that come between two kills, at most. */
+/** Maximum number of messages between two kills. */
 const ROUND_MESSAGES_MAX = 60;
 
 test(`a consumer that takes any gap between seqs for a loss raises no alarm over ${ROUNDS} kills`, async () => {
 	const rng = new Rng("dense seqs");
 	const rig = await RelayRig.start({ seed: "dense seqs", hosts: 3, accounts: 9 });
 	const { network, relay, consumer } = rig;
-	// Whose first message is in the log, the relay has a cursor of.
+	// The relay has a cursor of a host when the host's first message is in the log.
 	for (const account of network.accounts) network.send(account, account.account(true));
 	await consumer.until(() => consumer.received === network.sent.length);
 	const traffic = new AbortController();

@@ -6,9 +6,9 @@ import { RelayProcess } from "../sim/relay-process.ts";
 import { RELAY_COMMAND, until } from "./rig.ts";
 
 const OPEN_FILES_MAX = 200;
-/** Its address: others have other ones. */
+/** The address of the greedy client. Other clients have other addresses. */
 const HOARDER = "127.0.0.2";
-/** Of one client: more than the relay may have open at all. */
+/** Connections of one client: more than the descriptors that the relay may have open. */
 const CONNECTIONS = 400;
 const REOPEN_MS = 10;
 const COMMITS = 150;
@@ -22,7 +22,7 @@ class Hoarder {
 	#isOver = false;
 	opened = 0;
 
-	/** @param request what each sends at once */
+	/** @param request bytes that each connection sends as soon as it is open */
 	constructor(port: number, request: string) {
 		this.#port = port;
 		this.#request = request;

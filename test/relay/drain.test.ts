@@ -9,9 +9,9 @@ test("SIGTERM under load: all that was taken goes out, consumers get 1001, exit 
 	const traffic = new AbortController();
 	const running = network.run(100, traffic.signal);
 	try {
-		// The relay keeps up: a drain is bounded in time, and may leave a backlog to the hosts.
+		// The relay must keep up here: a drain has a time limit, after which it leaves a backlog to the hosts.
 		await consumer.until(() => consumer.received > 300 && network.sent.length - consumer.received < 20);
-		// A drain that takes longer than it may ends with 1.
+		// A drain that exceeds its time ends with 1.
 		expect(await relay.stop()).toBe(0);
 		await consumer.until(() => consumer.closes.length > 0);
 		expect(consumer.closes).toEqual([{ code: 1001, reason: "relay is shutting down" }]);
@@ -22,10 +22,10 @@ test("SIGTERM under load: all that was taken goes out, consumers get 1001, exit 
 		traffic.abort();
 		await running;
 		await expectReceived(rig, network.accounts);
-		// The cursors were stored behind everything, so hosts had nothing to repeat.
+		// The cursors were stored after all messages, so hosts had nothing to repeat.
 		expect((await rig.stats()).counters.of("messages_replayed_total")).toBe(0);
 
-		// No seq is left out after a clean stop: the log goes on right after itself.
+		// After a clean stop no seq is left out.
 		const replayer = new SimConsumer(relay.firehoseOrigin);
 		await replayer.connect(0);
 		await replayer.until(() => replayer.received >= consumer.received);

@@ -13,7 +13,7 @@ const SUBSCRIBE = "/xrpc/com.atproto.sync.subscribeRepos";
 const CRAWL = "/xrpc/com.atproto.sync.requestCrawl";
 const REQUESTS = 600;
 const AT_ONCE = 20;
-/** How long a half-made request is left to itself. It is no verdict: what comes later is only not looked at. */
+/** How long an incomplete request is waited for. No verdict depends on it: a later answer is not looked at. */
 const QUIET_MS = 100;
 
 const plc = new SimPlc();
@@ -48,7 +48,7 @@ describe("health, as load balancers ask for it", () => {
 	});
 });
 
-/** A request that is nearly one: each part is drawn from what is right, what is odd and what is noise. */
+/** Something close to a request: each part is drawn from right values, odd values and noise. */
 function drawRequest(rng: Rng): string {
 	const noise = (max: number): string => Buffer.from(rng.bytes(rng.int(max))).toString("latin1");
 	if (rng.int(20) === 0) return noise(400);
@@ -105,7 +105,7 @@ test("whatever bytes come, no answer shows a fault or a page, and the next reque
 			statuses.set(status, (statuses.get(status) ?? 0) + 1);
 		}
 	}
-	// What was drawn did reach the handlers, and not only the parser.
+	// Some of the requests reached the handlers, not only the parser.
 	for (const status of ["200", "400", "404", "405"]) expect(statuses.get(status)).toBeGreaterThan(0);
 	for (const answer of await fromBoth("GET /_health HTTP/1.0\r\n\r\n")) expect(answer).toStartWith("HTTP/1.1 200");
 	const { counters } = await relay.stats();
@@ -176,7 +176,7 @@ describe("a consumer that talks", () => {
 
 	test("too much is closed with 1008, and nobody else is", async () => {
 		const [quiet, noisy] = [await connect(), await connect()];
-		// However slow the machine is: until it is told.
+		// Waits for the close, however slow the machine is.
 		while (noisy.socket.readyState === WebSocket.OPEN) {
 			for (let count = 0; count <= HEARD_MAX; count++) noisy.socket.send("hello");
 			await Bun.sleep(100);

@@ -6,8 +6,8 @@ import { expectReceived } from "./expect-received.ts";
 import { isIndexed, RelayRig, until } from "./rig.ts";
 
 /**
- * Put before the C library: lets SQLite's reads of the index fail for as long as a file is there, as on a network disk that is
- * gone. (It calls EIO a malformed database, and then the files are read past the C library.)
+ * A library to be loaded before the C library. Lets SQLite's reads of the index fail while a file exists, as on a network disk that is
+ * gone. (Not with EIO: SQLite calls that a malformed database, and then the relay reads the files without the C library.)
  */
 const FAILING_READS = `
 #define _GNU_SOURCE
@@ -38,7 +38,7 @@ ssize_t pread(int file, void *bytes, size_t length, off_t at) { FAIL_OR("pread",
 ssize_t pread64(int file, void *bytes, size_t length, off64_t at) { FAIL_OR("pread64", bytes, length, at); }
 `;
 
-/** Of SQLite's, by default. */
+/** SQLite's default page size. */
 const PAGE_BYTES = 4_096;
 
 const folder = mkdtempSync(join(tmpdir(), "standpipe-reads-"));
@@ -81,7 +81,7 @@ test.skipIf(!isBuilt)(
 		for (let round = 0; round < 2; round++) {
 			await until(async () => isIndexed((await rig.stats()).log));
 			writeFileSync(failing, "");
-			// What is in memory goes on.
+			// What needs no read of the index goes on.
 			network.send(early, await early.commit());
 			await until(() => rig.received(early.did).length === rig.expected(early.did).length);
 			for (let i = 0; i < 3; i++) for (const account of late) network.send(account, await account.commit());
@@ -110,7 +110,7 @@ test("an index that is damaged is not waited for: the start ends and says so", a
 	onTestFinished(() => damaged.stop());
 	await network.burst(20);
 	await until(async () => (await damaged.stats()).log.appliedLsn >= 20);
-	// After a clean stop the database is one file. Its first page tells that it is a database, and of which version.
+	// After a clean stop the database is one file. Its first page stays as it is, so that it is still a database of this version.
 	expect(await relay.stop()).toBe(0);
 	const index = readFileSync(relay.indexPath);
 	writeFileSync(relay.indexPath, index.fill(0xa5, PAGE_BYTES));

@@ -3,7 +3,7 @@ import { setUpLog } from "../../src/observe/log.ts";
 import { Relay } from "../../src/relay/relay.ts";
 import type { Failure } from "../../src/runtime/thread.ts";
 
-/** The relay with an engine that has a fault. Nothing but this entry file can bring it about. */
+/** The relay with an engine that has a fault. Only this entry file uses that engine. */
 const { config } = loadConfig([], process.env, { cores: 2 });
 setUpLog(config.logLevel);
 const fail = (thread: string, failure: Failure): never => {

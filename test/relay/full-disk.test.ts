@@ -10,10 +10,10 @@ import { RelayRig, until } from "./rig.ts";
 const MIB = 1024 * 1024;
 const DISK_BYTES = 112 * MIB;
 const BALLAST_BYTES = 88 * MIB;
-/** More than the free disk, the rings and the hosts' budgets hold together. */
+/** More than the free space on the disk, the rings and the hosts' budgets hold together. */
 const COMMITS = 640;
 
-/** A disk of its own, small enough to fill; null where this machine lets nobody mount one. */
+/** A disk of its own, small enough to fill; null if this machine does not allow to mount one. */
 function mountDisk(bytes: number): string | null {
 	const path = mkdtempSync(join(tmpdir(), "standpipe-disk-"));
 	const { success } = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", `size=${bytes}`, "tmpfs", path]);
@@ -28,7 +28,7 @@ function unmountDisk(path: string): void {
 	rmdirSync(path);
 }
 
-/** Writes a file of `bytes`, or what is left of the disk. */
+/** Writes a file of `bytes`, or as much as the disk takes. */
 function writeBallast(path: string, bytes: number): void {
 	const file = openSync(path, "w");
 	const piece = Buffer.alloc(64 * 1024, 1);
@@ -93,7 +93,7 @@ test.skipIf(probe === null)(
 			expect(after.counters.of("index_stalled")).toBe(0);
 			expect(after.counters.of("messages_replayed_total")).toBe(0);
 
-			// A stop while it is full: nothing that was acknowledged is lost, and what was not is sent again.
+			// The relay stops while the disk is full. What was acknowledged is kept; the rest is sent again.
 			writeBallast(ballast, Number.POSITIVE_INFINITY);
 			for (const account of network.accounts)
 				for (let i = 0; i < 20; i++) network.send(account, await bulkyCommit(account));

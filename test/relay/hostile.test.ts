@@ -11,14 +11,14 @@ beforeAll(async () => {
 
 afterAll(() => rig.stop());
 
-/** The two accounts of a test: one whose host misbehaves, and one on the other host. */
+/** The two accounts of a test: one at the host that misbehaves, and one at the other host. */
 function accountsOf(index: number) {
 	const [own, other] = [rig.network.accounts[index], rig.network.accounts[index + 1]];
 	if (own === undefined || other === undefined) throw new Error("not enough accounts");
 	return { own, other };
 }
 
-/** Messages that could not be read, so far. */
+/** How many messages could not be read so far. */
 async function unreadable(): Promise<number> {
 	const { rejected } = await rig.stats();
 	return rejected["frame-malformed"] + rejected["frame-header"] + rejected["frame-text"];
@@ -71,7 +71,7 @@ test("a commit cut anywhere never passes, and costs its sender nothing else", as
 	const { sealCommit, signCommit } = await import("../sim/commit.ts");
 	const frame = encodeFrame(await sealCommit(draft, signCommit(draft.commit, own.key)), host.lastSeq + 1);
 	const [connects, before] = [host.cursors.length, await unreadable()];
-	// Fewer than would close the connection.
+	// This is fewer than would close the connection.
 	for (let cut = 1; cut < 90; cut++) host.sendRaw(frame.subarray(0, Math.ceil((frame.length * cut) / 90)));
 	await until(async () => (await unreadable()) === before + 89);
 	expect(host.cursors.length).toBe(connects);
@@ -96,7 +96,7 @@ describe("a PLC directory that misbehaves", () => {
 			const message = await stranger.commit();
 			network.send(stranger, message);
 			await until(() => (network.plc.gets.get(stranger.did) ?? 0) > 0);
-			// Accounts of the same host that are known already go on meanwhile.
+			// Known accounts of the same host go on meanwhile.
 			const neighbour = network.accounts.find(
 				(account) =>
 					network.hostOf(account) === network.hostOf(stranger) && account.rev !== null && account !== stranger,
@@ -108,7 +108,7 @@ describe("a PLC directory that misbehaves", () => {
 			}
 			expect(rig.received(stranger.did)).toEqual([]);
 			network.plc.clearFaults();
-			// A document that is wrong is final for the message; for anything else it waited.
+			// A wrong document is final for the message. With any other fault the message waited.
 			const waits = fault.kind === "hang" || fault.kind === "status";
 			if (waits) await until(() => rig.received(stranger.did).includes(`commit ${message.rev}`));
 		},
@@ -138,7 +138,7 @@ describe("a host that misbehaves on its connections", () => {
 			await until(() => host.connections === 0);
 		}
 		await until(() => host.connections > 0);
-		// Three closes, three dials: not a tight loop.
+		// Three closes lead to three dials: this is no tight loop.
 		expect(host.cursors.length - connects).toBeLessThanOrEqual(4);
 		await expectFlow(0);
 	}, 300_000);

@@ -40,7 +40,7 @@ async function parked(): Promise<number> {
 	return (await rig.stats()).counters.of("parked_messages");
 }
 
-/** Stops the relay, makes all identities that it knows old, and starts it again. */
+/** Stops the relay, ages all identities that it knows, and starts it again. */
 async function restartWithOldIdentities(ageMs: number): Promise<void> {
 	const { relay, network } = rig;
 	await relay.stop();
@@ -78,14 +78,14 @@ describe("while the directory is down", () => {
 		const [known, rotated, moved] = [accountAt(0), accountAt(1), accountAt(2)];
 		const stranger = await network.addAccount();
 
-		// Known accounts go on, whatever else waits.
+		// Known accounts go on, although others wait.
 		const waiting: SimMessage[] = [await stranger.commit(), await stranger.commit()];
 		for (const message of waiting) network.send(stranger, message);
 		await commitOf(known);
 		network.send(known, known.identity());
 		await commitOf(known);
 
-		// A new key, without an #identity and with one, can't be judged by what is known; nor can a new host.
+		// A commit with a new key can't be judged by a known document, with or without an #identity before it; nor can one of a new host.
 		rotated.rotateKey();
 		network.plc.register(rotated, network.hostOf(rotated).endpoint);
 		waiting.push(await rotated.commit());
@@ -158,7 +158,7 @@ test("a host that names more than a thousand made-up DIDs holds up nobody else's
 	await commitOf(neighbour);
 	const before = (await rig.stats()).rejected["identity-not-found"];
 	const made = await SimAccount.create({ rng, clock: network.clock, curve: "k256" });
-	// As many as its buffer takes, so that the host is not paused.
+	// As many messages as the host's budget takes, so that it is not paused.
 	for (let i = 0; i < 1_500; i++) {
 		const did = `did:plc:${rng.text(24, "abcdefghijklmnopqrstuvwxyz234567")}`;
 		const message = made.account(true);
@@ -166,11 +166,11 @@ test("a host that names more than a thousand made-up DIDs holds up nobody else's
 	}
 	await until(async () => (await rig.stats()).rejected["identity-not-found"] > before);
 	await commitOf(victim);
-	// By then the host had long used up its quota: what is over it waits.
+	// By then the host had used up its quota, so further lookups wait.
 	const { counters } = await rig.stats();
 	expect(counters.of("parked_messages")).toBeGreaterThan(0);
 	await until(async () => (await rig.stats()).counters.of("identity_lookups_limited_total") > 0);
-	// The accounts of that very host that are known go on as well.
+	// The known accounts of that host go on as well.
 	await commitOf(neighbour);
 }, 300_000);
 

@@ -27,7 +27,7 @@ test("a fault of the relay costs the sender his message and his connection, and 
 		network.send(account, await account.sync(), "internal-error");
 		await until(async () => (await rig.stats()).rejected["internal-error"] === round);
 		await until(() => host.cursors.length > connects && host.connections > 0);
-		// What comes after it is taken, and the message itself is not asked for again.
+		// Later messages are taken, and the message itself is not asked for again.
 		for (const sender of [account, other]) {
 			const good = await sender.commit();
 			network.send(sender, good);

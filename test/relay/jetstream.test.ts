@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { freePort } from "../sim/relay-process.ts";
 import { RelayRig, until } from "./rig.ts";
 
-/** The program of Jetstream, version 2, if there is one here: set `JETSTREAM` to its path. */
+/** The program of Jetstream, version 2. To run this test, set `JETSTREAM` to its path. */
 const PROGRAM = process.env["JETSTREAM"] ?? "";
 const KILLS = 5;
 const STEPS_PER_LIFE = 30;
@@ -24,7 +24,7 @@ class Jetstream {
 			"--relay-url": relayUrl,
 			"--plc-url": plcUrl,
 			"--data-dir": dir,
-			// One repo, since hosts of the synthetic network have none to give.
+			// The repo of one account only, since hosts of the synthetic network serve no repos.
 			"--backfill-repos": did,
 		};
 		this.#child = Bun.spawn([PROGRAM, "serve", ...Object.entries(flags).flat(), "--skip-merge-discovery"], {
@@ -33,7 +33,7 @@ class Jetstream {
 		});
 	}
 
-	/** One of its metrics of the firehose; null if it does not answer yet. */
+	/** The value of one of its metrics of the firehose; null if it does not answer yet. */
 	async metric(name: string): Promise<number | null> {
 		try {
 			const text = await (await fetch(this.#metrics)).text();
@@ -59,7 +59,7 @@ test.skipIf(PROGRAM === "")(
 		const did = network.accounts[0]?.did ?? "";
 		const jetstream = new Jetstream(dir, `http://127.0.0.1:${relay.apiPort}`, network.plc.url, did);
 		try {
-			// Its start subscribes twice; it may see only the end of what comes before the second time.
+			// Its start subscribes twice. Of what comes before the second time, it may see only the end.
 			await until(async () => {
 				await network.step();
 				return ((await jetstream.metric("events_received_total")) ?? 0) > 50;

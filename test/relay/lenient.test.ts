@@ -6,7 +6,7 @@ import type { SimMessage } from "../sim/message.ts";
 import { LENIENT_CASES, STRICT_ONLY } from "../verify/strict-only.ts";
 import { RelayRig, until } from "./rig.ts";
 
-/** Everything that a lenient relay passes on and counts under this reason. */
+/** Messages that a lenient relay passes on and counts under their reason. */
 const CASES: [string, RejectionReason, (account: SimAccount) => Promise<SimMessage>][] = [
 	...[...STRICT_ONLY].map((reason): (typeof CASES)[number] => [
 		reason,
@@ -29,7 +29,7 @@ describe.each([
 	});
 	afterAll(async () => rig.stop());
 
-	/** Messages counted under the reason, as passed or as dropped. */
+	/** How many messages were counted under the reason, as passed on or as dropped. */
 	async function counted(reason: RejectionReason): Promise<number> {
 		const stats = await rig.stats();
 		return (lenient === "true" ? stats.lenient : stats.rejected)[reason];

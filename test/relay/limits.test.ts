@@ -31,7 +31,7 @@ afterAll(async () => {
 	await plc.stop();
 });
 
-/** A consumer that was let in, or the status of the refusal. */
+/** A consumer that was accepted, or the status of the refusal. */
 function connect(ip: string): Promise<WebSocket | number> {
 	const url = `${relay.firehoseOrigin}/xrpc/com.atproto.sync.subscribeRepos`;
 	const socket = new WebSocket(url, { headers: { "X-Forwarded-For": ip } });
@@ -53,7 +53,7 @@ async function connectMany(count: number, ip: (index: number) => string) {
 test("limits hold over all fan-out workers of the port together", async () => {
 	const log = await Bun.file(relay.logPath).text();
 	expect(log.match(/the firehose is served on/g)?.length).toBe(WORKERS);
-	// Of one IPv6 customer, wherever the kernel puts its connections.
+	// All connections are of one IPv6 customer, on whichever threads the kernel puts them.
 	const crowd: WebSocket[] = [];
 	for (let index = 0; crowd.length < PER_IP_MAX; index++) {
 		const socket = await connect(`2001:db8::${index.toString(16)}`);

@@ -24,7 +24,7 @@ async function relayWith(env: Record<string, string>): Promise<RelayProcess> {
 	return relay;
 }
 
-/** Two messages in each segment. */
+/** Writes messages so long that each segment holds two. */
 function writeSegments(relay: RelayProcess, wallMs: (message: number) => number): void {
 	const padding = "x".repeat(SEGMENT_BYTES / 2);
 	const messages = Array.from({ length: MESSAGES }, (_, i) => [identityEntry(`did:plc:${i}`, 1, i + 1, padding)]);
@@ -41,7 +41,7 @@ async function replay(relay: RelayProcess, until: (consumer: SimConsumer) => boo
 
 test("a wall clock that is far ahead at a start removes nothing of the log", async () => {
 	const relay = await relayWith({ RELAY_REPLAY_WINDOW: "1h", RELAY_SEGMENT_BYTES: String(SEGMENT_BYTES) });
-	// Whether the relay was down since, or its clock was set: it can't know.
+	// The relay can't know whether it was down for so long or the clock was set.
 	const thenMs = Date.now() - 1_000 * HOUR_MS;
 	writeSegments(relay, (message) => thenMs + message * 60_000);
 	const before = readdirSync(relay.logDirectory).filter((name) => name.endsWith(".seg"));

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import type { ThreadState } from "../../src/runtime/thread-state.ts";
 import { RelayRig, until } from "./rig.ts";
 
-/** What the relay's /metrics has said since its graphs were drawn, without the figures. It may say more. */
+/** Metrics that operators' graphs rely on, as in /metrics but without the values. There may be more. */
 const SAID = (await Bun.file(new URL("./metrics.txt", import.meta.url)).text()).trimEnd().split("\n");
 
 let rig: RelayRig;
@@ -14,7 +14,7 @@ beforeAll(async () => {
 
 afterAll(() => rig.stop());
 
-/** A name that is counted by reason: the JSON has it under a word of its own. */
+/** A metric by reason. The JSON has it under a name of its own. */
 const REASON = /^standpipe_messages_(rejected|lenient)_total\{reason="(.+)"\}$/;
 
 test("no metric has lost its name, its meaning, its type or one of its labels", async () => {
@@ -48,7 +48,7 @@ test("no metric has lost its name, its meaning, its type or one of its labels", 
 
 test("each thread says how it is", async () => {
 	let states: Record<string, ThreadState> = {};
-	// On a busy machine one may come too late.
+	// On a busy machine one answer may come too late.
 	await until(async () => {
 		states = (await rig.stats()).threads;
 		return Object.values(states).every(({ memory }) => memory !== null);
@@ -58,6 +58,6 @@ test("each thread says how it is", async () => {
 	const memory = expect.objectContaining({ heapUsedBytes: expect.any(Number), heapTotalBytes: expect.any(Number) });
 	for (const state of Object.values(states))
 		expect(state).toEqual({ isAnswering: true, afterMs: expect.any(Number), memory });
-	// Each has a heap of its own.
+	// Each thread has a heap of its own.
 	expect(new Set(Object.values(states).map((state) => JSON.stringify(state.memory))).size).toBeGreaterThan(1);
 });

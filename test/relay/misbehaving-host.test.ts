@@ -21,7 +21,7 @@ afterAll(async () => {
 	await rig.stop();
 });
 
-/** A host of a test's own, with its two accounts. */
+/** A host for one test, with its two accounts. */
 async function hostOf(index: number): Promise<{ host: SimHost; accounts: SimAccount[] }> {
 	const { network } = rig;
 	const host = network.hosts[index];
@@ -40,7 +40,7 @@ async function commitAll(accounts: readonly SimAccount[]): Promise<void> {
 	for (const account of accounts) rig.network.send(account, await account.commit());
 }
 
-/** Takes the host away from the relay while `change` happens to it. */
+/** Disconnects the host from the relay while `change` is done to it. */
 async function whileAway(host: SimHost, change: () => void | Promise<void>): Promise<void> {
 	await host.stop();
 	await change();
@@ -154,7 +154,7 @@ test(
 		host.replaysInclusively = true;
 		for (let round = 0; round < 3; round++) {
 			const connects = host.cursors.length;
-			// The last message is one of each kind in turn.
+			// The last message is of another kind each time.
 			for (const account of accounts) {
 				const messages = [account.identity(), account.account(true), await account.commit()];
 				for (let at = 0; at < messages.length; at++) {
@@ -185,7 +185,7 @@ test(
 		for (let i = 0; i < 2_000; i++) host.sendRaw(encodeInfoFrame(text(20), text(200)));
 		for (let round = 0; round < 5; round++) {
 			await until(() => host.connections === 1);
-			// A connection that brought something is not waited for long when it ends.
+			// After a connection that brought messages, the relay dials again soon.
 			await commitAll(accounts);
 			await expectReceived(rig, accounts);
 			const closes = host.closes.length;
@@ -197,7 +197,7 @@ test(
 		await expectReceived(rig, accounts);
 		const lines = (await Bun.file(rig.relay.logPath).text()).split("\n");
 		const said = lines.filter((line) => line.includes(host.hostname) && line.includes(" says "));
-		// One a minute.
+		// At most one line a minute.
 		expect(said.length).toBeLessThanOrEqual(2 + (performance.now() - startMs) / 60_000);
 		expect(said.length).toBeGreaterThan(0);
 	},
@@ -211,7 +211,7 @@ test(
 		try {
 			await relay.start();
 			await relay.stop();
-			// The name passed the check when the host was added, so to speak: `localhost` is one that every resolver knows.
+			// This stands for a name that passed the check when the host was added. Every resolver knows `localhost`.
 			const index = new Database(join(relay.logDirectory, "..", "index.sqlite"));
 			index.run(
 				"INSERT INTO host (id, hostname, insecure, status, gaps, account_count) VALUES (1, 'localhost', 0, 'active', 0, 0)",
@@ -235,7 +235,7 @@ test("the consumer saw nothing out of order", () => {
 	expect(rig.consumer.closes).toEqual([]);
 });
 
-/** Answers with the HTTP status. */
+/** Returns the HTTP status of the answer. */
 async function resetCursor(hostname: string, cursor?: number): Promise<number> {
 	const response = await fetch(`http://127.0.0.1:${rig.relay.apiPort}/admin/pds/resetCursor`, {
 		method: "POST",

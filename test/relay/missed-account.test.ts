@@ -28,13 +28,13 @@ test("an account is active again though its #account never came, if its host say
 		await until(async () => (await rig.stats()).rejected["account-inactive"] === 3);
 		for (const { did } of [inactive, broken, silent]) expect(rig.received(did)).toEqual(rig.expected(did));
 
-		// Each host was asked once for each account, under our name; later commits of the inactive are not asked for again.
+		// Each host was asked once for each account, under the relay's name. Later commits of inactive accounts cause no new question.
 		network.send(inactive, await inactive.commit(), "account-inactive");
 		await until(async () => (await rig.stats()).rejected["account-inactive"] === 4);
 		expect(host.statusRequests.map(({ did }) => did).sort()).toEqual(network.accounts.map(({ did }) => did).sort());
 		for (const { userAgent } of host.statusRequests) expect(userAgent).toStartWith("standpipe/");
 
-		// What was found out holds after a crash, and the account's next status is its host's to tell.
+		// The status that was found out holds after a crash. The account's next status comes from its host.
 		relay.kill();
 		await relay.exited();
 		await relay.start();

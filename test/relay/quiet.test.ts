@@ -7,7 +7,7 @@ import { RELAY_COMMAND } from "./rig.ts";
 
 const DESCRIBE_SERVER = "/xrpc/com.atproto.server.describeServer";
 
-/** A host that answers like no PDS: each name is a path of answers that make a runtime talk. */
+/** Answers, by name, that no PDS gives, and at which a runtime may write to the output. */
 const ANSWERS: Record<string, string> = {
 	"broken-gzip": "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope",
 	"broken-br": "HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 4\r\n\r\nnope",

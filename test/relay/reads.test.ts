@@ -5,10 +5,10 @@ import { FAILED_PROBES_PER_HOUR } from "../../src/hosts/crawl-gate.ts";
 import { Rng } from "../sim/rng.ts";
 import { RelayRig, until } from "./rig.ts";
 
-/** So few that any machine asks faster. */
+/** So low that any machine asks faster. */
 const READS_PER_S = 1;
 const BURST = 5 * READS_PER_S;
-/** Of the thread that reads. */
+/** Niceness of the reads thread. */
 const READS_NICENESS = 10;
 
 let rig: RelayRig;
@@ -23,7 +23,7 @@ beforeAll(async () => {
 });
 afterAll(() => rig.stop());
 
-/** A read, as a proxy passes it on for a client at an address. */
+/** A read as a proxy passes it on, for a client with this address. */
 const read = (method: string, ip: string): Promise<Response> =>
 	fetch(`${origin}/xrpc/com.atproto.sync.${method}`, { headers: { "X-Forwarded-For": ip }, redirect: "manual" });
 
@@ -46,7 +46,7 @@ describe("reads", () => {
 			return (await read(`getLatestCommit?did=${account.did}`, ip)).json();
 		};
 		await until(async () => ((await latest()) as { rev?: string }).rev === message.rev);
-		// Each takes a connection of its own, and the kernel chooses its thread.
+		// Each request has a connection of its own, and the kernel chooses its thread.
 		for (let at = 0; at < 20; at++) {
 			const url = `${origin}/xrpc/com.atproto.sync.getLatestCommit?did=${account.did}`;
 			const response = await fetch(url, { keepalive: false, headers: { "X-Forwarded-For": `198.51.100.${at}` } });
@@ -80,12 +80,12 @@ describe("reads", () => {
 	}, 300_000);
 });
 
-/** A test run of low priority leaves the thread that reads nothing to be below. */
+/** If the test itself has a low priority, the reads thread can't have a lower one. */
 const hasNicerLevels = process.platform === "linux" && getPriority() < READS_NICENESS;
 
 test.if(hasNicerLevels)("the thread that reads is the one that waits where cores are short", () => {
 	const tasks = `/proc/${rig.relay.pid}/task`;
-	// The 19th field is the niceness; the second one may hold spaces.
+	// The 19th field is the niceness. The second field may contain spaces.
 	const nicenesses = readdirSync(tasks).map((task) => {
 		const [, fields = ""] = readFileSync(`${tasks}/${task}/stat`, "utf8").split(") ");
 		return Number(fields.split(" ")[16]);
@@ -95,7 +95,7 @@ test.if(hasNicerLevels)("the thread that reads is the one that waits where cores
 });
 
 describe("crawl requests", () => {
-	/** Names that nobody can have made a host of: see to it that none of them is valid by chance. */
+	/** Draws a name that no host can have. None may be valid by chance. */
 	function drawName(rng: Rng): string {
 		const any = (length: number): string =>
 			String.fromCodePoint(
@@ -153,7 +153,7 @@ describe("crawl requests", () => {
 			expect(((await response.json()) as { message: string }).message).toContain(`${FAILED_PROBES_PER_HOUR} hosts`);
 		}
 		expect((await ask(1, "192.0.2.81")).status).toBe(400);
-		// An admin may err as often as he likes.
+		// Failed requests of an admin are not limited.
 		for (let at = 0; at < 2 * FAILED_PROBES_PER_HOUR; at++)
 			await expect(rig.relay.requestCrawl(`made-up-${at}.standpipe.zz`)).rejects.toThrow("answered 400");
 		expect((await rig.stats()).counters.of("crawls_limited_total")).toBe(20);

@@ -3,7 +3,7 @@ import type { SimAccount } from "../sim/account.ts";
 import { BAD_REASONS, type BadReason, sendBad } from "../sim/bad.ts";
 import { RelayRig, until } from "./rig.ts";
 
-/** What can't be received at all ends its connection. */
+/** Messages that can't be received at all end their connection. */
 const CLOSING: ReadonlySet<BadReason> = new Set(["frame-too-large"]);
 
 let rig: RelayRig;
@@ -33,11 +33,11 @@ describe("each reason, sent through a socket", () => {
 			const host = rig.network.hostOf(sender);
 			const connectsBefore = host.cursors.length;
 
-			// Counted under its name, once.
+			// It is counted once, under its name.
 			await until(async () => (await rejections(reason)) > before);
 			expect(await rejections(reason)).toBe(before + 1);
 
-			// The connection is closed where the rule says so, and comes back; else it is kept.
+			// The connection is closed if the rule says so, and made again; else it is kept.
 			if (CLOSING.has(reason)) {
 				await until(() => host.cursors.length > connectsBefore && host.connections > 0);
 			}

@@ -27,7 +27,7 @@ export function isIndexed({ lastLsn, appliedLsn }: RelayStats["log"]): boolean {
 	return appliedLsn === lastLsn;
 }
 
-/** A synthetic network, the relay as its own process, and a consumer that has been there from the start. */
+/** A synthetic network, the relay as a process, and a consumer that is connected from the start. */
 export class RelayRig {
 	readonly network: SimNetwork;
 	readonly relay: RelayProcess;
@@ -66,12 +66,12 @@ export class RelayRig {
 		return this.relay.stats();
 	}
 
-	/** What the consumer got of a DID, each as its type and rev. */
+	/** The messages of a DID that the consumer got, each as its type and rev. */
 	received(did: string): string[] {
 		return this.consumer.events.filter((event) => event.did === did).map(({ type, rev }) => `${type} ${rev ?? ""}`);
 	}
 
-	/** What it should have got. */
+	/** The messages of a DID that it should have got. */
 	expected(did: string): string[] {
 		return this.network.sent
 			.filter((sent) => sent.did === did && sent.expected === "pass")

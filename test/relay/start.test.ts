@@ -12,7 +12,7 @@ const folder = mkdtempSync(join(tmpdir(), "standpipe-start-"));
 chmodSync(folder, 0o777);
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Nobody's user: root may write everywhere. Null where the tests are not root's, and need no other user. */
+/** Command that runs another as the user `nobody`, since root may write everywhere. Empty if the tests don't run as root. */
 const NOBODY = process.getuid?.() === 0 ? ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] : [];
 const canMount = Bun.spawnSync([
 	"sh",
@@ -29,7 +29,7 @@ interface LogLine {
 	message: string;
 }
 
-/** A machine may have IPv6 turned off. */
+/** The loopback addresses of this machine, which may have IPv6 turned off. */
 const LOOPBACKS = ["127.0.0.1", "::1"].filter((hostname) => {
 	try {
 		takePort(hostname).free();
@@ -41,7 +41,7 @@ const LOOPBACKS = ["127.0.0.1", "::1"].filter((hostname) => {
 
 let places = 0;
 
-/** Settings of a relay with a place of its own. */
+/** Settings of a relay with folders and ports of its own. */
 function settings(changes: Record<string, string> = {}): Record<string, string> {
 	const place = join(folder, `relay-${places++}`);
 	return {
@@ -75,7 +75,7 @@ async function linesOf(child: Bun.Subprocess<"ignore", "pipe", "pipe">): Promise
 	return lines.filter((line) => line !== "").map((line) => JSON.parse(line) as LogLine);
 }
 
-/** Starts a relay that can't start, and returns the one sentence that it ends with. */
+/** Starts a relay that can't start, and returns the sentence that it ends with. */
 async function refusal(env: Record<string, string>, prefix: readonly string[] = []): Promise<string> {
 	const child = spawnRelay(env, prefix);
 	const lines = await linesOf(child);
@@ -88,7 +88,7 @@ async function refusal(env: Record<string, string>, prefix: readonly string[] = 
 	return message;
 }
 
-/** Starts a relay that can, lets it end in peace, and returns what it found wrong. */
+/** Starts a relay that can start, stops it cleanly, and returns the warnings and errors that it logged. */
 async function complaints(env: Record<string, string>): Promise<LogLine[]> {
 	const child = spawnRelay(env);
 	const reader = child.stdout.getReader();
@@ -194,7 +194,7 @@ describe("a start that can't be says in one sentence which setting, and why", ()
 				`${idOfOne}, and not of this one, ${idOfTwo}: put back the index or the log that belongs to the other`,
 		);
 		for (const env of [one, two]) expect(await complaints(env)).toEqual([]);
-		// After the loss of a log the operator has the next one go on at a number of his own. It takes the index over.
+		// After the loss of a log, the operator sets the number at which the next log begins. That log takes the index over.
 		expect(await complaints({ ...crossed, RELAY_INITIAL_SEQ_NUMBER: "500" })).toEqual([]);
 		expect(await refusal(one)).toContain("is the index of another log");
 		expect(await complaints(crossed)).toEqual([]);
@@ -305,7 +305,7 @@ test("a start that ended early, or logged nothing, leaves nothing that the next 
 		expect(await refusal({ ...env, RELAY_METRICS_LISTEN: `127.0.0.1:${port}` })).toContain("in use");
 	free();
 	expect(await complaints(env)).toEqual([]);
-	// No seq was left out by any of it.
+	// None of these starts left out a seq.
 	expect(readdirSync(env["RELAY_PERSIST_DIR"] ?? "").sort()).toEqual([
 		"00000000000000000001-00000000000000000001.seg",
 		"id",
@@ -351,7 +351,7 @@ describe.each(FIRST_STARTS)(
 	},
 );
 
-/** Starts a relay while another program has one of its ports. */
+/** Starts a relay while another program listens on one of its ports. */
 async function refuseTaken(env: Record<string, string>, name: string): Promise<void> {
 	const { port, free } = takePort("127.0.0.1");
 	expect(await refusal({ ...env, [name]: `127.0.0.1:${port}` })).toContain("in use");

@@ -12,7 +12,7 @@ test("what a taken-down account said is not replayed, until it is back; across a
 		for (const account of [gone, other]) network.send(account, await account.commit());
 		network.send(gone, gone.account(false, "takendown"));
 		network.send(other, await other.commit());
-		// Either may come last: nothing orders the messages of two accounts.
+		// Either account's message may come last: messages of two accounts have no order.
 		await consumer.until(() => [gone, other].every(({ did }) => rig.received(did).length === rig.expected(did).length));
 		expect(rig.received(gone.did)).toEqual(rig.expected(gone.did));
 
@@ -35,7 +35,7 @@ test("what a taken-down account said is not replayed, until it is back; across a
 		await rig.stop();
 	}
 
-	/** Replays the log until the account's part of it is this, and gives the other's. The index follows in a moment. */
+	/** Replays the log, again and again, until the account's part of it is as expected. Returns the other account's part. */
 	async function replayUntil(expected: () => string[]): Promise<string[]> {
 		const end = consumer.cursor ?? 0;
 		for (;;) {

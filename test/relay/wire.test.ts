@@ -67,7 +67,7 @@ function nextSeq(account: SimAccount): number {
 	return rig.network.hostOf(account).lastSeq + 1;
 }
 
-/** Waits for the next frame that goes out, and expects it to be this message, to the last byte but for the relay's seq. */
+/** Waits for the next frame that goes out. Expects it to be this message, each byte of it, except for the relay's seq. */
 async function expectSent(type: SimMessage["type"], fields: Fields, count: number): Promise<void> {
 	await consumer.until(() => frames.length > count);
 	const seq = consumer.cursor ?? 0;
@@ -77,7 +77,7 @@ async function expectSent(type: SimMessage["type"], fields: Fields, count: numbe
 	expect(frames.length).toBe(count + 1);
 }
 
-/** Fields of a message with further ones of all kinds. */
+/** The fields of a message, and additional ones of all kinds. */
 function withExtras(rng: Rng, message: SimMessage, account: SimAccount): Fields {
 	const fields = fieldsOf(message, nextSeq(account));
 	addExtraFields(rng, fields);
@@ -96,7 +96,7 @@ async function begin(account: SimAccount): Promise<void> {
 	await consumer.until(() => frames.length === count + messages.length);
 }
 
-/** A good message of the account passes, over the connection that was there before. */
+/** Expects that a good message of the account passes, over the same connection as before. */
 async function expectFlow(account: SimAccount, connects: number): Promise<void> {
 	const count = frames.length;
 	rig.network.send(account, await account.commit());

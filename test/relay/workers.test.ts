@@ -3,7 +3,7 @@ import { Rng } from "../sim/rng.ts";
 import { expectReceived } from "./expect-received.ts";
 import { RelayRig } from "./rig.ts";
 
-/** A frame may have 5,000,000 bytes; a commit's own blocks and fields take some of them. */
+/** A frame may have 5,000,000 bytes. The commit's blocks and fields take some of them. */
 const PADDING_MAX = 4_900_000;
 
 test("with four workers, frames of up to 5 MB pass between them, and none of an account's overtakes another", async () => {
@@ -15,7 +15,7 @@ test("with four workers, frames of up to 5 MB pass between them, and none of an 
 		for (let round = 0; round < 8; round++) {
 			for (const account of network.accounts) {
 				const message = await account.commit();
-				// A field that nobody knows, which is passed on.
+				// A field that the relay doesn't know, and passes on.
 				const bytes = rng.int(4) === 0 ? rng.int(PADDING_MAX) : rng.int(20_000);
 				message.body.padding = "x".repeat(round === 0 ? PADDING_MAX : bytes);
 				sizes.push(String(message.body.padding).length);

@@ -25,9 +25,9 @@ export function identityEntry(did: string, hostId: number, hostSeq: number, padd
 }
 
 /**
- * Writes a log as a relay leaves it that stopped, with one batch for each list of entries.
+ * Writes a log as a stopped relay leaves it, with one batch for each list of entries.
  *
- * @param wallMs what the wall clock of that relay said at each batch
+ * @param wallMs wall time of that relay at each batch
  */
 export function writeLog(
 	directory: string,

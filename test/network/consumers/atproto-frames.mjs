@@ -1,7 +1,7 @@
-// What @atproto/sync does with a frame before it looks at the message: decodes it, and checks it against the lexicon. What is
-// thrown on the way ends the consumer's connection, and each one after it. What only breaks the lexicon costs it the message.
+// Does with a frame what @atproto/sync does before it looks at the message: decodes it, and checks it against the lexicon. An
+// exception in that would end the consumer's connection, again and again. A message that only breaks the lexicon would be skipped.
 //
-// Reads frames from the standard input, each behind its length in four bytes, and writes a line of JSON for each.
+// Reads frames from the standard input, each after its length in four bytes, and writes a line of JSON for each.
 import { isPlainObject } from "@atproto/lex-data";
 import { com } from "../node_modules/@atproto/sync/dist/lexicons/index.js";
 import { ensureChunkIsMessage } from "../node_modules/@atproto/xrpc-server/dist/stream/stream.js";

@@ -3,7 +3,7 @@ import { IdResolver } from "@atproto/identity";
 import { Firehose, FirehoseSubscriptionError, MemoryRunner } from "@atproto/sync";
 import { cursor, describeOp, relay, reportConnection, reportEvent, reportFault, reportOp } from "./report.mjs";
 
-/** Finishes what it holds before it tells the cursor, or a reconnect would bring those events again. */
+/** Finishes the events that it holds before it returns the cursor. Otherwise a reconnect would bring them again. */
 class FinishingRunner extends MemoryRunner {
 	async getCursor() {
 		await this.processAll();
@@ -30,9 +30,9 @@ function handleEvent(event) {
 const firehose = new Firehose({
 	service: relay,
 	runner: new FinishingRunner({ startCursor: Number(cursor) }),
-	// Without a `fetch` of ours, it refuses hosts on loopback.
+	// With its own `fetch`, it refuses hosts on loopback.
 	idResolver: new IdResolver({ plcUrl: process.env.PLC_ORIGIN, fetch: globalThis.fetch }),
-	// Handles would be looked up in the DNS.
+	// Otherwise handles would be looked up in the DNS.
 	unauthenticatedHandles: true,
 	maxReconnectSeconds: 1,
 	subscriptionReconnectDelay: 250,

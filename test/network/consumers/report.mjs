@@ -1,12 +1,12 @@
-// What the three consumers share: their arguments, and the lines of JSON that they report to the test in.
+// Shared by the three consumers: their arguments, and the lines of JSON in which they report to the test.
 
-/** The relay, such as ws://localhost:2470, and the cursor to begin at. */
+/** The relay, such as ws://localhost:2470, and the cursor to begin after. */
 export const [relay, cursor] = process.argv.slice(2);
 
 /** One event, in the form of event.ts. */
 export const reportEvent = (event) => report({ event });
 
-/** One op of a commit, from a library that does not hand out commits. */
+/** One op of a commit, from a library that hands out ops and not commits. */
 export const reportOp = (op) => report({ op });
 
 /** A fault in what the relay sent. */

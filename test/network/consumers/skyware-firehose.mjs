@@ -1,4 +1,4 @@
-// @skyware/firehose, a decoder without checks. Its own reconnect goes by silence, so this script connects anew instead.
+// @skyware/firehose, a decoder without checks. It reconnects only after silence, so this script makes a new connection instead.
 import { Firehose } from "@skyware/firehose";
 import { WebSocket } from "ws";
 import { cursor, describeOp, relay, reportConnection, reportEvent, reportFault } from "./report.mjs";
@@ -19,7 +19,7 @@ function connect(from) {
 	firehose.on("unknown", reportFault);
 	firehose.on("error", ({ error }) => reportFault(error));
 	firehose.on("open", () => reportConnection("open"));
-	// A refused connection shows as an error and a close, as a broken one does: the close tells enough.
+	// A refused or broken connection gives an error and a close. The close is enough.
 	firehose.on("websocketError", () => {});
 	firehose.on("close", (lastSeq) => {
 		reportConnection("closed");
