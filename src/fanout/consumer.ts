@@ -8,23 +8,26 @@ import { ReadingPlace } from "./reading-place.ts";
 import type { Stream } from "./stream.ts";
 import type { Takedowns } from "./takedowns.ts";
 
-const logReadFailures = counter("log_read_failures_total", "consumers closed since the log could not be read for them");
+const logReadFailures = counter(
+	"log_read_failures_total",
+	"consumers closed because the log could not be read for them",
+);
 const framesSent = counter("frames_sent_total", "frames sent to consumers");
 const bytesSent = counter("bytes_sent_total", "bytes of frames sent to consumers");
 const framesTakenDown = counter(
 	"frames_taken_down_total",
-	"frames not sent to a consumer since their account is taken down",
+	"frames not sent to a consumer because their account is taken down",
 );
 const consumersSlow = counter(
 	"consumers_slow_total",
-	"consumers paused since their socket's buffer reached the watermark",
+	"times a consumer was paused because its socket's buffer reached the watermark",
 );
 const consumersTooSlow = counter(
 	"consumers_too_slow_total",
-	"consumers dropped since they were far behind and read below the floor rate",
+	"consumers closed because they were far behind and read slower than the floor rate",
 );
-const consumersDead = counter("consumers_dead_total", "consumers given up since they took nothing or did not answer");
-const consumersNoisy = counter("consumers_noisy_total", "consumers closed since they sent too many messages");
+const consumersDead = counter("consumers_dead_total", "consumers cut off because they took nothing or did not answer");
+const consumersNoisy = counter("consumers_noisy_total", "consumers closed because they sent too many messages");
 
 /** Bytes that one consumer may be sent before the next one has its turn. */
 export const TURN_BYTES_MAX = 1024 * 1024;
@@ -290,7 +293,7 @@ export class Consumer {
 	/** The error frame arrives after what is buffered, if the consumer reads on and takes it in time (`CLOSE_MS_MAX`). */
 	#closeAsTooSlow(): void {
 		const { bytesPerS, windowMs } = this.#floor;
-		const message = `Less than ${bytesPerS} bytes per second were read for ${windowMs / 1000} seconds, far behind.`;
+		const message = `The consumer is far behind, and read less than ${bytesPerS} bytes per second for ${windowMs / 1000} seconds.`;
 		this.#counters.add(consumersTooSlow);
 		this.#socket.sendBinary(this.#stream.error("ConsumerTooSlow", message));
 		this.close(1008, "ConsumerTooSlow");

@@ -17,7 +17,7 @@ import type { Takedowns } from "./takedowns.ts";
 
 const consumersRefused = counter(
 	"consumers_refused_total",
-	"consumers refused since a limit on their number was reached",
+	"consumers refused because a limit on their number was reached",
 );
 const consumersConnected = gauge("consumers_connected", "consumers connected now");
 

@@ -30,7 +30,7 @@ export async function claimIndex(store: Store, log: ClaimingLog, place: string):
 	const isFree = holder === null || log.lsnUsedMax + 1 === log.initialSeq;
 	if (!isFree)
 		throw new ForeignIndexError(
-			`${place} is the index of another log, ${holder}, and not of this one, ${log.id}: put back the index or the log that belongs to the other`,
+			`${place} is the index of another log, ${holder}, and not of this one, ${log.id}: put back the index of this log, or the log of that index`,
 		);
 	// An index that is ahead of the log is left as it is. The follower refuses it when it catches up, with a message that says so.
 	if ((await store.checkpoint()) <= log.lsnUsedMax) await store.claim(log.id);

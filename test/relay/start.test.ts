@@ -191,7 +191,7 @@ describe("a start that can't be says in one sentence which setting, and why", ()
 		const crossed = { ...two, DATABASE_URL: index };
 		expect(await refusal(crossed)).toBe(
 			`standpipe can't start: DATABASE_URL (--database-url): ${index.replace("sqlite://", "")} is the index of another log, ` +
-				`${idOfOne}, and not of this one, ${idOfTwo}: put back the index or the log that belongs to the other`,
+				`${idOfOne}, and not of this one, ${idOfTwo}: put back the index of this log, or the log of that index`,
 		);
 		for (const env of [one, two]) expect(await complaints(env)).toEqual([]);
 		// After the loss of a log, the operator sets the number at which the next log begins. That log takes the index over.
