@@ -19,7 +19,7 @@ function linkText(value: unknown): string {
 	return (value as { $link: string }).$link;
 }
 
-/** The next `count` commits of an account's traffic, each with the MST root and rev before it. */
+/** The next `count` commits in an account's traffic, each with the MST root and rev before it. */
 async function* commits(
 	account: SimAccount,
 	count: number,

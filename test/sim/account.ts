@@ -26,9 +26,9 @@ export interface SimAccountOptions {
 	rng: Rng;
 	clock: SimClock;
 	curve: SimCurve;
-	/** Records it has from the start. Without any, its first commit is a genesis commit. */
+	/** Number of records that it has from the start. If 0, its first commit is a genesis commit. */
 	records?: number;
-	/** A did:web, for an account that is not in the PLC directory. */
+	/** A did:web, if the account is not in the PLC directory. */
 	did?: string;
 }
 
@@ -39,8 +39,8 @@ interface RepoState {
 }
 
 /**
- * An account with its repo: the chain of its commits and the messages that its PDS sends of them. Each method that
- * changes the repo gives the message of the change. Call them one after the other.
+ * An account with its repo: the chain of its commits and the messages that its PDS sends about them. Each method that changes the
+ * repo returns the message about the change. They must be called one after the other.
  */
 export class SimAccount {
 	readonly did: string;
@@ -50,7 +50,7 @@ export class SimAccount {
 	key: SimKey;
 	readonly #tree = new SimTree();
 	readonly #records = new Map<string, CidLink>();
-	/** The keys of `#records`, so that one can be drawn without walking them. */
+	/** The keys of `#records` as an array, so that one can be drawn in constant time. */
 	readonly #paths: string[] = [];
 	#state: RepoState | null = null;
 
@@ -87,7 +87,7 @@ export class SimAccount {
 		return this.#paths.length;
 	}
 
-	/** Path and CID of one of the account's records, or null where it has none. */
+	/** Path and CID of a random record of the account, or null if it has none. */
 	anyRecord(): { path: string; cid: CidLink } | null {
 		if (this.#paths.length === 0) return null;
 		const path = this.rng.pick(this.#paths);
@@ -95,7 +95,7 @@ export class SimAccount {
 		return cid === undefined ? null : { path, cid };
 	}
 
-	/** A write that creates a record of some collection under a fresh TID. */
+	/** A write that creates a record of a random collection under a new TID. */
 	newRecord(): SimWrite {
 		const collection = drawCollection(this.rng);
 		const record = makeRecord(collection, this.rng, this.clock);
@@ -211,7 +211,7 @@ export class SimAccount {
 		return { type: "account", did: this.did, rev: null, body };
 	}
 
-	/** The same account with an empty repo, as after a deletion. Its clock and key go on. */
+	/** The same account with an empty repo, as after a deletion. It keeps its clock and key. */
 	async madeAnew(): Promise<SimAccount> {
 		const { rng, clock, did, key } = this;
 		const account = await SimAccount.create({ rng, clock, did, curve: key.curve });

@@ -30,7 +30,7 @@ describe("generated values", () => {
 		}
 	});
 
-	test("fit into frames, which say what they said, and mean the same when loosened", () => {
+	test("fit into frames, which keep their own fields, and mean the same when loosened", () => {
 		let canonical = 0;
 		for (let i = 0; i < CASES; i++) {
 			const rng = new Rng(`frame ${i}`);

@@ -4,8 +4,8 @@ import type { SimMessage } from "./message.ts";
 import type { Rng } from "./rng.ts";
 
 /**
- * Random values of DAG-CBOR, made as bytes: no library stands between a test and what it wants to send. All of it is
- * canonical and within the limits, unless an option says otherwise.
+ * Random values of DAG-CBOR, made as bytes, so that no library limits what a test can send. All are canonical and within the
+ * limits, unless an option says otherwise.
  */
 
 const MAJOR = { unsigned: 0, negative: 1, bytes: 2, text: 3, array: 4, map: 5, tag: 6 } as const;
@@ -13,14 +13,14 @@ const CID_TAG = 42;
 const CODEC = { dagCbor: 0x71, raw: 0x55, dagPb: 0x70, json: 0x0200 } as const;
 const HASH = { identity: 0x00, sha1: 0x11, sha256: 0x12, sha512: 0x13, blake3: 0x1e } as const;
 
-/** Where the length of a head changes, and the limits of integers. */
+/** Values at which the length of a head changes, and the limits of integers. */
 const EDGE_INTEGERS = [
 	...[0, 1, 23, 24, 255, 256, 65_535, 65_536, 2 ** 31, 2 ** 32 - 1, 2 ** 32],
 	...[Number.MAX_SAFE_INTEGER - 1, Number.MAX_SAFE_INTEGER],
 ];
-/** Where the head of a map, an array, a text or a byte string changes its length. */
+/** Counts at which the head of a map, an array, a text or a byte string changes its length. */
 const EDGE_COUNTS = [23, 24, 25, 255, 256, 257];
-/** Keys that mean something to a program that makes objects of maps. */
+/** Keys that have a special meaning in a program that makes objects from maps. */
 const HOSTILE_KEYS = [
 	...["$link", "$bytes", "$type", "__proto__", "constructor", "prototype", "toString", "valueOf", "hasOwnProperty"],
 	...["then", "toJSON", "length", "", "0", "-1", "/", "é", "\u0000", "\u{1f6b0}"],
@@ -57,7 +57,7 @@ export function cborBytes(bytes: Uint8Array): Buffer {
 	return Buffer.concat([cborHead(MAJOR.bytes, bytes.length), bytes]);
 }
 
-/** A link to a binary CID, which may be anything. */
+/** A link to a binary CID, which may be any bytes. */
 export function cborLink(cid: Uint8Array): Buffer {
 	return Buffer.concat([cborHead(MAJOR.tag, CID_TAG), cborBytes(Buffer.concat([Buffer.of(0), cid]))]);
 }
@@ -66,7 +66,7 @@ export function cborArray(items: readonly Uint8Array[]): Buffer {
 	return Buffer.concat([cborHead(MAJOR.array, items.length), ...items]);
 }
 
-/** A map in canonical order; the values are encoded already. */
+/** A map in canonical order. The values must be encoded already. */
 export function cborMap(pairs: ReadonlyMap<string, Uint8Array>): Buffer {
 	const keys = [...pairs.keys()].sort((a, b) => Buffer.byteLength(a) - Buffer.byteLength(b) || compareBytes(a, b));
 	const chunks = keys.flatMap((key) => [cborText(key), pairs.get(key) ?? Buffer.of()]);
@@ -108,7 +108,7 @@ export function anyForeignCid(rng: Rng): Buffer {
 	return cidOfParts(codec, hash, length, rng.bytes(length));
 }
 
-/** What is no CID at all, by what is wrong with it. */
+/** Bytes that are not a CID, by what is wrong with them. */
 export const BROKEN_CIDS: Readonly<Record<string, (rng: Rng) => Buffer>> = {
 	"one byte": (rng) => Buffer.of(rng.int(256)),
 	"all zeros": (rng) => Buffer.alloc(1 + rng.int(40)),
@@ -127,17 +127,17 @@ export const BROKEN_CIDS: Readonly<Record<string, (rng: Rng) => Buffer>> = {
 	"another prefix": (rng) => Buffer.concat([rng.bytes(4), rng.bytes(32)]),
 };
 
-/** What a generator may make. */
+/** What the generator may make. */
 export interface AnyCborOptions {
 	/** Which links there are. `foreign` ones are whole, but not of the codecs and the hash of the protocol. */
 	readonly links: "frame" | "foreign" | "none";
-	/** Containers inside of each other at most, the value itself included. */
+	/** The most containers inside each other, including the value itself. */
 	readonly depthMax: number;
-	/** Items at most, of all containers together. Containers of 255 items and more need some room here. */
+	/** The most items in all containers together. Must be large to get containers of 255 items or more. */
 	readonly itemsMax: number;
 }
 
-/** What fits into a field of a payload. */
+/** Options for values that fit into a field of a payload. */
 export const FIELD_OPTIONS: AnyCborOptions = { links: "frame", depthMax: CBOR_DEPTH_MAX - 1, itemsMax: 400 };
 
 /** Any value of the data model. */
@@ -145,7 +145,7 @@ export function anyValue(rng: Rng, options: AnyCborOptions = FIELD_OPTIONS): Buf
 	return new ValueMaker(rng, options).value(options.depthMax);
 }
 
-/** A value with `depth` containers inside of each other. */
+/** A value with `depth` containers inside each other. */
 export function deepValue(rng: Rng, depth: number): Buffer {
 	let value: Buffer = cborInteger(1);
 	for (let i = 0; i < depth; i++) {
@@ -206,7 +206,7 @@ class ValueMaker {
 		return cborInteger(rng.int(3) === 0 ? -magnitude : magnitude);
 	}
 
-	/** Takes the items that a container is about to have from what is left of them. */
+	/** Draws the number of items of a new container, and takes them from those that are left. */
 	#count(): number {
 		const count = Math.min(anyCount(this.#rng, 6), this.#itemsLeft);
 		this.#itemsLeft -= count;
@@ -220,14 +220,14 @@ class ValueMaker {
 	#map(depthLeft: number): Buffer {
 		const rng = this.#rng;
 		const pairs = new Map<string, Uint8Array>();
-		// The maps that the JSON form of the data model gives a meaning, which they have not in CBOR.
+		// Maps that have a meaning in the JSON form of the data model, but not in CBOR.
 		if (rng.int(6) === 0) return cborMap(new Map([[rng.pick(["$link", "$bytes"]), this.value(depthLeft)]]));
 		for (let count = this.#count(); count > 0; count--) pairs.set(anyKey(rng), this.value(depthLeft));
 		return cborMap(pairs);
 	}
 }
 
-/** How many items or bytes there are of something: mostly few, now and then where the head's length changes. */
+/** A number of items or bytes: mostly small, sometimes one at which the head's length changes. */
 function anyCount(rng: Rng, usualMax: number): number {
 	return rng.int(24) === 0 ? rng.pick(EDGE_COUNTS) : rng.int(usualMax + 1);
 }
@@ -241,7 +241,7 @@ export function anyKey(rng: Rng): string {
 	return rng.int(3) === 0 ? rng.pick(HOSTILE_KEYS) : rng.text(1 + anyCount(rng, 12), ALPHABET);
 }
 
-/** The fields that some type of message has: a further field that has such a name would not be an unknown one. */
+/** The names of all fields that some type of message has. A field with such a name would not be an unknown one. */
 const KNOWN_FIELDS = new Set([
 	...["seq", "did", "repo", "time", "rev", "since", "commit", "blocks", "ops", "prevData", "blobs", "tooBig"],
 	...["rebase", "handle", "active", "status"],
@@ -249,7 +249,7 @@ const KNOWN_FIELDS = new Set([
 const KNOWN_OP_FIELDS = new Set(["action", "path", "cid", "prev"]);
 const KNOWN_HEADER_FIELDS = new Set(["op", "t"]);
 
-/** Adds further fields, none of which has a name in `taken`. They share the items of the options. */
+/** Adds further fields, none of which has a name in `taken`. The options' limit of items is for all of them together. */
 function addExtras(
 	pairs: Map<string, Uint8Array>,
 	rng: Rng,
@@ -264,24 +264,24 @@ function addExtras(
 	}
 }
 
-/** How many pairs to add to a map: nearly always few, sometimes as many as make its head longer. */
+/** How many pairs to add to a map: nearly always few, sometimes so many that its head gets longer. */
 function extraCount(rng: Rng, present: number): number {
 	return rng.int(16) === 0 ? rng.pick(EDGE_COUNTS) - present : rng.int(4);
 }
 
-/** How a frame is put together. */
+/** How a frame with further fields is made. */
 export interface AnyFrameOptions {
-	/** What the further fields hold. */
+	/** The values of the further fields. */
 	readonly values?: AnyCborOptions;
 	/** Whether the ops get further fields too. */
 	readonly inOps?: boolean;
-	/** Whether the header gets some. */
+	/** Whether the header gets further fields too. */
 	readonly inHeader?: boolean;
 }
 
 /**
- * The frame of a message with random further fields in its payload, its ops and its header. What the message says itself,
- * its signature included, stays true.
+ * The frame of a message with random further fields in its payload, its ops and its header. The message's own fields stay as they
+ * are, so its signature stays valid.
  */
 export function frameWithExtras(
 	rng: Rng,
@@ -314,7 +314,7 @@ export function addExtraFields(rng: Rng, fields: Map<string, Uint8Array>, values
 }
 
 function opsWithExtras(rng: Rng, ops: readonly object[], values: AnyCborOptions): Buffer {
-	// An op lies two containers deeper than a field of the payload does.
+	// An op is two containers deeper than a field of the payload.
 	const options = { ...values, depthMax: values.depthMax - 2, itemsMax: 10 };
 	return cborArray(
 		ops.map((op) => {
@@ -327,8 +327,8 @@ function opsWithExtras(rng: Rng, ops: readonly object[], values: AnyCborOptions)
 }
 
 /**
- * The same item, encoded as no canonical encoder would: longer heads than needed, keys in any order. Every frame that a
- * host may send in such a form means the same as the canonical one.
+ * The same item in an encoding that is not canonical: heads longer than needed, keys in any order. It means the same as the
+ * canonical one.
  */
 export function loosened(rng: Rng, item: Uint8Array): Buffer {
 	return new Loosener(rng, item).all();

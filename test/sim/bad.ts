@@ -8,22 +8,22 @@ import { encodeFrame, joinFrame, type SimMessage } from "./message.ts";
 import type { SimNetwork } from "./network.ts";
 import { firstMessages } from "./traffic.ts";
 
-/** What is left when the bad message has been sent. */
+/** What a test needs after the bad message was sent. */
 export interface BadOutcome {
-	/** Whose next good message must be accepted, once `heal` is done. */
+	/** The account whose next good message must be accepted after `heal`. */
 	account: SimAccount;
-	/** Ends the situation that the reason needed, with the messages that a PDS would send of it. */
+	/** Ends the situation that the reason needed, with the messages that a PDS would send about it. */
 	heal: () => void;
 }
 
-/** The reasons that a message can bring about. An internal error takes a fault of the relay. */
+/** The reasons that a message can cause. An internal error needs a bug in the relay. */
 export type BadReason = Exclude<RejectionReason, "internal-error">;
 
 export const BAD_REASONS = REJECTION_REASON_NAMES.filter((reason): reason is BadReason => reason !== "internal-error");
 
 type BadScript = (network: SimNetwork, account: SimAccount) => Promise<BadOutcome>;
 
-/** The account's next commit, sealed but not applied: whatever becomes of it, the one after it is good. */
+/** The account's next commit, sealed but not applied, so that the one after it is good whatever becomes of this one. */
 async function looseCommit(account: SimAccount): Promise<SimMessage> {
 	const draft = await account.draft([account.newRecord()]);
 	return sealCommit(draft, signCommit(draft.commit, account.key));
@@ -36,7 +36,7 @@ function identityFrame(network: SimNetwork, account: SimAccount, paddingBytes = 
 	return encodeFrame(message, network.hostOf(account).lastSeq + 1);
 }
 
-/** A script that sends bytes, or a text message, which no frame may look like. */
+/** A script that sends bytes, or a text message, that are not a valid frame. */
 function rawScript(
 	reason: RejectionReason,
 	make: (network: SimNetwork, account: SimAccount) => Uint8Array<ArrayBuffer> | string,
@@ -47,7 +47,7 @@ function rawScript(
 	};
 }
 
-/** A script that sends a good commit of an account that no relay has seen before, whose identity is in disorder. */
+/** A script that sends a good commit of an account that no relay has seen before, and whose identity is broken. */
 function strangerScript(
 	reason: RejectionReason,
 	disorder: (network: SimNetwork, did: string) => void,
@@ -55,7 +55,7 @@ function strangerScript(
 ): BadScript {
 	return async (network) => {
 		const stranger = await makeStranger(network);
-		// Its repo has a history that was never sent, so that nothing but the identity decides about the commit.
+		// Its repo has a history that was never sent, so that only the identity decides about the commit.
 		await stranger.commit();
 		disorder(network, stranger.did);
 		network.send(stranger, await looseCommit(stranger), reason);
@@ -69,7 +69,7 @@ function strangerScript(
 	};
 }
 
-/** A good commit, and behind it a `#sync` of another signed commit with the same rev. */
+/** A good commit, and after it a `#sync` of another signed commit with the same rev. */
 const sendFork: BadScript = async (network, account) => {
 	const data = account.data;
 	network.send(account, await account.commit());
@@ -80,7 +80,7 @@ const sendFork: BadScript = async (network, account) => {
 	return { account, heal: () => undefined };
 };
 
-/** A good commit that another host sends than the account's. */
+/** A good commit that is sent by another host than the account's. */
 const sendFromOtherHost: BadScript = async (network, account) => {
 	const other = network.hosts.find((host) => host !== network.hostOf(account));
 	if (other === undefined) throw new Error("a host mismatch needs two hosts");
@@ -95,7 +95,7 @@ const sendWhileInactive: BadScript = async (network, account) => {
 	return { account, heal: () => void network.send(account, account.account(true)) };
 };
 
-/** A good commit under the seq of the message before it. */
+/** A good commit with the seq of the message before it. */
 const sendOldSeq: BadScript = async (network, account) => {
 	network.send(account, account.identity());
 	const frame = encodeFrame(await looseCommit(account), network.hostOf(account).lastSeq);
@@ -117,11 +117,11 @@ const SCRIPTS: Record<BadReason, BadScript> = {
 	...commitScripts,
 	/** A text message. */
 	"frame-text": rawScript("frame-text", () => "#commit"),
-	/** An `#identity` that is right but for one unknown field, which makes it too long. */
+	/** An `#identity` that is good except for one unknown field, which makes it too long. */
 	"frame-too-large": rawScript("frame-too-large", (network, account) =>
 		identityFrame(network, account, FRAME_BYTES_MAX),
 	),
-	/** A good frame with a third object behind its two. */
+	/** A good frame with a third object after its two. */
 	"frame-malformed": rawScript("frame-malformed", (network, account) =>
 		Buffer.concat([identityFrame(network, account), encode(null)]),
 	),
@@ -135,7 +135,7 @@ const SCRIPTS: Record<BadReason, BadScript> = {
 	"identity-not-found": strangerScript("identity-not-found", (network, did) => network.plc.unregister(did)),
 	/** The directory answers 410. */
 	"identity-tombstoned": strangerScript("identity-tombstoned", (network, did) => network.plc.tombstone(did)),
-	/** The did:web's host answers 500, until healed. For a did:plc that would be waited out. */
+	/** The did:web's host answers 500, until healed. For a did:plc, the relay would wait. */
 	"identity-unresolvable": strangerScript(
 		"identity-unresolvable",
 		(network, did) => network.plc.setFault(did, { kind: "status", status: 500 }),
@@ -150,10 +150,10 @@ const SCRIPTS: Record<BadReason, BadScript> = {
 };
 
 /**
- * Sends what makes a relay reject just one message, for `reason` and no other, and notes it in `network.sent`. All else about
- * the message is right: it is really signed and chains to what was sent before. The good messages that a reason needs before
- * the bad one are sent too, and are in `network.sent` as such.
- * @param account one of the network's; reasons about a DID's identity take an account of their own instead
+ * Sends a message that a relay must reject for `reason` and no other, and notes it in `network.sent`. All else about the message is
+ * right: it is really signed and chains to what was sent before. Good messages that the reason needs before the bad one are sent
+ * too, and are noted in `network.sent` as good.
+ * @param account one of the network's; reasons about a DID's identity use a new account instead
  */
 export async function sendBad(reason: BadReason, network: SimNetwork, account: SimAccount): Promise<BadOutcome> {
 	if (account.rev === null) for (const message of await firstMessages(account)) network.send(account, message);

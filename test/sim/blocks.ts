@@ -10,7 +10,7 @@ export function cidOf(bytes: Uint8Array): CidLink {
 	return CID.toCidLink(CID.fromDigest(CID.CODEC_DCBOR, new Bun.CryptoHasher("sha256").update(bytes).digest()));
 }
 
-/** A CID that no block here has, for values whose content doesn't matter. */
+/** The CID of no block here, for values whose content doesn't matter. */
 export function cidOfText(text: string): CidLink {
 	return cidOf(new TextEncoder().encode(text));
 }

@@ -21,7 +21,7 @@ import {
 import { SimKey } from "./keys.ts";
 import type { SimMessage, SimPayload } from "./message.ts";
 
-/** Where a commit is broken on its way from the writes to the payload. What is left out stays right. */
+/** How a commit is broken on its way from the writes to the payload. Steps that are left out stay right. */
 interface Breakage {
 	writes?: (account: SimAccount) => SimWrite[];
 	/** Fields of the commit object to replace before it is signed. */
@@ -30,14 +30,14 @@ interface Breakage {
 	draft?: (draft: CommitDraft) => void;
 	signature?: (signature: Uint8Array, account: SimAccount) => Uint8Array;
 	key?: (account: SimAccount) => SimKey;
-	/** Changes the blocks behind the signature. `commit` is the commit block's CID, as text. */
+	/** Changes the blocks after the commit is signed. `commit` is the commit block's CID, as text. */
 	blocks?: (blocks: Blocks, draft: CommitDraft, commit: string) => void;
 	root?: (draft: CommitDraft) => CidLink;
 	/** Fields of the payload to replace. */
 	payload?: (payload: SimPayload, account: SimAccount) => SimPayload;
 }
 
-/** Makes the message of one broken commit. The account's repo stays as it was, so that its next commit is good. */
+/** Makes the message of a broken commit. The account's repo stays as it was, so that its next commit is good. */
 async function breakCommit(account: SimAccount, breakage: Breakage): Promise<SimMessage> {
 	const draft = await account.draft(breakage.writes?.(account) ?? [account.newRecord()]);
 	Object.assign(draft.commit, breakage.commit?.(account));
@@ -61,7 +61,7 @@ function carBytes(payload: SimPayload): Uint8Array {
 	return fromBytes(payload.blocks as Bytes);
 }
 
-/** Gives the root node a second entry with the key of its last one, so that its keys don't ascend. */
+/** Gives the root node another entry with the key of its last one, so that its keys don't ascend. */
 function repeatLastKey(draft: CommitDraft): void {
 	const bytes = draft.nodes.get(draft.commit.data.$link);
 	const node = decode(bytes ?? new Uint8Array()) as { l: unknown; e: { k: Bytes; p: number }[] };
@@ -74,7 +74,7 @@ function repeatLastKey(draft: CommitDraft): void {
 	draft.nodes.set(draft.commit.data.$link, broken);
 }
 
-/** Makes the op name another record than the tree holds; that record's block is there. */
+/** Makes the op name another record than the one in the tree. The block of that record is there. */
 function swapRecord(draft: CommitDraft): void {
 	const bytes = encode({ text: "not the record that the tree names" });
 	const cid = cidOf(bytes);
@@ -93,7 +93,7 @@ const BREAKAGES = {
 	"did-method": { commit: (account) => ({ did: account.key.didKey }) },
 	/** `blocks` has no bytes. */
 	"blocks-empty": { payload: () => ({ blocks: toBytes(new Uint8Array()) }) },
-	/** The CAR has one block more, which nothing needs and which makes it too long. */
+	/** The CAR has one more block, which is not needed and makes the CAR too long. */
 	"blocks-too-large": {
 		blocks: (blocks) => {
 			const padding = encode("x".repeat(COMMIT_BLOCKS_BYTES_MAX));
@@ -102,21 +102,21 @@ const BREAKAGES = {
 	},
 	/** A good commit of 201 creates. */
 	"ops-too-many": { writes: (account) => Array.from({ length: COMMIT_OPS_MAX + 1 }, () => account.newRecord()) },
-	/** `rev` is a text that is no TID, in message and commit. */
+	/** `rev` is a text that is not a TID, in message and commit. */
 	"rev-syntax": { commit: () => ({ rev: "not-a-tid" }) },
-	/** `rev` lies an hour further in the future than may be. */
+	/** `rev` lies an hour further in the future than is allowed. */
 	"rev-future": {
 		commit: (account) => ({ rev: tidOf((account.clock.nowMs() + REV_FUTURE_MS_MAX + 3_600_000) * 1000, 0) }),
 	},
-	/** `rev` is the one of the account's last commit again. */
+	/** `rev` is that of the account's last commit. */
 	"rev-stale": { commit: ({ rev }) => (rev === null ? {} : { rev }) },
-	/** The CAR ends a byte before its last block does. */
+	/** The last byte of the CAR is missing. */
 	"car-malformed": { payload: (payload) => ({ blocks: toBytes(carBytes(payload).subarray(0, -1)) }) },
 	/** The CAR's root is the MST root instead of the commit. */
 	"car-root-mismatch": { root: (draft) => draft.commit.data },
 	/** The commit block is not in the CAR. */
 	"car-block-missing": { blocks: (blocks, _draft, commit) => void blocks.delete(commit) },
-	/** The last byte of the new record differs from what its CID was made of. */
+	/** The last byte of the new record is changed, so that it doesn't match its CID. */
 	"car-block-hash": {
 		draft: ({ records }) => {
 			for (const [cid, bytes] of records) records.set(cid, Buffer.concat([bytes.subarray(0, -1), Buffer.of(0x21)]));
@@ -124,7 +124,7 @@ const BREAKAGES = {
 	},
 	/** The commit is of version 2. */
 	"commit-malformed": { commit: () => ({ version: 2 }) },
-	/** The message names the account; the commit in it, signed with the right key, another. */
+	/** The message names the account, but the commit in it, signed with the right key, names another one. */
 	"commit-did-mismatch": {
 		commit: () => ({ did: "did:plc:aaaaaaaaaaaaaaaaaaaaaaaa" }),
 		payload: (_payload, account) => ({ repo: account.did }),
@@ -133,9 +133,9 @@ const BREAKAGES = {
 	"commit-rev-mismatch": { payload: (_payload, account) => ({ rev: account.clock.tid() }) },
 	/** The signature is a byte too short. */
 	"signature-encoding": { signature: (signature) => signature.subarray(0, -1) },
-	/** The signature's mathematically equal twin with a high s. */
+	/** The signature's equivalent with a high s. */
 	"signature-high-s": { signature: (signature, account) => account.key.withHighS(signature) },
-	/** Another key signed. */
+	/** The commit is signed with another key. */
 	"signature-invalid": { key: (account) => new SimKey(account.key.curve, account.rng) },
 	/** An action that doesn't exist. */
 	"op-malformed": {
@@ -151,7 +151,7 @@ const BREAKAGES = {
 	"record-malformed": {
 		writes: (account) => [{ action: "create", path: `app.bsky.feed.post/${account.clock.tid()}`, record: [1, 2] }],
 	},
-	/** The new record has more bytes than may be. */
+	/** The new record has more bytes than are allowed. */
 	"record-too-large": { writes: (account) => [longPost(account, REPO_RECORD_BYTES_MAX)] },
 	/** The root node has the same key twice; the commit is signed over that root. */
 	"mst-malformed": { draft: repeatLastKey },
@@ -165,22 +165,22 @@ const BREAKAGES = {
 			draft.prevData = null;
 		},
 	},
-	/** `prevData` names a tree that never was. */
+	/** `prevData` names a tree that never existed. */
 	"prev-data-mismatch": { payload: () => ({ prevData: cidOfText("no such tree") }) },
 	"too-big-flag": { payload: () => ({ tooBig: true }) },
 	"rebase-flag": { payload: () => ({ rebase: true }) },
-	/** `time` is a text that is no datetime. */
+	/** `time` is a text that is not a datetime. */
 	"time-syntax": { payload: () => ({ time: "yesterday" }) },
 } satisfies Partial<Record<RejectionReason, Breakage>>;
 
-/** Reasons for which a single `#commit` is enough, whatever the situation. */
+/** Reasons that a single `#commit` can cause in any situation. */
 export type BrokenCommitReason = keyof typeof BREAKAGES;
 
 export const BROKEN_COMMIT_REASONS = Object.keys(BREAKAGES) as BrokenCommitReason[];
 
 /**
- * Makes a `#commit` that breaks just one rule and is right, and really signed, in all else. The account must have a commit,
- * and its repo stays as it was.
+ * Makes a `#commit` that breaks just one rule. All else about it is right, and it is really signed. The account must have a commit
+ * already. Its repo stays as it was.
  */
 export function brokenCommit(reason: BrokenCommitReason, account: SimAccount): Promise<SimMessage> {
 	return breakCommit(account, BREAKAGES[reason]);

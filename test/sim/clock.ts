@@ -12,7 +12,7 @@ export function tidOf(timeUs: number, clockId: number): string {
 	return tid;
 }
 
-/** A clock that follows the real one but never gives the same microsecond twice, so that TIDs rise. */
+/** A clock that follows the real one but never gives the same microsecond twice, so that TIDs ascend. */
 export class SimClock {
 	readonly #nowMs: () => number;
 	#lastUs = 0;

@@ -27,7 +27,7 @@ export interface UnsignedCommit {
 	prev: CidLink | null;
 }
 
-/** A commit in the making: nothing is signed or applied yet, so a test that breaks a rule changes it here. */
+/** A commit before it is signed and applied. A test that breaks a rule changes it here. */
 export interface CommitDraft {
 	commit: UnsignedCommit;
 	since: string | null;
@@ -46,7 +46,7 @@ export interface SignedCommit {
 	bytes: Uint8Array<ArrayBuffer>;
 }
 
-/** Signs a commit object; a test that breaks the signature alters it here. */
+/** Signs a commit object. A test that breaks the signature changes it here. */
 export function signCommit(
 	commit: UnsignedCommit,
 	key: SimKey,
@@ -57,7 +57,7 @@ export function signCommit(
 	return { cid: cidOf(bytes), bytes };
 }
 
-/** A CID given as text, as the link that the encoder takes. */
+/** The link that the encoder needs, for a CID as text. */
 export function linkOf(cid: string): CidLink {
 	return CID.toCidLink(CID.fromString(cid));
 }

@@ -31,20 +31,20 @@ interface DecodedPayload {
 }
 
 export interface SimConsumerOptions {
-	/** Events kept in `events`; older ones are only counted. */
+	/** How many events are kept in `events`. Older ones are only counted. */
 	eventsMax?: number;
 	/** Called with each event. */
 	onEvent?: (event: SimEvent) => void;
-	/** Called with each frame, as it came, before anything else looks at it. */
+	/** Called with each frame before it is decoded. */
 	onFrame?: (frame: Uint8Array) => void;
-	/** Frames are counted and given to `onFrame`, and not looked into: there are no events, infos, errors or cursor. */
+	/** Frames are counted and given to `onFrame`, but not decoded: there are no events, infos, errors or cursor. */
 	framesOnly?: boolean;
 }
 
-/** A consumer of a firehose, like one that a third party would write: it decodes every frame and watches the order. */
+/** A consumer of a firehose, as a third party would write it. It decodes every frame and checks the order. */
 export class SimConsumer {
 	readonly events: SimEvent[] = [];
-	/** Names of the `#info` messages and of the error frames that came. */
+	/** Names of the `#info` messages that came; `errors` has those of the error frames. */
 	readonly infos: string[] = [];
 	readonly errors: string[] = [];
 	readonly closes: { code: number; reason: string }[] = [];
@@ -102,12 +102,12 @@ export class SimConsumer {
 		await this.until(() => this.closes.length > count);
 	}
 
-	/** Drops the connection, with all that was not read from it yet. */
+	/** Drops the connection, and with it all that was not read yet. */
 	abort(): void {
 		this.#socket?.terminate();
 	}
 
-	/** Stops reading from the socket, so that what is sent piles up at the sender. */
+	/** Stops reading from the socket, so that data piles up at the sender. */
 	pause(): void {
 		this.#socket?.pause();
 	}
@@ -117,7 +117,7 @@ export class SimConsumer {
 	}
 
 	/**
-	 * Waits until `condition` holds; it is checked after each message and close.
+	 * Waits until `condition` holds. It is checked after each message and each close.
 	 * @throws {Error} after `timeoutMs`
 	 */
 	async until(condition: () => boolean, timeoutMs = 240_000): Promise<void> {
@@ -180,7 +180,7 @@ export class SimConsumer {
 			this.#lastRevs.set(event.did, event.rev);
 		}
 		this.events.push(event);
-		// Trimming in strides keeps a long run from shifting the whole array for each message.
+		// Old events are removed many at a time, so that a long run does not shift the whole array for each message.
 		const eventsMax = this.#options.eventsMax ?? Number.POSITIVE_INFINITY;
 		if (this.events.length > eventsMax * 2) this.events.splice(0, this.events.length - eventsMax);
 		this.#options.onEvent?.(event);

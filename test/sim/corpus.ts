@@ -9,11 +9,11 @@ export interface CorpusOptions {
 	frames: number;
 	/** Records of each account's repo at the start: 10,000 give about the tree depth and frame size of the live network. */
 	records?: number;
-	/** The time; a constant makes the frames depend on the seed alone. */
+	/** The time. If it is constant, the frames depend only on the seed. */
 	nowMs?: () => number;
 }
 
-/** One frame, made in advance. The seqs of a corpus count from 1, so that one host can send all of it. */
+/** One frame, made in advance. The seqs of a corpus start at 1, so that one host can send all of it. */
 export interface CorpusFrame {
 	seq: number;
 	frame: Uint8Array<ArrayBuffer>;
@@ -27,8 +27,8 @@ export interface Corpus {
 }
 
 /**
- * Makes good commits for benches: mostly single creates, with some deletes, over accounts in turn, so that each account's
- * chain is as short as it can be. One core makes about 800 a second.
+ * Makes good commits for benches: mostly single creates, with some deletes. The accounts take turns, so that each account's chain
+ * is as short as possible. One core makes about 800 commits a second.
  */
 export async function makeCorpus(options: CorpusOptions): Promise<Corpus> {
 	const rng = new Rng(options.seed);

@@ -3,15 +3,15 @@ import type { RelayStats } from "./relay-process.ts";
 
 const REASONS_SHOWN = 3;
 
-/** What is known at one moment of a run. */
+/** The figures at one moment of a run. */
 export interface Sample {
 	atMs: number;
 	stats: RelayStats;
-	/** Messages that the consumer has had. */
+	/** Messages that the consumer has received. */
 	received: number;
 }
 
-/** Messages that the relay rejected, for whatever reason. */
+/** Messages that the relay rejected, for all reasons together. */
 export function rejectedTotal({ rejected }: RelayStats): number {
 	return Object.values(rejected).reduce((sum, count) => sum + count, 0);
 }
@@ -48,7 +48,7 @@ export function reportLine(last: Sample, now: Sample, hosts: number, lagsMs: rea
 	].join("  ");
 }
 
-/** The end of a run: what became of everything that was sent, and whether that is as it has to be. */
+/** The lines at the end of a run: what became of all that was sent, and whether that is as expected. */
 export function summaryLines(
 	sent: { good: number; broken: number },
 	stats: RelayStats,

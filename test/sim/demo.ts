@@ -1,6 +1,6 @@
 /**
  * A small network on one machine, for people to watch: `bun test/sim/demo.ts [--relay COMMAND] [--rate N] [--seconds N]`.
- * The relay is a process of its own; everything else that it needs is made here. Nothing leaves this machine.
+ * The relay is a separate process. All else that it needs is simulated here. No traffic leaves this machine.
  */
 import { parseArgs } from "node:util";
 import type { RejectionReason } from "../../src/protocol/reasons.ts";
@@ -13,16 +13,16 @@ import { RelayProcess, type RelayStats } from "./relay-process.ts";
 const HOSTS = 10;
 const ACCOUNTS = 100;
 const RECORDS_MAX = 1500;
-/** One message in so many is broken on purpose. */
+/** One message of this many is broken on purpose. */
 const BROKEN_SHARE = 100;
 const BACKLOG_MAX = 2000;
 const LAST_MESSAGES_MS_MAX = 60_000;
 
-/** Reasons whose messages are megabytes long, or cost much to make: left to the tests. */
+/** Reasons whose messages are megabytes long, or are expensive to make. The demo leaves them to the tests. */
 const COSTLY_REASONS: readonly RejectionReason[] = ["blocks-too-large", "ops-too-many", "record-too-large"];
 const DEMO_REASONS = BROKEN_COMMIT_REASONS.filter((reason) => !COSTLY_REASONS.includes(reason));
 
-/** What was sent, as the network's oracle says, counted and taken out of it so that a long run keeps its memory. */
+/** Counts the messages that were sent, and removes them from the network's oracle, so that a long run doesn't use more memory. */
 class SentCount {
 	good = 0;
 	broken = 0;
@@ -44,7 +44,7 @@ interface Demo {
 	sent: SentCount;
 }
 
-/** Sends what happens next to some account, which is now and then a broken commit. */
+/** Lets a random account send something, which is sometimes a broken commit. */
 async function step({ network }: Demo): Promise<number> {
 	const account = network.rng.pick(network.accounts);
 	if (network.rng.int(BROKEN_SHARE) > 0 || account.rev === null) return network.step();
@@ -62,7 +62,7 @@ async function start(command: string[]): Promise<Demo> {
 	const network = new SimNetwork({ seed: "demo", ...options });
 	await network.start();
 	const relay = await RelayProcess.create({ command, plcUrl: network.plc.url });
-	// An end by an error of ours must not leave the relay behind.
+	// The relay must end with this process, even if the demo fails.
 	process.on("exit", () => relay.kill());
 	const lagsMs: number[] = [];
 	const consumer = new SimConsumer(relay.firehoseOrigin, {
@@ -81,7 +81,7 @@ async function start(command: string[]): Promise<Demo> {
 	return demo;
 }
 
-/** Prints a line a second until the signal is aborted, and a last one then. */
+/** Prints a line a second until the signal is aborted, and then a last one. */
 async function report({ network, relay, consumer, lagsMs, sent }: Demo, signal: AbortSignal): Promise<void> {
 	let last: Sample | null = null;
 	for (;;) {
@@ -104,7 +104,7 @@ async function sleep(ms: number, signal: AbortSignal): Promise<void> {
 	clearTimeout(timer);
 }
 
-/** Waits until the last messages have come through, and for the relay's own count of them. */
+/** Waits until the last messages have come through and the relay has counted them. */
 async function settle({ relay, consumer, sent }: Demo): Promise<RelayStats> {
 	await consumer.until(() => consumer.received >= sent.good, LAST_MESSAGES_MS_MAX).catch(() => undefined);
 	const giveUpAtMs = Date.now() + LAST_MESSAGES_MS_MAX;
@@ -116,7 +116,7 @@ async function settle({ relay, consumer, sent }: Demo): Promise<RelayStats> {
 	return stats;
 }
 
-/** Returns the exit code: 0 where each message had the end that the network's oracle foretold. */
+/** Returns the exit code: 0 if the outcome of each message was the one that the network's oracle expected. */
 async function main(): Promise<number> {
 	const { values } = parseArgs({
 		options: {
@@ -134,7 +134,7 @@ async function main(): Promise<number> {
 		ending.abort();
 	});
 
-	// The hosts are quiet until the relay listens to all of them, since a new host is followed from its live end.
+	// The hosts send nothing until the relay is connected to all of them, since a new host is followed from its live end.
 	while (!ending.signal.aborted && demo.network.hosts.some((host) => host.connections === 0)) {
 		await sleep(20, ending.signal);
 	}

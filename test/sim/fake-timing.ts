@@ -1,6 +1,6 @@
 import type { Timing } from "../../src/runtime/timing.ts";
 
-/** Time that passes only when a test says so. */
+/** A time that passes only when a test says so. */
 export class FakeTiming implements Timing {
 	#nowMs = 1_000_000;
 	readonly #actions: { atMs: number; action: () => void }[] = [];
@@ -18,17 +18,17 @@ export class FakeTiming implements Timing {
 		};
 	}
 
-	/** Actions that are still to come. */
+	/** Number of actions that are still to run. */
 	get waiting(): number {
 		return this.#actions.length;
 	}
 
-	/** How long it is until the next action. */
+	/** Milliseconds until the next action. */
 	get nextMs(): number {
 		return Math.min(...this.#actions.map(({ atMs }) => atMs)) - this.#nowMs;
 	}
 
-	/** Lets so much time pass, and runs what is due, in the order of its time. */
+	/** Lets this much time pass, and runs the actions that are due, in the order of their times. */
 	pass(ms: number): void {
 		if (!Number.isFinite(ms)) throw new RangeError("nothing is to come");
 		const endMs = this.#nowMs + ms;

@@ -71,7 +71,7 @@ test("answers a cursor of the future with an error and closes", async () => {
 	expect(consumer.closes).toEqual([{ code: 1008, reason: "FutureCursor" }]);
 });
 
-test("tells of an outdated cursor, then sends what it still has", async () => {
+test("reports an outdated cursor, then sends what it still has", async () => {
 	const host = startHost();
 	await emitMany(host, 10);
 	host.forget(4);
@@ -93,12 +93,12 @@ test("loses nothing when the receiver pauses", async () => {
 	expect(seqs(consumer)).toEqual(Array.from({ length: 600 }, (_, i) => i + 1));
 });
 
-test("raw sends go to who is connected, in order, and are not replayed", async () => {
+test("raw sends go to all connections, in order, and are not replayed", async () => {
 	const host = startHost();
 	const consumer = makeConsumer(host);
 	await consumer.connect();
 	await emitMany(host, 1);
-	// An error frame stands for any bytes that the host sends without a check of its own.
+	// An error frame, as an example of bytes that the host sends without checking them.
 	host.sendRaw(Buffer.from("a1626f7020a1656572726f72615a", "hex"));
 	await emitMany(host, 1);
 	await consumer.until(() => consumer.received === 2);
@@ -142,7 +142,7 @@ test("keeps its seq and backlog over a restart", async () => {
 	expect(seqs(consumer)).toEqual([1, 2, 3]);
 });
 
-test("keeps what is no frame under a seq of its own, and replays it", async () => {
+test("gives bytes that are no frame their own seq, keeps them and replays them", async () => {
 	const host = startHost();
 	await emitMany(host, 1);
 	expect(host.emitUnreadable("no frame")).toBe(2);
@@ -160,7 +160,7 @@ test("keeps what is no frame under a seq of its own, and replays it", async () =
 	}
 });
 
-test("begins a new numbering when it is wiped, and may take the old cursor as live", async () => {
+test("restarts its numbering when it is wiped, and may treat the old cursor as the live end", async () => {
 	const host = startHost();
 	await emitMany(host, 5);
 	const before = makeConsumer(host);
@@ -180,7 +180,7 @@ test("begins a new numbering when it is wiped, and may take the old cursor as li
 	expect(seqs(live)).toEqual([3]);
 });
 
-test("replays inclusively where it is told to", async () => {
+test("includes the message at the cursor in a replay if it is told to", async () => {
 	const host = startHost();
 	await emitMany(host, 3);
 	host.replaysInclusively = true;

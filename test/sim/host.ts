@@ -1,9 +1,9 @@
 import { encodeErrorFrame, encodeFrame, encodeInfoFrame, type SimMessage } from "./message.ts";
 
-/** Bytes in a socket's buffer at which we wait for its drain: well below the 16 MiB at which Bun drops what is sent. */
+/** With this many bytes in a socket's buffer, we wait for its drain. Well below the 16 MiB at which Bun drops data. */
 const BUFFERED_BYTES_MAX = 1024 * 1024;
 
-/** What is sent to sockets, in order. Entries without a seq are raw sends of a test: a reconnect does not send them again. */
+/** Something that is sent to sockets, in order. Entries without a seq are raw sends of a test; a reconnect does not repeat them. */
 interface Entry {
 	seq: number | null;
 	data: Uint8Array<ArrayBuffer> | string;
@@ -11,9 +11,9 @@ interface Entry {
 
 interface Connection {
 	cursor: number | null;
-	/** Position of the next entry to send, counted since the host was made. */
+	/** Position of the next entry to send. Positions count all entries since the host was made. */
 	next: number;
-	/** Entries before this position come from before the connection. */
+	/** Entries before this position were made before the connection was. */
 	joinedAt: number;
 }
 
@@ -22,24 +22,24 @@ type Socket = Bun.ServerWebSocket<Connection>;
 export interface SimHostOptions {
 	/** Value of the `Server` header in its answers. */
 	serverHeader?: string;
-	/** Messages it keeps for replay; older ones are forgotten. Without it, all are kept. */
+	/** How many messages it keeps for replay. Older ones are forgotten. If absent, all are kept. */
 	backlogMax?: number;
 }
 
-/** How a host answers a cursor beyond its last seq: with an error, as the specification says, or as if there were none. */
+/** How a host answers a cursor beyond its last seq: with an error, as the specification says, or as if there were no cursor. */
 export type FutureCursorAnswer = "FutureCursor" | "live";
 
-/** A PDS as a relay sees it: `describeServer` and a firehose with a seq of its own. */
+/** A PDS as a relay sees it: `describeServer`, and a firehose with its own seqs. */
 export class SimHost {
-	/** The cursors that connections asked for, in order; null where one asked for none. */
+	/** The cursors that connections asked for, in order; null for a connection that asked for none. */
 	readonly cursors: (number | null)[] = [];
-	/** How connections ended that the other side closed, or that broke, in order. */
+	/** How connections ended that the other side closed or that broke, in order. */
 	readonly closes: { code: number; reason: string }[] = [];
 	/** What it does with a cursor beyond its last seq. A test may change it at any time. */
 	onFutureCursor: FutureCursorAnswer = "FutureCursor";
-	/** Replays the message at the cursor too, and not only what follows it. */
+	/** Whether a replay includes the message at the cursor, and not only those after it. */
 	replaysInclusively = false;
-	/** What `getRepoStatus` says of a DID; of others, that there is no such repo. A function may take its time. */
+	/** The answers of `getRepoStatus` by DID. For other DIDs it answers that there is no such repo. An answer may be delayed. */
 	readonly repoStatuses = new Map<string, () => Response | Promise<Response>>();
 	/** DIDs that `getRepoStatus` was asked for, in order, each with the `User-Agent`. */
 	readonly statusRequests: { did: string | null; userAgent: string | null }[] = [];
@@ -91,7 +91,7 @@ export class SimHost {
 		return `localhost:${this.#port}`;
 	}
 
-	/** As a DID document's `serviceEndpoint` names it. */
+	/** Its URL, as in a DID document's `serviceEndpoint`. */
 	get endpoint(): string {
 		return `http://${this.hostname}`;
 	}
@@ -105,7 +105,7 @@ export class SimHost {
 		return this.#lastSeq;
 	}
 
-	/** Gives a message the next seq, keeps it, and sends it to who is connected. Returns its seq. */
+	/** Gives a message the next seq, keeps it, and sends it to all connections. Returns its seq. */
 	emit(message: SimMessage): number {
 		const seq = this.#lastSeq + 1;
 		this.emitFrame(encodeFrame(message, seq), seq);
@@ -113,21 +113,22 @@ export class SimHost {
 	}
 
 	/**
-	 * Like `emit`, with a frame made before.
-	 * @throws {RangeError} if `seq`, which the frame must hold, does not rise
+	 * Like `emit`, for a frame that was made before.
+	 * @param seq the seq in the frame
+	 * @throws {RangeError} if `seq` is not greater than the last one
 	 */
 	emitFrame(frame: Uint8Array<ArrayBuffer>, seq: number): void {
 		if (seq <= this.#lastSeq) throw new RangeError(`seq ${seq} is not greater than ${this.#lastSeq}`);
 		this.#lastSeq = seq;
 		this.#push({ seq, data: frame });
 		const { backlogMax } = this.#options;
-		// Trimming in strides keeps a long run from shifting the whole array for each message.
+		// Old entries are removed many at a time, so that a long run does not shift the whole array for each message.
 		if (backlogMax !== undefined && this.#entries.length > backlogMax * 2) this.forget(backlogMax);
 	}
 
 	/**
-	 * Gives the next seq to bytes (or a text) that need be no frame, keeps them, and sends them to who is connected: each
-	 * replay from before that seq brings them again. More than 5,000,000 bytes make a message too large. Returns the seq.
+	 * Gives the next seq to bytes or a text that need not be a frame, keeps them, and sends them to all connections. Each replay from
+	 * before that seq sends them again. More than 5,000,000 bytes are a message that is too large. Returns the seq.
 	 */
 	emitUnreadable(data: Uint8Array<ArrayBuffer> | string): number {
 		this.#lastSeq++;
@@ -136,8 +137,8 @@ export class SimHost {
 	}
 
 	/**
-	 * Loses its backlog and its numbering, as a PDS does that is set up anew on the same name: the next message has the seq
-	 * `lastSeq + 1`. Who is connected is dropped.
+	 * Loses its backlog and its numbering, as a PDS that is set up anew under the same name. The next message has the seq
+	 * `lastSeq + 1`. All connections are dropped.
 	 */
 	wipe(lastSeq = 0): void {
 		this.#firstPosition += this.#entries.length;
@@ -153,12 +154,12 @@ export class SimHost {
 		this.#lastSeq += count;
 	}
 
-	/** Sends bytes, or a text message, to who is connected, behind what was emitted before: in no backlog, with no check. */
+	/** Sends bytes, or a text message, to all connections, after what was emitted before. They are not checked, and not kept. */
 	sendRaw(data: Uint8Array<ArrayBuffer> | string): void {
 		this.#push({ seq: null, data });
 	}
 
-	/** Forgets all but the last `keep` entries: an older cursor gets `OutdatedCursor` and what is left. */
+	/** Forgets all but the last `keep` entries. A connection with an older cursor gets `OutdatedCursor` and then what is left. */
 	forget(keep: number): void {
 		const gone = this.#entries.splice(0, Math.max(0, this.#entries.length - keep));
 		this.#firstPosition += gone.length;
@@ -174,7 +175,7 @@ export class SimHost {
 		this.#refusals = count;
 	}
 
-	/** Leaves handshakes without an answer until `releaseHandshakes`. */
+	/** Does not answer handshakes until `releaseHandshakes`. */
 	hangHandshakes(): void {
 		this.#hanging ??= Promise.withResolvers();
 	}
@@ -249,7 +250,7 @@ export class SimHost {
 		for (const socket of this.#sockets) this.#pump(socket);
 	}
 
-	/** Sends what the socket has not had yet, until its buffer is full; its drain calls again. */
+	/** Sends what the socket has not been sent yet, until its buffer is full. Its drain event calls this again. */
 	#pump(socket: Socket): void {
 		const connection = socket.data;
 		if (connection.next < this.#firstPosition) {
@@ -261,7 +262,7 @@ export class SimHost {
 			const entry = this.#entries[connection.next - this.#firstPosition];
 			if (entry === undefined) return;
 			const isDue = entry.seq !== null || connection.next >= connection.joinedAt;
-			// Zero means dropped, or an empty message. A socket that is closing gets the entry after its reconnect.
+			// Zero means that the data was dropped, or is empty. If the socket is closing, the entry is sent after the reconnect.
 			if (isDue && socket.send(entry.data) === 0 && entry.data.length > 0) return;
 			connection.next++;
 		}

@@ -38,7 +38,7 @@ export class SimKey {
 		return CURVES[this.curve].sign(bytes, this.#secretKey, { lowS: true, prehash: true });
 	}
 
-	/** The twin of a signature that verifies as well, but with s above half of the curve's order. */
+	/** The equivalent of a signature with s above half of the curve's order. It is valid apart from that. */
 	withHighS(signature: Uint8Array): Uint8Array {
 		const { Signature, Point } = CURVES[this.curve];
 		const { r, s } = Signature.fromBytes(signature);
@@ -46,7 +46,7 @@ export class SimKey {
 	}
 }
 
-/** A did:plc identifier that no directory has. */
+/** A new did:plc identifier, which no directory has yet. */
 export function makeDidPlc(rng: Rng): string {
 	return `did:plc:${rng.text(24, DID_PLC_ALPHABET)}`;
 }

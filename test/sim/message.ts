@@ -1,6 +1,6 @@
 import { encode } from "@atcute/cbor";
 
-/** Fields of a payload, of any type so that a test can break them. */
+/** Fields of a payload. They can have any type, so that a test can break them. */
 export interface SimPayload {
 	repo?: unknown;
 	did?: unknown;
@@ -17,20 +17,20 @@ export interface SimPayload {
 	handle?: unknown;
 	active?: unknown;
 	status?: unknown;
-	/** A field that no relay knows, which it must pass on. */
+	/** A field that no relay knows, and that it must pass on. */
 	padding?: unknown;
 }
 
-/** Everything of a message but its `seq`, which its host gives it. */
+/** A message without its `seq`, which its host gives it. */
 export interface SimMessage {
 	type: "commit" | "sync" | "identity" | "account";
 	did: string;
 	rev: string | null;
-	/** The payload, as @atcute/cbor encodes it. A test that breaks a message changes it here. */
+	/** The payload, as @atcute/cbor takes it. A test that breaks a message changes it here. */
 	body: SimPayload;
 }
 
-/** The two CBOR objects of a frame, put together (rulebook 1.2). */
+/** A frame of a header and a payload, the two CBOR objects (rulebook 1.2). */
 export function joinFrame(header: object, payload: object): Uint8Array<ArrayBuffer> {
 	return Buffer.concat([encode(header), encode(payload)]);
 }

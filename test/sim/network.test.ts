@@ -62,7 +62,7 @@ test("one seed makes one network", async () => {
 	expect(await run("a")).not.toEqual(await run("b"));
 });
 
-test("the directory's faults are what they say", async () => {
+test("the directory's faults have the effects that their names say", async () => {
 	const network = new SimNetwork({ seed: "faults", hosts: 1, accounts: 1 });
 	await network.start();
 	const did = network.accounts[0]?.did ?? "";

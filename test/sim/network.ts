@@ -7,25 +7,25 @@ import { SimPlc } from "./plc.ts";
 import { Rng } from "./rng.ts";
 import { nextMessages } from "./traffic.ts";
 
-/** How often a paced run sends what is due. */
+/** How often a paced run sends the messages that are due. */
 const TICK_MS = 10;
 
 export interface SimNetworkOptions {
 	seed: string;
 	hosts: number;
 	accounts: number;
-	/** Most records an account has from the start; each draws its own number. 0 makes all of them begin at nothing. */
+	/** The most records that an account has from the start; each draws its own number. If 0, all accounts start without records. */
 	recordsMax?: number;
-	/** The time; a constant makes all that is sent depend on the seed alone. */
+	/** The time. If it is constant, all that is sent depends only on the seed. */
 	nowMs?: () => number;
-	/** Messages that each host keeps for replay; without it, all. */
+	/** How many messages each host keeps for replay. If absent, all. */
 	backlogMax?: number;
 }
 
 /** One message that the network sent, and what a relay must do with it: the oracle of tests. */
 export interface SentMessage {
 	host: SimHost;
-	/** Null for bytes that were sent past the host's sequence. */
+	/** Null for bytes that were sent without a seq, by `sendRaw`. */
 	hostSeq: number | null;
 	did: string;
 	type: SimMessage["type"] | "raw";
@@ -38,7 +38,7 @@ export class SimNetwork {
 	readonly plc = new SimPlc();
 	readonly hosts: SimHost[];
 	readonly accounts: SimAccount[] = [];
-	/** Everything sent so far, in order. Whoever runs for long takes entries out. */
+	/** All messages sent so far, in order. Long runs remove entries, to limit the memory. */
 	readonly sent: SentMessage[] = [];
 	readonly rng: Rng;
 	readonly clock: SimClock;
@@ -64,7 +64,7 @@ export class SimNetwork {
 		await Promise.all([this.plc.stop(), ...this.hosts.map((host) => host.stop())]);
 	}
 
-	/** The account whose did:web the directory's server has the document of. There is one at most. */
+	/** The account with the did:web whose document the directory's server has. There is at most one. */
 	async webAccount(): Promise<SimAccount> {
 		const { webDid } = this.plc;
 		return this.accounts.find(({ did }) => did === webDid) ?? this.addAccount(0, webDid);
@@ -95,13 +95,13 @@ export class SimNetwork {
 		return host;
 	}
 
-	/** Puts an account on a host, in its DID document too. */
+	/** Moves an account to a host, and updates its DID document. */
 	moveAccount(account: SimAccount, host: SimHost): void {
 		this.#homes.set(account, host);
 		this.plc.register(account, host.endpoint);
 	}
 
-	/** Sends a message from the account's host, or from another. */
+	/** Sends a message from the account's host, or from another host. */
 	send(
 		account: SimAccount,
 		message: SimMessage,
@@ -114,7 +114,7 @@ export class SimNetwork {
 		return sent;
 	}
 
-	/** Sends bytes or a text message, just as they are, to who is connected to the account's host. */
+	/** Sends bytes or a text message, unchanged, to all connections of the account's host. */
 	sendRaw(account: SimAccount, data: Uint8Array<ArrayBuffer> | string, expected: SentMessage["expected"]): void {
 		const host = this.hostOf(account);
 		host.sendRaw(data);
@@ -138,7 +138,7 @@ export class SimNetwork {
 		this.send(account, await account.commit([]));
 	}
 
-	/** Lets something happen to one account, and returns how many messages were sent of it. */
+	/** Lets something happen to one account. Returns how many messages were sent about it. */
 	async step(): Promise<number> {
 		const account = this.rng.pick(this.accounts);
 		const messages = await nextMessages(account);
@@ -146,7 +146,7 @@ export class SimNetwork {
 		return messages.length;
 	}
 
-	/** Sends `count` messages, or a few more, as fast as they can be made. */
+	/** Sends `count` messages, or slightly more, as fast as they can be made. */
 	async burst(count: number): Promise<void> {
 		for (let sent = 0; sent < count; ) sent += await this.step();
 	}
@@ -161,7 +161,7 @@ export class SimNetwork {
 		while (!signal.aborted) {
 			await Bun.sleep(TICK_MS);
 			const nowMs = performance.now();
-			// What could not be made within a second is let go, so that a slow machine runs slower instead of ever later.
+			// Messages that could not be made within a second are given up. So a slow machine sends fewer, instead of falling behind.
 			owed = Math.min(owed + ((nowMs - lastMs) / 1000) * perSecond, perSecond);
 			lastMs = nowMs;
 			while (owed >= 1 && !signal.aborted) owed -= await step();

@@ -40,7 +40,7 @@ function listOf<T>(rng: Rng, make: () => T): T[] {
 	return Array.from({ length: rng.int(ITEMS_MAX) }, make);
 }
 
-/** Something that isn't the entry of a key or a service that a relay reads. */
+/** A random entry that is not a key or service that a relay reads. */
 function oddEntry(rng: Rng): Json {
 	if (rng.int(4) === 0) return anyJson(rng);
 	return {
@@ -56,13 +56,13 @@ function isList(value: unknown): value is unknown[] {
 	return Array.isArray(value);
 }
 
-/** `entries` among odd ones, with some of those before and some after. */
+/** `entries` with some odd entries before and after them. */
 function amongOdd(rng: Rng, entries: unknown): unknown[] {
 	const odd = (): Json[] => listOf(rng, () => oddEntry(rng));
 	return [...odd(), ...(isList(entries) ? entries : []), ...odd()];
 }
 
-/** The DID document with the same key and PDS, and odd things wherever a relay has no business to look. */
+/** The DID document with the same key and PDS, and odd values in all places that a relay must not depend on. */
 export function withOddParts(document: Record<string, unknown>, rng: Rng): Record<string, unknown> {
 	const odd: Record<string, unknown> = {
 		...document,

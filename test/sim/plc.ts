@@ -1,18 +1,18 @@
 import type { SimAccount } from "./account.ts";
 
-/** A way in which a DID's lookup goes wrong. */
+/** A way in which lookups of a DID fail. */
 export type PlcFault =
 	| { kind: "slow"; delayMs: number }
 	/** No answer until the fault is cleared. */
 	| { kind: "hang" }
 	| { kind: "status"; status: number; headers?: Record<string, string> }
-	/** A good document, but for a member that makes it this much longer. */
+	/** A good document with an added member that makes it this much longer. */
 	| { kind: "huge"; bytes: number }
 	| { kind: "garbage" }
 	| { kind: "wrong-id" }
 	/** A good document with some members replaced, such as `{verificationMethod: []}`. */
 	| { kind: "replace"; members: Record<string, unknown> }
-	/** What the function makes of a good document. */
+	/** The result of a function of a good document. */
 	| { kind: "edit"; edit: (document: Record<string, unknown>) => Record<string, unknown> };
 
 interface Entry {
@@ -31,7 +31,7 @@ export class SimPlc {
 	readonly gets = new Map<string, number>();
 	/** When each request was answered, by the monotonic clock. */
 	readonly answersMs: number[] = [];
-	/** How the clients of all requests called themselves. */
+	/** The `User-Agent` headers of all requests. */
 	readonly userAgents = new Set<string>();
 	readonly #entries = new Map<string, Entry>();
 	readonly #faults = new Map<string, PlcFault>();
@@ -70,7 +70,7 @@ export class SimPlc {
 		return `did:web:localhost%3A${this.#port}`;
 	}
 
-	/** Registers an account, or updates its document to its present key. */
+	/** Registers an account, or updates its document to its current key. */
 	register(account: SimAccount, endpoint: string): void {
 		const { did, handle, key } = account;
 		this.#entries.set(did, { key: key.multibase, handle, endpoint, tombstoned: false });
@@ -86,13 +86,13 @@ export class SimPlc {
 		if (entry !== undefined) entry.tombstoned = true;
 	}
 
-	/** Makes lookups of `did`, or of all DIDs where it is null, go wrong from now on. */
+	/** Makes lookups of `did`, or of all DIDs if it is null, fail from now on. */
 	setFault(did: string | null, fault: PlcFault): void {
 		if (did === null) this.#globalFault = fault;
 		else this.#faults.set(did, fault);
 	}
 
-	/** Ends all faults; lookups that hang are answered. */
+	/** Ends all faults, and answers the lookups that hang. */
 	clearFaults(): void {
 		this.#globalFault = null;
 		this.#faults.clear();

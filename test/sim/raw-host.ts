@@ -4,13 +4,13 @@ import { createServer, type Server, type Socket } from "node:net";
 const ACCEPT_SUFFIX = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /**
- * A host that is a TCP server: it accepts the WebSocket handshake, sends the bytes that the test wants, whatever WebSocket frames
- * they are or are not, and answers nothing, not even a ping.
+ * A host that is a plain TCP server. It accepts the WebSocket handshake and sends the bytes that the test gives it, which need not
+ * be valid WebSocket frames. It answers nothing, not even a ping.
  */
 export class RawHost {
-	/** The paths that were asked for, with their query. */
+	/** The paths that were requested, with their queries. */
 	readonly paths: string[] = [];
-	/** TCP connections, whatever came of them. */
+	/** Number of TCP connections that were made. */
 	accepted = 0;
 	readonly #sockets = new Set<Socket>();
 	readonly #greeting: readonly Uint8Array[];

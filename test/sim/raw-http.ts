@@ -1,16 +1,16 @@
 import { connect } from "node:net";
 
-/** Sends bytes to a server at 127.0.0.1 and resolves with all it answers, when it closes the connection. */
+/** Sends bytes to a server at 127.0.0.1. Resolves with its whole answer when it closes the connection. */
 export function exchange(port: number, request: string | Uint8Array): Promise<string> {
 	return converse(port, request, { quietMs: 0, isEnough: () => false });
 }
 
-/** The same, but resolves as soon as an answer's head has come. */
+/** Like `exchange`, but resolves as soon as the head of an answer has come. */
 export function answerHead(port: number, request: string | Uint8Array): Promise<string> {
 	return converse(port, request, { quietMs: 0, isEnough: (answer) => answer.includes("\r\n\r\n") });
 }
 
-/** The same, but gives up when nothing has come for `quietMs`. */
+/** Like `exchange`, but gives up when nothing has come for `quietMs`. */
 export function provoke(port: number, request: string | Uint8Array, quietMs: number): Promise<string> {
 	return converse(port, request, { quietMs, isEnough: () => false });
 }
@@ -28,7 +28,7 @@ function converse(
 			answer += chunk.toString("latin1");
 			if (isEnough(answer)) socket.destroy();
 		});
-		// A reset is one way to close.
+		// A reset also counts as closing the connection.
 		socket.on("error", () => undefined);
 		socket.on("close", () => resolve(answer));
 	});

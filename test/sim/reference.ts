@@ -35,14 +35,14 @@ export function carOf(message: SimMessage): Uint8Array {
 	return fromBytes(message.body.blocks as Parameters<typeof fromBytes>[0]);
 }
 
-/** The payload as the reference implementation decodes it, so that its functions take the CIDs in it. */
+/** The payload as the reference implementation decodes it, so that its functions accept the CIDs in it. */
 export function referenceView(message: SimMessage): RefCommit {
 	return cborToLex(encode(message.body)) as unknown as RefCommit;
 }
 
 /**
- * Follows one repo with the reference implementation, which keeps all blocks and verifies each commit as a diff to them:
- * the signature, and that the ops are just what changed in the tree.
+ * Follows one repo with the reference implementation. It keeps all blocks, and verifies each commit as a diff to them: the
+ * signature, and that the ops are exactly what changed in the tree.
  */
 export class ReferenceFollower {
 	readonly #storage = new MemoryBlockstore();
@@ -62,9 +62,9 @@ export class ReferenceFollower {
 }
 
 /**
- * Undoes a commit's ops with the reference implementation's MST, on nothing but the blocks of the commit's CAR
- * (rulebook 2.12). Returns the root of the tree before.
- * @throws {Error} if the CAR lacks a node that this needs
+ * Undoes a commit's ops with the reference implementation's MST, using only the blocks of the commit's CAR (rulebook 2.12). Returns
+ * the root of the tree before the commit.
+ * @throws {Error} if the CAR lacks a node that is needed for this
  */
 export async function invertWithReference(message: SimMessage): Promise<string> {
 	const view = referenceView(message);
@@ -81,8 +81,8 @@ export async function invertWithReference(message: SimMessage): Promise<string> 
 }
 
 /**
- * Whether the reference implementation can walk a tree, and makes the same one of the records in it. It does not look for broken
- * rules, but knows only one tree of any records. It can't tell of a tree that lacks a node, or has a key that is no record path.
+ * Whether the reference implementation can walk a tree, and builds the same tree from the records in it. It does not check the
+ * rules, but builds only one tree from given records. `unknown`: the tree lacks a node, or has a key that is not a record path.
  */
 export async function judgeTree(root: string, nodes: Blocks): Promise<"sound" | "unsound" | "unknown"> {
 	const car = await readCarWithRoot(await encodeCar([{ $link: root }], nodes));
@@ -100,8 +100,8 @@ export async function judgeTree(root: string, nodes: Blocks): Promise<"sound" | 
 }
 
 /**
- * A repo that the reference implementation keeps. Its commits become messages in the way of the reference PDS: new nodes, covering
- * proofs, and the record of each create and update, even if the repo had it before.
+ * A repo that the reference implementation keeps. Its commits are made into messages as the reference PDS does it: with new nodes,
+ * covering proofs, and the record of each create and update, even if the repo had it before.
  */
 export class ReferenceRepo {
 	readonly did: string;
@@ -130,7 +130,7 @@ export class ReferenceRepo {
 	async commit(writes: readonly SimWrite[]): Promise<SimMessage> {
 		const before = this.#current();
 		const commit = await before.formatCommit(writes.map(referenceWrite), this.#keypair());
-		// Another path may still have a record that was removed from one.
+		// A record that was removed from one path may still be at another.
 		commit.removedCids.clear();
 		const after = await before.applyCommit(commit);
 		this.#repo = after;

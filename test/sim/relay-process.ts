@@ -8,40 +8,40 @@ import { Counted } from "../observe/counted.ts";
 
 const ADMIN_PASSWORD = "only-for-the-simulation";
 const START_MS_MAX = 240_000;
-/** What a stop may take; the relay's own default would make a test's verdict depend on the machine. */
+/** How long a drain may take. With the relay's own default, a test's verdict would depend on the speed of the machine. */
 const DRAIN_MS_MAX = 120_000;
 const STOP_MS_MAX = DRAIN_MS_MAX + 30_000;
-/** Finer than what a bench compares: a start takes 150 ms. */
+/** Fine enough for benches that compare starts, which take about 150 ms. */
 const POLL_MS = 5;
 
-/** What the relay's internal port says of it under `/_stats`. */
+/** The answer of the relay's internal port to `/_stats`. */
 export interface RelayStats {
-	/** Each number by its name in /metrics without `standpipe_`. */
+	/** Values by their names in /metrics, without `standpipe_`. */
 	counters: Counted;
 	rejected: Record<RejectionReason, number>;
 	lenient: Record<RejectionReason, number>;
 	log: { firstSeq: number; lastSeq: number; lastLsn: number; appliedLsn: number };
 	rssBytes: number;
 	openFiles: { open: number; max: number };
-	/** By the threads' names. */
+	/** By names of threads. */
 	threads: Record<string, ThreadState>;
 }
 
 export interface RelayProcessOptions {
-	/** Program and arguments that serve. */
+	/** The program that runs the relay, and its arguments. */
 	command: string[];
 	plcUrl: string;
 	/** Further environment variables. */
 	env?: Record<string, string>;
 }
 
-/** Below the ports that systems give to outgoing connections: else one of those could take it before the relay does. */
+/** Ports are chosen below those that systems use for outgoing connections, which could take a port before the relay does. */
 const PORT_MIN = 10_000;
 const PORT_MAX = 32_000;
 
 const portsGiven = new Set<number>();
 
-/** A port that was free a moment ago, and another one at each call. */
+/** A port that is free at the time of the call. Each call returns another one. */
 export function freePort(): number {
 	for (;;) {
 		const port = PORT_MIN + Math.floor(Math.random() * (PORT_MAX - PORT_MIN));
@@ -60,7 +60,7 @@ function isFree(port: number): boolean {
 	}
 }
 
-/** The relay as a child process, with its ports and files to itself. It can be started again on what it left. */
+/** The relay as a child process, with its own ports and files. It can be started again with the files that it left. */
 export class RelayProcess {
 	readonly #options: RelayProcessOptions;
 	readonly #dir: string;
@@ -73,22 +73,22 @@ export class RelayProcess {
 		this.#dir = dir;
 	}
 
-	/** Makes the folder for its state. `start` starts it. */
+	/** Makes the folder for its state. Does not start it yet. */
 	static async create(options: RelayProcessOptions): Promise<RelayProcess> {
 		return new RelayProcess(options, await mkdtemp(join(tmpdir(), "standpipe-")));
 	}
 
-	/** Where consumers connect. */
+	/** The origin that consumers connect to. */
 	get firehoseOrigin(): string {
 		return `ws://127.0.0.1:${this.#apiPort}`;
 	}
 
-	/** Where the public port listens, at 127.0.0.1. */
+	/** The public port, at 127.0.0.1. */
 	get apiPort(): number {
 		return this.#apiPort;
 	}
 
-	/** Where the internal port listens, at 127.0.0.1. */
+	/** The internal port, at 127.0.0.1. */
 	get internalPort(): number {
 		return this.#internalPort;
 	}
@@ -121,13 +121,13 @@ export class RelayProcess {
 	 * @throws {Error} if it ends, or isn't healthy within four minutes
 	 */
 	async start(changes: Record<string, string> = {}): Promise<void> {
-		// Both streams append to it, and so does the next start: else they would write over each other.
+		// Both streams and later starts append to the file. Otherwise they would overwrite each other.
 		const log = openSync(this.logPath, "a");
 		const child = Bun.spawn(this.#options.command, {
 			stdin: "ignore",
 			stdout: log,
 			stderr: log,
-			// In a process group of its own, so that Ctrl-C reaches only us and the relay ends after the hosts' last messages.
+			// In its own process group, so that Ctrl-C reaches only us, and the relay ends after the hosts' last messages.
 			detached: true,
 			env: {
 				...process.env,
@@ -163,13 +163,13 @@ export class RelayProcess {
 		}
 	}
 
-	/** Resolves with the exit code when the process ends, for whatever reason; null where a signal ended it. */
+	/** Resolves with the exit code when the process ends for any reason; null if a signal ended it. */
 	async exited(): Promise<number | null> {
 		await this.#child?.exited;
 		return this.#child?.exitCode ?? null;
 	}
 
-	/** What its health answer says is wrong; null where nothing is. */
+	/** What is wrong according to its health answer; null if nothing is. */
 	async fault(): Promise<string | null> {
 		const response = await fetch(`http://127.0.0.1:${this.#internalPort}/_health`);
 		return response.ok ? null : ((await response.json()) as { message: string }).message;
@@ -185,7 +185,7 @@ export class RelayProcess {
 		return { ...rest, counters: new Counted(counters) };
 	}
 
-	/** `Authorization` header of its admin. */
+	/** The `Authorization` header of the admin. */
 	get adminAuthorization(): string {
 		return `Basic ${btoa(`admin:${ADMIN_PASSWORD}`)}`;
 	}
@@ -210,12 +210,12 @@ export class RelayProcess {
 			throw new Error(`${method} of ${body.hostname} answered ${response.status}: ${await response.text()}`);
 	}
 
-	/** Sends SIGTERM, and waits for nothing. */
+	/** Sends SIGTERM, and does not wait. */
 	terminate(): void {
 		this.#child?.kill("SIGTERM");
 	}
 
-	/** Sends SIGTERM and waits for the end. Returns the exit code; null where it had to be killed. */
+	/** Sends SIGTERM and waits for the end. Returns the exit code; null if it had to be killed. */
 	async stop(): Promise<number | null> {
 		const child = this.#child;
 		if (child === null || child.exitCode !== null) return child?.exitCode ?? null;
@@ -226,7 +226,7 @@ export class RelayProcess {
 		return child.exitCode;
 	}
 
-	/** Ends the process at once, as a power cut would. */
+	/** Kills the process at once, by SIGKILL. */
 	kill(): void {
 		this.#child?.kill("SIGKILL");
 	}

@@ -1,9 +1,9 @@
-/** What can be drawn, with the relative weight of each. */
+/** The names that can be drawn, with their relative weights. */
 export type Weights<T extends string> = Readonly<Record<T, number>>;
 
 /**
  * A seeded generator of pseudo-random numbers (sfc32), so that one seed reproduces a whole network.
- * It is fast and well mixed, and no use at all for secrets.
+ * It is fast and well mixed, but must not be used for secrets.
  */
 export class Rng {
 	readonly #seed: string;
@@ -21,7 +21,7 @@ export class Rng {
 		this.#c = digest.readInt32LE(8);
 	}
 
-	/** A generator of its own for one part, so that drawing more in one part changes nothing in the others. */
+	/** A separate generator for one part, so that drawing more numbers in one part changes nothing in the others. */
 	fork(label: string): Rng {
 		return new Rng(`${this.#seed}/${label}`);
 	}

@@ -3,7 +3,7 @@ import type { SimWrite } from "./commit.ts";
 import type { SimMessage } from "./message.ts";
 import { makeRecord, type SimCollection } from "./records.ts";
 
-/** What an account may do next, in about the proportions of the live network, with the rare kinds a little less rare. */
+/** What an account may do next, in about the proportions of the live network. Rare actions are somewhat more frequent. */
 const ACTION_WEIGHTS = {
 	create: 70,
 	delete: 12,
@@ -16,7 +16,7 @@ const ACTION_WEIGHTS = {
 	"account-pause": 1,
 };
 
-/** Most writes of a multi-op commit. */
+/** The most writes in a multi-op commit. */
 const MULTI_OPS_MAX = 8;
 
 function updateOf(account: SimAccount, path: string): SimWrite {
@@ -24,7 +24,7 @@ function updateOf(account: SimAccount, path: string): SimWrite {
 	return { action: "update", path, record: makeRecord(collection, account.rng, account.clock) };
 }
 
-/** Writes of distinct paths: mostly creates, with some updates and deletes of what was there. */
+/** Writes of distinct paths: mostly creates, with some updates and deletes of existing records. */
 function multipleWrites(account: SimAccount): SimWrite[] {
 	const writes = new Map<string, SimWrite>();
 	const count = 2 + account.rng.int(MULTI_OPS_MAX - 1);
@@ -39,12 +39,12 @@ function multipleWrites(account: SimAccount): SimWrite[] {
 	return [...writes.values()];
 }
 
-/** What an account sends before anything else: its creation, in the order a PDS announces one. */
+/** The messages about an account's creation, in the order in which a PDS sends them. */
 export async function firstMessages(account: SimAccount): Promise<SimMessage[]> {
 	return [account.identity(), account.account(true), await account.commit([]), await account.sync()];
 }
 
-/** Makes the messages of one thing that happens to an account: mostly one commit. All of them are good. */
+/** Makes the messages about the next thing that happens to an account: mostly one commit. All of them are good. */
 export async function nextMessages(account: SimAccount): Promise<SimMessage[]> {
 	if (account.rev === null) return firstMessages(account);
 	const existing = account.anyRecord();

@@ -2,7 +2,7 @@ import type { CidLink } from "@atcute/cid";
 import { getKeyHeight, MemoryBlockStore, MSTNode, mstDiff, NodeStore, NodeWrangler } from "@atcute/mst";
 import type { Blocks } from "./blocks.ts";
 
-/** Remembers which blocks came since the last sweep, so that those no tree needs can be removed. */
+/** Remembers which blocks were added since the last sweep, so that those that no tree needs can be removed. */
 class FreshBlockStore extends MemoryBlockStore {
 	readonly fresh = new Set<string>();
 
@@ -12,7 +12,7 @@ class FreshBlockStore extends MemoryBlockStore {
 	}
 }
 
-/** A repo's MST, on `@atcute/mst`. Trees are immutable: a write takes a root and gives the next one. */
+/** A repo's MST, on top of `@atcute/mst`. Trees are immutable: a write takes a root and returns the next one. */
 export class SimTree {
 	readonly #store = new FreshBlockStore();
 	readonly #nodes = new NodeStore(this.#store);
@@ -38,8 +38,8 @@ export class SimTree {
 	}
 
 	/**
-	 * What a commit from `before` to `after` has to carry: the new nodes, and for each path the nodes on the way to it and
-	 * to its left and right neighbours (rulebook 2.12.8).
+	 * The nodes that a commit from `before` to `after` has to carry: the new ones, and for each path those on the way to it and to
+	 * its left and right neighbours (rulebook 2.12.8).
 	 */
 	async proof(before: string, after: string, paths: readonly string[]): Promise<Blocks> {
 		const [created] = await mstDiff(this.#nodes, before, after);
@@ -66,7 +66,7 @@ export class SimTree {
 		}
 	}
 
-	/** Adds the nodes along one edge of a sub-tree: its outermost key is the neighbour. */
+	/** Adds the nodes along one edge of a sub-tree, down to its outermost key, which is the neighbour. */
 	async #edge(top: CidLink | null, side: "left" | "right", cids: Set<string>): Promise<void> {
 		let child = top;
 		while (child !== null) {
@@ -76,7 +76,7 @@ export class SimTree {
 		}
 	}
 
-	/** Forgets what is not in the tree of `after` any more, and the nodes that only drafts between the two needed. */
+	/** Removes the blocks that are not in the tree of `after` any more, and those that only drafts between the two trees needed. */
 	async sweep(before: string, after: string): Promise<void> {
 		const [created, deleted] = await mstDiff(this.#nodes, before, after);
 		const garbage = this.#store.fresh.difference(created).union(deleted);
@@ -86,7 +86,7 @@ export class SimTree {
 	}
 
 	/**
-	 * Builds a tree of many records at once, which costs a few hashes per key instead of a path of nodes per key.
+	 * Builds a tree of many records at once. This costs a few hashes for each key, instead of a path of nodes for each key.
 	 * @param records by path
 	 */
 	async build(records: ReadonlyMap<string, CidLink>): Promise<string> {
