@@ -3,7 +3,7 @@ import { encode } from "@atcute/cbor";
 import { Major } from "../../src/protocol/cbor.ts";
 import { encodeHead, headBytes, writeHead } from "../../src/protocol/cbor-head.ts";
 
-/** Below and at each length's border. */
+/** Arguments on both sides of each limit at which a head gets longer. */
 const ARGUMENTS = [0, 1, 23, 24, 255, 256, 65_535, 65_536, 2 ** 32 - 1, 2 ** 32, 2 ** 32 + 1, Number.MAX_SAFE_INTEGER];
 
 test("the head of an integer is that of the library, at each length, and nothing after it is written", () => {
@@ -26,7 +26,7 @@ test("heads of texts and lists are those of the library", () => {
 	}
 });
 
-test("what has no room is refused", () => {
+test("a head that the target has no room for is refused", () => {
 	for (const argument of ARGUMENTS)
 		expect(() => writeHead(Buffer.alloc(headBytes(argument) - 1), Major.unsigned, argument, 0)).toThrow(RangeError);
 });

@@ -93,7 +93,7 @@ describe("scanning a frame", () => {
 		).toBe("message");
 	});
 
-	test("does not look at what a kind holds that it doesn't know", () => {
+	test("does not look at the payload of a kind that it doesn't know", () => {
 		const rest = ["", "00", "a16178fb3ff8000000000000", "9fff", "ff", "a0a0a0", "d82a4107", "5b00000000ffffffff"];
 		// Canonical, and with keys the other way round and longer heads than needed.
 		for (const header of ["a2617463236e65626f7001", "b802626f701801617463236e65", "a1626f7007", "a1626f7026"]) {
@@ -138,7 +138,7 @@ describe("scanning a frame", () => {
 		expect(reasonOf(() => readFrame(encodeFrame("commit", commitPayload({ [field]: value }))))).toBe("message-schema");
 	});
 
-	test("cut anywhere it is malformed, and so are bytes behind it", () => {
+	test("that is cut anywhere, or has bytes after it, is malformed", () => {
 		const frame = encodeFrame("commit", commitPayload());
 		for (let length = 0; length < frame.length; length++) {
 			expect(reasonOf(() => readFrame(frame.subarray(0, length)))).toMatch(/^frame-(malformed|header)$/);
@@ -259,7 +259,7 @@ describe("null and absent fields", () => {
 		expect(scanned).toEqual(scanFrame(frame));
 	});
 
-	test("a null prev of an op is left out; what is no op is left to the engine", () => {
+	test("a null prev of an op is left out; an item that is no op is left to the engine", () => {
 		const op = { action: "create", path: "app.bsky.feed.post/a", cid: new CidLinkWrapper(CID), more: { prev: null } };
 		const others = [7, null, [{ prev: null }], {}, { prev: new CidLinkWrapper(CID) }];
 		const sent = encodeFrame(

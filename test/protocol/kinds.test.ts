@@ -4,11 +4,11 @@ import { scanFrame } from "../../src/protocol/frame.ts";
 import { MESSAGE_CODES, MESSAGE_KINDS, MESSAGE_TYPES } from "../../src/protocol/kinds/table.ts";
 
 describe("the kinds of messages", () => {
-	test("keep their codes: logs that were written before have them", () => {
+	test("keep their codes, since older logs have them", () => {
 		expect(MESSAGE_CODES).toMatchObject({ commit: 1, sync: 2, identity: 3, account: 4 });
 	});
 
-	test("have a code each, below those of control records", () => {
+	test("have different codes, all below those of control records", () => {
 		const codes = Object.values(MESSAGE_CODES);
 		expect(new Set(codes).size).toBe(MESSAGE_TYPES.length);
 		for (const code of codes) expect(code).toBeWithin(1, 16);

@@ -26,7 +26,7 @@ function text(fields: Record<string, Uint8Array>): Map<string, Uint8Array> {
 	return new Map(Object.entries(fields));
 }
 
-/** A frame with one link in a place that a name says. */
+/** Makes a frame with the link in one place. */
 type Place = (link: Uint8Array) => Buffer;
 
 const DID = cborText("did:plc:aaaabbbbccccddddeeeeffff");
@@ -50,7 +50,7 @@ function op(fields: Record<string, Uint8Array>): Buffer {
 	return cborArray([cborMap(text({ action: cborText("update"), path: cborText("a.b.c/d"), ...fields }))]);
 }
 
-/** Places where a link of any codec that the data model allows may stand. */
+/** Places that may have a link of any codec that the data model allows. */
 const PLACES: Record<string, Place> = {
 	"a header": (link) => frame("identity", COMMON, { x: link }),
 	"a header, deep": (link) => frame("commit", COMMIT, { x: cborArray([cborMap(text({ y: link }))]) }),
@@ -65,7 +65,7 @@ const PLACES: Record<string, Place> = {
 	"an op's prev": (link) => frame("commit", { ...COMMIT, ops: op({ cid: cborLink(CID), prev: link }) }),
 	"an op's unknown field": (link) => frame("commit", { ...COMMIT, ops: op({ cid: cborLink(CID), x: link }) }),
 };
-/** Places where only a link of dag-cbor may stand. */
+/** Places that may only have a link of dag-cbor. */
 const BLESSED_PLACES: Record<string, Place> = {
 	"a commit's commit": (link) => frame("commit", { ...COMMIT, commit: link }),
 	"a commit's prevData": (link) => frame("commit", { ...COMMIT, prevData: link }),
@@ -80,7 +80,7 @@ function reasonOf(bytes: Uint8Array): string {
 	}
 }
 
-/** Links that no decoder reads, by what is wrong with them. */
+/** Links that no decoder can read, by what is wrong with them. */
 const BROKEN_LINKS: Record<string, (rng: Rng) => Buffer> = {
 	...Object.fromEntries(
 		Object.entries(BROKEN_CIDS).map(([what, make]) => [what, (rng: Rng): Buffer => cborLink(make(rng))]),
@@ -114,7 +114,7 @@ describe.each(Object.entries({ ...PLACES, ...BLESSED_PLACES }))("a link in %s", 
 		}
 	});
 
-	test("counts less than framing that is broken after it; but a header is judged before what follows it", () => {
+	test("if malformed, counts less than broken framing after it; but a header is judged before what follows it", () => {
 		const bytes = make(cborLink(Buffer.of(7)));
 		const expected = place.startsWith("a header") ? "link-malformed" : "frame-malformed";
 		expect(reasonOf(Buffer.concat([bytes, Buffer.of(0)]))).toBe(expected);
@@ -122,7 +122,7 @@ describe.each(Object.entries({ ...PLACES, ...BLESSED_PLACES }))("a link in %s", 
 	});
 });
 
-test("a bad link counts before a broken schema, before it and after it", () => {
+test("a bad link counts more than a broken schema, whichever comes first", () => {
 	const bad = cborLink(Buffer.of(7));
 	for (const name of ["a", "zzzzzzzzzzzz"]) {
 		expect(reasonOf(frame("identity", { ...COMMON, seq: TIME, [name]: bad }))).toBe("link-malformed");
@@ -131,7 +131,7 @@ test("a bad link counts before a broken schema, before it and after it", () => {
 	}
 });
 
-test("a tag of another number, or over something else than bytes, is no DAG-CBOR at all", () => {
+test("a tag with another number, or around something other than bytes, is no DAG-CBOR at all", () => {
 	for (const item of [
 		Buffer.concat([cborHead(6, 43), cborBytes(CID)]),
 		Buffer.concat([cborHead(6, 42), cborText("x")]),

@@ -43,7 +43,7 @@ function anyParts(rng: Rng): Parts {
 		["active", encode(rng.int(2) === 0)],
 	]);
 	if (rng.int(2) === 0) fields.set("status", cborText("deactivated"));
-	// As many fields as make the map's head change its size with one more or one less.
+	// Numbers of fields at which one field more or less changes the size of the map's head.
 	const count = rng.pick([0, 1, 3, 22, 23, 24, 25, 254, 255, 256, 257]);
 	const options = count > 30 ? { ...FIELD_OPTIONS, itemsMax: 2 } : FIELD_OPTIONS;
 	for (let i = 0; fields.size < count; i++) {
@@ -60,7 +60,7 @@ function anyChanges(rng: Rng): Map<string, Uint8Array | null> {
 		if (rng.int(2) === 0) changes.set(name, name === "active" ? encode(false) : null);
 		else changes.set(name, name === "active" ? encode(true) : cborText(rng.text(rng.int(30), "abc")));
 	}
-	// A message can't do without it.
+	// A message must have this field.
 	if (changes.get("active") === null) changes.delete("active");
 	return changes;
 }
@@ -148,7 +148,7 @@ describe("changing fields of a frame", () => {
 		}
 	});
 
-	test("leaves a frame as it is where there is nothing to change", () => {
+	test("leaves a frame as it is if there is nothing to change", () => {
 		const parts = anyParts(new Rng("nothing"));
 		parts.fields.delete("status");
 		expectPatched(parts, new Map());

@@ -12,7 +12,7 @@ import {
 } from "../../src/protocol/syntax.ts";
 import { fixturePath } from "../fixtures.ts";
 
-/** Lines as they are: leading and trailing spaces are part of a vector. */
+/** The vectors of a file, one a line. Leading and trailing spaces are part of a vector. */
 function vectors(name: string): string[] {
 	const lines = readFileSync(fixturePath(`interop/syntax/${name}.txt`), "utf8").split("\n");
 	const found = lines.filter((line) => line !== "" && !line.startsWith("#"));

@@ -29,7 +29,7 @@ const ROUNDS = 250;
 const MUTATED = 3_000;
 const TYPES = ["commit", "sync", "identity", "account"] as const satisfies readonly MessageType[];
 
-/** What a frame becomes on its way in, or null where the relay refuses it or doesn't keep it. */
+/** The frame as the relay passes it on, or null if the relay refuses it or doesn't keep it. */
 function asPassedOn(frame: Uint8Array): { type: MessageType; frame: Uint8Array } | null {
 	try {
 		const read = readFrame(frame);
@@ -47,7 +47,7 @@ async function messageOf(type: MessageType, account: SimAccount): Promise<SimMes
 	return account.account(account.rng.int(2) === 0, account.rng.pick([null, "deactivated", "something new"]));
 }
 
-/** A frame as a host may send it: without what may be absent, or null there, and not always in canonical encoding. */
+/** A frame as a host may send it: with optional fields absent or null, and not always in canonical encoding. */
 function sparse(rng: Rng, message: SimMessage, seq: number): Buffer {
 	const fields = fieldsOf(message, seq);
 	for (const name of ["since", "rebase", "tooBig", "blobs", "prevData", "handle", "status"]) {
@@ -87,9 +87,9 @@ function edgeValues(rng: Rng): Buffer[] {
 	];
 }
 
-/** Frames that have nothing unknown, so that a consumer must find no fault in them at all. */
+/** Frames without unknown fields, in which a consumer must find no fault at all. */
 const plain: Uint8Array[] = [];
-/** Frames that have anything. */
+/** Frames with any unknown fields. */
 const odd: Uint8Array[] = [];
 const passed = new Map<MessageType, number>(TYPES.map((type) => [type, 0]));
 
@@ -130,7 +130,7 @@ test("frames of each type are passed on, the odd ones too", () => {
 	for (const type of TYPES) expect(passed.get(type)).toBeGreaterThan(2 * ROUNDS - 1);
 });
 
-/** Each decoder, with why it can't run here. */
+/** Each decoder, and why it can't run here, if so. */
 const decoders = DECODERS.map((decoder) => ({ decoder, unavailable: decoder.unavailable() }));
 
 describe("what the relay passes on can be decoded", () => {

@@ -5,21 +5,21 @@ import { readNote } from "../../network/tools.ts";
 
 const ROOT = join(import.meta.dir, "..", "..", "..");
 const NETWORK = join(ROOT, "test", "network");
-/** Where the native engine is built too. */
+/** The folder in which the native engine is built too. */
 const BUILT = join(ROOT, "native", "target");
 
-/** What a decoder says of a frame. */
+/** A decoder's result for a frame. */
 export interface Opinion {
-	/** Why it can't decode it: its user's connection ends here. */
+	/** Why it can't decode the frame. A consumer with this decoder would lose its connection. */
 	error?: string;
-	/** Why the message breaks the lexicon: its user loses the message. Only of decoders that check this. */
+	/** Why the message breaks the lexicon. A consumer with this decoder would lose the message. Only for decoders that check this. */
 	invalid?: string;
 }
 
-/** A decoder of others, as a consumer runs it. */
+/** A third party's decoder, as a consumer runs it. */
 export interface Decoder {
 	name: string;
-	/** Why it can't run here; null where it can. */
+	/** Why it can't run here; null if it can. */
 	unavailable: () => string | null;
 	decode: (frames: readonly Uint8Array[]) => Promise<Opinion[]>;
 }
@@ -56,16 +56,16 @@ const atproto: Decoder = {
 
 interface CompiledDecoder {
 	name: string;
-	/** The folder of its source, beside this file. */
+	/** The folder of its source, next to this file. */
 	folder: string;
 	/** The command that compiles it. */
 	build: readonly [tool: string, ...args: string[]];
 	env: Readonly<Record<string, string>>;
-	/** What that makes: a program that answers with why it can't decode a frame, or with an empty line. */
+	/** The compiled program. It answers with the reason why it can't decode a frame, or with an empty line. */
 	program: string;
 }
 
-/** A decoder that is compiled here. A machine without its language only misses this one. */
+/** A decoder that is compiled here. On a machine without its language, only this decoder is skipped. */
 function compiled({ name, folder, build, env, program }: CompiledDecoder): Decoder {
 	return {
 		name,
@@ -102,7 +102,7 @@ export const DECODERS: readonly Decoder[] = [
 	}),
 ];
 
-/** Gives frames to a program, each behind its length in four bytes, and returns its answer, which has a line for each. */
+/** Gives frames to a program, each after its length in four bytes, and returns its answer, which has a line for each frame. */
 async function ask(command: string[], frames: readonly Uint8Array[]): Promise<string[]> {
 	const input = frames.flatMap((frame) => {
 		const length = Buffer.alloc(4);

@@ -1,5 +1,5 @@
-// Reads frames from the standard input, each behind its length in four bytes, and says of each on a line of its own why the
-// types that consumers in Go use can't decode it; an empty line where they can.
+// Reads frames from standard input, each after its length in four bytes. For each it prints a line with the reason why the types
+// that consumers in Go use can't decode it; the line is empty if they can.
 package main
 
 import (
@@ -40,7 +40,7 @@ func main() {
 	}
 }
 
-// payloads makes the type of a message's payload, by the type that the header names.
+// payloads has a constructor of the payload's type for each type that a header can name.
 var payloads = map[string]func() cbg.CBORUnmarshaler{
 	"#commit":   func() cbg.CBORUnmarshaler { return new(atproto.SyncSubscribeRepos_Commit) },
 	"#sync":     func() cbg.CBORUnmarshaler { return new(atproto.SyncSubscribeRepos_Sync) },
@@ -48,7 +48,7 @@ var payloads = map[string]func() cbg.CBORUnmarshaler{
 	"#account":  func() cbg.CBORUnmarshaler { return new(atproto.SyncSubscribeRepos_Account) },
 }
 
-// decode reads header and payload, which have to be the whole frame.
+// decode reads header and payload, which must be the whole frame.
 func decode(frame *bytes.Reader) error {
 	var header cbg.Deferred
 	if err := header.UnmarshalCBOR(frame); err != nil {

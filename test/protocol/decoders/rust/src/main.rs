@@ -1,5 +1,5 @@
-//! Reads frames from the standard input, each behind its length in four bytes, and says of each on a line of its own why the
-//! DAG-CBOR library that consumers in Rust use can't decode it; an empty line where it can.
+//! Reads frames from standard input, each after its length in four bytes. For each it prints a line with the reason why the
+//! DAG-CBOR library that consumers in Rust use can't decode it; the line is empty if it can.
 
 use std::io::{self, BufWriter, Read, Write};
 
@@ -24,7 +24,7 @@ fn main() -> io::Result<()> {
     out.flush()
 }
 
-/// Decodes header and payload, which have to be the whole frame, and a map each.
+/// Decodes header and payload, which must be the whole frame, and a map each.
 fn decode(frame: &[u8]) -> Result<(), String> {
     let mut deserializer = Deserializer::from_slice(frame);
     for part in ["header", "payload"] {
