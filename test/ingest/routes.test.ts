@@ -13,10 +13,10 @@ import { workerOf } from "../../src/runtime/worker-of.ts";
 import { encodeFrame } from "../sim/message.ts";
 import { Rng } from "../sim/rng.ts";
 
-/** Frames that were routed may come from hosts of these names. */
+/** The names of the hosts that the routed frames come from. */
 const HOSTNAMES = ["a.b", "localhost:65535", `${"long.".repeat(50)}com`];
 
-/** The rings between each two of so many workers, all in this thread. */
+/** The rings between every two of this many workers, all in this thread. */
 function peersOf(workers: number, ringBytes: number): Peer[][] {
 	const doorbells = Array.from({ length: workers }, () => new Doorbell());
 	const rings = doorbells.map(() => doorbells.map(() => createRingBuffer(ringBytes)));
@@ -56,15 +56,15 @@ function messageOf(frame: Uint8Array): Message {
 	return scanned.message;
 }
 
-/** Workers that route among each other, in any order of their turns; what arrives is settled at any later time. */
+/** Workers that route messages to each other. Their turns come in any order, and arrivals are settled at any later time. */
 class Workers {
 	readonly #rng: Rng;
 	readonly #routes: Routes[];
-	/** By DID, the seqs in the order in which they were routed, and in which they arrived. */
+	/** By DID: the seqs in the order in which they were routed, and in the order in which they arrived. */
 	readonly sent = new Map<string, number[]>();
 	readonly arrived = new Map<string, number[]>();
 	readonly #unsettled: { outcome: Outcome; settle: (outcome: Outcome) => void }[] = [];
-	/** Outcomes by the seq of their frame: as they were given, and as they came back. */
+	/** Outcomes by the seq of the frame: as they were given, and as they came back. */
 	readonly given = new Map<number, Outcome>();
 	readonly cameBack = new Map<number, Outcome>();
 	readonly #frames = new Map<number, Routed>();
@@ -103,7 +103,7 @@ class Workers {
 		this.#routes[worker]?.route(arrivalOf(routed.sender, frame, routed.message, settle));
 	}
 
-	/** Gives some worker a turn, or settles something. */
+	/** Gives a random worker a turn, or settles a message. */
 	async turn(): Promise<void> {
 		const move = this.#rng.int(4);
 		if (move === 0) await settled();
@@ -113,7 +113,7 @@ class Workers {
 		} else this.#routes[this.#rng.int(this.#routes.length)]?.receive();
 	}
 
-	/** Goes on until everything has come back. */
+	/** Goes on until all outcomes have come back. */
 	async finish(): Promise<void> {
 		for (let turns = 0; this.cameBack.size < this.#frames.size; turns++) {
 			if (turns > 1_000_000) throw new Error(`${this.cameBack.size} of ${this.#frames.size} outcomes came back`);
@@ -140,7 +140,7 @@ describe("frames between workers", () => {
 			for (let run = 0; run < 3; run++) {
 				const rng = new Rng(`routes ${count} ${ringBytes} ${run}`);
 				const workers = new Workers(`workers ${run}`, count, ringBytes);
-				// Around what a record holds, what a ring holds, and far more.
+				// Lengths around what a record holds, around what a ring holds, and far longer.
 				const limits = [ringBytes / 4, ringBytes / 2, ringBytes, 3 * ringBytes];
 				for (let seq = 1; seq <= 400; seq++) {
 					const did = `did:plc:${rng.int(12)}`;
@@ -155,7 +155,7 @@ describe("frames between workers", () => {
 		},
 	);
 
-	test("the longest frame crosses the smallest ring that a relay makes, and nothing overtakes it", async () => {
+	test("the longest frame passes through the smallest ring that a relay makes, and nothing overtakes it", async () => {
 		const workers = new Workers("longest", 3, peerRingBytes(64));
 		const overhead = frameOf("did:plc:long", 1, 2 ** 22).length - 2 ** 22;
 		for (let seq = 1; seq <= 30; seq++) {
@@ -167,13 +167,13 @@ describe("frames between workers", () => {
 	});
 });
 
-test("a ring that could not hold the beginning of a frame is refused", () => {
+test("a ring that could not hold the header of a frame is refused", () => {
 	const [[small] = []] = peersOf(2, 1_024);
 	if (small === undefined) throw new Error("no peer");
 	expect(() => new PeerLink(small)).toThrow(RangeError);
 });
 
-test("what no worker of ours sends is damage", () => {
+test("a record that no worker of ours could have sent is damage", () => {
 	const [[peer] = [], [other] = []] = peersOf(2, 2_048);
 	if (peer === undefined || other === undefined) throw new Error("no peers");
 	const routes = new Routes(0, [peer], () => {});
@@ -185,14 +185,14 @@ test("what no worker of ours sends is damage", () => {
 	}
 });
 
-test("the rings between any number of workers take no more than their limit, and no less than makes sense", () => {
+test("the rings between any number of workers take no more than their limit, and at least a useful part of it", () => {
 	for (let workers = 2; workers <= 64; workers++) {
 		const bytes = peerRingBytes(workers);
 		// Memory comes in pages.
 		const pages = Math.ceil(createRingBuffer(bytes).byteLength / 4_096);
 		const total = workers * (workers - 1) * pages * 4_096;
 		expect(total).toBeLessThanOrEqual(PEER_RINGS_BYTES_MAX);
-		// A ring of twice the size would be too much, unless it is large enough.
+		// Rings of twice the size would exceed the limit, unless they have the largest useful size already.
 		expect(bytes >= 4 * 1024 * 1024 || total > PEER_RINGS_BYTES_MAX * 0.45).toBe(true);
 	}
 	expect([2, 4, 8, 16, 64].map((workers) => peerRingBytes(workers) / 1024)).toEqual([4096, 4096, 1024, 256, 8]);

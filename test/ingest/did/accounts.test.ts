@@ -24,7 +24,7 @@ function stateAt(position: number): CachedAccount {
 	};
 }
 
-/** Progress that stands still while it is read. */
+/** Progress that does not move while it is read. */
 function progress(at: { position: number; acknowledged: number; lastLsn: number; applied: number }): Progress {
 	return {
 		position: at.position,
@@ -46,7 +46,7 @@ function cacheOver(rows: ReadonlyMap<string, CachedAccount> = new Map()) {
 	};
 }
 
-test("an account is asked of the index once", async () => {
+test("the index is asked for an account once", async () => {
 	const { cache } = cacheOver(new Map([["a", stateAt(7)]]));
 	expect(cache.get("a")).toBeUndefined();
 	await Promise.all([cache.load("a"), cache.load("b")]);
@@ -54,7 +54,7 @@ test("an account is asked of the index once", async () => {
 	expect(cache.get("b")).toBeNull();
 });
 
-test("a row that is read late does not replace what was learned meanwhile", async () => {
+test("a row that arrives late does not replace a newer state", async () => {
 	const { cache } = cacheOver(new Map([["a", stateAt(1)]]));
 	const load = cache.load("a");
 	cache.set("a", stateAt(2));
@@ -69,7 +69,7 @@ test("a state leaves the full cache only when the index has it; until then the c
 	expect(counters().of("account_cache_overflows_total")).toBe(5);
 	expect(cache.get("did 1")).not.toBeUndefined();
 
-	// Handed over up to 15, durable up to there as the log's seq 100; the index is at 99, then at 100.
+	// All is handed over up to position 15, which is durable when the log ends at lsn 100. The index is at 99, then at 100.
 	cache.noteProgress(progress({ position: 15, acknowledged: 14, lastLsn: 99, applied: 99 }));
 	cache.noteProgress(progress({ position: 15, acknowledged: 15, lastLsn: 100, applied: 99 }));
 	cache.set("one more", stateAt(16));
@@ -77,7 +77,7 @@ test("a state leaves the full cache only when the index has it; until then the c
 	cache.noteProgress(progress({ position: 16, acknowledged: 16, lastLsn: 101, applied: 100 }));
 	cache.set("and another", stateAt(17));
 	expect(counters().of("account_evictions_total")).toBe(7);
-	// The one used last is kept, though it is the oldest; what the index lacks is kept in any case.
+	// The last used entry is kept, although it is the oldest. Entries that the index lacks are always kept.
 	expect(cache.get("did 2")).toBeUndefined();
 	expect(cache.get("did 1")).not.toBeUndefined();
 	expect(cache.get("one more")).not.toBeUndefined();
@@ -91,7 +91,7 @@ test("readings that contradict each other are damage", () => {
 	expect(() => cache.noteProgress(progress(at))).not.toThrow();
 });
 
-/** A relay in which the other threads get on a little whenever they are looked at. Each entry gets the seq of its position. */
+/** A relay in which the other threads advance a little whenever they are read. Each entry's lsn is its position. */
 class BusyRelay {
 	readonly #rng: Rng;
 	handedOver = 0;
@@ -103,7 +103,7 @@ class BusyRelay {
 		this.#rng = new Rng(seed);
 	}
 
-	/** Moves each thread on by a few entries, never past the one before it. */
+	/** Moves each thread forward by a few entries, but not past the thread before it. */
 	getOn(): void {
 		const upTo = (from: number, to: number): number => from + this.#rng.int(to - from + 1);
 		this.published = upTo(this.published, this.handedOver);
@@ -127,7 +127,7 @@ class BusyRelay {
 	}
 }
 
-test("whatever the other threads do while it is read, no state is forgotten that the index has yet to apply", () => {
+test("however the other threads advance while they are read, no state is forgotten before the index has applied it", () => {
 	let evictions = 0;
 	for (let run = 0; run < 200; run++) {
 		const rng = new Rng(`busy ${run}`);
@@ -148,7 +148,7 @@ test("whatever the other threads do while it is read, no state is forgotten that
 	expect(evictions).toBeGreaterThan(1_000);
 });
 
-test("made-up DIDs push no account out, and each is told of to whoever waits for it", async () => {
+test("made-up DIDs push no account out, and each is answered for the message that waits for it", async () => {
 	const states = new Map(Array.from({ length: ENTRIES_MAX }, (_, n) => [`real ${n}`, stateAt(n)]));
 	const { cache, counters } = cacheOver(states);
 	for (const did of states.keys()) await cache.load(did);
@@ -157,11 +157,11 @@ test("made-up DIDs push no account out, and each is told of to whoever waits for
 	for (const did of madeUp) expect(cache.get(did)).toBeNull();
 	for (const did of states.keys()) expect(cache.get(did)).not.toBeUndefined();
 	expect(counters().of("account_evictions_total")).toBe(0);
-	// They are forgotten again themselves.
+	// The made-up DIDs are forgotten again.
 	expect(madeUp.filter((did) => cache.get(did) === null).length).toBeLessThan(ENTRIES_MAX);
 });
 
-test("an account that comes into being is no longer absent", async () => {
+test("an account that is created is no longer absent", async () => {
 	const { cache } = cacheOver();
 	await cache.load("a");
 	expect(cache.get("a")).toBeNull();

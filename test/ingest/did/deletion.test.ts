@@ -10,15 +10,15 @@ import type { SimMessage } from "../../sim/message.ts";
 import { Rng } from "../../sim/rng.ts";
 import { ShardRig } from "./shard-rig.ts";
 
-/** Where every message of these tests comes from. */
+/** The host that all messages of these tests come from. */
 const HOST = 1;
 
-/** One DID over the repos that it has one after the other, with the relay's shard and index beside it. */
+/** One DID with the repos that it has one after the other, and the relay's shard and index. */
 class Life {
 	rig = new ShardRig();
 	account: SimAccount;
 	row: AccountRow | null = null;
-	/** Everything sent so far, by seq from 1 on, and whether it had to pass. */
+	/** All messages sent so far, by seq from 1 on, and whether each had to pass. */
 	readonly sent: { message: SimMessage; passes: boolean }[] = [];
 
 	private constructor(account: SimAccount) {
@@ -30,7 +30,7 @@ class Life {
 		return new Life(await SimAccount.create({ rng: new Rng(seed), clock: new SimClock(), curve: "k256" }));
 	}
 
-	/** The account gets an empty repo, under the key it has. */
+	/** The account gets an empty repo. It keeps its key. */
 	async makeAnew(): Promise<void> {
 		this.account = await this.account.madeAnew();
 	}
@@ -40,7 +40,7 @@ class Life {
 		expect(await this.#deliver(message, this.sent.length)).toBe(passes ? 1 : 0);
 	}
 
-	/** The relay dies: a new one knows what the log's records say. The host repeats its last messages. */
+	/** The relay is killed. A new one knows only what the log's records say. The host repeats its last messages. */
 	async restart(repeated: number): Promise<void> {
 		const row: Account[] = this.row === null ? [] : [{ ...this.row, id: 1 }];
 		this.rig = new ShardRig({ accounts: row });
@@ -51,7 +51,7 @@ class Life {
 		}
 	}
 
-	/** Returns how many entries came of the message. */
+	/** Delivers a message. Returns how many entries it led to. */
 	async #deliver(message: SimMessage, seq: number): Promise<number> {
 		this.rig.send(message, seq, HOST);
 		await this.rig.settle();
@@ -97,7 +97,7 @@ describe("an account that is deleted and made anew", () => {
 		expect(life.rig.rejected).toEqual({ "rev-stale": 3 });
 	});
 
-	test("is one that is only deactivated: that keeps its repo, and a first commit is none", async () => {
+	test("differs from one that was only deactivated, which keeps its repo and can't begin with a first commit", async () => {
 		const life = await Life.begin("paused");
 		await life.send(await life.account.commit(), true);
 		await life.send(life.account.account(false, "deactivated"), true);
@@ -119,7 +119,7 @@ const STEPS = {
 	restart: 8,
 } as const;
 
-/** Lives one history, of which every message's fate is known beforehand. */
+/** Runs one random history, in which the outcome of every message is known beforehand. */
 async function live(seed: string, steps: number): Promise<Life> {
 	const life = await Life.begin(seed);
 	const rng = new Rng(`${seed}/steps`);
@@ -130,7 +130,7 @@ async function live(seed: string, steps: number): Promise<Life> {
 		else if (kind === "pause" || kind === "delete") {
 			status = kind === "pause" ? "deactivated" : "deleted";
 			await life.send(life.account.account(false, status), true);
-			// Only a host that has deleted a repo makes another one of the same DID.
+			// A host makes another repo for the same DID only after it has deleted the first one.
 			if (kind === "delete") await life.makeAnew();
 		} else if (kind === "activate") {
 			status = "active";

@@ -12,15 +12,15 @@ import { ShardRig } from "./shard-rig.ts";
 
 const HOST = 1;
 
-/** A host with its numbering, and a relay that dies now and then and knows afterwards what its log says. */
+/** A host with its numbering, and a relay that is killed at times and then knows only what its log says. */
 class Life {
 	readonly rng: Rng;
 	readonly accounts: SimAccount[] = [];
-	/** What the host sent in its present numbering; the first has the seq 1. */
+	/** The messages that the host sent in its current numbering; the first has the seq 1. */
 	#sent: SimMessage[] = [];
-	/** The mark of each message sent, in order. */
+	/** The mark in each message that was sent, in order. */
 	readonly expected: number[] = [];
-	/** The mark of each entry that came of one. */
+	/** The mark in each entry that was handed over. */
 	readonly passed: unknown[] = [];
 	readonly #rows = new Map<string, AccountRow>();
 	#rig = new ShardRig();
@@ -59,19 +59,19 @@ class Life {
 		await this.#deliver(message, this.#sent.length);
 	}
 
-	/** The host sends its last `count` messages again, under the seqs they had. */
+	/** The host sends its last `count` messages again, with the same seqs. */
 	async repeat(count: number): Promise<void> {
 		const from = Math.max(0, this.#sent.length - count);
 		for (const [at, message] of this.#sent.slice(from).entries()) await this.#deliver(message, from + at + 1);
 	}
 
-	/** The host forgets what it sent and counts from 1. Its clock goes on. */
+	/** The host forgets what it sent and restarts its numbering at 1. Its clock goes on. */
 	countAnew(): void {
 		this.#sent = [];
 		this.#nowMs++;
 	}
 
-	/** The relay dies, and a new one begins with what the index made of the log. */
+	/** The relay is killed, and a new one starts with the rows that the index has made from the log. */
 	restart(): void {
 		const accounts = Array.from(this.#rows.values(), (row, at): Account => ({ ...row, id: at + 1 }));
 		this.#rig = new ShardRig({ accounts });
@@ -145,7 +145,7 @@ describe("a repeat is told from a message of a new numbering", () => {
 		expect(life.replayed).toBe(3);
 	});
 
-	test("a time that is none is no reason to drop what is new on its connection", async () => {
+	test("a message with a malformed time is not dropped as a repeat if its seq is new", async () => {
 		const life = new Life("no time");
 		const rig = new ShardRig({ strict: false });
 		await life.begin(1);

@@ -29,14 +29,14 @@ function makeProbe(options: Partial<RepoStatusOptions> = {}) {
 	return { probe, counters: () => counted(counters) };
 }
 
-/** What the probe makes of one answer. */
+/** The probe's result for one answer. */
 function verdictOn(given: typeof answer, timeoutMs: number = REPO_STATUS_LIMITS.timeoutMs): Promise<boolean> {
 	answer = given;
 	return makeProbe({ limits: { ...REPO_STATUS_LIMITS, timeoutMs } }).probe.isActive(DID, HOST);
 }
 
 describe("a host's answer", () => {
-	test("is asked for by getRepoStatus, under our name", async () => {
+	test("is requested by getRepoStatus, with our User-Agent", async () => {
 		expect(await verdictOn(() => Response.json({ did: DID, active: true, rev: "3l3qo2vuowo2b" }))).toBe(true);
 		const request = requests.at(-1);
 		expect(request?.url.pathname).toBe("/xrpc/com.atproto.sync.getRepoStatus");
@@ -60,7 +60,7 @@ describe("a host's answer", () => {
 		expect(await verdictOn(given)).toBe(false);
 	});
 
-	test("that never comes is waited for no longer than the timeout", async () => {
+	test("that never comes is awaited no longer than the timeout", async () => {
 		expect(await verdictOn(() => new Promise<never>(() => {}), 20)).toBe(false);
 	});
 });
@@ -76,7 +76,7 @@ test("a private address is not asked", async () => {
 });
 
 describe("limits", () => {
-	test("one DID, and one host, are asked no more often than may be", async () => {
+	test("each DID and each host are asked no more often than allowed", async () => {
 		answer = () => Response.json({ did: DID, active: true });
 		let nowMs = 0;
 		const limits = { ...REPO_STATUS_LIMITS, perHostMax: 3, didIntervalMs: 500, hostIntervalMs: 1_000 };
@@ -96,7 +96,7 @@ describe("limits", () => {
 		expect(counters().all).toMatchObject({ repo_status_requests_total: 5, repo_status_limited_total: 2 });
 	});
 
-	test("a host that does not answer has few requests under way, and holds up no other", async () => {
+	test("a host that does not answer has few requests under way, and delays no other host", async () => {
 		const held = Promise.withResolvers<void>();
 		let underWay = 0;
 		let mostUnderWay = 0;

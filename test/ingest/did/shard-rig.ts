@@ -23,14 +23,14 @@ import { Rng } from "../../sim/rng.ts";
 export interface RigOptions {
 	ringBytes?: number;
 	strict?: boolean;
-	/** Rows that the index has from before. */
+	/** Rows that are in the index from the start. */
 	accounts?: Account[];
 	engine?: Engine;
 }
 
 /**
- * A shard with everything real around it but the network and the clock: identities resolve to what the test says, when it
- * says so, and the sequencer is the test, which reads the ring.
+ * A shard in which all is real except the network, the clock and the sequencer. The test decides what identities resolve to, and
+ * when. The test also takes the part of the sequencer, and reads the ring.
  */
 export class ShardRig {
 	readonly shard: Shard;
@@ -41,7 +41,7 @@ export class ShardRig {
 	readonly #resolutions = new Map<string, Resolution>();
 	readonly #held = new Map<string, PromiseWithResolvers<void>>();
 	lookups = 0;
-	/** DIDs whose hosts say that they are active, when asked. */
+	/** DIDs that their hosts, when asked, report as active. */
 	readonly activeAtHost = new Set<string>();
 	/** DIDs whose hosts were asked, in order. */
 	readonly asked: string[] = [];
@@ -71,7 +71,7 @@ export class ShardRig {
 				clock: () => this.#tick(),
 				wallClock: clock,
 				random: () => 0.5,
-				// Time passes when nothing else is left to do.
+				// Time passes only when there is nothing else left to do.
 				sleep: async (ms) => {
 					await new Promise(setImmediate);
 					this.nowMs += ms;
@@ -116,7 +116,7 @@ export class ShardRig {
 		this.#resolutions.set(did, resolution);
 	}
 
-	/** Lookups of the DID fail in a way that no resolver should. */
+	/** Lookups of the DID throw an error, which a resolver must never do. */
 	breakLookups(did: string, error: Error): void {
 		const broken = Promise.withResolvers<void>();
 		broken.promise.catch(() => {});
@@ -156,12 +156,12 @@ export class ShardRig {
 		);
 	}
 
-	/** Lets everything happen that waits for nothing but its turn. */
+	/** Waits until all that can happen without further events has happened. */
 	async settle(): Promise<void> {
 		for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
 	}
 
-	/** What was handed over since the last call. */
+	/** The entries that were handed over since the last call. */
 	entries(): Entry[] {
 		const entries: Entry[] = [];
 		for (let record = this.reader.next(); record !== null; record = this.reader.next()) {
@@ -171,13 +171,13 @@ export class ShardRig {
 		return entries;
 	}
 
-	/** The monotonic clock: no two moments are the same. */
+	/** The monotonic clock. It never returns the same time twice. */
 	#tick(): number {
 		this.nowMs += 0.001;
 		return this.nowMs;
 	}
 
-	/** Lets a moment pass. */
+	/** Lets some time pass. */
 	passTime(): void {
 		this.nowMs++;
 	}

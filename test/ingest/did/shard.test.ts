@@ -33,7 +33,7 @@ function rowOf(account: SimAccount, changes: Partial<Account> = {}): Account {
 }
 
 describe("order", () => {
-	test("messages of a DID that is looked up wait in order, and hold up nobody else", async () => {
+	test("messages of a DID that is looked up wait in order, and delay no other DID's", async () => {
 		const rig = new ShardRig();
 		const [slow, fast] = [await ShardRig.account("slow"), await ShardRig.account("fast")];
 		rig.identity(slow);
@@ -51,7 +51,7 @@ describe("order", () => {
 		expect(rig.lookups).toBe(2);
 	});
 
-	test("a host that sends of a DID at another host, and has to wait for a refresh, doesn't hold up that host", async () => {
+	test("a host whose message about another host's DID waits for a refresh does not delay that host's messages", async () => {
 		const rig = new ShardRig();
 		const account = await ShardRig.account("not theirs");
 		rig.identity(account);
@@ -68,7 +68,7 @@ describe("order", () => {
 		expect(rig.rejected).toEqual({ "host-mismatch": 1 });
 	});
 
-	test("with the ring full everything waits, and nothing is lost, doubled or turned around", async () => {
+	test("with the ring full everything waits, and nothing is lost, repeated or reordered", async () => {
 		const rig = new ShardRig({ ringBytes: 16_384 });
 		const accounts = await Promise.all(["a", "b", "c"].map((name) => ShardRig.account(name)));
 		for (const account of accounts) rig.identity(account);
@@ -97,7 +97,7 @@ describe("order", () => {
 });
 
 describe("state", () => {
-	test("a commit whose rev was seen is stale; one that doesn't chain is passed on and marked", async () => {
+	test("a commit whose rev was seen is stale; one that doesn't chain is passed on and flagged", async () => {
 		const rig = new ShardRig();
 		const account = await ShardRig.account("chain");
 		rig.identity(account);
@@ -128,7 +128,7 @@ describe("state", () => {
 		expect(rig.rejected).toEqual({ "rev-stale": 1 });
 	});
 
-	test("what a host repeats after a restart is a replay, of every type; a first sight is not", async () => {
+	test("messages of every type that a host repeats after a restart are repeats; new ones are not", async () => {
 		const account = await ShardRig.account("replay");
 		const rig = new ShardRig({ accounts: [rowOf(account, { hostSeq: 5, lastTimeMs: Date.now() + 60_000 })] });
 		rig.identity(account);
@@ -141,7 +141,7 @@ describe("state", () => {
 		expect(rig.rejected).toEqual({});
 	});
 
-	test("an identity that is the first of its account, or of its move, is a replay when it comes again", async () => {
+	test("an identity that creates its account, or moves it, is a repeat when it comes again", async () => {
 		const account = await ShardRig.account("first");
 		const rig = new ShardRig();
 		rig.identity(account);
@@ -172,7 +172,7 @@ describe("state", () => {
 		expect(rig.rejected).toEqual({ "account-inactive": 1 });
 	});
 
-	test("a status that the operator gave goes out in the place of the host's", async () => {
+	test("a status that the operator set goes out instead of the host's", async () => {
 		const account = await ShardRig.account("taken down");
 		const rig = new ShardRig({ accounts: [rowOf(account, { localStatus: "takendown" })] });
 		rig.identity(account);
@@ -220,7 +220,7 @@ describe("an account whose return was not announced", () => {
 		expect(rig.outcomes.length).toBe(4);
 	});
 
-	test("waits for the answer in its lane, and nobody else does", async () => {
+	test("waits for the answer in its lane, and delays no other lane", async () => {
 		const { rig, account } = await deactivated("waits");
 		const other = await ShardRig.account("goes on");
 		rig.identity(other);
@@ -246,7 +246,7 @@ describe("an account whose return was not announced", () => {
 		expect(rig.asked).toEqual([account.did]);
 	});
 
-	test("is not asked for because of a commit that is old, nor where this relay's operator has the say", async () => {
+	test("is not asked about because of an old commit, nor if the operator has set a status", async () => {
 		const { rig, account } = await deactivated("old");
 		rig.activeAtHost.add(account.did);
 		const stale = await account.sync();
@@ -275,8 +275,8 @@ describe("an account whose return was not announced", () => {
 		expect(rig.rejected).toEqual({ "signature-invalid": 1 });
 	});
 
-	test("is announced once, wherever the ring is full", async () => {
-		/** How much of the two entries went into the ring at first. */
+	test("is announced once, at whichever entry the ring is full", async () => {
+		/** How many of the two entries went into the ring at first. */
 		const went = new Set<number>();
 		for (let fill = 60; fill < 90; fill++) {
 			const { rig, account } = await deactivated(`full ${fill}`, { ringBytes: 16_384 });
@@ -324,7 +324,7 @@ describe("identity", () => {
 		expect(rig.lookups).toBe(2);
 	});
 
-	test("a bad signature is judged by a lookup that began after it came, then dropped; the next good commit passes", async () => {
+	test("a bad signature is judged by a lookup that began after it arrived, then dropped; the next good commit passes", async () => {
 		const rig = new ShardRig();
 		const account = await ShardRig.account("forged");
 		rig.identity(account);
@@ -379,7 +379,7 @@ describe("identity", () => {
 		expect(rig.entries().length).toBe(1);
 	});
 
-	test("handles are not vouched for", async () => {
+	test("handles are not passed on", async () => {
 		const rig = new ShardRig();
 		const account = await ShardRig.account("handle");
 		rig.identity(account);
@@ -388,7 +388,7 @@ describe("identity", () => {
 		expect(scanFrame(rig.entries()[0]?.frame ?? new Uint8Array())).toMatchObject({ message: { handle: null } });
 	});
 
-	test("that the DID of an account nobody knows is tombstoned is passed on once, whoever says it", async () => {
+	test("an #identity that shows the DID of an unknown account to be tombstoned is passed on once, from any host", async () => {
 		const rig = new ShardRig();
 		const account = await ShardRig.account("unknown tombstone");
 		rig.resolution(account.did, { outcome: "tombstoned" });
@@ -422,7 +422,7 @@ describe("identity", () => {
 		expect(rig.outcomes.length).toBe(4);
 	});
 
-	test("a stranger's host that brings a tombstone to light does not get the account", async () => {
+	test("another host that brings a tombstone to light does not get the account", async () => {
 		const rig = new ShardRig();
 		const account = await ShardRig.account("stranger's tombstone");
 		rig.identity(account);
@@ -437,7 +437,7 @@ describe("identity", () => {
 			[RecordKind.identity, 2, 900],
 			[RecordKind.account, 1, 7],
 		]);
-		// It is still at its host, which may say what became of it.
+		// The account is still at its host, which may send its last status.
 		rig.send(account.account(false, "deleted"), 8);
 		await rig.settle();
 		expect(rig.entries().map(({ host, upstreamSeq }) => [host, upstreamSeq])).toEqual([[1, 8]]);
@@ -459,7 +459,7 @@ describe("identity", () => {
 		expect(rig.shard.parked).toBe(0);
 	});
 
-	test("while the directory is down known accounts go on, and only what can't be judged waits, in its own lane", async () => {
+	test("while the directory is down known accounts go on, and only messages that can't be judged wait, in their own lanes", async () => {
 		const rig = new ShardRig();
 		const account = await ShardRig.account("known");
 		rig.identity(account);
@@ -469,7 +469,7 @@ describe("identity", () => {
 		rig.resolution(account.did, DOWN);
 		rig.send(account.identity(), 2);
 		rig.send(await account.commit(), 3);
-		// A host that the old document does not name, and then a key that it does not name.
+		// First a host that the old document does not name, and then a key that it does not name.
 		rig.send(account.account(false, "deleted"), 1, 2);
 		account.rotateKey("p256");
 		rig.send(await account.commit(), 4);
@@ -487,7 +487,7 @@ describe("identity", () => {
 		expect(rig.rejected).toEqual({ "host-mismatch": 1 });
 	});
 
-	test("messages of a did:web that fails are dropped at once when too much of their host waits for such names", async () => {
+	test("messages of a did:web that fails are dropped at once if too many bytes of their host wait for such names", async () => {
 		const rig = new ShardRig();
 		const [small, large] = await Promise.all(
 			["small", "large"].map((name) =>
@@ -545,7 +545,7 @@ test.each([
 	expect(rig.rejected).toEqual({ [reason]: 1 });
 });
 
-test("what a strict consumer would choke on is dropped", async () => {
+test("messages that a strict consumer would fail on are dropped", async () => {
 	const rig = new ShardRig();
 	const account = await ShardRig.account("choke");
 	rig.identity(account);
@@ -560,7 +560,7 @@ test("what a strict consumer would choke on is dropped", async () => {
 	expect(rig.rejected).toEqual({ "message-schema": 1, "time-syntax": 2 });
 });
 
-test("lenient passes and counts what only the strict rules drop", async () => {
+test("a lenient relay passes and counts what only the strict rules drop", async () => {
 	for (const strict of [true, false]) {
 		const rig = new ShardRig({ strict });
 		const account = await ShardRig.account("lenient");
@@ -575,8 +575,8 @@ test("lenient passes and counts what only the strict rules drop", async () => {
 	}
 });
 
-describe("a fault of our own", () => {
-	/** An engine that fails with what `next` returns, and works when that is null. */
+describe("a bug of our own", () => {
+	/** An engine that throws what `next` returns, or works if that is null. */
 	function failingEngine(next: () => Error | null) {
 		const engine = createPortableEngine();
 		return {
@@ -605,7 +605,7 @@ describe("a fault of our own", () => {
 		expect(rig.shard.parked).toBe(0);
 	});
 
-	test("in what a message waits for costs that message only, and its lane goes on", async () => {
+	test("in a lookup that a message waits for costs that message only, and its lane goes on", async () => {
 		const rig = new ShardRig();
 		const account = await ShardRig.account("waiting");
 		rig.identity(account);

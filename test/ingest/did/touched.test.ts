@@ -8,7 +8,7 @@ import { ShardRig } from "./shard-rig.ts";
 const create = (path: string) => ({ action: "create" as const, path, record: { path } });
 const remove = (path: string) => ({ action: "delete" as const, path });
 
-/** The collections that the entries at the ring list, with the entries' flags; undefined for an entry without a list. */
+/** For each entry in the ring its flags and the collections that it lists; undefined for an entry without a list. */
 function listed(rig: ShardRig): [flags: number, list: string[] | undefined][] {
 	return rig.entries().map(({ flags, facts }) => {
 		const { touched } = decodeRepoFacts(facts);
@@ -24,7 +24,7 @@ test("an entry lists the collections that its commit touches; a #sync's lists no
 	const [a1, a2, b1] = ["com.example.a/1", "com.example.a/2", "com.example.b/1"];
 	rig.send(await account.commit([create(b1), create(a1)]), 1);
 	const missed = await account.commit([create(a2)]);
-	// One that does not chain is proven all the same.
+	// A commit that does not chain is verified too.
 	rig.send(await account.commit([remove(b1)]), 3);
 	rig.send(await account.commit([]), 4);
 	rig.send(await account.sync(), 5);

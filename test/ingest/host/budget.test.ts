@@ -22,7 +22,7 @@ test("a host over its budget is paused, and goes on at half of it", () => {
 	expect(budget.held).toBe(0);
 });
 
-test("with half of the worker's budget used up, who holds more than a share is paused, and wakes when others are done", () => {
+test("with half of the worker's budget used up, a host that holds more than its share is paused until others are done", () => {
 	const budget = new Budget(40_000);
 	const busy = hostOf(budget, 100_000);
 	const quiet = hostOf(budget, 100_000);
@@ -70,7 +70,7 @@ class Reader {
 	}
 }
 
-test("however hosts read and whatever of theirs waits, the worker's limit holds, and none that holds little is stopped", () => {
+test("however hosts read and whichever messages wait, the worker's limit holds, and no host that holds little is stopped", () => {
 	const [workerMax, hostMax, frameMax] = [2_000_000, 400_000, 5_000];
 	const rng = new Rng("budgets");
 	for (let run = 0; run < 20; run++) {
@@ -105,6 +105,6 @@ test("backoff grows, is capped, never ends, and forgets only after progress", ()
 	expect(backoff.offline).toBe(true);
 	expect(backoff.ended(true, 10)).toBe(1_000);
 	expect(backoff.offline).toBe(false);
-	// A quiet host that held its connection is not a failing one.
+	// A quiet host whose connection stays open is not a failing one.
 	for (let i = 0; i < 20; i++) expect(backoff.ended(false, 61_000)).toBe(1_000);
 });

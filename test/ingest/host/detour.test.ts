@@ -17,7 +17,7 @@ describe("a detour", () => {
 		expect(detour.cursor(100)).toBe(100);
 	});
 
-	test("begins behind all that could not be read in a row, since each has a seq", () => {
+	test("begins after all messages that could not be read in a row, since each has a seq", () => {
 		const detour = new Detour();
 		for (let dial = 0; dial < 3; dial++) detour.blocked(7);
 		expect(detour.cursor(100)).toBe(107);
@@ -33,7 +33,7 @@ describe("a detour", () => {
 		}
 	});
 
-	test("wherever the obstacle is, one of its cursors lies behind it or is the live end", () => {
+	test("wherever the unreadable message is, one of its cursors is past it or is the live end", () => {
 		const rng = new Rng("obstacles");
 		for (let round = 0; round < 500; round++) {
 			const obstacle = 1 + rng.int(2 ** rng.int(20));
@@ -49,7 +49,7 @@ describe("a detour", () => {
 });
 
 describe("a cursor that the host refuses", () => {
-	test("is given up after three answers over an hour, and not sooner", () => {
+	test("is given up after three answers over an hour, and not earlier", () => {
 		const refused = new RefusedCursor();
 		expect(refused.answered(0)).toBe(false);
 		for (let ms = 1; ms < 60 * 60_000; ms += 60_000) expect(refused.answered(ms)).toBe(false);
@@ -62,7 +62,7 @@ describe("a cursor that the host refuses", () => {
 		expect(refused.answered(7 * 24 * 3_600_000 + 1)).toBe(true);
 	});
 
-	test("begins to count again after a message", () => {
+	test("is counted from the start again after a message", () => {
 		const refused = new RefusedCursor();
 		for (const ms of [0, REFUSED_CURSOR_RETRY_MS]) refused.answered(ms);
 		refused.clear();

@@ -24,9 +24,9 @@ let message: SimMessage;
 let reader: RingReader;
 let handover: Handover;
 let hosts: Hosts;
-/** What was delivered, in order, with what settles it. */
+/** The messages that were delivered, in order, with the functions that settle them. */
 let arrivals: { seq: number; settle: (outcome: Outcome) => void }[];
-/** How far the ring of the messages is durable. */
+/** The position up to which the ring is durable. */
 let durable: number;
 let storedWithFirst: unknown[] | null;
 
@@ -72,14 +72,14 @@ async function until(condition: () => boolean): Promise<void> {
 	while (!condition()) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Lets the host send so many messages, and waits until all are delivered. */
+/** Lets the host send this many messages, and waits until all are delivered. */
 async function send(count: number): Promise<void> {
 	const delivered = arrivals.length + count;
 	for (let i = 0; i < count; i++) host.emit(message);
 	await until(() => arrivals.length >= delivered);
 }
 
-/** The cursors handed to the log since the last call. Other entries are passed over. */
+/** The cursors handed to the log since the last call. Other entries are ignored. */
 function storedCursors(): unknown[] {
 	const cursors: unknown[] = [];
 	handover.flush();
@@ -92,7 +92,7 @@ function storedCursors(): unknown[] {
 }
 
 describe("a host's cursor", () => {
-	test("is stored before its first message ever is delivered, so that a crash does not lose its place", async () => {
+	test("is stored before the host's very first message is delivered, so that a crash does not lose the place", async () => {
 		await follow(null);
 		await send(1);
 		expect(storedWithFirst).toEqual([{ host: HOST_ID, seq: 0 }]);
@@ -107,12 +107,12 @@ describe("a host's cursor", () => {
 		durable = 250;
 		hosts.storeCursors();
 		expect(storedCursors()).toEqual([{ host: HOST_ID, seq: 2 }]);
-		// What did not move is not stored again.
+		// A cursor that has not moved is not stored again.
 		hosts.storeCursors();
 		expect(storedCursors()).toEqual([]);
 	});
 
-	test("goes down with a host that counts anew, in the log before its first message", async () => {
+	test("goes down if the host restarts its numbering, and is in the log before its first message", async () => {
 		await follow(0);
 		await send(3);
 		for (const { settle } of arrivals) settle(REJECTED);
@@ -129,7 +129,7 @@ describe("a host's cursor", () => {
 		expect(storedCursors()).toEqual([{ host: HOST_ID, seq: 1 }]);
 	});
 
-	test("is forgotten, or becomes another one, where an operator wants it, followed before or not", async () => {
+	test("is reset or replaced by an operator, whether the host was followed before or not", async () => {
 		await follow(0);
 		await send(2);
 		for (const { settle } of arrivals) settle(REJECTED);
@@ -158,7 +158,7 @@ describe("a host's cursor", () => {
 	});
 });
 
-test("a host that comes back is asked for what follows the last message received, durable or not", async () => {
+test("a host that comes back is asked for messages after the last one received, durable or not", async () => {
 	await follow(0);
 	await send(3);
 	host.closeAll(1001);

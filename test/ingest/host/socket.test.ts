@@ -14,12 +14,12 @@ test("a close reason is cut by bytes, between characters", () => {
 		const cut = cutToBytes(text, 123);
 		expect(text.startsWith(cut)).toBe(true);
 		expect(Buffer.byteLength(cut)).toBeLessThanOrEqual(123);
-		// Nothing was cut that fits: the next character, at most 4 bytes, does not.
+		// No more was cut than needed: the next character, of at most 4 bytes, would not fit.
 		if (cut !== text) expect(Buffer.byteLength(cut)).toBeGreaterThan(123 - 4);
 	}
 });
 
-test("a connection is closed whatever the reason's length", async () => {
+test("a connection can be closed with a reason of any length", async () => {
 	const host = new SimHost();
 	host.start();
 	const reason = "é".repeat(100);
@@ -37,7 +37,7 @@ test("a connection is closed whatever the reason's length", async () => {
 	await host.stop();
 });
 
-/** A resolver that gives one answer after the other. */
+/** A resolver that returns these answers, one after the other. */
 function resolver(...answers: LookupAddress[][]): typeof lookup {
 	const resolve = (
 		_hostname: string,
@@ -80,9 +80,9 @@ describe("the guard of host sockets", () => {
 		expect(host.accepted).toBe(0);
 	});
 
-	test("connects to the very address that was checked, and asks nobody a second time", async () => {
+	test("connects to the address that was checked, and resolves the name only once", async () => {
 		const asked: string[] = [];
-		// In place of the guard, one that lets this machine pass.
+		// Replaces the guard by a lookup that allows this machine.
 		const lookup: LookupFunction = (hostname, options, callback) => {
 			asked.push(hostname);
 			if (options.all === true) callback(null, [PRIVATE]);
@@ -118,9 +118,9 @@ describe("the guard of host sockets", () => {
 		}
 	});
 
-	test("does not hold for what an operator has named as local, with TLS or without", async () => {
+	test("does not apply to hosts that the operator has named as local, with TLS or without", async () => {
 		expect(await connect(host.hostname, undefined, true)).toBe("closed by us with 1000: open");
-		// It is no TLS server. What matters is that it was reached.
+		// The host is no TLS server. What matters is that it was reached.
 		const ended = connect(host.hostname);
 		while (host.accepted < 2) await Bun.sleep(1);
 		host.stop();

@@ -18,16 +18,16 @@ import { Rng } from "../../sim/rng.ts";
 
 const HOUR_MS = 3_600_000;
 
-/** A subscription whose time the test moves, and everything that it does. */
+/** A subscription whose time the test controls, and a record of all that it does. */
 class Bench {
 	readonly timing = new FakeTiming();
 	readonly counters = new Counters();
 	readonly delivered: number[] = [];
 	readonly events: HostEvent[] = [];
-	/** The mark at each time that it had to be stored at once. */
+	/** The mark at each call of `storeCursor`. */
 	readonly stored: (number | null)[] = [];
 	readonly subscription: HostSubscription;
-	/** What taking a message fails with, if anything. */
+	/** The error with which delivering a message fails, if any. */
 	fault: unknown = null;
 	#redials = 0;
 
@@ -72,7 +72,7 @@ class Bench {
 		return counted(this.counters).of(name);
 	}
 
-	/** Waits for the connection to end, and lets the time to the next dial pass. */
+	/** Waits for the connection to end, and lets the time until the next dial pass. */
 	async redial(): Promise<void> {
 		this.#redials++;
 		await until(() => this.count("host_disconnects_total") >= this.#redials);
@@ -114,7 +114,7 @@ function emit(count: number): void {
 const NO_FRAME = Uint8Array.of(0xff);
 
 describe("a message that can't be read", () => {
-	/** One of every kind that leaves the connection usable. */
+	/** One of the kinds after which the connection stays usable. */
 	const unreadable = (rng: Rng): Uint8Array<ArrayBuffer> | string =>
 		rng.pick([
 			"a text message",
@@ -127,7 +127,7 @@ describe("a message that can't be read", () => {
 			Buffer.from("a2626f70016174672369 6e666fa0".replaceAll(" ", ""), "hex"),
 		]);
 
-	test.each(["a", "b", "c"])("is skipped wherever it stands, and costs no good one (%s)", async (seed) => {
+	test.each(["a", "b", "c"])("is skipped wherever it is, and costs no good message (%s)", async (seed) => {
 		const rng = new Rng(`unreadable ${seed}`);
 		const good: number[] = [];
 		let bad = 0;
@@ -152,7 +152,7 @@ describe("a message that can't be read", () => {
 		expect(bench.lowWater).toBe(last);
 	});
 
-	test("does not let the mark pass what came before it", async () => {
+	test("does not let the mark pass unsettled messages before it", async () => {
 		emit(2);
 		host.emitUnreadable(NO_FRAME);
 		follow(0);
@@ -164,7 +164,7 @@ describe("a message that can't be read", () => {
 		expect(bench.lowWater).toBe(4);
 	});
 
-	test("closes the connection when it is the 101st in a row, and they are got past", async () => {
+	test("closes the connection if it is the 101st in a row, and the next connection starts after them", async () => {
 		emit(1);
 		for (let bad = 0; bad < 150; bad++) host.emitUnreadable("a text message");
 		emit(1);
@@ -176,7 +176,7 @@ describe("a message that can't be read", () => {
 		expect(bench.gaps).toEqual([["frame-text", 1]]);
 	});
 
-	test("and can't be received is got past after three tries at its cursor", async () => {
+	test("and can't be received is passed over after three tries at its cursor", async () => {
 		emit(3);
 		host.emitUnreadable(new Uint8Array(5_000_001));
 		emit(2);
@@ -195,7 +195,7 @@ describe("a message that can't be read", () => {
 		expect(host.cursors[4]).toBe(6);
 	});
 
-	test("and can't be received is got past at a host that replays inclusively, too", async () => {
+	test("and can't be received is also passed over if the host includes the message at the cursor in its replay", async () => {
 		host.replaysInclusively = true;
 		emit(3);
 		host.emitUnreadable(new Uint8Array(5_000_001));
@@ -203,12 +203,12 @@ describe("a message that can't be read", () => {
 		follow(0);
 		for (let tries = 0; tries < 4; tries++) await bench.redial();
 		await until(() => bench.delivered.includes(6));
-		// The seq after the cursor is that of the obstacle: it is sent once more.
+		// The first new cursor is the seq of the unreadable message, so the host sends it once more.
 		expect(host.cursors).toEqual([0, 3, 3, 4, 5]);
 		expect(bench.delivered).toEqual([1, 2, 3, 3, 3, 5, 6]);
 	});
 
-	test("and has a seq far from the last one is got past by doubling what is left out", async () => {
+	test("and has a seq far from the last one is passed over by doubling the number of seqs that are left out", async () => {
 		emit(1);
 		host.skipSeqs(10);
 		host.emitUnreadable(new Uint8Array(5_000_001));
@@ -220,7 +220,7 @@ describe("a message that can't be read", () => {
 		expect(bench.delivered.slice(0, 2)).toEqual([1, 18]);
 	});
 
-	test("and has nothing after it is got past by going on at the live end", async () => {
+	test("and has nothing after it is passed over by going on at the live end", async () => {
 		emit(1);
 		host.skipSeqs(10);
 		host.emitUnreadable(new Uint8Array(5_000_001));
@@ -231,7 +231,7 @@ describe("a message that can't be read", () => {
 		await until(() => bench.delivered.length === 2);
 		expect(host.cursors).toEqual([0, 1, 1, 2, 3, 5, 9, 17, null]);
 		expect(bench.lowWater).toBe(13);
-		// FutureCursor was the answer to a cursor of our own making: the host is not idle.
+		// FutureCursor was the answer to a cursor that the detour made up, so the host is not idle.
 		expect(bench.statuses).not.toContain("idle");
 	});
 
@@ -260,7 +260,7 @@ describe("a message that can't be read", () => {
 		raw.stop();
 	});
 
-	test("is no reason to leave anything out where the connection just broke", async () => {
+	test("is no reason to leave anything out if the connection just broke", async () => {
 		emit(1);
 		follow(1);
 		for (let tries = 0; tries < 6; tries++) {
@@ -273,8 +273,8 @@ describe("a message that can't be read", () => {
 	});
 });
 
-describe("a host that counts anew", () => {
-	test("and takes the old cursor as live is followed from its first message on, and the mark goes down with it", async () => {
+describe("a host that restarts its numbering", () => {
+	test("and treats the old cursor as its live end is followed from its first message on, and the mark goes down", async () => {
 		emit(1000);
 		follow(990);
 		await until(() => bench.delivered.length === 10);
@@ -286,7 +286,7 @@ describe("a host that counts anew", () => {
 		emit(5);
 		await until(() => bench.delivered.length === 15);
 		expect(bench.delivered.slice(10)).toEqual([1, 2, 3, 4, 5]);
-		// The log knows the new place before the first message can be in it.
+		// The new place is stored before the first message can be in the log.
 		expect(bench.stored).toEqual([0]);
 		expect(bench.lowWater).toBe(5);
 		expect(bench.gaps).toEqual([["seq-went-back", 1000]]);
@@ -296,7 +296,7 @@ describe("a host that counts anew", () => {
 		expect(host.cursors[2]).toBe(5);
 	});
 
-	test("and has sent messages before it is heard of is asked for all of them, once a day", async () => {
+	test("and has sent messages before it was connected is asked for all of them, at most once a day", async () => {
 		emit(100);
 		follow(100);
 		await until(() => host.connections === 1);
@@ -311,7 +311,7 @@ describe("a host that counts anew", () => {
 		expect(bench.delivered).toEqual([1, 2, 3, 4, 5]);
 		expect([bench.stored, bench.lowWater]).toEqual([[0], 5]);
 		expect(bench.gaps).toEqual([["seq-went-back", 100]]);
-		// One that does so again and again would be asked for everything each time.
+		// Otherwise a host that does so often would be asked for everything each time.
 		host.wipe(2);
 		emit(1);
 		await until(() => bench.count("host_disconnects_total") === 3);
@@ -332,7 +332,7 @@ describe("a host that counts anew", () => {
 		expect(bench.delivered.slice(-2)).toEqual([2, 3]);
 	});
 
-	test("is told from one that replays inclusively, which misses nothing", async () => {
+	test("is told from one that includes the message at the cursor in its replay, which misses nothing", async () => {
 		host.replaysInclusively = true;
 		emit(5);
 		follow(3);
@@ -370,7 +370,7 @@ describe("a host that answers FutureCursor", () => {
 		expect(bench.statuses.at(-1)).toBe("active");
 	});
 
-	test("and is asked for meanwhile is dialled at once, which brings its end no nearer than the hour", async () => {
+	test("and is asked for meanwhile is dialled at once, but its cursor is still not given up before the hour", async () => {
 		emit(3);
 		follow(1000);
 		for (let asked = 0; asked < 5; asked++) {
@@ -382,7 +382,7 @@ describe("a host that answers FutureCursor", () => {
 		expect(host.cursors).not.toContain(null);
 	});
 
-	test("and caught up meanwhile goes on where it was", async () => {
+	test("and has caught up meanwhile goes on at the same cursor", async () => {
 		emit(3);
 		follow(5);
 		await until(() => bench.statuses.includes("idle"));
@@ -431,7 +431,7 @@ describe("time", () => {
 		setSystemTime();
 	});
 
-	test("that the wall clock steps over closes nothing, in either direction", async () => {
+	test("that the wall clock skips or repeats closes nothing", async () => {
 		follow(0);
 		await until(() => host.connections === 1);
 		for (const stepMs of [75_001, HOUR_MS, -24 * HOUR_MS]) {
@@ -473,7 +473,7 @@ describe("what a host can have logged", () => {
 	});
 	afterEach(() => resetSync());
 
-	test("is a line a minute of each kind, which says how many were left out", async () => {
+	test("is one line a minute of each kind, which says how many were left out", async () => {
 		follow(0);
 		await until(() => host.connections === 1);
 		for (let round = 0; round < 2; round++) {
@@ -498,7 +498,7 @@ describe("what a host can have logged", () => {
 		expect(lines.filter(({ level }) => level === "error")).toEqual([]);
 	});
 
-	test("is not its connects and disconnects, one by one", async () => {
+	test("is not a line for each connect and disconnect", async () => {
 		follow(0);
 		for (let round = 0; round < 20; round++) {
 			await until(() => host.connections === 1);
@@ -515,7 +515,7 @@ describe("what a host can have logged", () => {
 	});
 });
 
-test("an error frame, whatever its name and text, closes the connection with a reason of ours", async () => {
+test("an error frame, whatever its name and text, closes the connection with our own reason", async () => {
 	const rng = new Rng("error names");
 	const alphabet = ["a", "ß", "語", "🦋", "\0", "\n", "\u202e"];
 	const text = (charsMax: number): string =>
@@ -530,7 +530,7 @@ test("an error frame, whatever its name and text, closes the connection with a r
 	expect(host.closes).toEqual(Array.from({ length: 60 }, () => ({ code: 1000, reason: "error received" })));
 });
 
-test("a fault of our own in taking a message costs its connection, holds nothing, and the next messages pass", async () => {
+test("a bug of our own in delivering a message ends the connection, holds no bytes, and the next messages pass", async () => {
 	emit(2);
 	follow(0);
 	await until(() => bench.delivered.length === 2);

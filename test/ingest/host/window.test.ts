@@ -3,12 +3,12 @@ import { HostWindow } from "../../../src/ingest/host/window.ts";
 import { REJECTED } from "../../../src/ingest/outcome.ts";
 import { Rng } from "../../sim/rng.ts";
 
-test("the low-water mark waits for what is neither durable nor rejected", () => {
+test("the low-water mark waits for messages that are neither durable nor rejected", () => {
 	const window = new HostWindow(null);
 	let durable = 0;
 	const advance = () => window.advance(() => durable);
 	const [first, second, third] = [window.arrive(10), window.arrive(11), window.arrive(15)];
-	// A new host's place is known as soon as its first message is there.
+	// A new host's mark is known as soon as its first message has arrived.
 	expect(advance()).toBe(9);
 	window.settle(second, REJECTED);
 	window.settle(third, { rejected: false, ring: 0, position: 200 });
@@ -60,10 +60,10 @@ test("settled in any order, it never passes a message that is not durable", () =
 });
 
 describe("a host that goes back", () => {
-	test("holds the mark in front of what it sends, whatever is still on its way", () => {
+	test("keeps the mark before the messages that it sends now, whatever is still on its way", () => {
 		const window = new HostWindow(980);
 		const old = [985, 990, 1000].map((seq) => window.arrive(seq));
-		// It repeats from 988 on, in the same numbering: 985 is not yet durable.
+		// The host repeats from 988 on, in the same numbering. 985 is not durable yet.
 		window.fallBack(988);
 		expect(window.lowWater).toBe(980);
 		window.settle(window.arrive(988), REJECTED);
@@ -72,7 +72,7 @@ describe("a host that goes back", () => {
 		const [first] = old;
 		if (first !== undefined) window.settle(first, REJECTED);
 		expect(window.advance(() => 0)).toBe(988);
-		// It counts anew: the mark goes down at once.
+		// The host restarts its numbering: the mark goes down at once.
 		const late = window.arrive(989);
 		window.fallBack(5);
 		expect(window.lowWater).toBe(4);
@@ -82,16 +82,16 @@ describe("a host that goes back", () => {
 		expect(window.advance(() => 0)).toBe(5);
 	});
 
-	test("in any numbering, the mark never passes a message of it that is not settled", () => {
+	test("never has the mark pass a message of its numbering that is not settled", () => {
 		const rng = new Rng("numberings");
 		const window = new HostWindow(0);
 		let seq = 0;
-		/** What is on its way: messages of numberings that are gone can't be asked for again. */
+		/** The messages on their way. Those of earlier numberings are left out, since they can't be asked for again. */
 		let open: { seq: number; slot: ReturnType<HostWindow["arrive"]> }[] = [];
 		const gone: (typeof open)[number]["slot"][] = [];
 		for (let turn = 0; turn < 20_000; turn++) {
 			if (rng.int(40) === 0) {
-				// A repeat of the last few, or a new numbering that is nothing to do with the old one.
+				// A repeat of the last few, or a new numbering that has nothing to do with the old one.
 				const isNew = rng.int(2) === 0;
 				const first = Math.max(1, isNew ? rng.int(30) : seq - rng.int(10));
 				if (first <= seq) window.fallBack(first);

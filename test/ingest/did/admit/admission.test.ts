@@ -23,7 +23,7 @@ test("an entry says how many ops its commit has, and 0 for every other kind of m
 	expect(new Set(expected.map(({ ops }) => ops)).size).toBeGreaterThan(10);
 });
 
-test("more ops than a record can say are clipped", () => {
+test("a number of ops above what a record can hold is clipped", () => {
 	const entryOf = (opsCount: number): number => {
 		const message: CommitMessage = {
 			...{ type: "commit", did: "did:plc:a", seq: 1, seqStart: 0, seqEnd: 0, time: "" },
