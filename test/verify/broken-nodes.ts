@@ -4,7 +4,7 @@ import { type Blocks, cidOf, cidOfText } from "../sim/blocks.ts";
 import type { Rng } from "../sim/rng.ts";
 import { type BuiltNode, encodeEntries, entriesOf, heightOf, linkTo, type RawEntry, rawKey } from "./trees.ts";
 
-/** Where in its tree a node is. */
+/** A node's place in its tree. */
 export interface NodePlace {
 	height: number;
 	/** The nearest key before and after the node's own; null where there is none. */
@@ -12,14 +12,14 @@ export interface NodePlace {
 	before: string | null;
 }
 
-/** A node with one fault, in a tree that is sound otherwise. */
+/** A node with one fault, in a tree that is otherwise sound. */
 export interface BrokenNode {
 	bytes: Uint8Array<ArrayBuffer>;
 	/** Blocks that the broken node links to and that the tree did not have. */
 	blocks?: Blocks;
 }
 
-/** Breaks one rule of a node; null where this node can't be broken so. */
+/** Breaks one rule in a node. Returns null if this rule can't be broken in this node. */
 type Breakage = (node: BuiltNode, place: NodePlace, rng: Rng) => BrokenNode | null;
 
 const VALUE = cidOfText("a record");
@@ -34,7 +34,7 @@ function rightsOf(node: BuiltNode): (CidLink | null)[] {
 	return node.children.slice(1).map(linkTo);
 }
 
-/** A key of this height that sorts right after `key`. */
+/** A key that sorts right after `key` and whose height `isRight` accepts. */
 export function mineAfter(key: string, isRight: (height: number) => boolean): string {
 	for (let i = 0; ; i++) {
 		const mined = `${key}.${i}`;
@@ -42,18 +42,18 @@ export function mineAfter(key: string, isRight: (height: number) => boolean): st
 	}
 }
 
-/** Adds a key after the one at `index`, which gives its right child to it. */
+/** Adds a key after the one at `index`. The child right of that one is then right of the new key. */
 function withKeyAfter(node: BuiltNode, index: number, key: string): BrokenNode {
 	return withKeys(node, node.keys.toSpliced(index + 1, 0, key), rightsOf(node).toSpliced(index, 0, null));
 }
 
-/** The node's entries, as they should be, with one of them changed. */
+/** The node with its correct entries, changed by `change`. */
 function withEntry(node: BuiltNode, change: (entries: RawEntry[]) => boolean): BrokenNode | null {
 	const entries = entriesOf(node.keys, node.values, rightsOf(node));
 	return change(entries) ? { bytes: encodeEntries(linkTo(node.children[0] ?? null), entries) } : null;
 }
 
-/** The node's block with a part of its bytes exchanged. */
+/** The node with the bytes of its block changed. */
 function withBytes(node: BuiltNode, change: (bytes: Buffer) => Buffer | null): BrokenNode | null {
 	const bytes = change(Buffer.from(node.bytes));
 	return bytes === null || bytes.equals(node.bytes) ? null : { bytes: Uint8Array.from(bytes) };
@@ -72,7 +72,7 @@ function leftFirst(bytes: Buffer): Buffer {
 	return Buffer.concat([bytes.subarray(0, 1), bytes.subarray(at), bytes.subarray(1, at)]);
 }
 
-/** Every rule of rulebook 2.11 by itself. */
+/** Breaks every rule of rulebook 2.11, each by itself. */
 export const BREAKAGES: Record<string, Breakage> = {
 	"a key that belongs higher": (node, { height }, rng) => {
 		const at = rng.int(node.keys.length);
@@ -122,7 +122,7 @@ export const BREAKAGES: Record<string, Breakage> = {
 			: withKeys(node, [...node.keys, mineAfter(before, (found) => found === height)], [...rightsOf(node), null]),
 	"a key before its range": (node, { height, after }) => {
 		if (after === null || node.children[0] !== null) return null;
-		// The first byte lowered sorts before all keys.
+		// With a lower first byte, the key sorts before all other keys.
 		const early = mineAfter(`A${after.slice(1)}`, (found) => found === height);
 		return withKeys(node, [early, ...node.keys], [null, ...rightsOf(node)]);
 	},

@@ -15,7 +15,7 @@ function read(bytes: Uint8Array): Car {
 	return readCar(Buffer.from(bytes), 0, bytes.length);
 }
 
-/** A section whose length is encoded as `varint`, or else as it should be. */
+/** A section. Its length is encoded as `varint` if that is given, else correctly. */
 function section(content: Uint8Array, varint?: number[]): Uint8Array {
 	const length = varint ?? [(content.length & 0x7f) | 0x80, content.length >> 7];
 	return Buffer.concat([Uint8Array.from(length), content]);
@@ -28,7 +28,7 @@ const ROOTS = [new CidLinkWrapper(CID)];
 const HEADER = section(encode({ roots: ROOTS, version: 1 }));
 
 describe("the CAR fixtures", () => {
-	test("have the roots and blocks they say", async () => {
+	test("are read with the roots and blocks that they state", async () => {
 		const fixtures: CarFixture[] = await Bun.file(fixturePath("car/car-file-fixtures.json")).json();
 		expect(fixtures.length).toBeGreaterThan(0);
 		for (const { root, blocks, car: base64 } of fixtures) {
@@ -57,7 +57,7 @@ describe("a CAR", () => {
 		["without version", [section(encode({ roots: ROOTS }))], "car-malformed"],
 		["whose root is a text", [section(encode({ roots: ["root"], version: 1 }))], "car-malformed"],
 		["whose header is not a map", [section(encode([1]))], "car-malformed"],
-		["with bytes behind its header", [section(Buffer.concat([HEADER.subarray(2), Buffer.of(0)]))], "car-malformed"],
+		["with bytes after its header", [section(Buffer.concat([HEADER.subarray(2), Buffer.of(0)]))], "car-malformed"],
 		["with an empty section", [HEADER, Buffer.of(0)], "car-malformed"],
 		["with a section that is too long", [HEADER, section(BLOCK, [BLOCK.length + 1])], "car-malformed"],
 		["with a length of 2^56", [HEADER, section(BLOCK, [...new Array(8).fill(0x80), 1])], "car-malformed"],
@@ -73,14 +73,14 @@ describe("a CAR", () => {
 		expect(rejectionOf(() => read(Buffer.concat(chunks)))).toBe(reason);
 	});
 
-	test("with version in front of roots has a fault that only strict relays mind", () => {
+	test("with version before roots has a fault for strict relays only", () => {
 		const header = encode({ roots: ROOTS, version: 1 });
 		const swapped = Buffer.concat([header.subarray(0, 1), header.subarray(-9), header.subarray(1, -9)]);
 		expect(read(Buffer.concat([HEADER, section(BLOCK)])).strictFault).toBeNull();
 		expect(read(Buffer.concat([section(swapped), section(BLOCK)])).strictFault).toBe("car-malformed");
 	});
 
-	test("of more blocks than may be", () => {
+	test("of more blocks than allowed", () => {
 		const blocks = new Array<Uint8Array>(65_537).fill(section(BLOCK));
 		expect(rejectionOf(() => read(Buffer.concat([HEADER, ...blocks.slice(1)])))).toBeNull();
 		expect(rejectionOf(() => read(Buffer.concat([HEADER, ...blocks])))).toBe("car-malformed");

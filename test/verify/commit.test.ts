@@ -44,7 +44,7 @@ describe("the commit object", () => {
 			{ block: (bytes) => Uint8Array.from([0xb8, 0x06, ...bytes.subarray(1)]) },
 			"commit-malformed",
 		],
-		["with bytes behind it", { block: (bytes) => Uint8Array.from([...bytes, 0xf6]) }, "commit-malformed"],
+		["with bytes after it", { block: (bytes) => Uint8Array.from([...bytes, 0xf6]) }, "commit-malformed"],
 		["with less bytes", { block: (bytes) => bytes.subarray(0, -1) }, "commit-malformed"],
 		["that is a list", { block: () => encode([1]) }, "commit-malformed"],
 		["that has no bytes", { block: () => new Uint8Array() }, "commit-malformed"],

@@ -7,7 +7,7 @@ const BYTE_EDITS: ((bytes: Uint8Array, rng: Rng) => Uint8Array)[] = [
 		const at = rng.int(bytes.length);
 		return bytes.with(at, (bytes[at] ?? 0) ^ (1 << rng.int(8)));
 	},
-	// One byte, often to one that means something to CBOR or a varint.
+	// One byte, often to one with a meaning in CBOR or in a varint.
 	(bytes, rng) =>
 		bytes.with(rng.int(bytes.length), rng.pick([0, 1, 0x18, 0x5f, 0x7f, 0x80, 0xa0, 0xf6, 0xf7, 0xff, rng.int(256)])),
 	// Cut off the end.
@@ -29,7 +29,7 @@ const BYTE_EDITS: ((bytes: Uint8Array, rng: Rng) => Uint8Array)[] = [
 	},
 ];
 
-/** Changes some bytes: a bit, a byte, or a stretch that goes, comes twice or is new. */
+/** Changes some bytes: a bit, a byte, or a range that is removed, repeated or inserted. */
 export function editBytes(bytes: Uint8Array, rng: Rng): Uint8Array {
 	return bytes.length === 0 ? bytes : rng.pick(BYTE_EDITS)(bytes, rng);
 }

@@ -9,7 +9,7 @@ import { nextMessages } from "../sim/traffic.ts";
 import { type Changes, create, judge, makeAccount, rawLink, reasonOf, seal } from "./seal.ts";
 import { STRICT_ONLY } from "./strict-only.ts";
 
-/** Of the reasons that one broken commit can have, those that an engine finds: checks 6 and 9 to 13. */
+/** Those reasons for a broken commit that an engine finds: checks 6 and 9 to 13. */
 const ENGINE_REASONS = BROKEN_COMMIT_REASONS.filter(
 	(reason) => !["link-", "message-", "did-", "rev-"].some((prefix) => reason.startsWith(prefix)),
 );
@@ -72,7 +72,7 @@ describe("many ops in one commit", () => {
 		expect(judge(await account.commit(changes), account.key).reason).toBeNull();
 	});
 
-	test("a repo of one key after the other shrinks to the empty tree and grows again", async () => {
+	test("a repo loses its keys one by one until its tree is empty, and grows again", async () => {
 		const account = await makeAccount("shrink", 60);
 		for (let record = account.anyRecord(); record !== null; record = account.anyRecord()) {
 			const message = await account.commit([{ action: "delete", path: record.path }]);
@@ -92,7 +92,7 @@ describe("the previous tree", () => {
 		expect(await reasonOf(account, incomplete)).toBe("prev-data-mismatch");
 	});
 
-	test("a commit that claims to be the first of a repo with records is not", async () => {
+	test("a commit that claims to be the first of a repo with records is rejected", async () => {
 		const account = await makeAccount("not-first", 30);
 		const changes: Changes = {
 			draft: (draft) => {
@@ -103,7 +103,7 @@ describe("the previous tree", () => {
 		expect(await reasonOf(account, changes)).toBe("prev-data-mismatch");
 	});
 
-	test("an empty commit needs no MST node, but the tree it was made from", async () => {
+	test("an empty commit needs no MST node, but must name the tree it was made from", async () => {
 		const account = await makeAccount("empty", 30);
 		expect(await reasonOf(account, { writes: [], draft: ({ nodes }) => nodes.clear() })).toBeNull();
 		const other: Changes = {
@@ -115,7 +115,7 @@ describe("the previous tree", () => {
 		expect(await reasonOf(account, other)).toBe("prev-data-mismatch");
 	});
 
-	test("what can be told from the ops comes before what the tree tells", async () => {
+	test("faults of the ops come before faults of the tree", async () => {
 		const account = await makeAccount("order", 30);
 		const changes: Changes = {
 			draft: ({ nodes, records }) => {
@@ -153,7 +153,7 @@ describe("#sync", () => {
 		expect(judge(message, account.key)).toMatchObject({ reason, strictOnly });
 	});
 
-	test("with a root that is no commit", async () => {
+	test("with a root that is not a link to a commit", async () => {
 		const account = await makeAccount("sync", 30);
 		const message = await account.sync();
 		const reasonOfRoot = async (root: { $link: string }): Promise<string | null> => {
@@ -166,7 +166,7 @@ describe("#sync", () => {
 });
 
 describe("damaged CARs", () => {
-	test("truncated at every byte are rejected, never thrown over", async () => {
+	test("truncated at every byte are rejected, and never make the engine throw", async () => {
 		const account = await makeAccount("truncated", 200);
 		const whole = await seal(account);
 		expect(judge(whole, account.key).reason).toBeNull();
@@ -174,13 +174,13 @@ describe("damaged CARs", () => {
 		for (let length = 0; length < car.length; length++) {
 			const body = { ...whole.body, blocks: toBytes(car.subarray(0, length)) };
 			const { reason, commit } = judge({ ...whole, body }, account.key);
-			// Cut between two blocks the CAR is valid, and lacks the commit, which is its last one.
+			// If it is cut between two blocks the CAR is valid, but lacks the commit, which is its last block.
 			expect(reason === "blocks-empty" || reason === "car-malformed" || reason === "car-block-missing").toBe(true);
 			expect(commit).toBeNull();
 		}
 	});
 
-	test("with one byte changed are rejected, never thrown over", async () => {
+	test("with one byte changed are rejected, and never make the engine throw", async () => {
 		const account = await makeAccount("flipped", 200);
 		const whole = await seal(account);
 		const car = Buffer.from((whole.body.blocks as { buf: Uint8Array }).buf);

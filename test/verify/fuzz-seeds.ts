@@ -13,7 +13,7 @@ import { makeSpecimens, type Specimen } from "./mutate.ts";
 const CORPUS = process.argv[2];
 if (CORPUS === undefined) throw new Error("usage: bun test/verify/fuzz-seeds.ts FOLDER");
 
-/** A link to another block of the input: its digest begins with ff and the block's index. */
+/** Stands for the CID of another block of the input: its digest begins with ff and the block's index. */
 const PLACE = Buffer.concat([Buffer.from("01711220ff", "hex"), Buffer.alloc(31)]);
 
 async function write(target: string, index: number, bytes: Uint8Array): Promise<void> {
@@ -21,7 +21,7 @@ async function write(target: string, index: number, bytes: Uint8Array): Promise<
 	await Bun.write(join(CORPUS ?? "", target, `seed-${index}`), bytes);
 }
 
-/** Nodes with those that others link to in front, so that the root is the last. */
+/** The nodes in such an order that each comes before those that link to it. The root is the last. */
 function childrenFirst({ nodes, commit }: CommitDraft): [string, Uint8Array][] {
 	const ordered = new Map<string, Uint8Array>();
 	const visit = (cid: string): void => {
@@ -34,7 +34,7 @@ function childrenFirst({ nodes, commit }: CommitDraft): [string, Uint8Array][] {
 	return [...ordered];
 }
 
-/** The input of the target `inversion`, or null where there is no tree. */
+/** The input of the target `inversion`, or null if there is no tree. */
 function inversionSeed(draft: CommitDraft): Uint8Array | null {
 	const nodes = childrenFirst(draft);
 	if (nodes.length === 0 || nodes.length > 255 || draft.ops.length > 255) return null;

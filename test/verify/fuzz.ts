@@ -6,9 +6,8 @@ import { compare, nativeForTests } from "./engines/difference.ts";
 import { makeSpecimens, mutatedFrame } from "./mutate.ts";
 
 /**
- * Compares the two engines on mutated frames for as long as asked: `bun test/verify/fuzz.ts --cases N | --minutes M
- * [--seed S]`. Keeps each disagreement as a file in `cases/`, which the test-suite runs from then on. Exits with 1 if there
- * was one.
+ * Compares the two engines on mutated frames: `bun test/verify/fuzz.ts --cases N | --minutes M [--seed S]`. Keeps each frame on
+ * which they disagree as a file in `cases/`, which the test suite runs from then on. Exits with 1 if there was one.
  */
 
 /** A frame on which the engines disagreed once. */
@@ -17,7 +16,7 @@ export interface KeptCase {
 	/** Compressed point, in base64. */
 	publicKey: string;
 	frame: string;
-	/** How the frame came about. */
+	/** How the frame was made. */
 	origin: string;
 }
 

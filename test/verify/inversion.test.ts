@@ -64,7 +64,7 @@ interface Diff {
 	before: WholeTree;
 	after: WholeTree;
 	ops: InvertibleOp[];
-	/** What a producer has to send: rulebook 2.12.8. */
+	/** The nodes that a producer has to send: rulebook 2.12.8. */
 	proof: ReadonlySet<Link>;
 }
 
@@ -138,7 +138,7 @@ function invert(
 	return { reason, inverted };
 }
 
-/** What inverting gives: the tree before, another tree, or the reason it is rejected for. */
+/** The result of inverting: the tree before, another tree, or the reason for which it is rejected. */
 function outcome(pair: Diff, proof: ReadonlySet<Link>, changed = pair.ops): string {
 	const { reason, inverted } = invert(pair, proof, changed);
 	return reason ?? (inverted === pair.before.root ? "before" : "another tree");
@@ -176,18 +176,18 @@ describe("the exhaustive trees", () => {
 				const { reason, inverted } = invert(pair, pair.proof.difference(new Set([link])));
 				if (inverted === pair.before.root) counts.before++;
 				else if (reason === "mst-partial") counts.partial++;
-				// All that is left is the absent node, which nothing shows to be one without keys to be trimmed off.
+				// Only the absent node is left. Nothing shows that it has no keys and would have to be trimmed off.
 				else if (inverted === link) counts.untrimmed++;
 				else throw new Error(`with a node left out: ${reason}`);
 			}
 		}
-		// Not every node of a producer's proof is needed, and not every one is superfluous.
+		// Some nodes of a producer's proof are needed, and some are not.
 		expect(counts.before).toBeGreaterThan(1000);
 		expect(counts.partial).toBeGreaterThan(10_000);
 		expect(counts.untrimmed).toBeGreaterThan(0);
 	});
 
-	test("what can be undone in some order is undone, with the fewest nodes that allow it", () => {
+	test("ops that can be undone in some order are undone, with the fewest nodes that allow it", () => {
 		let deferred = 0;
 		for (const pair of diffs.filter(({ ops }) => ops.length <= 3)) {
 			const fewest = fewestNodes(pair);
@@ -197,7 +197,7 @@ describe("the exhaustive trees", () => {
 		expect(deferred).toBeGreaterThan(100);
 	});
 
-	test("ops that are not what happened are rejected", () => {
+	test("ops that differ from what happened are rejected", () => {
 		for (const [index, pair] of diffs.entries()) {
 			if (index % 3 !== 0) continue;
 			const { ops, proof, after } = pair;

@@ -50,12 +50,12 @@ function cid(link: Link): CidLinkWrapper {
 interface Entry {
 	key: string;
 	right?: Link;
-	/** What the node says instead of the right prefix length; the rest of the key follows it. */
+	/** The prefix length in the node, instead of the right one. The rest of the key follows it. */
 	prefix?: number;
 	fields?: Record<string, unknown>;
 }
 
-/** The block of a node, encoded by other means than the engine's. */
+/** The block of a node, encoded without the engine's code. */
 function node(
 	left: Link | null,
 	entries: (string | Entry)[],
@@ -130,7 +130,7 @@ describe("a tree", () => {
 		],
 		["that is not a map", [[stub, encode([1, 2])]], "mst-malformed"],
 		["that is truncated", [[stub, ab[1].subarray(0, -1)]], "mst-malformed"],
-		["with bytes behind it", [[stub, Buffer.concat([ab[1], Buffer.of(0)])]], "mst-malformed"],
+		["with bytes after it", [[stub, Buffer.concat([ab[1], Buffer.of(0)])]], "mst-malformed"],
 		[
 			"with more entries than can be",
 			[
@@ -154,8 +154,8 @@ describe("a tree", () => {
 		expect(linkOfTree({ ...tree, link: null })).toBe(root[0]);
 	});
 
-	test("with long keys and many entries is encoded as others do", () => {
-		// Different lengths of key, prefix and array take every size of CBOR head.
+	test("with long keys and many entries is encoded as by another encoder", () => {
+		// The lengths of keys, prefixes and the array need every size of CBOR head.
 		const keys = Array.from({ length: 900 }, (_, i) => `k${"x".repeat(i)}`).filter((key) => keyHeight(key) === 0);
 		expect(keys.length).toBeGreaterThan(600);
 		let tree: Tree = null;
@@ -175,8 +175,8 @@ describe("nodes that share children", () => {
 		return keys;
 	}
 
-	test("are not walked once per path", () => {
-		// Each level has two links to the same node below, so the paths double with every level.
+	test("are not walked once for each path", () => {
+		// Each level has two links to the same node below, so the number of paths doubles with every level.
 		const nodes: [Link, Uint8Array][] = [];
 		let below: Link | undefined;
 		for (let height = 0; height <= 6; height++) {
@@ -191,7 +191,7 @@ describe("nodes that share children", () => {
 		expect(rejectionOf(() => load(root, ...others))).toBe("mst-malformed");
 	});
 
-	test("are refused even where no key shows that they are at two places", () => {
+	test("are refused even if no key shows that they are at two places", () => {
 		const stub = linkOfBlock(Buffer.from("not here"));
 		const keyless = node(stub, []);
 		const [first, ...rest] = keysOfHeight(2, 3);

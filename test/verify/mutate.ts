@@ -10,22 +10,22 @@ import { MUTATIONS } from "./mutations.ts";
 
 const FIXED_MS = Date.UTC(2026, 0, 1);
 
-/** A block as a CAR has it; the CID need not be the data's. */
+/** A block of a CAR. The CID need not match the data. */
 export interface CarBlock {
 	cid: Uint8Array;
 	data: Uint8Array;
 }
 
 /**
- * A message in the making, which mutations change at any stage: those that change the draft or the commit object are hashed
- * and signed over, so that what is wrong lies deep; those of later stages show on the surface.
+ * A message that is being made, which mutations change at any stage. Changes of the draft or the commit object are then hashed and
+ * signed, so only deep checks find them. Changes at later stages are found by checks of hashes and signatures.
  */
 export interface Mutant {
 	type: "commit" | "sync";
 	draft: CommitDraft;
-	/** Signs. */
+	/** The key that signs. */
 	signer: SimKey;
-	/** Is said to be the account's. */
+	/** The key that the engine is told to be the account's. */
 	key: SimKey;
 	object: ((commit: Record<string, unknown>) => Record<string, unknown>)[];
 	signature: ((signature: Uint8Array) => Uint8Array)[];
@@ -38,7 +38,7 @@ export interface Mutant {
 	frame: ((frame: Uint8Array) => Uint8Array)[];
 }
 
-/** A draft to start from, and who may sign it. */
+/** A draft to start from, and the keys that may sign it. */
 export interface Specimen {
 	draft: CommitDraft;
 	key: SimKey;
@@ -51,7 +51,7 @@ export interface MutatedFrame {
 	mutations: string[];
 }
 
-/** Drafts of all kinds: creates, updates and deletes, alone and in batches, empty commits and first ones, on both curves. */
+/** Drafts of all kinds: creates, updates and deletes, alone and in batches, empty and first commits, on both curves. */
 export async function makeSpecimens(seed: string): Promise<Specimen[]> {
 	const specimens: Specimen[] = [];
 	const curves: SimCurve[] = ["k256", "k256", "p256"];
@@ -91,7 +91,7 @@ function batch(account: SimAccount, count: number): Parameters<SimAccount["draft
 	return [...writes.values()];
 }
 
-/** Makes case `number` of a seed: always the same frame. About one in thirty stays good. */
+/** Makes the case `number` of a seed, which is always the same frame. About one in thirty is still good. */
 export function mutatedFrame(specimens: readonly Specimen[], seed: string, number: number): MutatedFrame {
 	const rng = new Rng(`${seed}/case ${number}`);
 	const mutant = begin(rng.pick(specimens), rng);

@@ -32,7 +32,7 @@ function shuffle<T>(items: readonly T[], rng: Rng): T[] {
 	return shuffled;
 }
 
-/** Changes one op at random; does nothing where there is none. */
+/** Changes one op at random; does nothing if there is none. */
 function editOp(change: (op: SimOp, rng: Rng, mutant: Mutant) => void): Mutation {
 	return (mutant, rng) => {
 		if (mutant.draft.ops.length > 0) change(rng.pick(mutant.draft.ops), rng, mutant);
@@ -47,7 +47,7 @@ function editBlocks(change: (blocks: CarBlock[], rng: Rng, specimens: readonly S
 	return (mutant, rng, specimens) => void mutant.blocks.push((blocks) => change(blocks, rng, specimens));
 }
 
-/** Changes the commit object; it is signed with the change. */
+/** Changes the commit object before it is signed. */
 function editObject(change: (commit: Record<string, unknown>, rng: Rng, mutant: Mutant) => void): Mutation {
 	return (mutant, rng) =>
 		void mutant.object.push((commit) => {
@@ -66,7 +66,7 @@ interface NodeObject {
 	e: { k: ReturnType<typeof toBytes>; p: number; t: unknown; v: unknown }[];
 }
 
-/** Replaces one MST node, and in all nodes above it and in the commit the link to it: nothing shows on the surface. */
+/** Replaces one MST node, and the links to it in all nodes above it and in the commit, so that all hashes match. */
 function editNode(change: (bytes: Uint8Array, rng: Rng, mutant: Mutant) => Uint8Array): Mutation {
 	return (mutant, rng) => {
 		const { nodes } = mutant.draft;
@@ -76,7 +76,7 @@ function editNode(change: (bytes: Uint8Array, rng: Rng, mutant: Mutant) => Uint8
 	};
 }
 
-/** @param levels how far up to go at most: a mutation may have linked a node to one above it, which would go round for ever */
+/** @param levels how far up to go at most: a mutation may have linked a node to one above it, which would be an endless loop */
 function replaceNode(mutant: Mutant, cid: string, bytes: Uint8Array, levels = 12): void {
 	const { commit, nodes } = mutant.draft;
 	const replaced = Uint8Array.from(bytes);
@@ -94,7 +94,7 @@ function replaceNode(mutant: Mutant, cid: string, bytes: Uint8Array, levels = 12
 	}
 }
 
-/** A node's object; null where another mutation left none. */
+/** A node's object; null if another mutation has left none. */
 function tryDecode(bytes: Uint8Array): NodeObject | null {
 	try {
 		const node = decode(bytes) as NodeObject;
@@ -127,18 +127,18 @@ function oddLink(rng: Rng): ReturnType<typeof linkOf> {
 	]);
 }
 
-/** A CID of any kind: broken, whole but of a foreign kind, or good. */
+/** A CID of any kind: broken, whole but with a foreign codec or hash, or good. */
 function anyCid(rng: Rng): Uint8Array {
 	const make = rng.pick([...Object.values(BROKEN_CIDS), anyForeignCid, anyForeignCid, anyFrameCid]);
 	return Uint8Array.from(make(rng));
 }
 
-/** The same as a link, which the encoder takes as it is. */
+/** Such a CID as a link, which the encoder writes as it is. */
 function anyLink(rng: Rng): CidLinkWrapper {
 	return new CidLinkWrapper(anyCid(rng));
 }
 
-/** Puts another record in the place of one of the draft's, in its op and in the tree. */
+/** Replaces one of the draft's records by another, in its op and in the tree. */
 function replaceRecord(mutant: Mutant, cid: string, bytes: Uint8Array<ArrayBuffer>): void {
 	const { records, ops, nodes } = mutant.draft;
 	const link = cidOf(bytes);
@@ -155,7 +155,7 @@ function replaceRecord(mutant: Mutant, cid: string, bytes: Uint8Array<ArrayBuffe
 	}
 }
 
-/** Where the payload begins; 0 where another mutation left no header. */
+/** The offset of the payload; 0 if another mutation has left no header. */
 function payloadStart(frame: Uint8Array): number {
 	try {
 		return skipItem(frame, 0, frame.length, "frame", "unchecked");
@@ -165,7 +165,7 @@ function payloadStart(frame: Uint8Array): number {
 	}
 }
 
-/** Changes the header; the payload stays. */
+/** Changes the header and keeps the payload. */
 function editHeader(change: (header: Map<string, Uint8Array>, rng: Rng) => void): Mutation {
 	return (mutant, rng) =>
 		void mutant.frame.push((frame) => {
@@ -178,13 +178,13 @@ function editHeader(change: (header: Map<string, Uint8Array>, rng: Rng) => void)
 		});
 }
 
-/** Adds a field, or further ones, to the payload's bytes, in canonical order. */
+/** Adds one or more fields to the payload's bytes, in canonical order. */
 function addFields(makeValues: (rng: Rng) => Uint8Array[]): Mutation {
 	return (mutant, rng) =>
 		void mutant.frame.push((frame) => {
 			const start = payloadStart(frame);
 			const values = makeValues(rng);
-			// No field that is known has a name of thirty characters, so these come last.
+			// No known field has a name as long as thirty characters, so these come last.
 			const pairs = values.map((value, index) =>
 				Buffer.concat([cborText(`x${String(index).padStart(29, "0")}`), value]),
 			);
@@ -193,7 +193,7 @@ function addFields(makeValues: (rng: Rng) => Uint8Array[]): Mutation {
 		});
 }
 
-/** The twin with a high s; none for bytes that another mutation made no signature of. */
+/** The equivalent signature with a high s. Bytes that are no signature, because of another mutation, stay as they are. */
 function highS(signature: Uint8Array, signer: SimKey): Uint8Array {
 	try {
 		return signer.withHighS(signature);
@@ -212,7 +212,7 @@ function toDer(signature: Uint8Array): Uint8Array {
 	return Buffer.concat([Buffer.of(0x30, body.length), body]);
 }
 
-/** The bytes of a map with two neighbouring pairs of one-letter keys exchanged, where there are such. */
+/** The bytes of a map with two neighbouring pairs of one-letter keys exchanged, if there are such pairs. */
 function swapNodeFields(bytes: Uint8Array): Uint8Array {
 	const buffer = Buffer.from(bytes);
 	const end = buffer.length;
@@ -242,7 +242,7 @@ const TIMES = [
 	"0000-01-01T00:00:00+00:01",
 ];
 
-/** Every way in which a message is changed, by name. Each is drawn as often as the others. */
+/** All mutations by name. Each is drawn with the same probability. */
 export const MUTATIONS: Record<string, Mutation> = {
 	"frame bytes": (mutant, rng) => void mutant.frame.push((frame) => editBytes(frame, rng)),
 	"frame is of another type": (mutant) =>

@@ -67,7 +67,7 @@ describe("ops", () => {
 		});
 	});
 
-	test("a delete of what is still there", async () => {
+	test("a delete of a record that is still in the tree", async () => {
 		const account = await makeAccount("still", 20);
 		const writes: SimWrite[] = [{ action: "update", path: existing(account), record: { text: "new" } }];
 		const asDelete = onOps((op) => Object.assign(op, { action: "delete", cid: null }));
@@ -108,7 +108,7 @@ describe("records", () => {
 
 	const text = encode({ text: "x" });
 
-	// The tree names no such record, so a record that is good lets the check of the tree speak.
+	// The tree does not have such a record. So if the record is good, the check of the tree fails.
 	test.each<[string, Uint8Array, string]>([
 		["with a float", encode({ x: 1.5 }), "op-tree-mismatch"],
 		["with keys in the wrong order", Buffer.from("a2626161016162 02".replace(" ", ""), "hex"), "op-tree-mismatch"],
@@ -118,7 +118,7 @@ describe("records", () => {
 		["that says it has a million items", Buffer.from("ba000f4240", "hex"), "record-malformed"],
 		["that is a text", encode("text"), "record-malformed"],
 		["without bytes", new Uint8Array(), "record-malformed"],
-		["with bytes behind it", Buffer.concat([text, text]), "record-malformed"],
+		["with bytes after it", Buffer.concat([text, text]), "record-malformed"],
 		["that is truncated", text.subarray(0, -1), "record-malformed"],
 		["of indefinite length", Buffer.from("bfff", "hex"), "record-malformed"],
 		["of 1,048,576 bytes", encode({ text: "x".repeat(1_048_576 - 11) }), "op-tree-mismatch"],

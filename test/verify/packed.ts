@@ -3,7 +3,7 @@ import type { Block } from "../../src/verify/portable/car.ts";
 import { type Link, linkOfBytes } from "../../src/verify/portable/link.ts";
 import { cidBytes } from "../sim/blocks.ts";
 
-/** The form that links have inside of the engine. */
+/** The form that links have inside the engine. */
 export function linkOf(cid: string | { $link: string }): Link {
 	return linkOfBytes(cidBytes(typeof cid === "string" ? cid : cid.$link));
 }
@@ -24,7 +24,7 @@ export function packBlocks(blocks: Iterable<readonly [Link, Uint8Array]>): {
 	return { frame: Buffer.concat(chunks), blocks: ranges };
 }
 
-/** The reason of the `Rejection` that `run` throws, or null. Any other error is thrown on. */
+/** The reason of the `Rejection` that `run` throws, or null if it throws none. Other errors are thrown again. */
 export function rejectionOf(run: () => unknown): string | null {
 	try {
 		run();

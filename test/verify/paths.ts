@@ -2,10 +2,10 @@ import { tidOf } from "../sim/clock.ts";
 import type { Rng } from "../sim/rng.ts";
 import { mineAfter } from "./broken-nodes.ts";
 
-/** The longest NSID that there can be: 317 characters. */
+/** An NSID of the greatest length: 317 characters. */
 const LONG_COLLECTION = `${`${"a".repeat(63)}.`.repeat(4)}${"b".repeat(61)}`;
 
-/** Collections whose names begin with each other's, and sort between each other's records. */
+/** Collections whose names begin with each other's, and whose paths sort between each other's. */
 const NESTED_COLLECTIONS = [
 	"com.example.a",
 	"com.example.a.b",

@@ -19,7 +19,7 @@ export function makeAccount(seed: string, records: number, curve: SimCurve = "k2
 	return SimAccount.create({ rng: new Rng(seed), clock: new SimClock(() => FIXED_MS), curve, records });
 }
 
-/** What the portable engine says of a message, by way of its frame. */
+/** The portable engine's verdict on a message, which is encoded as a frame and scanned first. */
 export function judge(message: SimMessage, key: SimKey): Verdict {
 	const frame = encodeFrame(message, 1);
 	const scanned = scanFrame(frame);
@@ -29,7 +29,7 @@ export function judge(message: SimMessage, key: SimKey): Verdict {
 	throw new Error(`no engine judges an #${scanned.message.type}`);
 }
 
-/** Where a test may change a commit on its way from the writes to the message. */
+/** The steps from the writes to the message at which a test can change a commit. */
 export interface Changes {
 	writes?: SimWrite[];
 	draft?: (draft: CommitDraft) => void;
@@ -62,7 +62,7 @@ export async function seal(account: SimAccount, changes: Changes = {}): Promise<
 	return message;
 }
 
-/** The reason for which the engine rejects the account's next commit with some changes; null where it accepts it. */
+/** The reason for which the engine rejects the account's next commit with some changes; null if it accepts it. */
 export async function reasonOf(account: SimAccount, changes: Changes): Promise<string | null> {
 	return judge(await seal(account, changes), account.key).reason;
 }
@@ -87,12 +87,12 @@ export function rawLink(): { $link: string } {
 	return { $link: "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku" };
 }
 
-/** Lists in lists, as bytes that end before the innermost does. */
+/** Lists nested in lists, as bytes that end before the innermost list does. */
 export function nested(depth: number): Uint8Array {
 	return new Uint8Array(depth).fill(0x81);
 }
 
-/** A number in this many lists. */
+/** A number inside this many nested lists. */
 export function nestedValue(depth: number): unknown {
 	return depth === 0 ? 0 : [nestedValue(depth - 1)];
 }

@@ -16,7 +16,7 @@ interface SignatureFixture {
 	tags: string[];
 }
 
-/** What each kind of fixture has to be rejected for; one without a tag is valid. */
+/** The reason for which each kind of fixture must be rejected, by tag. A fixture without a tag is valid. */
 const REASONS: Record<string, string> = { "high-s": "signature-high-s", "der-encoded": "signature-encoding" };
 
 const MULTIKEY_PREFIX_BYTES = 2;
@@ -30,7 +30,7 @@ function keyOf(fixture: SignatureFixture): SigningKey {
 }
 
 describe("the interop signatures", () => {
-	test("are valid or not as they say", async () => {
+	test("are valid or not as the vectors say", async () => {
 		const fixtures: SignatureFixture[] = await Bun.file(fixturePath("interop/crypto/signature-fixtures.json")).json();
 		expect(fixtures).toHaveLength(6);
 		for (const fixture of fixtures) {
@@ -73,7 +73,7 @@ describe.each([
 		expect(rejectionOf(() => checkSignature(Buffer.from(hex, "hex"), message, key))).toBe(reason);
 	});
 
-	test("the high-s twin, another message and another key", () => {
+	test("the equivalent with a high s, another message and another key are refused", () => {
 		const reason = (signature: Uint8Array, text: string, other: SigningKey): string | null =>
 			rejectionOf(() => checkSignature(signature, Buffer.from(text), other));
 		expect(reason(key.withHighS(good), "a message", key)).toBe("signature-high-s");

@@ -15,14 +15,14 @@ export interface Step {
 	before: BuiltNode;
 	after: BuiltNode;
 	ops: SimOp[];
-	/** The records that the ops make. */
+	/** The blocks of the records that the ops create or update. */
 	records: Blocks;
 }
 
-/** Records by path: one that has another number is another record. */
+/** Records by path. Records with different numbers are different. */
 export type Records = ReadonlyMap<string, number>;
 
-/** The step between two sets of records. Its ops are in the order of `paths`; those of paths that are not named come last. */
+/** The step between two sets of records. Its ops are in the order of `paths`; those with other paths come last. */
 export function stepBetween(before: Records, after: Records, paths: readonly string[] = []): Step {
 	const ops: SimOp[] = [];
 	const records: Blocks = new Map();
@@ -73,7 +73,7 @@ export class Committer {
 	}
 }
 
-/** Finds keys of a collection in ascending order, each of a wished height. */
+/** Returns a function that finds keys of a collection in ascending order, each with the given height. */
 export function keyFinder(collection: string): (height: number) => string {
 	let number = 0;
 	return (height) => {

@@ -8,7 +8,7 @@ import type { SimMessage } from "../sim/message.ts";
 import { varint } from "./mutate.ts";
 import { type Changes, POST, seal } from "./seal.ts";
 
-/** Of the reasons that one broken commit can have, those for which only a strict relay drops it (rulebook 2.6.1). */
+/** Those reasons for a broken commit for which only a strict relay drops it (rulebook 2.6.1). */
 export const STRICT_ONLY: ReadonlySet<BrokenCommitReason> = new Set([
 	"op-malformed",
 	"op-duplicate-path",
@@ -24,7 +24,7 @@ export const STRICT_ONLY: ReadonlySet<BrokenCommitReason> = new Set([
 	"time-syntax",
 ]);
 
-/** A CAR whose header has `version` in front of `roots`. */
+/** The CAR with `version` before `roots` in its header. */
 export function withVersionFirst(car: Uint8Array): Uint8Array {
 	const header = car.subarray(1, 1 + (car[0] ?? 0));
 	const roots = header.subarray(1, header.length - 9);
@@ -32,7 +32,7 @@ export function withVersionFirst(car: Uint8Array): Uint8Array {
 	return Buffer.concat([car.subarray(0, 1), header.subarray(0, 1), version, roots, car.subarray(1 + header.length)]);
 }
 
-/** Adds the creation of a record, its block included. */
+/** Adds an op that creates a record, and the record's block. */
 function addCreate({ ops, records }: CommitDraft, rkey: string): string {
 	const bytes = encode({ text: rkey });
 	const cid = cidOf(bytes);
@@ -41,7 +41,7 @@ function addCreate({ ops, records }: CommitDraft, rkey: string): string {
 	return `${POST}/${rkey}`;
 }
 
-/** Gives a `#sync` a CAR of at least this many bytes, by a block that nothing needs. */
+/** Gives a `#sync` a CAR of at least this many bytes, by adding a block that nothing needs. */
 export async function longSync(account: SimAccount, bytesMin: number): Promise<SimMessage> {
 	const { commit, time } = await account.draft([]);
 	const signed = signCommit(commit, account.key);
@@ -55,7 +55,7 @@ export async function longSync(account: SimAccount, bytesMin: number): Promise<S
 	return message;
 }
 
-/** Messages that only a strict relay drops, and for which reason. The account must have records. */
+/** Messages that only a strict relay drops, and the reason for it. The account must have records. */
 export const LENIENT_CASES: Record<
 	string,
 	{ reason: RejectionReason; make: (account: SimAccount) => Promise<SimMessage> }

@@ -19,7 +19,7 @@ function anyCollection(rng: Rng): TouchedCollection {
 }
 
 describe("the list of touched collections", () => {
-	test("comes back, whatever is in it and after it", () => {
+	test("is decoded as it was encoded, whatever is in it and after it", () => {
 		const rng = new Rng("touched");
 		for (let round = 0; round < 500; round++) {
 			const count = rng.pick([0, 1, 1, 2, 7, COMMIT_OPS_MAX]);
@@ -44,7 +44,7 @@ describe("the list of touched collections", () => {
 		expect([...encodeTouched([])]).toEqual([0, 0]);
 	});
 
-	test("that is not there is no list of none", () => {
+	test("that is not there differs from an empty list", () => {
 		expect([...NOT_LISTED]).toEqual([0xff, 0xff]);
 		expect(isListed(NOT_LISTED)).toBe(false);
 		expect(isListed(encodeTouched([]))).toBe(true);

@@ -2,17 +2,17 @@ import { encode, toBytes } from "@atcute/cbor";
 import type { CidLink } from "@atcute/cid";
 import { type Blocks, cidOf } from "../sim/blocks.ts";
 
-/** A node of a whole tree, made by other means than the engines'. */
+/** A node of a whole tree, built without the engines' code. */
 export interface BuiltNode {
 	readonly link: string;
 	readonly bytes: Uint8Array<ArrayBuffer>;
 	readonly keys: readonly string[];
 	readonly values: readonly CidLink[];
-	/** One more than keys. */
+	/** One more than there are keys. */
 	readonly children: readonly (BuiltNode | null)[];
 }
 
-/** An entry as a node's block says it. */
+/** An entry in the form of a node's block. */
 export interface RawEntry {
 	k: ReturnType<typeof toBytes>;
 	p: number;
@@ -32,7 +32,7 @@ export function linkTo(node: BuiltNode | null): CidLink | null {
 	return node === null ? null : { $link: node.link };
 }
 
-/** Entries with the prefix compression that the rules ask for. */
+/** Entries with the prefix compression that the rules require. */
 export function entriesOf(
 	keys: readonly string[],
 	values: readonly CidLink[],
@@ -47,7 +47,7 @@ export function entriesOf(
 	});
 }
 
-/** What follows the first `prefix` characters of a key. */
+/** The part of a key after its first `prefix` characters. */
 export function rawKey(key: string, prefix: number): RawEntry["k"] {
 	return toBytes(Uint8Array.from(Buffer.from(key.slice(prefix))));
 }
@@ -62,7 +62,7 @@ function makeNode(parts: Pick<BuiltNode, "keys" | "values" | "children">): Built
 	return { ...parts, bytes, link: cidOf(bytes).$link };
 }
 
-/** Builds the tree of some records, by path; of none, the empty one. */
+/** Builds the tree of some records, given by path. Without records it is the empty tree. */
 export function buildTree(records: ReadonlyMap<string, CidLink>): BuiltNode {
 	const keys = [...records.keys()].sort();
 	const heights = new Map(keys.map((key) => [key, heightOf(key)]));
@@ -95,7 +95,7 @@ export function blocksOf(tree: BuiltNode): Blocks {
 	return new Map([...nodesOf(tree)].map(({ link, bytes }) => [link, bytes]));
 }
 
-/** The tree with the node of a link replaced by other bytes, and all nodes above it made anew. */
+/** The tree in which the node with this link is replaced by other bytes, and all nodes above it are made anew. */
 export function withNode(tree: BuiltNode, link: string, bytes: Uint8Array<ArrayBuffer>): BuiltNode {
 	if (tree.link === link) return { ...tree, bytes, link: cidOf(bytes).$link };
 	const children = tree.children.map((child) => (child === null ? null : withNode(child, link, bytes)));

@@ -8,8 +8,8 @@ const NODE_KEYS = 1_024;
 type Block = { cid: { $link: string }; bytes: Uint8Array<ArrayBuffer> };
 
 /**
- * A sound tree of two levels whose keys share a long prefix: about a megabyte of keys in each of its lower nodes, which take
- * some sixty kilobytes. The root comes first.
+ * A sound tree of two levels whose keys share a long prefix. Each lower node takes some sixty kilobytes and has about a megabyte of
+ * keys. The root comes first.
  */
 export function prefixBomb(lowerNodes: number): Block[] {
 	const lower: string[][] = [[]];

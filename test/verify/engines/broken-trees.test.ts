@@ -13,7 +13,7 @@ import { describeEngines, judgeWith } from "./each.ts";
 
 const START_US = Date.UTC(2026, 0, 1) * 1000;
 const COLLECTIONS = ["app.bsky.feed.like", "app.bsky.feed.post", "app.bsky.graph.follow"];
-/** Commits in which each rule is broken. */
+/** In how many commits each rule is broken. */
 const COMMITS_PER_BREAKAGE = 12;
 
 function randomPath(rng: Rng): string {
@@ -35,7 +35,7 @@ function randomStep(rng: Rng): Step {
 	return { before, after: buildTree(records), ops: [op], records: new Map([[cidOf(record).$link, record]]) };
 }
 
-/** Nodes below the root of a tree, with their places. */
+/** The nodes below `node`, with their places. */
 function* placesIn(node: BuiltNode, place: NodePlace): Generator<[BuiltNode, NodePlace]> {
 	for (const [index, child] of node.children.entries()) {
 		if (child === null) continue;
@@ -49,7 +49,7 @@ function* placesIn(node: BuiltNode, place: NodePlace): Generator<[BuiltNode, Nod
 	}
 }
 
-/** Breaks a node that both trees have. Null if none of them can be broken so. */
+/** Breaks a rule in a node that both trees have. Null if the rule can't be broken in any of them. */
 function breakBoth(step: Step, breakage: string, rng: Rng): { step: Step; broken: BrokenNode; link: string } | null {
 	const inBefore = new Set([...nodesOf(step.before)].map(({ link }) => link));
 	const height = Math.max(...step.after.keys.map(heightOf));
@@ -79,7 +79,7 @@ describeEngines((engine, curve) => {
 		}
 	});
 
-	test.each(Object.keys(BREAKAGES))("finds %s where nothing else shows it", async (breakage) => {
+	test.each(Object.keys(BREAKAGES))("finds %s if nothing else is wrong", async (breakage) => {
 		let found = 0;
 		for (let seed = 0; found < COMMITS_PER_BREAKAGE; seed++) {
 			const rng = new Rng(`${breakage} ${curve} ${seed}`);
@@ -87,7 +87,7 @@ describeEngines((engine, curve) => {
 			if (made === null) continue;
 			const { step, broken, link } = made;
 			const nodes: Blocks = new Map([...blocksOf(step.after), ...(broken.blocks ?? [])]);
-			// Without the broken node's block all is well: so no other rule is broken, and the ops and hashes are right.
+			// Without the broken node's block the commit is good. So no other rule is broken, and the ops and hashes are right.
 			const without = new Map(nodes);
 			without.delete(link);
 			const reason = await reasonOf(step, without);
@@ -98,7 +98,7 @@ describeEngines((engine, curve) => {
 		}
 	});
 
-	test("takes no tree that the reference implementation would not make of its records", async () => {
+	test("accepts no tree that the reference implementation would not make from its records", async () => {
 		const counts = { sound: 0, unsound: 0, unknown: 0 };
 		for (let seed = 0; seed < 400; seed++) {
 			const rng = new Rng(`edited ${curve} ${seed}`);
@@ -113,7 +113,7 @@ describeEngines((engine, curve) => {
 			const verdict = await judgeTree(edited.link, nodes);
 			counts[verdict]++;
 			const reason = await reasonOf(step, nodes);
-			// We are stricter than it where bytes say the same in another way.
+			// We are stricter than the reference implementation about different encodings of the same content.
 			if (verdict === "unsound") expect({ seed, reason }).toEqual({ seed, reason: "mst-malformed" });
 			else expect(["mst-malformed", null]).toContain(reason);
 		}

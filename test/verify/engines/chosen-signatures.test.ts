@@ -17,7 +17,7 @@ function bytesOf(scalar: bigint): Uint8Array {
 	return Buffer.from(scalar.toString(16).padStart(2 * SCALAR_BYTES, "0"), "hex");
 }
 
-/** The first `count` points whose x is `from` or beyond it in steps, as not every x has one. */
+/** The first `count` points whose x is `from`, `from + step` and so on. Not every x has a point. */
 function pointsFrom(curve: SimCurve, from: bigint, step: 1n | -1n, count: number) {
 	const points = [];
 	for (let x = from; points.length < count; x += step) {
@@ -32,7 +32,7 @@ function pointsFrom(curve: SimCurve, from: bigint, step: 1n | -1n, count: number
 
 type Point = ReturnType<typeof pointsFrom>[number];
 
-/** A commit whose signature is chosen first: the key is the one that it fits. */
+/** A commit whose signature is chosen first. The key is then computed so that the signature is valid. */
 class ChosenSignature {
 	readonly curve: SimCurve;
 	readonly r: bigint;
@@ -57,7 +57,7 @@ class ChosenSignature {
 		return this.#point.multiply(u).add(BASE.multiply(v)).toBytes(true);
 	}
 
-	/** What an engine says of the commit under this key, with r and s perhaps given otherwise than they were chosen. */
+	/** An engine's reason for the commit with this key. `given` can replace r and s in the commit by others than were chosen. */
 	async judge(engine: Engine, s: bigint, given: { r?: bigint; s?: bigint } = {}): Promise<string | null> {
 		const { curve } = this;
 		const signature = Buffer.concat([bytesOf(given.r ?? this.r), bytesOf(given.s ?? s)]);
@@ -88,13 +88,13 @@ describeEngines((engine, curve) => {
 			}
 			for (const s of [half + 1n, half + 2n, n - 2n, n - 1n]) {
 				expect({ s, reason: await chosen.judge(engine, s) }).toEqual({ s, reason: "signature-high-s" });
-				// Its twin is the same signature with a low s.
+				// The equivalent signature with a low s is good.
 				expect({ s, reason: await chosen.judge(engine, s, { s: n - s }) }).toEqual({ s, reason: null });
 			}
 		}
 	});
 
-	test("takes no other r and no other s for them", async () => {
+	test("accepts no other r and no other s for them", async () => {
 		for (const point of [...pointsFrom(curve, 1n, 1n, 2), ...pointsFrom(curve, n + 1n, 1n, 2)]) {
 			const chosen = new ChosenSignature(curve, point);
 			const { r } = chosen;
@@ -105,7 +105,7 @@ describeEngines((engine, curve) => {
 				chosen.judge(engine, half, { r: half }),
 			]);
 			expect(new Set(others)).toEqual(new Set(["signature-invalid"]));
-			// The same remainder, but not within the order.
+			// The same value modulo the order, but above it.
 			const beyond = await Promise.all([
 				chosen.judge(engine, half, { r: r + n }),
 				chosen.judge(engine, half, { r: 0n }),

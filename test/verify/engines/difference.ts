@@ -6,7 +6,7 @@ import { createPortableEngine } from "../../../src/verify/portable/engine.ts";
 
 const portable = createPortableEngine();
 
-/** The native engine, or null where the addon was not built. It must not panic. */
+/** The native engine, or null if the addon is not built. It must not panic. */
 export function nativeForTests(): NativeEngine | null {
 	const onPanic = (): never => {
 		throw new Error("the native engine panicked");
@@ -19,16 +19,16 @@ export function nativeForTests(): NativeEngine | null {
 	}
 }
 
-/** Both engines' words on one frame. Null: the frame is a message without a commit. */
+/** Both engines' results for one frame. Null: the frame is a message without a commit. */
 export interface Opinions {
 	portable: Verdict | null;
 	native: Verdict | null;
 }
 
-/** Asks both engines, the scan of the frame included. Returns what they say, and whether they agree to the last byte. */
+/** Asks both engines, including the scan of the frame. Returns their results, and whether these are equal to the last byte. */
 export function compare(native: NativeEngine, frame: Uint8Array, key: SigningKey): Opinions & { agree: boolean } {
 	const opinions = { portable: judgePortably(frame, key), native: native.judge(frame, key, panicked) };
-	// Of other messages the native engine looks at the header only.
+	// For other messages the native engine looks only at the header.
 	return { ...opinions, agree: opinions.native === null ? !isRepoMessage(frame) : same(opinions) };
 }
 

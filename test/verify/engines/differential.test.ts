@@ -11,7 +11,7 @@ import { compare, nativeForTests } from "./difference.ts";
 
 const SEED = "differential";
 const CASES_COUNT = 20_000;
-/** Reasons that an engine gives and the mutations can cause: each must come up, or they have stopped to reach it. */
+/** Reasons that engines give and that mutations can cause. Each must occur, or the mutations no longer reach it. */
 const REASONS_REACHED = [
 	"good",
 	"frame-malformed",
@@ -68,7 +68,7 @@ describeBoth(
 				listed.despite.add(reason);
 				for (const { before, after } of decodeTouched(portable.touched)) listed.fills.add(`${before} ${after}`);
 			}
-			// What has nothing to do with the tree keeps no list back. If the tree is sound, no fill after the commit is unknown.
+			// Faults that are not about the tree don't prevent a list. If the tree is sound, no fill after the commit is unknown.
 			expect([...listed.despite].sort()).toEqual(["good", "rebase-flag", "time-syntax", "too-big-flag"]);
 			expect([...listed.fills].sort()).toEqual(["empty filled", "filled empty", "filled filled", "unknown filled"]);
 			expect(REASONS_REACHED.filter((reason) => !reasons.has(reason))).toEqual([]);
@@ -87,7 +87,7 @@ describeBoth(
 			}
 		});
 
-		test("of every frame on which they once did not", () => {
+		test("of every frame on which they once disagreed", () => {
 			const files = readdirSync(CASES).filter((name) => name.endsWith(".json"));
 			for (const name of files) {
 				const kept: KeptCase = JSON.parse(readFileSync(join(CASES, name), "utf8"));

@@ -11,7 +11,7 @@ const ENGINES: [string, Engine | null][] = [
 	["native", nativeForTests()],
 ];
 
-/** Describes both engines, on both curves, by one suite. The native one is visibly skipped if the addon is not built. */
+/** Runs one suite on both engines, for both curves. The native one is visibly skipped if the addon is not built. */
 export function describeEngines(suite: (engine: Engine, curve: SimCurve) => void): void {
 	for (const [name, engine] of ENGINES) {
 		for (const curve of ["k256", "p256"] as const) {
@@ -23,7 +23,7 @@ export function describeEngines(suite: (engine: Engine, curve: SimCurve) => void
 	}
 }
 
-/** What an engine says of a message, by way of its frame. */
+/** An engine's verdict on a message, which is encoded as a frame and scanned first. */
 export function judgeWith(engine: Engine, message: SimMessage, key: SigningKey): Verdict {
 	const frame = encodeFrame(message, 1);
 	const scanned = scanFrame(frame);

@@ -10,7 +10,7 @@ import { STRICT_ONLY } from "../strict-only.ts";
 import { prefixBomb } from "./bombs.ts";
 import { describeEngines, judgeWith } from "./each.ts";
 
-/** Broken kinds that no engine finds: the scan, the shard's state or its clock does. */
+/** Kinds of broken commits that no engine finds, but the scan, or the shard by its state or clock. */
 const NOT_OF_ENGINES: ReadonlySet<BrokenCommitReason> = new Set([
 	"link-malformed",
 	"message-schema",
@@ -20,7 +20,7 @@ const NOT_OF_ENGINES: ReadonlySet<BrokenCommitReason> = new Set([
 	"rev-stale",
 ]);
 
-/** What the engine itself finds wrong, where another check comes first in a relay. */
+/** The reasons that an engine finds if another check would come first in a relay. */
 const FOUND_BY_ENGINES: Partial<Record<BrokenCommitReason, string>> = { "rev-syntax": "commit-malformed" };
 
 describeEngines((engine, curve) => {
@@ -51,7 +51,7 @@ describeEngines((engine, curve) => {
 		expect(judgeWith(engine, bomb, account.key)).toMatchObject({ reason, strictOnly: true });
 	});
 
-	test("accepts chains of commits and says which", async () => {
+	test("accepts chains of commits, and returns their CIDs", async () => {
 		const account = await makeAccount(`chain ${curve}`, 0, curve);
 		for (const count of [0, 1, 3, 0, 25, 200]) {
 			const message = await account.commit(Array.from({ length: count }, () => account.newRecord()));

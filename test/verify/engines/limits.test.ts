@@ -22,10 +22,10 @@ import { buildTree, heightOf } from "../trees.ts";
 import { nativeForTests } from "./difference.ts";
 import { describeEngines, judgeWith } from "./each.ts";
 
-/** Gives a message a CAR of exactly this many bytes, by a block that nothing needs. */
+/** Gives a message a CAR of exactly this many bytes, by adding a block that nothing needs. */
 function pad(message: SimMessage, bytes: number): SimMessage {
 	const car = carIn(message);
-	// The section's length takes two or three bytes more than its content.
+	// The section's length takes two or three bytes besides its content.
 	for (let headBytes = 2; headBytes <= 3; headBytes++) {
 		const data = new Uint8Array(bytes - car.length - headBytes - 36).fill(0x78);
 		const padded = Buffer.concat([car, carSection(Buffer.concat([cidBytes(cidOf(data)), data]))]);
@@ -41,7 +41,7 @@ function recordOf(bytes: number): Record<string, unknown> {
 }
 
 describeEngines((engine, curve) => {
-	test("blocks of as many bytes as may be, and one more", async () => {
+	test("blocks of as many bytes as allowed, and one more", async () => {
 		const account = await makeAccount(`bytes ${curve}`, 20, curve);
 		for (const [make, limit, strictOnly] of [
 			[() => account.commit(), COMMIT_BLOCKS_BYTES_MAX, false],
@@ -59,7 +59,7 @@ describeEngines((engine, curve) => {
 		}
 	});
 
-	test("a record of as many bytes as may be, and one more", async () => {
+	test("a record of as many bytes as allowed, and one more", async () => {
 		const account = await makeAccount(`record ${curve}`, 20, curve);
 		const reasonOf = async (bytes: number): Promise<string | null> => {
 			expect(encode(recordOf(bytes)).length).toBe(bytes);
@@ -69,7 +69,7 @@ describeEngines((engine, curve) => {
 		expect(await reasonOf(REPO_RECORD_BYTES_MAX + 1)).toBe("record-too-large");
 	});
 
-	test("as many roots as may be, and one more", async () => {
+	test("as many roots as allowed, and one more", async () => {
 		const account = await makeAccount(`roots ${curve}`, 20, curve);
 		const reasonOf = async (count: number): Promise<string | null> => {
 			// What the other roots link to does not matter.
@@ -80,14 +80,14 @@ describeEngines((engine, curve) => {
 		expect(await reasonOf(CAR_ROOTS_MAX + 1)).toBe("car-malformed");
 	});
 
-	test("as many ops as may be, and one more", async () => {
+	test("as many ops as allowed, and one more", async () => {
 		const account = await makeAccount(`ops ${curve}`, 300, curve);
 		const writes = Array.from({ length: COMMIT_OPS_MAX + 1 }, (_, index) => create(`op-${index}`));
 		expect(judgeWith(engine, await seal(account, { writes: writes.slice(1) }), account.key).reason).toBeNull();
 		expect(judgeWith(engine, await seal(account, { writes }), account.key).reason).toBe("ops-too-many");
 	});
 
-	test("paths as long as may be, and one character more", async () => {
+	test("paths as long as allowed, and one character more", async () => {
 		const account = await makeAccount(`paths ${curve}`, 20, curve);
 		const collection = `${`${"a".repeat(63)}.`.repeat(4)}${"b".repeat(61)}`;
 		const reasonOf = async (path: string): Promise<string | null> =>
@@ -98,7 +98,7 @@ describeEngines((engine, curve) => {
 		expect(await reasonOf(`${collection.replace("b", "bb")}/k`)).toBe("op-malformed");
 	});
 
-	test("a node of as many entries as may be, and one more", async () => {
+	test("a node of as many entries as allowed, and one more", async () => {
 		const account = await makeAccount(`entries ${curve}`, 1, curve);
 		const keys: string[] = [];
 		for (let i = 0; keys.length <= MST_NODE_ENTRIES_MAX; i++) {
@@ -126,7 +126,7 @@ describeEngines((engine, curve) => {
 		expect(await reasonOf(MST_NODE_ENTRIES_MAX + 1)).toBe("mst-malformed");
 	});
 
-	test("a key in the tree of as many bytes as may be, and one more", async () => {
+	test("a key in the tree of as many bytes as allowed, and one more", async () => {
 		const account = await makeAccount(`long key ${curve}`, 1, curve);
 		const reasonOf = async (bytes: number): Promise<string | null> => {
 			// No op may have such a path, but a node may have such a key.
@@ -148,7 +148,7 @@ describeEngines((engine, curve) => {
 });
 
 describeEngines((engine, curve) => {
-	test("updates to the record that is there already are good, alone and among others", async () => {
+	test("updates to an identical record are good, alone and among others", async () => {
 		const account = await makeAccount(`no-op ${curve}`, 50, curve);
 		const same: SimWrite[] = Array.from({ length: 5 }, (_, index) => create(`same-${index}`));
 		await account.commit(same);
@@ -182,7 +182,7 @@ describeEngines((engine, curve) => {
 	});
 });
 
-// More blocks than fit the bytes of any message: only the readers by themselves can be brought to this limit.
+// So many blocks don't fit in any message. So this limit can only be tested with the CAR readers by themselves.
 const native = nativeForTests();
 const READERS: [string, (car: Buffer) => string | null][] = [
 	["portable", (car) => rejectionOf(() => readCar(car, 0, car.length))],
@@ -200,7 +200,7 @@ if (native !== null) {
 }
 
 describe.each(READERS)("the %s reader of CARs", (_name, reasonOf) => {
-	test("takes as many blocks as may be, and not one more", async () => {
+	test("accepts as many blocks as allowed, and not one more", async () => {
 		const header = await encodeCar([cidOfText("root")], new Map());
 		const block = carSection(Buffer.concat([cidBytes(cidOfText("")), new Uint8Array()]));
 		const blocks = new Array<Uint8Array>(CAR_BLOCKS_MAX).fill(block);

@@ -3,7 +3,7 @@ import { createPortableEngine } from "../../../src/verify/portable/engine.ts";
 
 declare const self: Worker;
 
-/** Judges a frame of a k256 account 500 times in a thread of its own. */
+/** The code of a thread that judges a frame of a k256 account 500 times. */
 self.addEventListener("message", ({ data }: MessageEvent<{ frame: Uint8Array; publicKey: Uint8Array }>) => {
 	const refer = (): never => {
 		throw new Error("the native engine panicked");

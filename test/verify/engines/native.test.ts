@@ -17,7 +17,7 @@ function commitIn(frame: Uint8Array): CommitMessage {
 	return scanned.message;
 }
 
-describe.skipIf(native === null)("the native engine (skipped where the addon is not built)", () => {
+describe.skipIf(native === null)("the native engine (skipped if the addon is not built)", () => {
 	if (native === null) return;
 
 	test("reads a frame that lies in shared memory", async () => {
@@ -90,7 +90,7 @@ describe("an addon that is not as it should be", () => {
 		};
 	}
 
-	test("panics: the portable engine judges the message, and the panic is told of", async () => {
+	test("panics: the portable engine judges the message, and the panic is reported", async () => {
 		const account = await makeAccount("panic", 10);
 		const frame = encodeFrame(await account.commit(), 1);
 		let panics = 0;
@@ -115,7 +115,7 @@ test.skipIf(native === null)("the addon says what it is", () => {
 test.skipIf(native === null)("a panic in the addon costs one call and not the process", () => {
 	const addon = loadAddon();
 	const verifier = new addon.Verifier(1024);
-	// The CAR is said to be longer than the bytes, which only our own code could get wrong.
+	// The given length of the CAR exceeds the bytes. Only a bug in our own code could do this.
 	expect([...verifier.invert(new Uint8Array(1), 100, 0)]).toEqual([255]);
 	const header = addon.reasonNames().indexOf("frame-header") + 1;
 	expect(verifier.verify(new Uint8Array(1), new Uint8Array(33), false, new Uint8Array(addon.RESULT_BYTES))).toBe(

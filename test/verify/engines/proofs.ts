@@ -15,18 +15,18 @@ import { cidOfText, encodeCar } from "../../sim/blocks.ts";
 import { linkOf, packBlocks } from "../packed.ts";
 import { buildTree, nodesOf } from "../trees.ts";
 
-/** Part of a tree, and ops that are said to have made it. */
+/** Part of a tree, and the ops that claim to have made it. */
 export interface Proof {
 	root: Link;
 	nodes: ReadonlyMap<Link, Uint8Array>;
 	ops: readonly InvertibleOp[];
 }
 
-/** What undoing the ops of a proof gives. */
+/** The result of undoing the ops of a proof. */
 export interface Inversion {
 	/** The name of the root before them, or of the reason for which they can't be undone. */
 	result: string;
-	/** The list of the collections that they touch; null where they can't be undone. */
+	/** The list of the collections that they touch; null if they can't be undone. */
 	touched: Uint8Array | null;
 }
 
@@ -54,7 +54,7 @@ export const invertPortably: Inverter = async (proof) => {
 	}
 };
 
-/** Throws where the addon is not built. */
+/** An inverter of the native engine. Throws if the addon is not built. */
 export function nativeInverter(): Inverter {
 	const addon = loadAddon();
 	const verifier = new addon.Verifier(1024);
@@ -71,7 +71,7 @@ export function nativeInverter(): Inverter {
 	};
 }
 
-/** A tree of which nothing is absent. */
+/** A tree without absent nodes. */
 export interface WholeTree {
 	root: Link;
 	nodes: ReadonlyMap<Link, Uint8Array>;
@@ -97,7 +97,7 @@ function* recordsOf(tree: Tree): Generator<[string, Link]> {
 	for (const child of tree.children) yield* recordsOf(child);
 }
 
-/** The tree of these keys, all of the same value, made by other means than the engines'. */
+/** The tree of these keys, all with the same value, built without the engines' code. */
 export function wholeTreeOf(keys: readonly string[]): WholeTree {
 	const built = buildTree(new Map(keys.map((key) => [key, cidOfText("a value")])));
 	const { frame, blocks } = packBlocks([...nodesOf(built)].map(({ link, bytes }) => [linkOf(link), bytes]));
@@ -107,7 +107,7 @@ export function wholeTreeOf(keys: readonly string[]): WholeTree {
 	return { root, nodes, tree, records: new Map(recordsOf(tree)) };
 }
 
-/** The ops from one tree to another, with the nodes that the second has and the first has not. */
+/** The ops from one tree to another, with the nodes that only the second has. */
 export function diffBetween(before: WholeTree, after: WholeTree): Proof {
 	const nodes = new Map([...after.nodes].filter(([link]) => !before.nodes.has(link)));
 	return { root: after.root, nodes, ops: opsBetween(before, after) };
@@ -148,7 +148,7 @@ function* linksTo(tree: Tree, key: string): Generator<Link> {
 	}
 }
 
-/** The name of a tree's root, as inverters give it. */
+/** The name of a tree's root, as inverters return it. */
 export function rootName({ root }: { root: Link }): string {
 	return textOf(root);
 }

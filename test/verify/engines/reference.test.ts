@@ -9,7 +9,7 @@ import { describeEngines, judgeWith } from "./each.ts";
 
 const COMMITS = 25;
 
-/** The records of a repo, as far as a test must know them: what each path holds. */
+/** The records of a repo by path, with the contents that tests need. */
 type Records = Map<string, { n: number }>;
 
 /** Some writes, no two of the same path: creates, updates (some to the same record again), deletes, and moves. */
@@ -33,7 +33,7 @@ function randomWrites(records: Records, newPath: (rng: Rng) => string, rng: Rng)
 
 const LIE = { $link: "bafyreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy" };
 
-/** Lies about what a commit did, which the tree contradicts. An op that changed nothing is left as it is. */
+/** Lists of ops that differ from what the commit did, so that the tree contradicts them. Ops that changed nothing are kept. */
 function liesAbout(ops: readonly SimOp[]): SimOp[][] {
 	const lies: SimOp[][] = [[...ops, { action: "delete", path: "com.example.lie/never", cid: null, prev: LIE }]];
 	for (const [at, op] of ops.entries()) {
@@ -47,7 +47,7 @@ function liesAbout(ops: readonly SimOp[]): SimOp[][] {
 
 describeEngines((engine, curve) => {
 	for (const [kind, newPath] of Object.entries(PATH_KINDS)) {
-		test(`accepts what the reference implementation writes, with paths ${kind}, and no lies about it`, async () => {
+		test(`accepts what the reference implementation writes, with paths ${kind}, and no false ops`, async () => {
 			const rng = new Rng(`${kind} ${curve}`);
 			const key = new SimKey(curve, rng);
 			const repo = new ReferenceRepo(makeDidPlc(rng), key);

@@ -32,7 +32,7 @@ describe("the choice of an engine", () => {
 		});
 	});
 
-	test("native where it does not work fails, saying why", () => {
+	test("native fails if it does not work, and says why", () => {
 		expect(() => selectEngine("native", ignore, fails)).toThrow(
 			"the native verifier was asked for, but the addon can't be loaded: no such file",
 		);
@@ -48,11 +48,11 @@ describe("the self-test", () => {
 		};
 	};
 
-	test("passes an engine that is right about all", () => {
+	test("passes an engine that judges all vectors right", () => {
 		selfTest(judgeAs((index) => SELF_TEST_VECTORS[index]?.reason ?? null));
 	});
 
-	test("fails one that is wrong about any", () => {
+	test("fails one that judges any vector wrong", () => {
 		for (const [wrong, { name }] of SELF_TEST_VECTORS.entries()) {
 			const engine = judgeAs((index) =>
 				index === wrong ? "car-malformed" : (SELF_TEST_VECTORS[index]?.reason ?? null),

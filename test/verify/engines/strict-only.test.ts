@@ -10,7 +10,7 @@ import { makeAccount, POST, rawLink, seal } from "../seal.ts";
 import { LENIENT_CASES, longSync } from "../strict-only.ts";
 import { describeEngines, judgeWith } from "./each.ts";
 
-/** Faults of one op, and what an engine calls them. Each leaves the op readable. */
+/** Faults of one op that leave it readable. */
 const OP_FAULTS: ((op: SimOp, rng: Rng) => void)[] = [
 	(op) => void Reflect.deleteProperty(op, "cid"),
 	(op, rng) => void Object.assign(op, { action: rng.pick(["", "rename", "CREATE", "x".repeat(3_000)]) }),
@@ -20,7 +20,7 @@ const OP_FAULTS: ((op: SimOp, rng: Rng) => void)[] = [
 	(op) => void Object.assign(op, op.action === "delete" ? { cid: rawLink() } : { cid: rawLink(), action: "update" }),
 ];
 
-/** Faults of one op that nobody can read over. */
+/** Faults of one op that make it unreadable for every relay. */
 const SHAPE_FAULTS: Record<string, unknown>[] = [
 	{ action: null },
 	{ action: 1 },
@@ -31,7 +31,7 @@ const SHAPE_FAULTS: Record<string, unknown>[] = [
 	{ cid: false },
 ];
 
-/** A commit of creates only, some of whose ops are faulty, repeated, or without a block, and what is wrong with it first. */
+/** A commit of creates only, with some ops that are faulty, repeated, or without a block; and the first reason to reject it. */
 async function faultyCommit(account: SimAccount, rng: Rng): Promise<{ message: SimMessage; reason: RejectionReason }> {
 	let opFault: RejectionReason | null = null;
 	let recordFault: RejectionReason | null = null;
@@ -56,7 +56,7 @@ async function faultyCommit(account: SimAccount, rng: Rng): Promise<{ message: S
 		}
 	};
 	const message = await seal(account, { writes: [], draft });
-	// The commit has none of its tree's nodes: that is what is wrong if nothing else is.
+	// The commit carries none of its tree's nodes, so it is rejected for that if nothing else is wrong.
 	return { message, reason: opFault ?? recordFault ?? "mst-partial" };
 }
 
@@ -67,7 +67,7 @@ describeEngines((engine, curve) => {
 		expect(judgeWith(engine, message, account.key)).toMatchObject({ reason, strictOnly: true });
 	});
 
-	test("of several faults in the ops the first counts, whatever the others are", async () => {
+	test("of several faults in the ops the first one counts, whatever the others are", async () => {
 		const account = await makeAccount(`faults ${curve}`, 30, curve);
 		const rng = new Rng(`faults ${curve}`);
 		const reasons = new Set<RejectionReason>();
@@ -104,7 +104,7 @@ describeEngines((engine, curve) => {
 		expect(judgeWith(engine, message, account.key)).toMatchObject({ reason: "record-malformed", strictOnly: false });
 	});
 
-	test("of the CAR header only that order passes", async () => {
+	test("in the CAR header, no other order than these passes", async () => {
 		const account = await makeAccount(`header ${curve}`, 30, curve);
 		const reasonOfHeader = async (header: (commit: Buffer) => Buffer): Promise<string> => {
 			const message = await seal(account, {

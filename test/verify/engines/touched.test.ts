@@ -25,7 +25,7 @@ import {
 	wholeTreeOf,
 } from "./proofs.ts";
 
-/** Of the reasons for which one commit can be broken, those that leave its tree sound. The last four are not found by engines at all. */
+/** The reasons for a broken commit that leave its tree sound. The last four are not found by engines at all. */
 const TREE_IS_SOUND: ReadonlySet<string> = new Set([
 	"too-big-flag",
 	"rebase-flag",
@@ -36,7 +36,7 @@ const TREE_IS_SOUND: ReadonlySet<string> = new Set([
 	"rev-stale",
 ]);
 
-/** Those of messages that no engine is given: the scan refuses them. */
+/** The reasons of messages that the scan refuses, so that no engine gets them. */
 const NOT_SCANNED: ReadonlySet<string> = new Set(["link-malformed", "message-schema"]);
 
 function prefixOf(path: string): string {
@@ -49,8 +49,8 @@ function fillOf(keys: Iterable<string>, prefix: string): Fill {
 }
 
 /**
- * Holds a list against whole trees: each collection of an op once, in the order of paths, no fill that is wrong, none after the commit
- * unknown, and none before it unless all that the commit does there is to create.
+ * Compares a list with whole trees: it must have each collection of an op once, in the order of paths, and no wrong fill. No fill
+ * after the commit may be unknown, and a fill before it only if the commit only creates in the collection.
  *
  * @returns how many fills are unknown
  */
@@ -77,7 +77,7 @@ function checkList(
 describeEngines((engine, curve) => {
 	const committer = new Committer(`touched ${curve}`, curve);
 
-	/** What the engine says of a step's commit with some of its nodes. */
+	/** The engine's verdict on a step's commit with some of its nodes. */
 	async function judge(
 		step: Step,
 		nodes: Blocks,
@@ -90,14 +90,14 @@ describeEngines((engine, curve) => {
 		return new Map(keys.map((key, number) => [key, number]));
 	}
 
-	/** Blocks of the nodes that have one of these keys in them. */
+	/** The blocks of the nodes that have one of these keys. */
 	function nodesWith(tree: BuiltNode, ...keys: string[]): Blocks {
 		const found = [...nodesOf(tree)].filter((node) => node.keys.some((key) => keys.includes(key)));
 		return new Map(found.map(({ link, bytes }) => [link, bytes]));
 	}
 
 	describe("tells of a collection", () => {
-		test("that it is gone, though most of the tree is unseen", async () => {
+		test("that it is gone, although most of the tree is absent", async () => {
 			const [a, d] = [keyFinder("com.example.a"), keyFinder("com.example.d")];
 			const [a1, a2, d1] = [a(0), a(1), d(0)];
 			const step = stepBetween(recordsAt(a1, a2, d1), recordsAt(a1, a2));
@@ -131,7 +131,7 @@ describeEngines((engine, curve) => {
 			});
 		});
 
-		test("that it stays, if a record of it is in an old node, which the commit can't do without", async () => {
+		test("that it stays, if a record of it is in an old node, which the commit must carry", async () => {
 			const [c, m] = [keyFinder("com.example.c"), keyFinder("com.example.m")];
 			const [c9, m1, m2] = [c(1), m(1), m(0)];
 			const step = stepBetween(recordsAt(c9, m1, m2), recordsAt(c9, m2));
@@ -142,7 +142,7 @@ describeEngines((engine, curve) => {
 			});
 		});
 
-		test("what comes of all ops, in whatever order they are listed", async () => {
+		test("the result of all ops together, in whatever order they are listed", async () => {
 			const [b, c, d] = [keyFinder("com.example.b"), keyFinder("com.example.c"), keyFinder("com.example.d")];
 			const [b1, c1, c2, d1, d2] = [b(1), c(0), c(0), d(0), d(1)];
 			const moved = { before: recordsAt(b1, c1), after: recordsAt(b1, c2) };
@@ -186,7 +186,7 @@ describeEngines((engine, curve) => {
 		});
 	});
 
-	test("has a list of none for a commit without ops, and no list for a #sync", async () => {
+	test("has an empty list for a commit without ops, and no list for a #sync", async () => {
 		const account = await makeAccount(`none ${curve}`, 5, curve);
 		expect([...(judgeWith(engine, await account.commit([]), account.key).touched ?? [])]).toEqual([0, 0]);
 		expect(judgeWith(engine, await account.sync(), account.key).touched).toBeNull();
@@ -247,7 +247,7 @@ function randomChange(rng: Rng): [before: Records, after: Records] {
 	return [before, after];
 }
 
-/** Keys of collections whose names are inside each other, at all heights that a small tree has: all sets of them are tried. */
+/** Keys of collections whose names begin with each other's, at all heights of a small tree. All sets of them are tried. */
 const [ab, abc, abd] = [keyFinder("com.a-b"), keyFinder("com.a"), keyFinder("com.a.b")];
 const KEYS = [ab(0), abc(1), abc(0), abd(0), abd(2), abd(0)];
 
@@ -258,7 +258,7 @@ function allTrees(): WholeTree[] {
 	);
 }
 
-/** The proofs with which a commit from one tree to another may come: as few nodes as there can be, what a producer sends, all. */
+/** Proofs that a commit from one tree to another may carry: the fewest nodes, those that a producer sends, and all nodes. */
 function proofsBetween(before: WholeTree, after: WholeTree): Proof[] {
 	const proof = proofBetween(before, after);
 	return [diffBetween(before, after), proof, { ...proof, nodes: after.nodes }];
@@ -274,7 +274,7 @@ describe.each(INVERTERS)("the %s engine, on every pair of trees", (_name, invert
 		test.skip("is skipped: the addon is not built", () => {});
 		return;
 	}
-	test("tells the fills of every collection", async () => {
+	test("lists the right fills of every collection", async () => {
 		const trees = allTrees();
 		const counts = { before: 0, partial: 0, unknown: 0 };
 		for (const before of trees) {
@@ -297,7 +297,7 @@ describe.each(INVERTERS)("the %s engine, on every pair of trees", (_name, invert
 
 const native = nativeForTests();
 
-describe.skipIf(native === null)("both engines (skipped where the addon is not built)", () => {
+describe.skipIf(native === null)("both engines (skipped if the addon is not built)", () => {
 	if (native === null) return;
 	test("give the same bytes on every pair of trees, with any node left out", async () => {
 		const invertNatively = nativeInverter();

@@ -39,7 +39,7 @@ interface ProofFixture {
 	blocksInProof: string[];
 }
 
-/** Says whether a signature is good. */
+/** Returns whether a signature is good. */
 type SignatureJudge = (message: Buffer, signature: Buffer, publicKey: Uint8Array, isP256: boolean) => boolean;
 
 const MULTIKEY_PREFIX_BYTES = 2;
@@ -75,8 +75,8 @@ test("the built-in vectors are what the simulator makes", async () => {
 });
 
 describe.each(ENGINES)("the %s engine", (_name, judge, invert) => {
-	describe("on the vectors of others", () => {
-		test("judges the interop signatures as they say", async () => {
+	describe("on the interop vectors", () => {
+		test("judges the signatures as the vectors say", async () => {
 			const fixtures: SignatureFixture[] = await Bun.file(fixturePath("interop/crypto/signature-fixtures.json")).json();
 			expect(fixtures).toHaveLength(6);
 			for (const { comment, messageBase64, algorithm, publicKeyDid, signatureBase64, validSignature } of fixtures) {
@@ -87,7 +87,7 @@ describe.each(ENGINES)("the %s engine", (_name, judge, invert) => {
 			}
 		});
 
-		test("inverts the interop commit proofs", async () => {
+		test("inverts the commit proofs", async () => {
 			const fixtures: ProofFixture[] = await Bun.file(
 				fixturePath("interop/firehose/commit-proof-fixtures.json"),
 			).json();
@@ -126,9 +126,9 @@ describe.each(ENGINES)("the %s engine", (_name, judge, invert) => {
 	});
 });
 
-describe.skipIf(!isBuilt)("both engines (skipped where the addon is not built)", () => {
+describe.skipIf(!isBuilt)("both engines (skipped if the addon is not built)", () => {
 	describe("on the exhaustive trees", () => {
-		test("say the same where a node or an op is left out", async () => {
+		test("give the same result if a node or an op is left out", async () => {
 			const invertNatively = nativeInverter();
 			const suite = readSuite();
 			const outcomes = new Set<string>();

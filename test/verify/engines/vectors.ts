@@ -7,7 +7,7 @@ import { encodeFrame, type SimMessage } from "../../sim/message.ts";
 import { makeAccount } from "../seal.ts";
 
 /**
- * Makes the vectors of the native engine's self-test, the same each time. Run as a script, prints their source file:
+ * Makes the vectors of the native engine's self-test, the same each time. If run as a script, it prints their source file:
  * `bun test/verify/engines/vectors.ts > src/verify/self-test-vectors.ts`.
  */
 export async function makeVectors(): Promise<SelfTestVector[]> {
