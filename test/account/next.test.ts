@@ -27,8 +27,8 @@ function after(...facts: [fact: AccountFact, at: At][]): AccountState {
 	return state;
 }
 
-describe("an account nothing was known of", () => {
-	test("is active, and where its first message came from", () => {
+describe("an unknown account", () => {
+	test("is active, and at the host that its first message came from", () => {
 		expect(next(null, REPO, at(3, 70, 9))).toEqual({
 			host: 3,
 			hostSeq: 70,
@@ -43,7 +43,7 @@ describe("an account nothing was known of", () => {
 		});
 	});
 
-	test("comes of an #account, and of an #identity from home, but of no other's", () => {
+	test("becomes known by an #account, and by an #identity of its own host only", () => {
 		expect(next(null, status("deactivated", 5), at(3, 70, 9))).toMatchObject({
 			host: 3,
 			hostSeq: 70,
@@ -64,7 +64,7 @@ describe("an account nothing was known of", () => {
 });
 
 describe("a repo", () => {
-	test("and a status each leave the other's part alone", () => {
+	test("does not change the status, nor the status the repo", () => {
 		const state = after([REPO, at(1, 1, 1)], [status("suspended", 5), at(1, 2, 2)]);
 		expect(state).toMatchObject({ rev: REPO.rev, commit: CID, upstreamStatus: "suspended", statusLsn: 2 });
 		expect(next(state, { ...REPO, rev: "3l3qo2vuowo2c" }, at(1, 3, 3))).toEqual({
@@ -74,7 +74,7 @@ describe("a repo", () => {
 		});
 	});
 
-	test("is forgotten by a deletion, all but its rev, and by no other status", () => {
+	test("is forgotten except for its rev when the account is deleted, and by no other status", () => {
 		const state = after([REPO, at(1, 1, 1)]);
 		expect(next(state, status("deleted"), at(1, 2, 2))).toMatchObject({ rev: REPO.rev, commit: null, data: null });
 		for (const kept of [
@@ -103,7 +103,7 @@ describe("another host", () => {
 		["a commit or sync", { ...REPO, rev: "3l3qo2vuowo2c" }, 0],
 		["an #account", status(null, 7), 7],
 		["an #identity from home", identity(true, 7), 7],
-	] as const)("moves the account by %s: what was said of its status where it was is over", (_, fact, lastTimeMs) => {
+	] as const)("moves the account by %s, and ends the status that the old host gave", (_, fact, lastTimeMs) => {
 		expect(next(state, fact, at(2, 3, 4))).toMatchObject({
 			host: 2,
 			hostSeq: 3,
@@ -119,12 +119,12 @@ describe("another host", () => {
 		expect(next(state, identity(false, 900), at(2, 3, 4))).toBe(state);
 	});
 
-	test("does not end what this relay's operator has said", () => {
+	test("does not end the operator's status", () => {
 		expect(next({ ...state, localStatus: "takendown" }, REPO, at(2, 3, 4))?.localStatus).toBe("takendown");
 	});
 });
 
-test("an entry, which has no seq yet, does to an account what its record does, but for that seq", () => {
+test("an entry, which has no lsn yet, changes an account as its record does, except for that lsn", () => {
 	const state = after([REPO, at(1, 1, 1)], [status("suspended"), at(1, 2, 2)]);
 	for (const fact of [REPO, status("deleted", 5), identity(true, 5)])
 		for (const host of [1, 2]) {

@@ -15,7 +15,7 @@ test("an account is active only if both its host and this relay say so", () => {
 	for (const account of ALL) expect(isActive(account)).toBe(account.upstreamActive && account.localStatus === null);
 });
 
-test("the effective status is ours if we gave one, and else the host's, which an active account may have too", () => {
+test("the effective status is the operator's if there is one, else the host's, which an active account may have too", () => {
 	for (const account of ALL) {
 		const { localStatus, upstreamActive, upstreamStatus } = account;
 		const { active, status } = effectiveStatus(account);
@@ -25,7 +25,7 @@ test("the effective status is ours if we gave one, and else the host's, which an
 	expect(effectiveStatus({ localStatus: null, upstreamActive: true, upstreamStatus: null })).toEqual({ active: true });
 });
 
-test("an account is taken down by its host or by us, by no status of its owner's, and by none of an active account", () => {
+test("an account is taken down by its host or by the operator, by no status of its owner, and by none of an active account", () => {
 	for (const account of ALL) {
 		const { localStatus, upstreamActive, upstreamStatus } = account;
 		const byUs = localStatus !== null && TAKEN_DOWN.includes(localStatus);
@@ -36,7 +36,7 @@ test("an account is taken down by its host or by us, by no status of its owner's
 	}
 });
 
-test("an account is one of its host's as long as the host does not say that it is deleted", () => {
+test("an account counts as one of its host until the host says that it is deleted", () => {
 	for (const account of ALL) expect(isDeletedAtHost(account)).toBe(account.upstreamStatus === "deleted");
 });
 

@@ -75,7 +75,7 @@ describe("names", () => {
 		expect(load([], { LOG_LEVEL: "warn" }).config.logLevel).toBe("warning");
 	});
 
-	test("a flag goes before the environment, by any of its names", () => {
+	test("a flag overrides the environment, by any of its names", () => {
 		const env = { RELAY_API_BIND: ":1", DATABASE_URL: "sqlite://a" };
 		expect(load(["--bind", ":3"], env).config.apiBind.port).toBe(3);
 		expect(load(["--api-bind=:4"], env).config.apiBind.port).toBe(4);
@@ -97,7 +97,7 @@ describe("names", () => {
 		expect(load([], { RELAY_TRUST_PROXY: "1" }).config.trustProxy).toBe(true);
 	});
 
-	test("unknown RELAY_ variables are warned of, others are none of ours", () => {
+	test("unknown RELAY_ variables are warned of, other variables are ignored", () => {
 		const { warnings } = load([], { RELAY_REPLAY_WINDO: "1h", RELAY_A: "1", PATH: "/bin", RELAY_API_BIND: ":1" });
 		expect(warnings).toEqual([
 			"RELAY_A is set, but there is no such setting",
@@ -169,7 +169,7 @@ describe("values", () => {
 		]);
 	});
 
-	test("PostgreSQL is refused in so many words, and its password is not shown", () => {
+	test("PostgreSQL is refused by name, and its password is not shown", () => {
 		const [fault] = faultsOf([], { DATABASE_URL: "postgres://relay:hunter2@db/relay" });
 		expect(fault).toContain("DATABASE_URL");
 		expect(fault).toContain("not supported yet");
@@ -178,7 +178,7 @@ describe("values", () => {
 });
 
 describe("faults", () => {
-	test("are told all at once, each by the name that was used", () => {
+	test("are reported all at once, each with the name that was used", () => {
 		const faults = faultsOf(["--bind", "x", "--no-such", "--plc-host", "--trust-proxy=maybe", "stray"], {
 			RELAY_REPLAY_WINDOW: "long",
 			GO_LOG_LEVEL: "trace",
@@ -245,7 +245,7 @@ describe("generated command lines", () => {
 		}
 	});
 
-	test("with one mistake have one fault, which names it and shows no value of another's", () => {
+	test("with one mistake have one fault, which names the flag and shows no value of another flag", () => {
 		const rng = new Rng("mistakes");
 		for (let at = 0; at < 2_000; at++) {
 			const flag = rng.pick(Object.keys(VALUES));
@@ -270,7 +270,7 @@ describe("generated command lines", () => {
 		}
 	});
 
-	test("with a letter too many, too few, wrong or swapped are told the flag that was meant", () => {
+	test("with a letter too many, too few, wrong or swapped get a hint at the flag that was meant", () => {
 		for (const flag of ["metrics-listen", "persist-dir", "allow-insecure-hosts", "replay-window"])
 			for (let at = 0; at < flag.length - 1; at++) {
 				const [left, letter = "", next = "", right] = [flag.slice(0, at), flag[at], flag[at + 1], flag.slice(at + 2)];

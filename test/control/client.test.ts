@@ -59,7 +59,7 @@ describe("crawl requests", () => {
 		]);
 	});
 
-	test("end with 504 without an answer, and a late one does nothing", async () => {
+	test("end with 504 if no answer comes in time, and a late answer does nothing", async () => {
 		const { control, pair } = connect(() => ({ ok: true }));
 		const result = control.requestCrawl("a.test", STRANGER);
 		pair.timing.pass(CONTROL_TIMEOUT_MS - 1);
@@ -69,7 +69,7 @@ describe("crawl requests", () => {
 		await pair.deliver();
 	});
 
-	test("on which the control thread fails end with 500", async () => {
+	test("end with 500 if the control thread fails", async () => {
 		const { control, pair } = connect(() => {
 			throw new TypeError("undefined is not an object");
 		});
@@ -78,7 +78,7 @@ describe("crawl requests", () => {
 		expect(await result).toMatchObject({ ok: false, status: 500, error: "InternalServerError" });
 	});
 
-	test("are bounded in number, for each address and in all, but for admins", async () => {
+	test("are limited in number, per address and in total, but not for admins", async () => {
 		const { control, pair } = connect(() => ({ ok: true }), { max: 5, perClientMax: 3 });
 		const ask = (ip: string) => control.requestCrawl("a.test", { admin: false, ip });
 		const results = [ask("192.0.2.1"), ask("192.0.2.1"), ask("192.0.2.1")];
@@ -95,7 +95,7 @@ describe("crawl requests", () => {
 });
 
 describe("an action", () => {
-	test("is called with what was asked, whoever asks, and answered by what its owner said, at once or later", async () => {
+	test("is called with what was asked, whoever asks, and answered with its owner's result, at once or later", async () => {
 		const rng = new Rng("actions");
 		const asked: unknown[][] = [];
 		const owed: ControlResult[] = [];
@@ -128,7 +128,7 @@ describe("an action", () => {
 		}
 	});
 
-	test("is not asked for by who only awaits the control thread", async () => {
+	test("is not asked for by awaiting the control thread", async () => {
 		const { control, pair } = connect(() => ({ ok: true }));
 		expect(await control).toBe(control);
 		expect(pair.requests).toEqual([]);

@@ -20,7 +20,7 @@ function frameOf(mark: number, seq: number, changes: object = {}): Uint8Array {
 	return joinFrame({ op: 1, t: "#commit" }, { ...bodyOf(mark), seq, ...changes });
 }
 
-test("a relay that does all right has nothing against it", () => {
+test("a relay that does everything right has no violations", () => {
 	const oracle = oracleOf(3);
 	const [live, late] = [oracle.witness("live"), oracle.witness("late")];
 	for (const witness of [live, late]) for (const mark of [1, 2, 3]) witness.receive(frameOf(mark, mark * 10));
@@ -42,18 +42,18 @@ describe("seqs that stand for no message", () => {
 		return oracle.violations;
 	}
 
-	test("may be none where a relay syncs what it publishes, from the first seq on", () => {
+	test("are not allowed for a relay that publishes only what is synced, from the first seq on", () => {
 		expect(judged(0, 1, 2, 3)).toEqual([]);
 		expect(judged(0, 1, 2, 4)).toEqual([expect.stringContaining("1 right before seq 4")]);
 		expect(judged(0, 2, 3)).toEqual([expect.stringContaining("1 right before seq 2")]);
 	});
 
-	test("may be few at each crash where it doesn't", () => {
+	test("may be few at each crash for other relays", () => {
 		expect(judged(5, 1, 7, 13)).toEqual([]);
 		expect(judged(5, 1, 8, 9)).toEqual([expect.stringContaining("6 right before seq 8")]);
 	});
 
-	test("may be as many as there are messages of deleted accounts that nobody got", () => {
+	test("may be as many as there are messages of deleted accounts that no consumer got", () => {
 		const oracle = new Oracle();
 		for (const mark of [1, 2, 3])
 			oracle.send(HOST, mark, { type: "commit", did: "did:plc:a", body: bodyOf(mark) }, "in the end");
@@ -68,7 +68,7 @@ describe("seqs that stand for no message", () => {
 });
 
 describe("a violation", () => {
-	test("a message that never came, and whether the host may forget it", () => {
+	test("a message that never came, with a note whether it was acknowledged to its host", () => {
 		const oracle = oracleOf(3);
 		oracle.acknowledge(HOST, 2);
 		const live = oracle.witness("live");
@@ -80,7 +80,7 @@ describe("a violation", () => {
 		]);
 	});
 
-	test("a message that others got was passed over, though nobody is owed it", () => {
+	test("a message that another consumer got was skipped, although it was not due", () => {
 		const oracle = new Oracle();
 		for (const mark of [1, 2, 3])
 			oracle.send(HOST, mark, { type: "commit", did: "did:plc:a", body: bodyOf(mark) }, "perhaps");
@@ -92,7 +92,7 @@ describe("a violation", () => {
 		expect(oracle.violations).toEqual(["late was not given seq 2, and got seq 3 after it"]);
 	});
 
-	test("a message that came twice, under a seq of its own or the same one", () => {
+	test("a message that came twice, with another seq or the same one", () => {
 		for (const seq of [1, 2]) {
 			const oracle = oracleOf(1);
 			const live = oracle.witness("live");
@@ -153,7 +153,7 @@ describe("a violation", () => {
 		expect(oracle.violations).toEqual(["live got a #commit with seq 1 that no host sent"]);
 	});
 
-	test("an error, and a word of a gap", () => {
+	test("an error, and an announced gap", () => {
 		const oracle = oracleOf(1);
 		const live = oracle.witness("live");
 		live.receive(joinFrame({ op: -1 }, { error: "FutureCursor" }));
@@ -168,7 +168,7 @@ describe("a violation", () => {
 describe("of a host that misbehaves", () => {
 	const of = (mark: number) => ({ type: "commit", did: "did:plc:a", body: bodyOf(mark) });
 
-	test("what is due in the end is waited for apart from what is due soon", () => {
+	test("messages that are due in the end are waited for apart from those that are due soon", () => {
 		const oracle = oracleOf(1);
 		oracle.send("odd.example.com", 1, of(2), "in the end");
 		const live = oracle.witness("live");
@@ -178,7 +178,7 @@ describe("of a host that misbehaves", () => {
 		expect([live.count, oracle.hasAll(live)]).toEqual([1, true]);
 	});
 
-	test("what a repo said before it was deleted may be left out, but what was said of its account may not", () => {
+	test("commits and syncs from before a deletion may be left out, but messages about the account may not", () => {
 		const oracle = new Oracle();
 		oracle.send("odd.example.com", 1, of(1), "in the end");
 		oracle.send("odd.example.com", 2, { ...of(2), type: "account" }, "in the end");
@@ -192,7 +192,7 @@ describe("of a host that misbehaves", () => {
 		]);
 	});
 
-	test("what it lost itself is forgiven, but must not come twice or changed", () => {
+	test("messages that it lost itself need not come, but must not come twice or changed", () => {
 		const oracle = new Oracle();
 		for (const mark of [1, 2, 3]) oracle.send("odd.example.com", mark, of(mark), "in the end");
 		const live = oracle.witness("live");

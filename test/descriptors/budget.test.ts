@@ -4,7 +4,7 @@ import { Rng } from "../sim/rng.ts";
 
 const DEFAULTS = { ingestWorkers: 6, fanoutWorkers: 1, consumersMax: 1_000 };
 
-test("the shares of any limit that does for the relay itself add up to no more than it", () => {
+test("the shares of any limit that is enough for the relay itself add up to no more than the limit", () => {
 	const rng = new Rng("budgets");
 	for (let at = 0; at < 2_000; at++) {
 		const users = {
@@ -21,7 +21,7 @@ test("the shares of any limit that does for the relay itself add up to no more t
 	}
 });
 
-test("a limit that is too low is warned of, with one that does", () => {
+test("a limit that is too low is warned of, with one that is enough", () => {
 	const enough = shareDescriptors(20_000, DEFAULTS);
 	expect(enough.consumersMax).toBe(1_000);
 	expect(budgetWarning(enough, DEFAULTS, 3_000)).toBeNull();

@@ -32,7 +32,7 @@ function countByNetwork(connections: readonly Connection[]): Map<string, number>
 }
 
 describe("which connections are too many", () => {
-	test("no more are left than the limits allow, nobody is cut for others' greed, and nobody with an answer", () => {
+	test("no more are left than the limits allow; none is cut for another network's greed, and none that has its answer", () => {
 		const rng = new Rng("connections");
 		for (let at = 0; at < 1_000; at++) {
 			const connections = connectionsOf(rng);
@@ -65,7 +65,7 @@ describe("which connections are too many", () => {
 		}
 	});
 
-	test("of one network's, those that have sent the least go first", () => {
+	test("of one network, those that have sent the least go first", () => {
 		const connections = [3, 0, 9, 1].map((bytesReceived, descriptor) => {
 			return { descriptor, localPort: 1, address: "192.0.2.1", bytesReceived, isAnswered: false };
 		});
@@ -74,7 +74,7 @@ describe("which connections are too many", () => {
 		expect(excess.connections.map(({ bytesReceived }) => bytesReceived)).toEqual([1, 0]);
 	});
 
-	test("without a limit for a network, which is for a relay after a proxy, only the total counts", () => {
+	test("without a limit per network, as for a relay after a proxy, only the total counts", () => {
 		const connections = Array.from({ length: 30 }, (_, descriptor) => {
 			return { descriptor, localPort: 1, address: "10.0.0.1", bytesReceived: 0, isAnswered: false };
 		});

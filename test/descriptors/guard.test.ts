@@ -96,7 +96,7 @@ describe("the guard", () => {
 		expect(seen.refused.at(-1)).toEqual([]);
 	});
 
-	test("has answered connections that are idle closed if those are the many", () => {
+	test("has idle answered connections closed if those are the many", () => {
 		const connections = plain(100, { isAnswered: true });
 		const { guard, seen } = rigOf(connections);
 		guard.check();
@@ -104,7 +104,7 @@ describe("the guard", () => {
 		expect(seen.closeIdle).toBe(1);
 	});
 
-	test("comes back if it can't look for want of a descriptor", () => {
+	test("looks again if it had no descriptor to look with", () => {
 		let isFull = true;
 		const connections = plain(100);
 		const { guard } = rigOf(connections, () => isFull);

@@ -8,7 +8,7 @@ const MESSAGES = 4_000;
 const SEED = "edge";
 const REASONS_MIN = 25;
 
-test("generated messages of every kind through the whole admission path harm nobody", async () => {
+test("generated messages of every kind through the whole admission path do no harm", async () => {
 	const rig = await EdgeRig.start(SEED);
 	try {
 		const { sent, good, compared, kinds, stats } = await rig.run(MESSAGES);

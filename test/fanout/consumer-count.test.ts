@@ -19,7 +19,7 @@ describe("threads that share the memory", () => {
 		expect(one.take("192.0.2.4")).toBe(`${IN_TOTAL} 5 consumers`);
 	});
 
-	test("leave nothing behind when all have gone", () => {
+	test("count none when all have gone", () => {
 		const buffer = createConsumerCountBuffer(100);
 		const consumerCount = new ConsumerCount({ consumersMax: 100, consumersPerIpMax: 1 }, buffer);
 		const before = new Int32Array(buffer).slice();

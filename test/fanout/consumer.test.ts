@@ -121,7 +121,7 @@ describe("what a consumer sends", () => {
 });
 
 describe("a turn", () => {
-	test("sends what lies behind the cursor, in order, and counts it", () => {
+	test("sends what is after the cursor, in order, and counts it", () => {
 		log.appendFrames(120, 100);
 		const consumer = consumerAt(7);
 		expect(consumer.turn(log)).toBe("caught-up");
@@ -144,7 +144,7 @@ describe("a turn", () => {
 		expect(consumer.lsn).toBe(log.snapshot().lastLsn);
 	});
 
-	test("passes over what was said before a takedown", () => {
+	test("passes over commits from before a takedown", () => {
 		log.appendFrames(3);
 		log.appendFrame(64, "did:plc:gone");
 		log.appendFrames(2);
@@ -189,7 +189,7 @@ function gotten(): ({ seq: number } | { goesOnAt: number })[] {
 }
 
 describe("a hole in the log", () => {
-	test("of control records alone is nothing to a consumer", () => {
+	test("with control records only is not announced", () => {
 		log.appendFrames(2);
 		const first = log.appendControl();
 		const last = log.appendControl();
@@ -199,7 +199,7 @@ describe("a hole in the log", () => {
 		expect(gotten()).toEqual(seqs(1, 4).map((seq) => ({ seq })));
 	});
 
-	test("is told of once, though a control record follows it", () => {
+	test("is announced once, although a control record follows it", () => {
 		log.appendFrames(4);
 		log.appendControl();
 		log.appendFrame();
@@ -208,7 +208,7 @@ describe("a hole in the log", () => {
 		expect(gotten()).toEqual([{ seq: 1 }, { goesOnAt: 5 }, { seq: 5 }]);
 	});
 
-	test("is told of to a consumer whose cursor lies in it, unless that is the last one lost", () => {
+	test("is announced to a consumer whose cursor is in it, unless the cursor is the last seq lost", () => {
 		log.appendFrames(9);
 		log.lose(log.lsnOf(4), log.lsnOf(8));
 		consumerAt(7).turn(log);
@@ -218,7 +218,7 @@ describe("a hole in the log", () => {
 		expect(gotten()).toEqual([{ seq: 9 }]);
 	});
 
-	test("that a removal makes before the consumer's start is found is told of too", () => {
+	test("that retention makes before the consumer's start is found is announced too", () => {
 		log.appendFrames(6);
 		const consumer = consumerAt(2);
 		log.retainFrom(5);
@@ -226,7 +226,7 @@ describe("a hole in the log", () => {
 		expect(gotten()).toEqual([{ goesOnAt: 5 }, { seq: 5 }, { seq: 6 }]);
 	});
 
-	test("of numbers that a crash left out is not one", () => {
+	test("is not the same as numbers that a crash left out", () => {
 		log.appendFrames(3);
 		log.leaveOut(100);
 		log.appendFrames(1);
@@ -237,7 +237,7 @@ describe("a hole in the log", () => {
 		}
 	});
 
-	test("of any kind: each message that is left comes once, and each loss is told of, over 500 logs", () => {
+	test("of any kind: each remaining message comes once, and each loss is announced, over 500 logs", () => {
 		const rng = new Rng("holes");
 		for (let round = 0; round < 500; round++) {
 			log = new MemoryLog();
@@ -276,7 +276,7 @@ test.each(["message", "control"])("a live consumer begins after the last record,
 	expect(gotten()).toEqual([{ seq: 4 }, { seq: 5 }]);
 });
 
-test("a pump gives turns for as long as there is something to send, though the log does not grow", async () => {
+test("a pump gives turns as long as there is something to send, even if the log does not grow", async () => {
 	const frames = Math.ceil((3 * TURN_BYTES_MAX) / 1000);
 	log.appendFrames(frames, 1000);
 	const pump = new Pump(log, log);
@@ -324,7 +324,7 @@ describe("backpressure", () => {
 		expect(socket.bufferedMax).toBeLessThan(BACKPRESSURE_BYTES_MAX);
 	});
 
-	test("resumes at once where the socket wrote its buffer before the turn was over", () => {
+	test("resumes at once if the socket wrote its buffer before the turn was over", () => {
 		log.appendFrames(20, 300_000);
 		socket.kernelBytes = 0;
 		socket.cork = (callback) => {
@@ -387,7 +387,7 @@ describe("a consumer that reads slowly", () => {
 		farLsn = log.snapshot().lastLsn + 1_000 + FAR_BEHIND_RECORDS;
 	});
 
-	test("and is far behind is told so behind its buffer, and closed when that is taken", () => {
+	test("and is far behind gets an error frame after its buffer, and is closed when it has taken that", () => {
 		const consumer = filledConsumer();
 		watch(consumer, FLOOR.windowMs - CHECK_MS, FLOOR.bytesPerS - 1, farLsn);
 		const sent = socket.frames.length;
@@ -427,7 +427,7 @@ describe("a consumer that reads slowly", () => {
 		expect(count("consumers_too_slow_total")).toBe(1);
 	});
 
-	test("is judged by each window, not by how fast it was before", () => {
+	test("is measured in each window, however fast it was before", () => {
 		const consumer = filledConsumer();
 		watch(consumer, 2 * FLOOR.windowMs, 2 * FLOOR.bytesPerS, farLsn);
 		watch(consumer, FLOOR.windowMs - CHECK_MS, 100, farLsn);
@@ -436,7 +436,7 @@ describe("a consumer that reads slowly", () => {
 		expect(count("consumers_too_slow_total")).toBe(1);
 	});
 
-	test("is not one that has taken all it was given: then its turns are slow", () => {
+	test("is not one that has taken all that it was given: then its turns are slow", () => {
 		log.appendFrames(3);
 		const consumer = consumerAt(0);
 		consumer.turn(log);
@@ -502,7 +502,7 @@ describe("a silent consumer", () => {
 		expect(socket.terminated).toBe(false);
 	});
 
-	test("without an answer ends, even where the kernel takes every frame", () => {
+	test("that does not answer is cut off, even if the kernel takes every frame", () => {
 		const consumer = consumerAt(0);
 		nowMs += PING_AFTER_MS;
 		consumer.check(log.snapshot().lastLsn);

@@ -36,7 +36,7 @@ describe("the start of a stream", () => {
 		expect(startOfStream(requested, span)).toEqual({ cursor, first: null });
 	});
 
-	test("for a cursor before the window is the window, after an #info", () => {
+	test("for a cursor before the oldest message is that message, after an #info", () => {
 		const start = startOfStream(98, span);
 		if (start === "future" || start.first === null) throw new Error("an #info was expected");
 		expect(start.cursor).toBe(99);

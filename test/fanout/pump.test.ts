@@ -64,7 +64,7 @@ describe.each([0.02, 1, 7])("fairness, with turns of %d ms", (turnMs) => {
 		nowMs += turnMs;
 	};
 
-	test("while a crowd replays, the live get every message within a few slices, and the crowd takes turns", async () => {
+	test("while a crowd replays, live consumers get every message within a few slices, and the crowd takes turns", async () => {
 		let lastLiveMs = 0;
 		const takeLiveTurn = (): void => {
 			takeTurn();
@@ -96,7 +96,7 @@ describe.each([0.02, 1, 7])("fairness, with turns of %d ms", (turnMs) => {
 		await following;
 	});
 
-	test("while the log grows without end, who replays gets on as fast as its turns allow", async () => {
+	test("while the log grows without end, a consumer that replays gets on as fast as its turns allow", async () => {
 		const live = Array.from({ length: 50 }, () => join(HISTORY, takeTurn));
 		const replaying = join(0, takeTurn);
 		const following = pump.follow();
@@ -159,7 +159,7 @@ describe.each(["start", "records"] as const)("a consumer whose %s have to be fet
 
 	const diskError = (): Error => Object.assign(new Error("EIO: i/o error"), { code: "EIO" });
 
-	test("waits without turns, while the live get on, and goes on when they are there", async () => {
+	test("waits without turns while live consumers go on, and continues when they are there", async () => {
 		const replaying = join(0);
 		const live = join(HISTORY);
 		const following = pump.follow();
@@ -175,7 +175,7 @@ describe.each(["start", "records"] as const)("a consumer whose %s have to be fet
 		await following;
 	});
 
-	test("is closed where they can't be read, and nobody else is", async () => {
+	test("is closed if they can't be read, and no other consumer is", async () => {
 		const replaying = join(0);
 		const live = join(HISTORY);
 		await slice();
@@ -194,7 +194,7 @@ describe.each(["start", "records"] as const)("a consumer whose %s have to be fet
 		expect([replaying.frames, next.frames]).toEqual([0, 0]);
 	});
 
-	test("may leave before they are there", async () => {
+	test("may disconnect before they are there", async () => {
 		const { socket, consumer } = joinAs(0);
 		await slice();
 		expect(socket.turns).toBe(1);
@@ -206,7 +206,7 @@ describe.each(["start", "records"] as const)("a consumer whose %s have to be fet
 	});
 });
 
-test("a turn that fails by a slip of ours costs that consumer, and nobody else", async () => {
+test("a turn that fails by a bug of the relay costs that consumer its connection, and no other", async () => {
 	log.appendFrames(10);
 	const failing = join(0);
 	failing.sendBinary = () => {

@@ -103,7 +103,7 @@ function consume(cursor: number, count: number): Promise<number[]> {
 }
 
 describe("consumers of a log on disk", () => {
-	test("get every message behind their cursor once, over segments and from history into live", async () => {
+	test("get every message after their cursor once, over segments and from history into live", async () => {
 		for (let batch = 0; batch < 20; batch++) append(100);
 		const cursors = [0, INITIAL_SEQ, 1_500, 1_999, 2_500, 2_799];
 		const last = INITIAL_SEQ + 3_599;

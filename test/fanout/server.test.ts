@@ -152,7 +152,7 @@ describe("two streams", () => {
 		return { ...fixture, other: `127.0.0.1:${fixture.server.port}/thirds` };
 	}
 
-	test("are served each at its path and in its form, from one log", async () => {
+	test("are served from one log, each at its path and in its format", async () => {
 		const { log, url, other } = startBoth();
 		log.appendFrames(12);
 		log.lose(log.lsnOf(4), log.lsnOf(8));
@@ -168,7 +168,7 @@ describe("two streams", () => {
 		expect(textsOf(two).at(-1)).toBe("seq 15");
 	});
 
-	test("refuse requests and end with errors, each in its words", async () => {
+	test("refuse requests and end with errors, each with its own messages", async () => {
 		const { other } = startBoth();
 		const headers = { Connection: "Upgrade", Upgrade: "websocket" };
 		const refused = await fetch(`http://${other}`, { headers });
@@ -198,7 +198,7 @@ describe("a subscription", () => {
 		}
 	});
 
-	test("with a cursor begins right behind it, and goes on live", async () => {
+	test("with a cursor begins right after it, and goes on live", async () => {
 		const { log, url } = startServer();
 		log.appendFrames(100);
 		const client = new Client(`${url}?cursor=40`);
@@ -217,7 +217,7 @@ describe("a subscription", () => {
 		expect(client.seqs).toEqual([4]);
 	});
 
-	test("from 0 gets the whole window, without an #info", async () => {
+	test("from 0 gets all retained messages, without an #info", async () => {
 		const { log, url } = startServer();
 		log.appendFrames(10);
 		log.retainFrom(4);
@@ -226,7 +226,7 @@ describe("a subscription", () => {
 		expect(client.seqs).toEqual(seqs(4, 10));
 	});
 
-	test("from before the window gets an #info and the whole window", async () => {
+	test("from before the oldest message gets an #info and all retained messages", async () => {
 		const { log, url } = startServer();
 		log.appendFrames(10);
 		log.retainFrom(4);
@@ -259,7 +259,7 @@ describe("a subscription", () => {
 		socket.close();
 	});
 
-	test("many at different cursors all get their own", async () => {
+	test("with other subscriptions at different cursors: each gets its own messages", async () => {
 		const { log, url } = startServer();
 		log.appendFrames(500, 2_000);
 		const clients = seqs(0, 19).map((index) => new Client(`${url}?cursor=${index * 25}`));
@@ -274,7 +274,7 @@ describe("a subscription", () => {
 	});
 });
 
-describe("the answer to what is not a subscription", () => {
+describe("the answer to a request that is not a subscription", () => {
 	const answerTo = async (path: string, init: RequestInit = {}): Promise<[number, unknown]> => {
 		const { url } = startServer();
 		const response = await fetch(`http://${url}${path}`, init);
@@ -342,7 +342,7 @@ describe("limits", () => {
 		return [response.status, await response.text(), response.headers.get("retry-after")];
 	}
 
-	test("per address, which a place given back makes room in", async () => {
+	test("per address, until a place is given back", async () => {
 		const { url, counted } = startServer({ consumerCount: consumerCountOf({ consumersPerIpMax: 2 }) });
 		const clients = [await new Client(url).opened(), await new Client(url).opened()];
 		const [status, body, retryAfter] = await refusal(url);
@@ -374,7 +374,7 @@ describe("limits", () => {
 		expect(status).toBe(429);
 	});
 
-	test("ignore the proxy's header where it is not trusted", async () => {
+	test("ignore the proxy's header if it is not trusted", async () => {
 		const { url } = startServer({ consumerCount: consumerCountOf({ consumersPerIpMax: 1 }) });
 		await new Client(url, { "X-Forwarded-For": "203.0.113.1" }).opened();
 		const [status] = await refusal(url, { "X-Forwarded-For": "203.0.113.2" });
@@ -426,7 +426,7 @@ const CLOSE = 8;
 const PING = 9;
 
 describe("on the wire", () => {
-	test("the upgrade names the relay, so that other relays know it", async () => {
+	test("the upgrade names the relay, so that other relays recognise it", async () => {
 		const { server, url } = startServer();
 		const client = new RawClient(server.port, url.slice(url.indexOf("/")));
 		await eventually(() => client.head !== "");
@@ -448,7 +448,7 @@ describe("on the wire", () => {
 		}
 	});
 
-	test("a consumer may send a Host that is none", async () => {
+	test("a consumer may send a malformed Host", async () => {
 		const { server, log, url } = startServer();
 		const client = new RawClient(server.port, url.slice(url.indexOf("/")), "", "h:99999");
 		await eventually(() => client.head !== "");
@@ -477,7 +477,7 @@ describe("on the wire", () => {
 		await eventually(() => counted("consumers_connected") === 0);
 	});
 
-	test("a consumer that stopped reading holds up nobody else", async () => {
+	test("a consumer that stopped reading delays no other", async () => {
 		const { log, server, url } = startServer();
 		const stuck = new RawClient(server.port, `${url.slice(url.indexOf("/"))}?cursor=0`);
 		await eventually(() => stuck.head !== "");
@@ -553,7 +553,7 @@ describe("keeping alive", () => {
 		expect(counted("consumers_noisy_total")).toBe(0);
 	});
 
-	test("one that sends too many is closed with 1008, others are not", async () => {
+	test("a consumer that sends too many is closed with 1008, others are not", async () => {
 		const { url, log, counted } = startServer();
 		const [quiet, noisy] = [await new Client(url).opened(), await new Client(url).opened()];
 		for (let count = 0; count < HEARD_MAX; count++) noisy.socket.send("hello");
@@ -564,7 +564,7 @@ describe("keeping alive", () => {
 		expect(counted("consumers_noisy_total")).toBe(1);
 	});
 
-	test("one that sends as much in more time stays", async () => {
+	test("a consumer that sends as many in more time stays", async () => {
 		const { url, log } = startServer();
 		const client = await new Client(url).opened();
 		for (let round = 0; round < 4; round++) {
@@ -579,7 +579,7 @@ describe("keeping alive", () => {
 });
 
 describe("a consumer that is too slow", () => {
-	test("gets an error frame behind all that it was sent, and 1008, once it reads on", async () => {
+	test("gets an error frame after all that it was sent, and 1008, when it reads on", async () => {
 		const { log, server, url, counted } = startServer({ floor: { bytesPerS: 16 * 1024, windowMs: 20_000 } });
 		const client = new RawClient(server.port, `${url.slice(url.indexOf("/"))}?cursor=0`);
 		await eventually(() => client.head !== "");
@@ -637,7 +637,7 @@ describe("a drain", () => {
 		expect(client.frames.map(({ payload }) => seqOf(payload))).toEqual(seqs(1, 2_000));
 	});
 
-	test("cuts off who doesn't read in time", async () => {
+	test("cuts off consumers that don't read in time", async () => {
 		const { log, server, url, counted } = startServer();
 		const client = new RawClient(server.port, `${url.slice(url.indexOf("/"))}?cursor=0`);
 		await eventually(() => client.head !== "");

@@ -50,20 +50,20 @@ describe("of an account that is taken down", () => {
 		[commit, ALICE],
 	]);
 
-	test("commits and syncs before the record that said so are left out, and nothing else", () => {
+	test("commits and syncs before the record that told of it are left out, and nothing else", () => {
 		expect(takedowns.leftOut(batch)).toBeNull();
 		takedowns.update([{ did: ALICE, takenDownSinceLsn: 15 }], 1);
 		expect(leftOutOf(batch)).toEqual([1, 0, 1, 0, 0, 0, 0]);
 	});
 
-	test("they come back when it does", () => {
+	test("commits and syncs are sent again when it is back", () => {
 		takedowns.update([{ did: ALICE, takenDownSinceLsn: 15 }], 1);
 		expect(leftOutOf(batch)).toContain(1);
 		takedowns.update([{ did: ALICE, takenDownSinceLsn: null }], 1);
 		expect(takedowns.leftOut(batch)).toBeNull();
 	});
 
-	test("its second end counts", () => {
+	test("the last takedown counts", () => {
 		takedowns.update([{ did: ALICE, takenDownSinceLsn: 11 }], 1);
 		takedowns.update([{ did: ALICE, takenDownSinceLsn: null }], 1);
 		takedowns.update([{ did: ALICE, takenDownSinceLsn: 20 }], 1);
@@ -71,7 +71,7 @@ describe("of an account that is taken down", () => {
 	});
 });
 
-describe("judging", () => {
+describe("finding what is left out", () => {
 	test("is done once for all who read a batch, until the accounts change", () => {
 		const batch = batchOf(1, [
 			[commit, ALICE],
@@ -88,7 +88,7 @@ describe("judging", () => {
 		expect(lookups).toBe(4);
 	});
 
-	test("looks at nothing behind the last change", () => {
+	test("looks at no record after the last change", () => {
 		takedowns.update([{ did: ALICE, takenDownSinceLsn: 5 }], 1);
 		expect(takedowns.leftOut(batchOf(6, [[commit, ALICE]]))).toBeNull();
 		expect(lookups).toBe(0);
@@ -98,7 +98,7 @@ describe("judging", () => {
 describe("the list", () => {
 	const old = batchOf(1, [[commit, ALICE]]);
 
-	test("forgets an account when the log holds nothing from before its change", () => {
+	test("forgets an account when the log has no record from before its change", () => {
 		takedowns.update([{ did: ALICE, takenDownSinceLsn: 5 }], 4);
 		expect(leftOutOf(old)).toEqual([1]);
 		takedowns.update([{ did: BOB, takenDownSinceLsn: 9 }], 5);
@@ -106,7 +106,7 @@ describe("the list", () => {
 		expect(counted(counters).of("takedown_evictions_total")).toBe(0);
 	});
 
-	test("has a limit, and counts what it forgets for it: the oldest", () => {
+	test("has a limit, forgets the oldest beyond it, and counts them", () => {
 		const more = Array.from({ length: ENTRIES_MAX }, (_, index) => ({
 			did: `did:plc:${index}`,
 			takenDownSinceLsn: 10 + index,

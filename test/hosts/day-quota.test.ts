@@ -3,7 +3,7 @@ import { DayQuota } from "../../src/hosts/day-quota.ts";
 
 const HOUR_MS = 3_600_000;
 
-test("gives out so many within any 24 hours", () => {
+test("gives out no more than the quota within any 24 hours", () => {
 	let nowMs = 1_000_000;
 	const quota = new DayQuota(2, () => nowMs);
 	expect(quota.take()).toBe(true);
@@ -23,7 +23,7 @@ test("takes back what was not used", () => {
 	expect(quota.take()).toBe(false);
 });
 
-test("a quota of none gives none", () => {
+test("a quota of 0 gives none", () => {
 	expect(new DayQuota(0, () => 0).take()).toBe(false);
 });
 

@@ -77,7 +77,7 @@ test("a record is durable when the ring says so, and one poll serves all", async
 	expect(bench.timing.waiting).toBe(1);
 });
 
-test("while the ring is full, the last record of a host is enough", async () => {
+test("while the ring is full, only the last record of a host is kept", async () => {
 	const bench = new Bench(1024);
 	for (let round = 0; round < 20; round++) {
 		for (let id = 1; id <= 10; id++) bench.append(id, round % 2 === 0 ? "offline" : "idle");

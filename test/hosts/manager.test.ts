@@ -148,7 +148,7 @@ describe("start", () => {
 		expect(bench.connected()).toEqual([1, 2, 3, 4, 5, 7, 6]);
 	});
 
-	test("gives a new host no id that one had whose row was lost", async () => {
+	test("gives a new host no id of a host whose row was lost", async () => {
 		bench.rows.push(row(2, "kept.com"));
 		bench.hostIdMax = 41;
 		const manager = bench.manager();
@@ -195,7 +195,7 @@ describe("requestCrawl of a new host", () => {
 		]);
 	});
 
-	test("is refused where the probe fails, with the reason, and costs no quota", async () => {
+	test("is refused if the probe fails, with the reason, and uses up no quota", async () => {
 		const manager = bench.manager({ newHostsPerDayMax: 1 });
 		await manager.start();
 		bench.probe = async () => {
@@ -221,7 +221,7 @@ describe("requestCrawl of a new host", () => {
 		expect(bench.connected()).toEqual([1]);
 	});
 
-	test("is limited to so many a day, admins not", async () => {
+	test("is limited per day, but not for admins", async () => {
 		const manager = bench.manager({ newHostsPerDayMax: 2 });
 		await manager.start();
 		for (const name of ["a.com", "b.com"]) expect((await manager.requestCrawl(name, PUBLIC)).ok).toBe(true);
@@ -239,7 +239,7 @@ describe("requestCrawl of a new host", () => {
 		expect(await manager.requestCrawl("b.com", PUBLIC)).toMatchObject({ status: 429, retryAfterS: 23 * 3600 });
 	});
 
-	test("waits while its address has its share of probes, which holds up nobody else", async () => {
+	test("waits while its address has its share of probes, and delays no other address", async () => {
 		const manager = bench.manager();
 		await manager.start();
 		const open: (() => void)[] = [];
@@ -255,7 +255,7 @@ describe("requestCrawl of a new host", () => {
 		for (const result of await Promise.all([...slow, other])) expect(result).toEqual({ ok: true });
 	});
 
-	test("that fails its check costs its address: after ten nothing is looked up any more", async () => {
+	test("that fails its check counts against its address: after ten, nothing is looked up any more", async () => {
 		const manager = bench.manager();
 		await manager.start();
 		bench.probe = () => Promise.reject(new ProbeError("is unreachable"));
@@ -280,7 +280,7 @@ describe("requestCrawl of a new host", () => {
 		expect(await manager.requestCrawl("new.com", stranger(1))).toEqual({ ok: true });
 	});
 
-	test("at once by many addresses is one probe, and one's limit is not another's", async () => {
+	test("by many addresses at once is one probe, and one address's limit is not another's", async () => {
 		const manager = bench.manager();
 		await manager.start();
 		bench.probe = () => Promise.reject(new ProbeError("is unreachable"));
@@ -291,7 +291,7 @@ describe("requestCrawl of a new host", () => {
 		expect(bench.probed.filter((name) => name === "new.com")).toHaveLength(1);
 	});
 
-	test("is refused where it is switched off, but for admins", async () => {
+	test("is refused if it is switched off, but not for admins", async () => {
 		const manager = bench.manager({ disableRequestCrawl: true });
 		await manager.start();
 		expect(await manager.requestCrawl("new.com", PUBLIC)).toMatchObject({ status: 403, error: "Forbidden" });
@@ -324,7 +324,7 @@ describe("requestCrawl of a new host", () => {
 	});
 });
 
-test("only what an operator has named as local, or without TLS, may be at a private address", async () => {
+test("only a host that an operator has named as local, or without TLS, may be at a private address", async () => {
 	const manager = bench.manager({ allowInsecureHosts: true });
 	await manager.start();
 	const guarded: [string, boolean][] = [];
@@ -374,7 +374,7 @@ describe("requestCrawl of a known host", () => {
 		expect(bench.probed).toEqual([]);
 	});
 
-	test("that is offline dials now, but for strangers once a minute", async () => {
+	test("that is offline dials now, for strangers once a minute", async () => {
 		bench.rows.push(row(1, "a.com", "offline"));
 		const manager = bench.manager();
 		await manager.start();
@@ -391,7 +391,7 @@ describe("requestCrawl of a known host", () => {
 });
 
 describe("events", () => {
-	test("write a record where the status changes, and only there", async () => {
+	test("write a record if the status changes, and only then", async () => {
 		bench.rows.push(row(1, "a.com"));
 		const manager = bench.manager();
 		await manager.start();
@@ -444,7 +444,7 @@ describe("events", () => {
 		expect(bench.appended.map(({ status }) => status)).toEqual(["banned"]);
 	});
 
-	test("of a host that nobody knows are a fault of ours", async () => {
+	test("of an unknown host are a bug of the relay", async () => {
 		const manager = bench.manager();
 		await manager.start();
 		expect(() => manager.onEvent({ type: "hostStatus", hostId: 9, status: "active", detail: "" })).toThrow("host 9");

@@ -50,7 +50,7 @@ async function settle(): Promise<void> {
 }
 
 describe("probe slots", () => {
-	test("go round: an address that asks for much gets no more than the next one", async () => {
+	test("take turns: an address that asks for much gets no more than the next one", async () => {
 		const slots = new ProbeSlots({ ...OPTIONS, slots: 1, timer });
 		const outcomes: string[] = [];
 		for (const address of ["a", "a", "a", "b", "c", "b"])
@@ -64,7 +64,7 @@ describe("probe slots", () => {
 		expect(started).toEqual(["a", "a", "b", "c", "a", "b"]);
 	});
 
-	test("refuse when too many wait, in all or of one address, and give up a wait that is over", async () => {
+	test("refuse when too many wait, in total or of one address, and give up a wait that is over", async () => {
 		const slots = new ProbeSlots({ ...OPTIONS, timer });
 		const outcomes: string[] = [];
 		const ask = (address: string): void =>
@@ -88,7 +88,7 @@ describe("probe slots", () => {
 		expect(outcomes.at(-1)).toBe("done");
 	});
 
-	test("whatever comes and ends when: limits hold, nobody is forgotten, and work that fails gives its slot back", async () => {
+	test("keep their limits, forget nobody, and get a slot back from work that fails, in any order of events", async () => {
 		for (let seed = 0; seed < 50; seed++) {
 			const rng = new Rng(`probe slots ${seed}`);
 			const slots = new ProbeSlots({ ...OPTIONS, timer });

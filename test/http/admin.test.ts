@@ -62,7 +62,7 @@ describe("the admin API", () => {
 		expect(crawls).toEqual([["localhost:3000", { admin: true, ip: "192.0.2.1" }]]);
 	});
 
-	test("answers with what came of it", async () => {
+	test("answers with the result", async () => {
 		crawlResult = { ok: false, status: 403, error: "HostBanned", message: "banned" };
 		const response = await crawl(appWith("s3cret"), basic("admin:s3cret"));
 		expect(response.status).toBe(403);
@@ -91,7 +91,7 @@ describe("the admin API", () => {
 		expect(crawls).toEqual([]);
 	});
 
-	test("asks for the password before it tells what is not there", async () => {
+	test("asks for the password before it says that a path is unknown", async () => {
 		const app = appWith("s3cret");
 		expect((await app.request("/admin/nothing")).status).toBe(401);
 		const response = await app.request("/admin/nothing", { headers: { Authorization: basic("admin:s3cret") } });
@@ -125,7 +125,7 @@ describe("a reset of a host's cursor", () => {
 		expect(resetBy).toEqual(Array.from({ length: 3 }, () => ({ admin: true, ip: "192.0.2.1" })));
 	});
 
-	test("is refused with what is wrong with it, and without the password", async () => {
+	test("is refused with the fault that it has, and without the password", async () => {
 		const cursors = [-1, 1.5, 2 ** 53, "7", null, {}];
 		for (const body of [...cursors.map((cursor) => ({ hostname: "a.com", cursor })), {}, { hostname: 7 }, []]) {
 			const response = await reset(body);

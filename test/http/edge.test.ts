@@ -26,7 +26,7 @@ describe("the target of a request", () => {
 		},
 	);
 
-	test("of anything is a URL or none, and never throws", () => {
+	test("of any bytes is a URL or none, and never throws", () => {
 		const rng = new Rng("targets");
 		for (let round = 0; round < 20_000; round++) {
 			const start = rng.pick(["", "/", "//", "http://", "https://", "HTTP://", "x:", "http://h:99999/"]);
@@ -73,7 +73,7 @@ describe("a server at the edge", () => {
 		expect(answer).toMatch(/^HTTP\/1\.1 (405 .*"InvalidRequest"|400 )/s);
 	});
 
-	test.each(["throw", "reject"])("answers a fault of ours in few words, and counts it: %s", async (how) => {
+	test.each(["throw", "reject"])("answers a fault of the relay in few words, and counts it: %s", async (how) => {
 		const before = counted(counters).of("http_failures_total");
 		const answer = await exchange(server.port ?? 0, `GET /${how} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n`);
 		expect(answer).toMatch(/^HTTP\/1\.1 500 .*\{"error":"InternalServerError","message":"[^"]*"\}$/s);

@@ -79,7 +79,7 @@ describe("/metrics", () => {
 		}
 	});
 
-	test("has the buckets of a histogram, each with all that is not above its bound, and count and sum", async () => {
+	test("has the buckets of a histogram, each with all values that are not above its bound, and count and sum", async () => {
 		const text = await lines();
 		const of = (name: string): string[] => text.filter((line) => line.includes(name));
 		expect(of("fall_seconds")).toEqual([

@@ -104,7 +104,7 @@ describe("every response", () => {
 			expect(await allowed(odd)).toBe("Authorization, Content-Type");
 	});
 
-	test("to a HEAD is that of the GET without its body", async () => {
+	test("to a HEAD is that to the GET, without its body", async () => {
 		const response = await app.request("/xrpc/_health", { method: "HEAD" });
 		expect(response.status).toBe(200);
 		expect(await response.text()).toBe("");
@@ -148,7 +148,7 @@ describe("_health", () => {
 	});
 });
 
-describe("what is not there", () => {
+describe("errors", () => {
 	test("an unknown method is not implemented", async () => {
 		expect(await answerOf("getRecord")).toEqual([
 			501,
@@ -156,7 +156,7 @@ describe("what is not there", () => {
 		]);
 	});
 
-	test("a known method by the wrong verb is 405", async () => {
+	test("a known method with the wrong verb is 405", async () => {
 		expect(await answerOf("requestCrawl")).toEqual([
 			405,
 			{ error: "InvalidRequest", message: "com.atproto.sync.requestCrawl takes POST only" },
@@ -172,7 +172,7 @@ describe("what is not there", () => {
 		expect(await response.json()).toMatchObject({ error: "NotFound" });
 	});
 
-	test("a fault of ours says no more than that", async () => {
+	test("a fault of the relay shows no details", async () => {
 		index.account = () => Promise.reject(new Error("secret path"));
 		expect(await answerOf(`getRepoStatus?did=${DID}`)).toEqual([
 			500,
@@ -181,7 +181,7 @@ describe("what is not there", () => {
 		expect(counted(counters).of("http_failures_total")).toBe(1);
 	});
 
-	test("an index that can't be read is 503, and no word of why", async () => {
+	test("an index that can't be read is 503, without the reason", async () => {
 		for (const fault of [new StoreUnavailable("io-error", "by nowhere"), new StoreBroken("no table nowhere")]) {
 			index.account = () => Promise.reject(fault);
 			const response = await call(`getRepoStatus?did=${DID}`);
@@ -207,7 +207,7 @@ describe("requestCrawl", () => {
 		expect(crawls).toEqual([["pds.example.com", { admin: false, ip: IP }]]);
 	});
 
-	test("answers with what came of it", async () => {
+	test("answers with the result", async () => {
 		crawlResult = { ok: false, status: 400, error: "HostNotFound", message: "unreachable" };
 		expect(await answerOf("requestCrawl", post('{"hostname":"pds.example.com"}'))).toEqual([
 			400,
@@ -251,7 +251,7 @@ describe("requestCrawl", () => {
 });
 
 describe("the limit on reads", () => {
-	test("is by address, says when to ask again, and spares what reads nothing", async () => {
+	test("is per address, says when to ask again, and does not count requests that read nothing", async () => {
 		const status = async (ip: string, path = "/xrpc/com.atproto.sync.listHosts"): Promise<Response> =>
 			app.request(path, undefined, { ip });
 		for (let at = 0; at < 1_000; at++) expect((await status("192.0.2.9")).status).toBe(200);
@@ -369,7 +369,7 @@ describe("getRepoStatus", () => {
 		expect(await answerOf(`getRepoStatus?did=${DID}`)).toEqual([200, { did: DID, active: true, rev: "3l3qo2vuowo2b" }]);
 	});
 
-	test("puts our own status before the host's", async () => {
+	test("has the operator's status before the host's", async () => {
 		index.addAccount(DID, { upstreamActive: false, upstreamStatus: "deactivated", localStatus: "takendown" });
 		index.addAccount(OTHER_DID, { upstreamActive: false, upstreamStatus: "deactivated" });
 		index.addAccount(WEB_DID, { upstreamActive: false });
@@ -436,7 +436,7 @@ describe("getRepo", () => {
 		]);
 	});
 
-	test("redirects to the account's host where there is no DID document", async () => {
+	test("redirects to the account's host if there is no DID document", async () => {
 		index.addHost("a.example.com");
 		index.addHost("localhost:3000", { insecure: true });
 		index.addAccount(DID, { host: 1 });

@@ -94,9 +94,9 @@ function askedAtMs({ answer }: Question): number | null {
 	return match === undefined || match === null ? null : Number(match[1]);
 }
 
-describe("whatever is asked of an identity cache, while the network comes and goes", () => {
+describe("an identity cache, with generated questions and a network that is up and down", () => {
 	for (const seed of ["a", "b", "c", "d", "e", "f"]) {
-		test(`each question has the answer that it asks for in the end (${seed})`, async () => {
+		test(`answers each question in the end, with what it asks for (${seed})`, async () => {
 			const world = new World(seed);
 			for (let step = 0; step < STEPS; step++) await world.step();
 			world.isDown = false;

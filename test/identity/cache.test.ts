@@ -42,7 +42,7 @@ async function rigHolding(did = DID): Promise<CacheRig> {
 }
 
 describe("lookup", () => {
-	test("asks the network once for all who ask meanwhile, then answers from memory", async () => {
+	test("asks the network once for all questions at the same time, then answers from memory", async () => {
 		const rig = new CacheRig();
 		const lookups = [rig.cache.lookup(DID, HOME), rig.cache.lookup(DID, STRANGER)];
 		await settle();
@@ -55,7 +55,7 @@ describe("lookup", () => {
 		expect([rig.asked.length, rig.counted("identity_lookups_total")]).toEqual([1, 1]);
 	});
 
-	test("tells the log what was resolved or tombstoned, and of nothing else", async () => {
+	test("tells the log what was resolved or tombstoned, and nothing else", async () => {
 		const rig = new CacheRig();
 		const outcomes: Resolution[] = [
 			rig.resolved(OLD, plc(0)),
@@ -91,7 +91,7 @@ describe("lookup", () => {
 		}
 	});
 
-	test("has each request to the network timed, by the DID's method, whatever the answer is", async () => {
+	test("measures the time of each request to the network, by the DID's method, whatever the answer is", async () => {
 		const rng = new Rng("lookup seconds");
 		const rig = new CacheRig();
 		const expected = { plc: { count: 0, sum: 0 }, web: { count: 0, sum: 0 } };
@@ -118,7 +118,7 @@ describe("lookup", () => {
 		}
 	});
 
-	test("rejects where the index can't be read, and tries again for the next who asks", async () => {
+	test("rejects if the index can't be read, and tries again for the next question", async () => {
 		let broken = true;
 		const cache = new IdentityCache({
 			resolver: { resolve: async () => NOT_FOUND },
@@ -134,7 +134,7 @@ describe("lookup", () => {
 		expect(await cache.lookup(DID, HOME)).toEqual(NOT_FOUND);
 	});
 
-	test("rejects where the resolver fails in a way that it must not, and tries again for the next who asks", async () => {
+	test("rejects if the resolver throws, which it must not, and tries again for the next question", async () => {
 		const rig = new CacheRig();
 		rig.network = () => {
 			throw new TypeError("undefined is not an object");
@@ -146,7 +146,7 @@ describe("lookup", () => {
 });
 
 describe("the index's row", () => {
-	test("is taken instead of asking, with its key, and for the rest of its time", async () => {
+	test("is used instead of asking, with its key, and for the rest of its time", async () => {
 		const rig = new CacheRig();
 		rig.store(1_000);
 		const { outcome, identity } = rig.resolved("https://stored.example.com") as Resolution & { outcome: "resolved" };
@@ -159,7 +159,7 @@ describe("the index's row", () => {
 		expect(rig.cache.get(DID)).toBeNull();
 	});
 
-	test("is taken as tombstoned where it is", async () => {
+	test("is used as tombstoned if it is", async () => {
 		const rig = new CacheRig();
 		rig.store(1_000, { tombstoned: true, signingKey: null, pds: null });
 		expect(await rig.cache.lookup(DID, HOME)).toEqual({ outcome: "tombstoned" });
@@ -201,7 +201,7 @@ describe("a step of the system's clock", () => {
 		}
 	});
 
-	test("between two runs keeps no row for ever, and leaves each usable or waited for while the directory fails", async () => {
+	test("between two runs keeps no row for ever; while the directory fails, each row is used on or waited for", async () => {
 		for (const stepMs of STEPS_MS) {
 			const rig = new CacheRig();
 			rig.store(HOUR_MS);
@@ -285,7 +285,7 @@ describe("while the directory fails", () => {
 		expect(lookup.value).toBeNull();
 	});
 
-	test("known documents don't wait in the queue of the unknown, even where a try hangs", async () => {
+	test("known documents don't wait in the queue of unknown DIDs, even if a try hangs", async () => {
 		const rig = new CacheRig({ lookupsMax: 1 });
 		rig.store(2 * FRESH_MS.resolved);
 		watch(rig.cache.lookup(plc(1), STRANGER));
@@ -310,7 +310,7 @@ describe("while the directory fails", () => {
 		expect(pdsOf(await rig.cache.lookup(DID, HOME))).toBe(NEW);
 	});
 
-	test("failures that are one DID's own end with unavailable at last, while others are answered", async () => {
+	test("failures of one DID alone end with unavailable at last, while others are answered", async () => {
 		const rig = new CacheRig();
 		rig.network = (did) => (did === DID ? UNAVAILABLE : rig.resolved(OLD, did));
 		const broken = watch(rig.cache.lookup(DID, HOME));
@@ -325,7 +325,7 @@ describe("while the directory fails", () => {
 		expect(rig.cache.get(DID)).toBeNull();
 	});
 
-	test("nobody who only failed while nobody was answered is given up", async () => {
+	test("a DID is not given up for failures at a time when no DID was answered", async () => {
 		const rig = new CacheRig();
 		rig.network = () => UNAVAILABLE;
 		const lookups = Array.from({ length: 20 }, (_, n) => watch(rig.cache.lookup(plc(n), HOME)));
@@ -370,14 +370,14 @@ describe("a directory that asks to be left alone", () => {
 });
 
 describe("a did:web whose host fails", () => {
-	test("is used on where it is known", async () => {
+	test("is used on if it is known", async () => {
 		const rig = await rigHolding(WEB);
 		rig.network = () => UNAVAILABLE;
 		await rig.time.pass(2 * FRESH_MS.resolved);
 		expect(pdsOf(await rig.cache.lookup(WEB, HOME))).toBe(OLD);
 	});
 
-	test("is waited for a while where it is not, and holds up neither the directory nor other names", async () => {
+	test("is waited for a while if it is not known, and delays neither the directory nor other names", async () => {
 		const rig = new CacheRig();
 		rig.network = (did) => (did === WEB ? UNAVAILABLE : rig.resolved(OLD, did));
 		const lookup = watch(rig.cache.lookup(WEB, HOME));
@@ -396,7 +396,7 @@ describe("a did:web whose host fails", () => {
 		expect(pdsOf(await rig.cache.lookup(WEB, HOME))).toBe(NEW);
 	});
 
-	test("is not waited for where too much of the host waits for such names already", async () => {
+	test("is not waited for if too many messages of the host wait for such names already", async () => {
 		const rig = new CacheRig();
 		rig.mayWaitForWeb = false;
 		rig.network = () => UNAVAILABLE;
@@ -416,7 +416,7 @@ describe("a did:web whose host fails", () => {
 		expect(rig.asked.length).toBe(1);
 	});
 
-	test("that is needed for a message that can't be judged otherwise is given up, and used on for the others", async () => {
+	test("is given up for a message that can't be judged without a new document, and used on for others", async () => {
 		const rig = await rigHolding(WEB);
 		rig.network = () => UNAVAILABLE;
 		const refresh = watch(rig.cache.refresh(WEB, STRANGER, rig.time.nowMs));
@@ -429,7 +429,7 @@ describe("a did:web whose host fails", () => {
 });
 
 describe("recheck", () => {
-	test("asks the network in spite of cache and index, and keeps the answer", async () => {
+	test("asks the network although cache and index have a document, and keeps the answer", async () => {
 		const rig = new CacheRig();
 		rig.store(0);
 		await rig.cache.lookup(DID, HOME);
@@ -443,7 +443,7 @@ describe("recheck", () => {
 		expect(rig.counted("identity_refreshes_total")).toBe(1);
 	});
 
-	test("is not answered by what was asked before it", async () => {
+	test("is not answered by a request from before it", async () => {
 		const rig = new CacheRig();
 		const before = rig.cache.lookup(DID, HOME);
 		await rig.time.pass(1);
@@ -473,7 +473,7 @@ describe("recheck", () => {
 		}
 	});
 
-	test("uses what is known where the try fails, and waits where nothing is", async () => {
+	test("uses the known document if the try fails, and waits if there is none", async () => {
 		const rig = await rigHolding();
 		rig.network = () => UNAVAILABLE;
 		expect(pdsOf(await rig.cache.recheck(DID, HOME, rig.time.nowMs))).toBe(OLD);
@@ -485,7 +485,7 @@ describe("recheck", () => {
 		expect(unknown.value).toEqual(NOT_FOUND);
 	});
 
-	test("is not held up by a stranger's refresh that waits for its interval", async () => {
+	test("is not delayed by a stranger's refresh that waits for its interval", async () => {
 		const rig = await rigHolding();
 		rig.network = () => rig.resolved(NEW);
 		await rig.cache.refresh(DID, STRANGER, rig.time.nowMs);
@@ -500,7 +500,7 @@ describe("recheck", () => {
 });
 
 describe("refresh", () => {
-	test("serves all who came before it began", async () => {
+	test("answers all questions from before it began", async () => {
 		const rig = await rigHolding();
 		const refreshes = [rig.cache.refresh(DID, HOME, rig.time.nowMs), rig.cache.refresh(DID, STRANGER, rig.time.nowMs)];
 		await settle();
@@ -511,7 +511,7 @@ describe("refresh", () => {
 		expect([rig.asked.length, rig.counted("identity_refreshes_limited_total")]).toEqual([2, 0]);
 	});
 
-	test("for who came after the last one waits until the DID may be asked for again", async () => {
+	test("for a question after the last one waits until the DID may be asked for again", async () => {
 		const rig = await rigHolding();
 		rig.network = () => rig.resolved(NEW);
 		await rig.cache.refresh(DID, HOME, rig.time.nowMs);
@@ -525,7 +525,7 @@ describe("refresh", () => {
 		expect([rig.counted("identity_refreshes_total"), rig.counted("identity_refreshes_limited_total")]).toEqual([2, 1]);
 	});
 
-	test("waits while the directory fails, and leaves what is known to those who can do with it", async () => {
+	test("waits while the directory fails, and does not keep known documents from being used", async () => {
 		const rig = await rigHolding();
 		rig.network = () => UNAVAILABLE;
 		const refresh = watch(rig.cache.refresh(DID, STRANGER, rig.time.nowMs));
@@ -541,7 +541,7 @@ describe("refresh", () => {
 });
 
 describe("a host that names thousands of made-up DIDs", () => {
-	test("does not hold up another host's new account by more than a few lookups", async () => {
+	test("delays another host's new account by no more than a few lookups", async () => {
 		const rig = new CacheRig({ lookupsMax: 4 });
 		for (let n = 1; n <= 5_000; n++) watch(rig.cache.lookup(plc(n), STRANGER));
 		await settle();
@@ -553,7 +553,7 @@ describe("a host that names thousands of made-up DIDs", () => {
 		expect(pdsOf(good.value)).toBe(OLD);
 	});
 
-	test("takes turns with all others, also for one and the same DID", async () => {
+	test("takes turns with all others, also for the same DID", async () => {
 		const rig = new CacheRig({ lookupsMax: 1 });
 		const hosts = [3, 4, 5, 6].map((hostId) => ({ hostId, hostname: `h${hostId}.example.com` }));
 		for (let n = 1; n <= 500; n++) watch(rig.cache.lookup(plc(n), STRANGER));
@@ -567,7 +567,7 @@ describe("a host that names thousands of made-up DIDs", () => {
 		expect(rig.asked.filter((did) => did === DID).length).toBe(1);
 	});
 
-	test("has a quota: what is over it waits, and is answered", async () => {
+	test("has a quota: lookups beyond it wait, and are answered", async () => {
 		const rig = new CacheRig();
 		rig.network = () => NOT_FOUND;
 		const named = FOREIGN_LOOKUPS_MAX + 100;
@@ -580,7 +580,7 @@ describe("a host that names thousands of made-up DIDs", () => {
 		expect(lookups.every(({ value }) => value?.outcome === "not-found")).toBe(true);
 	});
 
-	test("pays for other hosts' DIDs too, and a host doesn't for its own", async () => {
+	test("pays for DIDs of other hosts too, and no host pays for its own", async () => {
 		const count = 3 * FOREIGN_LOOKUPS_MAX;
 		for (const [asker, isLimited] of [
 			[STRANGER, true],
@@ -594,7 +594,7 @@ describe("a host that names thousands of made-up DIDs", () => {
 		}
 	});
 
-	test("pays a little for what it makes us look up again in vain, and nothing for news", async () => {
+	test("pays a little for a lookup again that brings nothing new, and nothing for one that does", async () => {
 		const count = 2 * (FOREIGN_LOOKUPS_MAX / VAIN_RECHECK_CHARGE);
 		for (const [isNews, isLimited] of [
 			[false, true],
@@ -625,7 +625,7 @@ describe("a host that names thousands of made-up DIDs", () => {
 });
 
 describe("limits", () => {
-	test("on lookups at once: who comes later waits, but did:web never before did:plc", async () => {
+	test("on lookups at once: later ones wait, but did:plc never for did:web", async () => {
 		const rig = new CacheRig({ lookupsMax: 2 });
 		const webs = ["a", "b", "c"].map((name) => `did:web:${name}.example.com`);
 		const askers = [1, 2, 3, 4].map((hostId) => ({ hostId, hostname: "h.example.com" }));
@@ -652,7 +652,7 @@ describe("limits", () => {
 		for (let i = 0; i < count; i++) await rig.cache.lookup(plc(i), HOME);
 	}
 
-	test("on entries: the least recently used one leaves, and is counted", async () => {
+	test("on entries: the least recently used one is evicted, and counted", async () => {
 		const rig = new CacheRig({ entriesMax: 3 });
 		await fill(rig, 3);
 		expect(rig.cache.get(plc(0))).not.toBeNull();
@@ -662,7 +662,7 @@ describe("limits", () => {
 		expect(rig.counted("identity_evictions_total")).toBe(1);
 	});
 
-	test("on bytes: entries leave until the rest fits", async () => {
+	test("on bytes: entries are evicted until the rest fits", async () => {
 		const rig = new CacheRig({ bytesMax: 2_500 });
 		await fill(rig, 10);
 		const kept = Array.from({ length: 10 }, (_, n) => rig.cache.get(plc(n)) !== null);

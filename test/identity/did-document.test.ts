@@ -20,14 +20,14 @@ test("a document gives its key and its PDS", () => {
 	expect(pds).toBe("https://pds.example.com");
 });
 
-test("what is no document of this DID is refused", () => {
+test("anything but a document of this DID is refused", () => {
 	const other = "did:plc:aaaaaaaaaaaaaaaaaaaaaaaa";
 	for (const document of [null, 1, "x", [], {}, { id: 1 }, didDocument(other), { id: DID, service: {} }]) {
 		expect(() => parseDidDocument(DID, document, PRODUCTION)).toThrow(DidDocumentError);
 	}
 });
 
-test("a document may lack both, and hold things in other places that we can't read", () => {
+test("a document may lack both, and have unreadable values elsewhere", () => {
 	expect(parseDidDocument(DID, { id: DID }, PRODUCTION)).toEqual({
 		signingKey: null,
 		signingKeyDidKey: null,
@@ -83,7 +83,7 @@ describe("the PDS", () => {
 		}
 	});
 
-	test("on a host that can't be followed is none, and the reason is said", () => {
+	test("on a host that can't be followed is none, and the reason is given", () => {
 		const faults: [endpoint: string, fault: string][] = [
 			["https://10.0.0.1", "IP addresses"],
 			["https://[::1]", "IP addresses"],
@@ -107,13 +107,13 @@ describe("the PDS", () => {
 		expect(pdsIn(true, local)).toBe("http://localhost:2583");
 	});
 
-	test("is of its type, and the first of its name", () => {
+	test("must have its type, and is the first of its name", () => {
 		expect(pdsIn(false, pdsService({ type: "Other" }))).toBeNull();
 		expect(pdsIn(false, pdsService({ type: "Other" }), pdsService())).toBeNull();
 		expect(pdsIn(false, pdsService({ id: "#other" }), pdsService())).toBe("https://pds.example.com");
 	});
 
-	test("has a host named as hosts are", () => {
+	test("has a host name as in requestCrawl", () => {
 		expect(hostOfPds("https://pds.example.com:8443", PRODUCTION)).toBe("pds.example.com");
 		expect(hostOfPds("http://localhost:2583", { allowInsecure: true })).toBe("localhost:2583");
 		for (const pds of [null, "http://localhost:2583", "https://10.0.0.1", "https://pds.internal", "xn--a"]) {

@@ -72,7 +72,7 @@ async function fetches(name: string): Promise<boolean> {
 	);
 }
 
-test("requestCrawl, did:web, PDS endpoints and guarded requests have one notion of a host name", async () => {
+test("requestCrawl, did:web, PDS endpoints and guarded requests accept the same host names", async () => {
 	const rng = new Rng("host names");
 	let good = 0;
 	for (let i = 0; i < NAMES; i++) {

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { LastTimes } from "../../src/identity/last-times.ts";
 
-test("what was never done was done before all time", () => {
+test("the last time of something that was never done is before all times", () => {
 	const times = new LastTimes(2);
 	expect(times.get("did:a")).toBe(Number.NEGATIVE_INFINITY);
 	times.set("did:a", 5);

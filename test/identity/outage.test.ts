@@ -30,7 +30,7 @@ describe("an outage", () => {
 		expect(pausesMs).toEqual([1, 2, 4, 8, 16, 32, 60, 60, 60, 60].map((seconds) => seconds * 1000));
 	});
 
-	test("lasts as long as the server asks for, whoever asked for less", () => {
+	test("lasts as long as the server asks for, whatever shorter time another answer asked for", () => {
 		const outage = new Outage(() => 0.5);
 		expect(outage.failed(0, 30_000)).toBe(true);
 		expect(outage.failed(10, 5_000)).toBe(false);

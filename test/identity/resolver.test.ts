@@ -57,7 +57,7 @@ function detailOf(resolution: Resolution): string {
 }
 
 describe("did:plc", () => {
-	test("resolves to key, PDS and time of asking", async () => {
+	test("resolves to key, PDS and the time of the request", async () => {
 		answer = () => Response.json(didDocument());
 		expect(await resolver().resolve(DID)).toMatchObject({
 			outcome: "resolved",
@@ -82,7 +82,7 @@ describe("did:plc", () => {
 		});
 	});
 
-	test("is what the directory's status says", async () => {
+	test("has the outcome of the directory's status", async () => {
 		expect(await outcomeOf(() => new Response("no", { status: 404 }))).toBe("not-found");
 		expect(await outcomeOf(() => new Response("gone", { status: 410 }))).toBe("tombstoned");
 		for (const status of [204, 400, 401, 429, 500, 503]) {
@@ -90,18 +90,18 @@ describe("did:plc", () => {
 		}
 	});
 
-	test("is malformed where the document is not one, or another DID's", async () => {
+	test("is malformed if the document is none, or another DID's", async () => {
 		for (const body of ["", "<html>", "[]", "null", "{}", JSON.stringify(didDocument(`${DID.slice(0, -1)}a`))]) {
 			expect(await outcomeOf(() => new Response(body))).toBe("malformed");
 		}
 	});
 
-	test("is read whatever type the document is said to be of", async () => {
+	test("is read whatever the document's content type is", async () => {
 		const body = JSON.stringify(didDocument());
 		expect(await outcomeOf(() => new Response(body, { headers: { "Content-Type": "text/plain" } }))).toBe("resolved");
 	});
 
-	test("says how long the directory wants to be left alone", async () => {
+	test("says how long the directory asks to wait", async () => {
 		const pauses: [status: number, retryAfter: string | null, pauseMs: number | null][] = [
 			[429, "7", 7_000],
 			[429, null, RATE_LIMITED_PAUSE_MS],
@@ -122,12 +122,12 @@ describe("did:plc", () => {
 		}
 	});
 
-	test("is asked for under our name", async () => {
+	test("is requested with the relay's name", async () => {
 		await outcomeOf(() => Response.json(didDocument()));
 		expect([...userAgents]).toEqual([USER_AGENT]);
 	});
 
-	test("is malformed where the document is huge, and reading it stops", async () => {
+	test("is malformed if the document is huge, and reading it stops", async () => {
 		let sentBytes = 0;
 		const spaces = new Uint8Array(16_384).fill(0x20);
 		const pull = (controller: ReadableStreamDefaultController): void => {
@@ -139,7 +139,7 @@ describe("did:plc", () => {
 		expect(sentBytes).toBeGreaterThan(256_000);
 	});
 
-	test("is unavailable where the directory is slow, redirects, or is down", async () => {
+	test("is unavailable if the directory is slow, redirects, or is down", async () => {
 		const impatient = { timeoutMs: 50 };
 		expect(await outcomeOf(() => NEVER, impatient)).toBe("unavailable");
 		const stall = () => new Response(new ReadableStream({ pull: () => NEVER }));
@@ -170,7 +170,7 @@ describe("did:web", () => {
 		expect(paths).toEqual([]);
 	});
 
-	test("is not found where its name is not, and unavailable where the lookup fails or hangs", async () => {
+	test("is not found if its name is not, and unavailable if the lookup fails or hangs", async () => {
 		const failing = (code: string): Lookup => {
 			return () => Promise.reject(Object.assign(new Error(code), { code }));
 		};
@@ -194,7 +194,7 @@ describe("did:web", () => {
 		expect((await resolver().resolve(did)).outcome).toBe("malformed");
 	});
 
-	test("is not found where the host says 404 or 410", async () => {
+	test("is not found if the host says 404 or 410", async () => {
 		for (const status of [404, 410]) {
 			answer = () => new Response(null, { status });
 			const resolution = await resolver({ allowInsecure: true }).resolve(`did:web:localhost%3A${server.port}`);
@@ -203,7 +203,7 @@ describe("did:web", () => {
 	});
 });
 
-test("a DID of another kind is malformed, and nobody is asked", async () => {
+test("a DID of another method is malformed, and nobody is asked", async () => {
 	for (const did of ["did:web:example.com:user", "did:key:z6Mk", "did:plc:short", "did:plc:../../etc", "", "x"]) {
 		expect((await resolver().resolve(did)).outcome).toBe("malformed");
 	}
@@ -215,7 +215,7 @@ describe("documents with odd parts, generated", () => {
 	const DOCUMENTS = 500;
 	const PARTS = { signingKeyDidKey: K256_DID_KEY, pds: "https://pds.example.com" };
 
-	test("all resolve to their key and PDS, since what we don't use can't disqualify", async () => {
+	test("all resolve to their key and PDS, since faults in unused parts don't matter", async () => {
 		const rng = new Rng("odd documents");
 		const library = new PlcDidDocumentResolver({ apiUrl: server.url.origin });
 		let accepted = 0;
@@ -232,7 +232,7 @@ describe("documents with odd parts, generated", () => {
 		expect(accepted).toBeLessThan(DOCUMENTS / 2);
 	});
 
-	test("what the library resolves, we resolve to the same key and PDS", async () => {
+	test("what the library resolves, the relay resolves to the same key and PDS", async () => {
 		const rng = new Rng("differences");
 		const library = new PlcDidDocumentResolver({ apiUrl: server.url.origin });
 		let compared = 0;

@@ -28,7 +28,7 @@ describe("the key vectors", () => {
 		expect(k256.length + p256Vectors.length).toBeGreaterThan(1);
 	});
 
-	test("the legacy forms in the signature vectors are the keys that their did:key says", () => {
+	test("the legacy forms in the signature vectors are the same keys as their did:key", () => {
 		const vectors = JSON.parse(readFileSync(fixturePath("interop/crypto/signature-fixtures.json"), "utf8"));
 		expect(vectors.length).toBe(6);
 		for (const { didDocSuite, publicKeyMultibase, publicKeyDid } of vectors) {
@@ -53,7 +53,7 @@ for (const [name, { curve, prefix, legacyType }] of Object.entries(CURVES)) {
 			}
 		});
 
-		test("is refused with another length, or off the curve", () => {
+		test("is refused if its length is wrong, or if it is not on the curve", () => {
 			const offCurve = Uint8Array.from(uncompressed);
 			offCurve[64] = (offCurve[64] ?? 0) ^ 1;
 			for (const [type, text] of [

@@ -38,7 +38,7 @@ function rigOf(limits: Partial<TurnLimits> = {}) {
 
 describe("turns, with any number of hosts and items", () => {
 	for (const seed of ["a", "b", "c", "d"]) {
-		test(`keep their limits, each host's order, and let nobody pass twice (${seed})`, async () => {
+		test(`keep their limits and each host's order, and let no host overtake a waiting one again and again (${seed})`, async () => {
 			const rng = new Rng(seed);
 			const { turns, began, running, end } = rigOf();
 			const waiting = new Map<number, number[]>();
@@ -86,7 +86,7 @@ describe("turns, with any number of hosts and items", () => {
 	}
 });
 
-test("a host that is charged waits for its credit, and nothing of it is lost", async () => {
+test("a host that is charged waits for its credit, and none of its items is lost", async () => {
 	const { time, turns, began, running, end, limited } = rigOf({ chargesMax: 10, chargesPerSecond: 2 });
 	for (let number = 0; number < 40; number++) turns.add(1, { host: 1, number });
 	const work = async (): Promise<void> => {

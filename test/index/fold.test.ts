@@ -35,7 +35,7 @@ function hostOf(changes: RowChanges, id: number): Host | undefined {
 }
 
 describe("statuses", () => {
-	test("name the accounts that were told of, and where, and no others", () => {
+	test("name the accounts whose status was told, with the lsn, and no others", () => {
 		const before = fold([records.commit([1, 1], BOB, 1), records.account([1, 2], ALICE, "takendown")]);
 		expect(before.takedowns).toEqual([{ did: ALICE, takenDownSinceLsn: 2 }]);
 		expect(accountOf(before, ALICE)?.statusLsn).toBe(2);
@@ -44,7 +44,7 @@ describe("statuses", () => {
 		expect(accountOf(again, ALICE)).toMatchObject({ statusLsn: 3, upstreamActive: true });
 	});
 
-	test("an account that moves is active again, from there on", () => {
+	test("an account that moves is active again from that record on", () => {
 		const before = fold([records.account([1, 2], ALICE, "deactivated")]);
 		const moved = fold([records.host(2), records.commit([2, 1], ALICE, 5)], after(before));
 		expect(moved.takedowns).toEqual([{ did: ALICE, takenDownSinceLsn: null }]);
@@ -53,7 +53,7 @@ describe("statuses", () => {
 });
 
 describe("accounts", () => {
-	test("a commit makes one, active, with its repo", () => {
+	test("a commit adds one, active, with its repo", () => {
 		const { accounts } = fold([records.host(1), records.commit([1, 7], ALICE, 5)]);
 		expect(accounts).toEqual([
 			{
@@ -74,12 +74,12 @@ describe("accounts", () => {
 		expect([...(accounts[0]?.data ?? [])]).toEqual([...records.cid(6)]);
 	});
 
-	test("an account message makes one too, without a repo", () => {
+	test("an account message adds one too, without a repo", () => {
 		const { accounts } = fold([records.account([1, 7], ALICE, "deactivated")]);
 		expect(accounts).toMatchObject([{ did: ALICE, upstreamActive: false, upstreamStatus: "deactivated", rev: null }]);
 	});
 
-	test("a sync and a status each leave the other's part alone", () => {
+	test("a sync does not change the status, nor a status the repo", () => {
 		const changes = fold([
 			records.sync([1, 1], ALICE, 1),
 			records.account([1, 2], ALICE, "suspended"),
@@ -88,7 +88,7 @@ describe("accounts", () => {
 		expect(changes.accounts).toMatchObject([{ upstreamStatus: "suspended", rev: records.rev(2), hostSeq: 3 }]);
 	});
 
-	test("an identity message from home makes one, so that it is known when it comes again, or moves it", () => {
+	test("an identity message from home adds one, so that a repeat is recognised, or moves one", () => {
 		const first = fold([records.identity([1, 4], ALICE, RecordFlag.home)]);
 		expect(first.accounts).toMatchObject([{ host: 1, hostSeq: 4, upstreamActive: true, rev: null }]);
 		const left = fold([records.commit([1, 5], ALICE, 1), records.account([1, 6], ALICE, "deactivated")], after(first));
@@ -98,7 +98,7 @@ describe("accounts", () => {
 		expect(accountOf(stays, ALICE)).toMatchObject({ hostSeq: 7, upstreamStatus: "deactivated" });
 	});
 
-	test("an identity message from elsewhere makes none, and counts only from the account's own host", () => {
+	test("an identity message from elsewhere adds none, and counts only from the account's own host", () => {
 		expect(fold([records.identity([1, 1], ALICE)]).accounts).toEqual([]);
 		const first = fold([records.commit([1, 1], ALICE, 1)]);
 		expect(accountOf(fold([records.identity([1, 9], ALICE)], after(first)), ALICE)).toMatchObject({ hostSeq: 9 });
@@ -133,7 +133,7 @@ describe("accounts", () => {
 		expect(moved.accounts).toMatchObject([{ host: 2, upstreamActive: true, upstreamStatus: null }]);
 	});
 
-	test("new ones come in order of first sight", () => {
+	test("new ones are in the order in which they were first seen", () => {
 		const list = [records.identity([1, 1], BOB), records.commit([1, 2], ALICE, 1), records.commit([1, 3], BOB, 1)];
 		expect(fold(list).accounts.map(({ did }) => did)).toEqual([ALICE, BOB]);
 	});
@@ -153,7 +153,7 @@ describe("accounts", () => {
 	});
 });
 
-test("control records of kinds that no release has yet are passed over", () => {
+test("control records of unknown kinds are ignored", () => {
 	const known = [records.host(1), records.cursors([1, 4]), records.commit([1, 5], ALICE, 1)];
 	const later = Array.from({ length: LATER_STATE_KINDS }, (_, at) =>
 		laterState(FIRST_LATER_KIND + at, Buffer.from([at]), Buffer.from([0xa0])),
@@ -163,7 +163,7 @@ test("control records of kinds that no release has yet are passed over", () => {
 });
 
 describe("hosts", () => {
-	test("a host record sets the row, and leaves cursor and count alone", () => {
+	test("a host record sets the row, but not its cursor and count", () => {
 		const first = fold([records.host(1), records.commit([1, 8], ALICE, 1), records.cursors([1, 8])]);
 		const second = fold([records.host(1, { status: "offline", insecure: true })], after(first));
 		expect(second.hosts).toEqual([
@@ -180,7 +180,7 @@ describe("hosts", () => {
 		]);
 	});
 
-	test("a cursor goes down where a host counts anew, and is forgotten where its live end is to be followed", () => {
+	test("a cursor goes down if a host counts anew, and is removed if the host's live end is to be followed", () => {
 		const down = fold([records.host(1), records.cursors([1, 800]), records.cursors([1, 3])]);
 		expect(down.hosts).toMatchObject([{ cursor: 3 }]);
 		expect(fold([records.cursors([1, null])], after(down)).hosts).toMatchObject([{ cursor: null }]);
@@ -196,21 +196,21 @@ describe("hosts", () => {
 		expect([hostOf(changes, 1)?.cursor, hostOf(changes, 2)?.cursor]).toEqual([11, 20]);
 	});
 
-	test("one whose record was lost gets no row, and nobody else gets its id", () => {
+	test("one whose record was lost gets no row, and no other host gets its id", () => {
 		const lost = fold([records.commit([7, 5], ALICE, 1), records.cursors([7, 5], [9, 1])]);
 		expect(lost).toMatchObject({ hosts: [], hostIdMax: 9, unknownHostRecords: 3 });
 		expect(accountOf(lost, ALICE)).toMatchObject({ host: 7 });
 		expect(fold([records.account([8, 1], ALICE, null)], after(lost))).toMatchObject({ hosts: [], hostIdMax: 9 });
 	});
 
-	test("one whose record comes after all gets its row then, with the accounts that it has", () => {
+	test("one whose record comes later gets its row then, with the accounts that it has", () => {
 		const lost = fold([records.commit([7, 5], ALICE, 1), records.account([7, 6], BOB, "deleted")]);
 		const found = fold([records.account([7, 7], BOB, null), records.host(7), records.cursors([7, 7])], after(lost));
 		expect(found.hosts).toMatchObject([{ id: 7, hostname: "pds7.example.com", cursor: 7, accountCount: 2 }]);
 		expect(found.unknownHostRecords).toBe(1);
 	});
 
-	test("a new one costs no look at all accounts", () => {
+	test("a new one causes no scan of all accounts", () => {
 		const countAccounts = (): never => {
 			throw new Error("all accounts were looked at");
 		};
@@ -219,7 +219,7 @@ describe("hosts", () => {
 		expect(hostOf(changes, 2)?.accountCount).toBe(1);
 	});
 
-	test("count the accounts that are theirs and not deleted, over any split into batches", () => {
+	test("count their accounts that are not deleted, however records are split into batches", () => {
 		const list = [
 			records.host(1),
 			records.host(2),

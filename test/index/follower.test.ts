@@ -132,7 +132,7 @@ describe("catching up", () => {
 		expect(counted(counters).of("index_records_total")).toBe(21);
 	});
 
-	test("counts what records say of hosts that it does not know", async () => {
+	test("counts the records that name unknown hosts", async () => {
 		append(records.host(1), records.commit([1, 1], "did:plc:a", 1), records.commit([7, 1], "did:plc:b", 1));
 		append(records.cursors([1, 1], [7, 1], [8, 1]));
 		await follower.catchUp();
@@ -141,7 +141,7 @@ describe("catching up", () => {
 		expect(await writer.store.hostIdMax()).toBe(8);
 	});
 
-	test("tells how many hosts were lost if the index is new and the log's beginning is gone, and not otherwise", async () => {
+	test("says how many hosts were lost if the index is new and the log's beginning is gone, and not otherwise", async () => {
 		const hostsLost = (): number => counted(counters).of("hosts_lost");
 		append(records.host(1), records.commit([1, 1], "did:plc:a", 1), records.commit([7, 1], "did:plc:b", 1));
 		await follower.catchUp();
@@ -161,7 +161,7 @@ describe("catching up", () => {
 		expect(await writer.store.hosts(0, 10)).toMatchObject([{ id: 5 }]);
 	});
 
-	test("tells of statuses, which the index then holds", async () => {
+	test("reports statuses after the index has them", async () => {
 		append(records.host(1), records.commit([1, 1], "did:plc:a", 1), records.account([1, 2], "did:plc:a", "takendown"));
 		append(records.commit([1, 3], "did:plc:b", 1), records.account([1, 4], "did:plc:b", null));
 		await follower.catchUp();
@@ -173,7 +173,7 @@ describe("catching up", () => {
 		expect(await writer.store.takenDownSince(4, 10)).toEqual([]);
 	});
 
-	test("goes on from the checkpoint, though the log's batches begin before it", async () => {
+	test("goes on from the checkpoint, although a batch of the log begins before it", async () => {
 		append(records.host(1), records.commit([1, 1], "did:plc:a", 1), records.commit([1, 2], "did:plc:a", 2));
 		await writer.apply(records.sequence([records.host(1), records.commit([1, 1], "did:plc:a", 1)]));
 		await follower.catchUp();
@@ -194,12 +194,12 @@ describe("catching up", () => {
 		expect(mark.lsn).toBe(3);
 	});
 
-	test("an empty log is caught up with", async () => {
+	test("ends at once with an empty log", async () => {
 		await follower.catchUp();
 		expect([mark.lsn, await writer.store.checkpoint()]).toEqual([0, 0]);
 	});
 
-	test("more than one transaction's worth is applied whole", async () => {
+	test("applies all records of a log that needs more than one transaction", async () => {
 		const list = Array.from({ length: 6000 }, (_, at) => records.commit([1, at + 1], `did:plc:${at % 300}`, at));
 		for (let at = 0; at < list.length; at += 1000) append(...list.slice(at, at + 1000));
 		await follower.catchUp();
@@ -207,7 +207,7 @@ describe("catching up", () => {
 		expect(await writer.store.repos(0, 1_000)).toHaveLength(300);
 	});
 
-	test("a log that begins later is passed as a gap", async () => {
+	test("treats the missing beginning of a log as a gap", async () => {
 		closeLog();
 		openLog("later", 1000);
 		appendCommits(1, 3);
@@ -231,7 +231,7 @@ describe("a checkpoint beyond the log's end", () => {
 		expect(await writer.store.checkpoint()).toBe(900);
 	});
 
-	test("is left behind where the log begins again above it", async () => {
+	test("is passed if the log begins again above it", async () => {
 		closeLog();
 		openLog("again", 901);
 		appendCommits(1, 2);
@@ -297,7 +297,7 @@ describe("following", () => {
 		expect(await writer.store.checkpoint()).toBe(60);
 	});
 
-	test("leaves the event loop its turns while the log is busy", async () => {
+	test("lets the event loop run while the log is busy", async () => {
 		await follower.catchUp();
 		appendCommits(1, 1);
 		let stretchesLeft = 12;
@@ -319,7 +319,7 @@ describe("following", () => {
 		expect(await writer.store.checkpoint()).toBe(12_001);
 	});
 
-	test("fails where the database does", async () => {
+	test("fails if the database does", async () => {
 		await follower.catchUp();
 		append(records.host(1));
 		append(records.host(2, { hostname: "pds1.example.com" }));
@@ -332,7 +332,7 @@ describe("following", () => {
 		["SQLITE_READONLY", "read-only"],
 		["SQLITE_CANTOPEN", "io-error"],
 	] as const) {
-		test(`waits where the disk fails with ${code}, and goes on with the same records`, async () => {
+		test(`waits if the disk fails with ${code}, and goes on with the same records`, async () => {
 			await follower.catchUp();
 			const { apply } = writer;
 			let failures = 0;
@@ -353,7 +353,7 @@ describe("following", () => {
 		});
 	}
 
-	test("a stop ends where the disk still fails, and the checkpoint stays where it is", async () => {
+	test("a stop ends although the disk still fails, and leaves the checkpoint where it is", async () => {
 		await follower.catchUp();
 		writer.apply = () => Promise.reject(Object.assign(new Error("by the test"), { code: "SQLITE_FULL" }));
 		appendCommits(1, 3);

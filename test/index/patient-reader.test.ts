@@ -75,8 +75,8 @@ class Bench {
 	}
 }
 
-describe("reads that a disk fails", () => {
-	test("wait, less and less often, and give what they would have given", async () => {
+describe("reads that fail because of the disk", () => {
+	test("are tried again, less and less often, and return what they would have returned", async () => {
 		const bench = new Bench();
 		const account = bench.index.addAccount("did:plc:a");
 		const host = bench.index.addHost("a.example");
@@ -106,7 +106,7 @@ describe("reads that a disk fails", () => {
 		expect(RETRY_MS_MAX).toBe(8 * RETRY_MS);
 	});
 
-	test("wait each for itself, whatever fails in which order; the stall ends with the last of them", async () => {
+	test("wait independently, in whatever order they fail; the stall ends with the last of them", async () => {
 		for (let run = 0; run < 50; run++) {
 			const rng = new Rng(`reads ${run}`);
 			const bench = new Bench();
@@ -169,7 +169,7 @@ describe("a read that SQLite calls malformed", () => {
 		expect(bench.stalls).toEqual([0, 0]);
 	});
 
-	test("is what the system says of the files", async () => {
+	test("becomes the system's error in reading the files", async () => {
 		const folder = mkdtempSync(join(tmpdir(), "standpipe-files-"));
 		const path = join(folder, "index.sqlite");
 		const malformed = async (): Promise<never> => {
@@ -184,7 +184,7 @@ describe("a read that SQLite calls malformed", () => {
 	});
 });
 
-test("damage to the database is told at once, and again where a wait turns up damage", async () => {
+test("damage to the database is reported at once, also when it shows during a wait", async () => {
 	const bench = new Bench();
 	for (const code of ["SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR"]) {
 		bench.fault = () => errorWith(code);

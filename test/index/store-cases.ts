@@ -155,7 +155,7 @@ export function storeCases(name: string, makePlace: () => Promise<Place>): void 
 			await writer.store.close();
 		});
 
-		test("forgets what a DID resolved to once it announced another identity, if nothing newer was resolved", async () => {
+		test("forgets what a DID resolved to when an #identity comes, unless it was resolved since", async () => {
 			const writer = await place.writer();
 			const did = "did:plc:a";
 			const later = { ...records.identity([1, 2], did), timeUs: (1_700_000_000_000 + 3_600_000) * 1000 };
@@ -166,7 +166,7 @@ export function storeCases(name: string, makePlace: () => Promise<Place>): void 
 			await writer.store.close();
 		});
 
-		test("gives null for what is not there", async () => {
+		test("gives null for absent rows", async () => {
 			const writer = await place.writer();
 			const nothing = [
 				writer.store.account("did:plc:x"),
@@ -207,14 +207,14 @@ export function storeCases(name: string, makePlace: () => Promise<Place>): void 
 	});
 
 	describe(`${name}: applying`, () => {
-		test("nothing changes nothing", async () => {
+		test("no records change nothing", async () => {
 			const writer = await place.writer();
 			await writer.apply([]);
 			expect(await writer.store.checkpoint()).toBe(0);
 			await writer.store.close();
 		});
 
-		test.each([1, 7, 100, 1000])("in batches of %d leads to the same rows, with true counts", async (size) => {
+		test.each([1, 7, 100, 1000])("in batches of %d leads to the same rows, with correct counts", async (size) => {
 			const all = history(1000);
 			const writer = await place.writer();
 			for (let at = 0; at < all.length; at += size) await writer.apply(all.slice(at, at + size));
@@ -224,7 +224,7 @@ export function storeCases(name: string, makePlace: () => Promise<Place>): void 
 			expect(miscounted(whole)).toEqual([]);
 		});
 
-		test("from any later record on, as after a loss of the index, makes up no host and miscounts none", async () => {
+		test("from any later record on, as after a loss of the index, adds no false host and miscounts none", async () => {
 			const all = history(1000, 4);
 			for (const start of [1, 2, 3, 50, 400, 900, 990]) {
 				const rest = all.slice(start);
@@ -283,7 +283,7 @@ export function storeCases(name: string, makePlace: () => Promise<Place>): void 
 			expect(await place.dump()).toEqual(whole);
 		});
 
-		test("loads the hosts that accounts are at, beside those that are asked for", async () => {
+		test("loads the hosts that accounts are at, besides those that are asked for", async () => {
 			const writer = await place.writer();
 			const { store } = writer;
 			const list = [records.host(1), records.host(2), records.commit([1, 1], "did:plc:a", 1)];
@@ -315,7 +315,7 @@ export function storeCases(name: string, makePlace: () => Promise<Place>): void 
 			await second.store.close();
 		});
 
-		test("claims an index that is no log's yet, and knows its own again", async () => {
+		test("claims an index that has no log yet, and accepts it at the next start", async () => {
 			const first = await place.writer();
 			expect(await first.store.logId()).toBe(LOG_ID);
 			await first.apply(history(10));
@@ -325,7 +325,7 @@ export function storeCases(name: string, makePlace: () => Promise<Place>): void 
 			await second.store.close();
 		});
 
-		test("one that no log has claimed is the next log's, unless it is ahead of that", async () => {
+		test("an index that no log has claimed is claimed by the next log, unless it is ahead of that log", async () => {
 			const first = await place.writer();
 			await first.apply(history(100));
 			await first.store.close();
@@ -341,7 +341,7 @@ export function storeCases(name: string, makePlace: () => Promise<Place>): void 
 			}
 		});
 
-		test("another log's index is refused by both names, and left as it is", async () => {
+		test("another log's index is refused with both ids, and left as it is", async () => {
 			const first = await place.writer();
 			await first.apply(history(100));
 			await first.store.close();
@@ -364,7 +364,7 @@ export function storeCases(name: string, makePlace: () => Promise<Place>): void 
 			await again.store.close();
 		});
 
-		test("a log that is to go on after all that another's index has applied takes that over, and no other does", async () => {
+		test("a log that begins after all that another log's index has applied takes the index over, and no other log does", async () => {
 			const first = await place.writer();
 			await first.apply(history(100));
 			await first.store.close();
@@ -379,7 +379,7 @@ export function storeCases(name: string, makePlace: () => Promise<Place>): void 
 			await after.store.close();
 		});
 
-		test("two writers: the one that the other has passed writes nothing, and says so", async () => {
+		test("two writers: the one that is behind the other writes nothing, and fails", async () => {
 			const [first, second] = [await place.writer(), await place.writer()];
 			const all = history(60);
 			await first.apply(all.slice(0, 20));
@@ -401,7 +401,7 @@ export function storeCases(name: string, makePlace: () => Promise<Place>): void 
 	describe(`${name}: takedowns`, () => {
 		const statuses = [null, "takendown", "deactivated", "suspended", "deleted", "desynchronized"];
 
-		test("are the statuses that take an account's content away, and survive a restart", async () => {
+		test("are the statuses that withhold an account's content, and survive a restart", async () => {
 			const writer = await place.writer();
 			const told = await writer.apply(
 				records.sequence(statuses.map((status, at) => records.account([1, at + 1], `did:plc:${at}`, status))),

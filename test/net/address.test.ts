@@ -45,7 +45,7 @@ test("IPv6 outside of global unicast, or that wraps another address, is not publ
 	}
 });
 
-test("what is no address is not public", () => {
+test("anything that is no address is not public", () => {
 	for (const ip of [
 		"",
 		"localhost",

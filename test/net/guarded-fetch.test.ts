@@ -66,7 +66,7 @@ describe("guardedFetch", () => {
 		}
 	});
 
-	test("tries the next address where one can't be reached, but not many", async () => {
+	test("tries the next address if one can't be reached, but not many", async () => {
 		const { requests, fetch } = recorder(() => Promise.reject(new Error("unreachable")));
 		const addresses = Array.from({ length: 50 }, (_, i) => `93.184.215.${i}`);
 		const asked = guardedFetch(URL_OF_HOST, {}, { allowInsecure: false, lookup: resolvesTo(...addresses), fetch });
@@ -82,7 +82,7 @@ describe("guardedFetch", () => {
 		await expect(asked).rejects.toThrow("no more time");
 	});
 
-	test("follows no redirect and asks anybody where insecure hosts are allowed", async () => {
+	test("follows no redirect, and asks any address if insecure hosts are allowed", async () => {
 		using server = Bun.serve({
 			port: 0,
 			hostname: "127.0.0.1",
@@ -166,7 +166,7 @@ describe("fetchBounded", () => {
 		expect([status, body.length]).toEqual([500, 0]);
 	});
 
-	test("ends in time where the headers or the rest of the body don't come", async () => {
+	test("ends in time if the headers or the rest of the body don't come", async () => {
 		const never = new Promise<never>(() => {});
 		const stall = new ReadableStream({ start: (controller) => controller.enqueue(chunk), pull: () => never });
 		using server = Bun.serve({

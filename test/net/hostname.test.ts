@@ -27,7 +27,7 @@ describe("a hostname", () => {
 		expect(parseHostname("a-1.xn--fiqs8s", PRODUCTION).hostname).toBe("a-1.xn--fiqs8s");
 	});
 
-	test("may say http or ws only where insecure hosts are allowed", () => {
+	test("may say http or ws only if insecure hosts are allowed", () => {
 		for (const input of ["http://pds.example.com", "ws://pds.example.com"]) {
 			expect(fault(input)).toContain("TLS is required");
 			expect(parseHostname(input, DEVELOPMENT)).toEqual({ hostname: "pds.example.com", insecure: true });

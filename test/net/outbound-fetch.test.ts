@@ -62,7 +62,7 @@ describe("a request that fails", () => {
 		}
 	}, 300_000);
 
-	test("keeps the code of its cause, and leaves errors of ours alone", () => {
+	test("keeps the code of its cause, and does not change the relay's own errors", () => {
 		const cause = Object.assign(new TypeError("Is the computer able to access the url?"), { code: "SOMETHING_NEW" });
 		expect(inPlainWords(cause)).toMatchObject({ message: "failed (SOMETHING_NEW)", code: "SOMETHING_NEW", cause });
 		const expired = Object.assign(new Error("certificate has expired"), { code: "CERT_HAS_EXPIRED" });
@@ -74,7 +74,7 @@ describe("a request that fails", () => {
 });
 
 describe("an encoded body", () => {
-	test("is taken in gzip, up to the limit as expanded", async () => {
+	test("is accepted in gzip, up to the limit of its decompressed size", async () => {
 		const text = "x".repeat(LIMITS.bytesMax);
 		answer = answerOf(gzipSync(text), "gzip");
 		expect(await ask(server.port)).toBe(text);
@@ -86,7 +86,7 @@ describe("an encoded body", () => {
 		expect(await ask(server.port)).toBe(text);
 	});
 
-	test("is refused in another encoding, or in none of those it names", async () => {
+	test("is refused in another encoding, or if it is not in the encoding that it names", async () => {
 		answer = answerOf(deflateSync("x"), "deflate");
 		await expect(ask(server.port)).rejects.toThrow("an encoding that was not asked for");
 		answer = answerOf(Buffer.from("no gzip"), "gzip");

@@ -99,7 +99,7 @@ describe("a log line", () => {
 		}
 	});
 
-	test("keeps a property of a reserved name under another", () => {
+	test("keeps a property with a reserved name under another name", () => {
 		const { line } = lineOf({ time: 1, level: 2, part: 3, message: 4 });
 		expect(line).toEqual({
 			time: "1970-01-01T00:00:00.000Z",
@@ -130,7 +130,7 @@ describe("a log line", () => {
 		expect(line["text"]).toBe(`${"x".repeat(STRING_CHARS_MAX)}…`);
 	});
 
-	test("shows bytes, bigints and lists as what they are", () => {
+	test("shows bytes, bigints and lists readably", () => {
 		const { line } = lineOf({
 			bytes: new Uint8Array([1, 255]),
 			big: 2n ** 64n,

@@ -35,7 +35,7 @@ function shuffled<T>(rng: Rng, items: readonly T[]): T[] {
 }
 
 describe("a metric", () => {
-	test("is declared with its meaning, and one cell for each value of its label", () => {
+	test("is declared with its meaning, and has one cell for each value of its label", () => {
 		const mine = declarations().filter(({ name }) => name.startsWith("test_"));
 		expect(mine.map(({ cell, ...rest }) => rest)).toEqual([
 			{ name: "test_apples_total", help: "apples that fell", kind: "counter", label: null },
@@ -115,7 +115,7 @@ describe("a metric", () => {
 		expect(declarations()).toEqual(before);
 	});
 
-	test("has no value but those it was declared with", () => {
+	test("has only the label values that it was declared with", () => {
 		expect(() => pears.of("blue" as "red")).toThrow("no value blue");
 	});
 });
@@ -146,7 +146,7 @@ describe("totals", () => {
 		expect([totals.count("test_apples_total"), totals.count("test_pears_total")]).toEqual([43, 6]);
 	});
 
-	test("of a histogram say of every bound how many values are not above it, over threads and in each label", () => {
+	test("of a histogram say for every bound how many values are not above it, over threads and for each label", () => {
 		const rng = new Rng("histograms");
 		const threads = [new Counters(), new Counters(), new Counters()];
 		const totals = totalsOf(...threads);
@@ -190,7 +190,7 @@ describe("totals", () => {
 		}
 	});
 
-	test("of a histogram keep no value that is none, nor one below zero", () => {
+	test("of a histogram leave out values that are no number or below zero", () => {
 		const thread = new Counters();
 		const [metric] = plain;
 		if (metric === undefined) throw new Error("there is a histogram");
@@ -238,7 +238,7 @@ describe("totals", () => {
 		}
 	});
 
-	test("refuse a thread that means something else by a name", () => {
+	test("refuse a thread that declares another metric of the same name", () => {
 		const metric: Declaration = { name: "a_total", help: "", kind: "counter", label: null, cell: 0 };
 		const others: Declaration[] = [
 			{ ...metric, help: "else" },

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { residentMemory } from "../../src/observe/resident-memory.ts";
 
-test("the resident memory is what the runtime says it is, about, each time", () => {
+test("the resident memory is about what the runtime says, each time", () => {
 	const resident = residentMemory();
 	for (let at = 0; at < 3; at++) {
 		const theirs = process.memoryUsage.rss();

@@ -5,7 +5,7 @@ import { RelayRig, until } from "./rig.ts";
 const HOST_BUFFER_BYTES = 5_000_000;
 const COMMITS = 120;
 
-test("a host whose messages must wait is paused at its budget; nothing is dropped, and its neighbour goes on", async () => {
+test("a host whose messages must wait is paused at its budget; nothing is dropped, and the other host goes on", async () => {
 	const rig = await RelayRig.start(
 		{ seed: "backpressure", hosts: 2, accounts: 2 },
 		{ RELAY_HOST_BUFFER_BYTES: String(HOST_BUFFER_BYTES) },

@@ -29,7 +29,7 @@ describe("the command line", () => {
 		expect(await run(["--version"])).toMatchObject({ code: 0, out: "0.1.0\n" });
 	});
 
-	test("all faults of the settings are told at once, with what is accepted, and nothing is started", async () => {
+	test("all faults of the settings are reported at once, with what is accepted, and nothing is started", async () => {
 		const { code, err } = await run(["serve", "--sync-mode", "sometimes"], {
 			RELAY_API_BIND: "nowhere",
 			RELAY_REPLAY_WINDOW: "soon",
@@ -40,7 +40,7 @@ describe("the command line", () => {
 		expect(err).toMatch(/RELAY_REPLAY_WINDOW.*"soon".*72h/);
 	});
 
-	test("a mistyped command or flag gets one line, the nearest that there is, and nothing is started", async () => {
+	test("a mistyped command or flag gets one line with the nearest one that exists, and nothing is started", async () => {
 		for (const [args, line] of [
 			[["server"], 'there is no command "server"; did you mean "serve"? --help lists commands and settings'],
 			[["help"], 'there is no command "help"; did you mean "--help"? --help lists commands and settings'],

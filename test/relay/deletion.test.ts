@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { RelayRig, until } from "./rig.ts";
 
-test("an account that is deleted and made anew begins with a first commit, over a crash too", async () => {
+test("an account that is deleted and created again begins with a first commit, also after a crash", async () => {
 	const rig = await RelayRig.start({ seed: "deletion", hosts: 1, accounts: 2 });
 	const { network, relay, consumer } = rig;
 	try {

@@ -53,7 +53,7 @@ test.each([
 	["a byte of a request each", "G"],
 	["a request each, and the beginning of another", "GET /_health HTTP/1.1\r\nHost: h\r\n\r\nGET"],
 ])(
-	"one client that holds connections with %s takes the firehose from nobody",
+	"one client that holds connections with %s keeps no other from the firehose",
 	async (_what, request) => {
 		const network = new SimNetwork({ seed: "descriptors", hosts: 1, accounts: 1 });
 		await network.start();

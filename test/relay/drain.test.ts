@@ -3,7 +3,7 @@ import { SimConsumer } from "../sim/consumer.ts";
 import { expectReceived } from "./expect-received.ts";
 import { RelayRig } from "./rig.ts";
 
-test("SIGTERM under load: all that was taken goes out, consumers get 1001, exit 0; the restart loses and repeats nothing", async () => {
+test("SIGTERM under load: all accepted messages go out, consumers get 1001, exit 0; the restart loses and repeats nothing", async () => {
 	const rig = await RelayRig.start({ seed: "drain", hosts: 3, accounts: 9 });
 	const { network, relay, consumer } = rig;
 	const traffic = new AbortController();

@@ -90,7 +90,7 @@ function drawRequest(rng: Rng): string {
 	return `${method} ${target}${query} HTTP/${version}\r\n${host}${headers}\r\n${body}`;
 }
 
-test("whatever bytes come, no answer shows a fault or a page, and the next request is answered", async () => {
+test("whatever bytes come, no answer shows a stack or a page of HTML, and the next request is answered", async () => {
 	const rng = new Rng("edge");
 	const statuses = new Map<string, number>();
 	for (let sent = 0; sent < REQUESTS; sent += AT_ONCE) {
@@ -156,7 +156,7 @@ test("a handshake that asks for a protocol gets none", async () => {
 	expect(answer.toLowerCase()).not.toContain("sec-websocket-protocol");
 });
 
-describe("a consumer that talks", () => {
+describe("a consumer that sends messages", () => {
 	async function connect(): Promise<{ socket: WebSocket; closed: Promise<number> }> {
 		const socket = new WebSocket(`${relay.firehoseOrigin}${SUBSCRIBE}`);
 		socket.on("error", () => undefined);
@@ -165,7 +165,7 @@ describe("a consumer that talks", () => {
 		return { socket, closed };
 	}
 
-	test("is heard out up to 64 KiB a message", async () => {
+	test("may send up to 64 KiB in a message", async () => {
 		const { socket, closed } = await connect();
 		for (const length of [0, 4_097, 20_000, CONSUMER_MESSAGE_BYTES_MAX]) socket.send(new Uint8Array(length));
 		socket.ping();
@@ -174,7 +174,7 @@ describe("a consumer that talks", () => {
 		await closed;
 	});
 
-	test("too much is closed with 1008, and nobody else is", async () => {
+	test("is closed with 1008 if it sends too many, and no other is", async () => {
 		const [quiet, noisy] = [await connect(), await connect()];
 		// Waits for the close, however slow the machine is.
 		while (noisy.socket.readyState === WebSocket.OPEN) {

@@ -71,7 +71,7 @@ afterAll(async () => {
 });
 
 test.skipIf(!isBuilt)(
-	"an index that can't be read is waited for: messages of accounts that need it come later, in order, and nothing ends",
+	"an index that can't be read is waited for: messages of accounts that need it come later, in order, and no thread ends",
 	async () => {
 		const { network, relay, consumer } = rig;
 		const [early, ...late] = network.accounts;
@@ -104,7 +104,7 @@ test.skipIf(!isBuilt)(
 	300_000,
 );
 
-test("an index that is damaged is not waited for: the start ends and says so", async () => {
+test("a damaged index is not waited for: the start ends and says so", async () => {
 	const damaged = await RelayRig.start({ seed: "damaged index", hosts: 1, accounts: 2 });
 	const { relay, network } = damaged;
 	onTestFinished(() => damaged.stop());

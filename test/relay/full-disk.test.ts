@@ -46,7 +46,7 @@ if (probe === null) console.warn("full-disk.test.ts is skipped: this machine let
 else unmountDisk(probe);
 
 test.skipIf(probe === null)(
-	"a full disk: hosts are paused, health says why, consumers replay; with space again all comes through, once",
+	"a full disk: hosts are paused, health says why, consumers replay; when there is space again, all messages come, once",
 	async () => {
 		const disk = mountDisk(DISK_BYTES);
 		if (disk === null) throw new Error("a disk could be mounted a moment ago");

@@ -33,7 +33,7 @@ async function expectFlow(index: number): Promise<void> {
 	}
 }
 
-describe("a host that sends what is no frame", () => {
+describe("a host that sends something that is no frame", () => {
 	const header = encode({ op: 1, t: "#commit" });
 	const bomb = (hex: string) => Buffer.concat([header, Buffer.from(hex, "hex")]);
 	const cases: [string, Buffer][] = [
@@ -49,7 +49,7 @@ describe("a host that sends what is no frame", () => {
 	];
 
 	test.each(cases)(
-		"%s costs that message, and not even the connection",
+		"%s costs that message, but not the connection",
 		async (_what, bytes) => {
 			const { own } = accountsOf(0);
 			const host = rig.network.hostOf(own);
@@ -63,7 +63,7 @@ describe("a host that sends what is no frame", () => {
 	);
 });
 
-test("a commit cut anywhere never passes, and costs its sender nothing else", async () => {
+test("a commit that is cut anywhere never passes, and has no other consequence for its sender", async () => {
 	const { own } = accountsOf(0);
 	await expectFlow(0);
 	const host = rig.network.hostOf(own);
@@ -88,7 +88,7 @@ describe("a PLC directory that misbehaves", () => {
 		["fails at first", { kind: "status", status: 500 }],
 		["asks for patience at first", { kind: "status", status: 429, headers: { "Retry-After": "1" } }],
 	] as const)(
-		"that %s holds up only whom it is asked for",
+		"that %s delays only the accounts that it is asked for",
 		async (_what, fault) => {
 			const { network } = rig;
 			const stranger = await network.addAccount();
@@ -115,7 +115,7 @@ describe("a PLC directory that misbehaves", () => {
 		300_000,
 	);
 
-	test("that is down is asked again, and nothing that waited for it is lost", async () => {
+	test("that is down is asked again, and no message that waited for it is lost", async () => {
 		const { network } = rig;
 		const stranger = await network.addAccount();
 		await network.plc.stop();
@@ -128,7 +128,7 @@ describe("a PLC directory that misbehaves", () => {
 });
 
 describe("a host that misbehaves on its connections", () => {
-	test("accepts and closes at once: it is dialled with growing delays, and found again", async () => {
+	test("that accepts and closes at once is dialled with growing delays, and followed again later", async () => {
 		const { own } = accountsOf(0);
 		const host = rig.network.hostOf(own);
 		const connects = host.cursors.length;
@@ -143,7 +143,7 @@ describe("a host that misbehaves on its connections", () => {
 		await expectFlow(0);
 	}, 300_000);
 
-	test("resumes where the relay had got to, without loss", async () => {
+	test("that closes and comes back loses no message that it sent meanwhile", async () => {
 		const { own } = accountsOf(0);
 		const host = rig.network.hostOf(own);
 		await until(() => host.connections > 0);
@@ -156,7 +156,7 @@ describe("a host that misbehaves on its connections", () => {
 	}, 300_000);
 });
 
-test("all of that was orderly for the consumer", () => {
+test("the consumer got all messages in order", () => {
 	expect(rig.consumer.orderViolations).toBe(0);
 	expect(rig.consumer.revViolations).toBe(0);
 	expect(rig.consumer.closes).toEqual([]);

@@ -52,7 +52,7 @@ async function restartWithOldIdentities(ageMs: number): Promise<void> {
 	await until(() => network.hosts.every((host) => host.connections > 0));
 }
 
-test("DID documents with odd things in the parts that a relay doesn't use all resolve", async () => {
+test("DID documents with odd values in the parts that a relay doesn't use all resolve", async () => {
 	const { network } = rig;
 	const rng = new Rng("odd documents of the relay");
 	const before = (await rig.stats()).rejected;
@@ -146,7 +146,7 @@ test("a directory that asks to be left alone is asked for nothing until then", a
 	await until(() => messages.every(arrived));
 }, 300_000);
 
-test("a host that names more than a thousand made-up DIDs holds up nobody else's new account", async () => {
+test("a host that names more than a thousand made-up DIDs delays no new account of another host", async () => {
 	const { network } = rig;
 	const rng = new Rng("made up");
 	const [victim, busy] = [await network.addAccount(), network.hosts[0]];
@@ -188,7 +188,7 @@ test("300 #identity messages of one account cost one request in a second at most
 	expect(asked() - before).toBeLessThanOrEqual(2 + (performance.now() - beganMs) / 1000);
 }, 300_000);
 
-test("a did:web whose host fails holds up its own account only", async () => {
+test("a did:web whose host fails delays its own account only", async () => {
 	const { network } = rig;
 	const account = await network.webAccount();
 	const home = network.hosts[1];

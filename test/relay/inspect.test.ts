@@ -57,7 +57,7 @@ test("a segment is shown while the relay writes to it, and after it was torn, an
 	}
 }, 300_000);
 
-test("a file that is no segment, and no file at all, get a sentence and code 1; a mistyped command gets code 2", async () => {
+test("a file that is no segment, or does not exist, gets a sentence and code 1; a mistyped command gets code 2", async () => {
 	const folder = mkdtempSync(join(tmpdir(), "standpipe-inspect-"));
 	try {
 		const text = join(folder, "text");

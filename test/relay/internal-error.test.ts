@@ -14,7 +14,7 @@ afterAll(async () => {
 	await rig.stop();
 });
 
-test("a fault of the relay costs the sender his message and his connection, and nobody else anything", async () => {
+test("a fault of the relay costs the sender the message and the connection, and no other host anything", async () => {
 	const { network } = rig;
 	const [account, other] = network.accounts;
 	if (account === undefined || other === undefined) throw new Error("two accounts");

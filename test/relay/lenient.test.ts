@@ -47,7 +47,7 @@ describe.each([
 		await until(async () => (await counted(reason)) === before + 1);
 	});
 
-	test("counted nothing else, and closed no connection", async () => {
+	test("counts nothing else, and closes no connection", async () => {
 		const { rejected, lenient: passedOn } = await rig.stats();
 		const sum = (counts: Record<string, number>): number =>
 			Object.values(counts).reduce((all, count) => all + count, 0);

@@ -56,7 +56,7 @@ test("a wall clock that is far ahead at a start removes nothing of the log", asy
 	await (await replay(relay, ({ received }) => received === MESSAGES)).disconnect();
 }, 300_000);
 
-test("a segment that vanishes while the relay runs closes those who want it, and nobody else", async () => {
+test("a segment that vanishes while the relay runs costs those consumers the connection that read it, and no others", async () => {
 	const relay = await relayWith({ RELAY_SEGMENT_BYTES: String(SEGMENT_BYTES) });
 	writeSegments(relay, () => Date.now());
 	await relay.start();

@@ -46,7 +46,7 @@ test("no metric has lost its name, its meaning, its type or one of its labels", 
 	expect(stats["rssBytes"]).toBeGreaterThan(0);
 });
 
-test("each thread says how it is", async () => {
+test("each thread reports its state", async () => {
 	let states: Record<string, ThreadState> = {};
 	// On a busy machine one answer may come too late.
 	await until(async () => {

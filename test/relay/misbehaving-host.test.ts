@@ -49,7 +49,7 @@ async function whileAway(host: SimHost, change: () => void | Promise<void>): Pro
 
 describe("a backlog with messages that can't be read", () => {
 	test(
-		"arrives but for these: text, garbage, and one that is too large",
+		"arrives except for these: text, garbage, and one that is too large",
 		async () => {
 			const { host, accounts } = await hostOf(0);
 			const gapsBefore = (await rig.stats()).counters.of("host_gaps_total");
@@ -72,7 +72,7 @@ describe("a backlog with messages that can't be read", () => {
 	);
 
 	test(
-		"and more than a hundred of them in a row",
+		"arrives even if more than a hundred of them come in a row",
 		async () => {
 			const { host, accounts } = await hostOf(1);
 			await whileAway(host, async () => {
@@ -89,7 +89,7 @@ describe("a backlog with messages that can't be read", () => {
 
 describe("a host that is set up anew", () => {
 	test(
-		"and takes the old cursor as live loses nothing: neither commits nor #identity and #account",
+		"and takes the old cursor as live loses no commits, and no #identity and #account",
 		async () => {
 			const { host, accounts } = await hostOf(2);
 			for (let i = 0; i < 10; i++) await commitAll(accounts);
@@ -111,7 +111,7 @@ describe("a host that is set up anew", () => {
 	);
 
 	test(
-		"while the relay is away loses nothing of its new numbering either",
+		"while the relay is disconnected loses nothing of its new numbering either",
 		async () => {
 			const { host, accounts } = await hostOf(2);
 			host.onFutureCursor = "live";
@@ -174,7 +174,7 @@ test(
 );
 
 test(
-	"what a host says floods no log, and its error frames of any text cost it one connection each",
+	"a host's #info frames don't flood the log, and its error frames of any text cost it one connection each",
 	async () => {
 		const { host, accounts } = await hostOf(5);
 		const startMs = performance.now();
@@ -205,7 +205,7 @@ test(
 );
 
 test(
-	"a host whose name has come to lead to a private address is not connected to",
+	"a host whose name leads to a private address by now is not connected to",
 	async () => {
 		const relay = await RelayProcess.create({ command: RELAY_COMMAND, plcUrl: rig.network.plc.url });
 		try {

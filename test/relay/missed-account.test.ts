@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { RelayRig, until } from "./rig.ts";
 
-test("an account is active again though its #account never came, if its host says so when asked", async () => {
+test("an account is active again although its #account never came, if its host says so when asked", async () => {
 	const rig = await RelayRig.start({ seed: "missed", hosts: 1, accounts: 4 });
 	const { network, relay, consumer } = rig;
 	const [active, inactive, broken, silent] = network.accounts;

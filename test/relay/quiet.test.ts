@@ -18,7 +18,7 @@ const ANSWERS: Record<string, string> = {
 	half: "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{",
 };
 
-test("what strangers do makes no line of the log an error, and none that is not ours", async () => {
+test("strangers cause no error lines in the log, and no lines that are not the relay's own", async () => {
 	const plc = new SimPlc();
 	plc.start();
 	const relay = await RelayProcess.create({ command: RELAY_COMMAND, plcUrl: plc.url });

@@ -58,7 +58,7 @@ describe("reads", () => {
 		expect((await read("getRepoStatus?did=x", "192.0.2.1")).status).toBe(400);
 	}, 300_000);
 
-	test("in a loop get 429 with Retry-After, over all threads together, and take nothing from others", async () => {
+	test("in a loop get 429 with Retry-After, over all threads together, and cost other addresses nothing", async () => {
 		const statuses: number[] = [];
 		const startMs = performance.now();
 		let refused: Response | undefined;
@@ -83,7 +83,7 @@ describe("reads", () => {
 /** If the test itself has a low priority, the reads thread can't have a lower one. */
 const hasNicerLevels = process.platform === "linux" && getPriority() < READS_NICENESS;
 
-test.if(hasNicerLevels)("the thread that reads is the one that waits where cores are short", () => {
+test.if(hasNicerLevels)("only the reads thread has a lower priority", () => {
 	const tasks = `/proc/${rig.relay.pid}/task`;
 	// The 19th field is the niceness. The second field may contain spaces.
 	const nicenesses = readdirSync(tasks).map((task) => {
@@ -115,7 +115,7 @@ describe("crawl requests", () => {
 		]);
 	}
 
-	test("of whatever name are refused in XRPC form, and the relay goes on", async () => {
+	test("of any impossible name are refused in XRPC form, and the relay goes on", async () => {
 		const rng = new Rng("crawl names");
 		for (let round = 0; round < 300; round++) {
 			const hostname = drawName(rng);
@@ -142,7 +142,7 @@ describe("crawl requests", () => {
 		},
 	);
 
-	test("of made-up names end at the quota of their address, which others don't share", async () => {
+	test("of made-up names end at the quota of their address, which is no other address's", async () => {
 		const ask = (at: number, ip: string): Promise<Response> =>
 			crawl(JSON.stringify({ hostname: `made-up-${at}.standpipe.zz` }), ip);
 		for (let at = 0; at < FAILED_PROBES_PER_HOUR; at++) expect((await ask(at, "192.0.2.80")).status).toBe(400);

@@ -53,7 +53,7 @@ describe("each reason, sent through a socket", () => {
 	}
 });
 
-test("nothing else was rejected, and nothing came twice or out of order", async () => {
+test("no other message was rejected, and none came twice or out of order", async () => {
 	const { rejected } = await rig.stats();
 	expect(Object.values(rejected).reduce((sum, count) => sum + count, 0)).toBe(BAD_REASONS.length);
 	expect(rig.consumer.orderViolations).toBe(0);

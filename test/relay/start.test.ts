@@ -113,7 +113,7 @@ function takePort(hostname: string): { port: number; free: () => void } {
 	return { port: server.port, free: () => server.stop(true) };
 }
 
-describe("a start that can't be says in one sentence which setting, and why", () => {
+describe("a start that fails says in one sentence which setting is at fault, and why", () => {
 	test("--persist-dir", async () => {
 		const file = join(folder, "a-file");
 		writeFileSync(file, "");
@@ -215,7 +215,7 @@ describe("a start that can't be says in one sentence which setting, and why", ()
 		}
 	}, 300_000);
 
-	test("a port that is taken, on each family, at each server; and the next start finds nothing amiss", async () => {
+	test("a port that is taken, on each family, at each server; and the next start reports nothing", async () => {
 		for (const name of ["RELAY_API_BIND", "RELAY_METRICS_LISTEN"])
 			for (const host of LOOPBACKS) {
 				const { port, free } = takePort(host);
@@ -228,7 +228,7 @@ describe("a start that can't be says in one sentence which setting, and why", ()
 			}
 	}, 300_000);
 
-	test("an address that is none, or not this machine's", async () => {
+	test("an address that does not resolve, or is not this machine's", async () => {
 		for (const [address, fault] of [
 			["999.1.1.1:0", 'the name "999.1.1.1" does not resolve'],
 			["no-such-name.invalid:0", 'the name "no-such-name.invalid" does not resolve'],
@@ -297,7 +297,7 @@ describe("a start that can't be says in one sentence which setting, and why", ()
 	);
 });
 
-test("a start that ended early, or logged nothing, leaves nothing that the next one reports", async () => {
+test("a start that ended early, or logged no record, leaves nothing that the next start reports", async () => {
 	const env = settings();
 	for (let start = 0; start < 3; start++) expect(await complaints(env)).toEqual([]);
 	const { port, free } = takePort("127.0.0.1");

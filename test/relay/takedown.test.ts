@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { SimConsumer } from "../sim/consumer.ts";
 import { RelayRig } from "./rig.ts";
 
-test("what a taken-down account said is not replayed, until it is back; across a restart too", async () => {
+test("commits and syncs of a taken-down account are not replayed until it is back, also after a restart", async () => {
 	const rig = await RelayRig.start({ seed: "takedown", hosts: 1, accounts: 2 }, { RELAY_FANOUT_WORKERS: "2" });
 	const { network, relay, consumer } = rig;
 	const [gone, other] = network.accounts;

@@ -104,7 +104,7 @@ async function expectFlow(account: SimAccount, connects: number): Promise<void> 
 	expect(rig.network.hostOf(account).cursors.length).toBe(connects);
 }
 
-test("messages pass with whatever else is in them, every byte as it was; an identity without its handle", async () => {
+test("messages pass with all additional fields, every byte as it was; an identity without its handle", async () => {
 	const account = accountAt(0);
 	await begin(account);
 	for (let i = 0; i < ROUNDS; i++) {
@@ -126,7 +126,7 @@ test("messages pass with whatever else is in them, every byte as it was; an iden
 	}
 }, 300_000);
 
-test("a null is as good as nothing, and a commit may lack what is deprecated", async () => {
+test("a null field counts as absent, and a commit may lack deprecated fields", async () => {
 	const account = accountAt(1);
 	const plain = fieldsOf(await account.commit(), nextSeq(account));
 	const sparse = new Map([...plain].filter(([key]) => !["since", "blobs", "rebase", "tooBig"].includes(key)));
@@ -169,7 +169,7 @@ test("a frame of an unknown kind is skipped, whatever it holds", async () => {
 	await expectFlow(account, connects);
 }, 300_000);
 
-describe("a link that some consumer can't decode", () => {
+describe("a link that some consumers can't decode", () => {
 	const types: [string, (account: SimAccount, link: Uint8Array) => Promise<Buffer>][] = [
 		["a header", async (account, x) => frameOf("identity", fieldsOf(account.identity(), nextSeq(account)), { x })],
 		...(["identity", "account"] as const).map((type) => {
@@ -195,7 +195,7 @@ describe("a link that some consumer can't decode", () => {
 	];
 
 	test.each(types)(
-		"costs its message and nothing else, in %s",
+		"costs its message only, in %s",
 		async (_where, make) => {
 			const account = accountAt(3);
 			await begin(account);
@@ -214,7 +214,7 @@ describe("a link that some consumer can't decode", () => {
 	);
 });
 
-test("an account that is taken down here says so, with all that its host put into the message", async () => {
+test("the #account of an account that the operator took down says so, with all other fields of its host's message", async () => {
 	const account = accountAt(4);
 	await begin(account);
 	await consumer.disconnect();

@@ -6,7 +6,7 @@ import { RelayRig } from "./rig.ts";
 /** A frame may have 5,000,000 bytes. The commit's blocks and fields take some of them. */
 const PADDING_MAX = 4_900_000;
 
-test("with four workers, frames of up to 5 MB pass between them, and none of an account's overtakes another", async () => {
+test("with four workers, frames of up to 5 MB pass between them, and messages of one account keep their order", async () => {
 	const rig = await RelayRig.start({ seed: "workers", hosts: 5, accounts: 15 }, { RELAY_INGEST_WORKERS: "4" });
 	const { network, consumer } = rig;
 	const rng = new Rng("workers");

@@ -14,7 +14,7 @@ function thrownBy(work: () => void): unknown {
 	throw new Error("nothing was thrown");
 }
 
-test("what nobody foresaw is contained, whatever was thrown", () => {
+test("an unforeseen fault is contained, whatever was thrown", () => {
 	for (const thrown of [new TypeError("no"), new RangeError("no"), "a text", null, undefined, { code: "EIO" }]) {
 		const work = (): void => {
 			throw thrown;

@@ -8,7 +8,7 @@ function failure(code: string): Error {
 }
 
 describe("the output of a command", () => {
-	test("is all that was written, though the reader is slow and takes a part at a time", () => {
+	test("is complete although the reader is slow and takes a part at a time", () => {
 		const rng = new Rng("slow reader");
 		const taken: Buffer[] = [];
 		let waits = 0;
@@ -43,7 +43,7 @@ describe("the output of a command", () => {
 		expect(calls).toBe(1);
 	});
 
-	test("fails with whatever else keeps it from being written", () => {
+	test("fails with any other error in writing it", () => {
 		const output = new LineOutput(() => {
 			throw failure("ENOSPC");
 		});

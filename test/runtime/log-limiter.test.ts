@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { LogLimiter } from "../../src/runtime/log-limiter.ts";
 import { Rng } from "../sim/rng.ts";
 
-test("a key gets one line per interval, and each line tells how many were left out", () => {
+test("a key gets one line per interval, and each line says how many were left out", () => {
 	const rng = new Rng("log limiter");
 	let nowMs = 0;
 	const limiter = new LogLimiter({ intervalMs: 100, keysMax: 50, nowMs: () => nowMs });

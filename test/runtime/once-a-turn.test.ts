@@ -3,7 +3,7 @@ import { OnceATurn } from "../../src/runtime/once-a-turn.ts";
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-test("does its work once a turn, however often it is asked for, and again when it is asked for again", async () => {
+test("does its work once a turn, however often it is asked for, and again in a later turn", async () => {
 	let done = 0;
 	const work = new OnceATurn(() => {
 		done++;
@@ -18,7 +18,7 @@ test("does its work once a turn, however often it is asked for, and again when i
 	}
 });
 
-test("what its work asks for is done a turn later", async () => {
+test("work that is asked for by the work itself is done a turn later", async () => {
 	let done = 0;
 	const work: OnceATurn = new OnceATurn(() => {
 		if (++done < 3) work.schedule();

@@ -3,7 +3,7 @@ import { RateLimit } from "../../src/runtime/rate-limit.ts";
 import { Rng } from "../sim/rng.ts";
 
 describe("a rate limit", () => {
-	test("never lets a key do more than its burst and its rate, and tells when it may again", () => {
+	test("never lets a key do more than its burst and its rate, and says when it may again", () => {
 		const rng = new Rng("rate limit");
 		for (let round = 0; round < 200; round++) {
 			let nowMs = rng.int(1_000);
@@ -31,12 +31,12 @@ describe("a rate limit", () => {
 		}
 	});
 
-	test("is each key's own", () => {
+	test("applies to each key by itself", () => {
 		const limit = new RateLimit({ perS: 1, burst: 2, keysMax: 10, nowMs: () => 0 });
 		expect([limit.take("a"), limit.take("a"), limit.take("a"), limit.take("b")]).toEqual([0, 0, 1000, 0]);
 	});
 
-	test("what is charged without asking delays what comes later", () => {
+	test("a charge without a question delays later ones", () => {
 		let nowMs = 0;
 		const limit = new RateLimit({ perS: 1, burst: 1, keysMax: 10, nowMs: () => nowMs });
 		for (let at = 0; at < 3; at++) limit.charge("a");
@@ -45,7 +45,7 @@ describe("a rate limit", () => {
 		expect(limit.take("a")).toBe(0);
 	});
 
-	test("remembers a bounded number of keys, those used last", () => {
+	test("remembers a limited number of keys, those used last", () => {
 		const limit = new RateLimit({ perS: 1, burst: 1, keysMax: 3, nowMs: () => 0 });
 		for (const key of ["a", "b", "c"]) expect(limit.take(key)).toBe(0);
 		expect(limit.take("a")).toBe(1000);

@@ -44,7 +44,7 @@ class Model {
 	}
 }
 
-test.each(["a", "b", "c", "d"])("does what a list in the order of use does, whatever is asked of it (%s)", (seed) => {
+test.each(["a", "b", "c", "d"])("does the same as a list in the order of use, with generated calls (%s)", (seed) => {
 	const rng = new Rng(`recent map ${seed}`);
 	const entriesMax = 1 + rng.int(8);
 	const bytesMax = 1 + rng.int(60);

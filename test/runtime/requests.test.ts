@@ -28,7 +28,7 @@ interface Asked {
 }
 
 describe("requests to another thread", () => {
-	test("whatever is asked, answered, late or too much: each gets its own answer or the reason of its own limit", async () => {
+	test("get each its own answer or the reason of its own limit, whatever is asked, answered, late or too much", async () => {
 		for (let run = 0; run < 50; run++) {
 			const rng = new Rng(`requests ${run}`);
 			const limits = { max: 1 + rng.int(12), perClientMax: 1 + rng.int(4) };
@@ -66,7 +66,7 @@ describe("requests to another thread", () => {
 		expect(pair.timing.waiting).toBe(0);
 	});
 
-	test("on which the other end fails are answered so, and those after them as ever", async () => {
+	test("on which the other end fails are answered with that, and later ones as usual", async () => {
 		const pair = new LinkPair<Arithmetic>(SERVICE);
 		for (const thrown of [new TypeError("no"), "a text", null, undefined]) {
 			const failed = pair.asker.request("fail", [thrown], { timeoutMs: TIMEOUT_MS });
@@ -77,7 +77,7 @@ describe("requests to another thread", () => {
 		}
 	});
 
-	test("on which the other end fails are logged there with what was asked, in a line of bounded length", async () => {
+	test("on which the other end fails are logged there with what was asked, in a line of limited length", async () => {
 		const lines: LogRecord[] = [];
 		configureSync({
 			reset: true,
@@ -103,7 +103,7 @@ describe("requests to another thread", () => {
 		expect(line.length).toBeLessThan(10_000);
 	});
 
-	test("on damage of our own data end the thread that found it", async () => {
+	test("that find damage to the relay's own data end the thread that found it", async () => {
 		const pair = new LinkPair<Arithmetic>(SERVICE);
 		void pair.asker.request("fail", [new Damage("ours")], { timeoutMs: TIMEOUT_MS });
 		expect(pair.deliver()).rejects.toThrow("ours");
@@ -120,7 +120,7 @@ describe("requests to another thread", () => {
 		expect(sent).toEqual([{ type: "answer", id: 1, reply: { answered: false, why: "failed" } }]);
 	});
 
-	test("of the operator are bound by the time only", async () => {
+	test("of the operator have a time limit only", async () => {
 		const pair = new LinkPair<Arithmetic>(SERVICE, { max: 1, perClientMax: 1 });
 		const replies = Array.from({ length: 5 }, (_, at) => pair.asker.request("double", [at], { timeoutMs: TIMEOUT_MS }));
 		expect(await pair.asker.request("double", [1], { timeoutMs: TIMEOUT_MS, client: "a" })).toMatchObject({

@@ -32,7 +32,7 @@ describe("a ring", () => {
 		expect(received).toBeGreaterThan(5_000);
 	});
 
-	test("shows nothing before it is published, and takes nothing before space is released", () => {
+	test("shows no record before it is published, and takes none before space is released", () => {
 		const { writer, reader } = ringOf(1024);
 		while (write(writer, new Uint8Array(100)));
 		expect(reader.next()).toBeNull();
@@ -61,7 +61,7 @@ describe("a ring", () => {
 		}
 	});
 
-	test("carries what its reader acknowledges back to the writer", () => {
+	test("brings the reader's acknowledgements back to the writer", () => {
 		const { writer, reader } = ringOf(1024);
 		write(writer, new Uint8Array(10));
 		writer.publish();

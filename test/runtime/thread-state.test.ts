@@ -25,7 +25,7 @@ function isFull(memory: ThreadMemory | null): boolean {
 	return memory !== null && memory.heapUsedBytes > 0 && memory.heapTotalBytes > 0;
 }
 
-test("a thread is asked one question at a time, and says how long it took; after a second it is silent", async () => {
+test("a thread is asked one question at a time, with the time that its answer took; after a second it counts as silent", async () => {
 	const seen = { answering: 0, silent: 0 };
 	for (let run = 0; run < 200; run++) {
 		const rng = new Rng(`thread state ${run}`);
@@ -49,7 +49,7 @@ test("a thread is asked one question at a time, and says how long it took; after
 	expect(Math.min(seen.answering, seen.silent)).toBeGreaterThan(0);
 });
 
-test("a thread says what memory it has, and the one that asks says it of itself", async () => {
+test("a thread reports its memory, and so does the thread that asks", async () => {
 	expect(isFull(await stateService.memory())).toBe(true);
 	const own = await ownState();
 	expect(own.isAnswering && own.afterMs >= 0 && isFull(own.memory)).toBe(true);

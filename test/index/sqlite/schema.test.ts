@@ -131,7 +131,7 @@ function shape(of: string): unknown {
 	return { tables, version };
 }
 
-test("there is a database of each version that can be brought up to the present one", () => {
+test("the tests have a database of each version that can be migrated", () => {
 	const versions = [...new Set(OLDER.map(({ version }) => version))];
 	expect(versions).toEqual(
 		Array.from({ length: SCHEMA_VERSION - SCHEMA_VERSION_MIN }, (_, at) => SCHEMA_VERSION_MIN + at),
@@ -177,7 +177,7 @@ test.each(OLDER)("a database of an older version keeps its rows and becomes like
 	await again.store.close();
 });
 
-test("who is taken down stays so when that becomes a column", async () => {
+test("accounts that are taken down stay so when that becomes a column", async () => {
 	makeOlder({ version: 4, lastTime: true, hostIdMax: true });
 	const database = new Database(path);
 	database.run("DELETE FROM account");

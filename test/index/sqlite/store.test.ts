@@ -133,7 +133,7 @@ describe("applying", () => {
 		expect(await dump(crashed)).toEqual(await dump());
 	});
 
-	test("closing brings everything into the database file itself", async () => {
+	test("closing moves everything into the database file itself", async () => {
 		const writer = await openWriter(path);
 		await writer.apply(history(100));
 		const before = await dump();
@@ -145,7 +145,7 @@ describe("applying", () => {
 });
 
 describe("opening", () => {
-	test("another schema version is refused by its number", async () => {
+	test("another schema version is refused, with its number", async () => {
 		await (await openWriter(path)).store.close();
 		const database = new Database(path);
 		database.run("PRAGMA user_version = 99");
@@ -156,7 +156,7 @@ describe("opening", () => {
 		}
 	});
 
-	test("somebody else's database is refused, and not changed", async () => {
+	test("another program's database is refused, and not changed", async () => {
 		const other = join(folder, "other.sqlite");
 		const database = new Database(other);
 		database.run("CREATE TABLE theirs (a)");
@@ -165,14 +165,14 @@ describe("opening", () => {
 		database.close();
 	});
 
-	test("a reader does not make what is absent", () => {
+	test("a reader does not make an absent index", () => {
 		expect(() => openSqliteReader(join(folder, "absent.sqlite"))).toThrow();
 		expect(existsSync(join(folder, "absent.sqlite"))).toBe(false);
 	});
 });
 
 describe("takedowns", () => {
-	test("are found without looking at all accounts", async () => {
+	test("are found without a scan of all accounts", async () => {
 		await (await openWriter(path)).store.close();
 		const database = new Database(path, { readonly: true });
 		const plan = database
