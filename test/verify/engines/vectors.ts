@@ -56,7 +56,7 @@ export async function makeVectors(): Promise<SelfTestVector[]> {
 if (import.meta.main) {
 	console.log(`import type { RejectionReason } from "../protocol/reasons.ts";
 
-/** A frame, in base64, and what an engine must say of it. */
+/** A frame, in base64, and the reason that an engine must give for it. */
 export interface SelfTestVector {
 	name: string;
 	curve: "k256" | "p256";
