@@ -7,7 +7,7 @@ import { type BuiltNode, encodeEntries, entriesOf, heightOf, linkTo, type RawEnt
 /** A node's place in its tree. */
 export interface NodePlace {
 	height: number;
-	/** The nearest key before and after the node's own; null where there is none. */
+	/** The nearest keys before and after the node's own; null if there is none. */
 	after: string | null;
 	before: string | null;
 }

@@ -18,7 +18,7 @@ fuzz_target!(|input: &[u8]| {
     let public_key = public_key.try_into().expect("33 bytes");
     VERIFIER.with_borrow_mut(|verifier| {
         let outcome = verifier.verify(frame, SigningKey { curve, public_key });
-        // The boundary turns panics into this; here they are what is looked for.
+        // The verifier turns panics into this outcome. Panics are what this target looks for.
         assert!(!matches!(outcome, Outcome::Panic));
     });
 });

@@ -46,7 +46,7 @@ const REASONS_REACHED = [
 
 const native = nativeForTests();
 
-/** `describe`, but visibly skipped where the addon is not built. */
+/** `describe`, but visibly skipped if the addon is not built. */
 const describeBoth = native === null ? describe.skip : describe;
 
 describeBoth(
