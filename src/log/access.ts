@@ -13,13 +13,13 @@ import type { BlockingReader, Log, SharedReader } from "./log.ts";
 import { createMarksBuffer, type MarkRule, Marks } from "./marks.ts";
 import { createPositionBuffer, LogPosition } from "./position.ts";
 
-/** The memory that all share who write or read the log. */
+/** The memory that the log's writer and all its readers share. */
 export interface LogMemory {
-	/** How far the log goes. */
+	/** How far the log is published. */
 	position: SharedArrayBuffer;
-	/** What those need besides who read the log's files. */
+	/** The active segment, for readers of the log's files. */
 	activeSegment: SharedArrayBuffer;
-	/** How far those readers are that retention waits for. */
+	/** How far the readers are that retention waits for. */
 	marks: SharedArrayBuffer;
 }
 
@@ -41,9 +41,9 @@ export type LogSettings = Pick<
 /**
  * Opens the log for its one writer.
  *
- * @param options `onStall` is told why the log takes nothing, each time that changes; `onProgress` when a step may be worth
- * while again
- * @throws Error if another process writes to it, or if it is damaged beyond what can be told apart
+ * @param options `onStall` is called with the reason when the log begins to take nothing or the reason changes, and with null
+ * when it goes on; `onProgress` when another step may get on
+ * @throws Error if another process writes to it, if it has another format, or if damage hides which numbers were used
  */
 export function openLog(
 	memory: LogMemory,
@@ -67,17 +67,17 @@ export function openLog(
 
 export interface ReaderOptions {
 	directory: string;
-	/** Bytes of records that are kept for consumers who read the same. */
+	/** Limit, in bytes, of the records that are kept in memory for other consumers that come to read them. */
 	cacheBytesMax: number;
 	counters: Counters;
 }
 
-/** Opens the log for many consumers on one thread, which never waits for the disk. */
+/** Opens the log for the many consumers of a thread that must not wait for the disk. */
 export function openSharedReader(memory: LogMemory, options: ReaderOptions): SharedReader {
 	return new BackgroundReader(openLocal(memory, options));
 }
 
-/** Opens the log for one reader that has a thread for itself. */
+/** Opens the log for a reader whose thread may wait for the disk. */
 export function openBlockingReader(memory: LogMemory, options: ReaderOptions): BlockingReader {
 	return openLocal(memory, options);
 }
@@ -86,21 +86,25 @@ function openLocal(memory: LogMemory, options: ReaderOptions): LogReader {
 	return new LogReader({ ...options, active: new ActiveSegment(memory.activeSegment), fs: systemLogFs });
 }
 
-/** The id of a log that its writer has opened: a UUID. */
+/**
+ * The id of a log that its writer has opened: a UUID.
+ *
+ * @throws Damage if its file is gone or holds no UUID
+ */
 export function logIdOf(directory: string): string {
 	const id = readLogId(systemLogFs, directory);
 	if (id === null) throw new Damage(`the log in ${directory} has lost its id`);
 	return id;
 }
 
-/** How a file of the log can be shown: for people, or for programs, one object a line. */
+/** How a segment can be shown: for people, or for programs, one JSON object a line. */
 export const INSPECT_FORMATS = { text: TEXT_LINES, json: JSON_LINES } as const satisfies Record<string, InspectFormat>;
 
 /**
- * Shows what stands in a file of the log, which may be in use.
+ * Shows the contents of a segment, line by line. The segment may be in use.
  *
- * @param line told of each line. Once it returns false, the rest is left out
- * @throws InspectError if the file can't be shown, with a sentence that says why
+ * @param line called with each line. If it returns false, the rest is left out
+ * @throws InspectError if the file can't be shown. The message says why
  */
 export function inspectLogFile(
 	path: string,

@@ -5,38 +5,38 @@ import type { LogEnd, PositionSnapshot } from "./position.ts";
 import { type Batch, Gap } from "./record/batch.ts";
 import type { StoredRecord } from "./record/stored-record.ts";
 
-/** A sink is given no more than this at a time, and the record or batch that exceeds it. */
+/** A sink gets no more records once it has this many, or this many bytes, at a time. The last batch may exceed both. */
 const RECORDS_MAX = 5000;
 const BATCH_BYTES_MAX = 32 * 1024 * 1024;
-/** The log's position wakes the follower; this is only how soon a stop is noticed without a new record. */
+/** Time in which a stop is noticed if no record comes. A new record wakes the follower at once. */
 const WAIT_MS = 250;
 /**
- * Records are gathered for so long, since a transaction costs about the same for one as for hundreds, and its syncs get in
- * the way of the log's. Nobody waits for a sink: shards know what the index has not applied yet.
+ * Time in which records gather before they are applied: a transaction costs about the same for one as for hundreds, and its
+ * syncs delay the log's. Nobody waits for a sink: shards know what the index has not applied yet.
  */
 const GATHER_MS = 25;
 
 /**
- * What the log's records are kept in, such as the index. It is given what is durable in the log, in order. Its methods may
- * fail by a fault of the disk: then they are called again, with the same, until they succeed or the follower is to stop.
+ * A store that is made from the log's records, such as the index. It gets what is durable in the log, in order. If a method
+ * fails by a fault of the disk, it is called again with the same arguments until it succeeds or the follower has to stop.
  */
 export interface Sink {
-	/** Names it in the log lines. */
+	/** Its name in log lines. */
 	readonly name: string;
-	/** Lsn of the last record that it has kept; 0 before the first. Asked at the start. */
+	/** Lsn of the last record that it has stored; 0 before the first. Called at the start. */
 	cursor(): Promise<number>;
-	/** Keeps consecutive records, without their frames, and their end as its cursor: all of it or nothing. */
+	/** Stores consecutive records, which have no frames here, and the last one's lsn as the cursor: all of it or nothing. */
 	apply(records: readonly StoredRecord[]): Promise<void>;
-	/** Told that the records with the lsns from `from` to `to` can't be had, before it is given the next. */
+	/** Called if the records with the lsns from `from` to `to` are lost, before any record after them is applied. */
 	gap(from: number, to: number): Promise<void>;
-	/** Told that it has all that the log held at the start, and where it was then. */
+	/** Called when it has all that the log held at the start, with where the sink and the log were then. */
 	caughtUp(start: SinkStart): Promise<void>;
 }
 
 export interface SinkStart {
-	/** Lsn of the last record that the sink had; 0 for none, if there were any. */
+	/** Lsn of the last record that the sink had; 0 if it had none although the log had some. */
 	cursor: number;
-	/** Of the log. */
+	/** The log's. */
 	firstLsn: number;
 	lastLsn: number;
 }
@@ -49,7 +49,7 @@ export interface FollowedPosition {
 
 /** The log's records, as a follower needs them. */
 export interface FollowedLog {
-	/** Throws what the disk says. */
+	/** @throws Error if the records can't be read */
 	read(cursor: number): Batch | Gap | null;
 }
 
@@ -57,9 +57,9 @@ export interface FollowerOptions {
 	sink: Sink;
 	log: FollowedLog;
 	position: FollowedPosition;
-	/** Says up to where the sink needs the log no more. */
+	/** Tells retention up to which lsn the sink no longer needs the log. */
 	mark: Pick<Mark, "move">;
-	/** Told what keeps the sink from going on; throws it if it is not to be waited for. */
+	/** `note` gets the fault that keeps the sink from going on, and throws it if waiting can't cure it. */
 	stall: { note(error: unknown): void; end(): void };
 	/** Waits before the next attempt, or for more records. */
 	sleep(ms: number): Promise<void>;
@@ -71,13 +71,13 @@ export class CheckpointError extends Error {
 }
 
 /**
- * Keeps a sink at the end of the log. It takes only what is durable there. Else a power cut could leave the sink ahead of it:
- * the index, with a host's cursor past messages that the log has lost, or with a rev that makes them stale when the host
- * sends them again (invariant 4).
+ * Gives a sink all records of the log, up to the durable end. If it went further, a power cut could leave the sink ahead of
+ * the log: the index could have a host's cursor past messages that the log has lost, or a rev that makes them stale when the
+ * host sends them again (invariant 4).
  */
 export class Follower {
 	readonly #options: FollowerOptions;
-	/** Lsn of the last record that the sink has kept or that is lost. */
+	/** Lsn of the last record that the sink has stored or that is lost. */
 	#cursor = 0;
 	#isStopping = false;
 
@@ -99,7 +99,7 @@ export class Follower {
 					"was emptied, or an older copy was put back. Put the right log back; or go on without what it held by " +
 					`setting RELAY_INITIAL_SEQ_NUMBER above ${cursor}`,
 			);
-		// A log that has no records yet lacks none, wherever its numbers are to begin.
+		// An empty log has lost no records, whatever lsn it begins with.
 		if (cursor === 0 && lastLsn < firstLsn) cursor = lastLsn;
 		this.#advance(cursor);
 		while (this.#cursor < lastLsn && (await this.#step()) !== "nothing");
@@ -115,23 +115,23 @@ export class Follower {
 			const step = await this.#step();
 			if (step === "nothing" && isStopping) return;
 			if (step === "nothing") await position.wait(this.#cursor, WAIT_MS, "durableLsn");
-			// A turn of the event loop: else a busy log would let no message of the control thread through.
+			// If the log is busy, messages of the control thread would not get through without this turn of the event loop.
 			if (step === "full" || isStopping) await new Promise((resolve) => setImmediate(resolve));
 			else await sleep(GATHER_MS);
 		}
 	}
 
 	/**
-	 * Makes `run` return when the sink has everything that the log has published by now; or soon, if the sink fails: what is
-	 * left is applied at the next start.
+	 * Makes `run` return when the sink has everything that is durable in the log by now. If the sink fails, `run` returns after
+	 * one more try, and the next start applies the rest.
 	 */
 	stop(): void {
 		this.#isStopping = true;
 	}
 
 	/**
-	 * Gives the sink a part of the log: `some`, to the log's durable end, or as much as it takes at a time (`full`). `nothing`
-	 * if there is nothing after the cursor yet, or the sink doesn't take it before a stop.
+	 * Gives the sink the next part of the log: `full` if it is as much as a sink gets at a time, else `some`. `nothing` if
+	 * nothing durable comes after the cursor yet, or if a stop comes before the sink has taken it.
 	 */
 	async #step(): Promise<"nothing" | "some" | "full"> {
 		const start = this.#cursor;
@@ -142,19 +142,19 @@ export class Follower {
 		return this.#cursor > start ? "some" : "nothing";
 	}
 
-	/** Reads on from the cursor, up to `endLsn`, a gap or as much as the sink takes at a time. */
+	/** Reads from the cursor up to `endLsn`, or a gap, or as much as a sink gets at a time. */
 	async #gather(endLsn: number): Promise<{ records: StoredRecord[]; gap: Gap | null; isFull: boolean }> {
 		const records: StoredRecord[] = [];
 		let cursor = this.#cursor;
 		let bytes = 0;
 		while (cursor < endLsn && records.length < RECORDS_MAX && bytes < BATCH_BYTES_MAX) {
-			// Null also if a stop comes before it can be read.
+			// It is also null if a stop comes before the log can be read.
 			const read = await this.#untilDone(async () => this.#options.log.read(cursor));
 			if (read instanceof Gap) return { records, gap: read, isFull: false };
 			if (read === null) break;
 			const first = read.indexAfter(cursor);
 			const end = read.indexAfter(endLsn);
-			// Lsns were left out up to a record that is not durable yet.
+			// The lsns up to `endLsn` were left out, and the next record is not durable yet.
 			if (first === end) break;
 			for (let at = first; at < end; at++) records.push(withoutFrame(read.record(at)));
 			cursor = read.lsn(end - 1);
@@ -176,7 +176,7 @@ export class Follower {
 		return true;
 	}
 
-	/** What a gap held is lost to the sink too. */
+	/** Tells the sink of a gap, and goes on after it. */
 	async #pass({ lastLsn }: Gap): Promise<void> {
 		const isTold = await this.#untilDone(async () => {
 			await this.#options.sink.gap(this.#cursor + 1, lastLsn);
@@ -185,15 +185,15 @@ export class Follower {
 		if (isTold !== null) this.#advance(lastLsn);
 	}
 
-	/** The sink needs nothing up to here any more. */
+	/** Moves the cursor: the sink no longer needs the log up to this lsn. */
 	#advance(lsn: number): void {
 		this.#cursor = lsn;
 		this.#options.mark.move(lsn);
 	}
 
 	/**
-	 * Does what needs the disk, as often as it takes: the log keeps what is not applied, and its readers need nothing of us.
-	 * Null if a stop comes first.
+	 * Tries `work`, which needs the disk, until it succeeds. Meanwhile the log keeps what is not applied, and its other readers
+	 * go on. Null if a stop comes first.
 	 */
 	async #untilDone<Result>(work: () => Promise<Result>): Promise<Result | null> {
 		const { stall, sleep } = this.#options;
@@ -214,7 +214,7 @@ export class Follower {
 
 const NO_FRAME = new Uint8Array(0);
 
-/** What a sink reads of a record, with facts of its own, since the batch is valid only until the next read. */
+/** The record without its frame, and with a copy of its facts, since the batch is valid only until the next read. */
 function withoutFrame(record: StoredRecord): StoredRecord {
 	return { ...record, facts: Buffer.from(record.facts), frame: NO_FRAME };
 }

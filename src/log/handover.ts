@@ -12,14 +12,14 @@ const messageDurableSeconds = histogram(
 	[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
 );
 
-/** The worker's way to the sequencer: one ring, and the sequencer's doorbell. */
+/** Hands the entries of one ingest worker to the sequencer: through the worker's ring, and with the sequencer's doorbell. */
 export class Handover {
-	/** Number of this worker, by which others name its ring. */
+	/** Number of this worker, and of its ring. */
 	readonly ring: number;
 	readonly #writer: RingWriter;
 	readonly #sequencer: Doorbell;
 	readonly #counters: Counters;
-	/** Where the entry ends that is timed; null while none is. */
+	/** Ring position after the entry that is being timed; null if none is. */
 	#timedPosition: number | null = null;
 	#timedSinceMs = 0;
 	readonly #flush = new OnceATurn(() => this.flush());
@@ -31,7 +31,7 @@ export class Handover {
 		this.#counters = counters;
 	}
 
-	/** Position behind the last entry pushed. */
+	/** Ring position after the last entry pushed. */
 	get position(): number {
 		return this.#writer.position;
 	}
@@ -41,12 +41,12 @@ export class Handover {
 		return this.#writer.acknowledged() >= this.#writer.position;
 	}
 
-	/** How far the ring is durable. */
+	/** Ring position up to which everything is durable. */
 	acknowledged(): number {
 		return this.#writer.acknowledged();
 	}
 
-	/** Hands an entry over. Returns the ring position behind it, or null while the ring is full: try again when rung. */
+	/** Hands an entry over. Returns the ring position after it. Null if the ring is full: try again when the sequencer rings. */
 	push(entry: Entry): number | null {
 		const target = this.#writer.reserve(entryBytes(entry));
 		if (target === null) {
@@ -60,8 +60,10 @@ export class Handover {
 	}
 
 	/**
-	 * Times what was pushed last, from this moment of the monotonic clock until it is durable. One entry is timed at a time: while
-	 * one is, this does nothing, so it may be called for each.
+	 * Times the entry that was pushed last, until it is durable. One entry is timed at a time. If one is, this does nothing, so it
+	 * may be called for each entry.
+	 *
+	 * @param sinceMs when the time begins, by the monotonic clock
 	 */
 	time(sinceMs: number): void {
 		if (this.#timedPosition !== null) return;
@@ -69,14 +71,14 @@ export class Handover {
 		this.#timedSinceMs = sinceMs;
 	}
 
-	/** Takes note of what has become durable: call it whenever the sequencer rang. */
+	/** Ends the timing if the entry has become durable. Call it whenever the sequencer has rung. */
 	noteDurable(nowMs = performance.now()): void {
 		if (this.#timedPosition === null || this.#writer.acknowledged() < this.#timedPosition) return;
 		this.#timedPosition = null;
 		this.#counters.observe(messageDurableSeconds, (nowMs - this.#timedSinceMs) / 1000);
 	}
 
-	/** Makes what was pushed visible now. */
+	/** Makes what was pushed visible to the sequencer now. */
 	flush(): void {
 		if (this.#writer.publish()) this.#sequencer.ring();
 	}

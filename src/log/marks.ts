@@ -2,17 +2,17 @@ import { Seqlock } from "../runtime/seqlock.ts";
 
 /** A reader of the log that retention waits for. */
 export interface MarkRule {
-	/** Differs from the other marks'. */
+	/** No two marks have the same name. */
 	name: string;
 	/**
-	 * Bytes of the log that may come after the mark, counted in the units that retention removes: a reader that is further
-	 * behind is not waited for.
-	 * Null waits without a limit: for what only this reader keeps. Then a full disk stalls the log before anything is lost.
+	 * Retention waits for the reader while at most this many bytes of the log come after the mark, counted in the units that
+	 * retention removes. Null means no limit, for a reader that keeps what nothing else has. A full disk then stalls the log
+	 * before anything is lost.
 	 */
 	lagBytesMax: number | null;
 }
 
-/** Retention looks at each of them whenever it removes something. */
+/** Limit of the marks. Retention looks at each of them whenever it removes something. */
 export const MARKS_MAX = 16;
 
 /** Numbers of a mark: the lsn, and whether there is one. */
@@ -20,7 +20,11 @@ const LSN = 0;
 const IS_SET = 1;
 const NUMBERS = 2;
 
-/** Makes the memory of these marks. Their rules stand in it after the numbers. */
+/**
+ * Makes the memory of these marks. It holds their numbers and then their rules.
+ *
+ * @throws RangeError for more than `MARKS_MAX` marks, or two with the same name
+ */
 export function createMarksBuffer(rules: readonly MarkRule[]): SharedArrayBuffer {
 	if (rules.length > MARKS_MAX) throw new RangeError(`${rules.length} marks, at most ${MARKS_MAX} are kept`);
 	const names = new Set(rules.map(({ name }) => name));
@@ -28,12 +32,12 @@ export function createMarksBuffer(rules: readonly MarkRule[]): SharedArrayBuffer
 	const numbersBytes = Seqlock.bytesFor(NUMBERS * MARKS_MAX);
 	const text = Buffer.from(JSON.stringify(rules));
 	const buffer = new SharedArrayBuffer(numbersBytes + Math.ceil(text.length / 4) * 4);
-	// A shorter text than the memory has room for is followed by spaces.
+	// Spaces after the text do not matter in JSON.
 	Buffer.from(buffer, numbersBytes).fill(" ").set(text);
 	return buffer;
 }
 
-/** How far readers of the log are, by name, in shared memory: each says so itself, and retention keeps what they still need. */
+/** How far named readers of the log are, in shared memory. Each moves its own mark. Retention keeps what they still need. */
 export class Marks {
 	readonly all: readonly Mark[];
 
@@ -66,12 +70,12 @@ export class Mark {
 		this.#at = at;
 	}
 
-	/** The reader needs nothing up to here. Null if it has not said so yet since the process began. */
+	/** The reader needs no record up to this lsn. Null until it calls `move` for the first time in this process. */
 	get lsn(): number | null {
 		return this.#numbers.get(this.#at + IS_SET) === 0 ? null : this.#numbers.getGrowing(this.#at + LSN);
 	}
 
-	/** Only the reader calls it. A mark never goes back: what was before it may be gone. */
+	/** Only the reader calls it. A mark never moves back, since the records before it may be gone. */
 	move(lsn: number): void {
 		const before = this.lsn;
 		if (before !== null && lsn <= before) return;

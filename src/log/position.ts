@@ -1,29 +1,29 @@
 import { Seqlock, SeqlockView } from "../runtime/seqlock.ts";
 
-/** How far the log is, all of one moment. */
+/** The ends of the log, all at the same moment. */
 export interface PositionSnapshot {
 	/** No retained record has a lower lsn. 0 before the log is open. */
 	firstLsn: number;
 	/** Lsn of the last published record; `firstLsn - 1` or less if there is none. */
 	lastLsn: number;
-	/** Lsn up to which every published record is durable. In sync mode `write` it is less than `lastLsn` for up to a moment. */
+	/** Lsn up to which every published record is durable. In sync mode `write` it follows `lastLsn` with each sync. */
 	durableLsn: number;
-	/** The greatest lsn that may ever have been given out. It is `lastLsn`, but between a crash and the next record. */
+	/** The greatest lsn that may have been given out. After a start that left lsns out, it is above `lastLsn` until the next record. */
 	lsnUsedMax: number;
 	/** No retained message has a lower seq. */
 	firstSeq: number;
 	/** Seq of the last published message; `firstSeq - 1` or less if there is none. */
 	lastSeq: number;
 	/**
-	 * The greatest seq that may ever have been given out: a cursor above it is in the future. It is `lastSeq`, but for the
-	 * time between a crash, after which some seqs are left out, and the next message.
+	 * The greatest seq that may have been given out: a cursor above it is in the future. After a start that left seqs out, it is
+	 * above `lastSeq` until the next message.
 	 */
 	seqUsedMax: number;
 	/** Time of the last published record, microseconds since 1970. */
 	lastTimeUs: number;
 }
 
-/** Which end of the log somebody waits for. */
+/** The end of the log to wait for. */
 export type LogEnd = "lastLsn" | "durableLsn";
 
 const FIRST_LSN = 0;
@@ -42,8 +42,7 @@ export function createPositionBuffer(): SharedArrayBuffer {
 }
 
 /**
- * How far the log is published, in shared memory. Readers on any thread wait for this and nothing else, and it says nothing
- * of how the log is stored.
+ * How far the log is published, in shared memory. Readers on any thread wait for it. It says nothing of how the log is stored.
  */
 export class LogPosition {
 	readonly #numbers: Seqlock;
@@ -67,12 +66,12 @@ export class LogPosition {
 		return this.#numbers.buffer;
 	}
 
-	/** The state of the log. The object is shared and replaced, never changed. */
+	/** The ends of the log. Callers share the object, which never changes: new ends come in a new object. */
 	snapshot(): PositionSnapshot {
 		return this.#view.value;
 	}
 
-	/** Publishes a new state. Only the log's writer calls it, when readers can find what the state tells of. */
+	/** Publishes new ends. Only the log's writer calls it, after readers can find the records up to there. */
 	publish(snapshot: PositionSnapshot): void {
 		const numbers = this.#numbers;
 		numbers.begin();
@@ -89,9 +88,10 @@ export class LogPosition {
 	}
 
 	/**
-	 * Resolves when something with an lsn above `lsn` is published, at the next publication, or after `timeoutMs`.
+	 * Resolves at once if the log has got past `lsn`, else at the next publication or after `timeoutMs`. So the log need not have
+	 * got past `lsn` then.
 	 *
-	 * @param end `durableLsn` to wait for what is durable, too
+	 * @param end `durableLsn` to wait for durable records
 	 */
 	async wait(lsn: number, timeoutMs: number, end: LogEnd = "lastLsn"): Promise<void> {
 		const version = this.#numbers.version();

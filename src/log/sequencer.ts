@@ -16,16 +16,16 @@ import {
 
 const recordsAppended = counter("records_appended_total", "records appended to the log");
 
-/** A ring that the sequencer drains, and the doorbell of the thread that fills it. */
+/** A ring that the sequencer reads, and the doorbell of the thread that fills it. */
 export interface Producer {
 	ring: RingReader;
 	doorbell: Doorbell;
 }
 
 /**
- * Gives each entry of the rings its place in the log. One step is one batch: take entries from every ring, append them,
- * sync, publish, and only then tell the producers that they are dealt with (invariant 1). In sync mode `write` a batch is
- * synced after it was published; the producers are told after the sync, since hosts' cursors follow (invariant 4).
+ * Gives each entry of the rings its place in the log. One step is one batch: it takes entries from every ring, has them
+ * appended, synced and published, and only then acknowledges them to the producers (invariant 1). In sync mode `write` a
+ * batch is published before it is synced. It is acknowledged after the sync, since hosts' cursors follow (invariant 4).
  */
 export class Sequencer {
 	readonly #log: AppendLog;
@@ -39,10 +39,10 @@ export class Sequencer {
 	#nextSeq = 0;
 	/** The least time of the next record in the buffer. */
 	#nextTimeUs = 0;
-	/** The batch in the buffer, and the producers that it is of: none while there is no batch. */
+	/** The batch in the buffer, and the producers whose entries are in it; none if there is no batch. */
 	#batch: UnsealedBatch = { bytes: this.#buffer.subarray(0, 0), firstLsn: 0, lastLsn: 0, lastSeq: 0, endTimeUs: 0 };
 	#taken: Producer[] = [];
-	/** Batches that are published and not yet durable, with how far they reach in each ring; the oldest first. */
+	/** Batches that are published and not yet durable, the oldest first, with the ring positions at which they end. */
 	readonly #undurable: { lsn: number; ends: { producer: Producer; position: number }[] }[] = [];
 	/** The producer that the next batch begins with. */
 	#first = 0;
@@ -54,11 +54,11 @@ export class Sequencer {
 	}
 
 	/**
-	 * Makes one batch of what the rings hold. Returns whether one was appended; with a promise only if the log answers with one:
-	 * then the next step has to wait for it. If the log does not take it, the batch stays, and the next step goes on with it;
-	 * meanwhile the rings fill up, and so the hosts are paused.
+	 * Makes one batch of what the rings hold. Returns whether it was appended: as a promise if the log answers with one, for
+	 * which the next step has to wait. If the log does not take the batch, the next step tries the same batch again. Meanwhile
+	 * the rings fill up, so the hosts are paused.
 	 *
-	 * @throws what can't be waited for: then nothing of the batch was published, and the process must stop
+	 * @throws a failure that waiting can't cure: then nothing of the batch was published, and the process must stop
 	 */
 	step(): boolean | Promise<boolean> {
 		this.acknowledge();
@@ -76,13 +76,13 @@ export class Sequencer {
 		const ends = this.#taken.map((producer) => ({ producer, position: producer.ring.position }));
 		this.#undurable.push({ lsn: this.#batch.lastLsn, ends });
 		this.acknowledge();
-		// Their entries were copied, so there is room in their rings even if the batch is not durable yet.
+		// The entries were copied, so the rings have room again even if the batch is not durable yet.
 		if (this.#undurable.length > 0) for (const producer of this.#taken) producer.doorbell.ring();
 		this.#taken = [];
 		return true;
 	}
 
-	/** Tells the producers what has become durable. Each step does so, too. */
+	/** Acknowledges to the producers what has become durable. Each step does so, too. */
 	acknowledge(): void {
 		const { durableLsn } = this.#log;
 		for (let batch = this.#undurable[0]; batch !== undefined && batch.lsn <= durableLsn; batch = this.#undurable[0]) {
@@ -94,7 +94,7 @@ export class Sequencer {
 		}
 	}
 
-	/** Fills the buffer, with an equal share for each ring that has so much. */
+	/** Fills the buffer. Each ring in turn gets an equal share of the room that is left. */
 	#takeBatch(): void {
 		const firstLsn = this.#log.nextLsn;
 		const count = this.#producers.length;
@@ -127,13 +127,13 @@ export class Sequencer {
 			this.#writeRecord(readEntry(bytes));
 			records += 1;
 		}
-		// The entries are copied: their space can be filled again while this batch is synced.
+		// The entries were copied, so their space can be filled again while this batch is synced.
 		ring.release();
 		this.#counters.add(recordsAppended, records);
 		return records > 0;
 	}
 
-	/** A message gets the next seq. A control record has none of its own, so that consumers see no gap: it gets the last one. */
+	/** A message gets the next seq. A control record carries the last message's, so that consumers see no gap. */
 	#writeRecord(entry: Entry): void {
 		const { facts, frame, kind, flags, host, upstreamSeq, ops } = entry;
 		if (isMessageKind(kind)) this.#nextSeq += 1;
@@ -159,7 +159,7 @@ export class Sequencer {
 		this.#nextTimeUs = timeUsAfter(timeUs, ops);
 	}
 
-	/** Copies the frame with our seq in the place of the host's; every other byte stays (rulebook 1.5). */
+	/** Copies the frame with our seq in the place of the host's. Every other byte stays as it is (rulebook 1.5). */
 	#splice(entry: Entry, seq: number, at: number): number {
 		const { frame, seqStart, seqEnd } = entry;
 		const length = frame.length - (seqEnd - seqStart) + headBytes(seq);

@@ -14,17 +14,17 @@ import type { StoredRecord } from "./record/stored-record.ts";
 export type StateRecord = Pick<StoredRecord, "kind" | "flags" | "facts">;
 
 /**
- * What the log says that holds until a later record says otherwise: the last value of each key, and the cursors of hosts. It
- * is made from the log's control records alone, and restated as such, so that the log can forget the older ones. What a key
- * means is nothing to it: it keeps those of later releases too. To fold what it restates changes nothing.
+ * The log's state: what its control records say until a later one replaces it, which is the last value of each key of each
+ * kind, and the last cursor of each host. New segments restate it as control records, so that the log can drop the older
+ * ones. It does not depend on what a key means, so it keeps those of later releases too. Folding what it restates changes nothing.
  */
 export class LogState {
-	/** By kind and key: the record that told of it last. */
+	/** The last record of each key, by kind and key. */
 	readonly #values = new Map<number, Map<string, StateRecord>>();
 	readonly #cursors = new Map<number, number | null>();
 
 	/**
-	 * Folds the log's next record, of any kind. Nothing of it is kept but a copy.
+	 * Folds the log's next record, of any kind. What is kept of it is copied.
 	 *
 	 * @throws RangeError for a record with the flag `state` whose facts are no state facts
 	 */
@@ -36,18 +36,18 @@ export class LogState {
 		} else if ((flags & RecordFlag.state) !== 0) this.#set(record);
 	}
 
-	/** Folds records that stand in `bytes`, one right after the other. */
+	/** Folds the records in `bytes`, which stand one right after the other. */
 	addAll(bytes: Buffer): void {
 		for (let at = 0; at < bytes.length; at += recordLength(bytes, at)) this.addAt(bytes, at);
 	}
 
-	/** Folds the record that stands at `at`. Of a message, no more than its kind is looked at. */
+	/** Folds the record that stands at `at`. Of a message, it reads only the kind. */
 	addAt(bytes: Buffer, at: number): void {
 		const kind = recordKind(bytes, at);
 		if (!isMessageKind(kind)) this.add({ kind, flags: recordFlags(bytes, at), facts: recordFacts(bytes, at) });
 	}
 
-	/** The records that say all of it: `restated`, and those of a host's cursor after the host's own. */
+	/** Records that say all of the state, with the flag `restated`: first the values, by kind, then the cursors. */
 	*records(): Generator<StateRecord> {
 		for (const kind of [...this.#values.keys()].sort((a, b) => a - b)) yield* this.#values.get(kind)?.values() ?? [];
 		const cursors = Array.from(this.#cursors, ([host, seq]) => ({ host, seq })).sort((a, b) => a.host - b.host);
@@ -66,7 +66,7 @@ export class LogState {
 			return;
 		}
 		this.#values.get(kind)?.delete(name);
-		// Without its host, nobody could do anything with a cursor.
+		// A cursor without its host is of no use.
 		if (kind === CONTROL_CODES.host) this.#cursors.delete(hostOfKey(key));
 	}
 }

@@ -19,15 +19,15 @@ type UsedSettings =
 
 /** What the sequencer's thread is started with. */
 export interface SequencerStart extends WorkerContext<UsedSettings> {
-	/** One for each thread that hands over records, with that thread's doorbell. */
+	/** One for each thread that hands over entries, with that thread's doorbell. */
 	rings: { buffer: SharedArrayBuffer; doorbell: SharedArrayBuffer }[];
 	/** The sequencer's own, which the producers ring. */
 	doorbell: SharedArrayBuffer;
 }
 
-/** How long the loop may sleep before it looks what is due by the clock. */
+/** How long the loop may sleep before it does what is due by the clock. */
 const SLEEP_MS_MAX = 200;
-/** How long the loop may go on without a look at the control thread's messages. */
+/** How long the loop may go on without a turn of the event loop, which brings the control thread's messages. */
 const TURN_MS_MAX = 20;
 
 /** The thread's loop, from start to drain. */
@@ -38,7 +38,7 @@ class SequencerLoop {
 	readonly #stopped: Promise<void>;
 	#isStopping = false;
 
-	/** @param onStall told why the log can't be written, each time that changes */
+	/** @param onStall called with the reason why the log can't be written each time it changes; null if the log can be written */
 	constructor(options: SequencerStart, counters: Counters, onStall: (reason: DiskFaultReason | null) => void) {
 		const { config } = options;
 		const onProgress = (): void => this.#doorbell.ring();
@@ -57,8 +57,8 @@ class SequencerLoop {
 	}
 
 	/**
-	 * Lets the loop empty the rings and end. The producers have ended before. A disk that fails gets one more try: what it
-	 * does not take was never acknowledged, and hosts send it again.
+	 * Makes the loop empty the rings and end. The producers must have ended before. If the disk fails, there is one more try.
+	 * What it does not take was never acknowledged, so the hosts send it again.
 	 */
 	stop(): void {
 		this.#isStopping = true;
@@ -84,14 +84,14 @@ class SequencerLoop {
 	}
 }
 
-/** Ready when the log is open. Emits why it can't be written, each time that changes. */
+/** Ready when the log is open. Emits the reason why it can't be written each time it changes; null if it can be written. */
 serveRole<SequencerStart, never, DiskFaultReason | null>((emit) => {
 	let loop: SequencerLoop | null = null;
 	return {
 		async start(options, counters) {
 			const open = (): SequencerLoop => new SequencerLoop(options, counters, emit);
 			loop = await startOnPath("persistDir", options.config.persistDir, open);
-			// Damage: a disk that only fails is waited for.
+			// A failure here is damage or a mistake of ours: the loop waits for a disk that fails.
 			endThreadOnFailure(loop.stopped);
 		},
 		command() {},
