@@ -4,10 +4,10 @@ const NEXT = ["account/next.test.ts"];
 const STATUS = ["account/status.test.ts"];
 const AGREEMENT = ["account/agreement.test.ts"];
 
-/** Curated faults of an account's rules. The shard and the index share them, so a slip here is one of both. */
+/** Faults in the rules for accounts. The shard and the index share these rules. */
 export const ACCOUNT_MUTANTS: readonly Mutant[] = [
 	{
-		name: "an identity that is the first of its account is forgotten over a crash",
+		name: "an account whose first message is an #identity is forgotten in a crash",
 		file: "account/next.ts",
 		find: "!fact.isHome && state?.host !== at.host",
 		replace: "(state === null || (!fact.isHome && state.host !== at.host))",
@@ -21,7 +21,7 @@ export const ACCOUNT_MUTANTS: readonly Mutant[] = [
 		tests: NEXT,
 	},
 	{
-		name: "an account's last time is that of its last message",
+		name: "an account's last time is that of its last message, even if that is earlier",
 		file: "account/next.ts",
 		find: "Math.max(before.lastTimeMs, fact.timeMs)",
 		replace: "fact.timeMs",
@@ -49,7 +49,7 @@ export const ACCOUNT_MUTANTS: readonly Mutant[] = [
 		tests: NEXT,
 	},
 	{
-		name: "an account takes its status along to another host",
+		name: "an account keeps its status when it moves to another host",
 		file: "account/next.ts",
 		find: "lastTimeMs: 0, ...ACTIVE, statusLsn: lsn };",
 		replace: "lastTimeMs: 0, statusLsn: lsn };",
@@ -63,49 +63,49 @@ export const ACCOUNT_MUTANTS: readonly Mutant[] = [
 		tests: NEXT,
 	},
 	{
-		name: "what an account said before it moved is still left out",
+		name: "commits from before an account moved are still left out",
 		file: "account/next.ts",
 		find: "...ACTIVE, statusLsn: lsn };",
 		replace: "...ACTIVE };",
 		tests: NEXT,
 	},
 	{
-		name: "a status is told of, but not since when",
+		name: "the lsn of a status is not stored",
 		file: "account/next.ts",
 		find: "upstreamStatus: status, statusLsn: at.lsn ?? 0 };",
 		replace: "upstreamStatus: status };",
 		tests: NEXT,
 	},
 	{
-		name: "what the operator took down passes",
+		name: "messages of an account that the operator took down pass",
 		file: "account/status.ts",
 		find: "return localStatus === null && upstreamActive;",
 		replace: "return upstreamActive;",
 		tests: STATUS,
 	},
 	{
-		name: "the host's status goes before the operator's",
+		name: "the host's status overrides the operator's",
 		file: "account/status.ts",
 		find: "account.localStatus ?? account.upstreamStatus",
 		replace: "account.upstreamStatus ?? account.localStatus",
 		tests: STATUS,
 	},
 	{
-		name: "what an account said before the operator took it down is replayed",
+		name: "commits from before an operator's takedown are replayed",
 		file: "account/status.ts",
 		find: "TAKEN_DOWN.has(localStatus) || ",
 		replace: "",
 		tests: STATUS,
 	},
 	{
-		name: "an account that is back stays taken down",
+		name: "an account that is active again stays taken down",
 		file: "account/status.ts",
 		find: "(!upstreamActive && TAKEN_DOWN.has(upstreamStatus))",
 		replace: "TAKEN_DOWN.has(upstreamStatus)",
 		tests: STATUS,
 	},
 	{
-		name: "what a deactivated account said is not replayed",
+		name: "commits of a deactivated account are not replayed",
 		file: "account/status.ts",
 		find: '"suspended", DELETED]',
 		replace: '"suspended", DELETED, "deactivated"]',
@@ -126,7 +126,7 @@ export const ACCOUNT_MUTANTS: readonly Mutant[] = [
 		tests: STATUS,
 	},
 	{
-		name: "the index takes every #identity for one from home",
+		name: "the index treats every #identity as one from home",
 		file: "log/record/message-facts.ts",
 		find: "isHome: (flags & RecordFlag.home) !== 0",
 		replace: "isHome: true",
@@ -140,42 +140,42 @@ export const ACCOUNT_MUTANTS: readonly Mutant[] = [
 		tests: AGREEMENT,
 	},
 	{
-		name: "the shard forgets what an #identity says of an account",
+		name: "the shard does not apply an #identity to an account",
 		file: "ingest/did/shard.ts",
 		find: "if (state !== null && state !== before)",
 		replace: 'if (state !== null && fact.type !== "identity")',
 		tests: AGREEMENT,
 	},
 	{
-		name: "the shard applies what it says itself as if it were the sender's",
+		name: "the shard applies messages of its own as if they were the sender's",
 		file: "ingest/did/shard.ts",
 		find: "next(before, fact, entry);",
 		replace: "next(before, fact, { ...entry, host: arrival.sender.hostId });",
 		tests: AGREEMENT,
 	},
 	{
-		name: "what follows a tombstone is about an account that the cache has forgotten",
+		name: "an account that the cache has evicted is not loaded for messages after a tombstone",
 		file: "ingest/did/shard.ts",
 		find: "return accounts.get(did) === undefined ? accounts.load(did) : following;",
 		replace: "accounts.get(did);\nreturn following;",
 		tests: AGREEMENT,
 	},
 	{
-		name: "who is taken down is forgotten over a restart",
+		name: "takedowns are forgotten at a restart",
 		file: "index/sqlite/store.ts",
 		find: "isTakenDown(row),",
 		replace: "false,",
 		tests: ["index/sqlite/store.test.ts"],
 	},
 	{
-		name: "whoever's status is told of is left out",
+		name: "an account is left out after any status record",
 		file: "index/fold.ts",
 		find: "state && isTakenDown(state) ? state.statusLsn : null",
 		replace: "state?.statusLsn ?? null",
 		tests: ["index/fold.test.ts"],
 	},
 	{
-		name: "an index of version 4 forgets who is taken down",
+		name: "the migration of an index of version 4 loses takedowns",
 		file: "index/sqlite/schema.ts",
 		find: "UPDATE account SET taken_down = 1 WHERE (local_status",
 		replace: "UPDATE account SET taken_down = 0 WHERE (local_status",

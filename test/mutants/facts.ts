@@ -4,7 +4,7 @@ const LIST = ["verify/touched.test.ts"];
 const TOUCHED = ["verify/engines/touched.test.ts"];
 const FACTS = ["log/record/facts.test.ts"];
 
-/** Curated faults of what a commit's record says of the collections that the commit touches. */
+/** Faults in what a commit's record says of the collections that the commit touches. */
 export const FACTS_MUTANTS: readonly Mutant[] = [
 	{
 		name: "fills: before and after the commit are exchanged",
@@ -21,14 +21,14 @@ export const FACTS_MUTANTS: readonly Mutant[] = [
 		tests: TOUCHED,
 	},
 	{
-		name: "fills: a collection whose name goes on is taken for the collection",
+		name: "fills: a longer collection name counts as the collection",
 		file: "verify/portable/collections.ts",
 		find: "current.keys[index]?.startsWith(prefix)",
 		replace: "current.keys[index]?.startsWith(prefix.slice(0, -1))",
 		tests: TOUCHED,
 	},
 	{
-		name: "fills: they are looked for to the right of the key",
+		name: "fills: only records to the right of the key are looked at",
 		file: "verify/portable/collections.ts",
 		find: "childAt(current, index)",
 		replace: "childAt(current, index + 1)",
@@ -56,21 +56,21 @@ export const FACTS_MUTANTS: readonly Mutant[] = [
 		tests: LIST,
 	},
 	{
-		name: "touched collections that are not listed pass for none",
+		name: "touched collections that are not listed count as none",
 		file: "log/record/facts.ts",
 		find: "? NOT_LISTED :",
 		replace: "? new Uint8Array(NOT_LISTED.length) :",
 		tests: FACTS,
 	},
 	{
-		name: "touched collections are listed beyond what a record takes",
+		name: "touched collections are listed beyond the limit of a record",
 		file: "log/record/facts.ts",
 		find: "touched.length > touchedBytesMax",
 		replace: "touched.length > RECORD_FACTS_BYTES_MAX",
 		tests: FACTS,
 	},
 	{
-		name: "touched collections don't get into the log",
+		name: "touched collections are not written to the log",
 		file: "ingest/did/admit/repo.ts",
 		find: "touched: verdict.touched",
 		replace: "touched: null",

@@ -1,9 +1,9 @@
 import type { Mutant } from "./table.ts";
 
-/** Curated faults of how identities are found: what an outage or a stranger could cost others. */
+/** Faults in how identities are looked up: effects of an outage or of a stranger on others. */
 export const IDENTITY_MUTANTS: readonly Mutant[] = [
 	{
-		name: "lookups are not shared out by host: the one with the lowest number always comes first",
+		name: "lookups are not taken in turns: the host with the lowest number always comes first",
 		file: "identity/turns.ts",
 		find: "for (const [hostId, host] of this.#rotation) {",
 		replace: "for (const [hostId, host] of [...this.#rotation].sort()) {",
@@ -31,7 +31,7 @@ export const IDENTITY_MUTANTS: readonly Mutant[] = [
 		tests: ["identity/cache.test.ts"],
 	},
 	{
-		name: "what can't be judged during an outage is judged by what is known",
+		name: "a message that an outdated identity can't judge is judged by it during an outage",
 		file: "identity/cache.ts",
 		find: "return this.#resolveSince(did, asker, sinceMs, REFRESH_INTERVAL_MS, null);",
 		replace: "return this.#resolveSince(did, asker, sinceMs, REFRESH_INTERVAL_MS, await this.#known(did));",
@@ -59,7 +59,7 @@ export const IDENTITY_MUTANTS: readonly Mutant[] = [
 		tests: ["identity/outage.test.ts"],
 	},
 	{
-		name: "every #identity of an account's own host is a request",
+		name: "every #identity of an account's own host causes a request",
 		file: "identity/cache.ts",
 		find: "this.#resolveSince(did, asker, sinceMs, HOME_REFRESH_INTERVAL_MS, known)",
 		replace: "this.#resolveSince(did, asker, sinceMs, 0, known)",
@@ -73,7 +73,7 @@ export const IDENTITY_MUTANTS: readonly Mutant[] = [
 		tests: ["ingest/did/accounts.test.ts"],
 	},
 	{
-		name: "with the worker's budget used up whoever reads is paused, however little it holds",
+		name: "when the worker's budget is used up, any host that sends is paused, however little it holds",
 		file: "ingest/host/budget.ts",
 		find: "this.#held > this.#worker.share) this.#pause();",
 		replace: "this.#worker.share !== Number.POSITIVE_INFINITY) this.#pause();",

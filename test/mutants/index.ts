@@ -4,38 +4,38 @@ const STORE = ["index/sqlite/store.test.ts"];
 const SCHEMA = ["index/sqlite/schema.test.ts"];
 const PATIENCE = ["index/patient-reader.test.ts"];
 
-/** Curated faults of the index's store: whose it is, what it is given and what its failures mean. */
+/** Faults in the index's store: which log it belongs to, what it loads and writes, and what its failures mean. */
 export const INDEX_MUTANTS: readonly Mutant[] = [
 	{
-		name: "the index of any log is taken",
+		name: "the index of any log is accepted",
 		file: "index/claim.ts",
 		find: "if (!isFree)",
 		replace: "if (!isFree && holder === null)",
 		tests: STORE,
 	},
 	{
-		name: "the index of another log is taken wherever the log goes on",
+		name: "the index of another log is accepted wherever the log begins",
 		file: "index/claim.ts",
 		find: "log.lsnUsedMax + 1 === log.initialSeq;",
 		replace: "log.lsnUsedMax >= log.initialSeq;",
 		tests: STORE,
 	},
 	{
-		name: "an index that is ahead of the log is taken",
+		name: "an index that is ahead of the log is accepted",
 		file: "index/claim.ts",
 		find: "if ((await store.checkpoint()) <= log.lsnUsedMax) await",
 		replace: "await",
 		tests: STORE,
 	},
 	{
-		name: "a write goes on from any checkpoint",
+		name: "a write is accepted at any checkpoint",
 		file: "index/sqlite/store.ts",
 		find: "WHERE lsn = ? AND log_id = ?",
 		replace: "WHERE ? >= 0 AND log_id = ?",
 		tests: STORE,
 	},
 	{
-		name: "a write goes to any log's index",
+		name: "a write is accepted for any log",
 		file: "index/sqlite/store.ts",
 		find: "WHERE lsn = ? AND log_id = ?",
 		replace: "WHERE lsn = ? AND ? <> ''",
@@ -63,21 +63,21 @@ export const INDEX_MUTANTS: readonly Mutant[] = [
 		tests: STORE,
 	},
 	{
-		name: "an upgrade leaves out its last step",
+		name: "a migration leaves out its last step",
 		file: "index/sqlite/schema.ts",
 		find: "MIGRATIONS.slice(from - SCHEMA_VERSION_MIN)",
 		replace: "MIGRATIONS.slice(from - SCHEMA_VERSION_MIN, -1)",
 		tests: SCHEMA,
 	},
 	{
-		name: "an upgrade begins with the first step, whatever the version",
+		name: "a migration begins with the first step, whatever the version",
 		file: "index/sqlite/schema.ts",
 		find: "MIGRATIONS.slice(from - SCHEMA_VERSION_MIN)",
 		replace: "MIGRATIONS.slice(from - from)",
 		tests: SCHEMA,
 	},
 	{
-		name: "a store that the disk fails is broken",
+		name: "a failing disk counts as a broken store",
 		file: "index/sqlite/database-files.ts",
 		find: "if (reason !== null) return new StoreUnavailable",
 		replace: "if (reason === undefined) return new StoreUnavailable",
@@ -91,7 +91,7 @@ export const INDEX_MUTANTS: readonly Mutant[] = [
 		tests: ["log/local/log-id.test.ts"],
 	},
 	{
-		name: "anything in its file is a log's id",
+		name: "any content of the file is accepted as a log's id",
 		file: "log/local/log-id.ts",
 		find: "if (!UUID.test(id)) throw",
 		replace: "if (id.length > 1_000) throw",

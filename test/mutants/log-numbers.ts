@@ -3,7 +3,7 @@ import type { Mutant } from "./table.ts";
 const DENSE = ["log/local/dense-seqs.test.ts"];
 const SEQUENCER = ["log/sequencer.test.ts"];
 
-/** Curated faults of the log's numbers and times: what may be used, what is left out, and what a start makes of it. */
+/** Faults in the log's numbers and times: which may be used, which are left out, and what a start makes of them. */
 export const LOG_NUMBERS_MUTANTS: readonly Mutant[] = [
 	{
 		name: "a control record takes a seq",

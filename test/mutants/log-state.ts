@@ -3,7 +3,7 @@ import type { Mutant } from "./table.ts";
 const STATE = ["log/state.test.ts"];
 const RESTATED = ["log/local/restated-state.test.ts"];
 
-/** Faults of what the log restates of itself. */
+/** Faults in the state that the log restates at the beginning of each segment. */
 export const LOG_STATE_MUTANTS: readonly Mutant[] = [
 	{
 		name: "the log's state has no cursors",

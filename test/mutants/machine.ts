@@ -7,10 +7,10 @@ const FILTER = ["descriptors/packet-filter.test.ts"];
 const METRIC = ["observe/metric.test.ts"];
 const HANDOVER = ["log/handover.test.ts"];
 
-/** Curated faults at the machine's limits, and of what a start and the log say. */
+/** Faults at the machine's limits, in metrics, and in what a start and the relay's log lines say. */
 export const MACHINE_MUTANTS: readonly Mutant[] = [
 	{
-		name: "a consumer may be ended for its descriptor",
+		name: "a consumer may be disconnected to free its descriptor",
 		file: "descriptors/excess.ts",
 		find: "list.filter(({ isAnswered }) => !isAnswered)",
 		replace: "[...list]",
@@ -24,35 +24,35 @@ export const MACHINE_MUTANTS: readonly Mutant[] = [
 		tests: EXCESS,
 	},
 	{
-		name: "a network is refused for good",
+		name: "a network is refused for ever",
 		file: "descriptors/guard.ts",
 		find: "this.#firstEndMs() <= this.#nowMs()",
 		replace: "false",
 		tests: GUARD,
 	},
 	{
-		name: "what can't be looked at for want of a descriptor is not looked at again soon",
+		name: "the guard does not look again soon if it had no descriptor to look with",
 		file: "descriptors/guard.ts",
 		find: 'log.warning("open descriptors can\'t be checked: {error}", { error });\n\t\t\treturn true;',
 		replace: 'log.warning("open descriptors can\'t be checked: {error}", { error });\n\t\t\treturn false;',
 		tests: GUARD,
 	},
 	{
-		name: "the reserve of descriptors is not for the log",
+		name: "the log does not use the reserve of descriptors",
 		file: "descriptors/headroom.ts",
 		find: "libc.setOpenLimit({ soft: hard, hard });",
 		replace: "",
 		tests: HEADROOM,
 	},
 	{
-		name: "the reserve of descriptors is anybody's once it was used",
+		name: "the reserve of descriptors is free for all after it was used",
 		file: "descriptors/headroom.ts",
 		find: "if (lowered.soft > 0) libc.setOpenLimit(lowered);",
 		replace: "void lowered;",
 		tests: HEADROOM,
 	},
 	{
-		name: "a file of the log can't be opened while another thread gives the reserve back",
+		name: "a file of the log can't be opened while another thread returns the reserve",
 		file: "descriptors/headroom.ts",
 		find: "raises === RAISES_MAX",
 		replace: "raises === 1",
@@ -80,14 +80,14 @@ export const MACHINE_MUTANTS: readonly Mutant[] = [
 		tests: ["log/local/read/background-reader.test.ts"],
 	},
 	{
-		name: "a start that logs nothing leaves no note of what is used",
+		name: "a start that logs no record does not note the used numbers",
 		file: "log/local/write/numbers-in-use.ts",
 		find: "this.#file.write(exactly(place, false), true);",
 		replace: "",
 		tests: ["log/local/recovery/recovery.test.ts"],
 	},
 	{
-		name: "a log property takes the place of the time",
+		name: "a property of a log line replaces the time",
 		file: "observe/log.ts",
 		find: "RESERVED.has(key) ?",
 		replace: "key === null ?",
@@ -101,7 +101,7 @@ export const MACHINE_MUTANTS: readonly Mutant[] = [
 		tests: METRIC,
 	},
 	{
-		name: "a label's values take one cell together",
+		name: "all values of a label share one cell",
 		file: "observe/metric.ts",
 		find: "cellsUsed += cells;",
 		replace: "cellsUsed += cellsEach(metric);",
@@ -115,21 +115,21 @@ export const MACHINE_MUTANTS: readonly Mutant[] = [
 		tests: METRIC,
 	},
 	{
-		name: "a value that is a bound is counted above it",
+		name: "a value equal to a bound is counted above the bound",
 		file: "observe/counters.ts",
 		find: "value > (bounds[bucket] ?? 0)",
 		replace: "value >= (bounds[bucket] ?? 0)",
 		tests: METRIC,
 	},
 	{
-		name: "a value below zero stays in a histogram's sum",
+		name: "a value below zero is added to a histogram's sum",
 		file: "observe/counters.ts",
 		find: "!(value >= 0 && value < Number.POSITIVE_INFINITY)",
 		replace: "Number.isNaN(value)",
 		tests: METRIC,
 	},
 	{
-		name: "a histogram's buckets say what is in them alone",
+		name: "a histogram's buckets are not cumulative",
 		file: "observe/totals.ts",
 		find: "count += sumAt(first + bucket);",
 		replace: "count = sumAt(first + bucket);",
@@ -150,7 +150,7 @@ export const MACHINE_MUTANTS: readonly Mutant[] = [
 		tests: HANDOVER,
 	},
 	{
-		name: "the time of one message is taken for that of another",
+		name: "the time of one message is used for another",
 		file: "log/handover.ts",
 		find: "if (this.#timedPosition !== null) return;",
 		replace: "",

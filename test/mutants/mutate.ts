@@ -1,7 +1,7 @@
 /**
- * The source with the one place that is `find` replaced.
+ * Returns the source with the one place that matches `find` replaced.
  *
- * @throws {Error} where there is no such place, or more than one, or where what comes out is no TypeScript: then the mutant
+ * @throws {Error} if there is no such place, or more than one, or if the result is no TypeScript, since such a mutant
  *   says nothing about the tests
  */
 export function mutate(source: string, find: string, replace: string): string {

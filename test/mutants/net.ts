@@ -5,31 +5,31 @@ const SHARD = ["ingest/did/shard.test.ts"];
 const SOCKET = ["ingest/host/socket.test.ts"];
 const BOUNDARY = ["runtime/boundary.test.ts"];
 
-/** Curated faults of the boundary between strangers and the process: a catch that is gone, or that catches too much. */
+/** Faults at the boundary between strangers and the process: a catch that is missing, or that catches too much. */
 export const NET_MUTANTS: readonly Mutant[] = [
 	{
-		name: "a fault in a frame's intake goes up to the process",
+		name: "a fault in handling a frame ends the process",
 		file: "ingest/host/subscription.ts",
 		find: 'if (!isRule) reportFailure("a frame\'s intake", error, { host: this.#host.hostname }, bytes);',
 		replace: "if (!isRule) throw error;",
 		tests: SUBSCRIPTION,
 	},
 	{
-		name: "a message on which we failed is never settled",
+		name: "a message on which the relay failed is never settled",
 		file: "ingest/host/subscription.ts",
 		find: "if (slot.outcome === null) settle(FAILED);",
 		replace: "",
 		tests: SUBSCRIPTION,
 	},
 	{
-		name: "a fault in an admission goes up to the process",
+		name: "a fault in an admission ends the process",
 		file: "ingest/did/shard.ts",
 		find: 'const rejection = isRule ? error : new Rejection("internal-error");',
 		replace: "if (!isRule) throw error;\n\t\tconst rejection = error;",
 		tests: SHARD,
 	},
 	{
-		name: "what a message waits for may fail at the thread's cost",
+		name: "a failure of something that a message waits for ends the thread",
 		file: "ingest/did/shard.ts",
 		find: "(error: unknown) => this.#failFirst(name, error),",
 		replace: "(error: unknown) => Promise.reject(error),",
@@ -57,28 +57,28 @@ export const NET_MUTANTS: readonly Mutant[] = [
 		tests: BOUNDARY,
 	},
 	{
-		name: "a contained fault goes on",
+		name: "a contained fault is thrown again",
 		file: "runtime/boundary.ts",
 		find: "reportFailure(place, error);\n\t\treturn false;",
 		replace: "reportFailure(place, error);\n\t\tthrow error;",
 		tests: BOUNDARY,
 	},
 	{
-		name: "a close reason is sent however long it is",
+		name: "a close reason of any length is sent",
 		file: "ingest/host/socket.ts",
 		find: "this.#socket.close(code, cutToBytes(reason, CLOSE_REASON_BYTES_MAX));",
 		replace: "this.#socket.close(code, reason);",
 		tests: SOCKET,
 	},
 	{
-		name: "a name that no URL can have passes for a host's",
+		name: "a name that no URL can have is accepted as a host name",
 		file: "protocol/dns-name.ts",
 		find: "?.hostname !== name)",
 		replace: "?.hostname === name.slice(1))",
 		tests: ["net/hostname.test.ts"],
 	},
 	{
-		name: "what follows the header of an unknown kind is decoded",
+		name: "the payload of an unknown kind is decoded",
 		file: "protocol/frame.ts",
 		find: 'if (header === null) return { kind: "ignored" };',
 		replace:
@@ -86,7 +86,7 @@ export const NET_MUTANTS: readonly Mutant[] = [
 		tests: ["protocol/frame.test.ts"],
 	},
 	{
-		name: "a log line is due for every rejection",
+		name: "a log line is written for every rejection",
 		file: "runtime/log-limiter.ts",
 		find: "if (last !== undefined && nowMs - last.atMs < this.#intervalMs) {",
 		replace: "if (last !== undefined && nowMs < last.atMs) {",

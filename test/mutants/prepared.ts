@@ -4,17 +4,17 @@ const FILE = ["log/local/segment/prepared-file.test.ts"];
 const SEGMENTS = ["log/local/prepared-segments.test.ts"];
 const REUSED = ["log/local/read/reused.test.ts"];
 
-/** Curated faults of the file that is prepared for the next segment, and of a removed segment's file that is used again. */
+/** Faults in the file that is prepared for the next segment, and in reusing a removed segment's file. */
 export const PREPARED_MUTANTS: readonly Mutant[] = [
 	{
-		name: "a reader believes what it read of a file that is another segment's",
+		name: "a reader trusts what it read from a file that is another segment's by now",
 		file: "log/local/segment/segment-reader.ts",
 		find: "if (this.#isRetained(this.id)) return found;",
 		replace: "return found;",
 		tests: REUSED,
 	},
 	{
-		name: "a read that fails since the file is another segment's is taken for a failure",
+		name: "a read that fails because the file is another segment's by now counts as a failure",
 		file: "log/local/segment/segment-reader.ts",
 		find: "if (this.#isRetained(this.id)) throw error;",
 		replace: "throw error;",
@@ -63,7 +63,7 @@ export const PREPARED_MUTANTS: readonly Mutant[] = [
 		tests: FILE,
 	},
 	{
-		name: "a piece that was under way counts for a file that is removed",
+		name: "a piece that was under way counts for a removed file",
 		file: "log/local/segment/prepared-file.ts",
 		find: "if (removals === this.#removals) this.#bytes = bytes;",
 		replace: "this.#bytes = bytes;",
@@ -77,7 +77,7 @@ export const PREPARED_MUTANTS: readonly Mutant[] = [
 		tests: FILE,
 	},
 	{
-		name: "the log waits for a disk that fails at the prepared file",
+		name: "the log waits if the disk fails in preparing a file",
 		file: "log/local/write/log-writer.ts",
 		find: 'this.#prepared.take(name, fill);\n\t\t\t\tcounters.add(segmentsBegun.of("prepared"));\n\t\t\t\treturn made;\n\t\t\t} catch (error) {\n\t\t\t\tif (diskFaultReason(error) === null) throw error;',
 		replace:

@@ -8,17 +8,17 @@ const CRAWLS = ["hosts/manager.test.ts"];
 const SLOTS = ["hosts/probe-slots.test.ts"];
 const SERVER = ["fanout/server.test.ts"];
 
-/** Curated faults of what stands between strangers and the public port: limits that don't hold, faults that show. */
+/** Faults between strangers and the public port: limits that don't hold, and internal faults that show. */
 export const PUBLIC_PORT_MUTANTS: readonly Mutant[] = [
 	{
-		name: "a request's URL is taken as it is",
+		name: "a request's URL is used unchecked",
 		file: "http/edge.ts",
 		find: "METHODS_REFUSED.has(request.method) ? null : targetOf(request.url)",
 		replace: "new URL(request.url)",
 		tests: EDGE,
 	},
 	{
-		name: "the runtime answers faults",
+		name: "the runtime answers faults itself",
 		file: "http/edge.ts",
 		find: "error: (error: unknown): Response => failureResponse(error, counters),",
 		replace: "",
@@ -39,7 +39,7 @@ export const PUBLIC_PORT_MUTANTS: readonly Mutant[] = [
 		tests: EDGE,
 	},
 	{
-		name: "a preflight gets back whatever it asked for",
+		name: "a preflight allows any header that it asks for",
 		file: "http/preflight.ts",
 		find: "requested.length <= REQUESTED_CHARS_MAX && HEADER_NAMES.test(requested)",
 		replace: "requested.length > 0",
@@ -67,35 +67,35 @@ export const PUBLIC_PORT_MUTANTS: readonly Mutant[] = [
 		tests: XRPC,
 	},
 	{
-		name: "one address may have all requests that wait",
+		name: "one address may have all waiting requests",
 		file: "runtime/requests.ts",
 		find: "this.#count(client, 1);",
 		replace: "",
 		tests: REQUESTS,
 	},
 	{
-		name: "all addresses together may have any number of requests that wait",
+		name: "all addresses together may have any number of waiting requests",
 		file: "runtime/requests.ts",
 		find: 'if (this.#waiting.size >= max) return "full";',
 		replace: "",
 		tests: REQUESTS,
 	},
 	{
-		name: "a request that is over counts against its address for ever",
+		name: "a finished request counts against its address for ever",
 		file: "runtime/requests.ts",
 		find: "if (client !== null) this.#count(client, -1);",
 		replace: "",
 		tests: REQUESTS,
 	},
 	{
-		name: "a request waits for its answer without end",
+		name: "a request waits for its answer for ever",
 		file: "runtime/requests.ts",
 		find: 'resolve({ answered: false, why: "timeout" })',
 		replace: "undefined",
 		tests: REQUESTS,
 	},
 	{
-		name: "a request that is answered leaves its timer",
+		name: "an answered request leaves its timer",
 		file: "runtime/requests.ts",
 		find: "cancel();",
 		replace: "",
@@ -109,7 +109,7 @@ export const PUBLIC_PORT_MUTANTS: readonly Mutant[] = [
 		tests: REQUESTS,
 	},
 	{
-		name: "strangers may ask for any number of actions",
+		name: "strangers may request any number of actions",
 		file: "control/client.ts",
 		find: "const client = admin ? null : networkOf(ip);",
 		replace: "const client = null;",
@@ -130,35 +130,35 @@ export const PUBLIC_PORT_MUTANTS: readonly Mutant[] = [
 		tests: ["runtime/thread.test.ts"],
 	},
 	{
-		name: "a rate limit forgets nothing and grows",
+		name: "a rate limit forgets no key and grows",
 		file: "runtime/rate-limit.ts",
 		find: "new RecentMap({ entriesMax: keysMax })",
 		replace: "new RecentMap({})",
 		tests: ["runtime/rate-limit.test.ts"],
 	},
 	{
-		name: "what is used stays no longer than what is not",
+		name: "an entry that is used stays no longer than one that is not",
 		file: "runtime/recent-map.ts",
 		find: "this.#entries.delete(key);\n\t\tthis.#entries.set(key, value);\n\t\treturn value;",
 		replace: "return value;",
 		tests: ["runtime/recent-map.test.ts"],
 	},
 	{
-		name: "what is forgotten is counted on",
+		name: "the bytes of a removed entry still count",
 		file: "runtime/recent-map.ts",
 		find: "this.#bytes -= this.#limits.bytesOf(key, value);",
 		replace: "",
 		tests: ["runtime/recent-map.test.ts"],
 	},
 	{
-		name: "a probe that fails costs nothing",
+		name: "a failed probe counts against no address",
 		file: "hosts/crawl-gate.ts",
 		find: "this.#failures.charge(address);",
 		replace: ";",
 		tests: CRAWLS,
 	},
 	{
-		name: "one stranger's limit is another's answer",
+		name: "one stranger's limit refuses another stranger",
 		file: "hosts/manager.ts",
 		find: 'this.#gate.run(by.ip, () => this.#share("public", parsed.hostname, () => this.#crawlWithinQuota(parsed)))',
 		replace:
@@ -173,14 +173,14 @@ export const PUBLIC_PORT_MUTANTS: readonly Mutant[] = [
 		tests: SLOTS,
 	},
 	{
-		name: "the address that waits first has every turn",
+		name: "the address that waits longest gets every turn",
 		file: "hosts/probe-slots.ts",
 		find: "if (this.#waiting.delete(address)) this.#waiting.set(address, waiters);",
 		replace: "",
 		tests: SLOTS,
 	},
 	{
-		name: "a slot that comes free is nobody's turn",
+		name: "a free slot goes to nobody who waits",
 		file: "hosts/probe-slots.ts",
 		find: "this.#giveBack(address);\n\t\t\tthis.#next();",
 		replace: "this.#giveBack(address);",

@@ -3,7 +3,7 @@ import type { Mutant } from "./table.ts";
 const CONSUMER = ["fanout/consumer.test.ts"];
 const FIND = ["log/local/read/find.test.ts"];
 
-/** Curated faults of the two numbers: where a consumer is in the log, and who goes by the lsn and who by the seq. */
+/** Faults in the use of lsn and seq, above all in a consumer's place in the log. */
 export const READING_PLACE_MUTANTS: readonly Mutant[] = [
 	{
 		name: "a consumer begins one message too late",
@@ -20,14 +20,14 @@ export const READING_PLACE_MUTANTS: readonly Mutant[] = [
 		tests: CONSUMER,
 	},
 	{
-		name: "a live consumer gets the last message before it came",
+		name: "a live consumer gets the last message from before it connected",
 		file: "fanout/reading-place.ts",
 		find: 'cursor === "live" ? lastLsn : null;',
 		replace: 'cursor === "live" ? lastLsn - 1 : null;',
 		tests: CONSUMER,
 	},
 	{
-		name: "a live consumer is looked for by its seq",
+		name: "a live consumer's start is looked up by seq",
 		file: "fanout/reading-place.ts",
 		find: 'cursor === "live" ? lastLsn : null;',
 		replace: 'cursor === "live" ? seqUsedMax : null;',
@@ -41,14 +41,14 @@ export const READING_PLACE_MUTANTS: readonly Mutant[] = [
 		tests: CONSUMER,
 	},
 	{
-		name: "a gap in which only control records are lost is told of",
+		name: "a gap in which only control records are lost is announced",
 		file: "fanout/reading-place.ts",
 		find: "nextSeq > this.#seq + 1 ? nextSeq : null",
 		replace: "nextSeq",
 		tests: CONSUMER,
 	},
 	{
-		name: "messages that a gap held are forgotten at the control record after it",
+		name: "a gap is forgotten at a control record after it",
 		file: "fanout/reading-place.ts",
 		find: "if (!this.#isAfterGap) this.#seq = batch.seq(index);",
 		replace: "this.#seq = batch.seq(index);",
@@ -76,14 +76,14 @@ export const READING_PLACE_MUTANTS: readonly Mutant[] = [
 		tests: FIND,
 	},
 	{
-		name: "a record of just the time that is looked for is passed over",
+		name: "a record of exactly the time that is looked for is skipped",
 		file: "log/local/segment/place.ts",
 		find: "Math.ceil(place.timeUs) - 1",
 		replace: "Math.ceil(place.timeUs)",
 		tests: FIND,
 	},
 	{
-		name: "a cursor before the log's beginning is told of no loss",
+		name: "a loss before the log's beginning is not announced",
 		file: "log/local/read/reader.ts",
 		find: "place.seq + 1 < state.firstSeq) return 0;",
 		replace: "place.seq + 1 < 0) return 0;",
@@ -97,21 +97,21 @@ export const READING_PLACE_MUTANTS: readonly Mutant[] = [
 		tests: FIND,
 	},
 	{
-		name: "what is left out of a stream is told by seq",
+		name: "records are left out of a stream by seq",
 		file: "fanout/takedowns.ts",
 		find: "batch.lsn(0) > this.#sinceLsnMax",
 		replace: "batch.seq(0) > this.#sinceLsnMax",
 		tests: ["fanout/takedowns.test.ts"],
 	},
 	{
-		name: "the index's checkpoint is a seq",
+		name: "the index stores a seq as its checkpoint",
 		file: "index/writer.ts",
 		find: "last: last.lsn",
 		replace: "last: last.seq",
 		tests: ["index/sqlite/store.test.ts"],
 	},
 	{
-		name: "the seq of a record tells since when an account is taken down",
+		name: "the seq of a record is stored as the lsn of a takedown",
 		file: "index/fold.ts",
 		find: "state.statusLsn === record.lsn",
 		replace: "state.statusLsn === record.seq",

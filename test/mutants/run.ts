@@ -5,16 +5,16 @@ import { mutate } from "./mutate.ts";
 import { MUTANTS, type Mutant } from "./table.ts";
 
 const ROOT = join(import.meta.dir, "..", "..");
-/** What the tests of the table need of the tree. */
+/** The parts of the tree that the mutants' tests need. */
 const COPIED = ["src", "test", "package.json", "tsconfig.json", "bunfig.toml"];
 const BASELINE_MS_MAX = 1_800_000;
-/** Many times what the slowest of the tests takes. */
+/** Many times longer than the slowest of the tests takes. */
 const MUTANT_MS_MAX = 300_000;
 
-/** How a test run ended. Broken is one that fell over before any test could judge. */
+/** How a test run ended. `broken`: it failed before any test could give a verdict. */
 interface Outcome {
 	result: "passed" | "failed" | "hung" | "broken";
-	/** The first test that failed, or what else there is to say. */
+	/** The first test that failed, or another note. */
 	detail: string;
 }
 
@@ -37,7 +37,7 @@ async function runTests(copy: string, files: readonly string[], timeoutMs: numbe
 	return failed === undefined ? { result: "broken", detail: output } : { result: "failed", detail: failed };
 }
 
-/** Puts one mutant into the copy, lets its tests look for it, and takes it out again. */
+/** Puts one mutant into the copy, runs its tests, and takes it out again. */
 async function judge(copy: string, { file, find, replace, tests }: Mutant): Promise<Outcome> {
 	const path = join(copy, "src", file);
 	const source = await Bun.file(path).text();
@@ -60,7 +60,7 @@ async function runMutants(copy: string, filter: string): Promise<string[]> {
 	const alive: string[] = [];
 	for (const mutant of mutants) {
 		const { result, detail } = await judge(copy, mutant);
-		// A test that does not end may only be slow: that shows nothing.
+		// A test that does not end may only be slow, so that is no kill.
 		const isKilled = result === "failed";
 		if (!isKilled) alive.push(mutant.name);
 		console.log(`| ${mutant.name} | ${mutant.file} | ${isKilled ? detail : `**${result}** ${detail}`} |`);

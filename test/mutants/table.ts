@@ -10,16 +10,16 @@ import { PREPARED_MUTANTS } from "./prepared.ts";
 import { PUBLIC_PORT_MUTANTS } from "./public-port.ts";
 import { READING_PLACE_MUTANTS } from "./reading-place.ts";
 
-/** One fault that the tests have to find. */
+/** A fault that the tests have to find. */
 export interface Mutant {
-	/** What it breaks, in a few words. */
+	/** The fault in a few words. */
 	name: string;
-	/** Below `src/`. */
+	/** Path below `src/`. */
 	file: string;
-	/** Stands in the file exactly once. */
+	/** Text that is in the file exactly once. */
 	find: string;
 	replace: string;
-	/** Test files below `test/` of which at least one has to fail. */
+	/** Test files below `test/`. At least one has to fail. */
 	tests: string[];
 }
 
@@ -34,7 +34,7 @@ const CURSOR = ["fanout/cursor.test.ts"];
 const HOSTS = ["ingest/host/hosts.test.ts"];
 const SUBSCRIPTION = ["ingest/host/subscription.test.ts"];
 
-/** Curated faults of the path that a message takes: each is a slip that would lose, double or misplace messages. */
+/** Faults on the path of a message. Each would lose, double or misplace messages. */
 export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "mode always does not sync",
@@ -94,7 +94,7 @@ export const MUTANTS: readonly Mutant[] = [
 		tests: FAULTS,
 	},
 	{
-		name: "a segment that was given up keeps a batch behind its end",
+		name: "a segment that was given up keeps a batch after its end",
 		file: "log/local/write/log-writer.ts",
 		find: "lost.cut();",
 		replace: "",
@@ -137,14 +137,14 @@ export const MUTANTS: readonly Mutant[] = [
 		tests: LOG,
 	},
 	{
-		name: "a log's later answer is taken for a yes",
+		name: "a log's asynchronous answer counts as a success",
 		file: "log/sequencer.ts",
 		find: "isAppended.then((is) => this.#settle(is))",
 		replace: "isAppended.then(() => this.#settle(true))",
 		tests: ["log/later-log.test.ts"],
 	},
 	{
-		name: "a batch that leaves a hole is taken",
+		name: "a batch that leaves a hole is accepted",
 		file: "log/local/write/log-writer.ts",
 		find: "if (firstLsn !== this.#published.lsnUsedMax + 1)",
 		replace: "if (firstLsn === 0)",
@@ -179,7 +179,7 @@ export const MUTANTS: readonly Mutant[] = [
 		tests: RECOVERY,
 	},
 	{
-		name: "an empty segment's first lsn passes for the log's end",
+		name: "an empty segment's first lsn counts as the log's end",
 		file: "log/local/recovery/recovery.ts",
 		find: "if (active.end === SEGMENT_HEADER_BYTES) readLastOf",
 		replace: "if (active.end < SEGMENT_HEADER_BYTES) readLastOf",
@@ -193,14 +193,14 @@ export const MUTANTS: readonly Mutant[] = [
 		tests: RECOVERY,
 	},
 	{
-		name: "checksums are not looked at",
+		name: "checksums are not checked",
 		file: "log/local/segment/scan.ts",
 		find: "recordIsIntact(source.bytes, offset - source.base, length) ? length : 0",
 		replace: "length",
 		tests: RECOVERY,
 	},
 	{
-		name: "a copy of the last record passes for the next one",
+		name: "a copy of the last record is accepted as the next one",
 		file: "log/local/segment/scan.ts",
 		find: "lsn <= lsnAfter ||",
 		replace: "lsn < lsnAfter ||",
@@ -214,7 +214,7 @@ export const MUTANTS: readonly Mutant[] = [
 		tests: RECOVERY,
 	},
 	{
-		name: "a reader is not told of removed records by the last one",
+		name: "a gap of one removed record is not announced to a reader",
 		file: "log/local/read/reader.ts",
 		find: "if (cursor + 1 < state.firstLsn)",
 		replace: "if (cursor + 2 < state.firstLsn)",
@@ -228,14 +228,14 @@ export const MUTANTS: readonly Mutant[] = [
 		tests: READER,
 	},
 	{
-		name: "records lost at a chunk's end are passed over in silence",
+		name: "records lost at a chunk's end are not announced",
 		file: "log/local/read/chunk.ts",
 		find: "parts.push(new Gap(lsnMax + 1));",
 		replace: "",
 		tests: READER,
 	},
 	{
-		name: "the recent batches are taken to reach further back than they do",
+		name: "the recent batches are assumed to reach further back than they do",
 		file: "log/local/read/recent-chunks.ts",
 		find: "this.#lsnAfter = oldest.lastLsn;",
 		replace: "",
@@ -249,7 +249,7 @@ export const MUTANTS: readonly Mutant[] = [
 		tests: READER,
 	},
 	{
-		name: "a file is closed while it is read off the thread",
+		name: "a file is closed while another thread reads it",
 		file: "log/local/segment/segment-reader.ts",
 		find: "if (this.#holders === 0) this.#fs.close",
 		replace: "this.#fs.close",
@@ -270,21 +270,21 @@ export const MUTANTS: readonly Mutant[] = [
 		tests: BACKGROUND,
 	},
 	{
-		name: "a chunk that was never written last is read on the consumers' thread",
+		name: "a chunk of an older segment is read on the consumers' thread",
 		file: "log/local/read/reader.ts",
 		find: "segment.firstLsn === state.activeFirstLsn && range.start",
 		replace: "range.start",
 		tests: BACKGROUND,
 	},
 	{
-		name: "a damaged slot of `last-used` is believed",
+		name: "a damaged slot of `last-used` is trusted",
 		file: "log/local/last-used.ts",
 		find: "|| crc32(slot.subarray(0, 48)) !== slot.readUInt32LE(48)",
 		replace: "",
 		tests: RECOVERY,
 	},
 	{
-		name: "a file takes its name before it is durable",
+		name: "a file gets its name before it is durable",
 		file: "log/local/segment/new-file.ts",
 		find: "fs.sync(file);",
 		replace: "",
@@ -306,14 +306,14 @@ export const MUTANTS: readonly Mutant[] = [
 		tests: ["log/local/retention/retention.test.ts"],
 	},
 	{
-		name: "a step of the wall clock ages the log by all of it at the next start",
+		name: "a step of the wall clock ages the log by the whole step at the next start",
 		file: "log/local/retention/retention.ts",
 		find: "Math.min(Math.max((toUs - fromUs) / 1000, 0), stepMax)",
 		replace: "Math.max((toUs - fromUs) / 1000, 0)",
 		tests: ["log/local/retention/retention.test.ts"],
 	},
 	{
-		name: "a position tells of records before readers can find them",
+		name: "a position shows records before readers can find them",
 		file: "log/local/write/log-writer.ts",
 		find: "active.publish({ firstLsn, firstSeq, lastLsn, lastSeq, ...segments }, state.index);\n\t\tconst lastTimeUs = Math.max(endTimeUs - 1, 0);\n\t\tposition.publish({ ...this.#published, firstLsn, firstSeq, durableLsn: this.durableLsn, lastTimeUs });",
 		replace:
@@ -335,7 +335,7 @@ export const MUTANTS: readonly Mutant[] = [
 		tests: [...READER, "log/local/active-segment.test.ts"],
 	},
 	{
-		name: "records of a file's former life pass for new ones",
+		name: "records of a file's former use are accepted as new ones",
 		file: "log/local/segment/seal.ts",
 		find: "if (source.readUInt32LE(at + RECORD_EPOCH_AT) !== epoch) return 0;",
 		replace: "",
@@ -370,14 +370,14 @@ export const MUTANTS: readonly Mutant[] = [
 		tests: CONSUMER,
 	},
 	{
-		name: "the cursor right before the oldest message passes for outdated",
+		name: "the cursor right before the oldest message counts as outdated",
 		file: "fanout/cursor.ts",
 		find: "requested + 1 >= firstSeq",
 		replace: "requested >= firstSeq",
 		tests: CURSOR,
 	},
 	{
-		name: "the cursor at the log's end passes for one in the future",
+		name: "the cursor at the log's end counts as one in the future",
 		file: "fanout/cursor.ts",
 		find: "requested > seqUsedMax",
 		replace: "requested >= seqUsedMax",
@@ -398,35 +398,35 @@ export const MUTANTS: readonly Mutant[] = [
 		tests: ["fanout/pump.test.ts"],
 	},
 	{
-		name: "a consumer is not told that the records it waits for are there",
+		name: "a consumer is not woken when its records are fetched",
 		file: "fanout/pump.ts",
 		find: "if (isThere) this.wake(consumer);\n\t\telse contain",
 		replace: "if (!isThere) contain",
 		tests: ["fanout/pump.test.ts"],
 	},
 	{
-		name: "one consumer too many from an address",
+		name: "one consumer too many is accepted from an address",
 		file: "fanout/consumer-count.ts",
 		find: "Math.min(...before) >= consumersPerIpMax",
 		replace: "Math.min(...before) > consumersPerIpMax",
 		tests: ["fanout/consumer-count.test.ts"],
 	},
 	{
-		name: "what a taken-down account said is replayed",
+		name: "commits of a taken-down account are replayed",
 		file: "fanout/consumer.ts",
 		find: "if (leftOut?.[index] === 1) {",
 		replace: "if (leftOut?.[index] === 2) {",
 		tests: ["fanout/takedowns.test.ts", "fanout/consumer.test.ts"],
 	},
 	{
-		name: "what an account said since it came back is left out",
+		name: "commits of an account since it is active again are left out",
 		file: "fanout/takedowns.ts",
 		find: "|| batch.lsn(index) > sinceLsn",
 		replace: "",
 		tests: ["fanout/takedowns.test.ts"],
 	},
 	{
-		name: "a consumer is too slow however near it is",
+		name: "a consumer near the log's end counts as too slow",
 		file: "fanout/consumer.ts",
 		find: "bufferedBytes > 0 && this.#place.lag(lastLsn) >= FAR_BEHIND_RECORDS",
 		replace: "bufferedBytes > 0",
@@ -461,14 +461,14 @@ export const MUTANTS: readonly Mutant[] = [
 		tests: ["ingest/did/accounts.test.ts"],
 	},
 	{
-		name: "what the index has is told by an lsn of before the change was durable",
+		name: "an account counts as indexed by an lsn from before its change was durable",
 		file: "ingest/did/accounts.ts",
 		find: "acknowledged >= this.#mark.position",
 		replace: "position >= this.#mark.position",
 		tests: ["ingest/did/accounts.test.ts"],
 	},
 	{
-		name: "the log's end is read before how far the ring is durable",
+		name: "the log's end is read before the ring's durable position",
 		file: "ingest/did/accounts.ts",
 		find: "const acknowledged = progress.acknowledged();",
 		replace:
@@ -483,7 +483,7 @@ export const MUTANTS: readonly Mutant[] = [
 		tests: HOSTS,
 	},
 	{
-		name: "a cursor that found the ring full passes for stored",
+		name: "a cursor that found the ring full counts as stored",
 		file: "ingest/host/hosts.ts",
 		find: "if (this.#options.handover.push(entry) === null) return;",
 		replace: "this.#options.handover.push(entry);",
@@ -518,49 +518,49 @@ export const MUTANTS: readonly Mutant[] = [
 		tests: SUBSCRIPTION,
 	},
 	{
-		name: "unreadable messages without end keep their connection",
+		name: "any number of unreadable messages keeps the connection",
 		file: "ingest/host/subscription.ts",
 		find: "this.#unreadableInRow <= UNREADABLE_IN_ROW_MAX",
 		replace: "true",
 		tests: SUBSCRIPTION,
 	},
 	{
-		name: "nothing is left out, however often a connection ends at one cursor",
+		name: "no message is left out, however often connections end at the same cursor",
 		file: "ingest/host/subscription.ts",
 		find: "this.#detour.blocked(this.#unreadableInRow);",
 		replace: "",
 		tests: SUBSCRIPTION,
 	},
 	{
-		name: "a detour is never over",
+		name: "a detour never ends",
 		file: "ingest/host/subscription.ts",
 		find: "		this.#detour.clear();\n		if (seq > this.#knownSeq) return true;",
 		replace: "		if (seq > this.#knownSeq) return true;",
 		tests: SUBSCRIPTION,
 	},
 	{
-		name: "the message at the cursor passes for progress",
+		name: "the message at the cursor counts as progress",
 		file: "ingest/host/subscription.ts",
 		find: "			this.#fallBack(seq);\n			return true;",
 		replace: "			this.#fallBack(seq);\n			this.#detour.clear();\n			return true;",
 		tests: SUBSCRIPTION,
 	},
 	{
-		name: "what a host sent in its new numbering before it was heard of is left out",
+		name: "messages of a new numbering from before the relay noticed it are left out",
 		file: "ingest/host/subscription.ts",
 		find: "this.#goOnFrom(0);",
 		replace: "this.#goOnFrom(this.#received);",
 		tests: SUBSCRIPTION,
 	},
 	{
-		name: "the mark stays up when a host counts anew",
+		name: "the low-water mark does not go down when a host counts anew",
 		file: "ingest/host/subscription.ts",
 		find: "this.window.fallBack(seq);",
 		replace: "",
 		tests: SUBSCRIPTION,
 	},
 	{
-		name: "what is still on its way moves the mark up again after a host counts anew",
+		name: "messages under way raise the low-water mark again after a host counts anew",
 		file: "ingest/host/window.ts",
 		find: "slot.seq = Math.min(slot.seq, mark);",
 		replace: "slot.seq = slot.seq;",
@@ -581,49 +581,49 @@ export const MUTANTS: readonly Mutant[] = [
 		tests: SUBSCRIPTION,
 	},
 	{
-		name: "a host may log as much as it likes",
+		name: "a host's messages may fill the log lines",
 		file: "ingest/host/subscription.ts",
 		find: "if (omitted === null) return;",
 		replace: "",
 		tests: SUBSCRIPTION,
 	},
 	{
-		name: "a name may lead to a private address when it is connected to",
+		name: "a name may lead to a private address when the relay connects",
 		file: "ingest/host/socket.ts",
 		find: "const fault = addressFault(addresses);",
 		replace: "const fault = null;",
 		tests: ["ingest/host/socket.test.ts"],
 	},
 	{
-		name: "a seq alone shows a repeat",
+		name: "a message counts as a repeat by its seq alone",
 		file: "ingest/did/admit/admission.ts",
 		find: "return timeMsOf(message) <= account.lastTimeMs;",
 		replace: "return true;",
 		tests: ["ingest/did/repeats.test.ts"],
 	},
 	{
-		name: "a repeated commit is told by its seq",
+		name: "a commit counts as a repeat by its seq",
 		file: "ingest/did/admit/repo.ts",
 		find: "return account.rev !== null && rev <= account.rev;",
 		replace: "return true;",
 		tests: ["ingest/did/repeats.test.ts"],
 	},
 	{
-		name: "a tombstone moves the account to whoever tells of it",
+		name: "a tombstone moves the account to the host that sent the message",
 		file: "ingest/did/admit/account.ts",
 		find: "entry: { ...entry, host, upstreamSeq: hostSeq },",
 		replace: "entry: { ...entry, upstreamSeq: hostSeq },",
 		tests: ["ingest/did/shard.test.ts"],
 	},
 	{
-		name: "an account that is known to be deleted is announced so once more",
+		name: "the deletion of an account is announced twice",
 		file: "ingest/did/admit/identity.ts",
 		find: "if (after !== null && !isDeletedAtHost(after))",
 		replace: "if (after !== null)",
 		tests: ["ingest/did/shard.test.ts"],
 	},
 	{
-		name: "the log forgets that an identity was told of by the account's own host",
+		name: "the log does not store that an #identity is from the account's own host",
 		file: "log/record/message-facts.ts",
 		find: "isHome ? RecordFlag.home : 0",
 		replace: "isHome ? 0 : 0",
@@ -637,7 +637,7 @@ export const MUTANTS: readonly Mutant[] = [
 		tests: ["ingest/did/deletion.test.ts"],
 	},
 	{
-		name: "an account's host is asked about a status that is the operator's",
+		name: "an account's host is asked about the operator's status",
 		file: "ingest/did/admit/repo.ts",
 		find: "account.localStatus !== null || isStale(",
 		replace: "isStale(",
@@ -651,14 +651,14 @@ export const MUTANTS: readonly Mutant[] = [
 		tests: ["ingest/did/shard.test.ts"],
 	},
 	{
-		name: "an account's host is asked as often as anybody likes",
+		name: "an account's host is asked without a limit",
 		file: "ingest/did/repo-status.ts",
 		find: "if (nowMs - this.#lastAsked.get(did) < didIntervalMs) return null;",
 		replace: "",
 		tests: ["ingest/did/repo-status.test.ts"],
 	},
 	{
-		name: "any number of messages waits for a host that does not answer",
+		name: "any number of messages may wait for a host that does not answer",
 		file: "ingest/did/repo-status.ts",
 		find: " || asked.unanswered >= unansweredPerHostMax",
 		replace: "",
@@ -672,14 +672,14 @@ export const MUTANTS: readonly Mutant[] = [
 		tests: ["ingest/did/repo-status.test.ts"],
 	},
 	{
-		name: "retention is told of records before the index has applied them",
+		name: "the index's mark passes records before they are applied",
 		file: "log/follower.ts",
 		find: "const isApplied = await this.#untilDone(",
 		replace: "this.#advance(last.lsn);\n\t\tconst isApplied = await this.#untilDone(",
 		tests: ["index/follower.test.ts"],
 	},
 	{
-		name: "a sink that fails until a stop passes what it did not take",
+		name: "a sink that fails until a stop skips records",
 		file: "log/follower.ts",
 		find: "if (isApplied === null) return false;",
 		replace: "if (isApplied === null) {\n\t\t\tthis.#cursor = last.lsn;\n\t\t\treturn false;\n\t\t}",
@@ -700,14 +700,14 @@ export const MUTANTS: readonly Mutant[] = [
 		tests: HOLDS,
 	},
 	{
-		name: "a dead reader is waited for without a limit",
+		name: "retention waits for a dead reader without a limit",
 		file: "log/local/retention/holds.ts",
 		find: "bytesFrom(segments, passed) <= lagBytesMax;",
 		replace: "bytesFrom(segments, passed) <= Number.MAX_VALUE;",
 		tests: HOLDS,
 	},
 	{
-		name: "a reader within its limit is not waited for",
+		name: "retention does not wait for a reader within its limit",
 		file: "log/local/retention/holds.ts",
 		find: "if (isWithin && !isShort) return passed;",
 		replace: "",
@@ -721,35 +721,35 @@ export const MUTANTS: readonly Mutant[] = [
 		tests: HOLDS,
 	},
 	{
-		name: "a reader that has not said how far it is loses all",
+		name: "retention does not wait for a reader without a mark",
 		file: "log/local/retention/holds.ts",
 		find: "if (lsn !== null || isShort) return",
 		replace: "if (lsn !== undefined || isShort) return",
 		tests: HOLDS,
 	},
 	{
-		name: "a dead reader is waited for again when what it needed is gone",
+		name: "retention waits again for a dead reader after its records are gone",
 		file: "log/local/retention/holds.ts",
 		find: "const isBack = !this.#lost.has(mark) || ",
 		replace: "const isBack = true || ",
 		tests: HOLDS,
 	},
 	{
-		name: "a checkpoint beyond the log's end is taken",
+		name: "a checkpoint beyond the log's end is accepted",
 		file: "log/follower.ts",
 		find: "if (cursor > lsnUsedMax)",
 		replace: "if (cursor > Number.MAX_VALUE)",
 		tests: ["index/follower.test.ts"],
 	},
 	{
-		name: "any CID passes in a frame",
+		name: "any CID is accepted in a frame",
 		file: "protocol/cbor.ts",
 		find: 'const LINK_RULES = { frame: "data-model",',
 		replace: 'const LINK_RULES = { frame: "whole",',
 		tests: ["protocol/links.test.ts"],
 	},
 	{
-		name: "a CID may have something after it",
+		name: "a CID may have bytes after it",
 		file: "protocol/cid.ts",
 		find: "varintValue(bytes, length, digest) === end - digest",
 		replace: "varintValue(bytes, length, digest) <= end - digest",
@@ -763,7 +763,7 @@ export const MUTANTS: readonly Mutant[] = [
 		tests: ["protocol/frame.test.ts"],
 	},
 	{
-		name: "a commit goes out without what it lacks",
+		name: "a commit goes out without its missing fields",
 		file: "protocol/kinds/commit.ts",
 		find: "if (fields[name] === undefined) fields.repairs.set(name, value);",
 		replace: "if (fields[name] === undefined) fields.repairs.delete(name);",
@@ -784,7 +784,7 @@ export const MUTANTS: readonly Mutant[] = [
 		tests: ["protocol/patch.test.ts"],
 	},
 	{
-		name: "an op loses its prev where another one's is null",
+		name: "an op loses its prev if another op's prev is null",
 		file: "protocol/patch.ts",
 		find: "if (isToChange) {",
 		replace: "if (isToChange || true) {",
@@ -816,7 +816,7 @@ export const MUTANTS: readonly Mutant[] = [
 	...FACTS_MUTANTS,
 	...IDENTITY_MUTANTS,
 	{
-		name: "a disk's fault passes for a damaged database",
+		name: "a disk's fault counts as a damaged database",
 		file: "index/sqlite/database-files.ts",
 		find: "await this.#reading;",
 		replace: "",
