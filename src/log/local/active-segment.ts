@@ -13,7 +13,7 @@ import {
 	type SegmentIndex,
 } from "./segment/segment-index.ts";
 
-/** What the writer says of the segments, all of one moment. */
+/** What the writer has published of the segments, all at the same moment. */
 export interface ActiveSnapshot {
 	/** No retained record has a lower lsn. */
 	firstLsn: number;
@@ -23,11 +23,11 @@ export interface ActiveSnapshot {
 	lastLsn: number;
 	/** Seq of the last published message. */
 	lastSeq: number;
-	/** Lsn that the segment that is written to begins with, and its name's first part; 0 before the log is open. */
+	/** First lsn of the active segment, as in its name; 0 before the log is open. */
 	activeFirstLsn: number;
-	/** Its epoch: another one with the same name takes its place if its first sync failed. */
+	/** Its epoch. If its first sync fails, another segment with the same name but another epoch takes its place. */
 	activeEpoch: number;
-	/** Offset in it after the last published record. */
+	/** Offset, in that segment, after the last published record. */
 	endOffset: number;
 }
 
@@ -43,7 +43,7 @@ const INDEX = 8;
 /** Numbers of an entry: lsn, seq, time, offset. */
 const ENTRY_NUMBERS = 4;
 
-/** A segment ends with the batch that fills it, so its index may outgrow the size target by a little. */
+/** A segment ends with the batch that fills it, so it may be longer than its target size, and its index too. */
 const INDEX_ENTRIES_MAX = SEGMENT_BYTES_MAX / INDEX_STRIDE_BYTES + 256;
 
 /** Makes the memory of an active segment. */
@@ -52,11 +52,11 @@ export function createActiveSegmentBuffer(): SharedArrayBuffer {
 }
 
 /**
- * The segment that is written to, as far as it is published, in shared memory, for the readers of the log's files. Its sparse
- * index stands here, so that no reader has to scan that segment.
+ * The active segment as far as it is published, in shared memory, for the readers of the log's files. Its sparse index is here,
+ * so that no reader has to scan that segment.
  *
- * The log's ends stand here as well as in the log's position, since a reader needs all of it of one moment. This is written
- * first: whoever saw the position finds here at least what it tells of.
+ * The log's ends are here as well as in the log's position, since a reader needs all of these numbers of the same moment. This
+ * is written first, so whoever has seen the position finds at least as much here.
  */
 export class ActiveSegment {
 	readonly #numbers: Seqlock;
@@ -85,7 +85,7 @@ export class ActiveSegment {
 		return this.#numbers.buffer;
 	}
 
-	/** The state of the segments. The object is shared and replaced, never changed. */
+	/** What is published of the segments. Callers share the object, which never changes: a new state comes in a new object. */
 	snapshot(): ActiveSnapshot {
 		return this.#view.value;
 	}
@@ -93,7 +93,7 @@ export class ActiveSegment {
 	/**
 	 * The published chunk of the active segment that would hold `lsn`, null if the segment has no records.
 	 *
-	 * @returns `undefined` if `snapshot` is outdated, since another segment is active: take a new one
+	 * @returns `undefined` if `snapshot` is outdated, since another segment is active: take a new snapshot
 	 */
 	range(snapshot: ActiveSnapshot, lsn: number): ChunkRange | null | undefined {
 		const count = this.#numbers.get(INDEX_LENGTH);
@@ -101,24 +101,23 @@ export class ActiveSegment {
 	}
 
 	/**
-	 * The published chunk of the active segment in which the records that come before `place` end; null if its first record does
-	 * not come before it, or it has none.
+	 * The published chunk of the active segment with the last record before `place`; null if the segment has no record before it.
 	 *
 	 * @returns `undefined` as `range`
 	 */
 	rangeOfPlace(snapshot: ActiveSnapshot, place: LogPlace): ChunkRange | null | undefined {
-		// Entries of records that the snapshot does not tell of would lead beyond its end.
+		// Entries of records after the snapshot's end would lead past it.
 		const count = firstAfter(this.#index.lsns, this.#numbers.get(INDEX_LENGTH), snapshot.lastLsn);
 		return this.#published(snapshot, findPlace(this.#index, count, place, extentOf(snapshot)));
 	}
 
-	/** What was found in the index, as far as it is published. */
+	/** Cuts a range that was found in the index to what the snapshot has. */
 	#published(snapshot: ActiveSnapshot, range: ChunkRange | null): ChunkRange | null | undefined {
 		const { activeFirstLsn, endOffset, lastLsn } = snapshot;
-		// The entries are only ever added to, until another segment becomes active; that is stored before they change.
+		// Entries are only added until another segment becomes active. That is stored before any entry changes.
 		if (this.#numbers.get(ACTIVE_FIRST_LSN) !== activeFirstLsn) return undefined;
 		if (range === null || lastLsn < activeFirstLsn) return null;
-		// The index may have grown since the snapshot: what it says of later records is not the caller's business yet.
+		// The index may have grown since the snapshot, which does not have those records yet.
 		return { ...range, end: Math.min(range.end, endOffset), lsnMax: Math.min(range.lsnMax, lastLsn) };
 	}
 

@@ -8,7 +8,7 @@ export interface InspectFormat {
 /** For programs: one object a line. */
 export const JSON_LINES: InspectFormat = { line: (part) => JSON.stringify(part) };
 
-/** For people: a line of words for what the file is, a line of columns for each record. */
+/** For people: sentences about the file, and a line of columns for each record. */
 export const TEXT_LINES: InspectFormat = {
 	line(part) {
 		switch (part.part) {
@@ -49,7 +49,7 @@ function endLine({ dataEnd, records, tailBytes, footer }: SegmentEnd): string {
 	return `${end}${tail}; ${told}`;
 }
 
-/** A word as it is if it is one; else in quotes, so that no terminal takes a part of it for a command. */
+/** The text itself if it is printable ASCII without spaces. Else in quotes, so that no terminal takes a part of it for a command. */
 function plain(text: string): string {
 	return /^[!-~]+$/.test(text) ? text : JSON.stringify(text);
 }

@@ -12,7 +12,7 @@ import { readSegmentFooter, readSegmentHeader, SEGMENT_HEADER_BYTES, type Segmen
 /** A value that JSON can say. */
 type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
 
-/** A part of a segment's file, in its order: the header, each record and each damaged stretch, and what ends it. */
+/** A part of a segment's file. They come in this order: the header, the records and damaged stretches, and the end. */
 export type SegmentPart = SegmentStart | InspectedRecord | DamagedBytes | SegmentEnd;
 
 export interface SegmentStart {
@@ -22,9 +22,9 @@ export interface SegmentStart {
 	readonly firstLsn: number;
 	/** The seq that the next message had when the segment was begun. */
 	readonly firstSeq: number;
-	/** Names the segment before; 0 for none. */
+	/** First lsn of the segment before; 0 for none. */
 	readonly previousFirstLsn: number;
-	/** So many records from this lsn on restate the log's state. */
+	/** Lsn of the first record that restates the log's state. `stateRecords` says how many do. */
 	readonly stateLsn: number;
 	readonly stateRecords: number;
 	/** In UTC, to the microsecond. */
@@ -38,12 +38,12 @@ export interface InspectedRecord {
 	readonly lsn: number;
 	readonly seq: number;
 	readonly time: string;
-	/** Its name, or the number of one that this release does not know. */
+	/** Its name; or its code if this release does not know it. */
 	readonly kind: string | number;
 	readonly flags: readonly string[];
 	readonly host: number;
 	readonly upstreamSeq: number;
-	/** Of a commit. */
+	/** Number of ops of a commit; 0 for everything else. */
 	readonly ops: number;
 	/** Of a message, the DID. Of a control record, what it says. */
 	readonly says: Json;
@@ -60,9 +60,9 @@ export interface SegmentEnd {
 	/** Offset after the last record. */
 	readonly dataEnd: number;
 	readonly records: number;
-	/** Bytes from there to the end of the file that are no record and no footer: torn, or not written yet. */
+	/** Bytes after the last record that are no record and no footer: torn, or not written yet. */
 	readonly tailBytes: number;
-	/** Null if there is none: the segment is written to, or a crash ended it; or it is damaged. */
+	/** Null if there is none, since the segment is active or a crash ended it; or if it is damaged. */
 	readonly footer: SegmentFooterPart | null;
 }
 
@@ -71,20 +71,20 @@ export interface SegmentFooterPart {
 	readonly lastSeq: number;
 	/** No record after the segment has an earlier time. */
 	readonly endTime: string;
-	/** Of its sparse index. */
+	/** Number of entries in its sparse index. */
 	readonly entries: number;
 }
 
-/** What can be shown of a file is not what was asked for; the message is a sentence for the operator. */
+/** A file can't be shown. The message is a sentence for the operator. */
 export class InspectError extends Error {
 	override readonly name = "InspectError";
 }
 
 /**
- * Reads a segment from one end to the other, and changes nothing: that of a relay that runs, a torn one, or a damaged one. It
- * takes a megabyte or two of memory, whatever the file's size is.
+ * Reads a segment from its beginning to its end, and changes nothing. The segment may be torn, or damaged, or that of a relay
+ * that runs. This takes a few megabytes of memory, whatever the file's size is.
  *
- * @param visit told of each part. Once it returns false, the rest is left out
+ * @param visit called with each part. If it returns false, the rest is left out
  * @throws InspectError if the file is no segment of this format, or if it can't be read
  */
 export function inspectSegment(fs: LogFs, path: string, visit: (part: SegmentPart) => boolean): void {
@@ -107,7 +107,7 @@ function opened(fs: LogFs, path: string): number {
 	}
 }
 
-/** Whoever is told wants no more. */
+/** `visit` wants no more parts. */
 class Stopped extends Error {}
 
 function inspectFile(fs: LogFs, file: number, path: string, visit: (part: SegmentPart) => boolean): void {
@@ -122,7 +122,7 @@ function inspectFile(fs: LogFs, file: number, path: string, visit: (part: Segmen
 
 	const { epoch, firstLsn } = header;
 	const footer = readSegmentFooter(fs, file, epoch);
-	// Its footer says where the last record ended.
+	// The footer says where the records end.
 	const publishedEnd = footer?.dataEnd ?? null;
 	const source = new FileSource(fs, file, footer?.dataEnd, true);
 	let records = 0;
@@ -156,14 +156,14 @@ function recordPart(record: StoredRecord, offset: number, bytes: number): Inspec
 
 const KIND_NAMES = new Map<number, string>(Object.entries(RecordKind).map(([name, code]) => [code, name]));
 
-/** The names of the flags that are set, and the numbers of those that this release does not know. */
+/** The names of the flags that are set, and as one number those that this release does not know. */
 function flagsOf({ flags }: StoredRecord): string[] {
 	const known = Object.entries(RecordFlag).filter(([, flag]) => (flags & flag) !== 0);
 	const unknown = known.reduce((left, [, flag]) => left & ~flag, flags);
 	return [...known.map(([name]) => name), ...(unknown === 0 ? [] : [String(unknown)])];
 }
 
-/** Bytes of facts that are shown of a record that nothing is known of. */
+/** Bytes of facts that are shown if this release can't decode them. */
 const UNKNOWN_BYTES_SHOWN = 64;
 
 function saidBy(record: StoredRecord): Json {
@@ -177,7 +177,7 @@ function saidBy(record: StoredRecord): Json {
 		const { key, value } = decodeStateFacts(facts);
 		return { key: Buffer.from(key).toString("hex"), value: value.length === 0 ? null : toJson(decode(value)) };
 	} catch {
-		// Its checksum is right, so whoever wrote it meant something else by it.
+		// The checksum is right, so this is not damage: another release gives the facts another meaning.
 		return shown(facts);
 	}
 }
@@ -186,7 +186,7 @@ function shown(facts: Uint8Array): Json {
 	return { facts: Buffer.from(facts.subarray(0, UNKNOWN_BYTES_SHOWN)).toString("hex"), factsBytes: facts.length };
 }
 
-/** Links and bytes have a form of their own in JSON. */
+/** Replaces links and bytes by the JSON objects that stand for them. */
 function toJson(value: unknown): Json {
 	return JSON.parse(JSON.stringify(value));
 }

@@ -5,29 +5,29 @@ import { readU64, writeU64 } from "../record/bytes.ts";
 import type { LogFs } from "./log-fs.ts";
 import { closeAnyway, createFile } from "./segment/new-file.ts";
 
-/** What nobody can have been shown: numbers above these. What the flags and the end mean stands in `docs/log-format.md`. */
+/** The content of a slot: no numbers above these were published. `docs/log-format.md` says what each field means. */
 export interface UsedNumbers {
 	lsnMax: number;
 	seqMax: number;
-	/** Everything that was published ends at `end` in the segment with this epoch. */
+	/** Whether everything that was published ends at `end` in the segment with this epoch. */
 	isExact: boolean;
-	/** Of the segment; 0 if no segment was begun, or if it is not `isExact`. */
+	/** Of the active segment; 0 if there was none, or without `isExact`. */
 	epoch: number;
 	end: number;
-	/** The log was closed in peace. */
+	/** Whether the log was closed in an orderly way, with everything on the disk. */
 	isClean: boolean;
 }
 
 /** What a start finds in the file. */
 export interface FoundLastUsed {
 	numbers: UsedNumbers;
-	/** Of the slot that it stands in. */
+	/** Of the slot that holds them. */
 	counter: number;
 }
 
 const NAME = "last-used";
 const MAGIC = Buffer.from("stndused", "latin1");
-/** Each slot has a sector for itself, which a disk writes as a whole or not at all. */
+/** Each slot has a sector of its own, which a disk writes as a whole or not at all. */
 const SLOT_BYTES = 512;
 const SLOTS = 2;
 const CONTENT_BYTES = 52;
@@ -35,26 +35,30 @@ const EXACT = 1;
 const CLEAN = 2;
 
 /**
- * The file that says which numbers may be in use, so that none is used twice: a start goes on above them, always. It has two
- * slots, written in turn, so that one of them is whole at any time.
+ * The file that says which numbers may be in use. A start always goes on above them, so that none is used twice. Two slots are
+ * written in turn, so that one of them is whole at any time.
  */
 export class LastUsed {
 	readonly #fs: LogFs;
 	readonly #directory: string;
 	readonly #slot = Buffer.alloc(CONTENT_BYTES);
 	#counter: number;
-	/** Null before the first write, and after one that failed: then the file is made anew. */
+	/** Null before the first write and after a failed one. The next write then makes the file anew. */
 	#file: number | null = null;
 	#syncing: number | null = null;
 
-	/** @param counter of the slot that holds, as `readLastUsed` found it; 0 if there is none */
+	/** @param counter as `readLastUsed` has found it; 0 if it has found none */
 	constructor(fs: LogFs, directory: string, counter: number) {
 		this.#fs = fs;
 		this.#directory = directory;
 		this.#counter = counter;
 	}
 
-	/** Writes what holds from now on. After a fault it can be called again. */
+	/**
+	 * Writes the numbers that are in force from now on. After a fault of the disk it can be called again.
+	 *
+	 * @param isSynced whether they have to be durable when this returns
+	 */
 	write(numbers: UsedNumbers, isSynced: boolean): void {
 		this.#encode(numbers);
 		if (this.#file === null) {
@@ -70,7 +74,7 @@ export class LastUsed {
 		}
 	}
 
-	/** The same, with a sync off this thread. `write` may be called meanwhile. */
+	/** The same, with a sync off this thread. `write` may be called before the promise is settled. */
 	async writeInBackground(numbers: UsedNumbers): Promise<void> {
 		this.write(numbers, false);
 		const file = this.#file;
@@ -103,7 +107,7 @@ export class LastUsed {
 		this.#fs.write(file, this.#slot, (this.#counter % SLOTS) * SLOT_BYTES);
 	}
 
-	/** Gives up the open file: what a write that failed has left of it is not known. */
+	/** Gives up the open file, since a failed write may have left anything in it. */
 	#lose(): void {
 		const file = this.#file;
 		this.#file = null;

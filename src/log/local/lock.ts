@@ -3,19 +3,19 @@ import { join } from "node:path";
 import { DiskFault, diskFaultReason } from "../../disk/fault.ts";
 
 /**
- * The one writer's claim on a log directory.
+ * The lock of a log directory, which only one writer can hold.
  *
- * SQLite's exclusive lock is used for nothing but itself: beneath it is a kernel lock on an open file, so it ends with
- * the process however that ends, `kill -9` included, and needs no native code of ours. A file with a process id in it
- * would outlive a crash, and a socket would not be seen from another network namespace (another container on the same
- * volume). SQLite also refuses a second claim within the same process, which bare POSIX locks would not.
+ * It is SQLite's exclusive lock on a database without content. SQLite uses a kernel lock on an open file. So the lock ends with
+ * the process, even by `kill -9`, and needs no native code of ours. A file with a process id in it would outlive a crash. A
+ * socket would not be visible from another network namespace, such as another container on the same volume. SQLite also
+ * refuses a second lock within the same process, which bare POSIX locks would not.
  */
 export class DirectoryLock {
 	readonly #database: Database;
 
 	/**
-	 * @throws DiskFault where the directory can't be written to
-	 * @throws Error where another process, or another part of this one, writes to the log
+	 * @throws DiskFault if the directory can't be written to
+	 * @throws Error if another process, or another part of this one, holds the lock
 	 */
 	constructor(directory: string) {
 		let database: Database | null = null;

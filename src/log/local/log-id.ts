@@ -6,13 +6,13 @@ import { createFile } from "./segment/new-file.ts";
 
 const NAME = "id";
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-/** A UUID and an end of line, with room for whatever an editor adds. */
+/** A UUID and an end of line, with room for what an editor may add. */
 const FILE_BYTES_MAX = 64;
 
 /**
- * The log's id: a UUID that is made with the log and stays with it, in a file of its own that people can read and write. What
- * follows the log, such as the index, carries it too, so that it is not taken for a follower of another log. A log of a
- * release that gave none gets one. It is durable when this returns.
+ * The log's id: a UUID that never changes, in a file of its own that people can read and write. Whatever follows the log, such
+ * as the index, stores the id too, so that it is never used with another log. A log without an id gets one here. The id is
+ * durable when this returns.
  *
  * @throws Damage if the file holds no UUID
  */

@@ -5,7 +5,7 @@ import { decodeRecord, type StoredRecord } from "./stored-record.ts";
 
 /** The records right after a cursor are gone: removed by retention, or damaged. Go on with the cursor `lastLsn`. */
 export class Gap {
-	/** No record before this lsn is there. */
+	/** The next record that is there has this lsn or a greater one. */
 	readonly nextLsn: number;
 
 	constructor(nextLsn: number) {
@@ -17,7 +17,10 @@ export class Gap {
 	}
 }
 
-/** Consecutive records, checked. Many consumers share one, each until its next `read`: then its memory may be used again. */
+/**
+ * Consecutive records, whose checksums were right. Many consumers share one. It is valid until the next call to the reader,
+ * whichever consumer makes it: then its memory may be used again.
+ */
 export class Batch {
 	readonly firstLsn: number;
 	readonly lastLsn: number;
@@ -28,7 +31,10 @@ export class Batch {
 	readonly #offsets: Uint32Array;
 	readonly #frames: (Buffer | undefined)[] = [];
 
-	/** @param offsets one more than `lsns`, which are at least one */
+	/**
+	 * @param lsns of the records, at least one
+	 * @param offsets of the records, and of their end
+	 */
 	constructor(bytes: Buffer, lsns: readonly number[], offsets: readonly number[]) {
 		this.bytes = bytes;
 		this.#lsns = Float64Array.from(lsns);
@@ -60,7 +66,7 @@ export class Batch {
 		return recordKind(this.bytes, this.#offset(i));
 	}
 
-	/** The record's frame; empty for control records. The same view every time. */
+	/** The record's frame; empty for control records. Each call returns the same view. */
 	frame(i: number): Buffer {
 		const known = this.#frames[i];
 		if (known !== undefined) return known;

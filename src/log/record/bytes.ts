@@ -1,4 +1,4 @@
-/** Fixed-width integers of the log's files: little-endian, and 64-bit ones without a BigInt, since seqs stay below 2^53. */
+/** Fixed-width integers of the log's files: little-endian, and 64-bit ones without a BigInt, since all stay below 2^53. */
 
 const WORD = 0x1_0000_0000;
 
@@ -8,7 +8,7 @@ export function writeU64(target: Buffer, value: number, at: number): void {
 	target.writeUInt32LE(Math.floor(value / WORD), at + 4);
 }
 
-/** Reads a u64. Above 2^53 the result is inexact, and no safe integer: check it where the bytes are not trusted. */
+/** Reads a u64. From 2^53 on the result is inexact and not a safe integer: check it if the bytes are not trusted. */
 export function readU64(source: Buffer, at: number): number {
 	return source.readUInt32LE(at) + source.readUInt32LE(at + 4) * WORD;
 }

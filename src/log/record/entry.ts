@@ -2,13 +2,13 @@ import { CONTROL_CODES, CONTROL_KINDS, type ControlFacts, type ControlKind } fro
 import { RecordFlag, type RecordKind } from "./record.ts";
 
 /**
- * What an ingest worker hands to the sequencer through its ring: one record of the log to be.
+ * The layout of an entry, which a thread hands to the sequencer through its ring. It becomes one record of the log.
  *
  * | offset | field        | type |                                                         |
  * |-------:|--------------|------|---------------------------------------------------------|
  * |      0 | upstreamSeq  | f64  | 0 for control records                                   |
  * |      8 | host         | u32  | 0 for control records                                   |
- * |     12 | seqStart     | u32  | byte range of `seq` within the frame; both 0 where      |
+ * |     12 | seqStart     | u32  | byte range of `seq` within the frame; both 0 if         |
  * |     16 | seqEnd       | u32  | there is no frame                                       |
  * |     20 | kind         | u8   |                                                         |
  * |     21 | flags        | u8   |                                                         |
@@ -32,7 +32,7 @@ export interface Entry {
 }
 
 /**
- * An entry for the index only.
+ * The entry of a control record.
  *
  * @throws RangeError if its facts don't fit a record
  */
@@ -55,7 +55,7 @@ export function entryBytes(entry: Entry): number {
 	return ENTRY_HEADER_BYTES + entry.facts.length + entry.frame.length;
 }
 
-/** Writes an entry into a ring's reserved bytes, which have exactly `entryBytes` of it. */
+/** Writes an entry into a ring's reserved bytes. @param target as long as `entryBytes` says */
 export function writeEntry(target: Buffer, entry: Entry): void {
 	target.writeDoubleLE(entry.upstreamSeq, 0);
 	target.writeUInt32LE(entry.host, 8);
@@ -78,7 +78,7 @@ export function readEntry(source: Buffer): Entry {
 		ops: source.readUInt16LE(24),
 		seqStart: source.readUInt32LE(12),
 		seqEnd: source.readUInt32LE(16),
-		// The writing end is ours: a kind that we didn't write can't come out.
+		// Only this process writes to the ring, so the kind is one that it knows.
 		kind: source[20] as RecordKind,
 		flags: source[21] ?? 0,
 		facts: source.subarray(ENTRY_HEADER_BYTES, frameStart),

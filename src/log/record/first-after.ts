@@ -1,4 +1,4 @@
-/** Numbers in rising order, wherever they lie: an array is one such. */
+/** Numbers that never fall from one to the next, such as an array of them. */
 export interface Rising {
 	at(i: number): number | undefined;
 }

@@ -7,8 +7,8 @@ import { CONTROL_CODES } from "./control.ts";
 import { RECORD_FACTS_BYTES_MAX } from "./facts.ts";
 
 /**
- * A record of the log: a fixed little-endian header, then the facts that the index needs, then the frame's wire bytes. What
- * each field means stands in `docs/log-format.md`.
+ * The layout of a record: a fixed little-endian header, then the facts, then the frame as consumers get it.
+ * `docs/log-format.md` says what each field means.
  *
  * | offset | field         | type |                                                                    |
  * |-------:|---------------|------|--------------------------------------------------------------------|
@@ -42,10 +42,10 @@ const FACTS_LENGTH_AT = 50;
 const OPS_AT = 52;
 const RESERVED_AT = 54;
 
-/** A commit with more ops says this number. */
+/** A commit with more ops has this number in its record. */
 export const RECORD_OPS_MAX = 0xffff;
 
-/** The longest record: its frame may grow by 8 bytes where our seq is longer than the host's. */
+/** The longest record. Its frame may grow by 8 bytes if our seq is longer than the host's. */
 export const RECORD_BYTES_MAX = RECORD_HEADER_BYTES + RECORD_FACTS_BYTES_MAX + FRAME_BYTES_MAX + 8;
 
 /** What a record holds. Kinds below 16 are messages and go to consumers; the others are control records, for the index. */
@@ -64,17 +64,17 @@ export function isMessageKind(kind: number): boolean {
 export const RecordFlag = {
 	/** The message did not chain to the state we had of the account (rulebook 2.6, check 14). */
 	discontinuous: 1,
-	/** Only the strict rules would have dropped it. */
+	/** Only the strict rules would have dropped the message. */
 	lenient: 2,
-	/** An `#identity` from the host that the DID document names: any host may send one. */
+	/** An `#identity` came from the host that the DID document names. Any host may send one. */
 	home: 4,
-	/** A control record is part of the log's state: its facts are a key and the value that it has from here on. */
+	/** The control record is part of the log's state: its facts give a key the value that it has from here on. */
 	state: 64,
-	/** A control record repeats a part of the log's state that an older segment has, too. */
+	/** The control record repeats a part of the log's state that older segments have. */
 	restated: 128,
 } as const;
 
-/** What the header says besides length, epoch and checksum. */
+/** The fields of the header, except for length, epoch and checksum. */
 export interface RecordHeader {
 	lsn: number;
 	seq: number;
@@ -87,14 +87,14 @@ export interface RecordHeader {
 	ops: number;
 }
 
-/** The least time of the record after one with this time: each op has a time of its own. Microseconds since 1970. */
+/** Earliest time, in microseconds since 1970, of the record after one with this time, each of whose ops has its own time. */
 export function timeUsAfter(timeUs: number, ops: number): number {
 	return timeUs + Math.max(1, ops);
 }
 
 /**
- * Writes the header of a record whose facts and frame already stand after it. It lacks its epoch and checksum: the log that
- * takes the record seals it.
+ * Writes the header of a record whose facts and frame are there already. Epoch and checksum stay zero until the log seals the
+ * record.
  *
  * @param at offset of the record in `target`
  * @param length bytes of the whole record
@@ -115,7 +115,7 @@ export function writeRecordHeader(target: Buffer, at: number, length: number, he
 	target.writeUInt16LE(0, at + RESERVED_AT);
 }
 
-/** Length that the record at `at` says it has: for records that this process has made, or has found intact. */
+/** Length field of the record at `at`. It is not checked, so the record must be one that was found intact, or that we have made. */
 export function recordLength(source: Buffer, at: number): number {
 	return source.readUInt32LE(at + LENGTH_AT);
 }
@@ -142,7 +142,7 @@ export function recordHost(source: Buffer, at: number): number {
 }
 
 export function recordKind(source: Buffer, at: number): RecordKind {
-	// A kind of a later minor version may come out: whoever switches over kinds leaves out what it doesn't know.
+	// It may be a kind of a later minor version. Callers pass over kinds that they don't know.
 	return source.readUInt8(at + KIND_AT) as RecordKind;
 }
 

@@ -10,8 +10,8 @@ export interface StateFacts {
 const KEY_LENGTH_BYTES = 2;
 
 /**
- * Layout: length of the key (u16), key, value to the end. It is the same for all kinds, so that a release restates the kinds
- * of later ones without a word of what they mean.
+ * Layout: length of the key (u16), key, value to the end. It is the same for all kinds, so a release can restate kinds of later
+ * releases without knowing what they mean.
  *
  * @throws RangeError if they don't fit a record
  */
@@ -27,9 +27,9 @@ export function encodeStateFacts({ key, value }: StateFacts): Uint8Array {
 }
 
 /**
- * Key and value are views into `facts`.
+ * Decodes state facts. Key and value are views into `facts`.
  *
- * @throws RangeError if these are no such facts
+ * @throws RangeError if `facts` ends before the key does
  */
 export function decodeStateFacts(facts: Uint8Array): StateFacts {
 	const [low = 0, high = 0] = facts;
@@ -38,7 +38,7 @@ export function decodeStateFacts(facts: Uint8Array): StateFacts {
 	return { key: facts.subarray(KEY_LENGTH_BYTES, keyEnd), value: facts.subarray(keyEnd) };
 }
 
-/** Whether facts of a state give their key a value, and do not take it away. */
+/** Whether state facts give their key a value. If not, they take the key's value away. */
 export function hasValue(facts: Uint8Array): boolean {
 	return decodeStateFacts(facts).value.length > 0;
 }

@@ -12,7 +12,7 @@ import {
 	recordUpstreamSeq,
 } from "./record.ts";
 
-/** A record as readers of the log get it: views into a batch. Copy what must outlive the next `read`. */
+/** A record as readers of the log get it. Facts and frame are views into a batch: copy what must outlive the next `read`. */
 export interface StoredRecord {
 	/** Its address in the log. */
 	lsn: number;

@@ -7,28 +7,28 @@ import type { LogPlace, SharedReader } from "../../log.ts";
 import { Batch, type Gap } from "../../record/batch.ts";
 import { ChunkPlace, type LogReader } from "./reader.ts";
 
-/** Chunks that are read at once. More would get nothing more out of an NVMe disk, and stand in the way of the log's syncs. */
+/** Chunks that are read at the same time. More would not be faster on an NVMe disk, and would delay the log's syncs. */
 export const LOADS_MAX = 2;
-/** How far is looked ahead of who reads on: it has a turn of some 1 MiB, and the disk goes on meanwhile. */
+/** Chunks that are read ahead of a consumer. Its turn is about 1 MiB, and the disk works during that turn. */
 export const AHEAD_CHUNKS = 2;
 
-/** A place that can't be read is reported at most once in this time, however many consumers come to read there. */
+/** A place that can't be read is reported at most once in this time, however many consumers read there. */
 const REPORT_INTERVAL_MS = 60_000;
 const REPORTED_PLACES_MAX = 256;
 
 const log = logOf("log");
 
 /**
- * Reads the log on a thread that must never wait for the disk, since it serves others meanwhile: chunks that are not in memory
- * are read off this thread, once for all that wait for them. While the disk has nothing else to do, the chunks behind
+ * Reads the log on a thread that must never wait for the disk, since it serves others meanwhile. Chunks that are not in memory
+ * are read off this thread, once for all that wait for them. While fewer than `LOADS_MAX` chunks are being read, those after
  * what was read are loaded ahead.
  */
 export class BackgroundReader implements SharedReader {
 	readonly #reader: LogReader;
 	readonly #slots = new Semaphore(LOADS_MAX);
-	/** By chunk: those that are being read, or wait for a slot. */
+	/** Chunks that are being read, or wait for a slot, by key. */
 	readonly #loads = new Map<string, Promise<void>>();
-	/** Whoever read up to these lsns will want what comes after them. */
+	/** Lsns up to which consumers have read just now: they will want what comes next. */
 	readonly #aheadOf = new Set<number>();
 	readonly #reports = new LogLimiter({ intervalMs: REPORT_INTERVAL_MS, keysMax: REPORTED_PLACES_MAX });
 
@@ -37,8 +37,9 @@ export class BackgroundReader implements SharedReader {
 	}
 
 	/**
-	 * As `LogReader.read`; but if the next records are on the disk, a promise that resolves when another call is worth while.
-	 * So it does if too many files are open to read on. It never throws: whatever else can't be read, for any reason, makes the promise reject. The caller may drop the promise.
+	 * As `LogReader.read`; but if the next records have to be read from the disk, a promise that resolves when they are there: then
+	 * call again. If too many files are open to read on, such a promise resolves after a while. Any other failure makes the promise
+	 * reject; this never throws. The caller may drop the promise.
 	 */
 	read(cursor: number): Batch | Gap | Promise<void> | null {
 		try {
@@ -70,7 +71,7 @@ export class BackgroundReader implements SharedReader {
 		this.#reader.close();
 	}
 
-	/** What to answer if files can't be read. */
+	/** What to answer after a failed read. */
 	#failure(error: unknown, place: string, message: string, properties: Record<string, unknown>): Promise<void> {
 		if (isTooManyFiles(error)) return Bun.sleep(TOO_MANY_FILES_RETRY_MS);
 		this.#report(place, message, { ...properties, error });
@@ -106,7 +107,7 @@ export class BackgroundReader implements SharedReader {
 		if (omitted !== null) log.error(message, { ...properties, omitted });
 	}
 
-	/** Not at once: what was just read is valid until the next call to the reader. */
+	/** Loads ahead a moment later, since what was just read is valid only until the next call to the reader. */
 	#lookAhead(lsn: number): void {
 		if (this.#aheadOf.size === 0) queueMicrotask(() => this.#loadAhead());
 		this.#aheadOf.add(lsn);
@@ -117,7 +118,7 @@ export class BackgroundReader implements SharedReader {
 			try {
 				this.#loadBehind(lsn);
 			} catch {
-				// Whoever comes to need what could not be read tries it again, and is told.
+				// A consumer that needs what could not be read tries again, and gets the failure.
 			}
 		}
 		this.#aheadOf.clear();
@@ -134,7 +135,7 @@ export class BackgroundReader implements SharedReader {
 	}
 }
 
-/** The same promise, whose rejection is nobody's fault if nobody waits for it. */
+/** The same promise. If nobody waits for it, its rejection is not reported as unhandled. */
 function droppable(promise: Promise<void>): Promise<void> {
 	promise.catch(() => {});
 	return promise;

@@ -19,10 +19,10 @@ export class BufferPool {
 		return Buffer.from(memory ?? new ArrayBuffer(Math.ceil(length / UNIT_BYTES) * UNIT_BYTES), 0, length);
 	}
 
-	/** Takes back what nobody reads any more. */
+	/** Takes back memory that nobody reads any more. */
 	give(bytes: Buffer): void {
 		if (bytes.length < POOLED_BYTES_MIN) return;
-		// The oldest is the one that did not fit for longest.
+		// The oldest one has been of no use for the longest time.
 		if (this.#free.length >= FREE_MAX) this.#free.shift();
 		this.#free.push(bytes.buffer);
 	}

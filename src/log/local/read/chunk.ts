@@ -2,17 +2,17 @@ import { Batch, Gap } from "../../record/batch.ts";
 import { recordLsn } from "../../record/record.ts";
 import { MemorySource, scanRecords } from "../segment/scan.ts";
 
-/** A chunk of a segment as it was read: one batch, or where it is damaged, batches and gaps. */
+/** A chunk of a segment as it was read: one batch; or batches and gaps, if it is damaged. */
 export interface Chunk {
 	parts: (Batch | Gap)[];
 	/** Offsets, in the segment, of damage that was found. */
 	damage: number[];
-	/** As they were read. */
+	/** The whole chunk, as it was read. */
 	bytes: Buffer;
 }
 
 /**
- * Reads a chunk of a segment that begins and ends with a record.
+ * Parses a chunk of a segment, which begins and ends with a record.
  *
  * @param base offset of `bytes` in the segment
  * @param lsnMax no record of the chunk has a greater lsn, and the one after it has

@@ -2,7 +2,7 @@ import type { Batch, Gap } from "../../record/batch.ts";
 import { firstAfter } from "../../record/first-after.ts";
 import type { Chunk } from "./chunk.ts";
 
-/** What a cached chunk takes besides its bytes, roughly: it matters where chunks hold a record each. */
+/** What a cached chunk takes in addition to its bytes, roughly. It matters if chunks hold only one record each. */
 const CHUNK_OVERHEAD_BYTES = 512;
 
 /** The bytes that a chunk takes in memory. */
@@ -10,7 +10,7 @@ export function cachedBytes(chunk: Chunk): number {
 	return chunk.bytes.buffer.byteLength + CHUNK_OVERHEAD_BYTES;
 }
 
-/** The first batch or gap of a chunk that reaches behind `cursor`. */
+/** The first batch or gap of a chunk that ends after `cursor`; null if there is none. */
 export function partAfter(chunk: Chunk, cursor: number): Batch | Gap | null {
 	return chunk.parts.find((part) => part.lastLsn > cursor) ?? null;
 }
@@ -22,8 +22,8 @@ export interface SegmentOffset {
 }
 
 /**
- * The chunks at the end of the log, one right behind the other, as they were published and read. Live consumers, and
- * those that are a little behind, find their next batch here. The oldest chunk leaves when there are too many bytes.
+ * The chunks at the end of the log, each right after the one before, as they were published and read. Live consumers, and
+ * those that lag a little, find their next batch here. At the limit of bytes the oldest chunk is dropped.
  */
 export class RecentChunks {
 	readonly #bytesMax: number;
@@ -49,7 +49,7 @@ export class RecentChunks {
 		return found === undefined ? null : partAfter(found.chunk, cursor);
 	}
 
-	/** Adds the chunk right behind the last one. */
+	/** Adds the chunk that comes right after the last one. */
 	append(chunk: Chunk, lastLsn: number, end: SegmentOffset): void {
 		this.#chunks.push({ chunk, lastLsn });
 		this.#bytes += cachedBytes(chunk);
@@ -58,7 +58,7 @@ export class RecentChunks {
 		while (this.#bytes > this.#bytesMax && this.#chunks.length > 1) this.#evict();
 	}
 
-	/** Begins again with a chunk further on, which holds all that is retained after `lsnAfter`, up to `lastLsn`. */
+	/** Begins anew with a later chunk, which holds all that is retained after `lsnAfter`, up to `lastLsn`. */
 	restart(chunk: Chunk, lsnAfter: number, lastLsn: number, end: SegmentOffset): void {
 		this.#chunks.length = 0;
 		this.#bytes = 0;

@@ -2,12 +2,12 @@ import { join } from "node:path";
 import { diskFaultReason, isNotFound } from "../../../disk/fault.ts";
 import type { LogFs } from "../log-fs.ts";
 
-/** Ending of files that are written aside and then renamed: what is found of them at the start is left over. */
+/** Ending of files that are renamed when they are whole. If a start finds one, a crash has left it. */
 export const TEMPORARY_SUFFIX = ".tmp";
 
 /**
- * Makes a file whole or not at all: it is filled under another name, synced, and only then takes its own, in place of any
- * other of that name. Durable with its entry when this returns. After a fault it can be called again.
+ * Makes a file as a whole or not at all. It is filled under another name, synced, and then renamed. A file that had the name is
+ * replaced. The new one is durable with its directory entry when this returns. After a fault of the disk it can be called again.
  *
  * @param fill writes the content to the open file, which stays open; what it returns is returned
  */
@@ -17,7 +17,7 @@ export function createFile<Made>(fs: LogFs, directory: string, name: string, fil
 	return fillFile(fs, directory, { aside, mode: "create", name }, fill);
 }
 
-/** The same with a file that is there under another name, if `mode` is `update`: its content stays but for what is written. */
+/** The same with the other name `aside`. If `mode` is `update`, that file exists, and keeps what `fill` does not write over. */
 export function fillFile<Made>(
 	fs: LogFs,
 	directory: string,
@@ -46,7 +46,7 @@ export function removeIfThere(fs: LogFs, path: string): void {
 	}
 }
 
-/** Closes a file of which nothing more is expected, so that a fault of the disk has nothing to say any more. */
+/** Closes a file that is of no further use. A fault of the disk no longer matters, so it is ignored. */
 export function closeAnyway(fs: LogFs, file: number): void {
 	try {
 		fs.close(file);

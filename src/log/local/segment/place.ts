@@ -1,9 +1,9 @@
 import type { LogPlace } from "../../log.ts";
 import { firstAfter, type Rising } from "../../record/first-after.ts";
 
-/** Numbers of consecutive records, by which a place among them is found. */
+/** Numbers of consecutive records, to find a place among them. */
 export interface PlacedRecords {
-	/** Control records have the seq of the message before: so the same one may stand here several times. */
+	/** Control records have the seq of the message before, so a seq may occur several times. */
 	readonly seqs: Rising;
 	readonly timesUs: Rising;
 }

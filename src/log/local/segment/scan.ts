@@ -10,7 +10,7 @@ export interface ScanSource {
 	/** The part in memory, and its offset in the segment. */
 	readonly bytes: Buffer;
 	readonly base: number;
-	/** Brings these bytes into memory. False where they reach past the end. */
+	/** Brings these bytes into memory. False if they reach past the end. */
 	load(offset: number, length: number): boolean;
 }
 
@@ -44,8 +44,8 @@ export class FileSource implements ScanSource {
 	base = 0;
 
 	/**
-	 * @param end offset after the range; none for that of the file
-	 * @param mayShrink whether another process may cut the file's end off meanwhile: then the range ends there
+	 * @param end offset after the range; by default that of the file's end
+	 * @param mayShrink whether another process may shorten the file meanwhile: the range then ends there
 	 */
 	constructor(fs: LogFs, file: number, end = fs.sizeBytes(file), mayShrink = false) {
 		this.#fs = fs;
@@ -83,8 +83,8 @@ export interface ScanRules {
 	lsnAfter: number;
 	lsnMax: number;
 	/**
-	 * Offset in front of which all was published once, if that is known: what is no record there is damage, and what is none from
-	 * there on was never shown to anybody. Else damage is what has a record after it.
+	 * Offset up to which everything was published, if that is known. Bytes before it that are no record are damage; those from
+	 * there on were never published. If it is not known, bytes that are no record are damage if a record comes after them.
 	 */
 	publishedEnd?: number | null;
 }
@@ -93,13 +93,13 @@ export interface ScanRules {
 export interface ScanVisitor {
 	/** @param at where the record of `length` bytes stands in `bytes`, which are valid during the call */
 	record(offset: number, length: number, bytes: Buffer, at: number): void;
-	/** Bytes that are no record, and were one. */
+	/** Bytes that were records, and no longer are. */
 	damage(start: number, end: number): void;
 }
 
 /**
- * Walks the records of a range and checks each one's checksum. Where one is damaged, the next intact one is looked for
- * byte by byte. Returns the offset after the last intact record, or after the damage if nothing follows it: the rest holds none.
+ * Walks the records of a range and checks each one's checksum. After a damaged one it looks for the next intact one byte by
+ * byte. Returns the offset after the last intact record, or `publishedEnd` if there is damage up to there: no record follows.
  */
 export function scanRecords(source: ScanSource, rules: ScanRules, visitor: ScanVisitor): number {
 	const { publishedEnd = null } = rules;
@@ -122,12 +122,12 @@ export function scanRecords(source: ScanSource, rules: ScanRules, visitor: ScanV
 	return offset;
 }
 
-/** Where the damage at `offset` ends; null if it is none, but the torn end of what was written. */
+/** Offset at which the damage at `offset` ends. Null if this is no damage, but the torn end of what was written. */
 function afterDamage(source: ScanSource, offset: number, rules: ScanRules, lsnAfter: number): number | null {
 	const { publishedEnd = null } = rules;
 	const find = (from: number): number | null => findRecord(source, from, source.end, rules, lsnAfter);
 	if (publishedEnd === null) return find(offset + 1);
-	// What was torn is one batch. A record further on was published later than `publishedEnd` knows, and so was what is gone.
+	// What is torn is at most one batch. If a record comes after that, more was published than `publishedEnd` says.
 	if (offset >= publishedEnd) return find(offset + BATCH_BYTES_MAX) === null ? null : find(offset + 1);
 	return findRecord(source, offset + 1, publishedEnd, rules, lsnAfter) ?? publishedEnd;
 }
@@ -144,8 +144,8 @@ function intactRecord(source: ScanSource, offset: number, rules: ScanRules, lsnA
 }
 
 /**
- * The first intact record that begins at `from` or later, and before `end`. The epoch is random, so where it occurs there is a
- * record, or nearly so.
+ * The first intact record that begins at `from` or later, and before `end`. It looks for the epoch, which is random, so that it
+ * hardly occurs except in records.
  */
 function findRecord(source: ScanSource, from: number, end: number, rules: ScanRules, lsnAfter: number): number | null {
 	const epoch = Buffer.alloc(4);
@@ -154,7 +154,7 @@ function findRecord(source: ScanSource, from: number, end: number, rules: ScanRu
 	while (at < end && source.load(at, RECORD_HEADER_BYTES)) {
 		const found = source.bytes.indexOf(epoch, at - source.base + RECORD_EPOCH_AT);
 		if (found === -1) {
-			// An epoch that the window's end cuts in two begins with one of its last three bytes.
+			// An epoch that the window's end cuts in two begins in the window's last three bytes.
 			const next = source.base + source.bytes.length - RECORD_EPOCH_AT - 3;
 			at = Math.max(next, at + 1);
 			if (source.base + source.bytes.length === source.end) return null;

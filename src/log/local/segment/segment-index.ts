@@ -4,7 +4,7 @@ import { firstAfter, type Rising } from "../../record/first-after.ts";
 import { recordLsn, recordSeq, recordTimeUs } from "../../record/record.ts";
 import { countBefore, type PlacedRecords } from "./place.ts";
 
-/** Bytes of records between two entries of a sparse index: what a reader that catches up reads at once. */
+/** Least bytes from one entry of a sparse index to the next. A reader that catches up reads about so much at once. */
 export const INDEX_STRIDE_BYTES = 512 * 1024;
 
 const ENTRY_BYTES = 32;
@@ -19,7 +19,7 @@ export interface ChunkRange {
 	lsnMax: number;
 }
 
-/** Where a segment's records are, and how far their lsns go. */
+/** Offsets of a segment's first record and of the end of its last one, and the last one's lsn. */
 export interface Extent {
 	start: number;
 	end: number;
@@ -37,7 +37,7 @@ export class SegmentIndex implements IndexEntries {
 		return this.lsns.length;
 	}
 
-	/** To be told of each record, in order; keeps one if enough bytes lie between it and the last one kept. */
+	/** Call this for each record, in order. It keeps a record if enough bytes lie between it and the last one kept. */
 	add(lsn: number, seq: number, timeUs: number, offset: number): void {
 		if (this.#isDue(offset)) this.#keep(lsn, seq, timeUs, offset);
 	}
@@ -89,7 +89,7 @@ export class SegmentIndex implements IndexEntries {
 	}
 }
 
-/** The entries of a sparse index, wherever they lie: one after the other, each number of an entry rises. */
+/** The entries of a sparse index. From one to the next, none of their numbers falls. */
 export interface IndexEntries extends PlacedRecords {
 	readonly lsns: Rising;
 	readonly offsets: Rising;
@@ -102,8 +102,8 @@ export function findRange(index: IndexEntries, count: number, lsn: number, exten
 }
 
 /**
- * The chunk in which the records that come before `place` end, by the first `count` entries of an index. Null if the first
- * entry's record does not come before it, or there is none.
+ * The chunk with the last record before `place`, by the first `count` entries of an index. Null if the first entry's record does
+ * not come before `place`, or there is no entry.
  */
 export function findPlace(index: IndexEntries, count: number, place: LogPlace, extent: Extent): ChunkRange | null {
 	const entries = countBefore(index, count, place);
@@ -114,7 +114,7 @@ export function findPlace(index: IndexEntries, count: number, place: LogPlace, e
 function chunkRange(index: IndexEntries, count: number, entry: number, extent: Extent): ChunkRange {
 	const isLast = entry === count - 1;
 	return {
-		// Records that are damaged have no entry; where they are the first ones, the chunk begins with them all the same.
+		// Damaged records have no entry. If they are the first ones, the first chunk begins with them all the same.
 		start: entry === 0 ? extent.start : numberAt(index.offsets, entry),
 		end: isLast ? extent.end : numberAt(index.offsets, entry + 1),
 		lsnAfter: entry === 0 ? 0 : numberAt(index.lsns, entry) - 1,

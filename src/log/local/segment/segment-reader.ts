@@ -20,13 +20,13 @@ export class SegmentRemoved extends Error {}
 /**
  * An open segment, for reading.
  *
- * The file of a removed segment may become another segment's, also for those who have it open. So what was read of it counts
- * only if the segment is retained after the read: retention says first that it is not. Else each call throws `SegmentRemoved`,
- * whatever it has read and whatever else went wrong.
+ * The file of a removed segment may be used for another segment while a reader has it open. So a read counts only if the
+ * segment is still retained after it: retention publishes a removal before anything happens to the file. If the segment is not
+ * retained, each call throws `SegmentRemoved`, whatever it has read and whatever else went wrong.
  */
 export class SegmentReader {
 	readonly id: SegmentId;
-	/** Null where it is damaged: then no record can be read. */
+	/** Null if it is damaged: then no record can be read. */
 	readonly header: SegmentHeader | null;
 	readonly #fs: LogFs;
 	readonly #file: number;
@@ -38,7 +38,7 @@ export class SegmentReader {
 	#isClosing = false;
 
 	/**
-	 * @param isRetained whether a segment is part of the log
+	 * @param isRetained whether a segment is still part of the log
 	 * @throws SegmentRemoved
 	 */
 	constructor(fs: LogFs, directory: string, id: SegmentId, isRetained: (id: SegmentId) => boolean = () => true) {
@@ -63,9 +63,9 @@ export class SegmentReader {
 	}
 
 	/**
-	 * The footer of a sealed segment; made anew, by a scan, where it is damaged or absent.
+	 * The footer of a sealed segment. If it is damaged or absent, a scan makes it anew.
 	 *
-	 * @param lsnMax records with greater lsns are no part of it: the next segment has them, since a sync of this one failed
+	 * @param lsnMax records with greater lsns are not part of the segment: the next one has them, since a sync of this one failed
 	 */
 	footer(lsnMax: number): SegmentFooter {
 		if (this.#footer !== null) return this.#footer;
@@ -77,15 +77,15 @@ export class SegmentReader {
 		return this.#footer;
 	}
 
-	/** Whether the footer had to be made anew: then damage right at the end of the records would not have been noticed. */
+	/** Whether the footer had to be made anew. A scan does not notice damage right at the end of the records. */
 	get footerIsRebuilt(): boolean {
 		return this.#footerIsRebuilt;
 	}
 
 	/**
-	 * Fills `target` with what stands from `start` on.
+	 * Fills `target` with the bytes from offset `start` on.
 	 *
-	 * @throws Error where the segment ends before that, as no segment of ours does
+	 * @throws Error if the file ends before that, so that published bytes are missing
 	 */
 	read(target: Buffer, start: number): void {
 		this.#believed(() => this.#checkWhole(this.#fs.read(this.#file, target, start), target, start));
@@ -100,7 +100,7 @@ export class SegmentReader {
 		});
 	}
 
-	/** Keeps the file open until `work` is done, whoever closes it meanwhile: its number may soon be another file's. */
+	/** Keeps the file open until `work` is done, even if it is closed meanwhile: its descriptor could soon be another file's. */
 	async hold(work: () => Promise<void>): Promise<void> {
 		this.#holders++;
 		try {
@@ -140,7 +140,7 @@ export class SegmentReader {
 				index.addRecord(bytes, at, offset);
 				moveEnd(end, bytes, at);
 			},
-			// Each read of the place finds it again, and reports it.
+			// Each read of this place finds the damage again, and reports it.
 			damage() {},
 		});
 		return { ...end, dataEnd, index };

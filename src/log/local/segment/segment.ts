@@ -7,9 +7,8 @@ import type { LogFs } from "../log-fs.ts";
 import { SegmentIndex } from "./segment-index.ts";
 
 /**
- * A segment file: header, records, and once it is sealed a footer. The header stands there twice, so that no single damaged
- * byte hides the epoch, without which none of the records can be told from noise. What each field means stands in
- * `docs/log-format.md`.
+ * The layout of a segment: a header, records, and a footer once it is sealed. The header is stored twice, so that no single
+ * damaged byte hides the epoch, without which records can't be told from noise. `docs/log-format.md` says what each field means.
  *
  * | offset | header field     | type                                              |
  * |-------:|------------------|---------------------------------------------------|
@@ -49,7 +48,7 @@ const MINOR = 0;
 /** Offset of a segment's first record. */
 export const SEGMENT_HEADER_BYTES = 2 * HEADER_COPY_BYTES;
 
-/** What a segment's file is named by. */
+/** The numbers in the name of a segment's file. */
 export interface SegmentId {
 	/** No record of it, and none after it, has a lower lsn. */
 	readonly firstLsn: number;
@@ -61,17 +60,17 @@ export interface SegmentHeader extends SegmentId {
 	epoch: number;
 	previousFirstLsn: number;
 	createdUs: number;
-	/** So many records from this lsn on are the log's state as it was there: together with what follows, all that holds. */
+	/** The first of `stateRecords` consecutive records that restate the log's state. With what follows they give all of it. */
 	stateLsn: number;
 	stateRecords: number;
 }
 
 /** Where a segment's records end. */
 export interface SegmentEnd {
-	/** Of the last record; one less than the segment's first if there is none. */
+	/** Of the last record; one less than the segment's first lsn and seq if there is none. */
 	lastLsn: number;
 	lastSeq: number;
-	/** The least time for the next record. */
+	/** Earliest time for the next record. */
 	endTimeUs: number;
 }
 
