@@ -14,17 +14,17 @@ import { isMessageKind } from "../log/record/record.ts";
 import type { StoredRecord } from "../log/record/stored-record.ts";
 import type { Host, RowChanges, RowKeys, RowSource, StoredIdentity, Takedown } from "./store.ts";
 
-/** The lookup that an `#identity` causes begins before its record is written, by up to this much with all its retries. */
+/** An `#identity` causes a lookup, with retries. It begins at most this long before the record is written. */
 const LOOKUP_MS_MAX = 120_000;
 
-/** An account that records tell of. */
+/** An account that records of the batch tell of. */
 interface TouchedAccount {
 	state: AccountState;
-	/** The host whose count it is part of so far. */
+	/** The host whose `accountCount` it was part of before the batch. */
 	readonly countedAt: number | null;
 }
 
-/** Names the rows that `foldRecords` needs of the same records, beside those of the hosts that the accounts are at. */
+/** Names the rows that `foldRecords` needs for the same records, besides those of the hosts that the accounts are at. */
 export function touched(records: readonly StoredRecord[]): RowKeys {
 	const keys = { dids: new Set<string>(), hosts: new Set<number>(), introduced: new Set<number>() };
 	for (const record of records) {
@@ -40,7 +40,7 @@ export function touched(records: readonly StoredRecord[]): RowKeys {
 	return keys;
 }
 
-/** Folds consecutive records into row changes. Folding records that the rows already hold leads to the same rows. */
+/** Folds consecutive records into row changes. If the rows already contain the records, they stay the same. */
 export function foldRecords(records: readonly StoredRecord[], rows: RowSource): RowChanges {
 	const fold = new Fold(rows);
 	for (const record of records) fold.add(record);
@@ -48,18 +48,18 @@ export function foldRecords(records: readonly StoredRecord[], rows: RowSource): 
 }
 
 /**
- * A host has a row once its `host` record was seen. That record comes before all others of the host. It is missing only if
- * the index was lost and the log's beginning is gone, or if the log has a gap. Then nothing is made up: what messages and
- * cursors say of the host is not kept, until a `host` record names it again.
+ * A host gets a row by its `host` record, which comes before all other records of the host. It is missing only if the index was lost
+ * and the log's beginning is gone, or if the log has a gap. In that case no row is made up: cursors and counts of the host are not kept
+ * until a `host` record names it again.
  */
 class Fold {
 	readonly #rows: RowSource;
 	readonly #accounts = new Map<string, TouchedAccount>();
 	readonly #identities = new Map<string, StoredIdentity>();
 	readonly #outdated = new Map<string, number>();
-	/** Null for those without a row. */
+	/** Null for hosts without a row. */
 	readonly #hosts = new Map<number, Host | null>();
-	/** Accounts whose status was told of, in order. */
+	/** DIDs of accounts whose status was told, in order. */
 	readonly #statuses = new Set<string>();
 	readonly #hostIdMaxBefore: number;
 	#hostIdMax: number;
@@ -83,7 +83,7 @@ class Fold {
 		const fact = decodeFact(record);
 		if (fact === null) return;
 		if (fact.type === "identity") {
-			// What the DID resolved to before must not be taken for the present after a restart, if the lookup that followed has failed.
+			// If the lookup that followed failed, an earlier document must not count as fresh after a restart.
 			this.#outdated.set(fact.did, record.timeUs / 1000 - LOOKUP_MS_MAX);
 		}
 		this.#tell(fact, record);
@@ -158,7 +158,7 @@ class Fold {
 		return loaded;
 	}
 
-	/** A host that a record other than its own names. */
+	/** Returns the row of a host that a message or cursor names; null, and counted, if it has none. */
 	#named(id: number): Host | null {
 		const host = this.#host(id);
 		if (host === null) this.#unknownHostRecords++;
@@ -180,15 +180,15 @@ class Fold {
 	}
 }
 
-/** The host whose accountCount this account is part of. */
+/** The host whose `accountCount` this account is part of; null if none. */
 function countingHost(account: AccountState): number | null {
 	return isDeletedAtHost(account) ? null : account.host;
 }
 
-/** The keys of rows, as they are gathered. */
+/** The keys of rows while they are gathered. */
 type GatheredKeys = { readonly [K in keyof RowKeys]: RowKeys[K] extends ReadonlySet<infer Key> ? Set<Key> : never };
 
-/** What a kind of control record is to the index: the rows that it takes, and what becomes of them. */
+/** What the index does with a kind of control record: which rows it needs, and how they change. */
 interface ControlPart<F> {
 	touch(facts: F, keys: GatheredKeys): void;
 	fold(facts: F, rows: Fold): void;

@@ -23,11 +23,11 @@ const log = logOf("index");
 export interface IndexSinkOptions {
 	writer: IndexWriter;
 	counters: Counters;
-	/** Called when statuses that the log told of are in the index. */
+	/** Called after the index has applied records that told statuses of accounts. */
 	onTakedowns(takedowns: Takedown[]): void;
 }
 
-/** The index as a reader of the log: says what it learns of accounts, and what it can't know any more. */
+/** The index as a reader of the log. Reports takedowns, and logs what the index lacks because the log lost it. */
 export class IndexSink implements Sink {
 	readonly name = "index";
 	readonly #options: IndexSinkOptions;
@@ -48,13 +48,13 @@ export class IndexSink implements Sink {
 		if (applied.takedowns.length > 0) onTakedowns(applied.takedowns);
 	}
 
-	/** The accounts of which a gap told are put right by their next message. One before the first record is told of later. */
+	/** Accounts whose records were lost become right with their next message. `caughtUp` logs a gap before the first record. */
 	async gap(from: number, to: number): Promise<void> {
 		if (from > 1)
 			log.error("the log has a gap: what it held from lsn {from} to {to} is not in the index", { from, to });
 	}
 
-	/** Tells of a new index for a log whose beginning is gone. Host ids are given away in order: those without a row are lost. */
+	/** Logs what a new index lacks if the log's beginning is gone. Host ids are consecutive, so an id without a row is a lost host. */
 	async caughtUp({ cursor, firstLsn, lastLsn }: SinkStart): Promise<void> {
 		if (cursor > 0 || firstLsn <= 1 || lastLsn < firstLsn) return;
 		const { known, lost } = await this.#countHosts();

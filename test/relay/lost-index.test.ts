@@ -37,11 +37,11 @@ function removeIndex(relay: RelayProcess): void {
 	for (const suffix of ["", "-wal", "-shm"]) rmSync(`${relay.indexPath}${suffix}`, { force: true });
 }
 
-/** A relay that has stopped, whose log has forgotten how its hosts came to be known, and whose index is gone. */
+/** A stopped relay whose index is gone, and whose log does not have the first records of its hosts any more. */
 async function withoutIndex(seed: string): Promise<{ rig: RelayRig; hosts: ListedHost[] }> {
 	const rig = await startRig(seed);
 	const { network, relay, consumer } = rig;
-	// A log that begins anywhere lacks nothing.
+	// A log that begins at any number is complete.
 	expect(await errorLines(relay)).toEqual([]);
 	while ((await rig.stats()).log.firstSeq === 1_000) {
 		for (const account of network.accounts) network.send(account, await bulkyCommit(account));
@@ -58,7 +58,7 @@ async function withoutIndex(seed: string): Promise<{ rig: RelayRig; hosts: Liste
 	return { rig, hosts };
 }
 
-/** Damages all that the log's segments restate. */
+/** Damages all records that the log's segments restate. */
 function damageState(directory: string): void {
 	for (const name of readdirSync(directory).filter((name) => name.endsWith(".seg"))) {
 		const path = join(directory, name);
@@ -86,7 +86,7 @@ test("without its index a start has the hosts and their cursors from the log, an
 			expect.stringContaining("it has the hosts, 2 of them, with their cursors"),
 		]);
 		await consumer.connect();
-		// Nobody asked for the hosts again, and what they sent meanwhile comes once.
+		// The hosts are followed without a new request, and messages that they sent meanwhile come once.
 		for (const account of network.accounts) network.send(account, await account.commit());
 		await expectReceived(rig, network.accounts);
 		const seqs = new Map((await listedHosts(relay)).map(({ hostname, seq }) => [hostname, seq]));
@@ -94,7 +94,7 @@ test("without its index a start has the hosts and their cursors from the log, an
 
 		expect(await relay.stop()).toBe(0);
 		await relay.start();
-		// It was said once.
+		// The loss is reported once.
 		expect(await errorLines(relay)).toHaveLength(1);
 	} finally {
 		await rig.stop();
@@ -131,7 +131,7 @@ test("if the log's state is damaged too, a start says that hosts are lost, makes
 		expect(await relay.stop()).toBe(0);
 		await relay.start();
 		await until(async () => (await rig.stats()).counters.of("hosts_known") === 2);
-		// It was said once.
+		// The loss is reported once.
 		expect((await rig.stats()).counters.of("hosts_lost")).toBe(0);
 		expect((await rig.stats()).log.lastSeq).toBeGreaterThan(log.lastSeq);
 	} finally {
