@@ -9,11 +9,11 @@ import type { IndexWriter } from "./writer.ts";
 const indexRecords = counter("index_records_total", "records applied to the index");
 const indexUnknownHostRecords = counter(
 	"index_unknown_host_records_total",
-	"times a record named a host that the index does not know, since its row was lost",
+	"times a record named a host that the index does not know because its row was lost",
 );
 const hostsLost = gauge(
 	"hosts_lost",
-	"hosts that this start found lost with an earlier index database, and that are not followed any more",
+	"hosts that were lost with an earlier index database, as this start found, and that are not followed any more",
 );
 
 const HOSTS_PAGE = 1_000;
@@ -51,7 +51,7 @@ export class IndexSink implements Sink {
 	/** Accounts whose records were lost become right with their next message. `caughtUp` logs a gap before the first record. */
 	async gap(from: number, to: number): Promise<void> {
 		if (from > 1)
-			log.error("the log has a gap: what it held from lsn {from} to {to} is not in the index", { from, to });
+			log.error("the log has a gap: the records with lsn {from} to {to} are not in the index", { from, to });
 	}
 
 	/** Logs what a new index lacks if the log's beginning is gone. Host ids are consecutive, so an id without a row is a lost host. */
@@ -60,14 +60,14 @@ export class IndexSink implements Sink {
 		const { known, lost } = await this.#countHosts();
 		this.#options.counters.add(hostsLost, lost);
 		log.error(
-			"the index database is new, and the log begins at lsn {firstLsn}: it has the hosts, {known} of them, with their cursors. " +
-				"What only older records told of accounts and identities is lost, and so is what was set here for accounts, such as " +
-				"takedowns. Stop the relay and put back a copy of the database to have it",
+			"the index database is new, and the log begins at lsn {firstLsn}. {known} hosts, with their cursors, were restored from the log. " +
+				"Accounts and identities that only older records tell of are lost, and so are statuses that the operator set, such as " +
+				"takedowns. To restore them, stop the relay and put back a copy of the database",
 			{ firstLsn, known },
 		);
 		if (lost > 0)
 			log.error(
-				"{lost} hosts are lost, since the log's state is damaged where it names them: they are not followed any more. Stop " +
+				"{lost} hosts are lost because the log's state is damaged, and are not followed any more. To restore them, stop " +
 					"the relay and put back a copy of the database, or ask for the hosts again by requestCrawl",
 				{ lost },
 			);

@@ -83,7 +83,7 @@ test("without its index a start has the hosts and their cursors from the log, an
 		const { counters } = await rig.stats();
 		expect(counters.all).toMatchObject({ hosts_known: 2, hosts_lost: 0, index_unknown_host_records_total: 0 });
 		expect(await errorLines(relay)).toEqual([
-			expect.stringContaining("it has the hosts, 2 of them, with their cursors"),
+			expect.stringContaining("2 hosts, with their cursors, were restored from the log"),
 		]);
 		await consumer.connect();
 		// The hosts are followed without a new request, and messages that they sent meanwhile come once.
