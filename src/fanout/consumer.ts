@@ -41,7 +41,7 @@ export const WATERMARK_BYTES = 1024 * 1024;
  */
 export const BACKPRESSURE_BYTES_MAX = 8 * 1024 * 1024;
 
-/** A consumer that has at least this many records before it at the end of the log is far behind: some seconds of a busy network. */
+/** A consumer is far behind if the log has at least this many records after its place: some seconds of a busy network. */
 export const FAR_BEHIND_RECORDS = 10_000;
 
 /** A consumer that is closing gets the time that it needs to take its buffer at half the floor rate, within these limits. */

@@ -107,7 +107,7 @@ describe("a violation", () => {
 		const live = oracle.witness("live");
 		live.receive(frameOf(1, 2));
 		live.receive(frameOf(2, 1));
-		expect(oracle.violations).toEqual(["live got seq 1 behind seq 2"]);
+		expect(oracle.violations).toEqual(["live got seq 1 after seq 2"]);
 	});
 
 	test("messages of one DID in another order than sent", () => {
@@ -159,8 +159,8 @@ describe("a violation", () => {
 		live.receive(joinFrame({ op: -1 }, { error: "FutureCursor" }));
 		live.receive(joinFrame({ op: 1, t: "#info" }, { name: "OutdatedCursor" }));
 		expect(oracle.violations).toEqual([
-			'live was told {"error":"FutureCursor"}',
-			'live was told {"name":"OutdatedCursor"}',
+			'live got an error or info frame: {"error":"FutureCursor"}',
+			'live got an error or info frame: {"name":"OutdatedCursor"}',
 		]);
 	});
 });

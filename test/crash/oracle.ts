@@ -275,11 +275,11 @@ export class Witness {
 		const [payload] = decodeFirst(rest) as [MarkedPayload, Uint8Array];
 		const type = header.t ?? "";
 		if (header.op !== 1 || type === "#info") {
-			this.#oracle.fail(`${this.name} was told ${JSON.stringify(payload)}`);
+			this.#oracle.fail(`${this.name} got an error or info frame: ${JSON.stringify(payload)}`);
 			return;
 		}
 		const { seq } = payload;
-		if (seq <= this.#lastSeq) this.#oracle.fail(`${this.name} got seq ${seq} behind seq ${this.#lastSeq}`);
+		if (seq <= this.#lastSeq) this.#oracle.fail(`${this.name} got seq ${seq} after seq ${this.#lastSeq}`);
 		this.#lastSeq = seq;
 		const known = this.#oracle.recognise(this.name, type, payload, frame);
 		if (known === null) return;

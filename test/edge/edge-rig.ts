@@ -297,7 +297,7 @@ export class EdgeRig {
 		if (scanned.kind !== "message") throw new Error("it is no message");
 		const { seqStart, seqEnd } = scanned.message;
 		const found = Bun.hash(Buffer.concat([frame.subarray(0, seqStart), Buffer.of(0), frame.subarray(seqEnd)]));
-		if (found !== expected) throw new Error("it is not what its host sent, but for what the relay has to change");
+		if (found !== expected) throw new Error("it differs from the host's frame in more than the relay has to change");
 		this.#expected.set(mark, null);
 		this.#compared++;
 	}
@@ -313,7 +313,7 @@ export class EdgeRig {
 		const owed = this.#good.get(repo ?? did ?? "");
 		if (owed === undefined || padding === undefined) return;
 		const next = owed.shift();
-		if (next !== padding) throw new Error(`the account's good message ${next} had to come, not ${padding}`);
+		if (next !== padding) throw new Error(`expected the account's good message ${next}, got ${padding}`);
 	}
 
 	async #settle(): Promise<EdgeReport> {

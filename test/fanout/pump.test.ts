@@ -210,7 +210,7 @@ test("a turn that fails by a bug of the relay costs that consumer its connection
 	log.appendFrames(10);
 	const failing = join(0);
 	failing.sendBinary = () => {
-		throw new TypeError("a slip of ours");
+		throw new TypeError("a bug of the relay");
 	};
 	const other = join(0);
 	await slicesUntil(() => other.lastSeq === 10 && failing.terminated);

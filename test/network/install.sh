@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the network test runs: the reference PDS and PLC directory, three consumers, and a Node 22 to run them,
-# since the machine's own Node may be older. Does nothing where that is done already.
+# since the machine's own Node may be older. Does nothing if they are installed already.
 #
 # On a machine that can't (no npm, no compiler, no Node for its architecture) it writes the reason to
 # node_modules/.unavailable, which the test shows as it skips, and ends with 0. A failure on a machine that can ends with 1.
@@ -19,8 +19,8 @@ unavailable() {
 	exit 0
 }
 
-# The packaged Node comes with the headers that the PDS's native module is compiled against. A Node 22 or later of the
-# machine serves where no package fits.
+# The packaged Node has the headers that the PDS's native module is compiled against. If there is no package for this machine,
+# its own Node is used, from version 22 on.
 find_node() {
 	for folder in "$PWD"/node_modules/node-linux-*; do
 		if "$folder/bin/node" --version >/dev/null 2>&1; then
@@ -42,11 +42,11 @@ fi
 command -v npm >/dev/null || unavailable "there is no npm"
 
 say "installing the reference PDS and consumers from npm (about 550 MB)"
-# The only install script that is needed is better-sqlite3's, which must wait for the Node that came with this.
+# The only install script that is needed is better-sqlite3's. It must run with the Node that is installed here.
 npm ci --ignore-scripts --loglevel=error
 
 find_node
-say "building better-sqlite3 for Node $("$NODE" --version) (a minute, where no built one can be had)"
+say "building better-sqlite3 for Node $("$NODE" --version) (a minute, if no prebuilt one exists)"
 # shellcheck disable=SC2086
 if ! PATH="$(dirname "$NODE"):$PATH" npm rebuild $HEADERS --loglevel=error better-sqlite3; then
 	for tool in c++ make python3; do

@@ -76,7 +76,7 @@ function playOn(found: Tools): void {
 		await expectLatestCommitOf(webby.account);
 	});
 
-	act("a handle change, a deactivation, a takedown and their undoing pass, and the API follows", async () => {
+	act("a handle change, a deactivation, a takedown and their reversal pass, and the API follows", async () => {
 		await alice.changeHandle("alice-renamed");
 		await alice.deactivate();
 		await expectStatus(alice.did, { active: false, status: "deactivated" });
@@ -114,7 +114,7 @@ function playOn(found: Tools): void {
 		}
 	});
 
-	act("a migrated account is heard from its new PDS alone", async () => {
+	act("a migrated account's messages come from its new PDS only", async () => {
 		// @atproto/sync checks a commit of any age with the present key, so no commit with the old key may be under way.
 		await stage.everythingArrives();
 		expect(await stage.relay.rejections()).toEqual({});
@@ -189,7 +189,7 @@ function playOn(found: Tools): void {
 		});
 	}
 
-	act("consumers that stand still for a while miss nothing", async () => {
+	act("consumers that stop for a while miss nothing", async () => {
 		const consumers = Object.values(stage.consumers);
 		for (const consumer of consumers) consumer.freeze();
 		try {
@@ -205,7 +205,7 @@ function playOn(found: Tools): void {
 	});
 
 	act(
-		"a consumer that comes late gets the log as the others got it live, but for what deleted accounts said",
+		"a consumer that connects late gets the same log as the live ones, without commits and syncs of deleted accounts",
 		async () => {
 			const live = stage.consumers["atcute-firehose"].events.filter(
 				({ did, kind }) => !gone.has(did) || (kind !== "commit" && kind !== "sync"),
@@ -214,7 +214,7 @@ function playOn(found: Tools): void {
 		},
 	);
 
-	act("a consumer that comes again gets what is behind its cursor, whoever wrote it", async () => {
+	act("a consumer of any kind that comes back gets what is after its cursor", async () => {
 		const live = stage.consumers["atcute-firehose"].events;
 		// @atproto/sync checks a commit of any age with the present key, so this comes after the migration.
 		const { seq: cursor = 0 } = live.at(-BURST_POSTS_PER_ACCOUNT) ?? {};
