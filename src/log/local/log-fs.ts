@@ -27,7 +27,7 @@ export interface LogFs {
 	makeDirectory(path: string): void;
 	/** Names of the entries, in no order. */
 	list(directory: string): string[];
-	/** `create` makes a new file for reading and writing, and throws where there is one. */
+	/** `create` makes a new file for reading and writing, and throws if there is one. */
 	open(path: string, mode: "read" | "update" | "create"): number;
 	close(file: number): void;
 	sizeBytes(file: number): number;
@@ -35,11 +35,11 @@ export interface LogFs {
 	read(file: number, target: Buffer, position: number): number;
 	/** The same, off this thread: `target` is written to until the promise is settled. */
 	readInBackground(file: number, target: Buffer, position: number): Promise<number>;
-	/** Writes all of `bytes`. Where it throws, any part of them may have been written. */
+	/** Writes all of `bytes`. If it throws, any part of them may have been written. */
 	write(file: number, bytes: Buffer, position: number): void;
 	/**
-	 * The same inside a part of the file that is written already, with zeros after `bytes` up to the end of the last block: the
-	 * system would have to read that block first if only a part of it was written.
+	 * The same inside a part of the file that is written already, with zeros after `bytes` up to the end of the last block. If only
+	 * a part of that block was written, the system would have to read it first.
 	 */
 	overwrite(file: number, bytes: Buffer, position: number): void;
 	/** As `write`, off this thread: `bytes` are read until the promise is settled. */
@@ -59,7 +59,7 @@ export interface LogFs {
 	writesInPlace(directory: string): boolean;
 }
 
-/** What `overwrite` completes: a page of memory, and a block of most file systems. */
+/** Unit that `overwrite` fills up: a page of memory, and a block of most file systems. */
 export const BLOCK_BYTES = 4096;
 
 const ZEROS = Buffer.alloc(BLOCK_BYTES);
@@ -129,7 +129,7 @@ export const systemLogFs: LogFs = {
 	writesInPlace: (directory) => !COPY_ON_WRITE.has(statfsSync(directory).type),
 };
 
-/** `freeBytes`. Where the system can't say, there is enough: a write that fails will tell. */
+/** As `freeBytes`, but infinity if the system can't say: a write will fail if there is too little. */
 export function freeBytesIfKnown(fs: LogFs, directory: string): number {
 	try {
 		return fs.freeBytes(directory);

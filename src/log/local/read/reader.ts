@@ -30,12 +30,12 @@ export interface LogReaderOptions {
 
 /** Segments that a reader keeps open. */
 const SEGMENTS_OPEN_MAX = 32;
-/** Damaged places that are told apart, so that each is counted and reported once. */
+/** Damaged places that are remembered, so that each is counted and reported once. Any more are neither. */
 const DAMAGE_KNOWN_MAX = 1_024;
-/** Places where numbers were left out that are remembered: a crash makes one. */
+/** Places that are remembered at which lsns were left out. A crash makes one. */
 const LEFT_OUT_KNOWN_MAX = 64;
 
-/** What was written last is in the page cache: to read it costs no wait. */
+/** Bytes at the log's end that are in the page cache, since they were written last: reading them takes no wait. */
 const HOT_BYTES = 16 * 1024 * 1024;
 
 /** Where a chunk is on the disk. */
@@ -48,7 +48,7 @@ export class ChunkPlace {
 		this.range = range;
 	}
 
-	/** Names it among all chunks. */
+	/** No two chunks have the same key. */
 	get key(): string {
 		return `${this.segment.firstLsn}:${this.range.start}:${this.range.end}`;
 	}
@@ -57,8 +57,8 @@ export class ChunkPlace {
 const log = logOf("log");
 
 /**
- * Reads the log for any number of consumers on one thread. A consumer that is live and one that catches up make the same
- * call; what a chunk costs to read and check is paid once for all that want it.
+ * Reads the log for any number of consumers on one thread. Consumers that are live and those that catch up make the same calls.
+ * A chunk is read and checked once for all that want it.
  */
 export class LogReader implements BlockingReader {
 	readonly #options: LogReaderOptions;
@@ -66,7 +66,7 @@ export class LogReader implements BlockingReader {
 	/** Chunks that consumers who catch up have read, by their place's key. */
 	readonly #chunks: RecentMap<string, Chunk>;
 	readonly #memory = new BufferPool();
-	/** The chunk near the log's end in which a place was looked for last: those who come back at one moment share it. */
+	/** The chunk near the log's end in which a place was looked for last. Consumers that come back at the same time share it. */
 	#end: { key: string; chunk: Chunk } | null = null;
 	/** Open segments. */
 	readonly #open = new RecentMap<number, SegmentReader>({
@@ -76,11 +76,11 @@ export class LogReader implements BlockingReader {
 	readonly #isRetained = ({ firstLsn }: SegmentId): boolean => firstLsn >= this.#options.active.snapshot().firstLsn;
 	readonly #damageKnown = new Set<string>();
 	/**
-	 * By a cursor after which numbers were left out: up to which lsn its chunk has no record. Else that chunk would have to be in
-	 * memory together with the next one, for which there may be no room.
+	 * By a cursor after which lsns were left out: the lsn up to which its chunk has no record. Without this, that chunk would have
+	 * to be in memory together with the next one, and there may be no room for both.
 	 */
 	readonly #leftOutAfter = new RecentMap<number, number>({ entriesMax: LEFT_OUT_KNOWN_MAX });
-	/** The directory, as it was when the writer said this of it. */
+	/** The segments in the directory, as it was when the writer had published these numbers. */
 	#segments: SegmentId[] = [];
 	#listedFirstLsn = -1;
 	#listedActiveFirstLsn = -1;
@@ -104,7 +104,7 @@ export class LogReader implements BlockingReader {
 	 * nothing is published after the cursor yet. A `Gap` if the next records are gone: go on with `gap.lastLsn`.
 	 * What is read is valid until the next call.
 	 *
-	 * @throws Error where the log's files can't be read
+	 * @throws Error if the log's files can't be read
 	 */
 	read(cursor: number): Batch | Gap | null {
 		for (;;) {
@@ -114,7 +114,7 @@ export class LogReader implements BlockingReader {
 		}
 	}
 
-	/** The same without a wait for the disk: where it would take one, the place of the chunk that has to be loaded first. */
+	/** The same without a wait for the disk. If it would take one, the place of the chunk that has to be loaded first. */
 	poll(cursor: number): Batch | Gap | ChunkPlace | null {
 		for (;;) {
 			try {
@@ -125,7 +125,7 @@ export class LogReader implements BlockingReader {
 		}
 	}
 
-	/** @throws SegmentRemoved if the log changed meanwhile: then another look is worth while */
+	/** @throws SegmentRemoved if the log changed meanwhile: look again */
 	#poll(cursor: number): Batch | Gap | ChunkPlace | null {
 		let before = this.#leftOutAfter.get(cursor) ?? cursor;
 		for (;;) {
@@ -175,7 +175,7 @@ export class LogReader implements BlockingReader {
 		for (;;) {
 			const state = this.#options.active.snapshot();
 			if (state.activeFirstLsn === 0) return 0;
-			// A cursor before all that is retained has lost something, and is told so by what it reads next.
+			// A cursor before all that is retained has lost messages: what it reads next is a gap, which says so.
 			if ("seq" in place && place.seq + 1 < state.firstSeq) return 0;
 			if ("seq" in place && place.seq >= state.lastSeq) return state.lastLsn;
 			const at = this.#segmentOfPlace(state, place);
@@ -234,8 +234,8 @@ export class LogReader implements BlockingReader {
 	}
 
 	/**
-	 * When a segment was begun; if its header is damaged, the next one after it whose header is not: so nobody is led past what is
-	 * lost. Null if one was removed meanwhile.
+	 * When a segment was begun. If its header is damaged, when the next segment was whose header is not, so that no search leads
+	 * past what is lost. Null if one was removed meanwhile.
 	 */
 	#createdUs(at: number, state: ActiveSnapshot): number | null {
 		for (let i = at; i < this.#segments.length; i++) {
@@ -262,8 +262,8 @@ export class LogReader implements BlockingReader {
 	}
 
 	/**
-	 * Reads a chunk off this thread: then `poll` finds it in memory, for a while, if its segment is still retained. To be called
-	 * for a chunk once at a time, and only while its segment is held.
+	 * Reads a chunk off this thread: then `poll` finds it in memory, for a while, if its segment is still retained. Call this for
+	 * a chunk only once at a time, and only while its segment is held.
 	 */
 	async load(place: ChunkPlace): Promise<void> {
 		const { segment, range } = place;
@@ -278,7 +278,7 @@ export class LogReader implements BlockingReader {
 		this.#chunks.set(place.key, this.#parse(segment, range.start, range, bytes));
 	}
 
-	/** Lets go of segments that retention has removed: the disk has their space back when nobody has them open any more. */
+	/** Closes segments that retention has removed. The disk gets their space back when nobody has them open any more. */
 	closeRemoved(): void {
 		const { firstLsn: oldest } = this.#options.active.snapshot();
 		for (const [firstLsn] of this.#open) if (firstLsn < oldest) this.#close(firstLsn);
@@ -309,7 +309,7 @@ export class LogReader implements BlockingReader {
 		}
 	}
 
-	/** No file is there for what the state tells of. Null if retention has published since that it went. */
+	/** Called if there is no file for an lsn. Null if its removal has been published since. @throws Error if it is retained */
 	#isMissing(lsn: number): null {
 		if (this.#options.active.snapshot().firstLsn > lsn) return null;
 		throw new Error(`the log has no segment for lsn ${lsn}`);
@@ -320,14 +320,14 @@ export class LogReader implements BlockingReader {
 		return (this.#segments[at + 1]?.firstLsn ?? Number.MAX_SAFE_INTEGER) - 1;
 	}
 
-	/** What is in memory of a place, or in the page cache and ahead of all that was read; else the place itself. */
+	/** The chunk at a place, if it is in memory, or in the page cache and after all recent chunks; else the place itself. */
 	#chunk(state: ActiveSnapshot, place: ChunkPlace, cursor: number): Chunk | ChunkPlace {
 		const { segment, range } = place;
 		if (isHot(state, place) && range.lsnMax > this.#recent.lastLsn) return this.#readRecent(segment, range, cursor);
 		return this.#chunks.get(place.key) ?? place;
 	}
 
-	/** Reads a chunk as the continuation of the recent chunks where it is that, else as a new beginning of them. */
+	/** Reads a chunk and adds it to the recent ones if it continues them. Else they begin anew with it. */
 	#readRecent(segment: SegmentReader, range: ChunkRange, cursor: number): Chunk {
 		const end = { firstLsn: segment.firstLsn, offset: range.end };
 		if (cursor !== this.#recent.lastLsn) {
@@ -405,7 +405,7 @@ function isHot(state: ActiveSnapshot, { segment, range }: ChunkPlace): boolean {
 	return segment.firstLsn === state.activeFirstLsn && range.start >= state.endOffset - HOT_BYTES;
 }
 
-/** Whether records between two segments that follow each other in the directory are gone, as far as can be told. */
+/** Whether records may be lost between two segments that follow each other in the directory. */
 function isGapBetween(before: SegmentReader, next: SegmentReader): boolean {
 	if (before.header === null || before.footerIsRebuilt) return true;
 	return next.header !== null && next.header.previousFirstLsn !== before.firstLsn;
@@ -427,7 +427,7 @@ function rangeOf(
 	return findRange(index, index.length, lsn, { start: SEGMENT_HEADER_BYTES, end: dataEnd, lastLsn });
 }
 
-/** The same for the chunk in which the records that come before `place` end; null if the segment begins after it. */
+/** The same for the chunk with the last record before `place`; null if the segment has no record before it. */
 function rangeOfPlace(
 	active: ActiveSegment,
 	snapshot: ActiveSnapshot,

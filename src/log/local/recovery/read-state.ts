@@ -14,7 +14,7 @@ import {
 
 const log = logOf("log");
 
-/** Folds the records of one segment into a state, and sees whether all are there that restate the log's. */
+/** Folds the records of one segment into a state, and checks whether all records are there that restate the log's state. */
 export class SegmentFold {
 	readonly state: LogState;
 	readonly #header: SegmentHeader;
@@ -36,7 +36,7 @@ export class SegmentFold {
 		this.#restatedBytes += length;
 	}
 
-	/** Whether the state is the log's, and no older segment has to be read for it. */
+	/** Whether all records that restate the log's state were there, so that no older segment has to be read for it. */
 	get isWhole(): boolean {
 		return this.#restated === this.#header.stateRecords;
 	}
@@ -48,8 +48,8 @@ export class SegmentFold {
 }
 
 /**
- * The log's state after these segments, for a start that can't have it from the last one alone: from the last that restates
- * all of it, and what follows.
+ * The log's state after these segments, for a start that can't take it from the last one alone. It reads the last segment that
+ * restates all of the state, and what follows.
  *
  * @param segments all of the log, oldest first
  */
@@ -70,7 +70,7 @@ export function readState(fs: LogFs, directory: string, segments: readonly Segme
 	return state;
 }
 
-/** Returns whether the segment restates all of the log's state. */
+/** Folds one segment. Returns whether it restates all of the log's state. */
 function foldSegment(
 	fs: LogFs,
 	directory: string,
@@ -87,11 +87,11 @@ function foldSegment(
 		const range = { start: SEGMENT_HEADER_BYTES, epoch: header.epoch, lsnAfter: id.firstLsn - 1 };
 		scanRecords(
 			new FileSource(fs, file),
-			// What comes later is the next segment's, since a sync of this one failed.
+			// Records with greater lsns are the next segment's, since a sync of this one failed.
 			{ ...range, lsnMax: (next?.firstLsn ?? Number.MAX_SAFE_INTEGER) - 1 },
 			{
 				record: (_offset, length, bytes, at) => fold.add(bytes, at, length),
-				// It was reported, or will be when somebody reads there.
+				// The damage was reported, or will be when a reader comes to it.
 				damage() {},
 			},
 		);

@@ -35,20 +35,20 @@ export interface RecoveredLog {
 	last: { lsn: number; seq: number } | null;
 	/** Roughly the first lsn of a segment that must have come after the last one that is there; null if none did. */
 	missingFirstLsn: number | null;
-	/** The least time for the next record; 0 if there is none. */
+	/** Earliest time for the next record; 0 for any. */
 	endTimeUs: number;
-	/** What holds at the log's end. */
+	/** The log's state at its end. */
 	state: LogState;
-	/** The segment to go on with does not say all of that: its state is damaged. */
+	/** Whether the active segment is damaged so that it does not restate all of the state. */
 	isStateTorn: boolean;
 }
 
 const log = logOf("log");
 
 /**
- * Brings the directory of a log into a state that can be appended to. Only the last segment is scanned. A torn tail of it,
- * which no reader was ever shown, is cut; damage stays where it is, is counted and reported, and readers get a gap there. The
- * caller holds the directory's lock.
+ * Brings the directory of a log into a state that can be appended to. Only the last segment is scanned, and older ones if that
+ * does not give the whole state. A torn tail of the last one, which was never published, is cut. Damage stays where it is, is
+ * counted and reported, and readers get a gap there. The caller holds the directory's lock.
  *
  * @param used what the file `last-used` says; null if it can't be read
  */
@@ -72,7 +72,7 @@ export function recoverLog(fs: LogFs, directory: string, used: UsedNumbers | nul
 			recoverLast({ fs, directory, counters, used }, file, header, recovered);
 			continue;
 		}
-		// A new segment gets its name when it is whole, so this one had records.
+		// A new segment gets its name when its header is durable. So this header was damaged later, and there may be records.
 		if (isLast) {
 			reportGap(counters, "the header of segment {firstLsn} is damaged: its records can't be read", { firstLsn });
 			readLastOf(fs, directory, recovered, firstLsn);
@@ -108,7 +108,7 @@ function recoverLast(start: Start, file: number, header: SegmentHeader, recovere
 	const footer = readSegmentFooter(fs, file, epoch);
 	if (footer !== null) {
 		recovered.sealed.push({ firstLsn, firstSeq, createdUs, bytes: fs.sizeBytes(file) });
-		// A footer is written when the next segment is durable.
+		// A footer is written after the next segment is durable, so that one is missing.
 		recovered.missingFirstLsn = footer.lastLsn + 1;
 		recovered.endTimeUs = footer.endTimeUs;
 		reportGap(counters, "the segment after {firstLsn} is missing: readers get a gap there", { firstLsn });
@@ -175,8 +175,8 @@ function publishedEndOf({ epoch, firstLsn }: SegmentHeader, used: UsedNumbers | 
 }
 
 /**
- * What a crash left after the last whole record goes: whatever is written there later, it must never come back. What it left
- * whole may not be on disk yet, and is to be served.
+ * Cuts off what a crash left after the last whole record: it must never come back, whatever is written there later. The whole
+ * records are synced, since they may not be on the disk yet and will be served.
  */
 function cutTail({ fs, used }: Start, active: SegmentState): void {
 	const tailBytes = fs.sizeBytes(active.file) - active.end;
@@ -188,7 +188,7 @@ function cutTail({ fs, used }: Start, active: SegmentState): void {
 		});
 		fs.truncate(active.file, active.end);
 	}
-	// It ends within damage: the next record comes after that.
+	// The file ends within damage. It grows to the damage's end, where the next record comes.
 	if (tailBytes < 0) fs.truncate(active.file, active.end);
 	fs.sync(active.file);
 }

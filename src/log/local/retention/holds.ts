@@ -11,11 +11,11 @@ const logMarksLost = counter(
 
 const log = logOf("log");
 
-/** What readers hold back from retention, by their marks. */
+/** Keeps retention from removing what readers still need, by their marks. */
 export class Holds {
 	readonly #marks: readonly Mark[];
 	readonly #counters: Counters;
-	/** Readers that were not waited for, and have not come back: past what is gone, and within their limit. */
+	/** Readers that retention did not wait for, until they are past what was removed and within their limit again. */
 	readonly #lost = new Set<Mark>();
 
 	constructor(marks: readonly Mark[], counters: Counters) {
@@ -25,8 +25,8 @@ export class Holds {
 
 	/**
 	 * How many of the oldest segments may go. The active one stays, and so does what readers need within their limits. A
-	 * reader beyond its limit holds back nothing: if it needs what goes now, that is counted and logged, once until it is
-	 * back within the limit.
+	 * reader beyond its limit keeps nothing. If it needs what goes now, that is counted and logged, and not again until the reader
+	 * is back within the limit.
 	 *
 	 * @param segments all of them, oldest first, the active one last
 	 * @param wanted how many are to go
@@ -46,13 +46,13 @@ export class Holds {
 		const { lsn, lagBytesMax } = mark;
 		const passed = removableSegments(segments, lsn ?? 0);
 		if (lagBytesMax === null) return passed;
-		// What was removed makes nobody come nearer to the end.
+		// Removed segments no longer count, so a lost reader can seem to be within its limit before it has got past them.
 		const isBack = !this.#lost.has(mark) || (lsn ?? 0) >= (segments[0]?.firstLsn ?? 0) - 1;
 		const isWithin = isBack && bytesFrom(segments, passed) <= lagBytesMax;
 		if (isWithin) this.#lost.delete(mark);
 		if (isWithin && !isShort) return passed;
 		if (lsn !== null || isShort) return segments.length;
-		// It has not said yet how far it is. What it may be waited for is kept meanwhile.
+		// The reader has not said yet how far it is. Meanwhile as much is kept as its limit allows.
 		return segments.findIndex((_, at) => bytesFrom(segments, at) <= lagBytesMax);
 	}
 

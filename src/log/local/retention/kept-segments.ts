@@ -17,18 +17,18 @@ export interface KeptSegmentsOptions {
 	directory: string;
 	fs: LogFs;
 	counters: Counters;
-	/** Of the readers that are waited for. */
+	/** Of the readers that retention waits for. */
 	marks: Marks;
 	/** Milliseconds of a clock that never steps. */
 	elapsedMs: () => number;
-	/** Older records go. */
+	/** Older records are removed. */
 	replayWindowMs: number;
 	/** Bytes of segments that are kept at most, the active one counted as full; null for no limit. */
 	replayBytesMax: number | null;
-	/** Bytes of the disk that are to stay free; 0 to leave that to others. */
+	/** Bytes of the disk that are to stay free; 0 for no reserve. */
 	diskReserveBytes: number;
 	segmentBytes: number;
-	/** The file for the next segment: it counts, and may be one that has to go. */
+	/** The file for the next segment. It counts in the limits, and may have to go. */
 	prepared: PreparedFile;
 }
 
@@ -40,7 +40,7 @@ export class KeptSegments {
 	readonly #holds: Holds;
 	/** Oldest first, the active one last. */
 	readonly #segments: Segment[];
-	/** No longer part of the log, and not removed yet since the disk did not let us. */
+	/** No longer part of the log, but not removed yet since the disk failed. */
 	#leftover: Segment[] = [];
 	#isBelowReserve = false;
 
@@ -85,16 +85,16 @@ export class KeptSegments {
 	}
 
 	/**
-	 * Removes the oldest segments, as far as age, bytes and the disk's reserve ask for it and the log's readers allow it. A file
-	 * that the disk does not let go is tried again the next time; for readers it is gone all the same.
+	 * Removes the oldest segments, as far as age, bytes and the disk's reserve require it and the log's readers allow it. A file
+	 * that the disk does not let go is tried again the next time. For readers it is gone already.
 	 *
-	 * @param publish tells readers the new oldest segment; called before any file goes, so that none ever surprises them
+	 * @param publish publishes the new oldest segment; called before any file goes, so that no reader takes that for damage
 	 */
 	makeRoom(publish: () => void): void {
 		const { fs, directory, diskReserveBytes, counters, prepared } = this.#options;
 		let missingBytes = diskReserveBytes === 0 ? 0 : diskReserveBytes - freeBytesIfKnown(fs, directory);
 		const isShort = missingBytes > 0;
-		// It is the first to go: nobody has read from it, and the log is as good without it.
+		// The prepared file goes first: it has no records, and the log works without it.
 		if (isShort) missingBytes -= prepared.remove();
 		const removed = this.#segments.splice(0, this.#countToRemove(missingBytes));
 		const freedBytes = removed.reduce((sum, segment) => sum + segment.bytes, 0);
@@ -126,7 +126,7 @@ export class KeptSegments {
 		const wanted = Math.max(
 			expiredSegments(segments, elapsedMs(), replayWindowMs),
 			segmentsOfBytes(segments, -this.#roomBytes),
-			// By the sizes of the files, not until the disk says so: a reader may hold one open a moment longer.
+			// By the sizes of the files, not by the disk's free space: a reader may have a removed file open a moment longer.
 			segmentsOfBytes(segments, missingBytes),
 		);
 		return this.#holds.release(segments, wanted, missingBytes > 0);

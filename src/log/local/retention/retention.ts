@@ -3,9 +3,9 @@ import type { SegmentId } from "../segment/segment.ts";
 
 /** A segment, as retention sees it. */
 export interface Segment extends SegmentId {
-	/** When it was begun, in milliseconds of this process's monotonic clock: below its start for those of an earlier process. */
+	/** When it was begun, in milliseconds of this process's monotonic clock. That may be before the process began. */
 	bornMs: number;
-	/** Of its file; of the active segment, whatever it has by now. */
+	/** Size of its file; 0 for the active segment. */
 	bytes: number;
 }
 
@@ -25,8 +25,8 @@ export function segmentAgeMsMax(replayWindowMs: number): number {
 }
 
 /**
- * How much older than the next one a segment may be for what the wall clock said. A busy log ends its segments sooner, so
- * whatever is more is a step of the clock, or time in which nothing was written.
+ * The longest time between the beginnings of a segment and the next one that the wall clock is believed. A log that is written
+ * to ends its segments sooner, so anything longer is a step of the clock, or time in which nothing was written.
  */
 export function stepMsMax(replayWindowMs: number): number {
 	return segmentAgeMsMax(replayWindowMs) + 2 * MINUTE_MS;
@@ -59,7 +59,7 @@ export function placeSegments(
 	let bornMs = nowMs - stepMs(lastTimeUs, wallMs * 1000);
 	let nextUs = lastTimeUs;
 	const placed = found.toReversed().map(({ firstLsn, firstSeq, createdUs, bytes }): Segment => {
-		// A header that can't be read makes nothing older than it is.
+		// A header that can't be read makes no segment older.
 		bornMs -= stepMs(createdUs ?? nextUs, nextUs);
 		nextUs = createdUs ?? nextUs;
 		return { firstLsn, firstSeq, bornMs, bytes };
@@ -68,7 +68,7 @@ export function placeSegments(
 }
 
 /**
- * How many of the oldest segments a reader needs no more that has all up to `lsn`. The active one is never among them.
+ * How many of the oldest segments a reader no longer needs that has read up to `lsn`. The active one is never among them.
  *
  * @param segments all of them, oldest first, the active one last
  */
@@ -91,7 +91,7 @@ export function expiredSegments(segments: readonly Segment[], nowMs: number, rep
 	return Math.max(youngest, 0);
 }
 
-/** How many of the oldest segments have to go for `bytes` to be free of them; all, where they have not so much. */
+/** How many of the oldest segments have to go to free `bytes`; all, if they have fewer. */
 export function segmentsOfBytes(segments: readonly Segment[], bytes: number): number {
 	let freed = 0;
 	for (const [count, segment] of segments.entries()) {

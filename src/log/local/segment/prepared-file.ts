@@ -3,20 +3,20 @@ import { diskFaultReason } from "../../../disk/fault.ts";
 import { BLOCK_BYTES, freeBytesIfKnown, type LogFs } from "../log-fs.ts";
 import { closeAnyway, fillFile, removeIfThere } from "./new-file.ts";
 
-/** What is written and synced at a time: the log's own syncs wait for no more than that. */
+/** Bytes that are written and synced at a time. The log's own syncs wait for no more than that. */
 export const PIECE_BYTES = 1024 * 1024;
 /** A file that could not be prepared is tried again after this time. */
 export const PREPARE_RETRY_MS = 60_000;
 
 const NAME = "prepared";
-/** Takes the name of the other file when that is taken. */
+/** A second file. It gets the name of the first when that is used. */
 const NEXT_NAME = "prepared-next";
 
-/** Preparing begins when the active segment is so full: a small relay never makes a file of this size. */
+/** Share of the active segment that is filled when preparing begins. On a small relay segments end before, so it makes no such file. */
 const BEGIN_SHARE = 0.5;
-/** It is done when the active segment is so full. */
+/** Share of the active segment that is filled when preparing has to be done. */
 const END_SHARE = 0.9;
-/** For a batch that reaches over the segment's end. A larger one lets the file grow. */
+/** Room for a batch that exceeds the segment's size. A larger batch makes the file grow. */
 const SLACK_BYTES_MAX = 256 * 1024;
 
 export interface PreparedFileOptions {
@@ -24,7 +24,7 @@ export interface PreparedFileOptions {
 	directory: string;
 	/** Size at which a segment ends. */
 	segmentBytes: number;
-	/** If not, there is never one, and what an earlier process left is removed. */
+	/** Whether files are prepared at all. If not, what an earlier process left is removed. */
 	isWanted: boolean;
 	/** Bytes of the disk that are to stay free. */
 	diskReserveBytes: number;
@@ -36,8 +36,8 @@ export interface PreparedFileOptions {
  * The file for the next segment, with all of its blocks written. A sync of a file that grows also has to commit the file's new
  * size and blocks, which costs as much as the data; in this one it commits the data only.
  *
- * What the file holds does not matter, since no record of another epoch passes for one of a segment's. So these are zeros, or
- * what a removed segment held.
+ * The file may hold anything, since records of another epoch do not count as a segment's: it holds zeros, or what a removed
+ * segment held.
  *
  * The log waits for none of this. If the disk fails or has no room, the next segment is a file that grows.
  */
@@ -56,7 +56,7 @@ export class PreparedFile {
 	#isBusy = false;
 	/** Size that it should have by now. */
 	#dueBytes = 0;
-	/** What is under way when the file is removed is not about the next one. */
+	/** Counts removals: what was under way at a removal must not change what is known of the next file. */
 	#removals = 0;
 	#retryAtMs = Number.NEGATIVE_INFINITY;
 	#failure: unknown = null;
@@ -73,7 +73,7 @@ export class PreparedFile {
 		if (!isWanted) this.remove();
 	}
 
-	/** Bytes that it takes of the log's byte limit. */
+	/** Bytes that the files take of the log's byte limit. */
 	get bytes(): number {
 		const bytes = this.#bytes ?? 0;
 		return (this.#isClaimed ? Math.max(bytes, this.#wholeBytes) : bytes) + (this.#nextBytes ?? 0);
@@ -90,8 +90,8 @@ export class PreparedFile {
 	}
 
 	/**
-	 * Whether a file is to be begun now. Then the log's limits count it, and the caller makes room for it: maybe a segment goes
-	 * whose file can be used.
+	 * Whether a file is to be begun now. From then on the log's byte limit counts it, and the caller has to make room for it. That
+	 * may remove a segment whose file can be used.
 	 *
 	 * @param filledShare of the active segment, from 0
 	 */
@@ -103,10 +103,10 @@ export class PreparedFile {
 	}
 
 	/**
-	 * Has the file written on, off this thread: the fuller the active segment is, the further the file has to be. To be called
-	 * after each batch.
+	 * Has the file written on, off this thread. The fuller the active segment is, the further the file has to be. Call this after
+	 * each batch.
 	 *
-	 * @throws what is no fault of the disk
+	 * @throws a failure that is no fault of the disk
 	 */
 	prepare(filledShare: number): void {
 		if (this.#failure !== null) throw this.#failure;
@@ -116,7 +116,7 @@ export class PreparedFile {
 	}
 
 	/**
-	 * Takes a segment's file, which is no part of the log any more. False if it is of no use, or can't be had now.
+	 * Takes the file of a segment that is no longer part of the log. False if the file is of no use, or can't be taken now.
 	 *
 	 * @param bytes its size, roughly
 	 * @param roomBytes what is left of the log's byte limit
@@ -139,7 +139,7 @@ export class PreparedFile {
 	}
 
 	/**
-	 * Makes the file, which is whole, one with this name, as `createFile` does. After a fault there is none any more.
+	 * Makes the file, which must be whole, one with this name, as `createFile` does. After a fault the file can't be used any more.
 	 *
 	 * @param fill writes to the beginning of the open file, which stays open; what it returns is returned
 	 */
@@ -152,7 +152,7 @@ export class PreparedFile {
 			this.#bytes = null;
 			return made;
 		} catch (error) {
-			// If it was a sync that failed, a second one would not say so.
+			// A sync may have failed. A second one would not fail for the same data, so the file is given up.
 			this.#bytes = this.#removed(NAME) ? null : 0;
 			throw error;
 		} finally {
@@ -160,7 +160,7 @@ export class PreparedFile {
 		}
 	}
 
-	/** Gives the disk its room back, and returns how many bytes that are. What can't be removed now is tried again by the next call. */
+	/** Removes the files, and returns how many bytes that frees. What can't be removed now is tried again by the next call. */
 	remove(): number {
 		const before = this.#bytesOnDisk;
 		this.#removals += 1;
@@ -175,7 +175,7 @@ export class PreparedFile {
 		return (this.#bytes ?? 0) + (this.#nextBytes ?? 0);
 	}
 
-	/** Whether something has to be done to the file for the active segment's sake. */
+	/** Whether there is something to do: the file is too short by now, or too long, or its name is not durable. */
 	get #isDue(): boolean {
 		const bytes = this.#bytes ?? 0;
 		return bytes < this.#dueBytes || bytes > this.#wholeBytes || this.#isNameNew;
@@ -188,7 +188,7 @@ export class PreparedFile {
 		try {
 			this.#moveUp();
 			while (this.#isDue && removals === this.#removals) {
-				// Before anything in the file changes.
+				// The name has to be durable before anything in the file changes.
 				if (this.#isNameNew) fs.syncDirectory(directory);
 				this.#isNameNew = false;
 				const bytes = await this.#writePiece();
@@ -244,13 +244,13 @@ export class PreparedFile {
 		return this.#options.elapsedMs() < this.#retryAtMs;
 	}
 
-	/** Whether the disk has room for it and for a segment besides, so that it need not go again soon. */
+	/** Whether the disk has room for the file and for another segment, so that the file need not go again soon. */
 	#hasRoom(): boolean {
 		const { fs, directory, diskReserveBytes, segmentBytes } = this.#options;
 		return freeBytesIfKnown(fs, directory) >= diskReserveBytes + this.#wholeBytes + segmentBytes;
 	}
 
-	/** Gives the other file the name of the one that is gone. */
+	/** Gives the second file the name of the first if there is no first one. */
 	#moveUp(): void {
 		if (this.#bytes !== null || this.#nextBytes === null) return;
 		const { fs, directory } = this.#options;
@@ -265,7 +265,7 @@ export class PreparedFile {
 		this.#nextBytes = null;
 	}
 
-	/** Size of a file that may be there. One that can't be looked at is as good as none. */
+	/** Size of a file; null if it is not there or can't be opened. */
 	#find(name: string): number | null {
 		const { fs, directory } = this.#options;
 		try {

@@ -23,7 +23,7 @@ export interface SegmentState extends SegmentId, SegmentEnd {
 	createdUs: number;
 	/** Offset after the last record. */
 	end: number;
-	/** Of the records with the log's state that it was begun with. */
+	/** Of the records that restate the log's state at its beginning. */
 	stateBytes: number;
 	/** May already have entries of records that are yet to be appended. */
 	index: SegmentIndex;
@@ -31,13 +31,13 @@ export interface SegmentState extends SegmentId, SegmentEnd {
 
 /** What a new segment begins with. */
 export interface SegmentContent {
-	/** Appends what a segment that is given up had. */
+	/** Appends what has to be written again, from a segment that is given up. */
 	save?: ((segment: SegmentWriter) => void) | undefined;
 	/** The records of the log's state, which come after that. */
 	state: Buffer;
 }
 
-/** How far a segment is surely on disk. */
+/** How far a segment is durable. */
 export interface DurableEnd extends SegmentEnd {
 	end: number;
 }
@@ -102,24 +102,24 @@ export class SegmentWriter {
 		return this.#durable;
 	}
 
-	/** Bytes of its records, without those of the log's state. */
+	/** Bytes of its records, without those that restate the log's state. */
 	get recordBytes(): number {
 		return this.#state.end - SEGMENT_HEADER_BYTES - this.#state.stateBytes;
 	}
 
-	/** A sync of the file failed: what it holds behind `durable` is not known, and no later sync would say so again. */
+	/** Whether a sync of the file failed. What the disk has after `durable` is then not known, and no later sync would fail for it. */
 	get isLost(): boolean {
 		return this.#isLost;
 	}
 
-	/** Whether some records are written and not surely on disk. */
+	/** Whether some records are written and not known to be durable. */
 	get isUnsynced(): boolean {
 		return this.#durable.end < this.#state.end;
 	}
 
 	/**
-	 * Seals records, one right after the other, for this segment, and appends them. Where it throws, they are not appended, and
-	 * unless the segment is lost the same call can be made again.
+	 * Seals records, which stand one right after the other, for this segment, and appends them. If it throws, they are not
+	 * appended. Unless the segment is lost, the same call can then be made again.
 	 */
 	append(records: Buffer, isSynced: boolean): void {
 		const state = this.#state;
@@ -159,15 +159,15 @@ export class SegmentWriter {
 	}
 
 	/**
-	 * Writes the footer after the records, which are durable, and ends the file there. It only saves readers a scan, so nobody waits for a disk that
-	 * does not take it.
+	 * Writes the footer after the records, which have to be durable, and ends the file there. The footer only saves readers a
+	 * scan, so a fault of the disk is ignored.
 	 */
 	seal(): void {
 		const { file, end, lastLsn, lastSeq, endTimeUs, index, epoch } = this.#state;
 		try {
 			const footer = encodeSegmentFooter({ dataEnd: end, lastLsn, lastSeq, endTimeUs, index }, epoch);
 			this.#fs.write(file, footer, end);
-			// The footer ends the file, whatever stood there.
+			// The footer has to end the file, so whatever stands after it goes.
 			if (this.#fs.sizeBytes(file) > end + footer.length) this.#fs.truncate(file, end + footer.length);
 			this.#fs.sync(file);
 		} catch (error) {
@@ -176,8 +176,8 @@ export class SegmentWriter {
 	}
 
 	/**
-	 * Cuts off whatever stands behind the records: a start would find a batch there, and take for durable what only the
-	 * cache has.
+	 * Cuts off whatever stands after the records. Else a start could find a batch there that only the page cache has, and take it
+	 * for durable.
 	 */
 	cut(): void {
 		this.#fs.truncate(this.#state.file, this.#state.end);
@@ -203,14 +203,14 @@ export class SegmentWriter {
 		}
 	}
 
-	/** Takes note of a failed sync, and returns what to throw. */
+	/** Notes a failed sync, and returns what to throw. */
 	#lose(error: unknown): unknown {
 		this.#isLost = true;
 		if (diskFaultReason(error) === null) return error;
 		try {
 			this.cut();
 		} catch (second) {
-			// Whoever replaces this segment tries it again.
+			// It is cut again when this segment is replaced.
 			if (diskFaultReason(second) === null) return second;
 		}
 		return new DiskFault("sync-failed", `segment ${this.#state.firstLsn} could not be synced`, { cause: error });

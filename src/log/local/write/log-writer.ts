@@ -67,13 +67,16 @@ export interface LogWriterOptions {
 	replayWindowMs: number;
 	/** Bytes of segments that are kept at most; none or null for no limit. */
 	replayBytesMax?: number | null;
-	/** Bytes of the disk that are to stay free: the oldest segments go for it, then the log stalls; none or 0 for no reserve. */
+	/**
+	 * Bytes of the disk that are to stay free; none or 0 for no reserve. The oldest segments are removed for it. If that is not
+	 * enough, the log stalls.
+	 */
 	diskReserveBytes?: number;
 	/** Lsn and seq that an empty log begins with, from 1. */
 	initialSeq: number;
-	/** Told why the log can't be written, each time that changes; null when it can be again. */
+	/** Called with the reason why the log can't be written each time it changes; null when it can be written again. */
 	onStall?: (reason: DiskFaultReason | null) => void;
-	/** Told when what went on in the background is done: a batch may have become durable, or be possible again. */
+	/** Called when a sync in the background has ended: a batch may be durable now, or the next one possible. */
 	onProgress?: () => void;
 }
 
@@ -84,15 +87,15 @@ interface PublishedEnd {
 	/** The greatest numbers given out by then. */
 	lsnUsedMax: number;
 	seqUsedMax: number;
-	/** The least time of the next record. */
+	/** Earliest time of the next record. */
 	endTimeUs: number;
-	/** In the active segment, which may hold a batch after it that is not published yet. */
+	/** Offset in the active segment, which may have a batch after it that is not published yet. */
 	endOffset: number;
 }
 
 const NO_RECORDS = Buffer.alloc(0);
 
-/** A byte limit of fewer segments than that has no room for a file without records. */
+/** A byte limit of fewer segments than this has no room for a prepared file. */
 const PREPARED_SEGMENTS_MIN = 8;
 
 const MAINTENANCE_MS = 60_000;
@@ -102,12 +105,12 @@ const SYNC_INTERVAL_MS = 200;
 const log = logOf("log");
 
 /**
- * The log's one writer: the active segment, its rotation, retention, and what is published of them.
+ * The log's only writer. It appends to the active segment, begins new ones, removes old ones, and publishes all that.
  *
- * A disk that fails stalls the writer: what was to be written stays with the caller and is tried again. A failed write can
- * be repeated in place. A failed sync can't, since the system may have given up the pages and call the next sync a success:
- * the segment is left as it is durable, and a new one begins with what came behind (`#replaceActive`). Any other failure
- * is final.
+ * A fault of the disk stalls the writer: the caller keeps the batch, and tries it again. A failed write can be repeated in place.
+ * A failed sync can't, since the system may have dropped the pages, and the next sync would succeed without them. So the
+ * segment ends where it is durable, and a new one begins with the records after that (`#replaceActive`). Any other failure is
+ * final.
  */
 export class LogWriter implements Log {
 	readonly #options: LogWriterOptions;
@@ -119,22 +122,22 @@ export class LogWriter implements Log {
 	readonly #stall: Stall;
 	#active: SegmentWriter;
 	#published: PublishedEnd;
-	/** Numbers and least time of the next record: after those of a batch that is still to be taken. */
+	/** Numbers and earliest time of the next record: after a batch that is not taken yet. */
 	#nextLsn: number;
 	#nextSeq: number;
 	#endTimeUs: number;
-	/** The active segment is to end although it is not full. */
+	/** The active segment has to end although it is not full. */
 	#isEndDue = false;
 	#isSyncing = false;
 	#failure: unknown = null;
-	/** At once, since the disk may have filled up while nobody looked. */
+	/** Due at once, since the disk may have filled up before the start. */
 	#maintainedAtMs = Number.NEGATIVE_INFINITY;
 	#syncedAtMs: number;
 
 	/**
 	 * Opens the log, recovers what a crash left of it, and publishes its end.
 	 *
-	 * @throws Error where another process writes to it, or where it is damaged beyond what can be told apart
+	 * @throws Error if another process writes to it, if it has another format, or if damage hides which numbers were used
 	 */
 	constructor(options: LogWriterOptions) {
 		if (options.segmentBytes > SEGMENT_BYTES_MAX) {
@@ -160,7 +163,7 @@ export class LogWriter implements Log {
 			this.#numbers = new NumbersInUse(new LastUsed(fs, directory, found?.counter ?? 0), options.syncMode);
 			// Before the first segment: a start that ends early leaves nothing that the next one takes for damage.
 			this.#numbers.open({ ...used, epoch: recovered.active?.epoch ?? 0, end: recovered.active?.end ?? 0 });
-			// Before the first record: nothing of this log is ever without it.
+			// Before the first record, so that no record of this log is ever without the id.
 			ensureLogId(fs, directory);
 			this.#nextLsn = used.lsn + 1;
 			this.#nextSeq = used.seq + 1;
@@ -189,7 +192,7 @@ export class LogWriter implements Log {
 		this.#publish();
 	}
 
-	/** Lsn that the next record gets: after those of a batch that is still to be taken. */
+	/** Lsn that the next record gets: after a batch that is not taken yet. */
 	get nextLsn(): number {
 		return this.#nextLsn;
 	}
@@ -199,7 +202,7 @@ export class LogWriter implements Log {
 		return this.#nextSeq;
 	}
 
-	/** The least time for the next record, microseconds since 1970: after the last one's, whatever the clock does. */
+	/** Time for the next record, in microseconds since 1970. It is after the last record's, whatever the clock does. */
 	timeUs(): number {
 		return Math.max(this.#options.clock() * 1000, this.#endTimeUs);
 	}
@@ -211,8 +214,8 @@ export class LogWriter implements Log {
 	}
 
 	/**
-	 * To be called before each batch: ends a full segment and begins the next. False where no batch may be made now, since
-	 * the disk fails, or a sync in the background has to end before the segment can.
+	 * Ends a full segment and begins the next. Call it before each batch. False if no batch may be made now: the disk fails, or a
+	 * sync in the background has to end before the segment can.
 	 */
 	prepare(): boolean {
 		if (this.#isSyncing && this.#mustRotate()) return false;
@@ -229,7 +232,7 @@ export class LogWriter implements Log {
 
 	/**
 	 * Appends a batch, makes it as durable as the sync mode asks for, and only then publishes it. False if the disk fails: then
-	 * nothing of it is published, and the same batch has to come again until it is taken.
+	 * nothing of it is published, and the caller must pass the same batch again until it is taken.
 	 */
 	append(batch: UnsealedBatch): boolean {
 		const { firstLsn, lastLsn, lastSeq, endTimeUs } = batch;
@@ -253,7 +256,7 @@ export class LogWriter implements Log {
 		const { syncMode, counters, elapsedMs } = this.#options;
 		const { isLost, state, durable } = this.#active;
 		const beganAtMs = elapsedMs();
-		// A segment that takes another's place may have records of the log's state after it.
+		// If the segment replaced another one, it may have the batch, with records of the log's state after it.
 		if (durable.lastLsn >= lastLsn) return;
 		if (isLost) this.#replaceActive(bytes);
 		else if (state.lastLsn < lastLsn) this.#active.append(bytes, syncMode === "always");
@@ -262,7 +265,10 @@ export class LogWriter implements Log {
 		counters.add(logBytes, bytes.length);
 	}
 
-	/** Has old segments end and go, about once a minute; and in sync mode `write` has written records synced, one sync at a time. */
+	/**
+	 * Ends and removes old segments, about once a minute. Has the next segment's file prepared. In sync mode `write`, has written
+	 * records synced, one sync at a time.
+	 */
 	keepUp(): void {
 		const { elapsedMs, onProgress = () => {} } = this.#options;
 		const nowMs = elapsedMs();
@@ -276,7 +282,7 @@ export class LogWriter implements Log {
 		void this.syncInBackground().then(onProgress);
 	}
 
-	/** Has an old segment end with the next batch, and removes what need not be kept. */
+	/** Makes an old active segment end before the next batch, and removes segments that need not be kept. */
 	maintain(): void {
 		this.#orFail(() => {
 			if (this.#kept.newestAgeMs >= segmentAgeMsMax(this.#options.replayWindowMs)) this.#isEndDue = true;
@@ -309,7 +315,7 @@ export class LogWriter implements Log {
 		this.#noteSync(beganAtMs);
 	}
 
-	/** Counts a sync that was begun at this moment, and has ended. */
+	/** Counts a sync that has ended, and its time since this moment. */
 	#noteSync(beganAtMs: number): void {
 		const { counters, elapsedMs } = this.#options;
 		counters.add(logSyncs);
@@ -337,8 +343,8 @@ export class LogWriter implements Log {
 	}
 
 	/**
-	 * Makes everything durable, says so, and gives up the directory. Where the disk does not allow it, or a batch was not
-	 * taken, only the last: the next start finds the log as after a crash. No sync may be under way.
+	 * Makes everything durable, notes that in the file `last-used`, and gives up the directory. If the disk fails, or a batch was
+	 * not taken, it only gives up the directory: the next start finds the log as after a crash. No sync may be under way.
 	 */
 	close(): void {
 		try {
@@ -374,14 +380,14 @@ export class LogWriter implements Log {
 
 	#mustRotate(): boolean {
 		const { recordBytes, state } = this.#active;
-		// As much as it was begun with, so that no log of short segments is all state.
+		// It must have as much else as state, so that a log of short segments is not all state.
 		const isFull = state.end >= this.#options.segmentBytes && recordBytes >= state.stateBytes;
 		return recordBytes > 0 && (this.#isEndDue || isFull);
 	}
 
 	/**
-	 * Ends the active segment and begins the next. That is durable before the footer is written, so that a footer in the last
-	 * segment says that one is missing. After a fault it can be called again.
+	 * Ends the active segment and begins the next. The next is durable before the footer is written, so a footer in the last
+	 * segment tells that one is missing. After a fault of the disk it can be called again.
 	 */
 	#rotate(): void {
 		if (this.#active.isUnsynced) this.#active.sync();
@@ -396,7 +402,7 @@ export class LogWriter implements Log {
 	 * Gives up the active segment after its durable end, since a sync of it failed. A new one begins with the published
 	 * records from there on and with `pending`, under the same numbers, and takes over when it is durable as a whole. What is
 	 * left of them in the old one is never read: no reader looks in a segment for lsns from the next one's `firstLsn` on.
-	 * To be published by the caller, together with what came in `pending`.
+	 * The caller has to publish all that, with `pending`.
 	 *
 	 * @param pending a batch that was not appended, or nothing
 	 */
@@ -433,18 +439,19 @@ export class LogWriter implements Log {
 		return { firstLsn: this.#nextLsn, firstSeq: this.#nextSeq };
 	}
 
-	/** These as the log's last numbers, and where it ends. */
+	/** The end of the log, with these as its last numbers. */
 	#here(lsn: number, seq: number): LogEndPlace {
 		const { epoch, end } = this.#active.state;
 		return { lsn, seq, epoch, end };
 	}
 
 	/**
-	 * Makes a segment that restates the log's state, under the next numbers. They are to be published later (`#publishAll`).
+	 * Makes a segment that begins with the log's state, restated under the next numbers. These records have to be published later
+	 * (`#publishAll`).
 	 *
-	 * @param header `previousFirstLsn` to name another than the segment that is there, if one is missing between them; `createdUs`
-	 * if it begins with records that are there already
-	 * @param save appends those
+	 * @param header `previousFirstLsn` if the segment right before this one is missing; `createdUs` if the segment begins with
+	 * records that were in another one
+	 * @param save appends those records
 	 */
 	#createSegment(
 		id: SegmentId,
@@ -489,7 +496,7 @@ export class LogWriter implements Log {
 	#publishAll(): void {
 		const lastLsn = this.#nextLsn - 1;
 		const lastSeq = this.#nextSeq - 1;
-		// After the sync, since it says that the records are there, and before anybody is shown their numbers.
+		// After the sync, since this says that the records are there; and before their numbers are published.
 		this.#numbers.cover(this.#here(lastLsn, lastSeq));
 		const { end: endOffset } = this.#active.state;
 		const used = { lsnUsedMax: lastLsn, seqUsedMax: lastSeq };
@@ -518,13 +525,13 @@ export class LogWriter implements Log {
 		const { firstLsn, firstSeq } = this.#kept.oldest ?? state;
 		const { lastLsn, lastSeq, endTimeUs, endOffset } = this.#published;
 		const segments = { activeFirstLsn: state.firstLsn, activeEpoch: state.epoch, endOffset };
-		// Before the position, which wakes readers: they are to find what it tells of.
+		// Before the position, which wakes readers: they must find the records.
 		active.publish({ firstLsn, firstSeq, lastLsn, lastSeq, ...segments }, state.index);
 		const lastTimeUs = Math.max(endTimeUs - 1, 0);
 		position.publish({ ...this.#published, firstLsn, firstSeq, durableLsn: this.durableLsn, lastTimeUs });
 	}
 
-	/** Tries what the disk may refuse. Returns whether it was done. */
+	/** Does work that may fail by a fault of the disk. Returns whether it was done. */
 	#attempt(work: () => void): boolean {
 		let isDone = false;
 		this.#orFail(() => {
@@ -548,13 +555,13 @@ export class LogWriter implements Log {
 	}
 }
 
-/** Whether the next segment's file is worth its room and its writes. */
+/** Whether preparing the next segment's file is worth its room and its writes. */
 function isPreparing({ fs, directory, segmentBytes, replayBytesMax }: LogWriterOptions): boolean {
 	const hasRoom = replayBytesMax == null || replayBytesMax >= PREPARED_SEGMENTS_MIN * segmentBytes;
 	return hasRoom && fs.writesInPlace(directory);
 }
 
-/** The segments that a start has found, by their age. */
+/** The segments that a start has found, with their ages. */
 function placed({ sealed, active, endTimeUs }: RecoveredLog, options: LogWriterOptions): Segment[] {
 	const { clock, elapsedMs, replayWindowMs } = options;
 	const found = active === null ? sealed : [...sealed, { ...active, bytes: 0 }];
@@ -567,7 +574,7 @@ function usedMax(
 	{ sealed, active, last }: RecoveredLog,
 	found: FoundLastUsed | null,
 ): { lsn: number; seq: number } {
-	// A segment that is still empty may begin above all of them.
+	// An empty active segment may begin above the last record's numbers.
 	const lsn = Math.max(last?.lsn ?? 0, active?.lastLsn ?? 0);
 	const seq = Math.max(last?.seq ?? 0, active?.lastSeq ?? 0);
 	if (found !== null) {

@@ -3,7 +3,7 @@ import type { LastUsed, UsedNumbers } from "../last-used.ts";
 /** `always`: a batch is durable before it is published. `write`: it is written, and durable a moment later. */
 export type SyncMode = "always" | "write";
 
-/** Numbers that the bound is ahead of use in sync mode `write`: at least, and at most. A power cut leaves out so many. */
+/** How far the bound is ahead of use in sync mode `write`, at least and at most. A power cut leaves out that many numbers. */
 export const AHEAD_MIN = 64;
 export const AHEAD_MAX = 100_000;
 
@@ -20,9 +20,9 @@ export interface LogEndPlace {
 /**
  * Keeps the file `last-used` true: nothing is published whose numbers it does not cover.
  *
- * In sync mode `always`, all that is published is durable, so the records say it themselves. What the file adds is where they
- * end, for the start after a `kill -9`: a hint that needs no sync. In sync mode `write` a power cut takes records that were
- * published, so a bound has to be on the disk before, some way ahead.
+ * In sync mode `always`, all that is published is durable, so the records themselves say which numbers are in use. The file only
+ * adds where they end, for a start after a `kill -9`. That needs no sync. In sync mode `write` a power cut may take published
+ * records, so a bound ahead of their numbers has to be on the disk before.
  */
 export class NumbersInUse {
 	readonly #file: LastUsed;
@@ -39,7 +39,7 @@ export class NumbersInUse {
 		this.#syncMode = syncMode;
 	}
 
-	/** At the start: nothing is published yet but what the start has found. Durable when this returns. */
+	/** Called at the start, when nothing is published yet but what the start has found. Durable when this returns. */
 	open(place: LogEndPlace): void {
 		this.#file.write(exactly(place, false), true);
 		this.#written = { lsnMax: place.lsn, seqMax: place.seq };
@@ -47,7 +47,7 @@ export class NumbersInUse {
 		this.#syncedLsn = place.lsn;
 	}
 
-	/** To be called before a batch is published, with its end, and in mode `always` after its sync. */
+	/** Called before a batch is published, with its end; in mode `always` after its sync. */
 	cover(place: LogEndPlace): void {
 		if (this.#syncMode === "always") {
 			this.#file.write(exactly(place, false), false);
@@ -74,7 +74,7 @@ export class NumbersInUse {
 		if (bound.lsnMax > this.#durable.lsnMax) this.#durable = bound;
 	}
 
-	/** At a clean stop, when all records are durable and nothing will be written any more. */
+	/** Called at a clean stop, when all records are durable and nothing will be written any more. */
 	settle(place: LogEndPlace): void {
 		this.#file.write(exactly(place, true), true);
 	}

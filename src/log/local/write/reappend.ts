@@ -13,10 +13,10 @@ export interface PublishedPlace {
 }
 
 /**
- * Appends to `to` what `from` holds after its durable end and was published: records of sync mode `write`, whose
- * sync failed. They are read back and checked, since the system may have given up what it could not write.
+ * Appends to `to` the published records that `from` has after its durable end: records of sync mode `write`, whose sync failed.
+ * They are read back and checked, since the system may have dropped what it could not write.
  *
- * @throws DiskFault where they can't all be read back as they were written
+ * @throws DiskFault if they can't all be read back as they were written
  */
 export function reappendUnsynced(
 	fs: LogFs,
@@ -39,7 +39,7 @@ export function reappendUnsynced(
 	const rules = { start: from.durable.end, epoch, lsnAfter: from.durable.lastLsn, lsnMax: lastLsn };
 	const intactEnd = scanRecords(source, rules, {
 		record(_offset, length, bytes, at) {
-			// The window that the record stands in is used again for the next.
+			// A copy, since the memory that the record stands in is used again.
 			piece.push(Buffer.from(bytes.subarray(at, at + length)));
 			pieceBytes += length;
 			if (pieceBytes >= PIECE_BYTES) flush();

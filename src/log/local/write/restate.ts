@@ -6,7 +6,7 @@ export interface RestatedState {
 	/** One record right after the other, without seals. */
 	bytes: Buffer;
 	records: number;
-	/** The least time for the record after them. */
+	/** Earliest time for the record after them. */
 	endTimeUs: number;
 }
 
@@ -18,7 +18,7 @@ export interface NextRecord {
 	timeUs: number;
 }
 
-/** Makes records of the log's state, to stand where the next record would. */
+/** Makes the records that restate the log's state, with the next numbers. */
 export function restate(state: LogState, { lsn, seq, timeUs }: NextRecord): RestatedState {
 	const pieces: Buffer[] = [];
 	let endTimeUs = timeUs;
