@@ -93,7 +93,7 @@ function openLocal(memory: LogMemory, options: ReaderOptions): LogReader {
  */
 export function logIdOf(directory: string): string {
 	const id = readLogId(systemLogFs, directory);
-	if (id === null) throw new Damage(`the log in ${directory} has lost its id`);
+	if (id === null) throw new Damage(`the log in ${directory} has no file \`id\` any more: put it back`);
 	return id;
 }
 

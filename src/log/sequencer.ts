@@ -165,7 +165,7 @@ export class Sequencer {
 		const length = frame.length - (seqEnd - seqStart) + headBytes(seq);
 		if (seqStart >= seqEnd || seqEnd > frame.length || at + length - this.#used > RECORD_BYTES_MAX) {
 			throw new RangeError(
-				`a frame of ${frame.length} bytes with its seq from ${seqStart} to ${seqEnd} is no frame of ours`,
+				`an entry has a frame of ${frame.length} bytes and its seq from byte ${seqStart} to ${seqEnd}: that is invalid`,
 			);
 		}
 		this.#buffer.set(frame.subarray(0, seqStart), at);

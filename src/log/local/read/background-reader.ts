@@ -59,7 +59,7 @@ export class BackgroundReader implements SharedReader {
 			return found instanceof ChunkPlace ? this.#load(found) : found;
 		} catch (error) {
 			const text = JSON.stringify(place);
-			return this.#failure(error, text, "the log can't be read where {place} is: {error}", { place: text });
+			return this.#failure(error, text, "the log can't be searched for {place}: {error}", { place: text });
 		}
 	}
 

@@ -17,7 +17,10 @@ import { BufferPool } from "./buffer-pool.ts";
 import { type Chunk, parseChunk } from "./chunk.ts";
 import { cachedBytes, partAfter, RecentChunks } from "./recent-chunks.ts";
 
-const batchesEvicted = counter("batches_evicted_total", "batches that left the readers' cache since it was full");
+const batchesEvicted = counter(
+	"batches_evicted_total",
+	"batches dropped from the readers' caches because these were full",
+);
 
 export interface LogReaderOptions {
 	directory: string;

@@ -64,8 +64,8 @@ export function readState(fs: LogFs, directory: string, segments: readonly Segme
 	for (const at of segments.keys()) foldSegment(fs, directory, segments, at, state);
 	if (segments.length > 0)
 		log.error(
-			"no segment of the log restates all that older ones said of hosts and their cursors: what is damaged of it is " +
-				"restated no more, and the index database alone has it. Back it up",
+			"the list of hosts and their cursors is damaged in every segment of the log: what is lost there is only in the index " +
+				"database now. Back it up",
 		);
 	return state;
 }

@@ -182,7 +182,7 @@ function cutTail({ fs, used }: Start, active: SegmentState): void {
 	const tailBytes = fs.sizeBytes(active.file) - active.end;
 	if (tailBytes > 0 && used?.isClean !== true) {
 		// Mostly this is space that was prepared, and at most one batch that was not published as a whole.
-		log.info("segment {firstLsn} is cut after its last whole record: {tailBytes} bytes less", {
+		log.info("segment {firstLsn} is cut after its last whole record: {tailBytes} bytes are removed", {
 			tailBytes,
 			firstLsn: active.firstLsn,
 		});

@@ -60,7 +60,7 @@ export class Holds {
 		this.#lost.add(mark);
 		this.#counters.add(logMarksLost);
 		log.error(
-			"the reader {reader} is at least {lagBytes} bytes behind the end of the log: what it has not read yet is removed",
+			"the reader {reader} is at least {lagBytes} bytes behind the end of the log: records that it has not read are removed",
 			{
 				reader: mark.name,
 				lagBytes: bytesFrom(segments, removableSegments(segments, mark.lsn ?? 0)),

@@ -1,4 +1,4 @@
 import { counter } from "../../../observe/metric.ts";
 
 /** A start counts the damage that it finds, and so does each reader that comes to it. */
-export const logGaps = counter("log_gaps_total", "damaged stretches of the log that were quarantined");
+export const logGaps = counter("log_gaps_total", "damaged stretches of the log, which readers get as gaps");

@@ -237,7 +237,7 @@ export class LogWriter implements Log {
 	append(batch: UnsealedBatch): boolean {
 		const { firstLsn, lastLsn, lastSeq, endTimeUs } = batch;
 		if (firstLsn !== this.#published.lsnUsedMax + 1)
-			throw new RangeError(`a batch from lsn ${firstLsn} on leaves a hole`);
+			throw new RangeError(`a batch begins at lsn ${firstLsn}, which is not the next one`);
 		this.#nextLsn = lastLsn + 1;
 		this.#nextSeq = lastSeq + 1;
 		this.#endTimeUs = endTimeUs;
@@ -351,7 +351,8 @@ export class LogWriter implements Log {
 			if (this.#failure !== null) return;
 			const isWhole = this.#published.lsnUsedMax === this.#nextLsn - 1 && !this.#active.isLost;
 			const isClean = isWhole && this.#settle();
-			if (!isClean) log.warning("the disk did not let the log end cleanly: the next start recovers it");
+			if (!isClean)
+				log.warning("the log could not be closed cleanly because the disk failed: the next start recovers it");
 			this.#numbers.close();
 			this.#active.close();
 		} finally {
@@ -417,7 +418,7 @@ export class LogWriter implements Log {
 			endOffset = made.state.end;
 			if (pending.length > 0) made.append(pending, false);
 		});
-		log.warning("segment {lost} is left at byte {end}: segment {firstLsn} takes its place", {
+		log.warning("a sync of segment {lost} failed: the segment ends at byte {end}, and segment {firstLsn} follows it", {
 			lost: lost.state.firstLsn,
 			end,
 			firstLsn: id.firstLsn,
@@ -588,7 +589,7 @@ function usedMax(
 	if (sealed.length > 0) {
 		throw new Error(
 			`the log in ${directory} is damaged: neither its last segment nor the file \`last-used\` says which seqs were ` +
-				"used. Move the directory away and start with an initial seq well above the last one that consumers saw.",
+				"used. Move the directory away and start with RELAY_INITIAL_SEQ_NUMBER well above the last seq that consumers saw.",
 		);
 	}
 	return { lsn: initialSeq - 1, seq: initialSeq - 1 };

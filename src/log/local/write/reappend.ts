@@ -27,7 +27,10 @@ export function reappendUnsynced(
 	if (endOffset <= from.durable.end) return;
 	const { file, epoch, firstLsn } = from.state;
 	const lost = (): DiskFault =>
-		new DiskFault("sync-failed", `records of segment ${firstLsn} were published, not synced, and can't be read back`);
+		new DiskFault(
+			"sync-failed",
+			`segment ${firstLsn} has published records that could not be synced and can't be read back`,
+		);
 	const source = new FileSource(fs, file);
 	let piece: Buffer[] = [];
 	let pieceBytes = 0;

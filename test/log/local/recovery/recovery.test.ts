@@ -207,7 +207,7 @@ describe("damage", () => {
 		const { fs, path } = killedLog(directory, NAMES);
 		const damaged = withContent(fs, path, Buffer.from(fs.content(path)).fill(0, 0, SEGMENT_HEADER_BYTES));
 		damaged.put(`${directory}/last-used`, Buffer.alloc(1024));
-		expect(() => new TestLog(directory, damaged)).toThrow("initial seq well above");
+		expect(() => new TestLog(directory, damaged)).toThrow("RELAY_INITIAL_SEQ_NUMBER well above");
 	});
 });
 
