@@ -2,7 +2,7 @@ import type { AppendLog, UnsealedBatch } from "../../src/log/log.ts";
 import { isMessageKind, RECORD_HEADER_BYTES, timeUsAfter, writeRecordHeader } from "../../src/log/record/record.ts";
 import type { StoredRecord } from "../../src/log/record/stored-record.ts";
 
-/** A record without what it gets with its place in the log. */
+/** A record without the fields that it gets by its place in the log. */
 export type Unsequenced = Omit<StoredRecord, "lsn" | "seq" | "timeUs">;
 
 /** A batch of these records, as the sequencer makes one for this log. */

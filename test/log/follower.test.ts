@@ -19,7 +19,7 @@ class FakeSink implements Sink {
 	readonly gaps: [from: number, to: number][] = [];
 	readonly starts: SinkStart[] = [];
 	kept = 0;
-	/** Before each call: throws to fail it. */
+	/** Called before each call of the sink; what it throws, the call throws. */
 	before: (call: "cursor" | "apply" | "gap" | "caughtUp") => void = () => {};
 
 	async cursor(): Promise<number> {
@@ -140,7 +140,7 @@ test("a sink that fails for too long loses its mark, is told of the gap, and is 
 		log.append(messageEntry("large", 1_000));
 		log.writer.maintain();
 	};
-	/** The sink fails for as long as so many records take. */
+	/** Makes the sink fail while this many more records are appended. */
 	const failFor = (records: number): void => {
 		sink.before = (call) => {
 			if (call !== "apply" || records-- <= 0) return;
@@ -184,7 +184,7 @@ describe("a stop", () => {
 			const stopAt = rng.int(failures + 2);
 			sink.before = () => {
 				if (calls === stopAt) follower.stop();
-				// What comes while the sink fails must not be taken before it.
+				// Records that come while the sink fails must not be applied before those that it failed on.
 				if (rng.int(2) === 0) append(1);
 				if (calls++ < failures) throw DISK_FULL;
 			};

@@ -97,7 +97,7 @@ export class TestLog {
 	readonly sequencer: Sequencer;
 	#isOpen = true;
 
-	/** @param directory only holds the lock where the file system is in memory */
+	/** @param directory only holds the lock if the file system is in memory */
 	constructor(directory: string, fs: LogWriterOptions["fs"], changes: Partial<LogWriterOptions> = {}) {
 		this.position = changes.position ?? new LogPosition();
 		this.active = changes.active ?? new ActiveSegment();
@@ -110,7 +110,7 @@ export class TestLog {
 			marks: this.marks,
 			counters: this.counters,
 			clock: () => START_MS,
-			// One clock, unless a test brings two.
+			// The same clock for both, unless a test brings two.
 			elapsedMs: changes.clock ?? (() => START_MS),
 			syncMode: "always",
 			segmentBytes: 256 * 1024 * 1024,
@@ -141,7 +141,7 @@ export class TestLog {
 		this.step();
 	}
 
-	/** One step of the sequencer, which the local log never lets wait. */
+	/** One step of the sequencer, which never has to wait for the local log. */
 	step(): boolean {
 		const isAppended = this.sequencer.step();
 		if (typeof isAppended !== "boolean") throw new Error("the log answered with a promise");
@@ -178,7 +178,7 @@ export class TestLog {
 		this.writer.close();
 	}
 
-	/** Gives the directory up as the death of the process does: nothing more is written. */
+	/** Gives the directory up as if the process had died: nothing more is written. */
 	kill(): void {
 		if (!this.#isOpen) return;
 		this.#isOpen = false;

@@ -18,7 +18,7 @@ import type { StoredRecord } from "../../src/log/record/stored-record.ts";
 import { Rng } from "../sim/rng.ts";
 import { batchOf, type Unsequenced } from "./batches.ts";
 
-/** What a log is kept on, which outlives the process that writes it. */
+/** The storage of a log, which outlives the process that writes it. */
 export interface LogStorage {
 	/** Opens the log, as a start does. The one that was opened before is closed or killed. */
 	open(position: LogPosition, marks: Marks): OpenedLog;
@@ -28,22 +28,22 @@ export interface OpenedLog {
 	readonly log: Log;
 	readonly blocking: BlockingReader;
 	readonly shared: SharedReader;
-	/** Why the log said that it takes nothing, each time that changed. */
+	/** The reasons why the log took nothing, each time they changed. */
 	readonly stalls: readonly (string | null)[];
-	/** Lets appends fail, by what can be waited for. */
+	/** Makes appends fail by a fault that can pass. */
 	fail(): void;
-	/** Lets them work again, and as much time pass as the log waits for. */
+	/** Ends the fault, and lets as much time pass as the log waits until it tries again. */
 	heal(): void;
-	/** Lets those records go, at the latest with the next batch, that no mark keeps: but for some of the last. */
+	/** Makes the log remove, at the latest with the next batch, all records that no mark keeps, except for some of the last. */
 	dropOldest(): void;
-	/** The process ends here, whatever is under way. */
+	/** Ends the process here, whatever is under way. */
 	kill(): void;
 }
 
-/** A log that is asked as the sequencer does, and all records that it has taken. */
+/** A log that is used as by the sequencer, and all records that it has taken. */
 class Writer {
 	readonly position: LogPosition;
-	/** Of the one reader that the log waits for. */
+	/** Of the only reader that the log waits for. */
 	readonly mark: Mark;
 	readonly opened: OpenedLog;
 	readonly taken: StoredRecord[];
@@ -62,7 +62,7 @@ class Writer {
 		return this.opened.log;
 	}
 
-	/** Takes note of what the log has published of its own: control records that restate its state. */
+	/** Notes what the log has published of its own: control records that restate its state. */
 	noteOwn(): void {
 		for (const record of readBlocking(this.opened.blocking, this.taken.at(-1)?.lsn)) {
 			if (typeof record === "number") throw new Error("there is a gap at the log's end");
@@ -99,7 +99,7 @@ class Writer {
 	}
 }
 
-/** These records with what they have got in their batch, which is where the batch's bytes say so. */
+/** These records with lsn, seq and time as they are in the batch's bytes. */
 function placed({ bytes }: UnsealedBatch, records: readonly Unsequenced[]): StoredRecord[] {
 	let at = 0;
 	return records.map((record) => {
@@ -109,7 +109,7 @@ function placed({ bytes }: UnsealedBatch, records: readonly Unsequenced[]): Stor
 	});
 }
 
-/** All records after `cursor`, by a reader that waits; gaps as the lsn that they reach to. */
+/** All records after `cursor`, by a reader that waits. For a gap, the lsn of the record after it. */
 function readBlocking(reader: BlockingReader, cursor = 0): (StoredRecord | number)[] {
 	const seen: (StoredRecord | number)[] = [];
 	for (let at = cursor; ; ) {
@@ -122,7 +122,7 @@ function readBlocking(reader: BlockingReader, cursor = 0): (StoredRecord | numbe
 	}
 }
 
-/** The same by a reader that doesn't, as consumers read: what is the same for all of them. */
+/** The same by a reader that does not wait, as consumers read: the parts of the records that consumers use. */
 async function readShared(reader: SharedReader, cursor = 0): Promise<unknown[]> {
 	const seen: unknown[] = [];
 	for (let at = cursor; ; ) {
@@ -194,7 +194,7 @@ export function logCases(name: string, create: () => LogStorage): void {
 				override publish(...state: Parameters<LogPosition["publish"]>): void {
 					super.publish(...state);
 					const { lastLsn, durableLsn } = this.snapshot();
-					// What comes between batches is the log's own.
+					// Records between batches are the log's own.
 					if (!ends.has(lastLsn)) writer?.noteOwn();
 					expect([...ends, writer?.taken.length]).toContain(lastLsn);
 					expect(lastLsn).toBeGreaterThanOrEqual(told);
@@ -362,7 +362,7 @@ export function logCases(name: string, create: () => LogStorage): void {
 				const found = readBlocking(again.opened.blocking) as StoredRecord[];
 				const durable = taken.filter(({ lsn }) => lsn <= durableLsn);
 				expect(found.slice(0, durable.length)).toEqual(durable);
-				// Besides, there may be what was written and never said to be durable.
+				// There may also be records that were written, but never reported as durable.
 				expect([...taken, ...records].slice(0, found.length)).toEqual(found);
 				expect(again.log.nextLsn).toBeGreaterThan(Math.max(lsnUsedMax, found.at(-1)?.lsn ?? 0));
 				expect(again.log.nextSeq).toBeGreaterThan(Math.max(seqUsedMax, found.at(-1)?.seq ?? 0));

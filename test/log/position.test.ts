@@ -60,7 +60,7 @@ describe("the log's position", () => {
 		position.publish(state(6));
 		await waiting;
 		await position.wait(6, 1);
-		// Published is not durable: state 6 is that up to 5.
+		// State 6 is published, but durable only up to 5.
 		await position.wait(4, 60_000, "durableLsn");
 		let isDurable = false;
 		const syncing = position.wait(5, 60_000, "durableLsn").then(() => {

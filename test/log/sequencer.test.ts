@@ -37,7 +37,7 @@ function recordedLog(syncMode: "always" | "write"): { log: TestLog; calls: strin
 	const position = new RecordingPosition();
 	position.calls = fs.calls;
 	const log = new TestLog(temporaryDirectory(), fs, { position, syncMode });
-	// The first batch moves the bound of mode `write` ahead; what is looked at is the one after it.
+	// The first batch moves the bound of mode `write` ahead, so the test looks at the second.
 	log.appendLabels(["first"]);
 	fs.calls.length = 0;
 	return { log, calls: fs.calls };
@@ -191,7 +191,7 @@ describe("sequencing", () => {
 			const directory = temporaryDirectory();
 			let fs = new MemoryFs();
 			let nowMs = START_MS;
-			/** The least time that the next record may have, by the records before it. */
+			/** Earliest time that the next record may have after the records before it. */
 			let leastUs = 0;
 			for (let run = 0; run < 6; run++) {
 				const log = new TestLog(directory, fs, { clock: () => nowMs, segmentBytes: 5_000 });

@@ -8,7 +8,7 @@ import type { Rng } from "../sim/rng.ts";
 const NOTHING = new Uint8Array();
 const STATUSES = ["active", "idle", "offline", "throttled", "banned"] as const;
 
-/** The least code that no kind of this release has: it and those above it are later releases'. */
+/** The lowest code after those of this release's kinds. Codes from it on are for kinds of later releases. */
 export const FIRST_LATER_KIND = Math.max(...Object.values(CONTROL_CODES)) + 1;
 /** Codes up to this one may be of kinds with the flag `state`. */
 const STATE_KIND_MAX = 31;
@@ -20,12 +20,12 @@ export function laterRecord(kind: number, flags: number, facts: Uint8Array): rec
 	return { ...records.host(1), kind: kind as RecordKind, flags, facts, frame: NOTHING };
 }
 
-/** Says that a key of a kind has this value from here on; none for an empty one. */
+/** Gives a key of a kind this value. An empty value takes the key's value away. */
 export function laterState(kind: number, key: Uint8Array, value: Uint8Array): records.Unsequenced {
 	return laterRecord(kind, RecordFlag.state, encodeStateFacts({ key, value }));
 }
 
-/** Takes a host away, as a later release may. */
+/** Removes a host, as a later release may. */
 export function removedHost(id: number): records.Unsequenced {
 	return laterState(RecordKind.host, hostKey(id), NOTHING);
 }
@@ -53,7 +53,7 @@ export function stateHistory(rng: Rng, length: number): records.Unsequenced[] {
 		later: () =>
 			laterState(FIRST_LATER_KIND + rng.int(LATER_STATE_KINDS), rng.bytes(rng.int(3)), encode({ is: rng.int(100) })),
 		laterRemoved: () => laterState(FIRST_LATER_KIND + rng.int(LATER_STATE_KINDS), rng.bytes(rng.int(3)), NOTHING),
-		// Kinds that are no state say whatever they want.
+		// The facts of kinds without the flag `state` may be any bytes.
 		passing: () => laterRecord(FIRST_LATER_KIND + rng.int(256 - FIRST_LATER_KIND), 0, rng.bytes(rng.int(40))),
 		document: () => records.didDocument(`did:plc:${rng.int(9)}`, null),
 		commit: () => records.commit([aHost(), rng.int(1000)], `did:plc:${rng.int(9)}`, rng.int(100)),
@@ -61,7 +61,7 @@ export function stateHistory(rng: Rng, length: number): records.Unsequenced[] {
 	};
 	const often = { newHost: 2, host: 3, cursors: 6, later: 6, laterRemoved: 2 };
 	const weights = { ...often, passing: 1, document: 1, commit: 2, account: 1 };
-	// A host's record comes before all others of it.
+	// A host's own record comes before all others that name it.
 	return [records.host(1), ...Array.from({ length }, () => parts[rng.weighted(weights)]())];
 }
 

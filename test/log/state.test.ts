@@ -24,7 +24,7 @@ function stateOf(...parts: Iterable<StateRecord>[]): LogState {
 	return state;
 }
 
-/** The rows of all hosts and accounts that an index has after these records. Each part begins at an address of its own. */
+/** The rows of all hosts and accounts that an index has after these records. The parts have lsns far from each other. */
 function rowsOf(...parts: records.Unsequenced[][]): { hosts: Host[]; accounts: unknown; hostIdMax: number } {
 	const list = parts.flatMap((part, at) => records.sequence(part, 1 + at * 1_000_000));
 	const { hosts, accounts, hostIdMax } = foldRecords(list, records.NO_ROWS);
@@ -59,7 +59,7 @@ describe("generated histories", () => {
 				const history = stateHistory(new Rng(`state/${name}/${at}`), length);
 				const { hosts } = rowsOf(history);
 				const told = rowsOf(restated(stateOf(history))).hosts;
-				// What hosts had accounts is not part of it.
+				// Which hosts had accounts is not part of the state.
 				expect(told).toEqual(hosts.map((host) => ({ ...host, accountCount: 0 })));
 			}
 		});

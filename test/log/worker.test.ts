@@ -65,7 +65,7 @@ describe("the sequencer's thread", () => {
 				const reader = openBlockingReader(log, { directory, cacheBytesMax: 1_000_000, counters: new Counters() });
 				onCleanup(() => reader.close());
 				expect(readAll(reader)).toEqual(expected);
-				// Counted after the thread has told what it counts, and in its memory.
+				// The thread has ended, so all its counts are in the shared memory.
 				const totals = new Totals();
 				totals.include(counters);
 				expect(totals.count("records_appended_total")).toBe(300);

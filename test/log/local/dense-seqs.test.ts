@@ -25,7 +25,7 @@ function recordsOf(log: TestLog, cursor = 0): Seen[] {
 		const part = reader.read(at);
 		if (part === null) break;
 		at = part.lastLsn;
-		// Where nothing is damaged, the only gap is the one before the oldest record.
+		// If nothing is damaged, the only gap is the one before the oldest record.
 		if (!(part instanceof Batch)) continue;
 		for (let i = part.indexAfter(cursor); i < part.count; i++) {
 			const text = isMessageKind(part.kind(i)) ? decodeFrame(part.frame(i)).text : null;
@@ -54,7 +54,7 @@ class History {
 	/** How the last process ended. */
 	#end: End = "stop";
 	#hadPowerCut = false;
-	/** The next seq, when a process stopped in peace. */
+	/** The next seq after a clean stop. */
 	#settled = 1;
 	/** Greatest numbers that were shown, or are in the log. */
 	lastLsn = 0;
@@ -173,7 +173,7 @@ class History {
 		});
 	}
 
-	/** Lets one to three calls of the disk fail, now or a little later. */
+	/** Makes one to three calls of the disk fail, now or a little later. */
 	#failSoon(): void {
 		let before = this.rng.int(5);
 		let failures = 1 + this.rng.int(3);
@@ -185,7 +185,7 @@ class History {
 		};
 	}
 
-	/** Lets the process die at one of the calls that a few more batches make, anywhere in a write. */
+	/** Makes the process die at one of the calls that a few more batches make, anywhere in a write. */
 	#dieInCalls(log: TestLog): void {
 		let calls = this.rng.int(9);
 		this.#fs.failedWriteShare = this.rng.float();
@@ -243,7 +243,7 @@ describe("seqs over generated histories", () => {
 /**
  * A log in which a batch is published and the next one is not: the process dies before its numbers are noted.
  *
- * @param segmentBytes of a few lets the batch begin a segment
+ * @param segmentBytes if it is only a few bytes, the batch begins a segment
  * @returns the batch's segment, and where it begins there
  */
 function unpublishedBatch(
@@ -322,7 +322,7 @@ describe("a batch that was not published when the process died", () => {
 
 	test("the place of the end may be an old one, after a power cut: whole records after it stay, and damage far before the end is told", () => {
 		const { directory, fs, path, end } = unpublishedBatch([messageEntry("c")]);
-		// What `last-used` says now is old by the time of the power cut, when all these records are synced.
+		// At the power cut `last-used` has what it says now, although more records are synced by then.
 		const lastUsed = Buffer.from(fs.content(`${directory}/last-used`));
 		let log = new TestLog(directory, fs);
 		for (let i = 0; i < 6; i++) log.append(messageEntry(`long ${i}`, 3 * 1024 * 1024));
@@ -359,7 +359,7 @@ describe("the note of what is used", () => {
 			log.handOver(messageEntry("a"), controlOf(), messageEntry("b"));
 			for (let tries = 0; !log.step(); tries++) {
 				expect(tries).toBeLessThan(5);
-				// Maintenance publishes what it has done, and nothing of the batch.
+				// Maintenance publishes what it has removed, and nothing of the batch.
 				log.writer.maintain();
 				expect(log.position.snapshot()).toMatchObject({ lastLsn: 0, lsnUsedMax: 0, lastSeq: 0, seqUsedMax: 0 });
 				expect(recordsOf(log)).toEqual([]);
@@ -417,7 +417,7 @@ describe("the note of what is used", () => {
 		for (const [at, count] of bursts.entries()) {
 			for (let done = 0; done < count; done += 250) {
 				log.append(...Array.from({ length: Math.min(250, count - done) }, () => messageEntry("m")));
-				// A power cut now, with nothing synced of the segment: no seq that was shown comes again.
+				// After a power cut now, with nothing of the segment synced, no seq that was published is used again.
 				const { seqUsedMax } = log.position.snapshot();
 				const elsewhere = temporaryDirectory();
 				const cut = new TestLog(elsewhere, fs.afterPowerCut().moved(directory, elsewhere), { syncMode: "write" });
@@ -430,7 +430,7 @@ describe("the note of what is used", () => {
 			}
 			await log.writer.syncInBackground();
 		}
-		// Few batches wait for it: it grows with what comes, and is moved with the segments' syncs.
+		// Few batches wait for the bound: it is further ahead the more records come, and moves with the segments' syncs.
 		expect(syncs).toBeLessThan(40);
 		log.kill();
 	});

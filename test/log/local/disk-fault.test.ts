@@ -26,7 +26,7 @@ class FaultyDisk {
 		});
 	}
 
-	/** Lets every call that `matches` fail from now on. */
+	/** Makes every call that `matches` fail from now on. */
 	fail(code: string, matches: (call: string) => boolean): void {
 		this.fs.fault = (call) => {
 			if (matches(call)) throw systemError(code);
@@ -37,7 +37,7 @@ class FaultyDisk {
 		this.fs.fault = () => {};
 	}
 
-	/** The next step, when what failed may be tried again. */
+	/** The next step after the time in which nothing is tried again. */
 	retry(): boolean {
 		this.nowMs += RETRY_MS;
 		return this.log.step();
@@ -47,7 +47,7 @@ class FaultyDisk {
 		return this.log.ring.acknowledged() === this.log.ring.position;
 	}
 
-	/** All that readers get of a copy that is opened as after this. */
+	/** All that readers get of a copy that is opened now, as after a crash. */
 	recovered(how: "afterKill" | "afterPowerCut"): string[] {
 		const elsewhere = temporaryDirectory();
 		const copy = new TestLog(elsewhere, this.fs[how]().moved(this.log.options.directory, elsewhere), {
@@ -252,7 +252,7 @@ describe("a failed sync", () => {
 		log.appendLabels(["b"]);
 		expect(disk.reasons).toEqual(["sync-failed"]);
 		fs.calls.length = 0;
-		// The fault is still there; nobody asks.
+		// The fault is still there, but no call meets it.
 		expect(disk.retry()).toBe(true);
 		expect(fs.calls.filter((call) => call.endsWith(segmentFile(1)))).toEqual([`truncate ${segmentFile(1)}`]);
 		expect(readAll(log.reader())).toEqual(["1 a", "2 b"]);

@@ -76,7 +76,7 @@ describe("a log of format 1 is refused with a sentence that says what to do", ()
 });
 
 describe("a segment of this name", () => {
-	/** Starts on a log of which one segment's header says this version. Returns what is read, or the refusal. */
+	/** Starts on a log with this version in one segment's header. Returns what is read, or the refusal. */
 	function startWith(major: number, minor: number, which: "sealed" | "active"): string[] | string {
 		const directory = temporaryDirectory();
 		const fs = new MemoryFs();

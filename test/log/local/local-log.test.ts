@@ -63,7 +63,7 @@ class LocalStorage implements LogStorage {
 			try {
 				writer.close();
 			} catch {
-				// A clean end is what it must not come to.
+				// The log must not be closed cleanly.
 			}
 		};
 		onCleanup(() => {

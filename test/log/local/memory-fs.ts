@@ -4,7 +4,7 @@ interface MemoryFile {
 	content: Buffer;
 	/** What a power cut leaves of it. */
 	durable: Buffer;
-	/** A sync of it failed: the pages count as written, and nothing makes them durable any more. */
+	/** A sync of it failed: the system takes the pages for written, and never makes them durable. */
 	isGivenUp: boolean;
 }
 
@@ -23,7 +23,7 @@ export class MemoryFs implements LogFs {
 	/** How much of its bytes a write that fails has written, from 0 to 1: those in one sector as a whole or not at all. */
 	failedWriteShare = 0;
 	freeDiskBytes = Number.POSITIVE_INFINITY;
-	/** As file systems are that a prepared file is of no use on. */
+	/** If true, it is like a file system on which a prepared file is of no use. */
 	copiesOnWrite = false;
 	readonly #open = new Map<number, { path: string; file: MemoryFile }>();
 	#durableEntries = new Map<string, MemoryFile>();
@@ -36,7 +36,7 @@ export class MemoryFs implements LogFs {
 	/**
 	 * What is there after a power cut.
 	 *
-	 * @param isWritten asked of each sector that was written and not synced: the system may have brought it to the disk already
+	 * @param isWritten called for each sector that was written and not synced: whether the system has brought it to the disk
 	 */
 	afterPowerCut(isWritten: () => boolean = () => false): MemoryFs {
 		const fs = new MemoryFs();
@@ -152,7 +152,7 @@ export class MemoryFs implements LogFs {
 			opened.file.isGivenUp = true;
 			throw error;
 		}
-		// As on Linux, where the sync behind one that failed has nothing left to write.
+		// As on Linux, where a sync after a failed one has nothing left to write.
 		if (!opened.file.isGivenUp) opened.file.durable = Buffer.from(opened.file.content);
 	}
 

@@ -38,7 +38,7 @@ test("mode write: what is shown is covered on the disk at any time, whichever sy
 			place.seq += rng.int(count + 1);
 			largest += count;
 			numbers.cover(place);
-			// What a power cut leaves: the older slot may be all that is there.
+			// A power cut may leave the older slot only.
 			const found = readLastUsed(
 				fs.afterPowerCut(() => rng.int(2) === 0),
 				DIRECTORY,
@@ -75,7 +75,7 @@ test("mode write: a bound that a batch has to write while another is on its way 
 	numbers.cover(at(9_000));
 	for (const lsn of [9_000, 18_000]) await numbers.keepAhead(at(lsn));
 	const moving = numbers.keepAhead(at(24_000));
-	// Beyond the bound that is on the disk, in an interval with fewer records than the one that the other was made for.
+	// This batch is beyond the bound on the disk, in an interval with fewer records than the one for which the other bound was made.
 	numbers.cover(at(27_001));
 	await fs.finish();
 	await moving;

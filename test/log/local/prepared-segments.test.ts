@@ -113,7 +113,7 @@ describe("the limits", () => {
 			await filled.fill(1);
 			const active = filled.sizes.findLast(([name]) => name.endsWith(".seg"))?.[0];
 			const bytes = filled.sizes.reduce((sum, [name, size]) => sum + (name === active ? SEGMENT_BYTES : size), 0);
-			// Footers, the slack, and the batch that reaches over the end.
+			// Footers, the slack, and the batch that exceeds the segment's size.
 			expect(bytes).toBeLessThan(LIMIT_BYTES + SEGMENT_BYTES / 2);
 		}
 		expect(filled.begun("prepared")).toBeGreaterThan(before + 8);

@@ -2,7 +2,7 @@ import { ActiveSegment } from "../../../src/log/local/active-segment.ts";
 import { SegmentIndex } from "../../../src/log/local/segment/segment-index.ts";
 import { LogPosition } from "../../../src/log/position.ts";
 
-/** Publishes states whose fields all tell the same number, as fast as it can, until it gets to `last`. */
+/** Publishes states whose fields all have the same number, as fast as it can, up to the number `last`. */
 declare const self: Worker;
 
 self.onmessage = (received: MessageEvent<{ position: SharedArrayBuffer; active: SharedArrayBuffer; last: number }>) => {

@@ -17,7 +17,7 @@ import { MemoryFs } from "./memory-fs.ts";
 const SEGMENT_BYTES = 3_000;
 const NO_FRAME = new Uint8Array();
 
-/** What a worker hands over for this record. */
+/** The entry that a worker hands over for this record. */
 function entryOf({ kind, flags, facts }: records.Unsequenced, label: string): Entry {
 	if (isMessageKind(kind)) return messageEntry(label, 100);
 	return { kind, flags, host: 0, upstreamSeq: 0, ops: 0, seqStart: 0, seqEnd: 0, facts, frame: NO_FRAME };
@@ -86,7 +86,7 @@ function expectNumbers(list: readonly StoredRecord[], gapsAllowed = false): void
 	}
 }
 
-/** Whatever is retained says the same of the log's state: each segment on with what follows it. */
+/** Expects that each segment, with what follows it, gives the same state of the log. */
 function expectStateFromEach(log: TestLog, expected: string[]): void {
 	const segments = segmentsOf(log);
 	for (const { firstLsn } of segments) expect(stateOf(readFrom(log, firstLsn - 1))).toEqual(expected);
@@ -129,7 +129,7 @@ for (const syncMode of ["always", "write"] as const) {
 				for (let from = 0; from < history.length; from += 40) {
 					const log = new TestLog(directory, fs, { syncMode, segmentBytes: SEGMENT_BYTES });
 					appendAll(log, rng, history.slice(from, from + 40));
-					// So that nothing is lost, and the whole history is what is expected.
+					// So nothing is lost, and the whole history is expected.
 					if (syncMode === "write") void log.writer.syncInBackground();
 					expectStateFromEach(log, stateOf(history.slice(0, from + 40)));
 					fs = rng.pick([
@@ -370,7 +370,7 @@ describe("a state that is long", () => {
 			log.writer.maintain();
 			log.step();
 		}
-		// The one that had records has ended, and nothing was written since.
+		// The segment that had records has ended, and nothing was written since.
 		expect(segmentsOf(log)).toHaveLength(2);
 	});
 });

@@ -32,7 +32,7 @@ for (const syncMode of ["always", "write"] as const) {
 		const { total, distributions } = observed(log.counters, "log_sync_seconds");
 		expect(total).toBe(log.count("log_syncs_total"));
 		expect(total).toBeGreaterThan(50);
-		// A write beside each sync takes a quarter of a millisecond.
+		// A write takes a quarter of a millisecond in addition to each sync.
 		const seconds = distributions[0]?.sum ?? 0;
 		expect(seconds).toBeGreaterThanOrEqual(slowMs / 1000);
 		expect(seconds).toBeLessThanOrEqual((slowMs + total) / 1000);

@@ -55,7 +55,7 @@ function anyAccount(rng: Rng): AccountFacts {
 	return { did: anyDid(rng), active: rng.pick([true, false]), status, timeMs: anyTime(rng) };
 }
 
-/** What facts are at another place of a buffer, where records have them. */
+/** The same facts inside a longer buffer, as in a record. */
 function moved(facts: Uint8Array): Uint8Array {
 	return Buffer.concat([Buffer.alloc(7, 0xee), facts, Buffer.alloc(9, 0xee)]).subarray(7, 7 + facts.length);
 }

@@ -6,7 +6,7 @@ import { describePart, labels, readAll, TestLog, temporaryDirectory } from "../.
 import { MemoryFs } from "../memory-fs.ts";
 
 const FRAME_BYTES = 20_000;
-/** More than a header, a footer or a record is: then it is a chunk. */
+/** A read of more bytes than a header, a footer or a record has is one of a chunk. */
 const BLOCK_BYTES_MIN = 2 * FRAME_BYTES;
 
 /** A file system whose background reads wait to be let through. */
@@ -154,7 +154,7 @@ describe("reading in the background", () => {
 		await settled();
 		await goOn();
 		expect(fs.loads).toBe(1 + AHEAD_CHUNKS);
-		// Others have all of the disk: nothing is read ahead of the one that goes on here.
+		// Others use all of the disk, so nothing is read ahead for the reader that goes on here.
 		const others = CURSORS.slice(-LOADS_MAX).map((cursor) => reader.read(cursor));
 		await settled();
 		expect(fs.waiting.length).toBe(LOADS_MAX);

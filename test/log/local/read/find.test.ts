@@ -129,7 +129,7 @@ function readOn(reader: LogReader, lsn: number, wantsMessage: boolean): { next: 
 }
 
 /**
- * Expects that whoever reads on from `found` gets the right record next, and is told if others before it are lost.
+ * Expects that a reader that goes on from `found` gets the right record next, and a gap first if others before it are lost.
  *
  * @param reader reads what comes after the place
  * @param written all that the log holds, damaged or not
@@ -172,7 +172,7 @@ function placesOf(log: TestLog, written: Known[]): LogPlace[] {
 	return places;
 }
 
-/** All of these, or so many of them. */
+/** All of these, or `count` of them. */
 function sampled(rng: Rng, places: LogPlace[], count: number): LogPlace[] {
 	return places.length <= count ? places : Array.from({ length: count }, () => rng.pick(places));
 }

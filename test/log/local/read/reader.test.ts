@@ -103,7 +103,7 @@ describe("consumers that catch up while the log grows", () => {
 				const names = labels(`${written.length}-`, 1 + next(4));
 				for (const name of names) written.push(`${written.length + 1} ${name}`);
 				log.appendLabels(names, next(10) === 0 ? 60_000 : next(2_000));
-				// The first keeps up, the others now and then: they fall behind by segments and come back.
+				// The first keeps up. The others read now and then, so they lag by segments and catch up again.
 				for (const [i, consumer] of consumers.entries()) {
 					if (i === 0) while (advance(consumer));
 					else for (let steps = next(10) < i * 3 ? 0 : next(6); steps > 0; steps--) advance(consumer);

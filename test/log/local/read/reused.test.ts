@@ -11,7 +11,7 @@ const NEW = labels("new-", 3);
 
 /** A disk in memory that lets something happen right before a call that reads. */
 class HookedFs extends MemoryFs {
-	/** Told how many such calls there were before. */
+	/** Called with the number of such calls before. */
 	before: (call: number) => void = () => {};
 	#calls = 0;
 
@@ -38,7 +38,7 @@ class HookedFs extends MemoryFs {
 	#tell(): void {
 		const call = this.#calls++;
 		const { before } = this;
-		// What it does reads, too.
+		// Not called for the reads that it makes itself.
 		this.before = () => {};
 		before(call);
 		this.before = before;
@@ -88,7 +88,7 @@ class ReusedContent {
 	}
 }
 
-/** What is read comes from the log as it was before or after, and nothing is said to be damaged. */
+/** Expects that what is read comes from the log as it was before or after, and that nothing is reported as damaged. */
 function check(reused: ReusedLog, seen: readonly string[], isReused: boolean): void {
 	const numbered = [...OLD, ...(isReused ? NEW : [])].map((label, at) => `${at + 1} ${label}`);
 	const gaps = seen.filter((line) => line.startsWith("gap"));

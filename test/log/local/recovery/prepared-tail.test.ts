@@ -51,7 +51,6 @@ function started({ directory, fs, path }: Killed, content: Buffer): unknown[] {
 	changed.put(path, content);
 	const log = new TestLog(directory, changed);
 	const found = [readAll(log.reader()), log.count("log_gaps_total"), log.position.snapshot()];
-	// Of the clock of another process.
 	const left = changed.content(path).length;
 	log.appendLabels(["next"]);
 	found.push(readAll(log.reader()));
@@ -106,7 +105,7 @@ for (const [index, [name, makeTail]] of Object.entries(TAILS).entries()) {
 			for (let kept = SEGMENT_HEADER_BYTES + index; kept <= killed.end; kept = after(kept, killed.end)) {
 				// Whatever the disk has of the file's old bytes stands where the records were.
 				const torn = Buffer.concat([bare.subarray(0, kept), tail]);
-				// By chance, some of these are what the records had there.
+				// Some of these bytes may by chance be the same as the records'.
 				const same = bare.findIndex((byte, at) => byte !== torn[at]);
 				const left = bare.subarray(0, same === -1 ? bare.length : same);
 				expect({ kept, is: started(killed, torn) }).toEqual({ kept, is: started(killed, left) });

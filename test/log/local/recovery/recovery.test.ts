@@ -6,7 +6,7 @@ import { RECORD_EPOCH_AT } from "../../../../src/log/record/record.ts";
 import { labels, messageEntry, readAll, segmentPath, TestLog, temporaryDirectory } from "../../harness.ts";
 import { MemoryFs } from "../memory-fs.ts";
 
-/** A log of one segment with these labels, killed, and the offset behind each of its records. */
+/** A log of one segment with these labels, killed, and the offset after each of its records. */
 function killedLog(directory: string, names: readonly string[]): { fs: MemoryFs; path: string; ends: number[] } {
 	const fs = new MemoryFs();
 	const log = new TestLog(directory, fs);
@@ -141,10 +141,10 @@ describe("damage", () => {
 			const hit = ends.filter((end) => end <= at).length;
 			const expected = lines(NAMES);
 			if (at >= SEGMENT_HEADER_BYTES) expected[hit] = `gap to ${hit + 2}`;
-			// The gap at the end is told when there is something after it.
+			// Readers get the gap at the end only when there is a record after it.
 			expect(readAll(log.reader())).toEqual(at < last ? expected : expected.slice(0, -1));
 			expect(log.count("log_gaps_total") > 0).toBe(at >= SEGMENT_HEADER_BYTES);
-			// What is quarantined is kept.
+			// The damaged bytes stay in the file.
 			expect(damaged.content(path)).toEqual(flipped);
 			log.appendLabels(["next"]);
 			expect(readAll(log.reader())).toEqual([...expected, nextLine(NAMES)]);
@@ -278,7 +278,7 @@ describe("files of a crash", () => {
 			found = found.afterKill();
 			again.kill();
 		}
-		// Whatever became of the bound, no seq may lie before its segment.
+		// Even if the bound is lost, no seq may be lower than its segment's first.
 		found.remove(`${directory}/last-used`);
 		const last = new TestLog(directory, found, { initialSeq: 5 });
 		expect([last.writer.nextLsn, last.writer.nextSeq]).toEqual(Array(2).fill(2 * NUMBERS_LEFT_OUT + 11));
@@ -329,8 +329,8 @@ describe("a log of several segments", () => {
 	}
 
 	/**
-	 * Starts on what is left, writes on, and checks what a reader gets: only what was written, in order, to the end, and
-	 * told of each place where something is gone. Returns the lines.
+	 * Starts on what is left, appends more, and checks what a reader gets: only what was written, in order, to the end, and a gap
+	 * at each place where something is gone. Returns the lines.
 	 */
 	function checkStart(directory: string, fs: MemoryFs): string[] {
 		const log = new TestLog(directory, fs);
@@ -356,7 +356,7 @@ describe("a log of several segments", () => {
 		// Without the oldest segment the log looks as retention leaves it.
 		const isDamaged = seen.some((line) => line.startsWith("gap")) && fs.files.has(segmentPath(directory, 1));
 		expect(log.count("log_gaps_total") > 0).toBe(isDamaged);
-		// From any cursor: the same, as far as it lies behind.
+		// From any cursor a reader gets the same, as far as it comes after the cursor.
 		for (let cursor = 1; cursor <= ALL.length; cursor++) {
 			const behind = readAll(reader, cursor).filter((line) => !line.startsWith("gap"));
 			expect(behind).toEqual(seen.filter((line) => !line.startsWith("gap") && Number(line.split(" ")[0]) > cursor));

@@ -30,7 +30,7 @@ class Network {
 	lastLsn = 0;
 	losses = 0;
 	removed = 0;
-	/** How often a reader held back what was to go. */
+	/** How often a reader kept segments that were to go. */
 	held = 0;
 	readonly #counters = new Counters();
 	readonly #holds: Holds;
@@ -68,7 +68,7 @@ class Network {
 		if (reader === undefined) return;
 		if (this.rng.int(12) === 0) reader.isDead = !reader.isDead;
 		if (reader.isDead) return;
-		// It passes what is gone, and goes on with what is there.
+		// It skips what is gone, and goes on with what is there.
 		const firstLsn = this.segments[0]?.firstLsn ?? 1;
 		reader.cursor = Math.max(reader.cursor, firstLsn - 1);
 		reader.cursor += this.rng.int(this.lastLsn - reader.cursor + 1);
@@ -88,7 +88,7 @@ class Network {
 		});
 	}
 
-	/** Retention, as `KeptSegments` does it for a limit in bytes; checked against what each reader may ask for. */
+	/** Retention, as `KeptSegments` does it for a limit in bytes, checked against what each reader may keep. */
 	retain(isShort: boolean): void {
 		const full = this.#full();
 		const bytes = full.reduce((sum, segment) => sum + segment.bytes, 0);
@@ -152,7 +152,7 @@ describe("what readers hold back", () => {
 			removed += network.removed;
 			held += network.held;
 		}
-		// Each side of the rule was met, many times.
+		// Each case occurred many times.
 		for (const count of [losses, removed, held]) expect(count).toBeGreaterThan(300);
 	});
 

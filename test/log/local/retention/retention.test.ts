@@ -81,7 +81,7 @@ function expectedHours(hours: number): number {
 	return expect.closeTo(hours, 6);
 }
 
-/** A relay that goes through steps of its wall clock and restarts. What was really the time, only the test knows. */
+/** A relay that goes through steps of its wall clock and restarts. Only the test knows the true time. */
 class ClockWalk {
 	readonly window = 24 * HOUR_MS;
 	readonly #rng: Rng;
@@ -109,7 +109,7 @@ class ClockWalk {
 		});
 	}
 
-	/** For so long, writes a record and looks after the log, on average each `everyMs`. */
+	/** For this long, writes a record and calls maintenance, on average each `everyMs`. */
 	work(ms: number, everyMs = 600_000): void {
 		for (const endMs = this.#trueMs + ms; this.#trueMs < endMs; ) {
 			this.#trueMs += this.#rng.int(2 * everyMs);
@@ -136,7 +136,7 @@ class ClockWalk {
 		this.#log = this.#open();
 	}
 
-	/** Hours that the oldest record is old. */
+	/** Age of the oldest record in hours. */
 	oldestHours(): number {
 		const oldest = this.#written[this.#log.position.snapshot().firstSeq - 1] ?? this.#trueMs;
 		return (this.#trueMs - oldest) / HOUR_MS;
@@ -146,7 +146,7 @@ class ClockWalk {
 		return this.#log.position.snapshot().firstSeq - 1;
 	}
 
-	/** Nothing is removed before its time, but for a segment's length for each step of the clock that it has seen. */
+	/** Expects that nothing was removed too early by more than a segment's length for each step of the clock since it was written. */
 	#check(): void {
 		const removedAt = this.#written[this.removed - 1];
 		if (removedAt === undefined) return;

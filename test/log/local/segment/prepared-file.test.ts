@@ -39,7 +39,7 @@ class Rig {
 		});
 	}
 
-	/** As the log does after each batch, until what goes on in the background is done. */
+	/** Prepares as the log does after each batch, and waits for the work in the background. */
 	async prepareUpTo(share: number): Promise<void> {
 		this.prepared.claim(share);
 		this.prepared.prepare(share);
