@@ -83,7 +83,7 @@ test("a log that answers later gets one batch at a time, the same until it takes
 	expect(log.asked.length).toBe(3);
 });
 
-test("what a log that answers later can't be waited for fails the step, and acknowledges nothing", async () => {
+test("a failure of a log that answers later, which waiting can't cure, fails the step and acknowledges nothing", async () => {
 	const log = new LaterLog();
 	const { sequencer, ring, handOver } = sequencerOf(log);
 	handOver("a");

@@ -219,7 +219,7 @@ export function logCases(name: string, create: () => LogStorage): void {
 			expect(publications).toBeGreaterThanOrEqual(15);
 		});
 
-		test("what is published becomes durable, and the log says so to both sides alike", async () => {
+		test("what is published becomes durable, and the log says so to the sequencer and to readers", async () => {
 			const { log, position, ...writer } = await filled(create(), "durable");
 			while (position.snapshot().durableLsn < writer.taken.length) {
 				writer.opened.heal();
@@ -241,7 +241,7 @@ export function logCases(name: string, create: () => LogStorage): void {
 			expect(writer.position.snapshot().lastLsn).toBe(3);
 		});
 
-		test("whoever waits is woken by a batch", async () => {
+		test("a batch wakes those who wait", async () => {
 			const writer = new Writer(create(), new Rng("wait"));
 			let isWoken = false;
 			const waiting = writer.position.wait(0, 600_000).then(() => {
@@ -256,7 +256,7 @@ export function logCases(name: string, create: () => LogStorage): void {
 	});
 
 	describe(`${name}: failing`, () => {
-		test("what is not taken is not published, and the same batch is taken later", async () => {
+		test("a batch that is not taken is not published, and is taken later", async () => {
 			const rng = new Rng("stall");
 			const writer = new Writer(create(), rng.fork("batches"));
 			const { opened, log, position } = writer;
@@ -282,7 +282,7 @@ export function logCases(name: string, create: () => LogStorage): void {
 			expect(readBlocking(opened.blocking)).toEqual(writer.taken);
 		});
 
-		test("records that are gone are a gap for every reader, which the position has told of", async () => {
+		test("records that are removed are a gap for every reader, as the position has said before", async () => {
 			const writer = await filled(create(), "gap", 60);
 			const { opened, position, taken } = writer;
 			expect(readBlocking(opened.blocking)).toEqual(taken);
@@ -303,7 +303,7 @@ export function logCases(name: string, create: () => LogStorage): void {
 	});
 
 	describe(`${name}: retention`, () => {
-		test("what a mark keeps stays, and goes when the mark has moved on", async () => {
+		test("what a mark keeps stays, and is removed when the mark has moved on", async () => {
 			const writer = await filled(create(), "marks", 60);
 			const { opened, position, taken } = writer;
 			const drop = async (): Promise<number> => {
@@ -344,7 +344,7 @@ export function logCases(name: string, create: () => LogStorage): void {
 			expect(readBlocking(last.opened.blocking)).toEqual(taken);
 		});
 
-		test("after a kill all that was durable is there, and no number is used twice", async () => {
+		test("after a kill everything that was durable is there, and no number is used twice", async () => {
 			const storage = create();
 			const rng = new Rng("kill");
 			let taken: StoredRecord[] = [];

@@ -7,7 +7,7 @@ const RULES = [
 ];
 
 describe("marks", () => {
-	test("stand in shared memory with their names and limits", () => {
+	test("are in shared memory with their names and limits", () => {
 		const buffer = createMarksBuffer(RULES);
 		const here = new Marks(buffer);
 		const there = new Marks(buffer);
@@ -31,7 +31,7 @@ describe("marks", () => {
 		}
 	});
 
-	test("are few, and each has a name of its own", () => {
+	test("are limited in number, and each has a name of its own", () => {
 		const named = (count: number) => Array.from({ length: count }, (_, at) => ({ name: `${at}`, lagBytesMax: 1 }));
 		expect(new Marks(createMarksBuffer(named(MARKS_MAX))).all).toHaveLength(MARKS_MAX);
 		expect(() => createMarksBuffer(named(MARKS_MAX + 1))).toThrow(RangeError);

@@ -27,7 +27,7 @@ describe("the log's position", () => {
 		}
 	});
 
-	test("is consistent while another thread publishes", async () => {
+	test("is read consistently while another thread publishes", async () => {
 		const position = new LogPosition();
 		const worker = new Worker(new URL("local/published-writer.ts", import.meta.url).href);
 		const last = 200_000;
@@ -47,7 +47,7 @@ describe("the log's position", () => {
 		expect(looks).toBeGreaterThan(0);
 	});
 
-	test("wakes who waits at a publication, and does not let wait who is behind", async () => {
+	test("wakes a reader that waits when something is published, and makes none wait for what is published already", async () => {
 		const position = new LogPosition();
 		position.publish(state(5));
 		await position.wait(4, 60_000);

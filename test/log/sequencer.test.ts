@@ -44,13 +44,13 @@ function recordedLog(syncMode: "always" | "write"): { log: TestLog; calls: strin
 }
 
 describe("publication", () => {
-	test("mode always: after the write, its sync, and the note of what is used", () => {
+	test("mode always: after the write, its sync, and the write of the numbers in use", () => {
 		const { log, calls } = recordedLog("always");
 		log.appendLabels(["a", "b"]);
 		expect(calls).toEqual([`write ${FIRST_SEGMENT}`, `sync ${FIRST_SEGMENT}`, "write last-used", "publish"]);
 	});
 
-	test("readers find all that a position tells of", () => {
+	test("readers find all records up to the position", () => {
 		const told: string[][] = [];
 		const position = new (class extends LogPosition {
 			override publish(...state: Parameters<LogPosition["publish"]>): void {
@@ -85,7 +85,7 @@ describe("publication", () => {
 	});
 
 	for (const failing of ["write", "sync"]) {
-		test(`where the ${failing} fails for no fault of the disk, nothing is published or acknowledged, and the writer is done`, () => {
+		test(`if the ${failing} fails for no fault of the disk, nothing is published or acknowledged, and the writer takes nothing more`, () => {
 			const fs = new MemoryFs();
 			const log = new TestLog(temporaryDirectory(), fs);
 			log.appendLabels(["good"]);
@@ -170,7 +170,7 @@ describe("sequencing", () => {
 		expect(() => log.append({ ...entry, seqEnd: entry.frame.length + 1 })).toThrow(RangeError);
 	});
 
-	test("control records take no seq: they have that of the message before, and no frame", () => {
+	test("control records take no seq: they carry that of the message before, and have no frame", () => {
 		const log = new TestLog(temporaryDirectory(), new MemoryFs());
 		const control = { ...messageEntry("c"), kind: RecordKind.host, frame: Buffer.alloc(0), seqStart: 0, seqEnd: 0 };
 		log.append(control, messageEntry("m"), control, control, messageEntry("n"));
@@ -224,7 +224,7 @@ describe("sequencing", () => {
 		}
 	});
 
-	test("takes from every ring, acknowledges what is durable and rings who filled it", async () => {
+	test("takes entries from every ring, acknowledges what is durable and rings the producers", async () => {
 		const log = new TestLog(temporaryDirectory(), new MemoryFs());
 		const counts = [60, 1, 0];
 		const producers = counts.map(() => {
@@ -265,7 +265,7 @@ describe("sequencing", () => {
 		expect(fs.calls).toEqual([]);
 	});
 
-	test("segments larger than the readers' view of their index has room for are refused", () => {
+	test("segments are refused if their index can be too large for the readers' view of it", () => {
 		const log = new TestLog(temporaryDirectory(), new MemoryFs());
 		expect(() => new LogWriter({ ...log.options, segmentBytes: 2 ** 30 })).toThrow(RangeError);
 	});

@@ -54,7 +54,7 @@ describe("generated histories", () => {
 		["short", 12],
 		["long", 400],
 	] as const) {
-		test(`${name}: the state tells an index that has nothing all that holds of hosts`, () => {
+		test(`${name}: the state gives an empty index all that holds of hosts`, () => {
 			for (let at = 0; at < CASES; at++) {
 				const history = stateHistory(new Rng(`state/${name}/${at}`), length);
 				const { hosts } = rowsOf(history);
@@ -98,7 +98,7 @@ describe("generated histories", () => {
 		});
 	}
 
-	test("have all that they are to have", () => {
+	test("have all that the tests need", () => {
 		const list = Array.from({ length: CASES }, (_, at) => stateHistory(new Rng(`state/long/${at}`), 400)).flat();
 		const kinds = new Set(list.map(({ kind }) => kind));
 		for (let kind = 16; kind < 32; kind++) expect(kinds).toContain(kind as RecordKind);
@@ -112,7 +112,7 @@ describe("generated histories", () => {
 });
 
 describe("the state", () => {
-	test("of nothing is nothing", () => {
+	test("of an empty log is empty", () => {
 		expect([...new LogState().records()]).toEqual([]);
 		expect([
 			...stateOf([records.commit([1, 1], "did:plc:a", 1), records.didDocument("did:plc:a", null)]).records(),
@@ -139,7 +139,7 @@ describe("the state", () => {
 		expect(described(stateOf([set, removed, removed, set]).records())).toEqual(described(stateOf([set]).records()));
 	});
 
-	test("a host that is removed takes its cursor with it, and the index passes that over", () => {
+	test("a host that is removed loses its cursor, and the index passes over the removal", () => {
 		const history = [records.host(1), records.host(2), records.cursors([1, 7], [2, 8]), removedHost(1)];
 		expect(described(stateOf(history).records())).toEqual(
 			described(stateOf([records.host(2), records.cursors([2, 8])]).records()),
@@ -148,7 +148,7 @@ describe("the state", () => {
 		expect(rowsOf(history).hosts.map(({ id }) => id)).toEqual([1, 2]);
 	});
 
-	test("keeps copies: what it was given is used again", () => {
+	test("keeps copies, since the memory of what it was given is used again", () => {
 		const record = records.host(1);
 		const state = stateOf([record]);
 		const before = described(state.records());
@@ -156,7 +156,7 @@ describe("the state", () => {
 		expect(described(state.records())).toEqual(before);
 	});
 
-	test("of many hosts has as many cursors a record as fit", () => {
+	test("of many hosts has as many cursors in a record as fit", () => {
 		const count = 2 * CURSORS_PER_RECORD_MAX + 1;
 		const state = new LogState();
 		for (let id = 1; id <= count; id++) state.add(records.cursors([id, id * 3]));
@@ -169,7 +169,7 @@ describe("the state", () => {
 		expect(cursors).toEqual(Array.from({ length: count }, (_, i) => ({ host: i + 1, seq: (i + 1) * 3 })));
 	});
 
-	test("refuses facts with the flag that are none of a state: they are damage", () => {
+	test("refuses facts that have the flag and are no state facts: they are damage", () => {
 		for (const facts of [[], [1], [5, 0, 1, 2, 3, 4], [0xff, 0xff, 1]]) {
 			expect(() => new LogState().add(laterRecord(FIRST_LATER_KIND, RecordFlag.state, Uint8Array.from(facts)))).toThrow(
 				RangeError,

@@ -14,7 +14,7 @@ const WORKER = new URL("../../src/log/worker.ts", import.meta.url);
 
 describe("the sequencer's thread", () => {
 	for (const syncMode of ["always", "write"] as const) {
-		test(`mode ${syncMode}: sequences what rings bring, drains, and leaves a log that opens again`, async () => {
+		test(`mode ${syncMode}: sequences the entries of the rings, drains, and leaves a log that opens again`, async () => {
 			const directory = temporaryDirectory();
 			const expected: string[] = [];
 			for (let run = 0; run < 2; run++) {

@@ -25,7 +25,7 @@ describe("the active segment", () => {
 		}
 	});
 
-	test("is consistent while another thread publishes, and never less than the position tells", async () => {
+	test("is read consistently while another thread publishes, and is never less than the position says", async () => {
 		const active = new ActiveSegment();
 		const position = new LogPosition();
 		const worker = new Worker(new URL("published-writer.ts", import.meta.url).href);

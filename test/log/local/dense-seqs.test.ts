@@ -320,7 +320,7 @@ describe("a batch that was not published when the process died", () => {
 		},
 	);
 
-	test("the place of the end may be an old one, after a power cut: whole records after it stay, and damage far before the end is told", () => {
+	test("the place of the end may be old after a power cut: whole records after it stay, and damage far before the end is reported", () => {
 		const { directory, fs, path, end } = unpublishedBatch([messageEntry("c")]);
 		// At the power cut `last-used` has what it says now, although more records are synced by then.
 		const lastUsed = Buffer.from(fs.content(`${directory}/last-used`));
@@ -343,8 +343,8 @@ describe("a batch that was not published when the process died", () => {
 	});
 });
 
-describe("the note of what is used", () => {
-	test("that fails after the batch is synced lets nothing be published, and the batch is appended once", () => {
+describe("the file of the numbers in use", () => {
+	test("if its write fails after the batch is synced, nothing is published, and the batch is appended once", () => {
 		for (const syncMode of ["always", "write"] as const) {
 			let nowMs = START_MS;
 			const fs = new MemoryFs();
@@ -383,7 +383,7 @@ describe("the note of what is used", () => {
 		}
 	});
 
-	test("that fails shows nothing of its batch, although something else is published meanwhile", () => {
+	test("if its write fails, nothing of the batch is published, although something else is meanwhile", () => {
 		let nowMs = START_MS;
 		const fs = new MemoryFs();
 		const log = new TestLog(temporaryDirectory(), fs, { clock: () => nowMs, segmentBytes: 1_000 });
@@ -405,7 +405,7 @@ describe("the note of what is used", () => {
 		expect(recordsOf(log).map(({ text }) => text)).toEqual(["a", "b"]);
 	});
 
-	test("mode write: is on the disk before what it covers is published, far enough ahead, and as little as may be", async () => {
+	test("mode write: is on the disk before what it covers is published, far enough ahead, and no further than needed", async () => {
 		const fs = new MemoryFs();
 		const directory = temporaryDirectory();
 		const log = new TestLog(directory, fs, { syncMode: "write" });
@@ -457,7 +457,7 @@ describe("the note of what is used", () => {
 		}
 	});
 
-	test("a start that ends before anything was logged leaves nothing for the next one to report", () => {
+	test("after a start that ends before it has logged anything, the next one has nothing to report", () => {
 		const directory = temporaryDirectory();
 		let fs = new MemoryFs();
 		for (const how of ["stop", "kill", "stop", "stop", "kill"] as const) {

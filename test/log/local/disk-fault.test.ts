@@ -141,7 +141,7 @@ describe("a disk that fails at any call", () => {
 			{ code: "ENOSPC", calls: 1, writesHalf: true },
 			{ code: "EIO", calls: 3, writesHalf: false },
 		]) {
-			test(`mode ${syncMode}, ${fault.calls} × ${fault.code}: all comes through, once, in order, durable when it is said to be`, async () => {
+			test(`mode ${syncMode}, ${fault.calls} × ${fault.code}: all records come through, once, in order, and are durable when the log says so`, async () => {
 				const calls = await writeThrough(syncMode, never);
 				expect(calls).toBeGreaterThan(20);
 				for (let from = 1; from <= calls; from++) await writeThrough(syncMode, { ...fault, from });
@@ -229,7 +229,7 @@ describe("while the disk fails", () => {
 		expect(readAll(log.reader())).toEqual(expected);
 	});
 
-	test("a stop ends, keeps what was acknowledged, and leaves the rest to its sender", () => {
+	test("a stop ends, keeps what was acknowledged, and leaves the rest to be sent again", () => {
 		for (const failing of ["write", "sync"]) {
 			const disk = new FaultyDisk();
 			const { log } = disk;
@@ -244,7 +244,7 @@ describe("while the disk fails", () => {
 });
 
 describe("a failed sync", () => {
-	test("is not trusted to a second one: the batch goes to a new segment, under its seq", () => {
+	test("is not followed by a second one: the batch goes to a new segment, with the same seq", () => {
 		const disk = new FaultyDisk();
 		const { log, fs } = disk;
 		log.appendLabels(["a"]);
@@ -270,7 +270,7 @@ describe("a failed sync", () => {
 		expect(disk.recovered("afterPowerCut")).toEqual(["1 a"]);
 	});
 
-	test("mode write, in the background: what was published since the last good one is appended again, and readers see no seam", async () => {
+	test("mode write, in the background: what was published since the last good one is appended again, and readers notice nothing", async () => {
 		for (const good of [[], ["a", "b"]]) {
 			const disk = new FaultyDisk({ syncMode: "write" });
 			const { log } = disk;
@@ -301,7 +301,7 @@ describe("a failed sync", () => {
 		}
 	});
 
-	test("mode write: where what was published can't be read back, the log stays stalled and says so", async () => {
+	test("mode write: if published records can't be read back, the log stays stalled and says so", async () => {
 		const disk = new FaultyDisk({ syncMode: "write" });
 		const { log, fs } = disk;
 		log.appendLabels(["a"]);
@@ -335,7 +335,7 @@ describe("a failed sync", () => {
 		expect(log.active.snapshot().activeFirstLsn).toBe(2);
 	});
 
-	test("mode write: as a segment ends, what it holds unsynced is appended to the next, and not left to its footer's sync", () => {
+	test("mode write: when a segment ends, its unsynced records are appended to the next, and not left to its footer's sync", () => {
 		const disk = new FaultyDisk({ syncMode: "write", segmentBytes: 1_000 });
 		const { log } = disk;
 		log.appendLabels(["a"], 2_000);
@@ -349,7 +349,7 @@ describe("a failed sync", () => {
 		expect(disk.recovered("afterPowerCut")[0]).toBe("1 a");
 	});
 
-	test("what the given-up segment still holds never wins over the new one's, whatever a crash brings back", () => {
+	test("what is left in a segment that was given up never counts instead of the new one's records, whatever a crash brings back", () => {
 		const disk = new FaultyDisk();
 		const { log, fs } = disk;
 		const { directory } = log.options;
@@ -384,7 +384,7 @@ describe("a failed sync", () => {
 });
 
 describe("retention on a failing disk", () => {
-	test("a segment that can't be removed is gone for readers, and is tried again", () => {
+	test("a segment that can't be removed is gone for readers, and its removal is tried again", () => {
 		const disk = new FaultyDisk({ segmentBytes: 500 });
 		const { log, fs } = disk;
 		for (const label of ["a", "b", "c"]) log.appendLabels([label], 600);

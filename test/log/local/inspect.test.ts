@@ -61,7 +61,7 @@ function filled<Fs extends MemoryFs>(fs: Fs): { fs: Fs; path: string; log: TestL
 }
 
 describe("a segment", () => {
-	test("is shown from one end to the other, with what its records say", () => {
+	test("is shown from its beginning to its end, with what its records say", () => {
 		const { fs, path, log } = filled(new MemoryFs());
 		const parts = partsOf(fs, path);
 		expect(parts[0]).toMatchObject({ part: "segment", firstLsn: 1, firstSeq: 1, previousFirstLsn: 0, stateRecords: 0 });
@@ -98,7 +98,7 @@ describe("a segment", () => {
 		});
 	});
 
-	test("says which of its records restate the log's state, and so do they", () => {
+	test("says which of its records restate the log's state, and these records say so too", () => {
 		const directory = temporaryDirectory();
 		const fs = new MemoryFs();
 		const log = new TestLog(directory, fs, { segmentBytes: 500 });
@@ -112,7 +112,7 @@ describe("a segment", () => {
 		]);
 	});
 
-	test("is shown as far as it goes wherever it is torn, and what is torn is no record", () => {
+	test("is shown up to any place where it is torn, and what is torn is no record", () => {
 		const { fs, path } = filled(new MemoryFs());
 		const whole = Buffer.from(fs.content(path));
 		const all = records(partsOf(fs, path));
@@ -126,7 +126,7 @@ describe("a segment", () => {
 		}
 	});
 
-	test("is shown whichever byte of it is damaged: all records but one, and the damage on a line of its own", () => {
+	test("is shown with any byte damaged: all records but one, and the damage on a line of its own", () => {
 		const { fs, path } = filled(new MemoryFs());
 		const whole = Buffer.from(fs.content(path));
 		const all = records(partsOf(fs, path));
@@ -145,7 +145,7 @@ describe("a segment", () => {
 		}
 	});
 
-	test("with a footer is damaged where its last record can't be read: nothing is taken for a torn end", () => {
+	test("with a footer counts as damaged if its last record can't be read: nothing is taken for a torn end", () => {
 		const directory = temporaryDirectory();
 		const fs = new MemoryFs();
 		const log = new TestLog(directory, fs, { segmentBytes: 2_000 });
@@ -161,7 +161,7 @@ describe("a segment", () => {
 		expect(parts.at(-1)).toMatchObject({ tailBytes: 0, records: last.seq - 1 });
 	});
 
-	test("that another process cuts meanwhile is shown up to there", () => {
+	test("that another process shortens meanwhile is shown up to there", () => {
 		const { fs, path } = filled(new CutFs());
 		const whole = Buffer.from(fs.content(path));
 		fs.put(path, Buffer.concat([whole, Buffer.alloc(5_000)]));
@@ -171,7 +171,7 @@ describe("a segment", () => {
 		expect(parts.at(-1)).toMatchObject({ dataEnd: whole.length, tailBytes: 0 });
 	});
 
-	test("is read no further once nobody wants more", () => {
+	test("is read no further once the caller wants no more", () => {
 		const { fs, path } = filled(new MemoryFs());
 		const parts: SegmentPart[] = [];
 		const before = fs.openFiles;

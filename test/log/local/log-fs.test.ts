@@ -34,7 +34,7 @@ describe("the machine's file system, and the one in memory", () => {
 		}
 	});
 
-	test("a write off the thread writes all of it, in its place", async () => {
+	test("a write off the thread writes all bytes, at their place", async () => {
 		const bytes = Buffer.alloc(3 * 1024 * 1024, 5);
 		const real = join(temporaryDirectory(), "file");
 		writeFileSync(real, "head");

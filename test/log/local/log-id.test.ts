@@ -22,14 +22,14 @@ test("a log has an id before its first segment, keeps it, and no two logs have t
 	expect(ensureLogId(fs, "/b")).not.toBe(id ?? "");
 });
 
-test("a log that has none gets one", () => {
+test("a log without an id gets one", () => {
 	const fs = new MemoryFs();
 	expect(readLogId(fs, "/a")).toBeNull();
 	const id = ensureLogId(fs, "/a");
 	expect(readLogId(fs, "/a")).toBe(id);
 });
 
-test("people may write the file", () => {
+test("the file may be written by hand", () => {
 	const directory = temporaryDirectory();
 	const fs = new MemoryFs();
 	const id = ensureLogId(fs, directory);

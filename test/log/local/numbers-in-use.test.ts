@@ -23,7 +23,7 @@ class SlowFs extends MemoryFs {
 	}
 }
 
-test("mode write: what is shown is covered on the disk at any time, whichever sync ends first", async () => {
+test("mode write: what is published is covered on the disk at any time, whichever sync ends first", async () => {
 	for (let seed = 0; seed < 100; seed++) {
 		const rng = new Rng(`bound ${seed}`);
 		const fs = new SlowFs();

@@ -92,7 +92,7 @@ describe("a log whose next segment is prepared", () => {
 		}
 	});
 
-	test("lets a batch reach over the file's end", async () => {
+	test("takes a batch that reaches past the file's end", async () => {
 		const filled = new FilledLog();
 		await filled.fill(10);
 		filled.log.appendLabels(["long"], 2 * WHOLE_BYTES);
@@ -155,7 +155,7 @@ describe("the limits", () => {
 		expect(filled.prepared).toBeGreaterThan(0);
 	});
 
-	test("of a disk that is full: the file makes room for what the log is for", async () => {
+	test("of a disk that is full: the file is removed to make room for records", async () => {
 		const filled = new FilledLog();
 		await filled.fill(4);
 		filled.fs.fault = (call) => {

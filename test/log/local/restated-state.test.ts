@@ -193,7 +193,7 @@ function restatedNext(directory: string, fs: MemoryFs): string[] {
 }
 
 describe("a start", () => {
-	test("has the log's state though any byte of the last segment's is damaged, and restates it at once", () => {
+	test("has the log's state although any byte of the last segment's is damaged, and restates it at once", () => {
 		const { directory, fs, paths, state } = written("damaged state", 4);
 		const path = paths.at(-1) ?? "";
 		const head = headOf(fs, path);
@@ -244,7 +244,7 @@ describe("a start", () => {
 		expect(restatedNext(directory, fs)).toEqual(known);
 	});
 
-	test("restates it in the segment that takes the place of one that can't be read, or is gone", () => {
+	test("restates it in the segment after one that can't be read, or is gone", () => {
 		for (const damage of [
 			(fs: MemoryFs, path: string) => fs.put(path, Buffer.from(fs.content(path)).fill(0, 0, 128)),
 			(fs: MemoryFs, path: string) => fs.remove(path),
@@ -361,7 +361,7 @@ describe("a state that is long", () => {
 		expectStateFromEach(log, stateOf(hosts));
 	});
 
-	test("alone makes no segment end by its age", () => {
+	test("does not alone make a segment end by its age", () => {
 		let nowMs = START_MS;
 		const log = new TestLog(temporaryDirectory(), new MemoryFs(), { clock: () => nowMs });
 		log.append(...entriesOf([records.host(1), laterState(20, Buffer.from("k"), Buffer.from([0xa0]))]));

@@ -6,11 +6,11 @@ import { isMessageKind, RecordFlag, RecordKind } from "../../../src/log/record/r
 import { encodeStateFacts } from "../../../src/log/record/state-facts.ts";
 
 describe("control records", () => {
-	test("keep their codes: logs that were written before have them", () => {
+	test("keep their codes, since older logs have them", () => {
 		expect(CONTROL_CODES).toMatchObject({ cursors: 16, host: 17, didDocument: 18 });
 	});
 
-	test("have a code each, and none that is a message's", () => {
+	test("have a code each, and none of a message", () => {
 		const codes = Object.values<number>(RecordKind);
 		expect(new Set(codes).size).toBe(codes.length);
 		for (const code of Object.values(CONTROL_CODES)) expect(isMessageKind(code)).toBe(false);
@@ -35,7 +35,7 @@ describe("control records", () => {
 		for (let kind = first; kind < 256; kind++) expect(decodeControl({ kind, facts })).toBeNull();
 	});
 
-	test("of a state say so, and the others don't", () => {
+	test("that are part of the state have the flag, and the others don't", () => {
 		const host = { id: 7, hostname: "pds.example", insecure: true, status: "idle", gaps: 1, lastGap: null } as const;
 		expect(controlEntry("host", host).flags).toBe(RecordFlag.state);
 		expect(controlEntry("cursors", { cursors: [] }).flags).toBe(0);

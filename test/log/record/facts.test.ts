@@ -124,7 +124,7 @@ describe("facts", () => {
 		);
 	});
 
-	test("are refused if a CID of theirs has another length", () => {
+	test("are refused if a CID has another length", () => {
 		const repo = anyRepo(new Rng("short"));
 		expect(() => encodeRepoFacts({ ...repo, data: repo.data.subarray(1) })).toThrow(RangeError);
 		expect(() => encodeRepoFacts({ ...repo, commit: Buffer.alloc(37) })).toThrow(RangeError);

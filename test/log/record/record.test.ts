@@ -62,7 +62,7 @@ describe("record", () => {
 		}
 	});
 
-	test("is none of another epoch's, and not intact with any bit flipped", () => {
+	test("is not found under another epoch, and is not intact with any bit flipped", () => {
 		expect(sealedRecordLength(record(0), 0, 1)).toBe(0);
 		for (let bit = 0; bit < length * 8; bit++) {
 			const bytes = record(0);

@@ -105,7 +105,7 @@ describe("reading in the background", () => {
 		expect(reader.read(2)).toBeInstanceOf(Batch);
 	});
 
-	test("serves what was written last while the disk is waited for", async () => {
+	test("serves the last records while others wait for the disk", async () => {
 		const { fs, log, reader } = coldLog();
 		const cold = reader.read(0);
 		log.appendLabels(["later"]);
@@ -137,7 +137,7 @@ describe("reading in the background", () => {
 		expect(fs.waitingMax).toBe(LOADS_MAX);
 	});
 
-	test("loads the chunks behind the one that is read, unless others wait for the disk", async () => {
+	test("loads the chunks after the one that is read, unless others wait for the disk", async () => {
 		const { fs, reader } = coldLog();
 		const goOn = async (): Promise<void> => {
 			while (fs.waiting.length > 0) {
@@ -167,7 +167,7 @@ describe("reading in the background", () => {
 		expect(reader.read(15)).toBeInstanceOf(Promise);
 	});
 
-	test("a read that fails is told to those who wait for it, and the next call tries again", async () => {
+	test("a read that fails rejects for all that wait for it, and the next call tries again", async () => {
 		const { fs, reader, all } = coldLog();
 		const first = reader.read(0);
 		await settled();
@@ -201,7 +201,7 @@ describe("reading in the background", () => {
 		}
 	});
 
-	test("a segment ahead that can't be opened is nobody's error before it is needed", async () => {
+	test("a segment ahead that can't be opened causes no error before it is needed", async () => {
 		const { fs, reader } = coldLog();
 		fs.isSlow = false;
 		await reader.read(0);

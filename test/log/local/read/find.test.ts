@@ -195,7 +195,7 @@ for (const [size, logs, places] of [
 	["small segments", 60, 1_000],
 	["segments of several chunks", 20, 150],
 ] as const) {
-	test(`${size}: a seq and a time lead to the right record, and past none that is lost unsaid`, async () => {
+	test(`${size}: a seq and a time lead to the right record, and never past lost records without a gap`, async () => {
 		let segments = 0;
 		let losses = 0;
 		let removals = 0;

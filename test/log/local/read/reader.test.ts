@@ -17,7 +17,7 @@ function memoryLog(changes: ConstructorParameters<typeof TestLog>[2] = {}): Test
 }
 
 describe("a cursor", () => {
-	test("gets what is strictly greater, at every seq and across segments", () => {
+	test("gets only records with a greater lsn, at every record and across segments", () => {
 		const log = memoryLog({ segmentBytes: 200_000 });
 		for (let batch = 0; batch < 10; batch++) log.appendLabels(labels(`${batch}-`, 7), 20_000);
 		const reader = log.reader();
@@ -43,7 +43,7 @@ describe("a cursor", () => {
 });
 
 describe("a batch", () => {
-	test("finds its first record behind a cursor, and keeps its frames", () => {
+	test("finds its first record after a cursor, and keeps its frames", () => {
 		const log = memoryLog();
 		log.appendLabels(["a", "b", "c"]);
 		const batch = log.reader().read(0);

@@ -107,7 +107,7 @@ function check(reused: ReusedLog, seen: readonly string[], isReused: boolean): v
 describe("a segment whose file becomes another's while it is read", () => {
 	/** As a reader that opens the segment, and as one that has it open. */
 	for (const isOpen of [false, true]) {
-		test(`at any call, ${isOpen ? "by who has it open" : "by who opens it"}: what it had, or a gap`, () => {
+		test(`at any call, ${isOpen ? "by a reader that has it open" : "by a reader that opens it"}: what it had, or a gap`, () => {
 			let calls = 0;
 			for (let at = 0; at <= calls; at++) {
 				const reused = new ReusedLog();
@@ -128,7 +128,7 @@ describe("a segment whose file becomes another's while it is read", () => {
 		});
 	}
 
-	test("at any call, by who looks for a place in it: where it was, or where it would be now", () => {
+	test("at any call, by a reader that looks for a place in it: where it was, or where it would be now", () => {
 		for (const place of [{ seq: 3 }, { seq: OLD.length - 1 }, { timeUs: START_MS * 1000 + 5 }]) {
 			let calls = 0;
 			for (let at = 0; at <= calls; at++) {

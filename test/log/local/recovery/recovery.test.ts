@@ -60,7 +60,7 @@ describe("a torn tail", () => {
 		}
 	});
 
-	test("that `last-used` says nothing of, cut at every byte: the whole records before it, and numbers left out", () => {
+	test("without the file `last-used`, cut at every byte: the whole records before it, and numbers left out", () => {
 		const directory = temporaryDirectory();
 		const { fs, path, ends } = killedLog(directory, NAMES);
 		fs.remove(`${directory}/last-used`);
@@ -115,7 +115,7 @@ describe("a torn tail", () => {
 		expect(log.count("log_gaps_total")).toBe(0);
 	});
 
-	test("an old record, as of a file that was used before, does not pass for one, be it the last", () => {
+	test("an old record of a file that was used before is not taken for one of the segment, even as the last", () => {
 		const directory = temporaryDirectory();
 		const { fs, path, ends } = killedLog(directory, NAMES);
 		const content = fs.content(path);
@@ -152,7 +152,7 @@ describe("damage", () => {
 		}
 	});
 
-	test("the next record is found across the edge of what recovery holds in memory", () => {
+	test("the next record is found across the edge of the part that recovery has in memory", () => {
 		// The first record ends where an edge falls upon each byte of the next one's epoch.
 		for (const cutAt of [1, 2, 3].map((bytes) => RECORD_EPOCH_AT + bytes)) {
 			const end = SEGMENT_HEADER_BYTES + WINDOW_BYTES - cutAt;
@@ -175,7 +175,7 @@ describe("damage", () => {
 		}
 	});
 
-	test("goes on behind a quarantined stretch", () => {
+	test("goes on after a damaged stretch", () => {
 		const directory = temporaryDirectory();
 		const { fs, path, ends } = killedLog(directory, NAMES);
 		const content = Buffer.from(fs.content(path));
@@ -202,7 +202,7 @@ describe("damage", () => {
 		expect(damaged.content(path)).toEqual(content);
 	});
 
-	test("stops where nothing says which seqs were used", () => {
+	test("stops the start if nothing says which seqs were used", () => {
 		const directory = temporaryDirectory();
 		const { fs, path } = killedLog(directory, NAMES);
 		const damaged = withContent(fs, path, Buffer.from(fs.content(path)).fill(0, 0, SEGMENT_HEADER_BYTES));
@@ -256,7 +256,7 @@ describe("files of a crash", () => {
 		}
 	});
 
-	test("an empty segment that begins above seqs left out is gone on with, also at the second start", () => {
+	test("an empty segment that begins after seqs left out is used, also at the second start", () => {
 		const directory = temporaryDirectory();
 		const fs = new MemoryFs();
 		const log = new TestLog(directory, fs, { segmentBytes: 1_000 });
@@ -400,7 +400,7 @@ describe("a log of several segments", () => {
 			expect(hits).toBe(content.length - SEGMENT_HEADER_BYTES - footerBytes);
 		});
 
-		test(`segment ${firstSeq} missing, empty, or with garbage behind it`, () => {
+		test(`segment ${firstSeq} missing, empty, or with garbage after it`, () => {
 			const directory = temporaryDirectory();
 			const fs = threeSegments(directory);
 			const path = segmentPath(directory, firstSeq);
@@ -419,7 +419,7 @@ describe("a log of several segments", () => {
 		});
 	}
 
-	test("a last segment that is missing behind a clean stop is told of too", () => {
+	test("a last segment that is missing after a clean stop is reported too", () => {
 		const directory = temporaryDirectory();
 		const fs = new MemoryFs();
 		const log = new TestLog(directory, fs, { segmentBytes: 300 });
@@ -464,7 +464,7 @@ describe("seqs", () => {
 		expect(readAll(log.reader())).toEqual(["1 a", `${AHEAD_MIN + 2} b`, `${AHEAD_MIN + 3} c`]);
 	});
 
-	test("mode write: what a power cut took was shown to readers, and its seqs are not used again", async () => {
+	test("mode write: a power cut takes records that were published, and their seqs are not used again", async () => {
 		const directory = temporaryDirectory();
 		const fs = new MemoryFs();
 		const log = new TestLog(directory, fs, { syncMode: "write" });
@@ -513,7 +513,7 @@ describe("seqs", () => {
 	});
 });
 
-test("a log that nothing was logged in leaves no seqs out when it is opened again", () => {
+test("an empty log leaves no seqs out when it is opened again", () => {
 	const directory = temporaryDirectory();
 	const { fs } = killedLog(directory, []);
 	const log = new TestLog(directory, fs);

@@ -137,8 +137,8 @@ class Network {
 	}
 }
 
-describe("what readers hold back", () => {
-	test("is what they need within their limits and nothing else, whoever stalls, dies and comes back", () => {
+describe("what is kept for readers", () => {
+	test("is what they need within their limits and nothing else, whichever readers stall, die and come back", () => {
 		let [losses, removed, held] = [0, 0, 0];
 		for (let run = 0; run < 300; run++) {
 			const network = new Network(`holds ${run}`);
@@ -163,7 +163,7 @@ describe("what readers hold back", () => {
 		bytes: firstLsn === 41 ? 0 : 100,
 	}));
 
-	test("of one that has not said yet how far it is, is what its limit covers, and that is no loss", () => {
+	test("for one that has not said yet how far it is, is what its limit covers, and it loses nothing", () => {
 		const counters = new Counters();
 		const marks = new Marks(createMarksBuffer([{ name: "later", lagBytesMax: 250 }]));
 		const holds = new Holds(marks.all, counters);
@@ -176,7 +176,7 @@ describe("what readers hold back", () => {
 		expect(counted(counters).of("log_marks_lost_total")).toBe(1);
 	});
 
-	test("never includes what another reader keeps anyway: nobody loses what stays", () => {
+	test("is no loss to a reader beyond its limit: a loss counts only when what it needs is removed", () => {
 		const counters = new Counters();
 		const rules = [
 			{ name: "far behind", lagBytesMax: 50 },

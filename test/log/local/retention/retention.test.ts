@@ -35,7 +35,7 @@ describe("expired segments", () => {
 		expect(removableSegments([], 1_000)).toBe(0);
 	});
 
-	test("are as few as have the bytes that are to go", () => {
+	test("are as few as have the bytes that have to go", () => {
 		expect([-5, 0, 1, 10, 11, 21, 22, 33, 34, 1_000].map((bytes) => segmentsOfBytes(segments, bytes))).toEqual([
 			0, 0, 1, 1, 2, 2, 3, 3, 4, 4,
 		]);
@@ -60,17 +60,17 @@ describe("the ages of segments that a start finds", () => {
 		expect(agesOf([1_000, 1_003, 1_005], 1_006, 1_007)).toEqual([7, 4, 2]);
 	});
 
-	test("take a step of the clock, or a time without records, for no more than a segment lasts", () => {
+	test("count a step of the clock, or a time without records, as no more than a segment lasts", () => {
 		const step = STEP_MS / HOUR_MS;
 		expect(agesOf([1_000, 1_003, 9_005], 9_006, 9_007)).toEqual([5 + step, 2 + step, 2].map(expectedHours));
 		expect(agesOf([1_000, 1_003, 1_005], 1_006, 9_000)).toEqual([6 + step, 3 + step, 1 + step].map(expectedHours));
 	});
 
-	test("take a step back for no time at all", () => {
+	test("count a step back as no time", () => {
 		expect(agesOf([1_000, 1_003, 1_003], 1_003, 500)).toEqual([3, 0, 0]);
 	});
 
-	test("are no greater for a header that can't be read", () => {
+	test("are no greater if a header can't be read", () => {
 		expect(agesOf([1_000, null, 1_002], 1_003, 1_003)).toEqual([3, 1, 1]);
 		expect(agesOf([1_000, null], 0, 1_000)).toEqual([STEP_MS / HOUR_MS, STEP_MS / HOUR_MS].map(expectedHours));
 		expect(agesOf([], 0, 1_000)).toEqual([]);
@@ -235,7 +235,7 @@ describe("maintenance", () => {
 		expect(readAll(log.reader(), 1)).toEqual(["2 b"]);
 	});
 
-	test("tells readers before it removes, and never removes the active segment", () => {
+	test("publishes removals before it makes them, and never removes the active segment", () => {
 		let nowMs = START_MS;
 		const fs = new MemoryFs();
 		const log = new TestLog(temporaryDirectory(), fs, { clock: () => nowMs, segmentBytes: 500 });
@@ -335,7 +335,7 @@ describe("maintenance", () => {
 		expect(readAll(log.reader(), 4)).toEqual(["5 a4", "6 next"]);
 	});
 
-	test("a full disk is made room on at the next try, not at the next maintenance", () => {
+	test("on a full disk, makes room at the next try, and not a minute later", () => {
 		let nowMs = START_MS;
 		const { log, fs } = fiveSegments({ diskReserveBytes: 3_000, clock: () => nowMs });
 		fs.freeDiskBytes = 0;
@@ -352,7 +352,7 @@ describe("maintenance", () => {
 		expect(readAll(log.reader(), 5)).toEqual(["6 next"]);
 	});
 
-	test("a reader lets go of what was removed, though it has nothing to read", () => {
+	test("a reader closes removed segments, although it has nothing to read", () => {
 		const { log, fs } = fiveSegments({ replayBytesMax: 2_000 });
 		const reader = log.reader();
 		expect(readAll(reader).length).toBe(5);

@@ -188,7 +188,7 @@ describe("a removed segment's file", () => {
 		expect(prepared.adopt("a.seg", WHOLE_BYTES / 2, Number.POSITIVE_INFINITY)).toBe(true);
 	});
 
-	test("is left to the next process, both of them", async () => {
+	test("and a second one are left to the next process", async () => {
 		const before = withSegments("a.seg", "b.seg");
 		before.prepared.adopt("a.seg", SEGMENT_BYTES, Number.POSITIVE_INFINITY);
 		before.prepared.adopt("b.seg", SEGMENT_BYTES, Number.POSITIVE_INFINITY);
@@ -235,7 +235,7 @@ describe("while the disk has no room or fails", () => {
 		}
 	});
 
-	test("a fault at any call is nobody's: it gives up, and is whole some time later", async () => {
+	test("a fault at any call stops nothing else: the file is given up, and is whole some time later", async () => {
 		const rng = new Rng("prepared-file/faults");
 		for (let round = 0; round < 100; round++) {
 			const fs = new MemoryFs();
@@ -266,7 +266,7 @@ describe("while the disk has no room or fails", () => {
 		}
 	});
 
-	test("a file whose sync failed never becomes a segment's: no later sync would say what is lost", async () => {
+	test("a file whose sync failed never becomes a segment's, since no later sync would report what is lost", async () => {
 		for (const failing of [1, 2, 5]) {
 			const rig = new Rig();
 			let syncs = 0;
@@ -281,7 +281,7 @@ describe("while the disk has no room or fails", () => {
 		}
 	});
 
-	test("what is no fault of the disk is told", async () => {
+	test("a failure that is no fault of the disk is thrown", async () => {
 		const rig = new Rig();
 		rig.fs.fault = () => {
 			throw new TypeError("a mistake of ours");
