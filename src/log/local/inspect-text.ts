@@ -6,7 +6,7 @@ export interface InspectFormat {
 }
 
 /** For programs: one object a line. */
-export const JSON_LINES: InspectFormat = { line: (part) => JSON.stringify(part) };
+export const JSON_LINES: InspectFormat = { line: asciiJson };
 
 /** For people: sentences about the file, and a line of columns for each record. */
 export const TEXT_LINES: InspectFormat = {
@@ -36,7 +36,7 @@ function startLine(start: SegmentStart): string {
 function recordLine(record: InspectedRecord): string {
 	const { offset, bytes, lsn, seq, time, kind, flags, host, upstreamSeq, ops, says } = record;
 	const columns = [offset, bytes, lsn, seq, time, kind, flags.join("+") || "-", host, upstreamSeq, ops];
-	return `${columns.join(" ")} ${typeof says === "string" ? plain(says) : JSON.stringify(says)}`;
+	return `${columns.join(" ")} ${typeof says === "string" ? plain(says) : asciiJson(says)}`;
 }
 
 function endLine({ dataEnd, records, tailBytes, footer }: SegmentEnd): string {
@@ -49,7 +49,15 @@ function endLine({ dataEnd, records, tailBytes, footer }: SegmentEnd): string {
 	return `${end}${tail}; ${told}`;
 }
 
-/** The text itself if it is printable ASCII without spaces. Else in quotes, so that no terminal takes a part of it for a command. */
+/** The text itself if it is printable ASCII without spaces, else in quotes. */
 function plain(text: string): string {
-	return /^[!-~]+$/.test(text) ? text : JSON.stringify(text);
+	return /^[!-~]+$/.test(text) ? text : asciiJson(text);
+}
+
+/**
+ * JSON in printable ASCII. Strangers chose parts of the values: a terminal must not take them for commands, nor show text that
+ * runs backwards.
+ */
+function asciiJson(value: unknown): string {
+	return JSON.stringify(value).replace(/[^ -~]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
