@@ -6,6 +6,28 @@ const SEQUENCER = ["log/sequencer.test.ts"];
 /** Faults in the log's numbers and times: which may be used, which are left out, and what a start makes of them. */
 export const LOG_NUMBERS_MUTANTS: readonly Mutant[] = [
 	{
+		name: "a last segment that is lost leaves no numbers out beside an old note",
+		file: "log/local/write/log-writer.ts",
+		find: "if (!isLastLost || !found.numbers.isExact || found.numbers.isClean) return 0;",
+		replace: "return 0;",
+		tests: ["log/local/recovery/recovery.test.ts"],
+	},
+	{
+		name: "a segment that begins without a state may get older records than it says",
+		file: "log/local/write/log-writer.ts",
+		find: "this.#endTimeUs = endTimeUs;\n\t\treturn segment;",
+		replace: "if (records > 0) this.#endTimeUs = endTimeUs;\n\t\treturn segment;",
+		tests: ["log/local/read/find.test.ts"],
+	},
+	{
+		name: "retention leaves a hole if a file can't be removed",
+		file: "log/local/retention/kept-segments.ts",
+		find: "const stays = files.findIndex((segment) => !(!isShort && this.#reuse(segment)) && !this.#remove(segment));\n\t\tthis.#leftover = stays === -1 ? [] : files.slice(stays);",
+		replace:
+			"this.#leftover = files.filter((segment) => !(!isShort && this.#reuse(segment)) && !this.#remove(segment));",
+		tests: ["log/local/retention/retention.test.ts"],
+	},
+	{
 		name: "a control record takes a seq",
 		file: "log/sequencer.ts",
 		find: "if (isMessageKind(kind)) this.#nextSeq += 1;",

@@ -6,6 +6,13 @@ const RESTATED = ["log/local/restated-state.test.ts"];
 /** Faults in the state that the log restates at the beginning of each segment. */
 export const LOG_STATE_MUTANTS: readonly Mutant[] = [
 	{
+		name: "a record that has the lsn of a torn one of the state counts as one of the state",
+		file: "log/local/recovery/read-state.ts",
+		find: "if (!isRestated || lsn < stateLsn",
+		replace: "if (lsn < stateLsn",
+		tests: RESTATED,
+	},
+	{
 		name: "the log's state has no cursors",
 		file: "log/state.ts",
 		find: "from < cursors.length",

@@ -7,6 +7,20 @@ const REUSED = ["log/local/read/reused.test.ts"];
 /** Faults in the file that is prepared for the next segment, and in reusing a removed segment's file. */
 export const PREPARED_MUTANTS: readonly Mutant[] = [
 	{
+		name: "a prepared file that failed and could not be removed is used",
+		file: "log/local/segment/prepared-file.ts",
+		find: "this.#bytes === this.#wholeBytes && !this.#isSpoiled &&",
+		replace: "this.#bytes === this.#wholeBytes &&",
+		tests: FILE,
+	},
+	{
+		name: "the file of a segment that a sync failed of is used again",
+		file: "log/local/retention/kept-segments.ts",
+		find: "if (segment.hasFailedSync === true) return false;",
+		replace: "",
+		tests: SEGMENTS,
+	},
+	{
 		name: "a reader trusts what it read from a file that is another segment's by now",
 		file: "log/local/segment/segment-reader.ts",
 		find: "if (this.#isRetained(this.id)) return found;",
@@ -58,8 +72,8 @@ export const PREPARED_MUTANTS: readonly Mutant[] = [
 	{
 		name: "a prepared file whose sync failed is used",
 		file: "log/local/segment/prepared-file.ts",
-		find: "else this.remove();",
-		replace: "else this.#wait();",
+		find: "this.#isSpoiled = true;\n\t\t\tthis.remove();",
+		replace: "this.#wait();",
 		tests: FILE,
 	},
 	{
@@ -72,7 +86,7 @@ export const PREPARED_MUTANTS: readonly Mutant[] = [
 	{
 		name: "a prepared file is taken while it is being written",
 		file: "log/local/segment/prepared-file.ts",
-		find: "return this.#bytes === this.#wholeBytes && !this.#isNameNew && !this.#isBusy;",
+		find: "return this.#bytes === this.#wholeBytes && !this.#isSpoiled && !this.#isNameNew && !this.#isBusy;",
 		replace: "return this.#bytes !== null;",
 		tests: FILE,
 	},

@@ -61,8 +61,8 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "a start forgets where its empty segment begins",
 		file: "log/local/write/log-writer.ts",
-		find: "Math.max(last?.lsn ?? 0, active?.lastLsn ?? 0)",
-		replace: "last?.lsn ?? 0",
+		find: "Math.max(told.lsn, found?.numbers.lsnMax ?? 0)",
+		replace: "Math.max(last?.lsn ?? 0, found?.numbers.lsnMax ?? 0)",
 		tests: RECOVERY,
 	},
 	{

@@ -199,6 +199,37 @@ describe("a disk that fails", () => {
 	});
 });
 
+describe("a segment that a sync failed of", () => {
+	test("gives no file to another one, whichever sync it was: a later sync would be believed", async () => {
+		const kinds = { record: 0, footer: 0 };
+		for (let failing = 0; failing < 24; failing++) {
+			const filled = new FilledLog({ replayBytesMax: LIMIT_BYTES });
+			let syncs = 0;
+			let spoiled: object | undefined;
+			let isSealing = false;
+			filled.fs.fault = (call) => {
+				const [name = "", file = ""] = call.split(" ");
+				isSealing = name === "truncate" || (isSealing && name === "sync");
+				if (name !== "sync" || !/seg$/.test(file) || syncs++ !== failing) return;
+				kinds[isSealing ? "footer" : "record"] += 1;
+				spoiled = filled.fs.files.get(`${filled.directory}/${file}`);
+				throw Object.assign(new Error("EIO: by the test"), { code: "EIO" });
+			};
+			for (let record = 0; record < 80; record++) {
+				await filled.fill(1);
+				filled.nowMs += RETRY_MS;
+				while (filled.log.step()) await filled.keepUp();
+				const prepared = filled.fs.files.get(`${filled.directory}/prepared`);
+				if (spoiled !== undefined) expect(prepared).not.toBe(spoiled);
+			}
+			expect(spoiled).toBeDefined();
+			expect([...filled.fs.files.values()]).not.toContain(spoiled);
+			filled.log.kill();
+		}
+		expect(Math.min(kinds.record, kinds.footer)).toBeGreaterThan(1);
+	});
+});
+
 describe("a stop and a start", () => {
 	test("clean: the file is as it was, and goes on to be used, as is the segment's", async () => {
 		const filled = new FilledLog();

@@ -101,6 +101,38 @@ function appendAll(log: TestLog, rng: Rng, history: readonly records.Unsequenced
 	}
 }
 
+test("a state whose end was torn off before it was published is not taken for whole, whatever has its lsns later", () => {
+	const history = stateHistory(new Rng("restated/torn"), 60).filter(({ kind }) => !isMessageKind(kind));
+	const directory = temporaryDirectory();
+	const fs = new MemoryFs();
+	const log = new TestLog(directory, fs, { segmentBytes: SEGMENT_BYTES });
+	log.append(...entriesOf(history), messageEntry("full", SEGMENT_BYTES));
+	const expected = stateOf(readFrom(log));
+	fs.fault = (call) => {
+		if (call === "write last-used") throw new Error("killed");
+	};
+	expect(() => log.writer.prepare()).toThrow("killed");
+	log.kill();
+	const last = segmentsOf(log).at(-1);
+	const path = `${directory}/${segmentName(last ?? { firstLsn: 0, firstSeq: 0 })}`;
+	const content = fs.content(path);
+	const head = headOf(fs, path);
+	expect(head.length).toBeGreaterThan(3);
+	for (const { offset } of head) {
+		const found = fs.afterKill();
+		found.put(path, content.subarray(0, offset + 1));
+		const torn = new TestLog(directory, found, { segmentBytes: 1_000_000 });
+		// One batch, with more records than the state had.
+		torn.append(...Array.from({ length: head.length + 2 }, (_, at) => messageEntry(`m${at}`)));
+		torn.kill();
+		const again = new TestLog(directory, found.afterKill(), { segmentBytes: 1_000_000 });
+		again.append(messageEntry("next"));
+		const from = segmentsOf(again).at(-1)?.firstLsn ?? 0;
+		expect(stateOf(readFrom(again, from - 1))).toEqual(expected);
+		again.kill();
+	}
+});
+
 for (const syncMode of ["always", "write"] as const) {
 	describe(`each segment restates the log's state, mode ${syncMode}`, () => {
 		test("over generated histories, and changes nothing for an index that has read all", () => {

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { logOf } from "../../../observe/log.ts";
-import { recordLsn } from "../../record/record.ts";
+import { RecordFlag, recordFlags, recordLsn } from "../../record/record.ts";
 import { LogState } from "../../state.ts";
 import type { LogFs } from "../log-fs.ts";
 import { FileSource, scanRecords } from "../segment/scan.ts";
@@ -31,7 +31,9 @@ export class SegmentFold {
 		this.state.addAt(bytes, at);
 		const lsn = recordLsn(bytes, at);
 		const { stateLsn, stateRecords } = this.#header;
-		if (lsn < stateLsn || lsn >= stateLsn + stateRecords) return;
+		// If one was torn off before it was published, a record that is none of the state has its lsn now.
+		const isRestated = (recordFlags(bytes, at) & RecordFlag.restated) !== 0;
+		if (!isRestated || lsn < stateLsn || lsn >= stateLsn + stateRecords) return;
 		this.#restated += 1;
 		this.#restatedBytes += length;
 	}

@@ -25,6 +25,11 @@ import { SegmentReader } from "../segment/segment-reader.ts";
 import type { SegmentState } from "../segment/segment-writer.ts";
 import { readState, SegmentFold } from "./read-state.ts";
 
+export interface LogNumbers {
+	lsn: number;
+	seq: number;
+}
+
 /** What a start finds in the log's directory. */
 export interface RecoveredLog {
 	/** The retained segments that are not written to any more, oldest first. */
@@ -32,7 +37,9 @@ export interface RecoveredLog {
 	/** The segment to go on with; null if a new one must be made. */
 	active: SegmentState | null;
 	/** Numbers of the last record; null if there is none, or if it can't be read. */
-	last: { lsn: number; seq: number } | null;
+	last: LogNumbers | null;
+	/** The greatest numbers that the segments say were given out, by their names, footers and records. 0 if there is no segment. */
+	told: LogNumbers;
 	/** Roughly the first lsn of a segment that must have come after the last one that is there; null if none did. */
 	missingFirstLsn: number | null;
 	/** Earliest time for the next record; 0 for any. */
@@ -58,7 +65,7 @@ export function recoverLog(fs: LogFs, directory: string, used: UsedNumbers | nul
 	}
 	const recovered: RecoveredLog = {
 		...{ sealed: [], active: null, last: null, missingFirstLsn: null, endTimeUs: 0 },
-		...{ state: new LogState(), isStateTorn: false },
+		...{ told: { lsn: 0, seq: 0 }, state: new LogState(), isStateTorn: false },
 	};
 	const found = listSegments(fs, directory);
 	for (const id of found) {
@@ -67,6 +74,7 @@ export function recoverLog(fs: LogFs, directory: string, used: UsedNumbers | nul
 		const file = fs.open(join(directory, segmentName(id)), isLast ? "update" : "read");
 		const header = fs.sizeBytes(file) < SEGMENT_HEADER_BYTES ? null : readSegmentHeader(fs, file);
 		if (header !== null) checkChain(header, recovered, counters);
+		tell(recovered, { lsn: firstLsn - 1, seq: firstSeq - 1 });
 		recovered.endTimeUs = Math.max(recovered.endTimeUs, header?.createdUs ?? 0);
 		if (isLast && header !== null) {
 			recoverLast({ fs, directory, counters, used }, file, header, recovered);
@@ -76,8 +84,9 @@ export function recoverLog(fs: LogFs, directory: string, used: UsedNumbers | nul
 		if (isLast) {
 			reportGap(counters, "the header of segment {firstLsn} is damaged: its records can't be read", { firstLsn });
 			readLastOf(fs, directory, recovered, firstLsn);
-			// What the last segment held is not known.
+			// What the last segment held is not known. Its file is to be kept, so that no other gets its name.
 			recovered.last = null;
+			tell(recovered, { lsn: firstLsn, seq: firstSeq - 1 });
 		}
 		const createdUs = header?.createdUs ?? null;
 		recovered.sealed.push({ firstLsn, firstSeq, createdUs, bytes: fs.sizeBytes(file) });
@@ -111,6 +120,7 @@ function recoverLast(start: Start, file: number, header: SegmentHeader, recovere
 		// A footer is written after the next segment is durable, so that one is missing.
 		recovered.missingFirstLsn = footer.lastLsn + 1;
 		recovered.endTimeUs = footer.endTimeUs;
+		tell(recovered, { lsn: footer.lastLsn, seq: footer.lastSeq });
 		reportGap(counters, "the segment after {firstLsn} is missing: readers get a gap there", { firstLsn });
 		fs.close(file);
 		return;
@@ -121,6 +131,7 @@ function recoverLast(start: Start, file: number, header: SegmentHeader, recovere
 	cutTail(start, active);
 	recovered.active = active;
 	recovered.last = { lsn: active.lastLsn, seq: active.lastSeq };
+	tell(recovered, recovered.last);
 	recovered.endTimeUs = Math.max(recovered.endTimeUs, active.endTimeUs);
 	// If a crash left numbers out, an empty segment begins far after the last record.
 	if (active.end === SEGMENT_HEADER_BYTES) readLastOf(fs, directory, recovered, firstLsn);
@@ -201,9 +212,16 @@ function readLastOf(fs: LogFs, directory: string, recovered: RecoveredLog, nextF
 	if (segment.header !== null) {
 		const { lastLsn, lastSeq, endTimeUs } = segment.footer(nextFirstLsn - 1);
 		recovered.last = { lsn: lastLsn, seq: lastSeq };
+		tell(recovered, recovered.last);
 		recovered.endTimeUs = Math.max(recovered.endTimeUs, endTimeUs);
 	}
 	segment.close();
+}
+
+/** Takes note that no number up to these may be given out any more. */
+function tell({ told }: RecoveredLog, { lsn, seq }: LogNumbers): void {
+	told.lsn = Math.max(told.lsn, lsn);
+	told.seq = Math.max(told.seq, seq);
 }
 
 function reportGap(counters: Counters, message: string, properties: Record<string, unknown>): void {

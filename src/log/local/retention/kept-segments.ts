@@ -78,15 +78,15 @@ export class KeptSegments {
 		return newest === undefined ? 0 : this.#options.elapsedMs() - newest.bornMs;
 	}
 
-	/** Notes how large the newest segment has become. */
-	noteBytes(bytes: number): void {
+	/** Notes how large the newest segment has become, and whether its file can't be used again. */
+	noteEnd(bytes: number, hasFailedSync: boolean): void {
 		const newest = this.#segments.at(-1);
-		if (newest !== undefined) newest.bytes = bytes;
+		if (newest !== undefined) Object.assign(newest, { bytes, hasFailedSync });
 	}
 
 	/**
 	 * Removes the oldest segments, as far as age, bytes and the disk's reserve require it and the log's readers allow it. A file
-	 * that the disk does not let go is tried again the next time. For readers it is gone already.
+	 * that the disk does not let go is tried again the next time, and so are those after it. For readers they are gone already.
 	 *
 	 * @param publish publishes the new oldest segment; called before any file goes, so that no reader takes that for damage
 	 */
@@ -105,7 +105,9 @@ export class KeptSegments {
 			counters.add(segmentsRemoved, removed.length);
 		}
 		const files = [...this.#leftover, ...removed];
-		this.#leftover = files.filter((segment) => !(!isShort && this.#reuse(segment)) && !this.#remove(segment));
+		// In order, up to the first that stays: if the process ends here, the next start finds no hole among those that are left.
+		const stays = files.findIndex((segment) => !(!isShort && this.#reuse(segment)) && !this.#remove(segment));
+		this.#leftover = stays === -1 ? [] : files.slice(stays);
 	}
 
 	/** What is left of the byte limit, the active segment counted as full. Negative if it is exceeded. */
@@ -117,6 +119,8 @@ export class KeptSegments {
 	}
 
 	#reuse(segment: Segment): boolean {
+		// A later sync of its file would be believed.
+		if (segment.hasFailedSync === true) return false;
 		return this.#options.prepared.adopt(segmentName(segment), segment.bytes, this.#roomBytes);
 	}
 

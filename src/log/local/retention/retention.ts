@@ -7,6 +7,8 @@ export interface Segment extends SegmentId {
 	bornMs: number;
 	/** Size of its file; 0 for the active segment. */
 	bytes: number;
+	/** A sync of its file failed. Nobody knows of one that an earlier process made. */
+	hasFailedSync?: boolean;
 }
 
 /** A segment, as a start finds it. */

@@ -48,6 +48,8 @@ export class PreparedFile {
 	/** Size of the file; null if there is none. */
 	#bytes: number | null = null;
 	#nextBytes: number | null = null;
+	/** Something failed on the file, maybe a sync, and it could not be removed yet: nothing may be made of it. */
+	#isSpoiled = false;
 	/** The files' names may not be durable: a power cut could bring back a segment under its old name. */
 	#isNameNew: boolean;
 	/** The log's byte limit counts the file as whole, although it may not be there yet. */
@@ -81,7 +83,7 @@ export class PreparedFile {
 
 	/** Whether a segment can be made of it now. */
 	get isWhole(): boolean {
-		return this.#bytes === this.#wholeBytes && !this.#isNameNew && !this.#isBusy;
+		return this.#bytes === this.#wholeBytes && !this.#isSpoiled && !this.#isNameNew && !this.#isBusy;
 	}
 
 	/** Whether a part of it is being written off this thread. */
@@ -152,8 +154,7 @@ export class PreparedFile {
 			this.#bytes = null;
 			return made;
 		} catch (error) {
-			// A sync may have failed. A second one would not fail for the same data, so the file is given up.
-			this.#bytes = this.#removed(NAME) ? null : 0;
+			this.#spoil();
 			throw error;
 		} finally {
 			this.#moveUp();
@@ -166,7 +167,7 @@ export class PreparedFile {
 		this.#removals += 1;
 		this.#isClaimed = false;
 		this.#wait();
-		if (this.#bytes !== null && this.#removed(NAME)) this.#bytes = null;
+		if (this.#bytes !== null) this.#discard();
 		if (this.#nextBytes !== null && this.#removed(NEXT_NAME)) this.#nextBytes = null;
 		return before - this.#bytesOnDisk;
 	}
@@ -178,7 +179,7 @@ export class PreparedFile {
 	/** Whether there is something to do: the file is too short by now, or too long, or its name is not durable. */
 	get #isDue(): boolean {
 		const bytes = this.#bytes ?? 0;
-		return bytes < this.#dueBytes || bytes > this.#wholeBytes || this.#isNameNew;
+		return bytes < this.#dueBytes || bytes > this.#wholeBytes || this.#isNameNew || this.#isSpoiled;
 	}
 
 	async #advance(): Promise<void> {
@@ -186,6 +187,10 @@ export class PreparedFile {
 		const removals = this.#removals;
 		this.#isBusy = true;
 		try {
+			if (this.#isSpoiled && !this.#discard()) {
+				this.#wait();
+				return;
+			}
 			this.#moveUp();
 			while (this.#isDue && removals === this.#removals) {
 				// The name has to be durable before anything in the file changes.
@@ -233,7 +238,23 @@ export class PreparedFile {
 		const reason = diskFaultReason(error);
 		if (reason === null) this.#failure = error;
 		else if (reason === "too-many-files") this.#wait();
-		else this.remove();
+		else {
+			this.#isSpoiled = true;
+			this.remove();
+		}
+	}
+
+	/** Gives up the file: if it was a sync that failed, a second one would not say so. */
+	#spoil(): void {
+		this.#isSpoiled = true;
+		this.#discard();
+	}
+
+	#discard(): boolean {
+		if (!this.#removed(NAME)) return false;
+		this.#bytes = null;
+		this.#isSpoiled = false;
+		return true;
 	}
 
 	#wait(): void {

@@ -50,6 +50,7 @@ export class SegmentWriter {
 	/** Size of the file, as it was made or found: up to there it has all its blocks. */
 	#madeBytes: number;
 	#isLost = false;
+	#hasFailedSync = false;
 
 	/** @param state of a segment that is durable up to its end */
 	constructor(fs: LogFs, state: SegmentState) {
@@ -112,6 +113,11 @@ export class SegmentWriter {
 		return this.#isLost;
 	}
 
+	/** A sync of the file failed, be it that of its footer: whoever writes to it later can't rely on syncs. */
+	get hasFailedSync(): boolean {
+		return this.#hasFailedSync;
+	}
+
 	/** Whether some records are written and not known to be durable. */
 	get isUnsynced(): boolean {
 		return this.#durable.end < this.#state.end;
@@ -171,6 +177,7 @@ export class SegmentWriter {
 			if (this.#fs.sizeBytes(file) > end + footer.length) this.#fs.truncate(file, end + footer.length);
 			this.#fs.sync(file);
 		} catch (error) {
+			this.#hasFailedSync = true;
 			if (diskFaultReason(error) === null) throw error;
 		}
 	}
@@ -206,6 +213,7 @@ export class SegmentWriter {
 	/** Notes a failed sync, and returns what to throw. */
 	#lose(error: unknown): unknown {
 		this.#isLost = true;
+		this.#hasFailedSync = true;
 		if (diskFaultReason(error) === null) return error;
 		try {
 			this.cut();

@@ -16,7 +16,7 @@ import { type FoundLastUsed, LastUsed, readLastUsed } from "../last-used.ts";
 import { DirectoryLock } from "../lock.ts";
 import type { LogFs } from "../log-fs.ts";
 import { ensureLogId } from "../log-id.ts";
-import { type RecoveredLog, recoverLog } from "../recovery/recovery.ts";
+import { type LogNumbers, type RecoveredLog, recoverLog } from "../recovery/recovery.ts";
 import { KeptSegments } from "../retention/kept-segments.ts";
 import { placeSegments, type Segment, segmentAgeMsMax } from "../retention/retention.ts";
 import { createFile } from "../segment/new-file.ts";
@@ -467,7 +467,8 @@ export class LogWriter implements Log {
 		const numbers = { ...id, previousFirstLsn, createdUs, stateLsn, stateRecords: records };
 		const segment = SegmentWriter.create(this.#options.fs, make, numbers, { save, state: bytes });
 		this.#nextLsn += records;
-		if (records > 0) this.#endTimeUs = endTimeUs;
+		// Without any records too: no record of the segment may be older than its header says.
+		this.#endTimeUs = endTimeUs;
 		return segment;
 	}
 
@@ -511,7 +512,7 @@ export class LogWriter implements Log {
 		this.#active = segment;
 		this.#published = { ...this.#published, endOffset };
 		this.#isEndDue = false;
-		this.#kept.noteBytes(before.state.end);
+		this.#kept.noteEnd(before.state.end, before.hasFailedSync);
 		this.#kept.begin(segment.state);
 		before.close();
 	}
@@ -572,25 +573,34 @@ function placed({ sealed, active, endTimeUs }: RecoveredLog, options: LogWriterO
 /** The greatest numbers that may have been given out already. */
 function usedMax(
 	{ directory, initialSeq }: LogWriterOptions,
-	{ sealed, active, last }: RecoveredLog,
+	{ sealed, active, last, told }: RecoveredLog,
 	found: FoundLastUsed | null,
-): { lsn: number; seq: number } {
-	// An empty active segment may begin above the last record's numbers.
-	const lsn = Math.max(last?.lsn ?? 0, active?.lastLsn ?? 0);
-	const seq = Math.max(last?.seq ?? 0, active?.lastSeq ?? 0);
-	if (found !== null) {
-		const { lsnMax, seqMax } = found.numbers;
-		return { lsn: Math.max(lsn, lsnMax, initialSeq - 1), seq: Math.max(seq, seqMax, initialSeq - 1) };
-	}
-	if (last !== null) {
-		log.error("the file `last-used` is absent or damaged: {count} numbers are left out", { count: NUMBERS_LEFT_OUT });
-		return { lsn: lsn + NUMBERS_LEFT_OUT, seq: seq + NUMBERS_LEFT_OUT };
-	}
-	if (sealed.length > 0) {
+): LogNumbers {
+	const isNew = sealed.length === 0 && active === null;
+	const isLastLost = last === null && !isNew;
+	if (found === null && isLastLost) {
 		throw new Error(
 			`the log in ${directory} is damaged: neither its last segment nor the file \`last-used\` says which seqs were ` +
 				"used. Move the directory away and start with RELAY_INITIAL_SEQ_NUMBER well above the last seq that consumers saw.",
 		);
 	}
-	return { lsn: initialSeq - 1, seq: initialSeq - 1 };
+	const lsn = Math.max(told.lsn, found?.numbers.lsnMax ?? 0);
+	const seq = Math.max(told.seq, found?.numbers.seqMax ?? 0);
+	const leftOut = isNew ? 0 : numbersLeftOut(found, isLastLost);
+	return { lsn: Math.max(lsn + leftOut, initialSeq - 1), seq: Math.max(seq + leftOut, initialSeq - 1) };
+}
+
+/** How many numbers are left out, since nothing says how many were used. */
+function numbersLeftOut(found: FoundLastUsed | null, isLastLost: boolean): number {
+	if (found === null) {
+		log.error("the file `last-used` is absent or damaged: {count} numbers are left out", { count: NUMBERS_LEFT_OUT });
+		return NUMBERS_LEFT_OUT;
+	}
+	// An exact note is not synced with each batch, since the records say the same: but these are lost.
+	if (!isLastLost || !found.numbers.isExact || found.numbers.isClean) return 0;
+	log.error(
+		"the last segment is lost, and the file `last-used` may be older, if the machine lost power: {count} numbers are left out",
+		{ count: NUMBERS_LEFT_OUT },
+	);
+	return NUMBERS_LEFT_OUT;
 }

@@ -191,6 +191,33 @@ async function findInBackground(
 	}
 }
 
+test("a time leads to the right record, also if the clock stepped back after a segment had begun without a record", () => {
+	for (let run = 0; run < 20; run++) {
+		const rng = new Rng(`find/steps ${run}`);
+		let nowMs = START_MS;
+		const log = new TestLog(temporaryDirectory(), new MemoryFs(), {
+			segmentBytes: 600,
+			clock: () => nowMs,
+			elapsedMs: () => START_MS,
+		});
+		for (let batch = 0; batch < 30; batch++) {
+			nowMs += rng.int(20) - 10;
+			log.writer.prepare();
+			nowMs += rng.int(20) - 10;
+			log.append(...Array.from({ length: 1 + rng.int(3) }, () => messageEntry("m", rng.int(100))));
+		}
+		const written = readEverything(log.reader());
+		const reader = log.reader();
+		for (const { timeUs: known } of written) {
+			for (const timeUs of [known - 1, known, known + 1]) {
+				const before = written.filter((record) => record.timeUs < timeUs).length;
+				expect(reader.find({ timeUs })).toBe(before);
+			}
+		}
+		log.kill();
+	}
+});
+
 for (const [size, logs, places] of [
 	["small segments", 60, 1_000],
 	["segments of several chunks", 20, 150],

@@ -50,12 +50,14 @@ describe("a torn tail", () => {
 			const isDamaged = cut < content.length;
 			if (cut >= SEGMENT_HEADER_BYTES) expect(readAll(log.reader())).toEqual(whole);
 			log.appendLabels(["next"]);
-			const gap = isDamaged ? [`gap to ${NAMES.length + 1}`] : [];
-			expect(readAll(log.reader())).toEqual([...whole, ...gap, nextLine(NAMES)]);
+			// Without its header, nothing of the segment says how old `last-used` is.
+			const nextSeq = NAMES.length + 1 + (cut < SEGMENT_HEADER_BYTES ? NUMBERS_LEFT_OUT : 0);
+			const gap = isDamaged ? [`gap to ${nextSeq}`] : [];
+			expect(readAll(log.reader())).toEqual([...whole, ...gap, `${nextSeq} next`]);
 			expect(log.count("log_gaps_total") > 0).toBe(isDamaged);
 			log.stop();
 			log = new TestLog(directory, (log.options.fs as MemoryFs).afterKill());
-			expect(readAll(log.reader())).toEqual([...whole, ...gap, nextLine(NAMES)]);
+			expect(readAll(log.reader())).toEqual([...whole, ...gap, `${nextSeq} next`]);
 			log.stop();
 		}
 	});
@@ -198,7 +200,8 @@ describe("damage", () => {
 		const damaged = withContent(fs, path, content);
 		const log = new TestLog(directory, damaged);
 		log.appendLabels(["next"]);
-		expect(readAll(log.reader())).toEqual(["gap to 5", "5 next"]);
+		const nextSeq = NUMBERS_LEFT_OUT + 5;
+		expect(readAll(log.reader())).toEqual([`gap to ${nextSeq}`, `${nextSeq} next`]);
 		expect(damaged.content(path)).toEqual(content);
 	});
 
@@ -418,6 +421,39 @@ describe("a log of several segments", () => {
 			}
 		});
 	}
+
+	test("a last segment that is lost, and a `last-used` of any earlier moment: no number is used twice, and no file is replaced", () => {
+		const directory = temporaryDirectory();
+		const fs = new MemoryFs();
+		const log = new TestLog(directory, fs, { segmentBytes: 300 });
+		const lastUsed = `${directory}/last-used`;
+		const notes = [Buffer.from(fs.content(lastUsed))];
+		for (const batch of BATCHES) {
+			log.appendLabels(batch);
+			notes.push(Buffer.from(fs.content(lastUsed)));
+		}
+		log.kill();
+		const last = segmentPath(directory, 5);
+		for (const note of notes) {
+			for (const content of [null, Buffer.alloc(0), Buffer.from(fs.content(last)).fill(0, 0, SEGMENT_HEADER_BYTES)]) {
+				const found = withContent(fs, lastUsed, note);
+				if (content === null) found.remove(last);
+				else found.put(last, content);
+				const before = found.afterKill();
+				// After the two that it had at least.
+				const seen = checkStart(directory, found);
+				expect(seen.slice(0, 4)).toEqual(ALL.slice(0, 4));
+				expect(seen).toHaveLength(6);
+				for (const path of before.files.keys()) {
+					if (path.endsWith(".seg")) expect(found.content(path)).toEqual(before.content(path));
+				}
+				// The next start finds the same.
+				const again = new TestLog(directory, found.afterKill());
+				expect(readAll(again.reader())).toEqual(seen);
+				again.kill();
+			}
+		}
+	});
 
 	test("a last segment that is missing after a clean stop is reported too", () => {
 		const directory = temporaryDirectory();

@@ -10,7 +10,7 @@ import {
 } from "../../../../src/log/local/retention/retention.ts";
 import type { LogWriterOptions } from "../../../../src/log/local/write/log-writer.ts";
 import { Rng } from "../../../sim/rng.ts";
-import { labels, readAll, START_MS, segmentPath, TestLog, temporaryDirectory } from "../../harness.ts";
+import { labels, readAll, START_MS, segmentFile, segmentPath, TestLog, temporaryDirectory } from "../../harness.ts";
 import { MemoryFs } from "../memory-fs.ts";
 
 const HOUR_MS = 3_600_000;
@@ -254,6 +254,28 @@ describe("maintenance", () => {
 		log.writer.maintain();
 		expect(published).toEqual([9, 9, 13]);
 		expect(log.active.snapshot().activeFirstLsn).toBe(13);
+	});
+
+	test("leaves no hole among the files if one can't be removed: a start finds nothing damaged", () => {
+		for (const stuck of [1, 2, 3, 4]) {
+			let nowMs = START_MS;
+			const { log, fs } = fiveSegments({ clock: () => nowMs });
+			const { directory } = log.options;
+			nowMs += 10 * WINDOW_MS;
+			fs.fault = (call) => {
+				if (call === `remove ${segmentFile(stuck)}`)
+					throw Object.assign(new Error("EIO: by the test"), { code: "EIO" });
+			};
+			log.writer.maintain();
+			expect(log.position.snapshot().firstLsn).toBe(5);
+			const elsewhere = temporaryDirectory();
+			const again = new TestLog(elsewhere, fs.afterKill().moved(directory, elsewhere));
+			expect(again.position.snapshot().firstLsn).toBe(stuck);
+			expect(again.count("log_gaps_total")).toBe(0);
+			fs.fault = () => {};
+			log.writer.maintain();
+			expect(fs.list(directory).filter((name) => name.endsWith(".seg"))).toEqual([segmentFile(5)]);
+		}
 	});
 
 	/** A log of four segments of the same size and an active one, with a record each. */

@@ -281,6 +281,30 @@ describe("while the disk has no room or fails", () => {
 		}
 	});
 
+	test("a file that failed and can't be removed becomes no segment's, and is made anew when it can be", async () => {
+		for (const failing of ["sync prepared", "write prepared", "rename a.seg"]) {
+			const rig = new Rig();
+			if (failing.startsWith("rename")) await rig.prepareUpTo(1);
+			rig.fs.fault = (call) => {
+				if (call === failing || call === "remove prepared") throw systemError("EIO");
+			};
+			if (failing.startsWith("rename")) expect(takeIfPossible(rig, "a.seg")).toBe(false);
+			for (let tries = 0; tries < 3; tries++) {
+				await rig.prepareUpTo(1);
+				rig.nowMs += PREPARE_RETRY_MS;
+				expect(rig.prepared.isWhole).toBe(false);
+			}
+			const spoiled = rig.fs.files.get(PATH);
+			expect(spoiled).toBeDefined();
+			rig.fs.fault = () => {};
+			await rig.prepareUpTo(1);
+			expect(rig.prepared.isWhole).toBe(true);
+			expect(rig.fs.files.get(PATH)).not.toBe(spoiled);
+			const content = rig.take("a.seg");
+			expect(rig.fs.afterPowerCut().content(`${DIRECTORY}/a.seg`).equals(content)).toBe(true);
+		}
+	});
+
 	test("a failure that is no fault of the disk is thrown", async () => {
 		const rig = new Rig();
 		rig.fs.fault = () => {
