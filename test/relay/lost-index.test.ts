@@ -112,7 +112,7 @@ test("if the log's state is damaged too, a start says that hosts are lost, makes
 		expect(counters.all).toMatchObject({ hosts_known: 0, hosts_lost: 2 });
 		expect(counters.of("index_unknown_host_records_total")).toBeGreaterThan(0);
 		const errors = await errorLines(relay);
-		expect(errors).toContainEqual(expect.stringContaining("no segment of the log restates all"));
+		expect(errors).toContainEqual(expect.stringContaining("is damaged in every segment of the log"));
 		expect(errors.at(-1)).toContain("2 hosts are lost");
 		expect(network.hosts.every(({ connections }) => connections === 0)).toBe(true);
 
