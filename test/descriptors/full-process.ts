@@ -1,21 +1,7 @@
-import { openSync } from "node:fs";
-import { isTooManyFiles, reserveHeadroom, withHeadroom } from "../../src/descriptors/headroom.ts";
+import { reserveHeadroom, withHeadroom } from "../../src/descriptors/headroom.ts";
+import { fill, open } from "./files.ts";
 
 /** To be run with a low limit of open files. Opens files up to the limit, and prints how many of the reserve it can open then. */
-const open = (): number => openSync("/dev/null", "r");
-
-/** Opens files until the system refuses one, and returns how many it opened. */
-function fill(openOne: () => number): number {
-	for (let opened = 0; ; opened++) {
-		try {
-			openOne();
-		} catch (error) {
-			if (!isTooManyFiles(error)) throw error;
-			return opened;
-		}
-	}
-}
-
 const limit = reserveHeadroom();
 const taken = fill(open);
 withHeadroom(open);

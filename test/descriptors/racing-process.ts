@@ -1,7 +1,8 @@
-import { closeSync, openSync } from "node:fs";
-import { isMainThread, Worker } from "node:worker_threads";
+import { closeSync } from "node:fs";
+import { isMainThread, parentPort, Worker } from "node:worker_threads";
 import { isTooManyFiles, reserveHeadroom, withHeadroom } from "../../src/descriptors/headroom.ts";
 import { Libc } from "../../src/descriptors/libc.ts";
+import { fill, open } from "./files.ts";
 
 /**
  * To be run with a low limit of open files. Several threads open and close files of the reserve at once, while everything below it is
@@ -9,8 +10,6 @@ import { Libc } from "../../src/descriptors/libc.ts";
  */
 const THREADS = 4;
 const FILES_PER_THREAD = 20_000;
-
-const open = (): number => openSync("/dev/null", "r");
 
 /** How many of a thread's files could not be opened. */
 function race(): number {
@@ -26,20 +25,12 @@ function race(): number {
 	return failed;
 }
 
-function takeAll(): void {
-	try {
-		for (;;) open();
-	} catch (error) {
-		if (!isTooManyFiles(error)) throw error;
-	}
-}
-
 async function main(): Promise<void> {
 	const workers = Array.from({ length: THREADS }, () => new Worker(import.meta.filename));
 	const next = (worker: Worker) => new Promise<number>((resolve) => worker.once("message", resolve));
 	await Promise.all(workers.map(next));
 	const before = reserveHeadroom();
-	takeAll();
+	fill(open);
 	const failures = workers.map(next);
 	for (const worker of workers) worker.postMessage(null);
 	const failed = (await Promise.all(failures)).reduce((sum, count) => sum + count);
@@ -50,7 +41,6 @@ async function main(): Promise<void> {
 
 if (isMainThread) await main();
 else {
-	const { parentPort } = await import("node:worker_threads");
-	parentPort?.once("message", () => parentPort.postMessage(race()));
+	parentPort?.once("message", () => parentPort?.postMessage(race()));
 	parentPort?.postMessage(0);
 }

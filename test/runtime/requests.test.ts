@@ -1,8 +1,9 @@
 import { describe, expect, onTestFinished, test } from "bun:test";
-import { configureSync, type LogRecord, resetSync } from "@logtape/logtape";
+import { resetSync } from "@logtape/logtape";
 import { formatLine } from "../../src/observe/log.ts";
 import { Damage } from "../../src/runtime/boundary.ts";
 import { type LinkMessage, type Reply, RequestLink, type Unanswered } from "../../src/runtime/requests.ts";
+import { keepLines } from "../observe/kept-lines.ts";
 import { Rng } from "../sim/rng.ts";
 import { LinkPair } from "./link-pair.ts";
 
@@ -78,15 +79,7 @@ describe("requests to another thread", () => {
 	});
 
 	test("on which the other end fails are logged there with what was asked, in a line of limited length", async () => {
-		const lines: LogRecord[] = [];
-		configureSync({
-			reset: true,
-			sinks: { lines: (record) => lines.push(record) },
-			loggers: [
-				{ category: ["standpipe"], lowestLevel: "debug", sinks: ["lines"] },
-				{ category: ["logtape", "meta"], lowestLevel: "error", sinks: [] },
-			],
-		});
+		const lines = keepLines();
 		onTestFinished(() => resetSync());
 		// At once, without a promise.
 		const failAbout = (): never => {

@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, setSystemTime, test } from "bun:test";
-import type { LogRecord } from "@logtape/logtape";
-import { configureSync, resetSync } from "@logtape/logtape";
+import { type LogRecord, resetSync } from "@logtape/logtape";
 import type { HostEvent } from "../../../src/hosts/messages.ts";
 import { Budget } from "../../../src/ingest/host/budget.ts";
 import { REFUSED_CURSOR_RETRY_MS } from "../../../src/ingest/host/refused-cursor.ts";
@@ -8,6 +7,7 @@ import { HostSubscription } from "../../../src/ingest/host/subscription.ts";
 import { REJECTED } from "../../../src/ingest/outcome.ts";
 import { Counters } from "../../../src/observe/counters.ts";
 import { counted, countedBy } from "../../observe/counted.ts";
+import { keepLines } from "../../observe/kept-lines.ts";
 import { SimAccount } from "../../sim/account.ts";
 import { SimClock } from "../../sim/clock.ts";
 import { FakeTiming } from "../../sim/fake-timing.ts";
@@ -461,15 +461,7 @@ describe("time", () => {
 describe("what a host can have logged", () => {
 	let lines: LogRecord[];
 	beforeEach(() => {
-		lines = [];
-		configureSync({
-			reset: true,
-			sinks: { lines: (record) => lines.push(record) },
-			loggers: [
-				{ category: ["standpipe"], lowestLevel: "debug", sinks: ["lines"] },
-				{ category: ["logtape", "meta"], lowestLevel: "error", sinks: [] },
-			],
-		});
+		lines = keepLines();
 	});
 	afterEach(() => resetSync());
 
