@@ -2,6 +2,7 @@ import type { Context } from "hono";
 import * as v from "valibot";
 import { BodyTooLargeError, readBody as readBytes } from "../net/bounded-fetch.ts";
 import { HOSTNAME_CHARS_MAX, INTEGER_MAX } from "../protocol/limits.ts";
+import { isStorable } from "../protocol/text.ts";
 import { XrpcError } from "./response.ts";
 
 /** The JSON bodies of our procedures are one short object each. */
@@ -75,5 +76,13 @@ function tooLarge(): XrpcError {
 function parse<Schema extends v.GenericSchema>(schema: Schema, input: unknown): v.InferOutput<Schema> {
 	const result = v.safeParse(schema, input);
 	if (!result.success) throw new XrpcError(400, "InvalidRequest", result.issues[0].message);
+	checkTexts(result.output);
 	return result.output;
+}
+
+/** Refuses texts that no row can have, so that the index is never asked for one. Looks as deep as the schema is. */
+function checkTexts(output: unknown): void {
+	if (typeof output === "string" && !isStorable(output))
+		throw new XrpcError(400, "InvalidRequest", "a text must contain neither a NUL nor half of a surrogate pair");
+	if (typeof output === "object" && output !== null) for (const value of Object.values(output)) checkTexts(value);
 }

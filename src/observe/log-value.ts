@@ -41,9 +41,12 @@ export function messageOf(error: unknown): string {
 	return cut(messages.length === 0 ? String(error) : messages.join(": "));
 }
 
-/** The text itself, or its beginning and an ellipsis. */
+/**
+ * The text itself, or its beginning and an ellipsis. Half of a surrogate pair, also one that was cut, becomes U+FFFD: many readers of JSON
+ * refuse a line with such an escape.
+ */
 export function cut(text: string): string {
-	return text.length <= STRING_CHARS_MAX ? text : text.slice(0, STRING_CHARS_MAX) + CUT;
+	return text.length <= STRING_CHARS_MAX ? text.toWellFormed() : text.slice(0, STRING_CHARS_MAX).toWellFormed() + CUT;
 }
 
 function shorten(value: unknown, budget: LineBudget, depth: number): Loggable {

@@ -85,6 +85,7 @@ export const REJECTION_REASONS = {
 	"too-big-flag": passed("2.1", "`tooBig` is set"),
 	"rebase-flag": passed("2.1", "`rebase` is set"),
 	"time-syntax": passed("2.13", "`time` is not a valid datetime"),
+	"status-syntax": dropped("2.4", "`status` contains a NUL character"),
 } as const;
 
 /** The stable name of a rejection. */

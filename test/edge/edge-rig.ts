@@ -1,6 +1,7 @@
 import { Database } from "bun:sqlite";
 import { decodeFirst } from "@atcute/cbor";
 import { scanFrame } from "../../src/protocol/frame.ts";
+import { isStorable } from "../../src/protocol/text.ts";
 import { RELAY_COMMAND, until } from "../relay/rig.ts";
 import type { SimAccount } from "../sim/account.ts";
 import { SimConsumer } from "../sim/consumer.ts";
@@ -62,6 +63,7 @@ interface LookedAt {
 	did?: string;
 	repo?: string;
 	padding?: unknown;
+	status?: unknown;
 	[MARK_FIELD]?: number;
 }
 
@@ -172,10 +174,23 @@ export class EdgeRig {
 	async stop(): Promise<void> {
 		await this.#consumer.disconnect();
 		const code = await this.#relay.stop();
+		this.#checkRows();
 		await this.#network.stop();
 		process.off("exit", this.#onExit);
 		if (code !== 0) throw new EdgeFailure(`the relay ended with ${code}; its log is ${this.#relay.logPath}`, []);
 		await this.#relay.remove();
+	}
+
+	/** Checks that the index holds no text that another kind of store could not hold. */
+	#checkRows(): void {
+		const index = new Database(this.#relay.indexPath, { readonly: true });
+		for (const table of ["host", "account", "identity"]) {
+			for (const row of index.query<Record<string, unknown>, []>(`SELECT * FROM ${table}`).iterate()) {
+				const odd = Object.values(row).find((value) => typeof value === "string" && !isStorable(value));
+				if (odd !== undefined) throw new EdgeFailure(`the table ${table} has the text ${JSON.stringify(odd)}`, []);
+			}
+		}
+		index.close();
 	}
 
 	/** Ends everything after a failure, and keeps the relay's log for inspection. */
@@ -279,6 +294,7 @@ export class EdgeRig {
 			const [payload, trailing] = decodeFirst(rest) as [LookedAt, Uint8Array];
 			if (header.op !== 1 || trailing.length > 0) throw new Error("it is no message, or more than one");
 			if (payload.seq <= this.#lastSeq) throw new Error(`its seq is not beyond ${this.#lastSeq}`);
+			if (String(payload.status).includes("\0")) throw new Error("its status has a NUL");
 			this.#lastSeq = payload.seq;
 			this.#compare(frame, payload);
 			this.#takeGood(payload);

@@ -19,6 +19,7 @@ test("generated messages of every kind through the whole admission path do no ha
 		expect(compared).toBeGreaterThan(MESSAGES / 4);
 		expect(Object.keys(kinds).sort()).toEqual([...ODD_KINDS].sort());
 		expect(Object.values(stats.rejected).filter((count) => count > 0).length).toBeGreaterThan(REASONS_MIN);
+		expect(stats.rejected["status-syntax"]).toBeGreaterThan(0);
 		const { counters } = stats;
 		const ways = [
 			...[

@@ -1,6 +1,6 @@
 import { decode, encode } from "@atcute/cbor";
 import { readFrame } from "../../src/protocol/frame.ts";
-import { FRAME_BYTES_MAX } from "../../src/protocol/limits.ts";
+import { FRAME_BYTES_MAX, STATUS_CHARS_MAX } from "../../src/protocol/limits.ts";
 import type { RejectionReason } from "../../src/protocol/reasons.ts";
 import type { SimAccount } from "../sim/account.ts";
 import {
@@ -10,6 +10,7 @@ import {
 	anyValue,
 	BROKEN_CIDS,
 	cborArray,
+	cborHead,
 	cborInteger,
 	cborLink,
 	cborMap,
@@ -17,6 +18,7 @@ import {
 	deepValue,
 	loosened,
 } from "../sim/any-cbor.ts";
+import { anyUtf8Text, BROKEN_UTF8 } from "../sim/any-text.ts";
 import { BROKEN_COMMIT_REASONS, brokenCommit } from "../sim/broken-commit.ts";
 import { makeDidPlc } from "../sim/keys.ts";
 import { encodeErrorFrame, encodeInfoFrame, type SimMessage } from "../sim/message.ts";
@@ -93,6 +95,7 @@ const CHANGE_WEIGHTS = {
 	"field absent": 4,
 	"foreign link": 4,
 	"broken link": 4,
+	"broken text": 4,
 	"too deep": 1,
 	"header replaced": 2,
 } as const satisfies Weights<string>;
@@ -102,6 +105,8 @@ const COSTLY_REASONS: readonly RejectionReason[] = ["blocks-too-large", "ops-too
 const CHEAP_REASONS = BROKEN_COMMIT_REASONS.filter((reason) => !COSTLY_REASONS.includes(reason));
 
 const STATUSES = ["takendown", "suspended", "deleted", "deactivated", "desynchronized", "throttled", "", "constructor"];
+/** Long statuses have this many bytes or some more: about the limit. */
+const STATUS_BYTES_FROM = STATUS_CHARS_MAX - 10;
 const ODD_DIDS = [
 	...["did:web:localhost", "did:web:example.invalid", "did:key:zQ3sh", "did:plc:", "did:plc:UPPER", "did", ""],
 	...["did:web:user:pass@x", "did:web:%00", "did:plc:aaaaaaaaaaaaaaaaaaaaaaa1", `did:plc:${"a".repeat(3_000)}`],
@@ -228,8 +233,20 @@ export class OddFrames {
 	}
 
 	#account(account: SimAccount): SimMessage {
-		const status = this.#rng.int(2) === 0 ? null : this.#rng.pick(STATUSES);
+		const status = this.#rng.int(2) === 0 ? null : this.#status();
 		return account.account(this.#rng.int(2) === 0, status);
+	}
+
+	#status(): string {
+		const rng = this.#rng;
+		switch (rng.int(4)) {
+			case 0:
+				return anyUtf8Text(rng);
+			case 1:
+				return "é".repeat((STATUS_BYTES_FROM + rng.int(20)) / 2);
+			default:
+				return rng.pick(STATUSES);
+		}
 	}
 
 	/** Adds fields, breaks what is to be broken, and encodes. */
@@ -349,12 +366,21 @@ function change(rng: Rng, { header, payload }: Draft): void {
 		case "broken link":
 			payload.set(anyKey(rng), cborLink(rng.pick(Object.values(BROKEN_CIDS))(rng)));
 			return;
+		case "broken text":
+			payload.set(rng.int(2) === 0 ? field : anyKey(rng), brokenText(rng));
+			return;
 		case "too deep":
 			payload.set(anyKey(rng), deepValue(rng, 30 + rng.int(40)));
 			return;
 		case "header replaced":
 			header.set(rng.pick(["op", "t"]), anyValue(rng, SMALL_VALUES));
 	}
+}
+
+/** A CBOR text that is not UTF-8. */
+function brokenText(rng: Rng): Uint8Array {
+	const bytes = rng.pick(Object.values(BROKEN_UTF8))(rng);
+	return Buffer.concat([cborHead(3, bytes.length), bytes]);
 }
 
 /** Changes some of the bytes, but not so that the seq becomes another. */

@@ -6,6 +6,8 @@ export class MemoryIndex implements IndexReader {
 	readonly accountRows: Account[] = [];
 	readonly identityRows: StoredIdentity[] = [];
 	failing = false;
+	/** The DIDs and host names that it was asked for. */
+	readonly askedFor: string[] = [];
 
 	addHost(hostname: string, values: Partial<Host> = {}): Host {
 		const host: Host = {
@@ -44,14 +46,17 @@ export class MemoryIndex implements IndexReader {
 	}
 
 	async account(did: string): Promise<Account | null> {
+		this.askedFor.push(did);
 		return this.accountRows.find((account) => account.did === did) ?? null;
 	}
 
 	async identity(did: string): Promise<StoredIdentity | null> {
+		this.askedFor.push(did);
 		return this.identityRows.find((identity) => identity.did === did) ?? null;
 	}
 
 	async hostByName(hostname: string): Promise<Host | null> {
+		this.askedFor.push(hostname);
 		return this.hostRows.find((host) => host.hostname === hostname) ?? null;
 	}
 

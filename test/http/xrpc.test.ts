@@ -7,9 +7,11 @@ import { createReadsApp } from "../../src/http/reads.ts";
 import { createXrpcApp } from "../../src/http/xrpc.ts";
 import { StoreBroken, StoreUnavailable } from "../../src/index/store-fault.ts";
 import { Counters } from "../../src/observe/counters.ts";
+import { isStorable } from "../../src/protocol/text.ts";
 import { RateLimit } from "../../src/runtime/rate-limit.ts";
 import { SERVER_NAME, VERSION } from "../../src/version.ts";
 import { counted } from "../observe/counted.ts";
+import { anyText } from "../sim/any-text.ts";
 import { Rng } from "../sim/rng.ts";
 import { COMMIT_STRING, MemoryIndex } from "./memory-index.ts";
 
@@ -457,5 +459,54 @@ describe("getRepo", () => {
 		index.addHost("a.example.com");
 		index.addAccount(DID, { upstreamActive: false, upstreamStatus });
 		expect(await answerOf(`getRepo?did=${DID}`)).toMatchObject([403, { error }]);
+	});
+});
+
+describe("a text with a NUL or half of a surrogate pair", () => {
+	test("in a query is refused, and never looked up", async () => {
+		const rng = new Rng("odd queries");
+		const parameters: Record<string, string> = {
+			getHostStatus: "hostname",
+			getRepoStatus: "did",
+			getLatestCommit: "did",
+			getRepo: "did",
+			listRepos: "cursor",
+			listHosts: "limit",
+		};
+		const statuses = new Set<number>();
+		for (let at = 0; at < 2_000; at++) {
+			const method = rng.pick(Object.keys(parameters));
+			const text = anyText(rng);
+			// As percent-encoded UTF-8, also of what UTF-8 does not allow.
+			const encoded = rng.pick([
+				encodeURIComponent(text.toWellFormed()),
+				`${text.toWellFormed()}%00`,
+				"%ED%A0%80",
+				"a%C0%80",
+			]);
+			nowMs += 1_000;
+			const { status } = await call(`${method}?${parameters[method]}=${encoded}`);
+			statuses.add(status);
+			expect(status).toBeLessThan(500);
+			expect(index.askedFor.filter((asked) => !isStorable(asked))).toEqual([]);
+		}
+		expect([...statuses].sort()).toEqual([200, 400, 404]);
+		expect(await answerOf("getHostStatus?hostname=a%00.example.com")).toEqual([
+			400,
+			{ error: "InvalidRequest", message: expect.stringContaining("NUL") },
+		]);
+	});
+
+	test("in a body is refused, whether it is escaped or not", async () => {
+		for (const hostname of ["a\\u0000.example.com", "\\ud800", "a.example.com\\udc00", "\\udc00\\ud800"]) {
+			expect(await answerOf("requestCrawl", post(`{"hostname":"${hostname}"}`))).toEqual([
+				400,
+				{ error: "InvalidRequest", message: expect.stringContaining("NUL") },
+			]);
+		}
+		const unescaped = Buffer.concat([Buffer.from('{"hostname":"'), Buffer.of(0xed, 0xa0, 0x80), Buffer.from('"}')]);
+		expect((await call("requestCrawl", { method: "POST", body: unescaped })).status).toBe(400);
+		expect(crawls).toEqual([]);
+		expect((await call("requestCrawl", post('{"hostname":"\\ud83d\\udeb0"}'))).status).toBe(200);
 	});
 });

@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { DidDocumentError, hostOfPds, parseDidDocument } from "../../src/identity/did-document.ts";
-import { DID, didDocument, K256_DID_KEY, keyText, pdsService, verificationMethod } from "./documents.ts";
+import { anyText } from "../sim/any-text.ts";
+import { Rng } from "../sim/rng.ts";
+import { DID, didDocument, K256_DID_KEY, K256_MULTIKEY, keyText, pdsService, verificationMethod } from "./documents.ts";
 
 const PRODUCTION = { allowInsecure: false };
 
@@ -120,4 +122,36 @@ describe("the PDS", () => {
 			expect(hostOfPds(pds, PRODUCTION)).toBeNull();
 		}
 	});
+});
+
+test("whatever texts a document has, what is stored of it is plain ASCII", () => {
+	const rng = new Rng("odd documents");
+	const found = { keys: 0, origins: 0 };
+	const odd = (text: string): string => {
+		if (rng.int(2) === 0) return text;
+		const at = rng.int(text.length + 1);
+		return text.slice(0, at) + anyText(rng) + text.slice(at);
+	};
+	for (let at = 0; at < 5_000; at++) {
+		const method = verificationMethod(DID, {
+			id: odd(`${DID}#atproto`),
+			type: odd("Multikey"),
+			controller: odd(DID),
+			publicKeyMultibase: odd(K256_MULTIKEY),
+		});
+		const service = pdsService({ id: odd("#atproto_pds"), serviceEndpoint: odd("https://pds.example.com") });
+		// As it comes from the network: JSON can escape what UTF-8 can't say.
+		const document = JSON.parse(
+			JSON.stringify(
+				didDocument(DID, { alsoKnownAs: [odd("at://a")], verificationMethod: [method], service: [service] }),
+			),
+		);
+		const { signingKeyDidKey, pds } = parseDidDocument(DID, document, PRODUCTION);
+		if (signingKeyDidKey !== null) found.keys++;
+		if (pds !== null) found.origins++;
+		for (const text of [signingKeyDidKey, pds, hostOfPds(pds, PRODUCTION)])
+			expect(text ?? "").toMatch(/^[\x21-\x7e]*$/);
+	}
+	expect(Math.min(found.keys, found.origins)).toBeGreaterThan(100);
+	expect(() => parseDidDocument(DID, didDocument(`${DID}\0`), PRODUCTION)).toThrow(DidDocumentError);
 });

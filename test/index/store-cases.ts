@@ -6,6 +6,8 @@ import type { IndexWriter } from "../../src/index/writer.ts";
 import { decodeHostFacts } from "../../src/log/record/control.ts";
 import { RecordKind } from "../../src/log/record/record.ts";
 import type { StoredRecord } from "../../src/log/record/stored-record.ts";
+import { isStorable } from "../../src/protocol/text.ts";
+import { anyUtf8Text } from "../sim/any-text.ts";
 import { Rng } from "../sim/rng.ts";
 import * as records from "./records.ts";
 
@@ -257,6 +259,50 @@ export function storeCases(name: string, makePlace: () => Promise<Place>): void 
 				expect(await place.dump()).toEqual(before);
 			}
 			await writer.store.close();
+		});
+
+		test("keeps every text that the admission lets pass as it is", async () => {
+			const rng = new Rng("texts in rows");
+			const writer = await place.writer();
+			const list = [records.host(1)];
+			const texts = new Map<string, string>();
+			for (let at = 0; at < 500; at++) {
+				const text = anyUtf8Text(rng);
+				if (!isStorable(text)) continue;
+				texts.set(`did:plc:${at}`, text);
+				list.push(records.account([1, at + 1], `did:plc:${at}`, text), records.host(1, { lastGap: text }));
+			}
+			await writer.apply(records.sequence(list));
+			for (const [did, text] of texts) expect((await writer.store.account(did))?.upstreamStatus).toBe(text);
+			expect((await writer.store.hosts(0, 1))[0]?.lastGap).toBe([...texts.values()].at(-1) ?? "");
+			expect(texts.size).toBeGreaterThan(100);
+			await writer.store.close();
+			expect((await place.dump()).accounts.map(({ upstreamStatus }) => upstreamStatus)).toEqual([...texts.values()]);
+		});
+
+		test("of records that were written before texts were checked goes on, with a replacement for each NUL", async () => {
+			const writer = await place.writer();
+			const did = "did:plc:a";
+			const list = [
+				records.host(1, { hostname: "pds\0.example.com", lastGap: "then\0" }),
+				records.account([1, 1], did, "take\0down"),
+				records.account([1, 2], "did:plc:b\0", "\0"),
+				records.commit([1, 3], "did:plc:b\0", 3),
+				records.didDocument("did:plc:c\0", "did:key:\0"),
+				records.identity([1, 4], did),
+			];
+			await writer.apply(records.sequence(list));
+			// An account whose row is there already is found under the same name.
+			await writer.apply(records.sequence([records.commit([1, 5], "did:plc:b\0", 5)], 7));
+			await writer.store.close();
+			const { hosts, accounts, identities, checkpoint } = await place.dump();
+			expect(checkpoint).toBe(7);
+			expect(hosts).toMatchObject([{ hostname: "pds\ufffd.example.com", lastGap: "then\ufffd", accountCount: 2 }]);
+			expect(accounts).toMatchObject([
+				{ did, upstreamStatus: "take\ufffddown", hostSeq: 4 },
+				{ did: "did:plc:b\ufffd", upstreamStatus: "\ufffd", hostSeq: 5 },
+			]);
+			expect(identities).toMatchObject([{ did: "did:plc:c\ufffd", signingKey: "did:key:\ufffd" }]);
 		});
 
 		test("fails as a whole: neither rows nor checkpoint of a bad batch are kept", async () => {

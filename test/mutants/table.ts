@@ -9,6 +9,7 @@ import { NET_MUTANTS } from "./net.ts";
 import { PREPARED_MUTANTS } from "./prepared.ts";
 import { PUBLIC_PORT_MUTANTS } from "./public-port.ts";
 import { READING_PLACE_MUTANTS } from "./reading-place.ts";
+import { TEXT_MUTANTS } from "./texts.ts";
 
 /** A fault that the tests have to find. */
 export interface Mutant {
@@ -811,6 +812,7 @@ export const MUTANTS: readonly Mutant[] = [
 	...MACHINE_MUTANTS,
 	...NET_MUTANTS,
 	...ACCOUNT_MUTANTS,
+	...TEXT_MUTANTS,
 	...INDEX_MUTANTS,
 	...LOG_STATE_MUTANTS,
 	...FACTS_MUTANTS,

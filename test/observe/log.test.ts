@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { formatLine } from "../../src/observe/log.ts";
 import { LINE_CHARS_MAX, messageOf, STRING_CHARS_MAX } from "../../src/observe/log-value.ts";
+import { anyText } from "../sim/any-text.ts";
 import { Rng } from "../sim/rng.ts";
 
 const CASES = 300;
@@ -18,6 +19,13 @@ function lineOf(properties: Record<string, unknown>, message: unknown[] = ["said
 	});
 	expect(text).not.toContain("\n");
 	return { text, line: JSON.parse(text) as Record<string, unknown> };
+}
+
+/** Whether all texts in a JSON value are well-formed, keys included. */
+function isWellFormed(value: unknown): boolean {
+	if (typeof value === "string") return value.isWellFormed();
+	if (typeof value !== "object" || value === null) return true;
+	return Object.entries(value).every(([key, inner]) => key.isWellFormed() && isWellFormed(inner));
 }
 
 /** Any value at all, in most cases one that JSON can't hold. */
@@ -96,6 +104,16 @@ describe("a log line", () => {
 			expect(text.length).toBeLessThan(LINE_LENGTH_MAX);
 			expect(line).toMatchObject({ time: "1970-01-01T00:00:00.000Z", level: "info", part: "test" });
 			expect(line["message"]).toMatch(/^said .* at last$/s);
+		}
+	});
+
+	test("has no half of a surrogate pair, which many readers of JSON refuse, not even where a text was cut", () => {
+		const rng = new Rng("log texts");
+		for (let at = 0; at < CASES; at++) {
+			const texts = [anyText(rng), "\u{1f6b0}".repeat(1_000), `x${"\u{1f6b0}".repeat(1_000)}`];
+			const value = rng.pick([() => rng.pick(texts), () => [rng.pick(texts)], () => new Error(rng.pick(texts))])();
+			const { line } = lineOf({ value, keyed: { [rng.pick(texts)]: 1 }, [anyText(rng)]: 1 }, ["said ", value, ""]);
+			expect(isWellFormed(line)).toBe(true);
 		}
 	});
 

@@ -145,6 +145,11 @@ const SCRIPTS: Record<BadReason, BadScript> = {
 	"identity-malformed": strangerScript("identity-malformed", (network, did) =>
 		network.plc.setFault(did, { kind: "replace", members: { verificationMethod: [] } }),
 	),
+	/** An `#account` with a NUL in its status. */
+	"status-syntax": async (network, account) => {
+		network.send(account, account.account(true, "take\0down"), "status-syntax");
+		return { account, heal: () => undefined };
+	},
 	"account-inactive": sendWhileInactive,
 	"sync-fork": sendFork,
 };

@@ -11,6 +11,7 @@ const WORDS = [
 	"http://[",
 	"https://a.example.com/p?q",
 	"é\u0000",
+	"\ud800",
 ];
 const ID_FRAGMENTS = ["#atproto_label", "#atproto_notif", "#", "", "#atproto ", "#ATPROTO", "atproto"];
 const DEPTH_MAX = 3;

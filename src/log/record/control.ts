@@ -1,5 +1,6 @@
 import { decode, encode } from "@atcute/cbor";
 import type { HostStatus } from "../../protocol/host-status.ts";
+import { withStorableTexts } from "../../protocol/text.ts";
 import { readU64, writeU64 } from "./bytes.ts";
 import { bufferOf, RECORD_FACTS_BYTES_MAX } from "./facts.ts";
 import { decodeStateFacts, encodeStateFacts, hasValue } from "./state-facts.ts";
@@ -152,7 +153,7 @@ export function encodeHostFacts({ id, ...value }: HostFacts): Uint8Array {
 export function decodeHostFacts(facts: Uint8Array): HostFacts {
 	const { key, value } = decodeStateFacts(facts);
 	const { hostname, insecure, status, gaps, lastGap }: Omit<HostFacts, "id"> = decode(value);
-	return { id: hostOfKey(key), hostname, insecure, status, gaps, lastGap };
+	return withStorableTexts({ id: hostOfKey(key), hostname, insecure, status, gaps, lastGap });
 }
 
 /** Layout: a map, as DAG-CBOR. @throws RangeError if it does not fit in a record */
@@ -163,5 +164,5 @@ export function encodeDidDocumentFacts(facts: DidDocumentFacts): Uint8Array {
 }
 
 export function decodeDidDocumentFacts(facts: Uint8Array): DidDocumentFacts {
-	return decode(facts);
+	return withStorableTexts<DidDocumentFacts>(decode(facts));
 }

@@ -1,4 +1,5 @@
 import { CID_BYTES } from "../../protocol/limits.ts";
+import { storable } from "../../protocol/text.ts";
 import { isListed, NOT_LISTED } from "../../verify/touched.ts";
 
 /** A record gives the length of its facts in a u16. */
@@ -101,8 +102,8 @@ export function decodeRepoFacts(facts: Uint8Array): RepoFacts {
 	const revEnd = revStart + bytes.readUInt8(revStart - 1);
 	const list = bytes.subarray(revEnd);
 	return {
-		did: bytes.toString("utf8", DID_AT, at),
-		rev: bytes.toString("latin1", revStart, revEnd),
+		did: textOf(bytes, DID_AT, at),
+		rev: textOf(bytes, revStart, revEnd),
 		commit: bytes.subarray(at, at + CID_BYTES),
 		data: bytes.subarray(at + CID_BYTES, at + 2 * CID_BYTES),
 		touched: isListed(list) ? list : null,
@@ -112,7 +113,7 @@ export function decodeRepoFacts(facts: Uint8Array): RepoFacts {
 /** Decodes only the DID, from the facts of any kind of message. */
 export function decodeDid(facts: Uint8Array): string {
 	const bytes = bufferOf(facts);
-	return bytes.toString("utf8", DID_AT, didEnd(bytes));
+	return textOf(bytes, DID_AT, didEnd(bytes));
 }
 
 export function encodeIdentityFacts({ did, timeMs }: IdentityFacts): Uint8Array {
@@ -124,7 +125,7 @@ export function encodeIdentityFacts({ did, timeMs }: IdentityFacts): Uint8Array 
 export function decodeIdentityFacts(facts: Uint8Array): IdentityFacts {
 	const bytes = bufferOf(facts);
 	const at = didEnd(bytes);
-	return { did: bytes.toString("utf8", DID_AT, at), timeMs: bytes.readDoubleLE(at) };
+	return { did: textOf(bytes, DID_AT, at), timeMs: bytes.readDoubleLE(at) };
 }
 
 export function encodeAccountFacts({ did, active, status, timeMs }: AccountFacts): Uint8Array {
@@ -146,7 +147,7 @@ export function decodeAccountFacts(facts: Uint8Array): AccountFacts {
 	return {
 		...decodeIdentityFacts(bytes),
 		active: bytes.readUInt8(activeAt) === 1,
-		status: statusLength === NO_STATUS ? null : bytes.toString("utf8", statusStart, statusStart + statusLength),
+		status: statusLength === NO_STATUS ? null : textOf(bytes, statusStart, statusStart + statusLength),
 	};
 }
 
@@ -157,6 +158,11 @@ function beginFacts(did: string, restBytes: number): Buffer {
 	bytes.writeUInt16LE(didLength, 0);
 	bytes.write(did, DID_AT);
 	return bytes;
+}
+
+/** A text of the facts. Those that an older release admitted may contain what is refused now. */
+function textOf(bytes: Buffer, start: number, end: number): string {
+	return storable(bytes.toString("utf8", start, end));
 }
 
 /** The offset after the DID. */

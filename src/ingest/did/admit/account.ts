@@ -7,7 +7,7 @@ import type { AccountMessage } from "../../../protocol/kinds/account.ts";
 import type { Message } from "../../../protocol/kinds/table.ts";
 import type { FieldChanges } from "../../../protocol/patch.ts";
 import type { Admitted, Arrival } from "../../arrival.ts";
-import { type AdmissionRules, checkTime, messageEntry, timeMsOf, withFields } from "./admission.ts";
+import { type AdmissionRules, checkStatus, checkTime, messageEntry, timeMsOf, withFields } from "./admission.ts";
 import { keyAtHome } from "./home.ts";
 
 /** Checks an `#account`, which only the account's own host may send, and gives it the effective status (rulebook 2.14). */
@@ -23,6 +23,7 @@ export function admitAccount(
 	if (!isLast && keyAtHome(arrival, resolution) === "retry") return "retry";
 	const { did, active, status } = message;
 	const flags = checkTime(message.time, rules);
+	checkStatus(status);
 	const localStatus = account?.localStatus ?? null;
 	const effective = effectiveStatus({ localStatus, upstreamActive: active, upstreamStatus: status });
 	const changed = localStatus === null ? arrival : withFields(arrival, statusChanges(effective));

@@ -9,6 +9,7 @@ import { type FieldChanges, patchFields } from "../../../protocol/patch.ts";
 import type { RejectionReason } from "../../../protocol/reasons.ts";
 import { Rejection } from "../../../protocol/rejection.ts";
 import { isDatetime } from "../../../protocol/syntax.ts";
+import { isStorable } from "../../../protocol/text.ts";
 import type { Engine } from "../../../verify/engine.ts";
 import type { Admitted, Arrival } from "../../arrival.ts";
 import { messagesLenient } from "../../rejections.ts";
@@ -52,6 +53,11 @@ export function strictly(reason: RejectionReason, rules: AdmissionRules): number
 /** Checks the `time` of an `#identity` or `#account`; the engine checks that of commits and syncs. Returns record flags. */
 export function checkTime(time: string, rules: AdmissionRules): number {
 	return isDatetime(time) ? 0 : strictly("time-syntax", rules);
+}
+
+/** Checks the `status` of an `#account`, which the index stores. @throws Rejection `status-syntax` */
+export function checkStatus(status: string | null): void {
+	if (status !== null && !isStorable(status)) throw new Rejection("status-syntax");
 }
 
 /** `time` of a message in milliseconds since 1970; 0 if it is not a time. */
