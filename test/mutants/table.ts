@@ -1,5 +1,6 @@
 import { ACCOUNT_MUTANTS } from "./account.ts";
 import { FACTS_MUTANTS } from "./facts.ts";
+import { HOST_STATE_MUTANTS } from "./host-state.ts";
 import { IDENTITY_MUTANTS } from "./identity.ts";
 import { INDEX_MUTANTS } from "./index.ts";
 import { LOG_NUMBERS_MUTANTS } from "./log-numbers.ts";
@@ -817,6 +818,7 @@ export const MUTANTS: readonly Mutant[] = [
 	...LOG_STATE_MUTANTS,
 	...FACTS_MUTANTS,
 	...IDENTITY_MUTANTS,
+	...HOST_STATE_MUTANTS,
 	{
 		name: "a disk's fault counts as a damaged database",
 		file: "index/sqlite/database-files.ts",

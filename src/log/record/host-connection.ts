@@ -1,0 +1,63 @@
+/** What is known of the connection to a host, beside its cursor: the part of it that a restart needs, and that people ask for. */
+export interface HostConnection {
+	/** Whether it is connected. After a restart: whether it was. */
+	connected: boolean;
+	/** Unix ms when the last connection was made; null if there was none. */
+	connectedAtMs: number | null;
+	/** Unix ms when it ended; null if it has not, as far as we know. */
+	disconnectedAtMs: number | null;
+	/** Unix ms of the last message, to the hour while it is connected; null if none came. */
+	lastEventMs: number | null;
+	/** Failures since the last connection that lasted. */
+	failures: number;
+	/** Unix ms of the next attempt; null if none is planned, since it is connected or waits for nothing but its turn. */
+	nextAttemptMs: number | null;
+	/** Why it was last not connected; null if it always was. It is kept when the host is connected again. */
+	lastError: HostError | null;
+	/** Set while its messages are held back. */
+	throttled: Throttled | null;
+}
+
+export interface HostError {
+	/** A name of `hosts/fault.ts`. Another release may have other names. */
+	fault: string;
+	/** For people. */
+	text: string;
+	/** Unix ms. */
+	atMs: number;
+}
+
+export interface Throttled {
+	/** Unix ms. */
+	sinceMs: number;
+	/** For people. */
+	why: string;
+}
+
+/** A host that was never dialled. Also what is known of the connection to a host in a log that does not tell. */
+export const NEVER_CONNECTED: Readonly<HostConnection> = {
+	connected: false,
+	connectedAtMs: null,
+	disconnectedAtMs: null,
+	lastEventMs: null,
+	failures: 0,
+	nextAttemptMs: null,
+	lastError: null,
+	throttled: null,
+};
+
+export function isSameConnection(a: HostConnection, b: HostConnection): boolean {
+	return (
+		a.connected === b.connected &&
+		a.connectedAtMs === b.connectedAtMs &&
+		a.disconnectedAtMs === b.disconnectedAtMs &&
+		a.lastEventMs === b.lastEventMs &&
+		a.failures === b.failures &&
+		a.nextAttemptMs === b.nextAttemptMs &&
+		a.lastError?.atMs === b.lastError?.atMs &&
+		a.lastError?.fault === b.lastError?.fault &&
+		a.lastError?.text === b.lastError?.text &&
+		a.throttled?.sinceMs === b.throttled?.sinceMs &&
+		a.throttled?.why === b.throttled?.why
+	);
+}
