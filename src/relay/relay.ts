@@ -85,6 +85,8 @@ export class Relay {
 		const { own: counters, totals } = counts;
 		const common = { config, shared, totals };
 		await startLog(threads.log, common);
+		// Health says what the rest of the start waits for, such as a database.
+		const internal = await serveInternal(config, shared, counts, stalls, threads, budget);
 		await startIndex(threads.index, common);
 		const reader = await openPatientReader(config.databaseUrl, counters);
 		hosts = createHostManager(config, shared, counters, reader, (worker, command) =>
@@ -100,7 +102,7 @@ export class Relay {
 		const ports = channels.map(({ port1 }) => port1);
 		fanout = threads.fanout;
 		await startFanout(fanout, common, { ports, consumersMax });
-		const internal = await serveInternal(config, shared, counts, stalls, threads, budget);
+		stalls.isStarting = false;
 		await hosts.start();
 		const guard = startGuard(config, counts, budget, () => {
 			for (const thread of fanout) thread.command({ type: "closeIdle" });

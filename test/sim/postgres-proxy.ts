@@ -57,6 +57,7 @@ export class PostgresProxy {
 	get url(): string {
 		const url = new URL(this.#url);
 		url.port = String(this.tcp.port);
+		url.searchParams.set("sslmode", "disable");
 		return url.href;
 	}
 
