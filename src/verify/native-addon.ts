@@ -12,7 +12,7 @@ export interface NativeAddon {
 export interface NativeVerifier {
 	/** Writes the result to `result` (layout: `native.ts`), and returns its first byte, the code. */
 	verify(frame: Uint8Array, publicKey: Uint8Array, isP256: boolean, result: Uint8Array): number;
-	/** For test vectors: returns the code of the reason for which a message's signature is refused, or 0 if it is valid. */
+	/** Returns the code of the reason for which a message's signature is refused, or 0 if it is valid. */
 	checkSignature(message: Uint8Array, signature: Uint8Array, publicKey: Uint8Array, isP256: boolean): number;
 	/**
 	 * For test vectors: undoes ops. `bytes` are a CAR, the root of the tree after the ops, and the ops. Returns the binary CID of

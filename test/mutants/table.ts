@@ -7,6 +7,7 @@ import { LOG_NUMBERS_MUTANTS } from "./log-numbers.ts";
 import { LOG_STATE_MUTANTS } from "./log-state.ts";
 import { MACHINE_MUTANTS } from "./machine.ts";
 import { NET_MUTANTS } from "./net.ts";
+import { PLC_MUTANTS } from "./plc.ts";
 import { PREPARED_MUTANTS } from "./prepared.ts";
 import { PUBLIC_PORT_MUTANTS } from "./public-port.ts";
 import { READING_PLACE_MUTANTS } from "./reading-place.ts";
@@ -819,6 +820,7 @@ export const MUTANTS: readonly Mutant[] = [
 	...FACTS_MUTANTS,
 	...IDENTITY_MUTANTS,
 	...HOST_STATE_MUTANTS,
+	...PLC_MUTANTS,
 	{
 		name: "a disk's fault counts as a damaged database",
 		file: "index/sqlite/database-files.ts",
