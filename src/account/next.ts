@@ -1,6 +1,6 @@
 // account/: how a message changes an account, and what an account's status means. It stores nothing.
 
-import type { AccountState } from "./state.ts";
+import { type AccountState, NO_HOST } from "./state.ts";
 import { DELETED } from "./status.ts";
 
 /** The account's repo is now at this commit. CIDs are binary. */
@@ -32,6 +32,12 @@ export interface IdentityFact {
 /** What a message in the log says about its account. */
 export type AccountFact = RepoFact | StatusFact | IdentityFact;
 
+/** This relay's operator has set a status of the account, or taken it back (null). A control record of the log says so. */
+export interface LocalStatusFact {
+	readonly type: "local";
+	readonly status: string | null;
+}
+
 /** Where a fact comes from: an entry for the log, or a record of it. */
 export interface At {
 	/** Id of the host that sent the message. */
@@ -43,13 +49,14 @@ export interface At {
 }
 
 /**
- * The state of an account after a fact of an admitted message. `state` is the state before it, or null if nothing was known of
- * the account. The shard judges the next message by the result, and the index stores it. So both must call this function, and
+ * The state of an account after a fact of an admitted message, or after what the operator set. `state` is the state before it, or
+ * null if nothing was known of the account. The shard judges the next message by the result, and the index stores it. So both must call this function, and
  * no other code may compute an account's state.
  *
  * Returns `state` itself if the fact changes nothing.
  */
-export function next(state: AccountState | null, fact: AccountFact, at: At): AccountState | null {
+export function next(state: AccountState | null, fact: AccountFact | LocalStatusFact, at: At): AccountState | null {
+	if (fact.type === "local") return setLocally(state, fact.status, at.lsn);
 	// Any host may send an `#identity`, but only the host in the DID document can create an account or move it.
 	if (fact.type === "identity" && !fact.isHome && state?.host !== at.host) return state;
 	const before = atHost(state, at.host, at.lsn);
@@ -61,6 +68,12 @@ export function next(state: AccountState | null, fact: AccountFact, at: At): Acc
 	const repo = isDeletion(fact) ? FORGOTTEN_REPO : null;
 	const told = { upstreamActive: active, upstreamStatus: status, statusLsn: at.lsn ?? 0 };
 	return { ...before, ...repo, ...told, hostSeq, lastTimeMs };
+}
+
+/** The status at the host stays as it is. So when the operator undoes a takedown, what the host has said meanwhile holds. */
+function setLocally(state: AccountState | null, status: string | null, lsn = 0): AccountState | null {
+	if (status === (state?.localStatus ?? null)) return state;
+	return { ...(state ?? UNSEEN), localStatus: status, statusLsn: lsn };
 }
 
 /**
@@ -78,7 +91,7 @@ export function atHost(state: AccountState | null, host: number, lsn = 0): Accou
 const ACTIVE = { upstreamActive: true, upstreamStatus: null } as const;
 
 const UNSEEN: AccountState = {
-	host: 0,
+	host: NO_HOST,
 	hostSeq: 0,
 	lastTimeMs: 0,
 	...ACTIVE,

@@ -1,6 +1,9 @@
+/** Stands for the host of an account of which no message has been seen. */
+export const NO_HOST = 0;
+
 /** What the relay knows of an account. Status pairs are (active, status) as in `#account` (rulebook 2.14). */
 export interface AccountState {
-	/** Id of its current host. */
+	/** Id of its current host; `NO_HOST` if only the operator has said something of the account. */
 	readonly host: number;
 	/** Upstream seq of its last message in the log, in the numbering that `host` used at that time. */
 	readonly hostSeq: number;

@@ -1,5 +1,5 @@
-import { next } from "../account/next.ts";
-import type { AccountState } from "../account/state.ts";
+import { type LocalStatusFact, next } from "../account/next.ts";
+import { type AccountState, NO_HOST } from "../account/state.ts";
 import { isDeletedAtHost, isTakenDown } from "../account/status.ts";
 import {
 	type Control,
@@ -10,9 +10,19 @@ import {
 	type HostFacts,
 } from "../log/record/control.ts";
 import { decodeFact, didOf, type MessageFact } from "../log/record/message-facts.ts";
+import type { AdminAction, PolicyFacts, PolicyKind } from "../log/record/policy-facts.ts";
 import { isMessageKind } from "../log/record/record.ts";
 import type { StoredRecord } from "../log/record/stored-record.ts";
-import type { Host, RowChanges, RowKeys, RowSource, StoredIdentity, Takedown } from "./store.ts";
+import type {
+	Host,
+	PolicyChange,
+	RowChanges,
+	RowKeys,
+	RowSource,
+	StoredAction,
+	StoredIdentity,
+	Takedown,
+} from "./store.ts";
 
 /** An `#identity` causes a lookup, with retries. It begins at most this long before the record is written. */
 const LOOKUP_MS_MAX = 120_000;
@@ -59,6 +69,9 @@ class Fold {
 	readonly #outdated = new Map<string, number>();
 	/** Null for hosts without a row. */
 	readonly #hosts = new Map<number, Host | null>();
+	/** By kind and key. */
+	readonly #policies = new Map<string, PolicyChange>();
+	readonly #actions: StoredAction[] = [];
 	/** DIDs of accounts whose status was told, in order. */
 	readonly #statuses = new Set<string>();
 	readonly #hostIdMaxBefore: number;
@@ -74,19 +87,19 @@ class Fold {
 		if (isMessageKind(record.kind)) this.#addMessage(record);
 		else {
 			const control = decodeControl(record);
-			if (control !== null) partOf(control).fold(control.facts, this);
+			if (control !== null) partOf(control).fold(control.facts, this, record);
 		}
 	}
 
 	#addMessage(record: StoredRecord): void {
-		this.#named(record.host);
+		if (record.host !== NO_HOST) this.#named(record.host);
 		const fact = decodeFact(record);
 		if (fact === null) return;
 		if (fact.type === "identity") {
 			// If the lookup that followed failed, an earlier document must not count as fresh after a restart.
 			this.#outdated.set(fact.did, record.timeUs / 1000 - LOOKUP_MS_MAX);
 		}
-		this.#tell(fact, record);
+		this.tell(fact, record);
 	}
 
 	changes(): RowChanges {
@@ -102,6 +115,8 @@ class Fold {
 			outdated: Array.from(this.#outdated, ([did, beforeMs]) => ({ did, beforeMs })),
 			hosts: Array.from(this.#hosts.values()).filter((host) => host !== null),
 			hostIdMax: this.#hostIdMax,
+			policies: [...this.#policies.values()],
+			actions: this.#actions,
 			unknownHostRecords: this.#unknownHostRecords,
 			takedowns: this.#takedowns(),
 		};
@@ -114,7 +129,7 @@ class Fold {
 		});
 	}
 
-	#tell(fact: MessageFact, record: StoredRecord): void {
+	tell(fact: MessageFact | (LocalStatusFact & { did: string }), record: StoredRecord): void {
 		const { did } = fact;
 		const touched = this.#account(did);
 		const state = next(touched?.state ?? null, fact, record);
@@ -133,6 +148,14 @@ class Fold {
 
 	setIdentity(identity: StoredIdentity): void {
 		this.#identities.set(identity.did, identity);
+	}
+
+	setPolicy(change: PolicyChange): void {
+		this.#policies.set(`${change.kind} ${change.key}`, change);
+	}
+
+	addAction(action: AdminAction, { lsn }: StoredRecord): void {
+		this.#actions.push({ ...action, lsn });
 	}
 
 	setHost(facts: HostFacts): void {
@@ -191,7 +214,12 @@ type GatheredKeys = { readonly [K in keyof RowKeys]: RowKeys[K] extends Readonly
 /** What the index does with a kind of control record: which rows it needs, and how they change. */
 interface ControlPart<F> {
 	touch(facts: F, keys: GatheredKeys): void;
-	fold(facts: F, rows: Fold): void;
+	fold(facts: F, rows: Fold, record: StoredRecord): void;
+}
+
+/** A kind of policy that concerns no other row. */
+function policyPart<K extends PolicyKind>(kind: K): ControlPart<PolicyFacts<K>> {
+	return { touch() {}, fold: (facts, rows) => rows.setPolicy({ kind, ...facts }) };
 }
 
 const CONTROL_PARTS: { readonly [K in ControlKind]: ControlPart<ControlFacts[K]> } = {
@@ -211,6 +239,22 @@ const CONTROL_PARTS: { readonly [K in ControlKind]: ControlPart<ControlFacts[K]>
 	didDocument: {
 		touch() {},
 		fold: (facts, rows) => rows.setIdentity(facts),
+	},
+	localStatus: {
+		touch({ key: did }, { dids }) {
+			dids.add(did);
+		},
+		fold(facts, rows, record) {
+			rows.setPolicy({ kind: "localStatus", ...facts });
+			rows.tell({ type: "local", did: facts.key, status: facts.value?.status ?? null }, record);
+		},
+	},
+	hostPolicy: policyPart("hostPolicy"),
+	domainBan: policyPart("domainBan"),
+	setting: policyPart("setting"),
+	adminAction: {
+		touch() {},
+		fold: (facts, rows, record) => rows.addAction(facts, record),
 	},
 };
 

@@ -1,7 +1,8 @@
 import { RETRY_MS, Stall } from "../disk/stall.ts";
+import type { PolicyKind } from "../log/record/policy-facts.ts";
 import type { Counters } from "../observe/counters.ts";
 import { openIndexReader } from "./open.ts";
-import type { Account, Host, IndexReader, StoredIdentity, Takedown } from "./store.ts";
+import type { Account, Host, IndexReader, Policy, StoredAction, StoredIdentity, Takedown } from "./store.ts";
 import { type StoreFaultReason, storeFaultReason } from "./store-fault.ts";
 
 /** Longest wait between two tries of a read that keeps failing. */
@@ -51,6 +52,18 @@ export class PatientReader implements IndexReader {
 
 	takenDownSince(lsn: number, limit: number): Promise<Takedown[]> {
 		return this.#read(() => this.#reader.takenDownSince(lsn, limit));
+	}
+
+	policies<K extends PolicyKind>(kind: K, afterKey: string, limit: number): Promise<Policy<K>[]> {
+		return this.#read(() => this.#reader.policies(kind, afterKey, limit));
+	}
+
+	untoldPolicies<K extends PolicyKind>(kind: K, afterKey: string, limit: number): Promise<Policy<K>[]> {
+		return this.#read(() => this.#reader.untoldPolicies(kind, afterKey, limit));
+	}
+
+	actions(beforeLsn: number, limit: number): Promise<StoredAction[]> {
+		return this.#read(() => this.#reader.actions(beforeLsn, limit));
 	}
 
 	checkpoint(): Promise<number> {

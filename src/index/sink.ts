@@ -61,8 +61,8 @@ export class IndexSink implements Sink {
 		this.#options.counters.add(hostsLost, lost);
 		log.error(
 			"the index database is new, and the log begins at lsn {firstLsn}. {known} hosts, with their cursors, were restored from the log. " +
-				"Accounts and identities that only older records tell of are lost, and so are statuses that the operator set, such as " +
-				"takedowns. To restore them, stop the relay and put back a copy of the database",
+				"So was what the operator has set. Accounts and identities that only older records tell of are lost. To restore them, stop the " +
+				"relay and put back a copy of the database",
 			{ firstLsn, known },
 		);
 		if (lost > 0)

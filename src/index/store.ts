@@ -2,6 +2,7 @@
 
 import type { AccountState } from "../account/state.ts";
 import type { DidDocumentFacts, HostFacts } from "../log/record/control.ts";
+import type { AdminAction, PolicyKind, PolicyValues } from "../log/record/policy-facts.ts";
 
 /** A host, as the index knows it. */
 export interface Host extends HostFacts {
@@ -28,6 +29,28 @@ export interface Takedown {
 /** What a DID last resolved to. It is kept so that a restart doesn't ask the PLC directory for all DIDs again. */
 export type StoredIdentity = DidDocumentFacts;
 
+/** What the operator has set: the value of a key of this kind. */
+export interface Policy<K extends PolicyKind = PolicyKind> {
+	kind: K;
+	key: string;
+	value: PolicyValues[K];
+}
+
+/** A change of what the operator has set. A null takes the key's value away. */
+export interface PolicyChange<K extends PolicyKind = PolicyKind> {
+	kind: K;
+	key: string;
+	value: PolicyValues[K] | null;
+}
+
+/** A line of the audit log, with the lsn of its record. */
+export interface StoredAction extends AdminAction {
+	lsn: number;
+}
+
+/** The index keeps this many lines of the audit log, the latest ones. */
+export const ACTIONS_MAX = 100_000;
+
 /**
  * Reads the index. Every thread opens a reader of its own. A read rejects with `StoreUnavailable` if the store fails for now and the
  * same call may succeed later, and with `StoreBroken` if the store can't be used any more.
@@ -42,6 +65,12 @@ export interface IndexReader {
 	repos(afterId: number, limit: number): Promise<Account[]>;
 	/** Up to `limit` accounts that are taken down and whose last status record has `lsn` or a greater one, the latest first. */
 	takenDownSince(lsn: number, limit: number): Promise<Takedown[]>;
+	/** What the operator has set, of this kind and with key > `afterKey`, by the bytes of the key. */
+	policies<K extends PolicyKind>(kind: K, afterKey: string, limit: number): Promise<Policy<K>[]>;
+	/** Like `policies`, but only those that no record of this log has told. */
+	untoldPolicies<K extends PolicyKind>(kind: K, afterKey: string, limit: number): Promise<Policy<K>[]>;
+	/** Lines of the audit log with lsn < `beforeLsn`, the latest first. */
+	actions(beforeLsn: number, limit: number): Promise<StoredAction[]>;
 	/** Lsn of the last record applied; 0 before the first. */
 	checkpoint(): Promise<number>;
 	/** The greatest id that a host has had in the log, even if its row was lost; 0 before the first. */
@@ -83,6 +112,10 @@ export interface RowChanges {
 	hosts: Host[];
 	/** The greatest host id that any record has named. */
 	hostIdMax: number;
+	/** What records have told of policies: at most one change for each kind and key. */
+	policies: PolicyChange[];
+	/** In the order of their lsns. */
+	actions: StoredAction[];
 	/** How often records named a host that has no row. */
 	unknownHostRecords: number;
 	/** For each account that a record told the status of, even if it did not change: whether it is taken down now. */
@@ -104,13 +137,12 @@ export interface Span {
 export interface Store extends IndexReader {
 	/** The id of the log that it is the index of; null if no log has claimed it. */
 	logId(): Promise<string | null>;
-	/** Makes it the index of a log, also if it is another log's. */
+	/** Makes it the index of a log, also if it is another log's. That log has not told its policies. */
 	claim(logId: string): Promise<void>;
 	/** Loads the rows of these keys, the rows of the hosts that these accounts are at, and the checkpoint, all from one snapshot. */
 	load(keys: RowKeys): Promise<{ rows: RowSource; checkpoint: number }>;
 	/**
-	 * Writes the changes of a batch and moves the checkpoint, all or nothing. Local statuses are not in the log, so they stay as they
-	 * are.
+	 * Writes the changes of a batch and moves the checkpoint, all or nothing. Of the audit log, the latest `ACTIONS_MAX` lines stay.
 	 *
 	 * @throws StoreBroken if the store is not at `span.after` of the log `logId`, which means that something else writes to it
 	 */

@@ -4,25 +4,25 @@ import { HostManager } from "../hosts/manager.ts";
 import type { HostCommand } from "../hosts/messages.ts";
 import { probeHost } from "../hosts/probe.ts";
 import type { IndexReader } from "../index/store.ts";
-import { Handover } from "../log/handover.ts";
+import type { Handover } from "../log/handover.ts";
 import { LogPosition } from "../log/position.ts";
 import type { Counters } from "../observe/counters.ts";
-import { Doorbell } from "../runtime/doorbell.ts";
-import { RingWriter } from "../runtime/ring.ts";
 import { systemTiming } from "../runtime/timing.ts";
 import { USER_AGENT } from "../version.ts";
-import { at, type SharedMemory } from "./shared-memory.ts";
+import type { SharedMemory } from "./shared-memory.ts";
 
-/** To be called once the log is open. Makes the host manager of the control thread, which writes to the log through a ring of its own. */
+/**
+ * To be called once the log is open. Makes the host manager of the control thread.
+ * @param handover of the control thread
+ */
 export function createHostManager(
 	config: Config,
 	shared: SharedMemory,
 	counters: Counters,
 	reader: IndexReader,
+	handover: Handover,
 	command: (worker: number, command: HostCommand) => void,
 ): HostManager {
-	const ring = new RingWriter(at(shared.producers, 0).ring);
-	const handover = new Handover(0, ring, new Doorbell(shared.sequencerDoorbell), counters);
 	const hostLog = new HostLog(handover, systemTiming);
 	const { firstLsn, lastLsn } = new LogPosition(shared.log.position).snapshot();
 	return new HostManager({

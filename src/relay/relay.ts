@@ -8,15 +8,18 @@ import type { HostManager } from "../hosts/manager.ts";
 import { indexFolder } from "../index/open.ts";
 import { openPatientReader } from "../index/patient-reader.ts";
 import type { IndexReader } from "../index/store.ts";
+import { Appender } from "../log/appender.ts";
 import { logOf } from "../observe/log.ts";
+import { tellUntold } from "../policy/untold.ts";
 import { startOnPath } from "../runtime/start-error.ts";
+import { systemTiming } from "../runtime/timing.ts";
 import { VERSION } from "../version.ts";
 import { WORKER_ENTRIES } from "../workers.ts";
 import { createCounts } from "./counts.ts";
 import { startGuard } from "./descriptor-guard.ts";
 import { createHostManager } from "./host-manager.ts";
 import { serveInternal } from "./internal-port.ts";
-import { createSharedMemory } from "./shared-memory.ts";
+import { controlHandover, createSharedMemory } from "./shared-memory.ts";
 import { Stalls } from "./stalls.ts";
 import {
 	createThreads,
@@ -89,7 +92,10 @@ export class Relay {
 		const internal = await serveInternal(config, shared, counts, stalls, threads, budget);
 		await startIndex(threads.index, common);
 		const reader = await openPatientReader(config.databaseUrl, counters);
-		hosts = createHostManager(config, shared, counters, reader, (worker, command) =>
+		const handover = controlHandover(shared, counters);
+		const appender = new Appender(handover, systemTiming);
+		await tellUntold(reader, (...entries) => appender.append(...entries));
+		hosts = createHostManager(config, shared, counters, reader, handover, (worker, command) =>
 			threads.ingest[worker]?.command(command),
 		);
 		await startIngest(threads.ingest, common);

@@ -4,8 +4,10 @@ import { INDEX_MARK } from "../index/mark.ts";
 import type { IngestOptions } from "../ingest/ingest.ts";
 import { peerRingBytes } from "../ingest/peer-link.ts";
 import { createLogMemory, type LogMemory } from "../log/access.ts";
+import { Handover } from "../log/handover.ts";
+import type { Counters } from "../observe/counters.ts";
 import { Doorbell } from "../runtime/doorbell.ts";
-import { createRingBuffer, RING_BYTES_MIN } from "../runtime/ring.ts";
+import { createRingBuffer, RING_BYTES_MIN, RingWriter } from "../runtime/ring.ts";
 import type { WorkerContext } from "../runtime/worker-context.ts";
 
 /** Ring from each ingest worker to the sequencer. It has room for more than two of the greatest frames; a power of two. */
@@ -40,6 +42,12 @@ export function createSharedMemory(config: Config, consumersMax: number): Shared
 			Array.from({ length: workers }, (_, to) => createRingBuffer(from === to ? RING_BYTES_MIN : peerBytes)),
 		),
 	};
+}
+
+/** The control thread's way to the log: a ring of its own. */
+export function controlHandover(shared: SharedMemory, counters: Counters): Handover {
+	const ring = new RingWriter(at(shared.producers, 0).ring);
+	return new Handover(0, ring, new Doorbell(shared.sequencerDoorbell), counters);
 }
 
 /** What every worker is started with. */

@@ -1,4 +1,4 @@
-import type { Account, Host, IndexReader, StoredIdentity, Takedown } from "../../src/index/store.ts";
+import type { Account, Host, IndexReader, StoredAction, StoredIdentity, Takedown } from "../../src/index/store.ts";
 
 /** An index in memory. */
 export class MemoryIndex implements IndexReader {
@@ -70,6 +70,18 @@ export class MemoryIndex implements IndexReader {
 
 	async takenDownSince(): Promise<Takedown[]> {
 		throw new Error("no HTTP method asks for this");
+	}
+
+	async policies(): Promise<never[]> {
+		throw new Error("no HTTP method of the reads asks for this");
+	}
+
+	async untoldPolicies(): Promise<never[]> {
+		throw new Error("no HTTP method asks for this");
+	}
+
+	async actions(): Promise<StoredAction[]> {
+		throw new Error("no HTTP method of the reads asks for this");
 	}
 
 	async checkpoint(): Promise<number> {

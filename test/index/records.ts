@@ -6,6 +6,14 @@ import {
 	type HostFacts,
 } from "../../src/log/record/control.ts";
 import { encodeAccountFacts, encodeIdentityFacts, encodeRepoFacts } from "../../src/log/record/facts.ts";
+import {
+	type AdminAction,
+	encodeAdminAction,
+	type HostPolicy,
+	type PolicyKind,
+	type PolicyValues,
+	policyCodec,
+} from "../../src/log/record/policy-facts.ts";
 import { isMessageKind, RecordFlag, RecordKind } from "../../src/log/record/record.ts";
 import type { StoredRecord } from "../../src/log/record/stored-record.ts";
 
@@ -73,6 +81,26 @@ export function host(id: number, more: Partial<HostFacts> = {}): Unsequenced {
 export function cursors(...pairs: [host: number, seq: number | null][]): Unsequenced {
 	const facts = { cursors: pairs.map(([id, seq]) => ({ host: id, seq })) };
 	return record(RecordKind.cursors, CONTROL, encodeCursorsFacts(facts));
+}
+
+/** @param value null takes the key's value away */
+export function policy<K extends PolicyKind>(kind: K, key: string, value: PolicyValues[K] | null): Unsequenced {
+	const facts = policyCodec(kind).encode({ key, value });
+	return { ...record(RecordKind[kind], CONTROL, facts), flags: RecordFlag.state };
+}
+
+/** @param status null: the operator undoes it */
+export function localStatus(did: string, status: string | null): Unsequenced {
+	return policy("localStatus", did, status === null ? null : { status });
+}
+
+export function hostPolicy(values: Partial<HostPolicy> = {}): HostPolicy {
+	return { isBanned: false, accountLimit: null, eventLimits: null, strictness: null, cleanSinceMs: null, ...values };
+}
+
+export function adminAction(values: Partial<AdminAction> = {}): Unsequenced {
+	const action = { atMs: 1_700_000_000_000, by: "192.0.2.1", action: "takeDown", subject: "did:plc:a" };
+	return record(RecordKind.adminAction, CONTROL, encodeAdminAction({ ...action, before: "", after: "", ...values }));
 }
 
 /** Gives records consecutive lsns, and seqs that count the messages among them. */

@@ -1,9 +1,20 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { type ClaimingLog, ForeignIndexError } from "../../src/index/claim.ts";
-import type { Account, Host, IndexReader, RowChanges, RowKeys, StoredIdentity } from "../../src/index/store.ts";
+import {
+	ACTIONS_MAX,
+	type Account,
+	type Host,
+	type IndexReader,
+	type Policy,
+	type RowChanges,
+	type RowKeys,
+	type StoredAction,
+	type StoredIdentity,
+} from "../../src/index/store.ts";
 import { StoreBroken } from "../../src/index/store-fault.ts";
 import type { IndexWriter } from "../../src/index/writer.ts";
 import { decodeHostFacts } from "../../src/log/record/control.ts";
+import { POLICY_KINDS } from "../../src/log/record/policy-facts.ts";
 import { RecordKind } from "../../src/log/record/record.ts";
 import type { StoredRecord } from "../../src/log/record/stored-record.ts";
 import { isStorable } from "../../src/protocol/text.ts";
@@ -16,6 +27,8 @@ export interface Dump {
 	hosts: Host[];
 	accounts: Account[];
 	identities: StoredIdentity[];
+	policies: (Policy & { told: number })[];
+	actions: StoredAction[];
 	checkpoint: number;
 	hostIdMax: number;
 }
@@ -27,8 +40,6 @@ export interface Place {
 	reader(): Promise<IndexReader>;
 	/** Reads its rows without the store. */
 	dump(): Promise<Dump>;
-	/** Sets a local status, as an operator's takedown will. */
-	setLocalStatus(did: string, status: string): Promise<void>;
 	/** Removes its log's id, as in an index of a release whose logs had no ids. */
 	forgetLog(): Promise<void>;
 }
@@ -61,6 +72,9 @@ export function history(length: number, seed = 1): StoredRecord[] {
 			() => records.didDocument(did, `did:key:${at}`, below(9) === 0),
 			() => records.cursors([from[0], below(9) === 0 ? null : at]),
 			() => records.host(from[0], { status: below(2) === 0 ? "offline" : "active" }),
+			() => records.localStatus(did, [null, null, "takendown", "suspended"][below(4)] ?? null),
+			() => records.policy("domainBan", `d${below(5)}.example`, below(2) === 0 ? null : { sinceMs: at }),
+			() => records.adminAction({ atMs: at, subject: did }),
 		];
 		list.push(makers[below(makers.length)]?.() ?? records.identity(from, did));
 	}
@@ -73,6 +87,8 @@ const NO_CHANGES: RowChanges = {
 	identities: [],
 	outdated: [],
 	hosts: [],
+	policies: [],
+	actions: [],
 	hostIdMax: 3,
 	unknownHostRecords: 0,
 	takedowns: [],
@@ -464,11 +480,160 @@ export function storeCases(name: string, makePlace: () => Promise<Place>): void 
 
 		test("of the operator hold whatever the host says", async () => {
 			const writer = await place.writer();
-			await writer.apply(records.sequence([records.account([1, 1], "did:plc:a", null)]));
-			await place.setLocalStatus("did:plc:a", "takendown");
-			const told = await writer.apply(records.sequence([records.account([1, 2], "did:plc:a", null)], 2));
-			expect(told.takedowns).toEqual([{ did: "did:plc:a", takenDownSinceLsn: 2 }]);
+			const did = "did:plc:a";
+			const of = (takenDownSinceLsn: number | null) => ({ takedowns: [{ did, takenDownSinceLsn }] });
+			const apply = (lsn: number, one: records.Unsequenced) => writer.apply(records.sequence([one], lsn));
+			await apply(1, records.account([1, 1], did, null));
+			expect(await apply(2, records.localStatus(did, "takendown"))).toMatchObject(of(2));
+			expect(await apply(3, records.account([1, 2], did, null))).toMatchObject(of(3));
+			expect(await apply(4, records.account([1, 3], did, "deactivated"))).toMatchObject(of(4));
+			expect(await writer.store.account(did)).toMatchObject({
+				localStatus: "takendown",
+				upstreamStatus: "deactivated",
+			});
+			expect(await apply(5, records.localStatus(did, null))).toMatchObject(of(null));
+			expect(await writer.store.account(did)).toMatchObject({ localStatus: null, upstreamStatus: "deactivated" });
 			await writer.store.close();
 		});
+
+		test("of an account that was not seen yet hold from its first message on", async () => {
+			const writer = await place.writer();
+			const did = "did:plc:unseen";
+			const told = await writer.apply(records.sequence([records.host(1), records.localStatus(did, "suspended")]));
+			expect(told).toEqual({ takedowns: [{ did, takenDownSinceLsn: 2 }], unknownHostRecords: 0 });
+			expect(await writer.store.account(did)).toMatchObject({ host: 0, localStatus: "suspended", commit: null });
+			await writer.apply(records.sequence([records.account([1, 1], did, null)], 3));
+			expect(await writer.store.account(did)).toMatchObject({ host: 1, localStatus: "suspended" });
+			expect(await writer.store.takenDownSince(1, 10)).toEqual([{ did, takenDownSinceLsn: 3 }]);
+			expect((await writer.store.hosts(0, 10)).map(({ accountCount }) => accountCount)).toEqual([1]);
+			await writer.store.close();
+		});
+	});
+
+	describe(`${name}: policies`, () => {
+		const POLICY = records.hostPolicy({
+			isBanned: true,
+			accountLimit: 5,
+			eventLimits: { perS: 1, perHour: 2, perDay: 3 },
+			strictness: "observe",
+			cleanSinceMs: 1_700_000_000_000,
+		});
+
+		test("are given back by kind, and paged by the bytes of their keys", async () => {
+			const writer = await place.writer();
+			const keys = ["a.example", "Z.example", "é.example", "b.example", "_", "\u{1f6d1}"];
+			const byBytes = [...keys].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+			await writer.apply(
+				records.sequence([
+					...keys.map((key, at) => records.policy("domainBan", key, { sinceMs: at })),
+					records.policy("hostPolicy", "pds.example", POLICY),
+					records.policy("setting", "newHostsPerDayMax", { value: 7 }),
+					records.policy("setting", "disableRequestCrawl", { value: false }),
+				]),
+			);
+			await writer.store.close();
+			const reader = await place.reader();
+			expect((await reader.policies("domainBan", "", 100)).map(({ key }) => key)).toEqual(byBytes);
+			const found: string[] = [];
+			for (let after = ""; ; after = found.at(-1) ?? "") {
+				const page = await reader.policies("domainBan", after, 2);
+				if (page.length === 0) break;
+				found.push(...page.map(({ key }) => key));
+			}
+			expect(found).toEqual(byBytes);
+			expect(await reader.policies("hostPolicy", "", 10)).toEqual([
+				{ kind: "hostPolicy", key: "pds.example", value: POLICY },
+			]);
+			expect((await reader.policies("setting", "", 10)).map(({ key, value }) => [key, value.value])).toEqual([
+				["disableRequestCrawl", false],
+				["newHostsPerDayMax", 7],
+			]);
+			expect(await reader.policies("localStatus", "", 10)).toEqual([]);
+			for (const kind of POLICY_KINDS) expect(await reader.untoldPolicies(kind, "", 10)).toEqual([]);
+			await reader.close();
+		});
+
+		test("are the last ones, and gone when they are taken back", async () => {
+			const writer = await place.writer();
+			const set = (value: number | null) =>
+				records.policy("setting", "newHostsPerDayMax", value === null ? null : { value });
+			const list = [set(1), set(2), records.policy("hostPolicy", "pds.example", POLICY), set(null), set(4)];
+			await writer.apply(records.sequence([...list, records.policy("hostPolicy", "pds.example", null)]));
+			expect(await writer.store.policies("setting", "", 10)).toMatchObject([{ value: { value: 4 } }]);
+			expect(await writer.store.policies("hostPolicy", "", 10)).toEqual([]);
+			await writer.apply(records.sequence([set(null)], 7));
+			expect(await writer.store.policies("setting", "", 10)).toEqual([]);
+			await writer.store.close();
+		});
+
+		test("are untold once another log takes the index over, until that log's records say them", async () => {
+			const first = await place.writer();
+			const did = "did:plc:a";
+			await first.apply(
+				records.sequence([
+					records.localStatus(did, "takendown"),
+					records.localStatus("did:plc:b", "suspended"),
+					records.policy("domainBan", "bad.example", { sinceMs: 1 }),
+				]),
+			);
+			await first.store.close();
+			const second = await place.writer({ id: OTHER_LOG_ID, lsnUsedMax: 100, initialSeq: 101 });
+			const untold = async (writer: IndexWriter) =>
+				(await Promise.all(POLICY_KINDS.map((kind) => writer.store.untoldPolicies(kind, "", 10)))).flatMap((page) =>
+					page.map(({ key }) => key),
+				);
+			expect(await untold(second)).toEqual([did, "did:plc:b", "bad.example"]);
+			expect(await second.store.untoldPolicies("localStatus", "", 1)).toEqual([
+				{ kind: "localStatus", key: did, value: { status: "takendown" } },
+			]);
+			expect((await second.store.untoldPolicies("localStatus", did, 9)).map(({ key }) => key)).toEqual(["did:plc:b"]);
+			await second.apply(records.sequence([records.localStatus(did, "takendown")], 101));
+			expect(await untold(second)).toEqual(["did:plc:b", "bad.example"]);
+			await second.store.close();
+			// A start under the same log changes nothing.
+			const third = await place.writer({ id: OTHER_LOG_ID, lsnUsedMax: 101, initialSeq: 101 });
+			expect(await untold(third)).toEqual(["did:plc:b", "bad.example"]);
+			await third.store.close();
+		});
+
+		test("of every kind can be stored", async () => {
+			const writer = await place.writer();
+			const values = {
+				localStatus: { status: "suspended" },
+				hostPolicy: POLICY,
+				domainBan: { sinceMs: 3 },
+				setting: { value: true },
+			};
+			await writer.apply(records.sequence(POLICY_KINDS.map((kind) => records.policy(kind, "key", values[kind]))));
+			for (const kind of POLICY_KINDS)
+				expect(await writer.store.policies(kind, "", 2)).toEqual([{ kind, key: "key", value: values[kind] }]);
+			await writer.store.close();
+		});
+	});
+
+	describe(`${name}: the audit log`, () => {
+		test("is paged from the latest line to the oldest", async () => {
+			const writer = await place.writer();
+			const lines = [1, 2, 3].map((at) => records.adminAction({ atMs: at, before: "a", after: `b${at} é'"` }));
+			await writer.apply(records.sequence(lines));
+			const page = await writer.store.actions(Number.MAX_SAFE_INTEGER, 2);
+			const line = { by: "192.0.2.1", action: "takeDown", subject: "did:plc:a", before: "a" };
+			expect(page).toEqual([3, 2].map((at) => ({ lsn: at, atMs: at, ...line, after: `b${at} é'"` })));
+			expect((await writer.store.actions(2, 10)).map(({ lsn }) => lsn)).toEqual([1]);
+			await writer.store.close();
+		});
+
+		test("keeps the latest lines only, however they came", async () => {
+			const writer = await place.writer();
+			const lines = Array.from({ length: ACTIONS_MAX + 50 }, (_, at) => records.adminAction({ atMs: at }));
+			const all = records.sequence(lines);
+			for (let at = 0; at < all.length; at += 25_000) await writer.apply(all.slice(at, at + 25_000));
+			expect((await writer.store.actions(53, 10)).map(({ lsn }) => lsn)).toEqual([52, 51]);
+			// The records come again after an older copy of the database was put back.
+			await writer.apply(all.slice(0, 60));
+			await writer.apply(all.slice(60));
+			expect((await writer.store.actions(53, 10)).map(({ lsn }) => lsn)).toEqual([52, 51]);
+			await writer.store.close();
+		}, 120_000);
 	});
 }

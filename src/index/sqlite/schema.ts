@@ -2,6 +2,32 @@ import type { Database } from "bun:sqlite";
 import { StoreBroken } from "../store-fault.ts";
 
 /**
+ * `policy` is what the operator has set, by kind and key; `value` is JSON. `told` is 1 once a record of the log has said it.
+ * `admin_action` is the audit log.
+ */
+const POLICY_TABLES = `
+CREATE TABLE policy (
+	kind TEXT NOT NULL,
+	key TEXT NOT NULL,
+	value TEXT NOT NULL,
+	told INTEGER NOT NULL,
+	PRIMARY KEY (kind, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX policy_untold ON policy (kind, key) WHERE told = 0;
+
+CREATE TABLE admin_action (
+	lsn INTEGER PRIMARY KEY,
+	at_ms INTEGER NOT NULL,
+	address TEXT NOT NULL,
+	action TEXT NOT NULL,
+	subject TEXT NOT NULL,
+	before TEXT NOT NULL,
+	after TEXT NOT NULL
+) STRICT;
+`;
+
+/**
  * DIDs are text, CIDs are binary. Accounts have a rowid because it is their paging key and keeps the index of DIDs small. Identities
  * are looked up by DID only, so they need no rowid. `taken_down` is the result of `isTakenDown` for the row. It is stored so that the
  * fan-out finds the accounts that were taken down since an lsn without a scan of the table.
@@ -44,6 +70,7 @@ CREATE TABLE identity (
 	resolved_at_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+${POLICY_TABLES}
 CREATE TABLE checkpoint (
 	only INTEGER PRIMARY KEY CHECK (only = 1),
 	lsn INTEGER NOT NULL,
@@ -89,6 +116,12 @@ const MIGRATIONS: readonly Migration[] = [
 		// Up to version 6, the log had no lsns: a record's seq was its address.
 		database.run("ALTER TABLE account RENAME COLUMN status_seq TO status_lsn");
 		database.run("ALTER TABLE checkpoint RENAME COLUMN seq TO lsn");
+	},
+	(database) => {
+		database.run(POLICY_TABLES);
+		// Up to version 7, local statuses were not in the log. The start tells it what is untold.
+		database.run(`INSERT INTO policy (kind, key, value, told)
+			SELECT 'localStatus', did, json_object('status', local_status), 0 FROM account WHERE local_status IS NOT NULL`);
 	},
 ];
 

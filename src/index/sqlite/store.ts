@@ -5,19 +5,23 @@ import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DELETED, isTakenDown } from "../../account/status.ts";
 import { diskFaultReason } from "../../disk/fault.ts";
+import type { PolicyKind } from "../../log/record/policy-facts.ts";
 import { LoadedRows } from "../loaded-rows.ts";
-import type {
-	Account,
-	AccountRow,
-	Host,
-	IndexReader,
-	RowChanges,
-	RowKeys,
-	RowSource,
-	Span,
-	Store,
-	StoredIdentity,
-	Takedown,
+import {
+	ACTIONS_MAX,
+	type Account,
+	type AccountRow,
+	type Host,
+	type IndexReader,
+	type Policy,
+	type RowChanges,
+	type RowKeys,
+	type RowSource,
+	type Span,
+	type Store,
+	type StoredAction,
+	type StoredIdentity,
+	type Takedown,
 } from "../store.ts";
 import { StoreBroken } from "../store-fault.ts";
 import { DatabaseFiles } from "./database-files.ts";
@@ -44,6 +48,15 @@ const SELECT_IDENTITY = `SELECT did, signing_key AS signingKey, pds, tombstoned,
 const SELECT_TAKEN_DOWN = `SELECT did, status_lsn AS takenDownSinceLsn FROM account
 	WHERE taken_down = 1 AND status_lsn >= ? ORDER BY status_lsn DESC LIMIT ?`;
 
+const SELECT_POLICY = "SELECT key, value FROM policy WHERE kind = ? AND key > ?";
+const UPSERT_POLICY = `INSERT INTO policy (kind, key, value, told) VALUES (?, ?, ?, 1)
+	ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value, told = 1`;
+const SELECT_ACTIONS = `SELECT lsn, at_ms AS atMs, address AS "by", action, subject, before, after FROM admin_action
+	WHERE lsn < ? ORDER BY lsn DESC LIMIT ?`;
+const INSERT_ACTION = `INSERT INTO admin_action (lsn, at_ms, address, action, subject, before, after) VALUES (?, ?, ?, ?, ?, ?, ?)
+	ON CONFLICT (lsn) DO NOTHING`;
+const TRIM_ACTIONS = `DELETE FROM admin_action WHERE lsn <= (SELECT lsn FROM admin_action ORDER BY lsn DESC LIMIT 1 OFFSET ?)`;
+
 const MOVE_CHECKPOINT = "UPDATE checkpoint SET lsn = ?, host_id_max = ? WHERE lsn = ? AND log_id = ?";
 const COUNT_ACCOUNTS = "SELECT count(*) AS count FROM account WHERE host = ? AND upstream_status IS NOT ?";
 
@@ -52,11 +65,11 @@ const UPSERT_HOST = `INSERT INTO host (id, hostname, insecure, status, cursor, g
 	ON CONFLICT (id) DO UPDATE SET hostname = excluded.hostname, insecure = excluded.insecure, status = excluded.status,
 		cursor = excluded.cursor, gaps = excluded.gaps, last_gap = excluded.last_gap, account_count = excluded.account_count`;
 const UPSERT_ACCOUNT = `INSERT INTO account
-	(did, host, host_seq, last_time_ms, upstream_active, upstream_status, status_lsn, taken_down, rev, commit_cid, data_cid)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	(did, host, host_seq, last_time_ms, upstream_active, upstream_status, local_status, status_lsn, taken_down, rev, commit_cid, data_cid)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 	ON CONFLICT (did) DO UPDATE SET host = excluded.host, host_seq = excluded.host_seq, last_time_ms = excluded.last_time_ms,
 		upstream_active = excluded.upstream_active, upstream_status = excluded.upstream_status,
-		status_lsn = excluded.status_lsn, taken_down = excluded.taken_down,
+		local_status = excluded.local_status, status_lsn = excluded.status_lsn, taken_down = excluded.taken_down,
 		rev = excluded.rev, commit_cid = excluded.commit_cid, data_cid = excluded.data_cid`;
 const UPSERT_IDENTITY = `INSERT INTO identity (did, signing_key, pds, tombstoned, resolved_at_ms) VALUES (?, ?, ?, ?, ?)
 	ON CONFLICT (did) DO UPDATE SET signing_key = excluded.signing_key, pds = excluded.pds,
@@ -112,6 +125,9 @@ class SqliteReader implements IndexReader {
 	readonly #hosts: Statement<Columns<Host>, [number, number]>;
 	readonly #repos: Statement<Columns<Account>, [number, number]>;
 	readonly #takenDown: Statement<Takedown, [number, number]>;
+	readonly #policies: Statement<PolicyColumns, [kind: string, afterKey: string, limit: number]>;
+	readonly #untold: Statement<PolicyColumns, [kind: string, afterKey: string, limit: number]>;
+	readonly #actions: Statement<StoredAction, [beforeLsn: number, limit: number]>;
 	readonly #checkpoint: Statement<{ lsn: number; hostIdMax: number }, []>;
 
 	constructor(database: Database) {
@@ -123,6 +139,9 @@ class SqliteReader implements IndexReader {
 		this.#hosts = database.prepare(`${SELECT_HOST} WHERE id > ? ORDER BY id LIMIT ?`);
 		this.#repos = database.prepare(`${SELECT_ACCOUNT} WHERE id > ? AND commit_cid IS NOT NULL ORDER BY id LIMIT ?`);
 		this.#takenDown = database.prepare(SELECT_TAKEN_DOWN);
+		this.#policies = database.prepare(`${SELECT_POLICY} ORDER BY key LIMIT ?`);
+		this.#untold = database.prepare(`${SELECT_POLICY} AND told = 0 ORDER BY key LIMIT ?`);
+		this.#actions = database.prepare(SELECT_ACTIONS);
 		this.#checkpoint = database.prepare("SELECT lsn, host_id_max AS hostIdMax FROM checkpoint");
 	}
 
@@ -159,6 +178,18 @@ class SqliteReader implements IndexReader {
 		return this.files.attempt(() => this.#takenDown.all(lsn, limit));
 	}
 
+	policies<K extends PolicyKind>(kind: K, afterKey: string, limit: number): Promise<Policy<K>[]> {
+		return this.files.attempt(() => this.#policies.all(kind, afterKey, limit).map((row) => toPolicy(kind, row)));
+	}
+
+	untoldPolicies<K extends PolicyKind>(kind: K, afterKey: string, limit: number): Promise<Policy<K>[]> {
+		return this.files.attempt(() => this.#untold.all(kind, afterKey, limit).map((row) => toPolicy(kind, row)));
+	}
+
+	actions(beforeLsn: number, limit: number): Promise<StoredAction[]> {
+		return this.files.attempt(() => this.#actions.all(beforeLsn, limit));
+	}
+
 	checkpoint(): Promise<number> {
 		return this.files.attempt(() => this.progress().lsn);
 	}
@@ -186,8 +217,12 @@ class SqliteStore extends SqliteReader implements Store {
 	readonly #upsertIdentity: Statement;
 	readonly #deleteIdentity: Statement<void, [string, number]>;
 	readonly #countAccounts: Statement<{ count: number }, [host: number, deleted: string]>;
+	readonly #upsertPolicy: Statement;
+	readonly #deletePolicy: Statement<void, [kind: string, key: string]>;
+	readonly #insertAction: Statement;
+	readonly #trimActions: Statement<void, [kept: number]>;
 	readonly #logId: Statement<{ logId: string | null }, []>;
-	readonly #claim: Statement<void, [string]>;
+	readonly #claim: (logId: string) => void;
 	readonly #moveCheckpoint: Statement<void, [last: number, hostIdMax: number, after: number, logId: string]>;
 	readonly #loadAtOnce: (keys: RowKeys) => { rows: RowSource; checkpoint: number };
 	readonly #writeAtOnce: (changes: RowChanges, span: Span, logId: string) => void;
@@ -203,7 +238,16 @@ class SqliteStore extends SqliteReader implements Store {
 		this.#countAccounts = database.prepare(COUNT_ACCOUNTS);
 		this.#moveCheckpoint = database.prepare(MOVE_CHECKPOINT);
 		this.#logId = database.prepare("SELECT log_id AS logId FROM checkpoint");
-		this.#claim = database.prepare("UPDATE checkpoint SET log_id = ?");
+		const claim = database.prepare<void, [string]>("UPDATE checkpoint SET log_id = ?");
+		const forgetTold = database.prepare<void, []>("UPDATE policy SET told = 0");
+		this.#upsertPolicy = database.prepare(UPSERT_POLICY);
+		this.#deletePolicy = database.prepare("DELETE FROM policy WHERE kind = ? AND key = ?");
+		this.#insertAction = database.prepare(INSERT_ACTION);
+		this.#trimActions = database.prepare(TRIM_ACTIONS);
+		this.#claim = database.transaction((logId: string) => {
+			claim.run(logId);
+			forgetTold.run();
+		}).immediate;
 		// Each is one transaction: otherwise every statement would take and release the locks.
 		this.#loadAtOnce = database.transaction((keys: RowKeys) => this.#load(keys)).deferred;
 		this.#writeAtOnce = database.transaction((changes: RowChanges, span: Span, logId: string) =>
@@ -216,7 +260,7 @@ class SqliteStore extends SqliteReader implements Store {
 	}
 
 	claim(logId: string): Promise<void> {
-		return this.files.attempt(() => void this.#claim.run(logId));
+		return this.files.attempt(() => this.#claim(logId));
 	}
 
 	load(keys: RowKeys): Promise<{ rows: RowSource; checkpoint: number }> {
@@ -272,6 +316,12 @@ class SqliteStore extends SqliteReader implements Store {
 		for (const { did, signingKey, pds, tombstoned, resolvedAtMs } of changes.identities)
 			this.#upsertIdentity.run(did, signingKey, pds, tombstoned, resolvedAtMs);
 		for (const { did, beforeMs } of changes.outdated) this.#deleteIdentity.run(did, beforeMs);
+		for (const { kind, key, value } of changes.policies)
+			if (value === null) this.#deletePolicy.run(kind, key);
+			else this.#upsertPolicy.run(kind, key, JSON.stringify(value));
+		for (const { lsn, atMs, by, action, subject, before, after } of changes.actions)
+			this.#insertAction.run(lsn, atMs, by, action, subject, before, after);
+		if (changes.actions.length > 0) this.#trimActions.run(ACTIONS_MAX);
 	}
 
 	#writeHost(row: Host): void {
@@ -287,6 +337,7 @@ class SqliteStore extends SqliteReader implements Store {
 			row.lastTimeMs,
 			row.upstreamActive,
 			row.upstreamStatus,
+			row.localStatus,
 			row.statusLsn,
 			isTakenDown(row),
 			row.rev,
@@ -294,6 +345,16 @@ class SqliteStore extends SqliteReader implements Store {
 			row.data,
 		);
 	}
+}
+
+/** What is read of a row of `policy`. */
+interface PolicyColumns {
+	key: string;
+	value: string;
+}
+
+function toPolicy<K extends PolicyKind>(kind: K, { key, value }: PolicyColumns): Policy<K> {
+	return { kind, key, value: JSON.parse(value) };
 }
 
 function toHost(columns: Columns<Host>): Host {

@@ -3,6 +3,7 @@ import type { HostStatus } from "../../protocol/host-status.ts";
 import { withStorableTexts } from "../../protocol/text.ts";
 import { readU64, writeU64 } from "./bytes.ts";
 import { bufferOf, RECORD_FACTS_BYTES_MAX } from "./facts.ts";
+import { decodeAdminAction, encodeAdminAction, type PolicyKind, policyCodec } from "./policy-facts.ts";
 import { decodeStateFacts, encodeStateFacts, hasValue } from "./state-facts.ts";
 
 /**
@@ -52,17 +53,39 @@ export interface DidDocumentFacts {
  *
  * A kind with `isState` has records with the flag `state`: their facts are a key and its value (`state-facts.ts`), and the last
  * value of each key is part of the log's state (`log/state.ts`). Each segment begins with the state, so retention never loses such
- * a record, even under a release that does not know its kind. Codes 19 to 31 are reserved for later kinds, with or without that
+ * a record, even under a release that does not know its kind. Codes 24 to 31 are reserved for later kinds, with or without that
  * flag. A release skips those that it does not know.
+ *
+ * A kind with `hasRemovals` also says something when it takes the value of a key away.
  */
 const KINDS = {
 	/** Cursors of hosts, written after the messages that they cover. They are part of the state too, by their own rule. */
-	cursors: { code: 16, isState: false, encode: encodeCursorsFacts, decode: decodeCursorsFacts },
+	cursors: { code: 16, isState: false, hasRemovals: false, encode: encodeCursorsFacts, decode: decodeCursorsFacts },
 	/** A host was added or its state changed. The key is its id. */
-	host: { code: 17, isState: true, encode: encodeHostFacts, decode: decodeHostFacts },
+	host: { code: 17, isState: true, hasRemovals: false, encode: encodeHostFacts, decode: decodeHostFacts },
 	/** A DID document was resolved. These records are a cache: what is lost is looked up again. */
-	didDocument: { code: 18, isState: false, encode: encodeDidDocumentFacts, decode: decodeDidDocumentFacts },
+	didDocument: {
+		code: 18,
+		isState: false,
+		hasRemovals: false,
+		encode: encodeDidDocumentFacts,
+		decode: decodeDidDocumentFacts,
+	},
+	/** The operator has taken down or suspended an account, or undone that. The key is the DID. */
+	localStatus: { code: 19, ...policyKind("localStatus") },
+	/** The operator has set something for a host. The key is its name: the host need not be known yet. */
+	hostPolicy: { code: 20, ...policyKind("hostPolicy") },
+	/** The operator has banned a domain, or lifted the ban. The key is the domain. */
+	domainBan: { code: 21, ...policyKind("domainBan") },
+	/** The operator has changed a setting while the relay runs. The key is its name. */
+	setting: { code: 22, ...policyKind("setting") },
+	/** An admin did something: a line of the audit log. */
+	adminAction: { code: 23, isState: false, hasRemovals: false, encode: encodeAdminAction, decode: decodeAdminAction },
 } as const;
+
+function policyKind<K extends PolicyKind>(kind: K) {
+	return { isState: true, hasRemovals: true, ...policyCodec(kind) } as const;
+}
 
 export type ControlKind = keyof typeof KINDS;
 
@@ -77,6 +100,7 @@ export type Control<K extends ControlKind = ControlKind> = {
 interface FactsCodec<F> {
 	readonly code: number;
 	readonly isState: boolean;
+	readonly hasRemovals: boolean;
 	encode(facts: F): Uint8Array;
 	decode(bytes: Uint8Array): F;
 }
@@ -92,7 +116,8 @@ export const CONTROL_CODES = Object.fromEntries(NAMES.map((kind) => [kind, KINDS
 };
 
 /**
- * What a control record says. Null for a message, and for what only later releases write: other kinds, and removals of keys.
+ * What a control record says. Null for a message, and for what only later releases write: other kinds, and removals of the keys of
+ * kinds that have none.
  */
 export function decodeControl({ kind: code, facts }: { kind: number; facts: Uint8Array }): Control | null {
 	const kind = NAMES.find((name) => KINDS[name].code === code);
@@ -100,8 +125,9 @@ export function decodeControl({ kind: code, facts }: { kind: number; facts: Uint
 }
 
 function controlOf<K extends ControlKind>(kind: K, facts: Uint8Array): Control<K> | null {
-	const { isState, decode } = CONTROL_KINDS[kind];
-	return isState && !hasValue(facts) ? null : { kind, facts: decode(facts) };
+	const { isState, hasRemovals, decode } = CONTROL_KINDS[kind];
+	const isUnread = isState && !hasRemovals && !hasValue(facts);
+	return isUnread ? null : { kind, facts: decode(facts) };
 }
 
 /**

@@ -1,4 +1,5 @@
 import { CONTROL_CODES, CONTROL_KINDS, type ControlFacts, type ControlKind } from "./control.ts";
+import type { PolicyFacts, PolicyKind, PolicyValues } from "./policy-facts.ts";
 import { RecordFlag, type RecordKind } from "./record.ts";
 
 /**
@@ -48,6 +49,18 @@ export function controlEntry<K extends ControlKind>(kind: K, facts: ControlFacts
 		facts: CONTROL_KINDS[kind].encode(facts),
 		frame: new Uint8Array(0),
 	};
+}
+
+/**
+ * The entry of a policy.
+ *
+ * @param value null takes the key's value away
+ * @throws RangeError for a key that is empty or too long
+ */
+export function policyEntry<K extends PolicyKind>(kind: K, key: string, value: PolicyValues[K] | null): Entry {
+	const facts: PolicyFacts<K> = { key, value };
+	// The compiler does not see that this is what `ControlFacts` has for each of these kinds.
+	return controlEntry<PolicyKind>(kind, facts as ControlFacts[PolicyKind]);
 }
 
 /** Bytes that `writeEntry` will fill. */

@@ -31,6 +31,8 @@ interface OlderSchema {
 	hostIdMax?: true;
 	takenDown?: true;
 	logId?: true;
+	/** Before, the log had no lsns: a record's seq was its address. */
+	lsns?: true;
 }
 
 /** Versions 4 and 5 were made with and without the columns of gaps. */
@@ -42,13 +44,15 @@ const OLDER: OlderSchema[] = [
 	{ version: 5, lastTime: true, hostIdMax: true, takenDown: true },
 	{ version: 5, lastTime: true, hostIdMax: true, takenDown: true, gaps: true },
 	{ version: 6, lastTime: true, hostIdMax: true, takenDown: true, gaps: true, logId: true },
+	{ version: 7, lastTime: true, hostIdMax: true, takenDown: true, gaps: true, logId: true, lsns: true },
 ];
 
 /** Up to version 4, `taken_down` was not a column. */
 const TAKEN_DOWN = `(local_status IN ('takendown', 'suspended', 'deleted')
 	OR (upstream_active = 0 AND upstream_status IN ('takendown', 'suspended', 'deleted')))`;
 
-function makeOlder({ version, seqMax, gaps, lastTime, hostIdMax, takenDown, logId }: OlderSchema): void {
+function makeOlder({ version, seqMax, gaps, lastTime, hostIdMax, takenDown, logId, lsns }: OlderSchema): void {
+	const address = lsns ? "lsn" : "seq";
 	const database = new Database(path);
 	database.run(`
 		CREATE TABLE host (id INTEGER PRIMARY KEY, hostname TEXT NOT NULL UNIQUE, insecure INTEGER NOT NULL, status TEXT NOT NULL,
@@ -56,14 +60,14 @@ function makeOlder({ version, seqMax, gaps, lastTime, hostIdMax, takenDown, logI
 			${gaps ? "gaps INTEGER NOT NULL, last_gap TEXT," : ""} account_count INTEGER NOT NULL) STRICT;
 		CREATE TABLE account (id INTEGER PRIMARY KEY, did TEXT NOT NULL UNIQUE, host INTEGER NOT NULL, host_seq INTEGER NOT NULL,
 			${lastTime ? "last_time_ms INTEGER NOT NULL," : ""} upstream_active INTEGER NOT NULL, upstream_status TEXT,
-			local_status TEXT, status_seq INTEGER NOT NULL,
+			local_status TEXT, status_${address} INTEGER NOT NULL,
 			${takenDown ? "taken_down INTEGER NOT NULL," : ""} rev TEXT, commit_cid BLOB, data_cid BLOB) STRICT;
-		CREATE INDEX account_taken_down ON account (status_seq) WHERE ${takenDown ? "taken_down = 1" : TAKEN_DOWN};
+		CREATE INDEX account_taken_down ON account (status_${address}) WHERE ${takenDown ? "taken_down = 1" : TAKEN_DOWN};
 		CREATE TABLE identity (did TEXT PRIMARY KEY, signing_key TEXT, pds TEXT, tombstoned INTEGER NOT NULL,
 			resolved_at_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-		CREATE TABLE checkpoint (only INTEGER PRIMARY KEY CHECK (only = 1), seq INTEGER NOT NULL
+		CREATE TABLE checkpoint (only INTEGER PRIMARY KEY CHECK (only = 1), ${address} INTEGER NOT NULL
 			${hostIdMax ? ", host_id_max INTEGER NOT NULL" : ""} ${logId ? ", log_id TEXT" : ""}) STRICT;
-		INSERT INTO checkpoint (only, seq ${hostIdMax ? ", host_id_max" : ""}) VALUES (1, 100 ${hostIdMax ? ", 6" : ""});
+		INSERT INTO checkpoint (only, ${address} ${hostIdMax ? ", host_id_max" : ""}) VALUES (1, 100 ${hostIdMax ? ", 6" : ""});
 		${logId ? `UPDATE checkpoint SET log_id = '${LOG_ID}';` : ""}
 		PRAGMA user_version = ${version};
 	`);
@@ -92,7 +96,7 @@ function makeOlder({ version, seqMax, gaps, lastTime, hostIdMax, takenDown, logI
 	const account = (did: string, home: number, status: string | null): void => {
 		const more = lastTime ? ["last_time_ms", 1_700_000_000_000] : [];
 		const repo = ["rev", records.rev(3), "commit_cid", records.cid(3), "data_cid", records.cid(4)];
-		const told = ["upstream_active", status === null ? 1 : 0, "upstream_status", status, "status_seq", 50];
+		const told = ["upstream_active", status === null ? 1 : 0, "upstream_status", status, `status_${address}`, 50];
 		if (takenDown) told.push("taken_down", status === "takendown" ? 1 : 0);
 		insert(database, "account", ["did", did, "host", home, "host_seq", 80, ...more, ...told, ...repo]);
 	};
@@ -122,7 +126,7 @@ function insert(database: Database, table: string, pairs: readonly (string | num
 /** The tables and their indexes, without regard to the order of columns. */
 function shape(of: string): unknown {
 	const database = new Database(of, { readonly: true });
-	const tables = ["host", "account", "identity", "checkpoint"].map((table) => [
+	const tables = ["host", "account", "identity", "policy", "admin_action", "checkpoint"].map((table) => [
 		database.query(`SELECT name, type, "notnull", pk FROM pragma_table_info(?) ORDER BY name`).all(table),
 		database.query(`SELECT name, "unique", partial FROM pragma_index_list(?) ORDER BY name`).all(table),
 	]);
@@ -175,6 +179,21 @@ test.each(OLDER)("a database of an older version keeps its rows and becomes like
 	expect(await again.store.account("did:plc:new")).toMatchObject({ id: 4, hostSeq: 5, lastTimeMs: 9 });
 	expect(await again.store.hostIdMax()).toBe(7);
 	await again.store.close();
+});
+
+test("statuses that the operator set before they were in the log are untold", async () => {
+	makeOlder({ version: 7, lastTime: true, hostIdMax: true, takenDown: true, gaps: true, logId: true, lsns: true });
+	const database = new Database(path);
+	database.run("UPDATE account SET local_status = 'takendown', taken_down = 1 WHERE did = 'did:plc:a'");
+	database.run("UPDATE account SET local_status = 'suspended' WHERE did = 'did:plc:c'");
+	database.close();
+	const { store } = await openWriter(path, LONG_LOG);
+	expect(await store.untoldPolicies("localStatus", "", 10)).toEqual([
+		{ kind: "localStatus", key: "did:plc:a", value: { status: "takendown" } },
+		{ kind: "localStatus", key: "did:plc:c", value: { status: "suspended" } },
+	]);
+	expect(await store.account("did:plc:a")).toMatchObject({ localStatus: "takendown" });
+	await store.close();
 });
 
 test("accounts that are taken down stay so when that becomes a column", async () => {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { openIndexReader, openIndexWriter } from "../../../src/index/open.ts";
 import { SCHEMA_VERSION, SchemaError } from "../../../src/index/sqlite/schema.ts";
 import { openSqliteReader } from "../../../src/index/sqlite/store.ts";
-import type { Account, Host, IndexReader, StoredIdentity } from "../../../src/index/store.ts";
+import type { Account, Host, IndexReader, Policy, StoredAction, StoredIdentity } from "../../../src/index/store.ts";
 import type { IndexWriter } from "../../../src/index/writer.ts";
 import * as records from "../records.ts";
 import { type Dump, history, NEW_LOG, type Place, storeCases } from "../store-cases.ts";
@@ -45,20 +45,19 @@ class FilePlace implements Place {
 			rev, commit_cid AS "commit", data_cid AS data FROM account ORDER BY id`);
 		const identities = database.query<StoredIdentity, []>(`SELECT did, signing_key AS signingKey, pds, tombstoned,
 			resolved_at_ms AS resolvedAtMs FROM identity ORDER BY did`);
+		const policies = database.query<Policy & { told: number }, []>("SELECT * FROM policy ORDER BY kind, key");
+		const actions = database.query<StoredAction, []>("SELECT * FROM admin_action ORDER BY lsn");
 		const progress = database.query<{ checkpoint: number; hostIdMax: number }, []>(
 			"SELECT lsn AS checkpoint, host_id_max AS hostIdMax FROM checkpoint",
 		);
 		const { checkpoint, hostIdMax } = progress.get() ?? { checkpoint: -1, hostIdMax: -1 };
 		// Flags are compared as numbers, as they are in the database.
-		const rows = { hosts: hosts.all(), accounts: accounts.all(), identities: identities.all() };
+		const rows = {
+			...{ hosts: hosts.all(), accounts: accounts.all(), identities: identities.all() },
+			...{ policies: policies.all(), actions: actions.all() },
+		};
 		database.close();
 		return { ...rows, checkpoint, hostIdMax };
-	}
-
-	async setLocalStatus(did: string, status: string): Promise<void> {
-		const database = new Database(this.path);
-		database.query("UPDATE account SET local_status = ? WHERE did = ?").run(status, did);
-		database.close();
 	}
 
 	async forgetLog(): Promise<void> {

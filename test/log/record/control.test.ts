@@ -2,12 +2,21 @@ import { describe, expect, test } from "bun:test";
 import { encode } from "@atcute/cbor";
 import { CONTROL_CODES, decodeControl, hostKey } from "../../../src/log/record/control.ts";
 import { controlEntry } from "../../../src/log/record/entry.ts";
+import {
+	ACTION_TEXT_CHARS_MAX,
+	POLICY_KEY_BYTES_MAX,
+	POLICY_KINDS,
+	type PolicyValues,
+} from "../../../src/log/record/policy-facts.ts";
 import { isMessageKind, RecordFlag, RecordKind } from "../../../src/log/record/record.ts";
 import { encodeStateFacts } from "../../../src/log/record/state-facts.ts";
 
 describe("control records", () => {
 	test("keep their codes, since older logs have them", () => {
-		expect(CONTROL_CODES).toMatchObject({ cursors: 16, host: 17, didDocument: 18 });
+		expect(CONTROL_CODES).toEqual({
+			...{ cursors: 16, host: 17, didDocument: 18 },
+			...{ localStatus: 19, hostPolicy: 20, domainBan: 21, setting: 22, adminAction: 23 },
+		});
 	});
 
 	test("have a code each, and none of a message", () => {
@@ -50,8 +59,64 @@ describe("control records", () => {
 		});
 	});
 
-	test("say nothing to this release if they take a key away", () => {
+	test("of a host say nothing to this release if they take the key away", () => {
 		const facts = encodeStateFacts({ key: hostKey(9), value: Buffer.alloc(0) });
 		expect(decodeControl({ kind: RecordKind.host, facts })).toBeNull();
+	});
+});
+
+describe("policies", () => {
+	const VALUES: PolicyValues = {
+		localStatus: { status: "takendown" },
+		hostPolicy: {
+			...{ isBanned: true, accountLimit: 0, strictness: "observe", cleanSinceMs: 1_700_000_000_000 },
+			eventLimits: { perS: 50, perHour: 2_500, perDay: Number.MAX_SAFE_INTEGER },
+		},
+		domainBan: { sinceMs: 1_700_000_000_000 },
+		setting: { value: false },
+	};
+
+	test("say what their entries said, and that a key has no value any more", () => {
+		for (const kind of POLICY_KINDS)
+			for (const value of [VALUES[kind], null]) {
+				const entry = controlEntry(kind, { key: "did:web:é.example", value } as never);
+				expect(entry.flags).toBe(RecordFlag.state);
+				expect(decodeControl(entry)).toEqual({ kind, facts: { key: "did:web:é.example", value } } as never);
+			}
+	});
+
+	test("leave out what a later release adds to them", () => {
+		for (const kind of POLICY_KINDS) {
+			const value = encode({ ...VALUES[kind], later: 1 });
+			const facts = encodeStateFacts({ key: Buffer.from("key"), value });
+			expect(decodeControl({ kind: RecordKind[kind], facts })?.facts).toEqual({
+				...{ key: "key", value: VALUES[kind] },
+			} as never);
+		}
+	});
+
+	test("have a key, and none that is too long", () => {
+		const key = "é".repeat(POLICY_KEY_BYTES_MAX / 2);
+		expect(decodeControl(controlEntry("domainBan", { key, value: null }))?.facts).toEqual({ key, value: null });
+		for (const wrong of ["", `${key}a`])
+			expect(() => controlEntry("domainBan", { key: wrong, value: null })).toThrow(RangeError);
+	});
+});
+
+describe("actions of admins", () => {
+	const ACTION = { atMs: 1, by: "192.0.2.1", action: "takeDown", subject: "did:plc:a", before: "", after: "takendown" };
+
+	test("say what their entries said, and are no part of the state", () => {
+		const entry = controlEntry("adminAction", ACTION);
+		expect(entry.flags).toBe(0);
+		expect(decodeControl(entry)).toEqual({ kind: "adminAction", facts: ACTION });
+	});
+
+	test("have texts of a limited length, whatever the characters", () => {
+		const long = "\u{ffff}".repeat(ACTION_TEXT_CHARS_MAX);
+		const longest = { ...ACTION, by: long, action: long, subject: long, before: long, after: long };
+		expect(decodeControl(controlEntry("adminAction", longest))?.facts).toEqual(longest);
+		for (const field of ["by", "action", "subject", "before", "after"] as const)
+			expect(() => controlEntry("adminAction", { ...ACTION, [field]: `${long}a` })).toThrow(RangeError);
 	});
 });

@@ -1,0 +1,30 @@
+// policy/: what the operator sets while the relay runs. What each policy leads to is in the rooms that ask for it.
+
+import type { IndexReader } from "../index/store.ts";
+import { type Entry, policyEntry } from "../log/record/entry.ts";
+import { POLICY_KINDS } from "../log/record/policy-facts.ts";
+import { logOf } from "../observe/log.ts";
+
+const PAGE = 1_000;
+
+const log = logOf("policy");
+
+/**
+ * Appends what the operator has set and no record of the log says, since the index is from an older release or was another log's. To be
+ * called at the start, before other threads append: a record of the same key must not come before. Resolves when all is durable. If
+ * the process ends before that, the next start goes on.
+ */
+export async function tellUntold(
+	reader: Pick<IndexReader, "untoldPolicies">,
+	append: (...entries: Entry[]) => Promise<void>,
+): Promise<void> {
+	let told = 0;
+	for (const kind of POLICY_KINDS) {
+		let page = await reader.untoldPolicies(kind, "", PAGE);
+		for (; page.length > 0; page = await reader.untoldPolicies(kind, page.at(-1)?.key ?? "", PAGE)) {
+			await append(...page.map(({ key, value }) => policyEntry(kind, key, value)));
+			told += page.length;
+		}
+	}
+	if (told > 0) log.info("the log was told {count} policies that only the index had", { count: told });
+}
