@@ -8,6 +8,7 @@ import { LogPosition } from "../../src/log/position.ts";
 import { encodeHostFacts } from "../../src/log/record/control.ts";
 import { type Entry, entryBytes, writeEntry } from "../../src/log/record/entry.ts";
 import { encodeRepoFacts } from "../../src/log/record/facts.ts";
+import { NEVER_CONNECTED } from "../../src/log/record/host-connection.ts";
 import { RecordKind } from "../../src/log/record/record.ts";
 import type { StoredRecord } from "../../src/log/record/stored-record.ts";
 import { Sequencer } from "../../src/log/sequencer.ts";
@@ -31,6 +32,7 @@ const HOST_FACTS = encodeHostFacts({
 	status: "idle",
 	gaps: 0,
 	lastGap: null,
+	connection: NEVER_CONNECTED,
 });
 
 /**

@@ -3,6 +3,7 @@
 import { type ControlResult, type Requester, refusal } from "../control/api.ts";
 import type { Host, IndexReader } from "../index/store.ts";
 import type { CursorsFacts, HostFacts } from "../log/record/control.ts";
+import { NEVER_CONNECTED } from "../log/record/host-connection.ts";
 import { HostnameError, mayBePrivate, type ParsedHostname, parseHostname } from "../net/hostname.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
@@ -239,7 +240,10 @@ export class HostManager {
 		// An admin and a stranger may have asked for the host at the same time.
 		const known = this.#byName.get(parsed.hostname);
 		if (known !== undefined) return this.#crawlKnown(known, admin);
-		const host = this.#know({ id: this.#idMax + 1, ...parsed, gaps: 0, lastGap: null }, "active");
+		const host = this.#know(
+			{ id: this.#idMax + 1, ...parsed, gaps: 0, lastGap: null, connection: NEVER_CONNECTED },
+			"active",
+		);
 		host.askedAtMs = this.#options.clock.nowMs();
 		log.info("host {hostname} is new, with id {id}", { hostname: host.hostname, id: host.id });
 		// The host's record must be in the log before its first message.
@@ -249,9 +253,9 @@ export class HostManager {
 	}
 
 	#know(row: Omit<HostFacts, "status">, status: HostStatus): ManagedHost {
-		const { id, hostname, insecure, gaps, lastGap } = row;
+		const { id, hostname, insecure, gaps, lastGap, connection } = row;
 		const host: ManagedHost = {
-			...{ id, hostname, insecure, status, detail: "", gaps, lastGap },
+			...{ id, hostname, insecure, status, detail: "", gaps, lastGap, connection },
 			isFollowed: false,
 			askedAtMs: Number.NEGATIVE_INFINITY,
 			gapRecordedAtMs: Number.NEGATIVE_INFINITY,
@@ -288,8 +292,8 @@ export class HostManager {
 		this.#options.command(workerOf(host.hostname, this.#options.workers), command);
 	}
 
-	#record({ id, hostname, insecure, status, gaps, lastGap }: HostFacts): Promise<void> {
-		return this.#options.append({ id, hostname, insecure, status, gaps, lastGap });
+	#record({ id, hostname, insecure, status, gaps, lastGap, connection }: HostFacts): Promise<void> {
+		return this.#options.append({ id, hostname, insecure, status, gaps, lastGap, connection });
 	}
 }
 

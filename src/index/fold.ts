@@ -159,15 +159,15 @@ class Fold {
 	}
 
 	setHost(facts: HostFacts): void {
-		const { id, hostname, insecure, status, gaps, lastGap } = facts;
+		const { id, ...told } = facts;
 		const host = this.#host(id);
 		if (host === null) {
 			// Only a host whose row was lost can have accounts already.
 			const accountCount = id <= this.#hostIdMaxBefore ? this.#rows.countAccounts(id) : 0;
-			this.#hosts.set(id, { id, hostname, insecure, status, cursor: null, gaps, lastGap, accountCount });
+			this.#hosts.set(id, { id, ...told, cursor: null, accountCount });
 			this.#hostIdMax = Math.max(this.#hostIdMax, id);
 		} else {
-			Object.assign(host, { hostname, insecure, status, gaps, lastGap });
+			Object.assign(host, told);
 		}
 	}
 

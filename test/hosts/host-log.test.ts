@@ -3,6 +3,7 @@ import { HostLog } from "../../src/hosts/host-log.ts";
 import { Handover } from "../../src/log/handover.ts";
 import { decodeCursorsFacts, decodeHostFacts, type HostFacts } from "../../src/log/record/control.ts";
 import { type Entry, readEntry } from "../../src/log/record/entry.ts";
+import { NEVER_CONNECTED } from "../../src/log/record/host-connection.ts";
 import { RecordKind } from "../../src/log/record/record.ts";
 import { Counters } from "../../src/observe/counters.ts";
 import type { HostStatus } from "../../src/protocol/host-status.ts";
@@ -26,7 +27,13 @@ class Bench {
 	}
 
 	append(id: number, status: HostStatus = "active"): void {
-		const row = { hostname: `host${id}.example.com`, insecure: false, gaps: 0, lastGap: null };
+		const row = {
+			hostname: `host${id}.example.com`,
+			insecure: false,
+			gaps: 0,
+			lastGap: null,
+			connection: NEVER_CONNECTED,
+		};
 		const facts: HostFacts = { ...row, id, status };
 		void this.log.append(facts).then(() => this.durable.push(id));
 	}

@@ -4,6 +4,7 @@ import type { HostCommand } from "../../src/hosts/messages.ts";
 import { ProbeError } from "../../src/hosts/probe.ts";
 import type { Host, IndexReader } from "../../src/index/store.ts";
 import type { CursorsFacts, HostFacts } from "../../src/log/record/control.ts";
+import { NEVER_CONNECTED } from "../../src/log/record/host-connection.ts";
 import { Counters } from "../../src/observe/counters.ts";
 import type { HostStatus } from "../../src/protocol/host-status.ts";
 import { workerOf } from "../../src/runtime/worker-of.ts";
@@ -17,7 +18,17 @@ const PUBLIC = { admin: false, ip: "192.0.2.2" };
 const stranger = (number: number) => ({ admin: false, ip: `198.51.100.${number}` });
 
 function row(id: number, hostname: string, status: HostStatus = "active"): Host {
-	return { id, hostname, insecure: false, status, cursor: id * 10, gaps: 0, lastGap: null, accountCount: 0 };
+	return {
+		id,
+		hostname,
+		insecure: false,
+		status,
+		cursor: id * 10,
+		gaps: 0,
+		lastGap: null,
+		connection: NEVER_CONNECTED,
+		accountCount: 0,
+	};
 }
 
 /** A manager, with everything that it does to the outside recorded. */
@@ -182,7 +193,15 @@ describe("requestCrawl of a new host", () => {
 		await settle();
 		expect(bench.probed).toEqual(["new.com"]);
 		expect(bench.appended).toEqual([
-			{ id: 42, hostname: "new.com", insecure: false, status: "active", gaps: 0, lastGap: null },
+			{
+				id: 42,
+				hostname: "new.com",
+				insecure: false,
+				status: "active",
+				gaps: 0,
+				lastGap: null,
+				connection: NEVER_CONNECTED,
+			},
 		]);
 		expect(bench.commands).toEqual([]);
 		finishAppend();
@@ -400,7 +419,15 @@ describe("events", () => {
 		manager.onEvent({ type: "hostStatus", hostId: 1, status: "offline", detail: "connection refused" });
 		manager.onEvent({ type: "hostStatus", hostId: 1, status: "offline", detail: "timeout" });
 		expect(bench.appended).toEqual([
-			{ id: 1, hostname: "a.com", insecure: false, status: "offline", gaps: 0, lastGap: null },
+			{
+				id: 1,
+				hostname: "a.com",
+				insecure: false,
+				status: "offline",
+				gaps: 0,
+				lastGap: null,
+				connection: NEVER_CONNECTED,
+			},
 		]);
 		expect(manager.hosts()).toMatchObject([{ hostname: "a.com", status: "offline", detail: "timeout" }]);
 	});

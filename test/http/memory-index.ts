@@ -1,4 +1,5 @@
 import type { Account, Host, IndexReader, StoredAction, StoredIdentity, Takedown } from "../../src/index/store.ts";
+import { NEVER_CONNECTED } from "../../src/log/record/host-connection.ts";
 
 /** An index in memory. */
 export class MemoryIndex implements IndexReader {
@@ -18,6 +19,7 @@ export class MemoryIndex implements IndexReader {
 			cursor: 10,
 			gaps: 0,
 			lastGap: null,
+			connection: NEVER_CONNECTED,
 			accountCount: 0,
 			...values,
 		};

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { foldRecords } from "../../src/index/fold.ts";
 import type { AccountRow, Host, RowChanges, RowSource } from "../../src/index/store.ts";
+import { NEVER_CONNECTED } from "../../src/log/record/host-connection.ts";
 import { RecordFlag } from "../../src/log/record/record.ts";
 import { FIRST_LATER_KIND, LATER_STATE_KINDS, laterRecord, laterState } from "../log/state-history.ts";
 import * as records from "./records.ts";
@@ -175,6 +176,7 @@ describe("hosts", () => {
 				cursor: 8,
 				gaps: 0,
 				lastGap: null,
+				connection: NEVER_CONNECTED,
 				accountCount: 1,
 			},
 		]);

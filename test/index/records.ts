@@ -6,6 +6,7 @@ import {
 	type HostFacts,
 } from "../../src/log/record/control.ts";
 import { encodeAccountFacts, encodeIdentityFacts, encodeRepoFacts } from "../../src/log/record/facts.ts";
+import { NEVER_CONNECTED } from "../../src/log/record/host-connection.ts";
 import {
 	type AdminAction,
 	encodeAdminAction,
@@ -73,6 +74,7 @@ export function host(id: number, more: Partial<HostFacts> = {}): Unsequenced {
 		status: "active",
 		gaps: 0,
 		lastGap: null,
+		connection: NEVER_CONNECTED,
 		...more,
 	};
 	return { ...record(RecordKind.host, CONTROL, encodeHostFacts(facts)), flags: RecordFlag.state };

@@ -14,10 +14,12 @@ import {
 import { StoreBroken } from "../../src/index/store-fault.ts";
 import type { IndexWriter } from "../../src/index/writer.ts";
 import { decodeHostFacts } from "../../src/log/record/control.ts";
+import { NEVER_CONNECTED } from "../../src/log/record/host-connection.ts";
 import { POLICY_KINDS } from "../../src/log/record/policy-facts.ts";
 import { RecordKind } from "../../src/log/record/record.ts";
 import type { StoredRecord } from "../../src/log/record/stored-record.ts";
 import { isStorable } from "../../src/protocol/text.ts";
+import { aConnection } from "../log/state-history.ts";
 import { anyUtf8Text } from "../sim/any-text.ts";
 import { Rng } from "../sim/rng.ts";
 import * as records from "./records.ts";
@@ -144,6 +146,7 @@ export function storeCases(name: string, makePlace: () => Promise<Place>): void 
 				cursor: seq - 1,
 				gaps: 0,
 				lastGap: null,
+				connection: NEVER_CONNECTED,
 				accountCount: 1,
 			};
 			expect(await writer.store.hostByName("localhost:2583")).toEqual(host);
@@ -170,6 +173,19 @@ export function storeCases(name: string, makePlace: () => Promise<Place>): void 
 				resolvedAtMs: 1_700_000_000_000,
 			});
 			expect(await writer.store.checkpoint()).toBe(5);
+			await writer.store.close();
+		});
+
+		test("gives back what is known of a host's connection, whatever it is, and NEVER_CONNECTED if that is nothing", async () => {
+			const writer = await place.writer();
+			const rng = new Rng("connections");
+			const told = Array.from({ length: 50 }, () => aConnection(rng));
+			await writer.apply(records.sequence(told.map((connection, at) => records.host(at + 1, { connection }))));
+			expect((await writer.store.hosts(0, 100)).map(({ connection }) => connection)).toEqual(told);
+			// Cursors and counts leave it as it is; a record replaces all of it.
+			await writer.apply(records.sequence([records.cursors([1, 5], [2, 6]), records.host(2)], 51));
+			const [first, second] = await writer.store.hosts(0, 2);
+			expect([first?.connection, second?.connection]).toEqual([told[0], NEVER_CONNECTED]);
 			await writer.store.close();
 		});
 

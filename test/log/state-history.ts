@@ -1,5 +1,6 @@
 import { encode } from "@atcute/cbor";
 import { CONTROL_CODES, hostKey } from "../../src/log/record/control.ts";
+import type { HostConnection } from "../../src/log/record/host-connection.ts";
 import { RecordFlag, RecordKind } from "../../src/log/record/record.ts";
 import { encodeStateFacts } from "../../src/log/record/state-facts.ts";
 import * as records from "../index/records.ts";
@@ -30,6 +31,21 @@ export function removedHost(id: number): records.Unsequenced {
 	return laterState(RecordKind.host, hostKey(id), NOTHING);
 }
 
+/** Any facts of a connection, whether they go together or not. */
+export function aConnection(rng: Rng): HostConnection {
+	const aTime = (): number | null => (rng.int(3) === 0 ? null : 1_700_000_000_000 + rng.int(2 ** 31));
+	return {
+		connected: rng.int(2) === 0,
+		connectedAtMs: aTime(),
+		disconnectedAtMs: aTime(),
+		lastEventMs: aTime(),
+		failures: rng.int(20),
+		nextAttemptMs: aTime(),
+		lastError: rng.pick([null, { fault: rng.pick(["dns", "of-later"]), text: rng.text(9, "aé語"), atMs: rng.int(9) }]),
+		throttled: rng.pick([null, { sinceMs: rng.int(9), why: rng.text(9, "aé語") }]),
+	};
+}
+
 /** A history of a log: hosts that come and change, cursors that rise, fall and are given up, kinds of later releases, messages. */
 export function stateHistory(rng: Rng, length: number): records.Unsequenced[] {
 	let hosts = 1;
@@ -42,6 +58,7 @@ export function stateHistory(rng: Rng, length: number): records.Unsequenced[] {
 				insecure: rng.int(2) === 0,
 				gaps: rng.int(5),
 				lastGap: rng.pick([null, "once"]),
+				connection: aConnection(rng),
 			}),
 		cursors: () =>
 			records.cursors(

@@ -45,8 +45,8 @@ export const TEXT_MUTANTS: readonly Mutant[] = [
 	{
 		name: "texts of older host records get into rows as they are",
 		file: "log/record/control.ts",
-		find: "return withStorableTexts({ id: hostOfKey(key), hostname, insecure, status, gaps, lastGap });",
-		replace: "return { id: hostOfKey(key), hostname, insecure, status, gaps, lastGap };",
+		find: "return withStorableTexts({ id: hostOfKey(key), hostname, insecure, status, gaps, lastGap, connection });",
+		replace: "return { id: hostOfKey(key), hostname, insecure, status, gaps, lastGap, connection };",
 		tests: STORE,
 	},
 	{

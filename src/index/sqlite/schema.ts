@@ -29,7 +29,8 @@ CREATE TABLE admin_action (
 
 /**
  * DIDs are text, CIDs are binary. Accounts have a rowid because it is their paging key and keeps the index of DIDs small. Identities
- * are looked up by DID only, so they need no rowid. `taken_down` is the result of `isTakenDown` for the row. It is stored so that the
+ * are looked up by DID only, so they need no rowid. A host's `connection` is JSON, or null if nothing is known of it: no statement
+ * selects by what is in it. `taken_down` is the result of `isTakenDown` for the row. It is stored so that the
  * fan-out finds the accounts that were taken down since an lsn without a scan of the table.
  */
 const TABLES = `
@@ -41,7 +42,8 @@ CREATE TABLE host (
 	cursor INTEGER,
 	gaps INTEGER NOT NULL,
 	last_gap TEXT,
-	account_count INTEGER NOT NULL
+	account_count INTEGER NOT NULL,
+	connection TEXT
 ) STRICT;
 
 CREATE TABLE account (
@@ -122,6 +124,7 @@ const MIGRATIONS: readonly Migration[] = [
 		// Up to version 7, local statuses were not in the log. The start tells it what is untold.
 		database.run(`INSERT INTO policy (kind, key, value, told)
 			SELECT 'localStatus', did, json_object('status', local_status), 0 FROM account WHERE local_status IS NOT NULL`);
+		database.run("ALTER TABLE host ADD COLUMN connection TEXT");
 	},
 ];
 

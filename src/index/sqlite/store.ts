@@ -5,6 +5,7 @@ import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DELETED, isTakenDown } from "../../account/status.ts";
 import { diskFaultReason } from "../../disk/fault.ts";
+import { connectionFrom, type HostConnection } from "../../log/record/host-connection.ts";
 import type { PolicyKind } from "../../log/record/policy-facts.ts";
 import { LoadedRows } from "../loaded-rows.ts";
 import {
@@ -37,8 +38,10 @@ type Flag = 0 | 1;
 /** A row as SQLite gives it, with 0 and 1 for booleans. */
 type Columns<Row> = { [Name in keyof Row]: Row[Name] extends boolean ? Flag : Row[Name] };
 
-const SELECT_HOST = `SELECT id, hostname, insecure, status, cursor, gaps, last_gap AS lastGap, account_count AS accountCount
-	FROM host`;
+type HostColumns = Columns<Omit<Host, "connection">> & { connection: string | null };
+
+const SELECT_HOST = `SELECT id, hostname, insecure, status, cursor, gaps, last_gap AS lastGap, account_count AS accountCount,
+	connection FROM host`;
 const SELECT_ACCOUNT = `SELECT id, did, host, host_seq AS hostSeq, last_time_ms AS lastTimeMs, upstream_active AS upstreamActive,
 	upstream_status AS upstreamStatus, local_status AS localStatus, status_lsn AS statusLsn, rev, commit_cid AS "commit", data_cid AS data
 	FROM account`;
@@ -60,10 +63,11 @@ const TRIM_ACTIONS = `DELETE FROM admin_action WHERE lsn <= (SELECT lsn FROM adm
 const MOVE_CHECKPOINT = "UPDATE checkpoint SET lsn = ?, host_id_max = ? WHERE lsn = ? AND log_id = ?";
 const COUNT_ACCOUNTS = "SELECT count(*) AS count FROM account WHERE host = ? AND upstream_status IS NOT ?";
 
-const UPSERT_HOST = `INSERT INTO host (id, hostname, insecure, status, cursor, gaps, last_gap, account_count)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+const UPSERT_HOST = `INSERT INTO host (id, hostname, insecure, status, cursor, gaps, last_gap, account_count, connection)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 	ON CONFLICT (id) DO UPDATE SET hostname = excluded.hostname, insecure = excluded.insecure, status = excluded.status,
-		cursor = excluded.cursor, gaps = excluded.gaps, last_gap = excluded.last_gap, account_count = excluded.account_count`;
+		cursor = excluded.cursor, gaps = excluded.gaps, last_gap = excluded.last_gap, account_count = excluded.account_count,
+		connection = excluded.connection`;
 const UPSERT_ACCOUNT = `INSERT INTO account
 	(did, host, host_seq, last_time_ms, upstream_active, upstream_status, local_status, status_lsn, taken_down, rev, commit_cid, data_cid)
 	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -121,8 +125,8 @@ class SqliteReader implements IndexReader {
 	protected readonly files: DatabaseFiles;
 	readonly #account: Statement<Columns<Account>, [string]>;
 	readonly #identity: Statement<Columns<StoredIdentity>, [string]>;
-	readonly #hostByName: Statement<Columns<Host>, [string]>;
-	readonly #hosts: Statement<Columns<Host>, [number, number]>;
+	readonly #hostByName: Statement<HostColumns, [string]>;
+	readonly #hosts: Statement<HostColumns, [number, number]>;
 	readonly #repos: Statement<Columns<Account>, [number, number]>;
 	readonly #takenDown: Statement<Takedown, [number, number]>;
 	readonly #policies: Statement<PolicyColumns, [kind: string, afterKey: string, limit: number]>;
@@ -211,7 +215,7 @@ class SqliteReader implements IndexReader {
 
 class SqliteStore extends SqliteReader implements Store {
 	readonly #accountRow: Statement<Columns<Account>, [string]>;
-	readonly #hostRow: Statement<Columns<Host>, [number]>;
+	readonly #hostRow: Statement<HostColumns, [number]>;
 	readonly #upsertHost: Statement;
 	readonly #upsertAccount: Statement;
 	readonly #upsertIdentity: Statement;
@@ -325,8 +329,9 @@ class SqliteStore extends SqliteReader implements Store {
 	}
 
 	#writeHost(row: Host): void {
-		const { id, hostname, insecure, status, cursor, gaps, lastGap, accountCount } = row;
-		this.#upsertHost.run(id, hostname, insecure, status, cursor, gaps, lastGap, accountCount);
+		const { id, hostname, insecure, status, cursor, gaps, lastGap, accountCount, connection } = row;
+		const json = JSON.stringify(connection);
+		this.#upsertHost.run(id, hostname, insecure, status, cursor, gaps, lastGap, accountCount, json);
 	}
 
 	#writeAccount(row: AccountRow): void {
@@ -357,8 +362,9 @@ function toPolicy<K extends PolicyKind>(kind: K, { key, value }: PolicyColumns):
 	return { kind, key, value: JSON.parse(value) };
 }
 
-function toHost(columns: Columns<Host>): Host {
-	return { ...columns, insecure: columns.insecure === 1 };
+function toHost(columns: HostColumns): Host {
+	const told: Partial<HostConnection> | null = columns.connection === null ? null : JSON.parse(columns.connection);
+	return { ...columns, insecure: columns.insecure === 1, connection: connectionFrom(told) };
 }
 
 function toAccount(columns: Columns<Account>): Account {

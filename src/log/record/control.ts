@@ -3,6 +3,7 @@ import type { HostStatus } from "../../protocol/host-status.ts";
 import { withStorableTexts } from "../../protocol/text.ts";
 import { readU64, writeU64 } from "./bytes.ts";
 import { bufferOf, RECORD_FACTS_BYTES_MAX } from "./facts.ts";
+import { connectionFrom, type HostConnection } from "./host-connection.ts";
 import { decodeAdminAction, encodeAdminAction, type PolicyKind, policyCodec } from "./policy-facts.ts";
 import { decodeStateFacts, encodeStateFacts, hasValue } from "./state-facts.ts";
 
@@ -33,6 +34,7 @@ export interface HostFacts {
 	gaps: number;
 	/** The last of these gaps as a text: when, after which upstream seq and why. Null if there was none. */
 	lastGap: string | null;
+	connection: HostConnection;
 }
 
 /** The facts of a `didDocument` record: what a DID resolved to. */
@@ -178,8 +180,10 @@ export function encodeHostFacts({ id, ...value }: HostFacts): Uint8Array {
 /** @param facts that have a value */
 export function decodeHostFacts(facts: Uint8Array): HostFacts {
 	const { key, value } = decodeStateFacts(facts);
-	const { hostname, insecure, status, gaps, lastGap }: Omit<HostFacts, "id"> = decode(value);
-	return withStorableTexts({ id: hostOfKey(key), hostname, insecure, status, gaps, lastGap });
+	const told: Omit<HostFacts, "id"> = decode(value);
+	const { hostname, insecure, status, gaps, lastGap } = told;
+	const connection = connectionFrom(told.connection);
+	return withStorableTexts({ id: hostOfKey(key), hostname, insecure, status, gaps, lastGap, connection });
 }
 
 /** Layout: a map, as DAG-CBOR. @throws RangeError if it does not fit in a record */

@@ -1,3 +1,5 @@
+import { withStorableTexts } from "../../protocol/text.ts";
+
 /** What is known of the connection to a host, beside its cursor: the part of it that a restart needs, and that people ask for. */
 export interface HostConnection {
 	/** Whether it is connected. After a restart: whether it was. */
@@ -45,6 +47,19 @@ export const NEVER_CONNECTED: Readonly<HostConnection> = {
 	lastError: null,
 	throttled: null,
 };
+
+/**
+ * What a record or a row says of the connection. Older releases left out some of the fields, or all, and later ones may have others.
+ */
+export function connectionFrom(told: Partial<HostConnection> | null | undefined): HostConnection {
+	const { lastError, throttled, ...others } = { ...NEVER_CONNECTED, ...told };
+	const { connected, connectedAtMs, disconnectedAtMs, lastEventMs, failures, nextAttemptMs } = others;
+	return {
+		...{ connected, connectedAtMs, disconnectedAtMs, lastEventMs, failures, nextAttemptMs },
+		lastError: lastError && withStorableTexts(lastError),
+		throttled: throttled && withStorableTexts(throttled),
+	};
+}
 
 export function isSameConnection(a: HostConnection, b: HostConnection): boolean {
 	return (

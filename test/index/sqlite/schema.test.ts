@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { isTakenDown } from "../../../src/account/status.ts";
 import { SCHEMA_VERSION, SCHEMA_VERSION_MIN } from "../../../src/index/sqlite/schema.ts";
 import { openSqliteReader } from "../../../src/index/sqlite/store.ts";
+import { NEVER_CONNECTED } from "../../../src/log/record/host-connection.ts";
 import * as records from "../records.ts";
 import { LOG_ID, NEW_LOG } from "../store-cases.ts";
 import { openWriter } from "../writer.ts";
@@ -152,7 +153,7 @@ test.each(OLDER)("a database of an older version keeps its rows and becomes like
 	// Before version 6 logs had no ids, so the first log that opens the index claims it.
 	expect([await store.logId(), await store.checkpoint(), await store.hostIdMax()]).toEqual([LOG_ID, 100, 6]);
 	const gaps = older.gaps ? { gaps: 2, lastGap: "then" } : { gaps: 0, lastGap: null };
-	const same = { insecure: false, status: "active" as const, accountCount: 1, ...gaps };
+	const same = { insecure: false, status: "active" as const, accountCount: 1, connection: NEVER_CONNECTED, ...gaps };
 	expect(await store.hosts(0, 10)).toEqual([
 		{ id: 1, hostname: "pds1.example.com", cursor: 90, ...same },
 		{ id: 5, hostname: "host-4.invalid.example.com", cursor: 6, ...same },

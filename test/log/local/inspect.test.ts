@@ -7,12 +7,21 @@ import { type LogFs, systemLogFs } from "../../../src/log/local/log-fs.ts";
 import { SEGMENT_HEADER_BYTES } from "../../../src/log/local/segment/segment.ts";
 import { controlEntry, type Entry } from "../../../src/log/record/entry.ts";
 import { encodeAccountFacts } from "../../../src/log/record/facts.ts";
+import { NEVER_CONNECTED } from "../../../src/log/record/host-connection.ts";
 import { RecordFlag, RecordKind } from "../../../src/log/record/record.ts";
 import { encodeStateFacts } from "../../../src/log/record/state-facts.ts";
 import { messageEntry, START_MS, segmentPath, TestLog, temporaryDirectory } from "../harness.ts";
 import { MemoryFs } from "./memory-fs.ts";
 
-const HOST = { id: 3, hostname: "pds.example", insecure: false, status: "active", gaps: 0, lastGap: null } as const;
+const HOST = {
+	id: 3,
+	hostname: "pds.example",
+	insecure: false,
+	status: "active",
+	gaps: 0,
+	lastGap: null,
+	connection: NEVER_CONNECTED,
+} as const;
 
 /** An `#account` of this DID. */
 function accountEntry(did: string): Entry {

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { encode } from "@atcute/cbor";
 import { CONTROL_CODES, decodeControl, hostKey } from "../../../src/log/record/control.ts";
 import { controlEntry } from "../../../src/log/record/entry.ts";
+import { NEVER_CONNECTED } from "../../../src/log/record/host-connection.ts";
 import {
 	ACTION_TEXT_CHARS_MAX,
 	POLICY_KEY_BYTES_MAX,
@@ -26,7 +27,15 @@ describe("control records", () => {
 	});
 
 	test("say what their entries said", () => {
-		const host = { id: 7, hostname: "pds.example", insecure: true, status: "idle", gaps: 1, lastGap: null } as const;
+		const host = {
+			id: 7,
+			hostname: "pds.example",
+			insecure: true,
+			status: "idle",
+			gaps: 1,
+			lastGap: null,
+			connection: NEVER_CONNECTED,
+		} as const;
 		expect(decodeControl(controlEntry("host", host))).toEqual({ kind: "host", facts: host });
 		const cursors = [
 			{ host: 1, seq: null },
@@ -45,18 +54,50 @@ describe("control records", () => {
 	});
 
 	test("that are part of the state have the flag, and the others don't", () => {
-		const host = { id: 7, hostname: "pds.example", insecure: true, status: "idle", gaps: 1, lastGap: null } as const;
+		const host = {
+			id: 7,
+			hostname: "pds.example",
+			insecure: true,
+			status: "idle",
+			gaps: 1,
+			lastGap: null,
+			connection: NEVER_CONNECTED,
+		} as const;
 		expect(controlEntry("host", host).flags).toBe(RecordFlag.state);
 		expect(controlEntry("cursors", { cursors: [] }).flags).toBe(0);
 	});
 
 	test("of a host leave out what a later release adds to it", () => {
-		const fields = { hostname: "pds.example", insecure: false, status: "active", gaps: 0, lastGap: null };
+		const fields = {
+			hostname: "pds.example",
+			insecure: false,
+			status: "active",
+			gaps: 0,
+			lastGap: null,
+			connection: NEVER_CONNECTED,
+		};
 		const facts = encodeStateFacts({ key: hostKey(9), value: encode({ ...fields, limit: 5 }) });
 		expect(decodeControl({ kind: RecordKind.host, facts })).toEqual({
 			kind: "host",
 			facts: { id: 9, ...fields, status: "active" },
 		});
+	});
+
+	test("of a host have a connection of which nothing is known if an older release wrote them, or part of it", () => {
+		const fields = { hostname: "pds.example", insecure: false, status: "active", gaps: 0, lastGap: null };
+		const lastError = { fault: "of-later", text: "a\0b", atMs: 5 };
+		for (const [told, connection] of [
+			[{}, NEVER_CONNECTED],
+			[{ connection: {} }, NEVER_CONNECTED],
+			[
+				{ connection: { failures: 2, lastError, later: 1 } },
+				{ ...NEVER_CONNECTED, failures: 2, lastError: { ...lastError, text: "a\ufffdb" } },
+			],
+		] as const) {
+			const facts = encodeStateFacts({ key: hostKey(9), value: encode({ ...fields, ...told }) });
+			const decoded = decodeControl({ kind: RecordKind.host, facts });
+			expect(decoded).toEqual({ kind: "host", facts: { id: 9, ...fields, status: "active", connection } });
+		}
 	});
 
 	test("of a host say nothing to this release if they take the key away", () => {

@@ -11,6 +11,7 @@ import {
 	encodeHostFacts,
 } from "../../../src/log/record/control.ts";
 import { RECORD_FACTS_BYTES_MAX } from "../../../src/log/record/facts.ts";
+import { NEVER_CONNECTED } from "../../../src/log/record/host-connection.ts";
 import { RECORD_HEADER_BYTES, RecordFlag, RecordKind, writeRecordHeader } from "../../../src/log/record/record.ts";
 import { decodeRecord } from "../../../src/log/record/stored-record.ts";
 
@@ -76,7 +77,15 @@ describe("facts of control records", () => {
 	const did = "did:web:example.com";
 
 	test("of hosts and DID documents come back", () => {
-		const host = { id: 7, hostname: "pds.example", insecure: false, status: "idle", gaps: 2, lastGap: null } as const;
+		const host = {
+			id: 7,
+			hostname: "pds.example",
+			insecure: false,
+			status: "idle",
+			gaps: 2,
+			lastGap: null,
+			connection: NEVER_CONNECTED,
+		} as const;
 		expect(decodeHostFacts(encodeHostFacts(host))).toEqual(host);
 		const document = { did, signingKey: null, pds: "https://pds.example", tombstoned: false, resolvedAtMs: 1.7e12 };
 		expect(decodeDidDocumentFacts(encodeDidDocumentFacts(document))).toEqual(document);
