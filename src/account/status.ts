@@ -1,4 +1,4 @@
-import type { AccountState } from "./state.ts";
+import { type AccountState, NO_HOST } from "./state.ts";
 
 /** The fields of an account that determine its effective status. */
 type Statuses = Pick<AccountState, "upstreamActive" | "upstreamStatus" | "localStatus">;
@@ -36,6 +36,11 @@ export function isTakenDown({ localStatus, upstreamActive, upstreamStatus }: Sta
 /** Whether the account's host says that it is deleted. If so, it does not count as one of the host's accounts. */
 export function isDeletedAtHost({ upstreamStatus }: Pick<Statuses, "upstreamStatus">): boolean {
 	return upstreamStatus === DELETED;
+}
+
+/** Whether the relay has anything to say of the account. It has a row, but nothing, if the operator has taken back all there was. */
+export function isKnown({ host, localStatus }: Pick<AccountState, "host" | "localStatus">): boolean {
+	return host !== NO_HOST || localStatus !== null;
 }
 
 /** Whether `listRepos` includes the account. */

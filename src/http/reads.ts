@@ -1,7 +1,7 @@
 import { toString as cidToString, decode } from "@atcute/cid";
 import type { Context, Hono, MiddlewareHandler } from "hono";
 import * as v from "valibot";
-import { effectiveStatus, isListed } from "../account/status.ts";
+import { effectiveStatus, isKnown, isListed } from "../account/status.ts";
 import type { Account, Host, IndexReader } from "../index/store.ts";
 import { networkOf } from "../net/network.ts";
 import type { Counters } from "../observe/counters.ts";
@@ -159,7 +159,8 @@ async function hostOrigin(hostId: number, index: IndexReader): Promise<string | 
 async function findAccount(context: Context, index: IndexReader): Promise<Account> {
 	const { did } = readQuery(DID_QUERY, context);
 	const account = await index.account(did);
-	if (account === null) throw new XrpcError(404, "RepoNotFound", "this relay does not know the account");
+	if (account === null || !isKnown(account))
+		throw new XrpcError(404, "RepoNotFound", "this relay does not know the account");
 	return account;
 }
 

@@ -29,8 +29,8 @@ export interface Arrival<M extends Message = Message> {
 	refreshed: boolean;
 	/** Whether the host, asked because of this message, said that the account is active. Null if it was not asked. */
 	activeAtHost: boolean | null;
-	/** What must still follow it into the log. Set once the message itself is handed over. */
-	following: Admitted | null;
+	/** The status of which the relay's own `#account` must still follow it into the log. Set once the message itself is handed over. */
+	following: UpstreamStatus | null;
 }
 
 /** What a good message adds to the log. */
@@ -40,8 +40,14 @@ export interface Admitted {
 	fact: AccountFact;
 	/** What must be in the log right before it. */
 	preceding?: Admitted;
-	/** What must be in the log right after it. */
-	following?: Admitted;
+	/** An `#account` of the relay's own with this status at the host must be in the log right after it. */
+	following?: UpstreamStatus;
+}
+
+/** An account's status at its host. */
+export interface UpstreamStatus {
+	active: boolean;
+	status: string | null;
 }
 
 export function arrivalOf(

@@ -16,6 +16,7 @@ import { gauge } from "../observe/metric.ts";
 import { contain } from "../runtime/boundary.ts";
 import { Doorbell } from "../runtime/doorbell.ts";
 import { LogLimiter } from "../runtime/log-limiter.ts";
+import type { NoService, Served } from "../runtime/requests.ts";
 import { RingReader, RingWriter } from "../runtime/ring.ts";
 import { StartError } from "../runtime/start-error.ts";
 import { endThreadOnFailure, serveRole, type WorkerRole } from "../runtime/thread.ts";
@@ -24,6 +25,7 @@ import type { Engine } from "../verify/engine.ts";
 import { EngineError } from "../verify/select.ts";
 import { USER_AGENT } from "../version.ts";
 import { AccountCache } from "./did/accounts.ts";
+import { type LocalStatusChange, Operator } from "./did/operator.ts";
 import { RepoStatusProbe } from "./did/repo-status.ts";
 import { Shard, type ShardOptions } from "./did/shard.ts";
 import { Budget } from "./host/budget.ts";
@@ -70,9 +72,17 @@ const REJECTION_LINES = { intervalMs: 60_000, keysMax: 10_000 };
 /** Makes this thread's engine according to the settings. */
 export type CreateEngine = (choice: EngineChoice, counters: Counters) => Engine;
 
+/** What the control thread may ask of an ingest worker. */
+export interface IngestService {
+	/** Sets the operator's status of an account whose DID this worker has. Resolves when that is durable. */
+	setLocalStatus(change: LocalStatusChange): Promise<{ before: string | null }>;
+}
+
 /** Runs an ingest worker in this thread, with the engine that the thread's entry file makes. */
 export function serveIngest(createEngine: CreateEngine): void {
-	serveRole<IngestOptions, HostCommand, HostEvent>((emit) => new IngestWorker(createEngine, emit));
+	serveRole<IngestOptions, HostCommand, HostEvent, NoService, IngestService>(
+		(emit) => new IngestWorker(createEngine, emit),
+	);
 }
 
 /** @throws StartError if the engine that the settings ask for does not work here */
@@ -146,11 +156,17 @@ function openPeer({ worker, outbound, inbound, doorbell }: IngestOptions["peers"
 }
 
 /** An ingest worker: follows its hosts, and works on the messages of its DIDs. */
-class IngestWorker implements WorkerRole<IngestOptions, HostCommand> {
+class IngestWorker implements WorkerRole<IngestOptions, HostCommand, IngestService> {
 	readonly #createEngine: CreateEngine;
 	readonly #emit: (event: HostEvent) => void;
 	/** Set by `start`. */
-	#parts: { hosts: Hosts; handover: Handover; doorbell: Doorbell } | null = null;
+	#parts: { hosts: Hosts; handover: Handover; doorbell: Doorbell; operator: Operator } | null = null;
+	readonly serves: Served<IngestService> = {
+		setLocalStatus: (change) => {
+			if (this.#parts === null) throw new Error("a request came before the start");
+			return this.#parts.operator.setLocalStatus(change);
+		},
+	};
 
 	constructor(createEngine: CreateEngine, emit: (event: HostEvent) => void) {
 		this.#createEngine = createEngine;
@@ -184,7 +200,8 @@ class IngestWorker implements WorkerRole<IngestOptions, HostCommand> {
 			handover,
 		});
 
-		this.#parts = { hosts, handover, doorbell };
+		const operator = new Operator({ accounts, handover, clock: Date.now });
+		this.#parts = { hosts, handover, doorbell, operator };
 
 		const keepBooks = (): void => {
 			hosts.storeCursors();
@@ -200,6 +217,7 @@ class IngestWorker implements WorkerRole<IngestOptions, HostCommand> {
 			runLoop(doorbell, () => {
 				handover.noteDurable();
 				shard.ringHasRoom();
+				operator.noteProgress();
 				routes.receive();
 			}),
 		);

@@ -94,10 +94,10 @@ export class Relay {
 		const reader = await openPatientReader(config.databaseUrl, counters);
 		const handover = controlHandover(shared, counters);
 		const appender = new Appender(handover, systemTiming);
-		await tellUntold(reader, (...entries) => appender.append(...entries));
 		hosts = createHostManager(config, shared, counters, reader, handover, (worker, command) =>
 			threads.ingest[worker]?.command(command),
 		);
+		await tellUntold(reader, (...entries) => appender.append(...entries));
 		await startIngest(threads.ingest, common);
 		const channels = threads.fanout.map(() => new MessageChannel());
 		await startReads(

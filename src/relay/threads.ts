@@ -4,11 +4,11 @@ import type { DiskFaultReason } from "../disk/fault.ts";
 import type { FanoutCommand, FanoutWorkerOptions } from "../fanout/worker.ts";
 import type { HostCommand, HostEvent } from "../hosts/messages.ts";
 import type { IndexEvent } from "../index/worker.ts";
-import type { IngestOptions } from "../ingest/ingest.ts";
+import type { IngestOptions, IngestService } from "../ingest/ingest.ts";
 import type { SequencerStart } from "../log/worker.ts";
 import type { Totals } from "../observe/totals.ts";
 import type { ReadsWorkerOptions } from "../reads/worker.ts";
-import type { Served } from "../runtime/requests.ts";
+import type { NoService, Served } from "../runtime/requests.ts";
 import { startListening } from "../runtime/start-error.ts";
 import { type Failure, Thread } from "../runtime/thread.ts";
 import { ownState, type ThreadState } from "../runtime/thread-state.ts";
@@ -18,7 +18,7 @@ import { at, contextOf, ingestMemory, type SharedMemory } from "./shared-memory.
 
 export type LogThread = Thread<SequencerStart, never, DiskFaultReason | null>;
 export type IndexThread = Thread<WorkerContext, never, IndexEvent>;
-export type IngestThread = Thread<IngestOptions, HostCommand, HostEvent>;
+export type IngestThread = Thread<IngestOptions, HostCommand, HostEvent, NoService, IngestService>;
 export type ReadsThread = Thread<ReadsWorkerOptions, never, never>;
 export type FanoutThread = Thread<FanoutWorkerOptions, FanoutCommand, never, Control>;
 

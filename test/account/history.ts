@@ -4,10 +4,14 @@ import { foldRecords } from "../../src/index/fold.ts";
 import type { AccountRow } from "../../src/index/store.ts";
 import { arrivalOf, type Sender } from "../../src/ingest/arrival.ts";
 import { AccountCache } from "../../src/ingest/did/accounts.ts";
+import { Operator } from "../../src/ingest/did/operator.ts";
 import { Shard } from "../../src/ingest/did/shard.ts";
 import type { Outcome } from "../../src/ingest/outcome.ts";
 import { Handover } from "../../src/log/handover.ts";
+import { decodeControl } from "../../src/log/record/control.ts";
 import { type Entry, readEntry } from "../../src/log/record/entry.ts";
+import { tellsOfRepo } from "../../src/log/record/message-facts.ts";
+import { RecordKind } from "../../src/log/record/record.ts";
 import type { StoredRecord } from "../../src/log/record/stored-record.ts";
 import { Counters } from "../../src/observe/counters.ts";
 import { encodeFrame, scanFrame } from "../../src/protocol/frame.ts";
@@ -31,6 +35,8 @@ const RESOLUTIONS: readonly Resolution[] = [
 /** In rising order. There are few, so that the generated messages often repeat one or come too late. */
 const REVS = Array.from("234567abcdefghijklmnopqrstuvwxyz", (letter) => `3kb4iw5xo2${letter}22`);
 const TIMES = ["", ...Array.from({ length: 9 }, (_, at) => new Date(NOW_MS - 10_000 + at).toISOString())];
+/** What the operator sets. */
+const LOCAL_STATUSES = [null, null, "takendown", "suspended"];
 const STATUSES = ["deactivated", "deleted", "deleted", "takendown", "suspended", "odd"];
 /** Room for a few entries, so that it is full now and then. */
 const RING_BYTES = RING_BYTES_MIN;
@@ -54,6 +60,9 @@ export class Bench {
 	restarts = 0;
 	/** Times that the cache forgot the account. */
 	evictions = 0;
+	/** Times that the operator changed the account's status, and that consumers were told so. */
+	changes = 0;
+	changesTold = 0;
 
 	constructor() {
 		const ring = createRingBuffer(RING_BYTES);
@@ -63,7 +72,7 @@ export class Bench {
 
 	/** How often each thing happened, by name. The test is only meaningful if each did. */
 	get happened() {
-		const { comparisons, passed, moves, deletions, restarts, evictions } = this;
+		const { comparisons, passed, moves, deletions, restarts, evictions, changes, changesTold } = this;
 		const counters = counted(this.counters);
 		const foundActive = counters.of("accounts_found_active_total");
 		return {
@@ -73,6 +82,8 @@ export class Bench {
 			deletions,
 			restarts,
 			evictions,
+			changes,
+			changesTold,
 			repeats: counters.of("messages_replayed_total"),
 			fullRings: counters.of("ring_full_total"),
 			foundActive,
@@ -97,7 +108,13 @@ export class History {
 	readonly #bench: Bench;
 	readonly #rng: Rng;
 	#shard: Shard;
+	#operator: Operator;
 	#accounts: AccountCache;
+	/** Statuses that the operator is about to set. */
+	readonly #pending = new Set<string | null>();
+	/** What the last `#account` told consumers; null if there was none since the start of the history. */
+	#localStatus: string | null;
+	#told: { active: boolean; status: string | null } | null = null;
 	/** The index's row. */
 	#row: AccountRow | null;
 	/** What the DID resolves to now, and what the relay last found it to be. */
@@ -105,6 +122,8 @@ export class History {
 	#known: Resolution | null = null;
 	#lsn = 0;
 	#unsettled = 0;
+	/** The ring position up to which everything is durable. */
+	#acknowledged = 0;
 	/** How far the account's messages have got. */
 	#rev = 0;
 	#hostSeq = 1;
@@ -115,8 +134,10 @@ export class History {
 		this.#rng = rng;
 		this.#world = rng.pick(RESOLUTIONS);
 		this.#row = rng.int(4) === 0 ? takenDownHere() : null;
+		this.#localStatus = this.#row?.localStatus ?? null;
 		this.#accounts = this.#newCache();
 		this.#shard = this.#newShard();
+		this.#operator = this.#newOperator();
 	}
 
 	/** @throws Error as soon as the shard and the index disagree */
@@ -134,11 +155,14 @@ export class History {
 		this.#known = null;
 		this.#accounts = this.#newCache();
 		this.#shard = this.#newShard();
+		this.#operator = this.#newOperator();
 	}
 
 	/** Sends several messages at once. Their admission waits for whatever it needs. */
 	async #burst(count: number): Promise<void> {
-		for (let sent = 0; sent < count; sent++) this.#send(this.#rng.pick(SENDERS), this.#message());
+		for (let sent = 0; sent < count; sent++)
+			if (this.#rng.int(6) === 0) this.#operate(this.#rng.pick(LOCAL_STATUSES));
+			else this.#send(this.#rng.pick(SENDERS), this.#message());
 		for (let turn = 1; this.#unsettled > 0; turn++) {
 			if (turn === TURNS_MAX) throw new Error("a message is never settled");
 			await null;
@@ -153,7 +177,9 @@ export class History {
 		const entries = this.#bench.drain();
 		if (entries.length > 0) this.#fold(entries);
 		if (this.#rng.int(3) === 0) this.#evict();
+		this.#acknowledged = this.#bench.handover.position;
 		this.#shard.ringHasRoom();
+		this.#operator.noteProgress();
 	}
 
 	/** Another account takes this one's place in the cache, which it may since the index has the present state. */
@@ -171,6 +197,7 @@ export class History {
 			this.#lsn++;
 			return { ...entry, lsn: this.#lsn, seq: this.#lsn, timeUs: NOW_MS * 1000 };
 		});
+		for (const record of records) this.#checkTold(record);
 		const before = this.#row;
 		const rows = { ...NO_ROWS, account: () => before, hostIdMax: () => SENDERS.length };
 		const [row] = foldRecords(records, rows).accounts;
@@ -180,7 +207,40 @@ export class History {
 		this.#row = row;
 	}
 
+	/** The operator sets a status while messages come. */
+	#operate(status: string | null): void {
+		this.#unsettled++;
+		this.#pending.add(status);
+		const action = { atMs: NOW_MS, by: "192.0.2.1", action: "test" };
+		void this.#operator.setLocalStatus({ did: DID, status, action }).then(() => {
+			this.#unsettled--;
+			this.#bench.changes++;
+		});
+	}
+
+	/** No commit passes while the operator's status holds, and each `#account` tells it, or the one that is about to be set. */
+	#checkTold(record: StoredRecord): void {
+		const control = decodeControl(record);
+		if (control?.kind === "localStatus") this.#localStatus = control.facts.value?.status ?? null;
+		const local = this.#localStatus;
+		if (tellsOfRepo(record.kind) && local !== null) throw new Error(`a commit passed although the account is ${local}`);
+		if (record.kind !== RecordKind.account) return;
+		const scanned = scanFrame(record.frame);
+		if (scanned.kind !== "message" || scanned.message.type !== "account") throw new Error("no #account");
+		const { active, status } = scanned.message;
+		this.#told = { active, status };
+		const isRight = [local, ...this.#pending].some((one) => one === null || (!active && status === one));
+		if (!isRight) throw new Error(`consumers were told ${status ?? active} although the account is ${local}`);
+	}
+
 	#compare(): void {
+		this.#pending.clear();
+		if (this.#localStatus !== null && this.#told !== null) {
+			const { active, status } = this.#told;
+			if (active || status !== this.#localStatus) throw new Error(`consumers were not told of ${this.#localStatus}`);
+			this.#bench.changesTold++;
+		}
+
 		const cached = this.#accounts.peek(DID);
 		// An account that is not in the cache would be read from the index.
 		if (cached === null) return;
@@ -236,6 +296,15 @@ export class History {
 		return new AccountCache({ account }, 1, this.#bench.counters);
 	}
 
+	#newOperator(): Operator {
+		const { handover } = this.#bench;
+		return new Operator({
+			accounts: this.#accounts,
+			handover: { push: (entry) => handover.push(entry), acknowledged: () => this.#acknowledged },
+			clock: () => NOW_MS,
+		});
+	}
+
 	#newShard(): Shard {
 		const { handover, counters } = this.#bench;
 		const look = async (): Promise<Resolution> => {
@@ -267,7 +336,7 @@ function resolved(pdsHost: string, key: string): Resolution {
 	return { outcome: "resolved", identity };
 }
 
-/** Nothing writes local statuses yet, so the test puts one into the row. */
+/** A row that the index had before. */
 function takenDownHere(): AccountRow {
 	return {
 		did: DID,

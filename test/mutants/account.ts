@@ -156,8 +156,9 @@ export const ACCOUNT_MUTANTS: readonly Mutant[] = [
 	{
 		name: "an account that the cache has evicted is not loaded for messages after a tombstone",
 		file: "ingest/did/shard.ts",
-		find: "return accounts.get(did) === undefined ? accounts.load(did) : following;",
-		replace: "accounts.get(did);\nreturn following;",
+		find: "if (account === undefined) return accounts.load(did);",
+		replace:
+			"if (account === undefined) return ownAccountMessage(did, { host: 0, hostSeq: 0, localStatus: null }, following, rules.clock);",
 		tests: AGREEMENT,
 	},
 	{

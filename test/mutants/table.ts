@@ -8,6 +8,7 @@ import { LOG_STATE_MUTANTS } from "./log-state.ts";
 import { MACHINE_MUTANTS } from "./machine.ts";
 import { NET_MUTANTS } from "./net.ts";
 import { PLC_MUTANTS } from "./plc.ts";
+import { POLICY_MUTANTS } from "./policy.ts";
 import { PREPARED_MUTANTS } from "./prepared.ts";
 import { PUBLIC_PORT_MUTANTS } from "./public-port.ts";
 import { READING_PLACE_MUTANTS } from "./reading-place.ts";
@@ -614,8 +615,8 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "a tombstone moves the account to the host that sent the message",
 		file: "ingest/did/admit/account.ts",
-		find: "entry: { ...entry, host, upstreamSeq: hostSeq },",
-		replace: "entry: { ...entry, upstreamSeq: hostSeq },",
+		find: "sender: { hostId: host } }, 0, fact);",
+		replace: "sender: { hostId: 2 } }, 0, fact);",
 		tests: ["ingest/did/shard.test.ts"],
 	},
 	{
@@ -821,6 +822,7 @@ export const MUTANTS: readonly Mutant[] = [
 	...IDENTITY_MUTANTS,
 	...HOST_STATE_MUTANTS,
 	...PLC_MUTANTS,
+	...POLICY_MUTANTS,
 	{
 		name: "a disk's fault counts as a damaged database",
 		file: "index/sqlite/database-files.ts",

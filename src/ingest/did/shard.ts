@@ -1,7 +1,7 @@
 // ingest/did/: the work on DIDs: the order of messages, waiting, the account's state. It knows nothing of sockets.
 
 import { next } from "../../account/next.ts";
-import type { AccountState } from "../../account/state.ts";
+import { type AccountState, NO_HOST } from "../../account/state.ts";
 import type { IdentityCache } from "../../identity/cache.ts";
 import type { Resolution } from "../../identity/identity.ts";
 import type { Handover } from "../../log/handover.ts";
@@ -12,10 +12,11 @@ import { Rejection } from "../../protocol/rejection.ts";
 import { didMethod, isDid } from "../../protocol/syntax.ts";
 import { reportFailure } from "../../runtime/boundary.ts";
 import { endThreadOnFailure } from "../../runtime/thread.ts";
-import type { Admitted, Arrival, Sender } from "../arrival.ts";
+import type { Admitted, Arrival, Sender, UpstreamStatus } from "../arrival.ts";
 import { FAILED, REJECTED } from "../outcome.ts";
 import { messagesRejected } from "../rejections.ts";
 import type { AccountCache } from "./accounts.ts";
+import { ownAccountMessage } from "./admit/account.ts";
 import type { AdmissionRules } from "./admit/admission.ts";
 import { ADMISSIONS, isRepeat } from "./admit/table.ts";
 import type { RepoStatusProbe } from "./repo-status.ts";
@@ -180,7 +181,7 @@ export class Shard {
 	}
 
 	/** Hands a message over and settles it. If the ring is full it is admitted again later, since its account may change until then. */
-	#handOver(arrival: Arrival, admitted: Admitted): Promise<void> | null {
+	#handOver(arrival: Arrival, admitted: Admitted): Promise<unknown> | null {
 		const { handover, rules } = this.#options;
 		if (admitted.preceding !== undefined) {
 			if (this.#push(arrival, admitted.preceding) === null) return this.#waitForRoom();
@@ -190,7 +191,7 @@ export class Shard {
 		if (position === null) return this.#waitForRoom();
 		if (admitted.following !== undefined) {
 			arrival.following = admitted.following;
-			return this.#handOver(arrival, admitted.following);
+			return this.#attempt(arrival);
 		}
 		handover.time(arrival.arrivedAtMs);
 		arrival.settle({ rejected: false, ring: handover.ring, position });
@@ -215,11 +216,17 @@ export class Shard {
 		return this.#room.promise;
 	}
 
-	/** The entry that follows changes the account's state, which may have left the cache while the entry waited for room. */
-	#follow(arrival: Arrival, following: Admitted): Admitted | Promise<void> {
-		const { accounts } = this.#options;
+	/**
+	 * Makes the `#account` that follows a message. While it waited for room in the ring, the account's state may have left the cache, and
+	 * the operator may have changed its status.
+	 */
+	#follow(arrival: Arrival, following: UpstreamStatus): Admitted | Promise<void> {
+		const { accounts, rules } = this.#options;
 		const { did } = arrival.message;
-		return accounts.get(did) === undefined ? accounts.load(did) : following;
+		const account = accounts.get(did);
+		if (account === undefined) return accounts.load(did);
+		if (account === null) throw new Error("a message that was handed over has left no account");
+		return ownAccountMessage(did, account, following, rules.clock);
 	}
 
 	/** Returns null if the message was a repeat, which is now settled, and a promise if the message has to wait. */
@@ -278,7 +285,7 @@ function laneOf({ message, sender }: Arrival): string {
 
 /** Whether the account is, as far as we know, at another host than the sender. */
 function isForeign(account: AccountState | null, known: Resolution | null, sender: Sender): boolean {
-	if (account !== null) return account.host !== sender.hostId;
+	if (account !== null && account.host !== NO_HOST) return account.host !== sender.hostId;
 	return known?.outcome === "resolved" && known.identity.pdsHost !== sender.hostname;
 }
 

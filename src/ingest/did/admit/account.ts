@@ -6,7 +6,7 @@ import { encodeFrame, scanFrame } from "../../../protocol/frame.ts";
 import type { AccountMessage } from "../../../protocol/kinds/account.ts";
 import type { Message } from "../../../protocol/kinds/table.ts";
 import type { FieldChanges } from "../../../protocol/patch.ts";
-import type { Admitted, Arrival } from "../../arrival.ts";
+import type { Admitted, Arrival, UpstreamStatus } from "../../arrival.ts";
 import { type AdmissionRules, checkStatus, checkTime, messageEntry, timeMsOf, withFields } from "./admission.ts";
 import { keyAtHome } from "./home.ts";
 
@@ -32,24 +32,26 @@ export function admitAccount(
 }
 
 /**
- * An `#account` that the relay makes itself. In the log it belongs to the account's host, with the last upstream seq that we have
- * for the account. So it neither moves the account nor makes a later message of the host look like a repeat.
+ * An `#account` that the relay makes itself. Consumers get the effective status. In the log it belongs to the account's host, with the
+ * last upstream seq that we have for the account. So it neither moves the account nor makes a later message of the host look like a
+ * repeat.
+ *
+ * @param upstream the account's status at its host
  */
 export function ownAccountMessage(
-	arrival: Arrival,
-	account: AccountState,
-	{ active, status }: { active: boolean; status: string | null },
+	did: string,
+	{ host, hostSeq, localStatus }: Pick<AccountState, "host" | "hostSeq" | "localStatus">,
+	{ active, status }: UpstreamStatus,
 	clock: () => number,
 ): Admitted {
-	const { did } = arrival.message;
-	const { host, hostSeq } = account;
 	const time = new Date(clock()).toISOString();
+	const effective = effectiveStatus({ localStatus, upstreamActive: active, upstreamStatus: status });
 	// The sequencer gives the frame its seq. Until then it needs a valid one.
-	const frame = encodeFrame("account", { seq: 1, did, time, active, ...(status === null ? null : { status }) });
+	const frame = encodeFrame("account", { seq: 1, did, time, ...effective });
 	// The frame's time is ours, so the fact has none: the times of a host's messages are compared only with each other.
 	const fact = { type: "status", did, active, status, timeMs: 0 } as const;
-	const entry = messageEntry({ ...arrival, ...rescan(frame) }, 0, fact);
-	return { entry: { ...entry, host, upstreamSeq: hostSeq }, fact };
+	const entry = messageEntry({ ...rescan(frame), sender: { hostId: host } }, 0, fact);
+	return { entry: { ...entry, upstreamSeq: hostSeq }, fact };
 }
 
 function rescan(frame: Uint8Array): { frame: Uint8Array; message: Message } {

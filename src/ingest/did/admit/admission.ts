@@ -11,7 +11,7 @@ import { Rejection } from "../../../protocol/rejection.ts";
 import { isDatetime } from "../../../protocol/syntax.ts";
 import { isStorable } from "../../../protocol/text.ts";
 import type { Engine } from "../../../verify/engine.ts";
-import type { Admitted, Arrival } from "../../arrival.ts";
+import type { Admitted, Arrival, Sender } from "../../arrival.ts";
 import { messagesLenient } from "../../rejections.ts";
 
 /** What an admission depends on besides the message. */
@@ -81,7 +81,11 @@ export function withFields(arrival: Arrival<FlatMessage>, changes: FieldChanges)
 }
 
 /** The entry for the log, with what the message says about its account. */
-export function messageEntry({ frame, message, sender }: Arrival, flags: number, fact: MessageFact): Entry {
+export function messageEntry(
+	{ frame, message, sender }: Pick<Arrival, "frame" | "message"> & { sender: Pick<Sender, "hostId"> },
+	flags: number,
+	fact: MessageFact,
+): Entry {
 	const { type, seq, seqStart, seqEnd } = message;
 	return {
 		kind: RecordKind[type],

@@ -6,7 +6,6 @@ import type { IdentityMessage } from "../../../protocol/kinds/identity.ts";
 import type { FieldChanges } from "../../../protocol/patch.ts";
 import { Rejection } from "../../../protocol/rejection.ts";
 import type { Admitted, Arrival } from "../../arrival.ts";
-import { ownAccountMessage } from "./account.ts";
 import { type AdmissionRules, checkTime, messageEntry, timeMsOf, withFields } from "./admission.ts";
 
 const WITHOUT_HANDLE: FieldChanges = new Map([["handle", null]]);
@@ -36,15 +35,8 @@ export function admitIdentity(
 	const admitted: Admitted = { entry: messageEntry(stripped, flags, fact), fact };
 	if (resolution.outcome === "tombstoned") {
 		const after = next(account, fact, admitted.entry);
-		if (after !== null && !isDeletedAtHost(after)) admitted.following = tombstone(arrival, after, rules.clock);
+		// An `#identity` of any host can bring it to light that a known account's DID is tombstoned (rulebook 2.14).
+		if (after !== null && !isDeletedAtHost(after)) admitted.following = { active: false, status: DELETED };
 	}
 	return admitted;
-}
-
-/**
- * The `#account` that the relay itself adds when a known account's DID turns out to be tombstoned (rulebook 2.14). An `#identity`
- * of any host can bring that to light, so the account is not moved to the sender.
- */
-function tombstone(arrival: Arrival, account: AccountState, clock: () => number): Admitted {
-	return ownAccountMessage(arrival, account, { active: false, status: DELETED }, clock);
 }

@@ -72,7 +72,7 @@ function admitRepo<M extends RepoMessage>(
 	const { did, rev } = message;
 	const fact = { type: "repo", did, rev, commit, data, touched: verdict.touched } as const;
 	const admitted: Admitted = { entry: messageEntry(arrival, flags, fact), fact };
-	if (isMissed) admitted.preceding = ownAccountMessage(arrival, before, { active: true, status: null }, rules.clock);
+	if (isMissed) admitted.preceding = ownAccountMessage(did, before, { active: true, status: null }, rules.clock);
 	return admitted;
 }
 

@@ -1,0 +1,117 @@
+import { next } from "../../account/next.ts";
+import type { AccountState } from "../../account/state.ts";
+import { effectiveStatus } from "../../account/status.ts";
+import type { Handover } from "../../log/handover.ts";
+import { controlEntry, type Entry, policyEntry } from "../../log/record/entry.ts";
+import type { AdminAction } from "../../log/record/policy-facts.ts";
+import type { AccountCache } from "./accounts.ts";
+import { ownAccountMessage } from "./admit/account.ts";
+
+/** What an operator sets for an account. */
+export interface LocalStatusChange {
+	did: string;
+	/** Null takes back what was set. */
+	status: string | null;
+	/** The line of the audit log, without what the account's state tells. */
+	action: Pick<AdminAction, "atMs" | "by" | "action">;
+}
+
+export interface OperatorOptions {
+	accounts: Pick<AccountCache, "get" | "load" | "set">;
+	handover: Pick<Handover, "push" | "acknowledged">;
+	clock: () => number;
+}
+
+/** A record of a change, and the account's state after it. */
+interface Step {
+	entry: Entry;
+	state: AccountState | null;
+}
+
+/**
+ * Carries out what the operator sets for accounts of this shard. It runs on the thread that has the DID, so that the relay's `#account` is
+ * in order with the account's own messages: those after it are judged by the new status.
+ */
+export class Operator {
+	readonly #options: OperatorOptions;
+	/** Called when the sequencer has rung. */
+	#waiting: (() => void)[] = [];
+
+	constructor(options: OperatorOptions) {
+		this.#options = options;
+	}
+
+	/** Sets an account's status. Resolves with the status before, when the change is durable. The account need not be known. */
+	async setLocalStatus(change: LocalStatusChange): Promise<{ before: string | null }> {
+		const { accounts } = this.#options;
+		for (;;) {
+			const account = accounts.get(change.did);
+			if (account === undefined) await accounts.load(change.did);
+			else if (await this.#handOver(this.#steps(account, change), change.did))
+				return { before: account?.localStatus ?? null };
+		}
+	}
+
+	/** Must be called whenever the sequencer has rung. */
+	noteProgress(): void {
+		const waiting = this.#waiting;
+		this.#waiting = [];
+		for (const wake of waiting) wake();
+	}
+
+	/** Returns whether all is durable. If not, the ring was full and has room now; the account may be another by now. */
+	async #handOver(steps: readonly Step[], did: string): Promise<boolean> {
+		const { accounts, handover } = this.#options;
+		let position = 0;
+		for (const { entry, state } of steps) {
+			const end = handover.push(entry);
+			if (end === null) {
+				await this.#rung();
+				return false;
+			}
+			position = end;
+			if (state !== null) accounts.set(did, { ...state, position });
+		}
+		while (handover.acknowledged() < position) await this.#rung();
+		return true;
+	}
+
+	/**
+	 * The `#account`, if consumers see another status now; the line of the audit log; the status itself. In this order, since the process
+	 * may end between any two of them: the operator, who got no answer, does it again, and what comes after the status would not.
+	 */
+	#steps(account: AccountState | null, { did, status, action }: LocalStatusChange): Step[] {
+		const steps: Step[] = [];
+		const before = account?.localStatus ?? null;
+		let state = account;
+		const changed = next(account, { type: "local", status }, NOWHERE);
+		if (changed !== null && !isSameStatus(account, changed)) {
+			const { upstreamActive: active, upstreamStatus } = changed;
+			const own = ownAccountMessage(did, changed, { active, status: upstreamStatus }, this.#options.clock);
+			state = next(account, own.fact, own.entry);
+			steps.push({ entry: own.entry, state });
+		}
+		const line = { ...action, subject: did, before: before ?? "", after: status ?? "" };
+		steps.push({ entry: controlEntry("adminAction", line), state });
+		if (before === status) return steps;
+		const entry = policyEntry("localStatus", did, status === null ? null : { status });
+		steps.push({ entry, state: next(state, { type: "local", status }, entry) });
+		return steps;
+	}
+
+	#rung(): Promise<void> {
+		return new Promise((resolve) => {
+			this.#waiting.push(resolve);
+		});
+	}
+}
+
+/** For a fact of the operator, which comes from no host. */
+const NOWHERE = { host: 0, upstreamSeq: 0 } as const;
+
+/** Whether consumers see the same status. An account that nothing is known of counts as active. */
+function isSameStatus(before: AccountState | null, after: AccountState): boolean {
+	const { active, status } = before === null ? { active: true, status: undefined } : effectiveStatus(before);
+	const now = effectiveStatus(after);
+	return now.active === active && now.status === status;
+}
