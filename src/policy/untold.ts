@@ -1,7 +1,8 @@
 // policy/: what the operator sets while the relay runs. What each policy leads to is in the rooms that ask for it.
 
 import type { IndexReader } from "../index/store.ts";
-import { type Entry, policyEntry } from "../log/record/entry.ts";
+import type { Appender } from "../log/appender.ts";
+import { policyEntry } from "../log/record/entry.ts";
 import { POLICY_KINDS } from "../log/record/policy-facts.ts";
 import { logOf } from "../observe/log.ts";
 
@@ -16,13 +17,13 @@ const log = logOf("policy");
  */
 export async function tellUntold(
 	reader: Pick<IndexReader, "untoldPolicies">,
-	append: (...entries: Entry[]) => Promise<void>,
+	appender: Pick<Appender, "append">,
 ): Promise<void> {
 	let told = 0;
 	for (const kind of POLICY_KINDS) {
 		let page = await reader.untoldPolicies(kind, "", PAGE);
 		for (; page.length > 0; page = await reader.untoldPolicies(kind, page.at(-1)?.key ?? "", PAGE)) {
-			await append(...page.map(({ key, value }) => policyEntry(kind, key, value)));
+			await appender.append(...page.map(({ key, value }) => policyEntry(kind, key, value)));
 			told += page.length;
 		}
 	}

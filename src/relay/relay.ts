@@ -93,18 +93,14 @@ export class Relay {
 		await startIndex(threads.index, common);
 		const reader = await openPatientReader(config.databaseUrl, counters);
 		const handover = controlHandover(shared, counters);
-		const appender = new Appender(handover, systemTiming);
 		hosts = createHostManager(config, shared, counters, reader, handover, (worker, command) =>
 			threads.ingest[worker]?.command(command),
 		);
-		await tellUntold(reader, (...entries) => appender.append(...entries));
+		await tellUntold(reader, new Appender(handover, systemTiming));
 		await startIngest(threads.ingest, common);
 		const channels = threads.fanout.map(() => new MessageChannel());
-		await startReads(
-			threads.reads,
-			common,
-			channels.map(({ port2 }) => port2),
-		);
+		const readsPorts = channels.map(({ port2 }) => port2);
+		await startReads(threads.reads, common, readsPorts);
 		const ports = channels.map(({ port1 }) => port1);
 		fanout = threads.fanout;
 		await startFanout(fanout, common, { ports, consumersMax });

@@ -28,7 +28,7 @@ test("tells each untold policy once, more than fit a page too, and each page is 
 	];
 	const told: Control[] = [];
 	let pending = 0;
-	await tellUntold(indexOf(untold), async (...entries: Entry[]) => {
+	const append = async (...entries: Entry[]): Promise<void> => {
 		expect(pending++).toBe(0);
 		for (const entry of entries) {
 			const control = decodeControl(entry);
@@ -36,7 +36,8 @@ test("tells each untold policy once, more than fit a page too, and each page is 
 		}
 		await Promise.resolve();
 		pending--;
-	});
+	};
+	await tellUntold(indexOf(untold), { append });
 	const keysOf = (list: readonly { kind: string; key: string }[]) =>
 		list.map(({ kind, key }) => `${kind} ${key}`).sort();
 	const facts = told.map(({ kind, facts }) => ({ kind, key: "key" in facts ? facts.key : "" }));
