@@ -3,7 +3,7 @@ import { nearest } from "./config/nearest.ts";
 import { type Config, ConfigError, loadConfig, settingsHelp } from "./config/settings.ts";
 import { InspectError, inspectLogFile } from "./log/access.ts";
 import { logOf, setUpLog } from "./observe/log.ts";
-import { Relay } from "./relay/relay.ts";
+import { Relay, StartStopped } from "./relay/relay.ts";
 import { LineOutput } from "./runtime/line-output.ts";
 import { type Failure, failureOf } from "./runtime/thread.ts";
 import { VERSION } from "./version.ts";
@@ -83,23 +83,23 @@ async function serve({ config, warnings }: { config: Config; warnings: string[] 
 	setUpLog(config.logLevel);
 	const log = logOf("relay");
 	for (const warning of warnings) log.warning(warning);
-	const started = Relay.start(config, fail);
-	let isStopping = false;
+	const stopping = new AbortController();
+	const started = Relay.start(config, { onFailure: fail, stop: stopping.signal });
 	const stop = (signal: string): void => {
-		if (isStopping) {
+		if (stopping.signal.aborted) {
 			log.warning("{signal} again: the process ends at once", { signal });
 			process.exit(1);
 		}
-		isStopping = true;
+		stopping.abort();
 		drain(started, signal, config.drainTimeoutMs).catch(failControl);
 	};
 	for (const signal of ["SIGTERM", "SIGINT"]) process.on(signal, () => stop(signal));
-	await started;
+	await started.catch(unlessStopped);
 }
 
 /**
  * Drains the relay and ends the process with code 0, or with code 1 if that takes too long. A start that is under way is
- * finished first.
+ * finished first, unless it waits for the index.
  */
 async function drain(started: Promise<Relay>, signal: string, timeoutMs: number): Promise<never> {
 	const log = logOf("relay");
@@ -110,10 +110,16 @@ async function drain(started: Promise<Relay>, signal: string, timeoutMs: number)
 		log.error("the drain is given up after {takenMs} ms: RELAY_DRAIN_TIMEOUT has passed", { takenMs: takenMs() });
 		process.exit(1);
 	}, timeoutMs).unref();
-	const relay = await started;
-	await relay.drain();
+	const relay = await started.catch(unlessStopped);
+	await relay?.drain();
 	log.info("drained in {takenMs} ms: all is stored", { takenMs: takenMs() });
 	process.exit(0);
+}
+
+/** Passes on why a start has failed, unless it was only stopped. */
+function unlessStopped(error: unknown): null {
+	if (error instanceof StartStopped) return null;
+	throw error;
 }
 
 /**

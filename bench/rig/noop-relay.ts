@@ -6,12 +6,11 @@ import { Relay } from "../../src/relay/relay.ts";
 /** The relay with a no-op in place of verification. Only this entry file can start it; no setting can. */
 const { config } = loadConfig([], process.env, { cores: availableParallelism() });
 setUpLog(config.logLevel);
-const relay = await Relay.start(
-	config,
-	(thread, failure) => {
+const relay = await Relay.start(config, {
+	onFailure(thread, failure) {
 		console.error(thread, failure);
 		process.exit(1);
 	},
-	new URL("./noop-ingest-worker.ts", import.meta.url),
-);
+	ingestEntry: new URL("./noop-ingest-worker.ts", import.meta.url),
+});
 process.on("SIGTERM", () => void relay.drain().then(() => process.exit(0)));

@@ -22,6 +22,7 @@ import { serveInternal } from "./internal-port.ts";
 import { controlHandover, createSharedMemory } from "./shared-memory.ts";
 import { Stalls } from "./stalls.ts";
 import {
+	type Common,
 	createThreads,
 	type FanoutThread,
 	type Listeners,
@@ -43,6 +44,20 @@ interface Parts {
 	guard: DescriptorGuard | null;
 }
 
+/** A start was stopped while it waited for the index. Nothing was taken from a host or shown to a consumer; the log is closed. */
+export class StartStopped extends Error {
+	override readonly name = "StartStopped";
+}
+
+export interface RelayOptions {
+	/** Called when a thread dies. It must end the process. */
+	onFailure: Listeners["onFailure"];
+	/** Aborted when the relay is to stop. It ends a start that waits for the index, which may take any time. */
+	stop?: AbortSignal;
+	/** The ingest workers' entry file. A bench passes its own, to measure without an engine. */
+	ingestEntry?: URL;
+}
+
 /** A running relay. It starts the threads, and stops them in the order in which data flows. */
 export class Relay {
 	readonly #parts: Parts;
@@ -56,13 +71,11 @@ export class Relay {
 	 * the log or read from it.
 	 *
 	 * @throws StartError if the settings can't work on this machine
-	 * @param onFailure called when a thread dies; it must end the process
-	 * @param ingestEntry the ingest workers' entry file; a bench passes its own, to measure without an engine
+	 * @throws StartStopped
 	 */
 	static async start(
 		config: Config,
-		onFailure: Listeners["onFailure"],
-		ingestEntry: URL = WORKER_ENTRIES.ingest,
+		{ onFailure, stop, ingestEntry = WORKER_ENTRIES.ingest }: RelayOptions,
 	): Promise<Relay> {
 		await makeFolders(config);
 		const stalls = new Stalls();
@@ -90,7 +103,7 @@ export class Relay {
 		await startLog(threads.log, common);
 		// Health says what the rest of the start waits for, such as a database.
 		const internal = await serveInternal(config, shared, counts, stalls, threads, budget);
-		await startIndex(threads.index, common);
+		await startIndexUnless(stop, threads, common);
 		const reader = await openPatientReader(config.databaseUrl, counters);
 		const handover = controlHandover(shared, counters);
 		hosts = createHostManager(config, shared, counters, reader, handover, (worker, command) =>
@@ -134,6 +147,22 @@ export class Relay {
 		guard?.stop();
 		await internal.stop(true);
 	}
+}
+
+/**
+ * Starts the index. If the start is stopped before that is done, closes the log.
+ * @throws StartStopped
+ */
+async function startIndexUnless(stop: AbortSignal | undefined, { index, log }: Threads, common: Common): Promise<void> {
+	const stopped = Promise.withResolvers<"stopped">();
+	const onStop = (): void => stopped.resolve("stopped");
+	stop?.addEventListener("abort", onStop);
+	if (stop?.aborted === true) onStop();
+	const outcome = await Promise.race([startIndex(index, common), stopped.promise]);
+	stop?.removeEventListener("abort", onStop);
+	if (outcome !== "stopped") return;
+	await log.drain();
+	throw new StartStopped("the start was stopped while it waited for the index");
 }
 
 async function makeFolders({ persistDir, databaseUrl }: Config): Promise<void> {

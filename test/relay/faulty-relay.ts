@@ -10,5 +10,8 @@ const fail = (thread: string, failure: Failure): never => {
 	console.error(thread, failure);
 	process.exit(1);
 };
-const relay = await Relay.start(config, fail, new URL("./faulty-ingest-worker.ts", import.meta.url));
+const relay = await Relay.start(config, {
+	onFailure: fail,
+	ingestEntry: new URL("./faulty-ingest-worker.ts", import.meta.url),
+});
 process.on("SIGTERM", () => void relay.drain().then(() => process.exit(0)));
