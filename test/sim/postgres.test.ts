@@ -73,6 +73,17 @@ describeWithPostgres("a PostgreSQL server for tests", (programs) => {
 		await server.sqlIn(database, "INSERT INTO a VALUES (1)");
 	});
 
+	test("has tables locked until they are released", async () => {
+		const database = await server.newDatabase();
+		await server.sqlIn(database, "CREATE TABLE a (a int)");
+		const release = await server.holdLock(database, "a");
+		const insert = ["SET lock_timeout = 50", "INSERT INTO a VALUES (1)"];
+		await expect(server.sqlIn(database, ...insert)).rejects.toThrow("55P03");
+		await release();
+		await server.sqlIn(database, ...insert);
+		await expect(server.holdLock(database, "nothing")).rejects.toThrow("can't be locked");
+	});
+
 	test("ends the sessions of one database only", async () => {
 		const [one, other] = [await server.newDatabase(), await server.newDatabase()];
 		const asleep = "SELECT pg_sleep(3600)";

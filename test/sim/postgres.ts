@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { chownSync, closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -24,6 +25,9 @@ const SETTINGS = [
 	// In the data directory, so that a server that was killed leaves nothing elsewhere.
 	"dynamic_shared_memory_type=mmap",
 ];
+
+/** Rows only, a line each, and the server's codes in messages. */
+const PSQL_FLAGS = ["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=verbose"];
 
 /**
  * A shell that waits until its standard input ends, which is when `stop` is called or the test's process is gone, even by `kill -9`.
@@ -178,6 +182,23 @@ export class PostgresServer {
 		return ended.length;
 	}
 
+	/** Locks a table of a database in a session of the superuser's, until the returned function is called. */
+	async holdLock({ name }: PostgresDatabase, table: string): Promise<() => Promise<void>> {
+		const session = spawn(join(this.#programs.bin, "psql"), [...PSQL_FLAGS, "-d", this.#url(SUPERUSER, name)], {
+			...this.#programs.user,
+			cwd: this.folder,
+			stdio: ["pipe", "pipe", "inherit"],
+		});
+		const ended = once(session, "exit");
+		session.stdin.write(`BEGIN;\nLOCK TABLE ${table};\nSELECT 'locked';\n`);
+		await Promise.race([once(session.stdout, "data"), ended]);
+		if (session.exitCode !== null) throw new Error(`the table ${table} can't be locked`);
+		return async () => {
+			session.stdin.end();
+			await ended;
+		};
+	}
+
 	/** Makes it answer again after any of the faults above. */
 	async heal(): Promise<void> {
 		if (this.#postmaster === null) await this.start();
@@ -246,9 +267,8 @@ export class PostgresServer {
 	}
 
 	async #psql(url: string, statements: readonly string[], options = ""): Promise<string[]> {
-		const args = ["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=verbose", "-d", url];
 		const commands = statements.flatMap((statement) => ["-c", statement]);
-		const out = await this.#run("psql", [...args, ...commands], { PGOPTIONS: options });
+		const out = await this.#run("psql", [...PSQL_FLAGS, "-d", url, ...commands], { PGOPTIONS: options });
 		return out.split("\n").filter((line) => line !== "");
 	}
 
