@@ -9,7 +9,6 @@ RUST_SOURCES := $(shell find native -name target -prune -o -name fuzz -prune -o 
 	src/protocol/reasons.ts
 # A decoder that others wrote, with which a test checks the relay's frames.
 RUST_DECODER := test/protocol/decoders/rust
-WORKERS := src/ingest/worker.ts src/log/worker.ts src/index/worker.ts src/reads/worker.ts src/fanout/worker.ts
 
 .PHONY: demo test run build native check format docs bench crash fuzz fuzz-edge fuzz-native mutants network clean
 
@@ -25,9 +24,7 @@ build: dist/standpipe
 
 # The addon is embedded if it was built. So is the bytecode, with which a start takes half the CPU time.
 dist/standpipe: node_modules/.installed package.json Makefile $(SOURCES) native/.built
-	$(BUN) build --compile --bytecode --format=esm --minify --sourcemap=none \
-		--no-compile-autoload-dotenv --no-compile-autoload-bunfig \
-		src/main.ts $(WORKERS) --outfile dist/standpipe
+	$(BUN) run build
 	@touch dist/standpipe
 
 # The verification engine in Rust, if the machine can build it. Everything else works without it.

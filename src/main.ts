@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import { nearest } from "./config/nearest.ts";
 import { type Config, ConfigError, loadConfig, settingsHelp } from "./config/settings.ts";
+import { askHealth } from "./http/health-request.ts";
 import { InspectError, inspectLogFile } from "./log/access.ts";
 import { logOf, setUpLog } from "./observe/log.ts";
 import { Relay, StartStopped } from "./relay/relay.ts";
@@ -11,6 +12,8 @@ import { VERSION } from "./version.ts";
 const USAGE = `standpipe ${VERSION}: an AT Protocol relay
 
   standpipe [serve] [flags]   run the relay
+  standpipe health [flags]    ask the relay on this machine how it is: exit code 0 if it is well,
+                              else 1 and what is wrong. Give it the relay's own settings
   standpipe log inspect FILE  print the contents of a segment of the log, line by line, also
                               while a relay writes to it; with --json, one object per line
   standpipe --help            show this and every setting
@@ -21,7 +24,7 @@ Each setting can be given as a flag or as an environment variable. If both are g
 ${settingsHelp()}`;
 
 /** What a mistyped command may have meant. */
-const COMMANDS = ["serve", "log", "--help", "--version"];
+const COMMANDS = ["serve", "health", "log", "--help", "--version"];
 
 /** Exit codes: 0 done, 1 the relay failed, 2 it was told to do something that it can't. */
 async function main(args: string[]): Promise<void> {
@@ -36,6 +39,10 @@ async function main(args: string[]): Promise<void> {
 	const [command = "serve", ...rest] = args[0]?.startsWith("-") === false ? args : ["serve", ...args];
 	if (command === "log") {
 		readLog(rest);
+		return;
+	}
+	if (command === "health") {
+		await tellHealth(readConfig(rest).config);
 		return;
 	}
 	if (command !== "serve") {
@@ -67,6 +74,13 @@ function readLog([command, ...args]: string[]): void {
 		process.stderr.write(`${error.message}\n`);
 		process.exit(1);
 	}
+}
+
+/** For the health checks of containers, whose images have no other program that could ask. */
+async function tellHealth({ metricsListen }: Config): Promise<void> {
+	const fault = await askHealth(metricsListen);
+	process.stdout.write(`${fault ?? "ok"}\n`);
+	process.exit(fault === null ? 0 : 1);
 }
 
 function readConfig(args: string[]): { config: Config; warnings: string[] } {

@@ -18,6 +18,8 @@ export interface InternalAppOptions {
 	threads: () => Promise<Record<string, ThreadState>>;
 	/** What is wrong with the relay, in words; null if nothing is. */
 	health: () => string | null;
+	/** Whether the start is over: consumers are served and hosts are dialled. */
+	isServing: () => boolean;
 	rssBytes?: () => number;
 	/** Open descriptors of the process, and how many it may have; 0 if the system does not tell. */
 	openFiles?: () => { open: number; max: number };
@@ -28,7 +30,7 @@ export interface InternalAppOptions {
  * public.
  */
 export function createInternalApp(options: InternalAppOptions): Hono<ClientEnv> {
-	const { totals, counters, log, threads, health } = options;
+	const { totals, counters, log, threads, health, isServing } = options;
 	const { rssBytes = residentMemory(), openFiles = () => ({ open: 0, max: 0 }) } = options;
 	const measure = (): Measurements => ({
 		totals: totals.read(),
@@ -37,10 +39,16 @@ export function createInternalApp(options: InternalAppOptions): Hono<ClientEnv> 
 		openFiles: openFiles(),
 	});
 	const app = createBaseApp(counters);
+	const well = { status: "ok", version: VERSION };
 	app.get("/_health", (context) => {
 		const fault = health();
-		return fault === null ? context.json({ status: "ok", version: VERSION }) : errorResponse(503, "Unhealthy", fault);
+		return fault === null ? context.json(well) : errorResponse(503, "Unhealthy", fault);
 	});
+	// For probes of what restarts the relay or cuts it off from consumers: neither mends a disk or a database.
+	app.get("/_live", (context) => context.json(well));
+	app.get("/_ready", (context) =>
+		isServing() ? context.json(well) : errorResponse(503, "Starting", health() ?? "the relay is starting"),
+	);
 	app.get("/metrics", async (context) =>
 		context.body(await renderMetrics(measure()), 200, { "Content-Type": METRICS_CONTENT_TYPE }),
 	);

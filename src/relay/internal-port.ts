@@ -32,6 +32,7 @@ export function serveInternal(
 		},
 		threads: () => statesOf(threads),
 		health: () => stalls.fault(totals.count("index_reads_stalled") > 0),
+		isServing: () => !stalls.isStarting,
 		openFiles: () => ({ open: countDescriptors(), max: budget?.limit ?? 0 }),
 	});
 	const { metricsListen } = config;

@@ -20,6 +20,7 @@ const walks = histogram("walk_seconds", "how long a walk takes, by weather", [60
 
 let counters: Counters[];
 let fault: string | null;
+let isServing: boolean;
 let app: Hono<ClientEnv>;
 
 beforeEach(() => {
@@ -28,12 +29,14 @@ beforeEach(() => {
 	const totals = new Totals();
 	for (const thread of counters) totals.include(thread.share());
 	fault = null;
+	isServing = true;
 	app = createInternalApp({
 		totals,
 		counters: own,
 		log: () => ({ firstSeq: 3, lastSeq: 9, lastLsn: 12, appliedLsn: 11 }),
 		threads: async () => ({ fanout: { isAnswering: false, memory: null } }),
 		health: () => fault,
+		isServing: () => isServing,
 		rssBytes: () => 4_096,
 		openFiles: () => ({ open: 12, max: 175 }),
 	});
@@ -153,4 +156,18 @@ test("/_health says what is wrong", async () => {
 	const response = await app.request("/_health");
 	expect(response.status).toBe(503);
 	expect(await response.json()).toEqual({ error: "Unhealthy", message: "the disk is full" });
+});
+
+test("/_live answers 200 whatever is wrong, /_ready once the start is over", async () => {
+	const answers = async () => [(await app.request("/_live")).status, (await app.request("/_ready")).status];
+	for (const one of [null, "the disk is full"]) {
+		fault = one;
+		isServing = false;
+		expect(await answers()).toEqual([200, 503]);
+		isServing = true;
+		expect(await answers()).toEqual([200, 200]);
+		expect(await (await app.request("/_ready")).json()).toEqual({ status: "ok", version: VERSION });
+	}
+	isServing = false;
+	expect(await (await app.request("/_ready")).json()).toEqual({ error: "Starting", message: "the disk is full" });
 });

@@ -1,4 +1,4 @@
-import { afterAll, describe, expect, test } from "bun:test";
+import { afterAll, describe, expect, onTestFinished, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -53,6 +53,24 @@ describe("the command line", () => {
 			"  --persist-dri: there is no such flag; did you mean --persist-dir? --help lists them",
 			"  --bind: its value is missing; expected `:PORT` for all addresses of both families, or `ADDRESS:PORT`, with an IPv6 address in brackets",
 		]);
+	});
+
+	test("health tells by its exit code how the relay of these settings is", async () => {
+		let status = 200;
+		const server = Bun.serve({
+			hostname: "127.0.0.1",
+			port: 0,
+			fetch: () => Response.json({ message: "the index can't be read" }, { status }),
+		});
+		onTestFinished(() => server.stop(true));
+		const listen = `127.0.0.1:${server.port}`;
+		expect(await run(["health"], { RELAY_METRICS_LISTEN: listen })).toEqual({ code: 0, out: "ok\n", err: "" });
+		status = 503;
+		const out = `http://${listen}/_health answers 503: the index can't be read\n`;
+		expect(await run(["health", "--metrics-listen", listen])).toEqual({ code: 1, out, err: "" });
+		server.stop(true);
+		expect(await run(["health"], { RELAY_METRICS_LISTEN: listen })).toMatchObject({ code: 1, err: "" });
+		expect(await run(["health", "--metrics-listen", "nowhere"])).toMatchObject({ code: 2, out: "" });
 	});
 
 	test("a switch may have its value after it", async () => {
