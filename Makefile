@@ -10,7 +10,7 @@ RUST_SOURCES := $(shell find native -name target -prune -o -name fuzz -prune -o 
 # A decoder that others wrote, with which a test checks the relay's frames.
 RUST_DECODER := test/protocol/decoders/rust
 
-.PHONY: demo test run build native check format docs bench crash fuzz fuzz-edge fuzz-native mutants network clean
+.PHONY: demo test run build native check format docs bench crash fuzz fuzz-edge fuzz-native mutants network image-test clean
 
 # A small synthetic network, the relay and a consumer, offline, until Ctrl-C.
 demo: dist/standpipe
@@ -95,6 +95,12 @@ fuzz-native: node_modules/.installed
 # skipped.
 network: node_modules/.installed
 	@sh test/network/install.sh
+
+# Builds the image of the Dockerfile, without a registry of images, and runs it as Kubernetes does. It takes root, Debian's
+# buildah, debootstrap and crun, and some minutes; on a machine that can't, it says so and is skipped.
+image-test: node_modules/.installed
+	@sh test/image/build.sh
+	$(BUN) test --timeout 300000 ./test/image/image.checks.ts
 
 # Not `npm ci`, which refuses a lock file without the packages of other platforms. Some registries do not serve these.
 node_modules/.installed: package.json package-lock.json
