@@ -1,3 +1,5 @@
+import { isPostgresUrl, parsePostgresUrl } from "./postgres-url.ts";
+
 /**
  * One setting of the relay and the kinds of values that settings have. A parser gets the operator's text and gives the
  * value, or throws an error that says what is accepted.
@@ -144,10 +146,11 @@ export const origin: ValueKind<string> = {
 
 /** Where the index database is: a URL whose scheme says which kind of store it is. */
 export const indexUrl: ValueKind<string> = {
-	accepts: "`sqlite://PATH`, such as sqlite://data/index.sqlite or sqlite:///var/lib/standpipe/index.sqlite",
+	accepts:
+		"`sqlite://PATH`, such as sqlite://data/index.sqlite or sqlite:///var/lib/standpipe/index.sqlite, or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`",
 	parse(text) {
-		if (/^postgres(ql)?:/i.test(text)) throw new RangeError("`sqlite://PATH`: PostgreSQL is not supported yet");
-		if (!/^sqlite:\/\/[^?#\0]+$/.test(text)) throw new RangeError();
+		if (isPostgresUrl(text)) parsePostgresUrl(text);
+		else if (!/^sqlite:\/\/[^?#\0]+$/.test(text)) throw new RangeError();
 		return text;
 	},
 };

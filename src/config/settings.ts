@@ -59,7 +59,8 @@ const SETTINGS = {
 		flagAliases: ["db-url"],
 		kind: indexUrl,
 		default: "sqlite://data/index.sqlite",
-		meaning: "The index database. It is created if it does not exist.",
+		meaning:
+			"The index database. SQLite's file is created if it does not exist; in PostgreSQL the database must exist, and its tables are created. TLS is set by the parameters `sslmode`, `sslrootcert`, `sslcert` and `sslkey`.",
 	}),
 	plcHost: setting({
 		env: ["RELAY_PLC_HOST", "ATP_PLC_HOST"],
@@ -361,9 +362,12 @@ function parseGiven(one: Setting<unknown>, { by, text }: Given, faults: string[]
 	}
 }
 
-/** Hides credentials, since a mistyped URL may contain a password. */
+/** Hides credentials, since a mistyped URL may contain a password. Nothing of a PostgreSQL URL is certain not to be a part of it. */
 function withoutCredentials(text: string): string {
-	return text.replace(/\/\/.*@/, "//***@").slice(0, 200);
+	return text
+		.replace(/^(postgres(?:ql)?:\/\/).*/is, "$1***")
+		.replace(/\/\/.*@/, "//***@")
+		.slice(0, 200);
 }
 
 function checkTogether(config: Config, faults: string[]): void {

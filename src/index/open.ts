@@ -1,5 +1,8 @@
 import { dirname } from "node:path";
 import { type ClaimingLog, claimIndex } from "./claim.ts";
+import { postgresPlace } from "./postgres/database.ts";
+import { openPostgresReader } from "./postgres/reader.ts";
+import { openPostgresStore } from "./postgres/store.ts";
 import { DatabaseFiles } from "./sqlite/database-files.ts";
 import { openSqliteReader, openSqliteStore } from "./sqlite/store.ts";
 import type { IndexReader, Store } from "./store.ts";
@@ -17,7 +20,16 @@ interface StoreKind {
 
 const SQLITE = "sqlite://";
 
+const POSTGRES: StoreKind = {
+	place: postgresPlace,
+	folder: () => null,
+	openReader: openPostgresReader,
+	openStore: (url) => openPostgresStore(url),
+};
+
 const KINDS: Readonly<Record<string, StoreKind>> = {
+	postgres: POSTGRES,
+	postgresql: POSTGRES,
 	sqlite: {
 		place: sqlitePath,
 		folder: (url) => dirname(sqlitePath(url)),

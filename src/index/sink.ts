@@ -40,12 +40,23 @@ export class IndexSink implements Sink {
 		return this.#options.writer.store.checkpoint();
 	}
 
-	async apply(records: readonly StoredRecord[]): Promise<void> {
+	async apply(records: readonly StoredRecord[]): Promise<number> {
 		const { writer, counters, onTakedowns } = this.#options;
 		const applied = await writer.apply(records);
+		const { checkpoint } = applied;
+		if (checkpoint < (records.at(-1)?.lsn ?? 0)) {
+			log.warning(
+				"the index has gone back to record {checkpoint} by a crash of its database, and is brought up again",
+				{
+					checkpoint,
+				},
+			);
+			return checkpoint;
+		}
 		counters.add(indexRecords, records.length);
 		counters.add(indexUnknownHostRecords, applied.unknownHostRecords);
 		if (applied.takedowns.length > 0) onTakedowns(applied.takedowns);
+		return checkpoint;
 	}
 
 	/** Accounts whose records were lost become right with their next message. `caughtUp` logs a gap before the first record. */

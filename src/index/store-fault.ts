@@ -1,8 +1,18 @@
 import { type DiskFaultReason, diskFaultReason, Unavailable } from "../disk/fault.ts";
 import { Damage } from "../runtime/boundary.ts";
 
-/** Why a store can't be used for now. An embedded database has the disk's reasons; a database on a network would add its own. */
-export type StoreFaultReason = DiskFaultReason;
+/**
+ * Why a database on a network can't be used for now. The names are stable: the health answer and log lines contain them.
+ *
+ * - `database-unreachable`: no connection can be made, the server ends it or does not answer, or it is starting or stopping
+ * - `database-full`: the server has no disk space or memory left
+ * - `database-slow`: a statement, or its wait for another's lock, took too long
+ * - `database-read-only`: the server takes no writes, as a standby does
+ */
+export type DatabaseFaultReason = "database-unreachable" | "database-full" | "database-slow" | "database-read-only";
+
+/** Why a store can't be used for now. An embedded database has the disk's reasons. */
+export type StoreFaultReason = DiskFaultReason | DatabaseFaultReason;
 
 /** The store can't do this for now. The same call may succeed later. */
 export class StoreUnavailable extends Unavailable {

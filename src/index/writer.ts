@@ -4,18 +4,20 @@ import type { Store, Takedown } from "./store.ts";
 
 /** What applying a batch of records has shown. */
 export interface Applied {
+	/** Lsn up to which the store has the log now: that of the last record. It is a lesser one only if the store has gone back. */
+	checkpoint: number;
 	/** For each account that they tell the status of: whether it is taken down now. */
 	takedowns: Takedown[];
 	/** How often they named a host that the index has no row for. */
 	unknownHostRecords: number;
 }
 
-const NOTHING_APPLIED: Applied = { takedowns: [], unknownHostRecords: 0 };
-
 /** Applies the records of one log to a store: loads the rows that they concern, folds the records, writes the changed rows. */
 export class IndexWriter {
 	readonly store: Store;
 	readonly #logId: string;
+	/** The checkpoint that the store must have; null until it is known. */
+	#checkpoint: number | null = null;
 
 	/** @param logId id of the log that has claimed the store */
 	constructor(store: Store, logId: string) {
@@ -23,14 +25,23 @@ export class IndexWriter {
 		this.#logId = logId;
 	}
 
-	/** Applies consecutive records and moves the checkpoint, all or nothing. After a failure it can be called again with the same ones. */
+	/**
+	 * Applies consecutive records and moves the checkpoint, all or nothing. After a failure it can be called again with the same ones: if
+	 * they were written after all, they are not written again. If a crash of the database has undone earlier batches, nothing is written,
+	 * and the caller has to go on after `checkpoint`.
+	 */
 	async apply(records: readonly StoredRecord[]): Promise<Applied> {
 		const last = records.at(-1);
-		if (last === undefined) return NOTHING_APPLIED;
+		if (last === undefined) return { checkpoint: await this.store.checkpoint(), takedowns: [], unknownHostRecords: 0 };
 		const { rows, checkpoint } = await this.store.load(touched(records));
+		const expected = this.#checkpoint ?? checkpoint;
+		this.#checkpoint = checkpoint;
+		if (checkpoint < expected) return { checkpoint, takedowns: [], unknownHostRecords: 0 };
 		const changes = foldRecords(records, rows);
-		await this.store.write(changes, { after: checkpoint, last: last.lsn }, this.#logId);
+		const isWritten = checkpoint > expected && checkpoint === last.lsn;
+		if (!isWritten) await this.store.write(changes, { after: expected, last: last.lsn }, this.#logId);
+		this.#checkpoint = last.lsn;
 		const { takedowns, unknownHostRecords } = changes;
-		return { takedowns, unknownHostRecords };
+		return { checkpoint: last.lsn, takedowns, unknownHostRecords };
 	}
 }

@@ -25,8 +25,12 @@ export interface Sink {
 	readonly name: string;
 	/** Lsn of the last record that it has stored; 0 before the first. Called at the start. */
 	cursor(): Promise<number>;
-	/** Stores consecutive records, which have no frames here, and the last one's lsn as the cursor: all of it or nothing. */
-	apply(records: readonly StoredRecord[]): Promise<void>;
+	/**
+	 * Stores consecutive records, which have no frames here, and the last one's lsn as the cursor: all of it or nothing. Returns the
+	 * cursor. It is a lesser one if a crash of the sink's database has undone what was stored before. Then these records are not stored,
+	 * and the follower goes back to the cursor.
+	 */
+	apply(records: readonly StoredRecord[]): Promise<number>;
 	/** Called if the records with the lsns from `from` to `to` are lost, before any record after them is applied. */
 	gap(from: number, to: number): Promise<void>;
 	/** Called when it has all that the log held at the start, with where the sink and the log were then. */
@@ -136,7 +140,9 @@ export class Follower {
 	async #step(): Promise<"nothing" | "some" | "full"> {
 		const start = this.#cursor;
 		const { records, gap, isFull } = await this.#gather(this.#options.position.snapshot().durableLsn);
-		if (!(await this.#apply(records))) return "nothing";
+		const applied = await this.#apply(records);
+		if (applied === "stopped") return "nothing";
+		if (applied === "gone back") return "some";
 		if (gap !== null) await this.#pass(gap);
 		if (isFull) return "full";
 		return this.#cursor > start ? "some" : "nothing";
@@ -163,17 +169,14 @@ export class Follower {
 		return { records, gap: null, isFull: records.length >= RECORDS_MAX || bytes >= BATCH_BYTES_MAX };
 	}
 
-	/** Gives the sink these records. False if a stop comes before it has taken them: the cursor stays before them. */
-	async #apply(records: readonly StoredRecord[]): Promise<boolean> {
+	/** Gives the sink these records. If a stop comes before it has taken them, the cursor stays before them. */
+	async #apply(records: readonly StoredRecord[]): Promise<"done" | "stopped" | "gone back"> {
 		const last = records.at(-1);
-		if (last === undefined) return true;
-		const isApplied = await this.#untilDone(async () => {
-			await this.#options.sink.apply(records);
-			return true;
-		});
-		if (isApplied === null) return false;
-		this.#advance(last.lsn);
-		return true;
+		if (last === undefined) return "done";
+		const cursor = await this.#untilDone(() => this.#options.sink.apply(records));
+		if (cursor === null) return "stopped";
+		this.#advance(cursor);
+		return cursor < last.lsn ? "gone back" : "done";
 	}
 
 	/** Tells the sink of a gap, and goes on after it. */
@@ -185,7 +188,7 @@ export class Follower {
 		if (isTold !== null) this.#advance(lastLsn);
 	}
 
-	/** Moves the cursor: the sink no longer needs the log up to this lsn. */
+	/** Moves the cursor: the sink no longer needs the log up to this lsn. If it has gone back, the mark stays. */
 	#advance(lsn: number): void {
 		this.#cursor = lsn;
 		this.#options.mark.move(lsn);

@@ -1,10 +1,11 @@
 import type { DiskFaultReason } from "../disk/fault.ts";
+import type { StoreFaultReason } from "../index/store-fault.ts";
 
 /** What the relay waits for. */
 export class Stalls {
 	/** Why the log and the index can't be written; null if they can. */
 	log: DiskFaultReason | null = null;
-	index: DiskFaultReason | null = null;
+	index: StoreFaultReason | null = null;
 	/** Until consumers are served and hosts are dialled. */
 	isStarting = true;
 

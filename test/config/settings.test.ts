@@ -169,11 +169,33 @@ describe("values", () => {
 		]);
 	});
 
-	test("PostgreSQL is refused by name, and its password is not shown", () => {
-		const [fault] = faultsOf([], { DATABASE_URL: "postgres://relay:hunter2@db/relay" });
-		expect(fault).toContain("DATABASE_URL");
-		expect(fault).toContain("not supported yet");
-		expect(fault).not.toContain("hunter2");
+	test("a URL of PostgreSQL is taken as it is", () => {
+		for (const scheme of ["postgres", "postgresql"]) {
+			const url = `${scheme}://relay:hunter2@db.example.com:5433/relay?sslmode=verify-full`;
+			expect(load([], { DATABASE_URL: url }).config.databaseUrl).toBe(url);
+		}
+	});
+
+	test("a URL of PostgreSQL that is not valid is refused, and none of it is shown", () => {
+		for (const url of [
+			"postgres://relay:hunter2@db",
+			"postgres://relay:hunter2@db/",
+			"postgres://relay:hunter2#secret@db/relay",
+			"postgres://relay:hunter2/secret@db/relay",
+			"postgres://relay:hunter2%zz@db/relay",
+			"postgresql://relay:hunter2db/relay",
+			"postgres://relay:hunter2@one,two/relay",
+			"postgres://relay@db/relay?password=hunter2",
+			"postgres://relay:hunter2@db/relay?sslmode=maybe",
+			"postgres://relay:hunter2@db/relay?sslrootcert=/ca.pem",
+			"POSTGRES://relay:hunter2@db/relay",
+		]) {
+			const [fault] = faultsOf([], { DATABASE_URL: url });
+			expect(fault).toMatch(/^DATABASE_URL: "postgres/i);
+			expect(fault).toContain('://***" is not valid; expected ');
+			expect(fault).not.toContain("hunter2");
+			expect(fault).not.toContain("secret");
+		}
 	});
 });
 

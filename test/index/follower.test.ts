@@ -3,12 +3,11 @@ import { afterEach, beforeEach, describe, expect, spyOn, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { DiskFaultReason } from "../../src/disk/fault.ts";
 import { Stall } from "../../src/disk/stall.ts";
 import { INDEX_MARK } from "../../src/index/mark.ts";
 import { IndexSink } from "../../src/index/sink.ts";
 import type { Takedown } from "../../src/index/store.ts";
-import { storeFaultReason } from "../../src/index/store-fault.ts";
+import { type StoreFaultReason, storeFaultReason } from "../../src/index/store-fault.ts";
 import type { IndexWriter } from "../../src/index/writer.ts";
 import { CheckpointError, type FollowedLog, Follower } from "../../src/log/follower.ts";
 import { ActiveSegment } from "../../src/log/local/active-segment.ts";
@@ -32,7 +31,7 @@ let writer: IndexWriter;
 let counters: Counters;
 let follower: Follower;
 /** Stalls that the follower reported. */
-let stalls: (DiskFaultReason | null)[];
+let stalls: (StoreFaultReason | null)[];
 let told: Takedown[];
 
 beforeEach(async () => {

@@ -2,11 +2,10 @@ import { describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { DiskFaultReason } from "../../src/disk/fault.ts";
 import { RETRY_MS, Stall } from "../../src/disk/stall.ts";
 import { PatientReader, RETRY_MS_MAX } from "../../src/index/patient-reader.ts";
 import { DatabaseFiles } from "../../src/index/sqlite/database-files.ts";
-import { storeFaultReason } from "../../src/index/store-fault.ts";
+import { type StoreFaultReason, storeFaultReason } from "../../src/index/store-fault.ts";
 import { Counters } from "../../src/observe/counters.ts";
 import { MemoryIndex } from "../http/memory-index.ts";
 import { counted } from "../observe/counted.ts";
@@ -20,7 +19,7 @@ function errorWith(code: string): Error {
 class Bench {
 	readonly index = new MemoryIndex();
 	readonly counters = new Counters();
-	readonly reasons: (DiskFaultReason | null)[] = [];
+	readonly reasons: (StoreFaultReason | null)[] = [];
 	readonly slept: number[] = [];
 	readonly #sleepers: (() => void)[] = [];
 	readonly reader: PatientReader;
@@ -47,7 +46,7 @@ class Bench {
 					});
 			},
 		});
-		const onChange = (reason: DiskFaultReason | null): void => void this.reasons.push(reason);
+		const onChange = (reason: StoreFaultReason | null): void => void this.reasons.push(reason);
 		this.reader = new PatientReader(failing, {
 			stall: new Stall({
 				part: "index_reads",

@@ -19,6 +19,8 @@ class FakeSink implements Sink {
 	readonly gaps: [from: number, to: number][] = [];
 	readonly starts: SinkStart[] = [];
 	kept = 0;
+	/** Set if a crash of its database has undone what came after `kept`. */
+	hasGoneBack = false;
 	/** Called before each call of the sink; what it throws, the call throws. */
 	before: (call: "cursor" | "apply" | "gap" | "caughtUp") => void = () => {};
 
@@ -27,13 +29,18 @@ class FakeSink implements Sink {
 		return this.kept;
 	}
 
-	async apply(records: readonly StoredRecord[]): Promise<void> {
+	async apply(records: readonly StoredRecord[]): Promise<number> {
 		this.before("apply");
+		if (this.hasGoneBack) {
+			this.hasGoneBack = false;
+			return this.kept;
+		}
 		for (const { lsn, frame } of records) {
 			expect(frame).toHaveLength(0);
 			this.lsns.push(lsn);
 			this.kept = lsn;
 		}
+		return this.kept;
 	}
 
 	async gap(from: number, to: number): Promise<void> {
@@ -122,6 +129,28 @@ test("each call of a sink that fails is made again until it succeeds, and the ma
 	}).catchUp();
 	expect(failed).toEqual(["cursor", "cursor", "gap", "gap", "apply", "apply", "caughtUp", "caughtUp"]);
 	expect([sink.gaps, sink.lsns, marks]).toEqual([[[1, 1]], [2], [0, 1, 2]]);
+});
+
+test("a sink that has gone back gets again what it has lost, and the mark stays", async () => {
+	const rng = new Rng("a sink that goes back");
+	const mark = new Marks(createMarksBuffer([{ name: "sink", lagBytesMax: null }])).mark("sink");
+	const follower = followerOf(log.reader(), mark);
+	await follower.catchUp();
+	const running = follower.run();
+	for (let round = 0; round < 100; round++) {
+		append(1 + rng.int(5));
+		const { lastLsn } = log.position.snapshot();
+		while (sink.kept < lastLsn) await new Promise((resolve) => setImmediate(resolve));
+		expect(mark.lsn).toBe(lastLsn);
+		expect(sink.lsns).toEqual(upTo(lastLsn));
+		sink.hasGoneBack = true;
+		sink.kept = rng.int(lastLsn);
+		sink.lsns.length = sink.kept;
+	}
+	follower.stop();
+	append(1);
+	await running;
+	expect(sink.lsns).toEqual(upTo(log.position.snapshot().lastLsn));
 });
 
 test("a fault that is not the disk's ends the follower", async () => {

@@ -1,6 +1,7 @@
 import type { Mutant } from "./table.ts";
 
 const STORE = ["index/sqlite/store.test.ts"];
+const POSTGRES = ["index/postgres/store.test.ts"];
 const SCHEMA = ["index/sqlite/schema.test.ts"];
 const PATIENCE = ["index/patient-reader.test.ts"];
 
@@ -82,6 +83,69 @@ export const INDEX_MUTANTS: readonly Mutant[] = [
 		find: "if (reason !== null) return new StoreUnavailable",
 		replace: "if (reason === undefined) return new StoreUnavailable",
 		tests: PATIENCE,
+	},
+	{
+		name: "PostgreSQL: a write is accepted at any checkpoint",
+		file: "index/postgres/store.ts",
+		find: "WHERE lsn = $",
+		replace: "WHERE lsn >= 0 OR lsn = $",
+		tests: POSTGRES,
+	},
+	{
+		name: "PostgreSQL: a write is accepted whoever wrote last",
+		file: "index/postgres/store.ts",
+		find: "if (this.#hasWritten && meta.writer !== this.#id)",
+		replace: "if (!this.#hasWritten && meta.writer === this.#id)",
+		tests: POSTGRES,
+	},
+	{
+		name: "PostgreSQL: the lock is not taken again after the connection was lost",
+		file: "index/postgres/writer-lock.ts",
+		find: "this.#takenAt !== this.#database.connectionsLost; tries++",
+		replace: "this.#takenAt === null; tries++",
+		tests: POSTGRES,
+	},
+	{
+		name: "PostgreSQL: a transaction is rolled back over a connection that is lost",
+		file: "index/postgres/database.ts",
+		find: "if (!this.#clients.includes(sql)) await",
+		replace: "if (this.#clients.length === 0) await",
+		tests: POSTGRES,
+	},
+	{
+		name: "PostgreSQL: the ids of accounts have gaps",
+		file: "index/postgres/store.ts",
+		find: "id: this.#accountIds.get(row.did) ?? ++idMax",
+		replace: "id: ++idMax",
+		tests: POSTGRES,
+	},
+	{
+		name: "PostgreSQL: a database that has gone back is written on",
+		file: "index/writer.ts",
+		find: "if (checkpoint < expected) return",
+		replace: "if (checkpoint < 0) return",
+		tests: POSTGRES,
+	},
+	{
+		name: "PostgreSQL: numbers beyond the exact ones are rounded",
+		file: "index/postgres/client.ts",
+		find: "!Number.isSafeInteger(value)",
+		replace: "!Number.isInteger(value)",
+		tests: POSTGRES,
+	},
+	{
+		name: "PostgreSQL: a client connects again by itself",
+		file: "index/postgres/client.ts",
+		find: "if (isMade) throw failure",
+		replace: "if (!isMade && isMade) throw failure",
+		tests: ["index/postgres/client.test.ts"],
+	},
+	{
+		name: "PostgreSQL: too many keys are looked up at once",
+		file: "index/postgres/lookups.ts",
+		find: "if (this.#waiting.size === KEYS_MAX) this.#flush();",
+		replace: "",
+		tests: ["index/postgres/lookups.test.ts"],
 	},
 	{
 		name: "a log has its id only after its first segment",

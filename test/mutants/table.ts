@@ -678,15 +678,15 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "the index's mark passes records before they are applied",
 		file: "log/follower.ts",
-		find: "const isApplied = await this.#untilDone(",
-		replace: "this.#advance(last.lsn);\n\t\tconst isApplied = await this.#untilDone(",
+		find: "const cursor = await this.#untilDone(",
+		replace: "this.#advance(last.lsn);\n\t\tconst cursor = await this.#untilDone(",
 		tests: ["index/follower.test.ts"],
 	},
 	{
 		name: "a sink that fails until a stop skips records",
 		file: "log/follower.ts",
-		find: "if (isApplied === null) return false;",
-		replace: "if (isApplied === null) {\n\t\t\tthis.#cursor = last.lsn;\n\t\t\treturn false;\n\t\t}",
+		find: 'if (cursor === null) return "stopped";',
+		replace: 'if (cursor === null) {\n\t\t\tthis.#cursor = last.lsn;\n\t\t\treturn "stopped";\n\t\t}',
 		tests: ["log/follower.test.ts"],
 	},
 	{

@@ -3,14 +3,12 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { copyFileSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openIndexReader, openIndexWriter } from "../../../src/index/open.ts";
 import { SCHEMA_VERSION, SchemaError } from "../../../src/index/sqlite/schema.ts";
 import { openSqliteReader } from "../../../src/index/sqlite/store.ts";
-import type { Account, Host, IndexReader, Policy, StoredAction, StoredIdentity } from "../../../src/index/store.ts";
-import type { IndexWriter } from "../../../src/index/writer.ts";
 import * as records from "../records.ts";
-import { type Dump, history, NEW_LOG, type Place, storeCases } from "../store-cases.ts";
+import { type Dump, history, storeCases } from "../store-cases.ts";
 import { openWriter } from "../writer.ts";
+import { FilePlace } from "./place.ts";
 
 let folder: string;
 let path: string;
@@ -19,53 +17,6 @@ beforeEach(() => {
 	path = join(folder, "new", "index.sqlite");
 });
 afterEach(() => rmSync(folder, { recursive: true }));
-
-/** A place for an index in a file. */
-class FilePlace implements Place {
-	readonly path: string;
-
-	constructor(path: string) {
-		this.path = path;
-	}
-
-	writer(log = NEW_LOG): Promise<IndexWriter> {
-		return openIndexWriter(`sqlite://${this.path}`, log);
-	}
-
-	async reader(): Promise<IndexReader> {
-		return openIndexReader(`sqlite://${this.path}`);
-	}
-
-	async dump(): Promise<Dump> {
-		const database = new Database(this.path, { readonly: true });
-		const hosts = database.query<Host, []>(`SELECT id, hostname, insecure, status, cursor, gaps, last_gap AS lastGap,
-			account_count AS accountCount FROM host ORDER BY id`);
-		const accounts = database.query<Account, []>(`SELECT id, did, host, host_seq AS hostSeq, last_time_ms AS lastTimeMs,
-			upstream_active AS upstreamActive, upstream_status AS upstreamStatus, local_status AS localStatus, status_lsn AS statusLsn,
-			rev, commit_cid AS "commit", data_cid AS data FROM account ORDER BY id`);
-		const identities = database.query<StoredIdentity, []>(`SELECT did, signing_key AS signingKey, pds, tombstoned,
-			resolved_at_ms AS resolvedAtMs FROM identity ORDER BY did`);
-		const policies = database.query<Policy & { told: number }, []>("SELECT * FROM policy ORDER BY kind, key");
-		const actions = database.query<StoredAction, []>("SELECT * FROM admin_action ORDER BY lsn");
-		const progress = database.query<{ checkpoint: number; hostIdMax: number }, []>(
-			"SELECT lsn AS checkpoint, host_id_max AS hostIdMax FROM checkpoint",
-		);
-		const { checkpoint, hostIdMax } = progress.get() ?? { checkpoint: -1, hostIdMax: -1 };
-		// Flags are compared as numbers, as they are in the database.
-		const rows = {
-			...{ hosts: hosts.all(), accounts: accounts.all(), identities: identities.all() },
-			...{ policies: policies.all(), actions: actions.all() },
-		};
-		database.close();
-		return { ...rows, checkpoint, hostIdMax };
-	}
-
-	async forgetLog(): Promise<void> {
-		const database = new Database(this.path);
-		database.run("UPDATE checkpoint SET log_id = NULL");
-		database.close();
-	}
-}
 
 let places = 0;
 storeCases("SQLite", async () => new FilePlace(join(folder, `${places++}`, "index.sqlite")));
@@ -141,6 +92,18 @@ describe("applying", () => {
 		copyFileSync(path, alone);
 		expect(await dump(alone)).toEqual(before);
 	});
+});
+
+test("two writers: the one that is behind the other writes nothing, and fails", async () => {
+	const [first, second] = [await openWriter(path), await openWriter(path)];
+	const all = history(60);
+	await first.apply(all.slice(0, 20));
+	await second.apply(all.slice(20, 40));
+	const before = await dump();
+	await expect(first.apply(all.slice(40))).rejects.toThrow("something else writes");
+	expect(await dump()).toEqual(before);
+	await second.apply(all.slice(40));
+	for (const { store } of [first, second]) await store.close();
 });
 
 describe("opening", () => {

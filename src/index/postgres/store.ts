@@ -1,0 +1,291 @@
+// index/postgres/: the store in a PostgreSQL server. It knows rows, and nothing of the log's records.
+
+import { DELETED, isTakenDown } from "../../account/status.ts";
+import { LoadedRows } from "../loaded-rows.ts";
+import {
+	ACTIONS_MAX,
+	type Account,
+	type AccountRow,
+	type Host,
+	type PolicyChange,
+	type RowChanges,
+	type RowKeys,
+	type RowSource,
+	type Span,
+	type Store,
+	type StoredAction,
+	type StoredIdentity,
+} from "../store.ts";
+import { StoreBroken } from "../store-fault.ts";
+import type { TransactionSql } from "./client.ts";
+import { Database } from "./database.ts";
+import { HOST_COLUMNS, type HostColumns, PostgresReader, toHost } from "./reader.ts";
+import { arrayOf, type Column, Upsert } from "./rows.ts";
+import { ensureSchema } from "./schema.ts";
+import { sharedSession, WriterLock } from "./writer-lock.ts";
+
+/** Time for a scan of all accounts, which only a host needs whose row was lost. */
+const SCAN_MS_MAX = 600_000;
+
+interface Meta {
+	lsn: number;
+	hostIdMax: number;
+	writer: string | null;
+	/** The greatest id of an account. */
+	accountIdMax: number;
+}
+
+const HOST: readonly Column<Host>[] = [
+	{ name: "id", type: "bigint", value: ({ id }) => id },
+	{ name: "cursor", type: "bigint", value: ({ cursor }) => cursor },
+	{ name: "gaps", type: "bigint", value: ({ gaps }) => gaps },
+	{ name: "account_count", type: "bigint", value: ({ accountCount }) => accountCount },
+	{ name: "insecure", type: "boolean", value: ({ insecure }) => insecure },
+	{ name: "hostname", type: "text", value: ({ hostname }) => hostname },
+	{ name: "status", type: "text", value: ({ status }) => status },
+	{ name: "last_gap", type: "text", value: ({ lastGap }) => lastGap },
+	{ name: "connection", type: "text", value: ({ connection }) => JSON.stringify(connection) },
+];
+
+const ACCOUNT: readonly Column<Account>[] = [
+	{ name: "id", type: "bigint", value: ({ id }) => id },
+	{ name: "host", type: "bigint", value: ({ host }) => host },
+	{ name: "host_seq", type: "bigint", value: ({ hostSeq }) => hostSeq },
+	{ name: "last_time_ms", type: "bigint", value: ({ lastTimeMs }) => lastTimeMs },
+	{ name: "status_lsn", type: "bigint", value: ({ statusLsn }) => statusLsn },
+	{ name: "upstream_active", type: "boolean", value: ({ upstreamActive }) => upstreamActive },
+	{ name: "taken_down", type: "boolean", value: isTakenDown },
+	{ name: "did", type: "text", value: ({ did }) => did },
+	{ name: "upstream_status", type: "text", value: ({ upstreamStatus }) => upstreamStatus },
+	{ name: "local_status", type: "text", value: ({ localStatus }) => localStatus },
+	{ name: "rev", type: "text", value: ({ rev }) => rev },
+	{ name: "commit_cid", type: "bytea", value: ({ commit }) => commit },
+	{ name: "data_cid", type: "bytea", value: ({ data }) => data },
+];
+
+const IDENTITY: readonly Column<StoredIdentity>[] = [
+	{ name: "did", type: "text", value: ({ did }) => did },
+	{ name: "resolved_at_ms", type: "bigint", value: ({ resolvedAtMs }) => resolvedAtMs },
+	{ name: "tombstoned", type: "boolean", value: ({ tombstoned }) => tombstoned },
+	{ name: "signing_key", type: "text", value: ({ signingKey }) => signingKey },
+	{ name: "pds", type: "text", value: ({ pds }) => pds },
+];
+
+const POLICY: readonly Column<PolicyChange>[] = [
+	{ name: "kind", type: "text", value: ({ kind }) => kind },
+	{ name: "key", type: "text", value: ({ key }) => key },
+	{ name: "value", type: "text", value: ({ value }) => JSON.stringify(value) },
+	{ name: "told", type: "boolean", value: () => true },
+];
+
+const ACTION: readonly Column<StoredAction>[] = [
+	{ name: "lsn", type: "bigint", value: ({ lsn }) => lsn },
+	{ name: "at_ms", type: "bigint", value: ({ atMs }) => atMs },
+	{ name: "address", type: "text", value: ({ by }) => by },
+	{ name: "action", type: "text", value: ({ action }) => action },
+	{ name: "subject", type: "text", value: ({ subject }) => subject },
+	{ name: "before", type: "text", value: ({ before }) => before },
+	{ name: "after", type: "text", value: ({ after }) => after },
+];
+
+const UPSERT_HOSTS = new Upsert("host", "id", HOST);
+const UPSERT_ACCOUNTS = new Upsert("account", "did", ACCOUNT, ["id"]);
+const UPSERT_IDENTITIES = new Upsert("identity", "did", IDENTITY);
+const UPSERT_POLICIES = new Upsert("policy", "kind, key", POLICY);
+const UPSERT_ACTIONS = new Upsert("admin_action", "lsn", ACTION);
+
+/**
+ * Opens the index for writing, and makes its tables if the database is empty. An index has one writer.
+ *
+ * @param sleep waits while another writer has the index
+ * @throws SchemaError if the database holds something else, or an index of a newer schema version
+ * @throws StoreBroken if another writer keeps it for 30 s, or if the database can't hold an index
+ */
+export async function openPostgresStore(url: string, sleep: (ms: number) => Promise<void> = Bun.sleep): Promise<Store> {
+	const id = crypto.randomUUID();
+	const name = `standpipe writer ${id}`;
+	// If a crash of the server undoes transactions, their records are applied again from the log.
+	const database = new Database(url, { name, settings: { synchronous_commit: "off" } });
+	try {
+		await checkServer(database, url);
+		const lock = new WriterLock(database, name, sleep);
+		await lock.hold();
+		await ensureSchema(database);
+		return new PostgresStore(database, lock, id);
+	} catch (error) {
+		await database.close();
+		throw error;
+	}
+}
+
+/** @throws StoreBroken if the server can't hold an index, or if a second connection can get the session of the first */
+async function checkServer(database: Database, url: string): Promise<void> {
+	const [found] = await database.run(
+		(sql) => sql<{ encoding: string; schema: string | null; pid: number }[]>`
+			SELECT current_setting('server_encoding') AS encoding, current_schema() AS schema, pg_backend_pid() AS pid`,
+	);
+	const { place } = database;
+	if (found?.encoding !== "UTF8")
+		throw new StoreBroken(
+			`${place} has the encoding ${found?.encoding}: an index needs a database with the encoding UTF8`,
+		);
+	if (found.schema === null)
+		throw new StoreBroken(`${place} has no schema that this role may use: create one, or set its search_path`);
+	const second = new Database(url, { name: "standpipe check", settings: {} });
+	try {
+		const [other] = await second.transaction((sql) => sql<{ pid: number }[]>`SELECT pg_backend_pid() AS pid`);
+		if (other?.pid === found.pid) throw sharedSession(database);
+	} finally {
+		await second.close();
+	}
+}
+
+class PostgresStore extends PostgresReader implements Store {
+	readonly #lock: WriterLock;
+	readonly #id: string;
+	/** Whether this writer is the last one that the database has. */
+	#hasWritten = false;
+	/** All hosts, as the database has them, since nobody else writes them. Null if that is not known. */
+	#hosts: { rows: Map<number, Host>; connectionsLost: number } | null = null;
+	/** Ids of the accounts that were loaded last. */
+	#accountIds = new Map<string, number>();
+	#accountIdMax = 0;
+
+	constructor(database: Database, lock: WriterLock, id: string) {
+		super(database);
+		this.#lock = lock;
+		this.#id = id;
+	}
+
+	async logId(): Promise<string | null> {
+		const [row] = await this.database.run((sql) => sql<{ logId: string | null }[]>`SELECT log_id AS "logId" FROM meta`);
+		return row?.logId ?? null;
+	}
+
+	async claim(logId: string): Promise<void> {
+		await this.database.transaction((sql) =>
+			Promise.all([sql`UPDATE meta SET log_id = ${logId}`, sql`UPDATE policy SET told = false WHERE told`]),
+		);
+	}
+
+	async load(keys: RowKeys): Promise<{ rows: RowSource; checkpoint: number }> {
+		await this.#lock.hold();
+		const known = await this.#knownHosts();
+		// The checkpoint is read first. If somebody else wrote after that, this writer's next write fails.
+		const [meta, accounts] = await Promise.all([this.#meta(), this.accountsOf(keys.dids)]);
+		this.#accountIdMax = meta.accountIdMax;
+		this.#accountIds = new Map(Array.from(accounts.values(), ({ did, id }) => [did, id]));
+		const hosts: Host[] = [];
+		const lost: number[] = [];
+		for (const id of new Set([...keys.hosts, ...Array.from(accounts.values(), ({ host }) => host)])) {
+			const host = known.get(id);
+			if (host !== undefined) hosts.push({ ...host });
+			else if (keys.introduced.has(id) && id <= meta.hostIdMax) lost.push(id);
+		}
+		const accountCounts = lost.length === 0 ? new Map<number, number>() : await this.#countAccounts(lost);
+		const loaded = { accounts: [...accounts.values()], hosts, accountCounts, hostIdMax: meta.hostIdMax };
+		return { rows: new LoadedRows(keys, loaded), checkpoint: meta.lsn };
+	}
+
+	async write(changes: RowChanges, span: Span, logId: string): Promise<void> {
+		await this.#lock.hold();
+		const { hosts } = changes;
+		const accounts = this.#withIds(changes.accounts);
+		const known = this.#hosts;
+		// Until the outcome is known.
+		this.#hosts = null;
+		await this.database.transaction(async (sql) => {
+			await this.#moveCheckpoint(sql, changes.hostIdMax, span, logId);
+			await Promise.all([
+				...upsert(sql, UPSERT_HOSTS, hosts),
+				...upsert(sql, UPSERT_ACCOUNTS, accounts),
+				...upsert(sql, UPSERT_IDENTITIES, changes.identities),
+				...deleteOutdated(sql, changes.outdated),
+				...writePolicies(sql, changes.policies),
+				...writeActions(sql, changes.actions),
+			]);
+		});
+		this.#hasWritten = true;
+		for (const host of hosts) known?.rows.set(host.id, host);
+		this.#hosts = known;
+	}
+
+	async #meta(): Promise<Meta> {
+		const [meta] = await this.database.run(
+			(sql) => sql<Meta[]>`SELECT lsn, host_id_max AS "hostIdMax", writer,
+				(SELECT coalesce(max(id), 0) FROM account) AS "accountIdMax" FROM meta`,
+		);
+		if (meta === undefined) throw new StoreBroken(`${this.database.place} has lost its row of meta`);
+		if (this.#hasWritten && meta.writer !== this.#id)
+			throw new StoreBroken(`${this.database.place} has another writer, ${meta.writer}: something else writes to it`);
+		return meta;
+	}
+
+	async #knownHosts(): Promise<ReadonlyMap<number, Host>> {
+		const { connectionsLost } = this.database;
+		if (this.#hosts?.connectionsLost === connectionsLost) return this.#hosts.rows;
+		const hosts = await this.database.run((sql) => sql<HostColumns[]>`SELECT ${sql.unsafe(HOST_COLUMNS)} FROM host`);
+		const rows = new Map(hosts.map((columns) => [columns.id, toHost(columns)]));
+		this.#hosts = { rows, connectionsLost };
+		return rows;
+	}
+
+	/** Counts the accounts at hosts, without those that are deleted. */
+	async #countAccounts(hosts: readonly number[]): Promise<Map<number, number>> {
+		const counts = await this.database.transaction(async (sql) => {
+			await sql`SELECT set_config('statement_timeout', ${String(SCAN_MS_MAX)}, true)`;
+			return await sql<{ host: number; count: number }[]>`SELECT host, count(*) AS count FROM account
+				WHERE host = ANY (${arrayOf(hosts)}::bigint[]) AND upstream_status IS DISTINCT FROM ${DELETED} GROUP BY host`;
+		}, SCAN_MS_MAX);
+		return new Map(counts.map(({ host, count }) => [host, count]));
+	}
+
+	/** Rows with the ids that they have. New accounts get the next ids, in their order. */
+	#withIds(rows: readonly AccountRow[]): Account[] {
+		let idMax = this.#accountIdMax;
+		return rows.map((row) => ({ ...row, id: this.#accountIds.get(row.did) ?? ++idMax }));
+	}
+
+	/** The first statement of each write: nothing else happens unless the database is as this writer left it. */
+	async #moveCheckpoint(sql: TransactionSql, hostIdMax: number, { after, last }: Span, logId: string): Promise<void> {
+		const moved = await sql`UPDATE meta SET lsn = ${last}, host_id_max = ${hostIdMax}, writer = ${this.#id}
+			WHERE lsn = ${after} AND log_id = ${logId} AND (${!this.#hasWritten} OR writer = ${this.#id})`;
+		if (moved.count !== 1)
+			throw new StoreBroken(
+				`${this.database.place} is not at lsn ${after} of the log ${logId} any more: something else writes to it`,
+			);
+	}
+}
+
+/*
+ * The statements of a batch. The driver sends them one after another without waiting for answers, and the server executes them in this
+ * order.
+ */
+
+function upsert<Row>(sql: TransactionSql, statement: Upsert<Row>, rows: readonly Row[]): Promise<unknown>[] {
+	return Array.from(statement.slices(rows), (values) => sql.unsafe(statement.text, values, { prepare: true }));
+}
+
+function deleteOutdated(sql: TransactionSql, outdated: RowChanges["outdated"]): Promise<unknown>[] {
+	if (outdated.length === 0) return [];
+	const [dids, times] = [outdated.map(({ did }) => did), outdated.map(({ beforeMs }) => beforeMs)];
+	return [
+		sql`DELETE FROM identity USING unnest(${arrayOf(dids)}::text[], ${arrayOf(times)}::text[]) AS row (did, before_ms)
+			WHERE identity.did = row.did AND resolved_at_ms < before_ms::double precision`,
+	];
+}
+
+function writePolicies(sql: TransactionSql, changes: readonly PolicyChange[]): Promise<unknown>[] {
+	const isSet = ({ value }: PolicyChange): boolean => value !== null;
+	const deletions = changes
+		.filter((change) => !isSet(change))
+		.map(({ kind, key }) => sql`DELETE FROM policy WHERE kind = ${kind} AND key = ${key}`);
+	return [...deletions, ...upsert(sql, UPSERT_POLICIES, changes.filter(isSet))];
+}
+
+function writeActions(sql: TransactionSql, actions: readonly StoredAction[]): Promise<unknown>[] {
+	if (actions.length === 0) return [];
+	const trim = sql`DELETE FROM admin_action
+		WHERE lsn <= (SELECT lsn FROM admin_action ORDER BY lsn DESC LIMIT 1 OFFSET ${ACTIONS_MAX})`;
+	return [...upsert(sql, UPSERT_ACTIONS, actions), trim];
+}
