@@ -10,7 +10,7 @@ RUST_SOURCES := $(shell find native -name target -prune -o -name fuzz -prune -o 
 # A decoder that others wrote, with which a test checks the relay's frames.
 RUST_DECODER := test/protocol/decoders/rust
 
-.PHONY: demo test run build native check format docs bench crash fuzz fuzz-edge fuzz-native mutants network image-test clean
+.PHONY: demo test run build native check format docs bench crash fuzz fuzz-edge fuzz-native mutants network kubernetes-schemas image-test clean
 
 # A small synthetic network, the relay and a consumer, offline, until Ctrl-C.
 demo: dist/standpipe
@@ -34,7 +34,7 @@ native/.built: $(RUST_SOURCES)
 	@sh native/build.sh
 	@touch $@
 
-test: dist/standpipe network
+test: dist/standpipe network kubernetes-schemas
 	$(BUN) test --timeout 300000
 
 check: node_modules/.installed
@@ -95,6 +95,10 @@ fuzz-native: node_modules/.installed
 # skipped.
 network: node_modules/.installed
 	@sh test/network/install.sh
+
+# Installs the schemas that the manifests below k8s/ are checked against.
+kubernetes-schemas:
+	@sh test/k8s/install.sh
 
 # Builds the image of the Dockerfile, without a registry of images, and runs it as Kubernetes does. It takes root, Debian's
 # buildah, debootstrap and crun, and some minutes; on a machine that can't, it says so and is skipped.
