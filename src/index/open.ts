@@ -1,4 +1,5 @@
 import { dirname } from "node:path";
+import { RETRY_MS, type Stall } from "../disk/stall.ts";
 import { type ClaimingLog, claimIndex } from "./claim.ts";
 import { postgresPlace } from "./postgres/database.ts";
 import { openPostgresReader } from "./postgres/reader.ts";
@@ -6,6 +7,7 @@ import { openPostgresStore } from "./postgres/store.ts";
 import { DatabaseFiles } from "./sqlite/database-files.ts";
 import { openSqliteReader, openSqliteStore } from "./sqlite/store.ts";
 import type { IndexReader, Store } from "./store.ts";
+import type { StoreFaultReason } from "./store-fault.ts";
 import { IndexWriter } from "./writer.ts";
 
 /** A kind of store. `url` is the operator's setting, with the scheme of this kind. */
@@ -14,6 +16,8 @@ interface StoreKind {
 	place(url: string): string;
 	/** The folder that must exist before the store is opened; null if it needs none. */
 	folder(url: string): string | null;
+	/** Whether a start waits for it. A file that can't be used at the start is a mistake in the settings more often than not. */
+	isWaitedFor: boolean;
 	openReader(url: string): Promise<IndexReader>;
 	openStore(url: string): Promise<Store>;
 }
@@ -23,6 +27,7 @@ const SQLITE = "sqlite://";
 const POSTGRES: StoreKind = {
 	place: postgresPlace,
 	folder: () => null,
+	isWaitedFor: true,
 	openReader: openPostgresReader,
 	openStore: (url) => openPostgresStore(url),
 };
@@ -33,6 +38,7 @@ const KINDS: Readonly<Record<string, StoreKind>> = {
 	sqlite: {
 		place: sqlitePath,
 		folder: (url) => dirname(sqlitePath(url)),
+		isWaitedFor: false,
 		openReader: (url) => openFile(url, openSqliteReader),
 		openStore: (url) => openFile(url, openSqliteStore),
 	},
@@ -46,6 +52,37 @@ export function indexPlace(url: string): string {
 /** The folder that must exist before the index is opened; null if it needs none. */
 export function indexFolder(url: string): string | null {
 	return kindOf(url).folder(url);
+}
+
+/** How a start waits for a database that can't be used for now. */
+export interface OpenPatience {
+	/** Reports that it waits. */
+	stall: Pick<Stall<StoreFaultReason>, "note" | "end">;
+	/** Waits before the next try. */
+	sleep(ms: number): Promise<void>;
+}
+
+/**
+ * Opens the index, by `openIndexReader` or `openIndexWriter`. If its database is on a network and can't be used for now, waits for it.
+ *
+ * @throws what else `open` throws
+ */
+export async function openPatiently<Opened>(
+	url: string,
+	{ stall, sleep }: OpenPatience,
+	open: () => Promise<Opened>,
+): Promise<Opened> {
+	for (;;) {
+		try {
+			const opened = await open();
+			stall.end();
+			return opened;
+		} catch (error) {
+			if (!kindOf(url).isWaitedFor) throw error;
+			stall.note(error);
+		}
+		await sleep(RETRY_MS);
+	}
 }
 
 /**

@@ -1,7 +1,7 @@
 import { RETRY_MS, Stall } from "../disk/stall.ts";
 import type { PolicyKind } from "../log/record/policy-facts.ts";
 import type { Counters } from "../observe/counters.ts";
-import { openIndexReader } from "./open.ts";
+import { openIndexReader, openPatiently } from "./open.ts";
 import type { Account, Host, IndexReader, Policy, StoredAction, StoredIdentity, Takedown } from "./store.ts";
 import { type StoreFaultReason, storeFaultReason } from "./store-fault.ts";
 
@@ -106,11 +106,24 @@ export class PatientReader implements IndexReader {
 }
 
 /**
- * Opens a patient reader of the index.
+ * Opens a patient reader of the index. Waits for a database on a network.
  * @throws StoreBroken if it is not an index of this program's schema version
  */
 export async function openPatientReader(url: string, counters: Counters): Promise<PatientReader> {
+	const patience = patienceOf(counters);
+	return new PatientReader(await openPatiently(url, patience, () => openIndexReader(url)), patience);
+}
+
+/**
+ * Opens a reader whose callers are told when a read fails. Waits for a database on a network.
+ * @throws StoreBroken if it is not an index of this program's schema version
+ */
+export function openPlainReader(url: string, counters: Counters): Promise<IndexReader> {
+	return openPatiently(url, patienceOf(counters), () => openIndexReader(url));
+}
+
+function patienceOf(counters: Counters): PatienceOptions {
 	const clock = (): number => performance.now();
 	const stall = new Stall({ part: "index_reads", counters, reasonOf: storeFaultReason, clock, onChange: () => {} });
-	return new PatientReader(await openIndexReader(url), { stall, sleep: Bun.sleep });
+	return { stall, sleep: Bun.sleep };
 }

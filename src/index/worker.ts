@@ -9,7 +9,7 @@ import { startOnPath } from "../runtime/start-error.ts";
 import { endThreadOnFailure, serveRole, type WorkerRole } from "../runtime/thread.ts";
 import type { WorkerContext } from "../runtime/worker-context.ts";
 import { INDEX_MARK } from "./mark.ts";
-import { indexPlace, openIndexWriter } from "./open.ts";
+import { indexPlace, openIndexWriter, openPatiently } from "./open.ts";
 import { IndexSink } from "./sink.ts";
 import type { Takedown } from "./store.ts";
 import { StoreBroken, type StoreFaultReason, storeFaultReason } from "./store-fault.ts";
@@ -47,8 +47,12 @@ serveRole<IndexStart, never, IndexEvent>((emit): WorkerRole<IndexStart, never> =
 		const position = new LogPosition(log.position);
 		reader = openBlockingReader(log, { directory, cacheBytesMax: CACHE_BYTES_MAX, counters });
 		const claiming = { id: logIdOf(directory), lsnUsedMax: position.snapshot().lsnUsedMax, initialSeq };
-		writer = await startOnPath("databaseUrl", place, () => openIndexWriter(databaseUrl, claiming));
 		const onChange = (reason: StoreFaultReason | null): void => emit({ type: "stall", reason });
+		const clock = (): number => performance.now();
+		const stall = new Stall({ part: "index", counters, reasonOf: storeFaultReason, clock, onChange });
+		writer = await startOnPath("databaseUrl", place, () =>
+			openPatiently(databaseUrl, { stall, sleep: Bun.sleep }, () => openIndexWriter(databaseUrl, claiming)),
+		);
 		follower = new Follower({
 			sink: new IndexSink({
 				writer,
@@ -58,13 +62,7 @@ serveRole<IndexStart, never, IndexEvent>((emit): WorkerRole<IndexStart, never> =
 			log: reader,
 			position,
 			mark: new Marks(log.marks).mark(INDEX_MARK.name),
-			stall: new Stall({
-				part: "index",
-				counters,
-				reasonOf: storeFaultReason,
-				clock: () => performance.now(),
-				onChange,
-			}),
+			stall,
 			sleep: Bun.sleep,
 		});
 		await startOnPath("persistDir", directory, () =>

@@ -1,6 +1,6 @@
 import { setPriority } from "node:os";
 import { createReadsApp } from "../http/reads.ts";
-import { openIndexReader } from "../index/open.ts";
+import { openPlainReader } from "../index/patient-reader.ts";
 import type { IndexReader } from "../index/store.ts";
 import type { Counters } from "../observe/counters.ts";
 import { RateLimit } from "../runtime/rate-limit.ts";
@@ -29,7 +29,7 @@ serveRole<ReadsWorkerOptions, never, never>((): WorkerRole<ReadsWorkerOptions, n
 		// If cores are short, reads must wait rather than consumers. On Linux this sets the priority of the thread; elsewhere it
 		// would set that of the whole process.
 		if (process.platform === "linux") setPriority(NICENESS);
-		index = await openIndexReader(config.databaseUrl);
+		index = await openPlainReader(config.databaseUrl, counters);
 		const { readsPerIpPerS: perS } = config;
 		const rateLimit = new RateLimit({ perS, burst: BURST_S * perS, keysMax: ADDRESSES_MAX });
 		const app = createReadsApp({ index, counters, rateLimit });
