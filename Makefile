@@ -58,12 +58,14 @@ docs: node_modules/.installed
 bench: dist/standpipe
 	@for bench in bench/*.ts; do echo "== $$bench"; $(BUN) $$bench || exit 1; done
 
-# Kills relays at seeded moments. An oracle compares what their hosts sent with what their consumers got.
+# Kills relays at seeded moments. An oracle compares what their hosts sent with what their consumers got. With STORE=postgres the
+# relays' index is on real PostgreSQL servers, which are killed too.
 ROUNDS ?= 1000
 SEED ?= kill -9
+STORE ?= sqlite
 RIG ?= 0
 crash: dist/standpipe
-	@$(BUN) test/crash/run.ts --rounds $(ROUNDS) --seed "$(SEED)" --rig $(RIG)
+	@$(BUN) test/crash/run.ts --rounds $(ROUNDS) --seed "$(SEED)" --store $(STORE) --rig $(RIG)
 
 # Puts faults into the data path, one at a time, in a copy of the tree. The tests must find each of them.
 mutants: node_modules/.installed

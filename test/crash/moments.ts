@@ -1,6 +1,8 @@
 import { watch } from "node:fs";
+import type { PostgresServer } from "../sim/postgres.ts";
 import type { RelayProcess } from "../sim/relay-process.ts";
 import type { Rng } from "../sim/rng.ts";
+import type { StoreUnderTest } from "../sim/store-under-test.ts";
 import type { Load } from "./load.ts";
 import type { Witness } from "./oracle.ts";
 
@@ -9,6 +11,8 @@ export interface Scene {
 	rng: Rng;
 	load: Load;
 	relay: RelayProcess;
+	/** The server of the relay's index; null if that is SQLite. */
+	postgres: PostgresServer | null;
 	/** Kills the relay, and notes how much work it had left. */
 	kill: () => void;
 	/** The consumer that keeps up. */
@@ -26,6 +30,8 @@ const JITTER_MS_MAX = 40;
 /** Longer than the interval at which a relay stores its hosts' cursors. */
 const IDLE_MS_MAX = 1_300;
 const DRAIN_MS_MAX = 60;
+/** Longer than the time after which the relay tries a database again. */
+const OUTAGE_MS_MAX = 1_500;
 /** A segment's file is created a few milliseconds before the segment is in use. */
 const ROTATION_MS_MAX = 6;
 const BURST_MAX = 40;
@@ -97,9 +103,29 @@ async function startUp({ rng, load, relay, kill, startMs }: Scene): Promise<void
 	await starting;
 }
 
-/** The moments at which a relay is killed. Each takes the relay from up and running to killed. */
-export const MOMENTS = { burst, idle, rotation, drain, startUp };
-export type Moment = keyof typeof MOMENTS;
+/** While the database is dead, or just back. It was killed in the middle of work. */
+async function outage({ rng, load, postgres, kill }: Scene): Promise<void> {
+	if (postgres === null) throw new RangeError("SQLite has no server that could die");
+	const bursting = load.burst(BURST_MAX);
+	await Bun.sleep(rng.int(JITTER_MS_MAX));
+	await postgres.kill();
+	await bursting;
+	await load.burst(1 + rng.int(BURST_MAX));
+	await Bun.sleep(rng.int(OUTAGE_MS_MAX));
+	if (rng.int(2) === 0) {
+		await postgres.start();
+		await Bun.sleep(rng.int(OUTAGE_MS_MAX));
+	}
+	kill();
+}
 
-/** How often each is drawn. */
-export const MOMENT_WEIGHTS: Record<Moment, number> = { burst: 35, idle: 10, rotation: 20, drain: 20, startUp: 15 };
+/** The moments at which a relay is killed. Each takes the relay from up and running to killed. */
+export const MOMENTS = { burst, idle, rotation, drain, startUp, outage };
+export type Moment = keyof typeof MOMENTS;
+export const MOMENT_NAMES = Object.keys(MOMENTS) as readonly Moment[];
+
+/** How often each is drawn, by the relay's store. */
+export const MOMENT_WEIGHTS: Readonly<Record<StoreUnderTest, Record<Moment, number>>> = {
+	sqlite: { burst: 35, idle: 10, rotation: 20, drain: 20, startUp: 15, outage: 0 },
+	postgres: { burst: 25, idle: 5, rotation: 15, drain: 15, startUp: 10, outage: 30 },
+};

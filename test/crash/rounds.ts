@@ -1,11 +1,14 @@
 import { RELAY_COMMAND, until } from "../relay/rig.ts";
 import { SimConsumer } from "../sim/consumer.ts";
 import { SimNetwork } from "../sim/network.ts";
+import { PostgresServer } from "../sim/postgres.ts";
+import { findPostgres } from "../sim/postgres-programs.ts";
 import { RelayProcess } from "../sim/relay-process.ts";
 import { Rng } from "../sim/rng.ts";
+import type { StoreUnderTest } from "../sim/store-under-test.ts";
 import { Load } from "./load.ts";
 import { ACTS, type Act, Misbehaviour, RARE_ACTS } from "./misbehaviour.ts";
-import { MOMENT_WEIGHTS, MOMENTS, type Moment } from "./moments.ts";
+import { MOMENT_NAMES, MOMENT_WEIGHTS, MOMENTS, type Moment } from "./moments.ts";
 import { Oracle, type Witness } from "./oracle.ts";
 
 /** Rounds with the state of one relay. More rounds need more relays, each with its own seed. */
@@ -26,6 +29,8 @@ const RARE_RIGS = 2;
  * may be all that the hosts have sent while the relay was down. In mode `always` a crash leaves out none.
  */
 const SEQ_HOLE_MAX = 10_000;
+/** How long after the relay a server that was killed may start. */
+const DATABASE_LATE_MS_MAX = 1_500;
 /** The slow consumer takes at most this many messages from one connection. */
 const SLOW_MESSAGES_MAX = 200;
 
@@ -35,6 +40,8 @@ export interface CrashOptions {
 	rounds: number;
 	/** Decides the traffic and the moments of the kills. Their timing still depends on the machine. */
 	seed: string;
+	/** Where the relays have their index. */
+	store: StoreUnderTest;
 	/** Number of the first relay to run, to repeat one that failed in the middle of a longer run. */
 	firstRig?: number;
 	/** Called after each round. */
@@ -62,6 +69,8 @@ class CrashRig {
 	readonly #rng: Rng;
 	readonly #network: SimNetwork;
 	readonly #relay: RelayProcess;
+	/** The server of the relay's index; null if that is SQLite. */
+	readonly #postgres: PostgresServer | null;
 	readonly #load: Load;
 	readonly #oracle: Oracle;
 	readonly #live: Witness;
@@ -75,13 +84,20 @@ class CrashRig {
 	#wasInFlight = false;
 	readonly #onExit = (): void => this.#relay.kill();
 
-	private constructor(rng: Rng, network: SimNetwork, relay: RelayProcess, syncMode: SyncMode) {
+	private constructor(
+		rng: Rng,
+		network: SimNetwork,
+		relay: RelayProcess,
+		postgres: PostgresServer | null,
+		syncMode: SyncMode,
+	) {
 		this.#oracle = new Oracle(syncMode === "always" ? 0 : SEQ_HOLE_MAX);
 		this.#live = this.#oracle.witness("the live consumer");
 		this.#slow = this.#oracle.witness("the slow consumer");
 		this.#rng = rng;
 		this.#network = network;
 		this.#relay = relay;
+		this.#postgres = postgres;
 		this.#load = new Load(network, this.#oracle);
 		this.#misbehaviour = new Misbehaviour(network.rng.fork("misbehaviour"), network, this.#oracle, this.#live);
 		this.#liveConsumer = new SimConsumer(relay.firehoseOrigin, {
@@ -97,15 +113,18 @@ class CrashRig {
 		});
 	}
 
-	static async start(seed: string, syncMode: SyncMode): Promise<CrashRig> {
+	static async start(seed: string, syncMode: SyncMode, store: StoreUnderTest): Promise<CrashRig> {
 		const network = new SimNetwork({ seed, hosts: HOSTS, accounts: ACCOUNTS });
 		await network.start();
+		const postgres = store === "postgres" ? await startPostgres() : null;
+		const database: Record<string, string> =
+			postgres === null ? {} : { DATABASE_URL: (await postgres.newDatabase()).url };
 		const relay = await RelayProcess.create({
 			command: RELAY_COMMAND,
 			plcUrl: network.plc.url,
-			env: { RELAY_SYNC_MODE: syncMode, RELAY_SEGMENT_BYTES: String(SEGMENT_BYTES) },
+			env: { RELAY_SYNC_MODE: syncMode, RELAY_SEGMENT_BYTES: String(SEGMENT_BYTES), ...database },
 		});
-		const rig = new CrashRig(new Rng(`${seed}/moments`), network, relay, syncMode);
+		const rig = new CrashRig(new Rng(`${seed}/moments`), network, relay, postgres, syncMode);
 		try {
 			await rig.#begin();
 		} catch (error) {
@@ -135,13 +154,14 @@ class CrashRig {
 
 	/** Runs to a drawn moment, kills the relay there, and starts everything again. */
 	async round(rare: Act | null): Promise<{ moment: Moment; wasInFlight: boolean }> {
-		const moment = this.#rng.weighted(MOMENT_WEIGHTS);
+		const moment = this.#rng.weighted(MOMENT_WEIGHTS[this.#postgres === null ? "sqlite" : "postgres"]);
 		await this.#misbehaviour.round(this.#relay, rare);
 		if (this.#rng.int(4) === 0) await this.#load.newcomer();
 		await MOMENTS[moment]({
 			rng: this.#rng,
 			load: this.#load,
 			relay: this.#relay,
+			postgres: this.#postgres,
 			kill: () => {
 				this.#wasInFlight = this.#oracle.soonCount > this.#live.count;
 				this.#relay.kill();
@@ -155,7 +175,7 @@ class CrashRig {
 		await this.#liveConsumer.until(() => !this.#liveConsumer.connected, WAIT_MS_MAX);
 		this.#slowConsumer.abort();
 		this.#misbehaviour.relayEnded();
-		await this.#up();
+		await Promise.all([this.#up(), this.#healPostgres()]);
 		for (const { hostname, cursors } of this.#network.hosts) {
 			for (const cursor of cursors.splice(0)) this.#oracle.acknowledge(hostname, cursor ?? 0);
 		}
@@ -195,10 +215,18 @@ class CrashRig {
 		process.off("exit", this.#onExit);
 		await this.#misbehaviour.stop();
 		await this.#network.stop();
+		await this.#postgres?.stop();
 	}
 
 	async remove(): Promise<void> {
 		await this.#relay.remove();
+	}
+
+	/** Starts a server that a moment has killed, some time after the relay's start begins. */
+	async #healPostgres(): Promise<void> {
+		if (this.#postgres === null || this.#postgres.isRunning) return;
+		await Bun.sleep(this.#rng.int(DATABASE_LATE_MS_MAX));
+		await this.#postgres.start();
 	}
 
 	/** Starts a relay without data, and has it follow the hosts. */
@@ -236,8 +264,8 @@ function goOn(consumer: SimConsumer): Promise<void> {
  *
  * @throws {Error} at the first violation, with the seed and round to repeat it; the relay's data is kept for inspection
  */
-export async function runRounds({ rounds, seed, firstRig = 0, onRound }: CrashOptions): Promise<CrashSummary> {
-	const moments: Record<Moment, number> = { burst: 0, idle: 0, rotation: 0, drain: 0, startUp: 0 };
+export async function runRounds({ rounds, seed, store, firstRig = 0, onRound }: CrashOptions): Promise<CrashSummary> {
+	const moments = Object.fromEntries(MOMENT_NAMES.map((moment) => [moment, 0])) as Record<Moment, number>;
 	const acts = Object.fromEntries(ACTS.map((act) => [act, 0])) as Record<Act, number>;
 	const counts = { rounds: 0, sent: 0, delivered: 0, killedInFlight: 0, seqsLeftOut: 0, owedToMisbehaving: 0 };
 	const summary: CrashSummary = { ...counts, moments, acts };
@@ -248,7 +276,8 @@ export async function runRounds({ rounds, seed, firstRig = 0, onRound }: CrashOp
 		while (next < rigs && !failed) {
 			const at = next++;
 			try {
-				await runRig(firstRig + at, seed, Math.min(ROUNDS_PER_RIG, rounds - at * ROUNDS_PER_RIG), summary, onRound);
+				const count = Math.min(ROUNDS_PER_RIG, rounds - at * ROUNDS_PER_RIG);
+				await runRig({ at: firstRig + at, rounds: count, seed, store, onRound }, summary);
 			} catch (error) {
 				failed = true;
 				throw error;
@@ -260,15 +289,21 @@ export async function runRounds({ rounds, seed, firstRig = 0, onRound }: CrashOp
 	return summary;
 }
 
-async function runRig(
-	at: number,
-	seed: string,
-	rounds: number,
-	summary: CrashSummary,
-	onRound: CrashOptions["onRound"],
-): Promise<void> {
+async function startPostgres(): Promise<PostgresServer> {
+	const programs = findPostgres();
+	if (typeof programs === "string") throw new Error(programs);
+	return await PostgresServer.start(programs);
+}
+
+type RigOptions = Pick<CrashOptions, "rounds" | "seed" | "store"> & {
+	/** Number of the relay. */
+	at: number;
+	onRound: CrashOptions["onRound"];
+};
+
+async function runRig({ at, seed, store, rounds, onRound }: RigOptions, summary: CrashSummary): Promise<void> {
 	const syncMode = at % 2 === 0 ? "always" : "write";
-	const rig = await CrashRig.start(`${seed}/${at}`, syncMode);
+	const rig = await CrashRig.start(`${seed}/${at}`, syncMode, store);
 	let round = 0;
 	let moment: Moment | null = null;
 	let failure: unknown = null;
@@ -292,7 +327,7 @@ async function runRig(
 		const what = failure === null ? violations : [String(failure), ...violations];
 		throw new Error(
 			`rig ${at} failed in round ${round}, the last moment was ${moment}; its relay's state is kept in ${rig.stateDirectory}; ` +
-				`to repeat: make crash RIG=${at} ROUNDS=${ROUNDS_PER_RIG} SEED=${JSON.stringify(seed)}\n  ${what.join("\n  ")}`,
+				`to repeat: make crash STORE=${store} RIG=${at} ROUNDS=${ROUNDS_PER_RIG} SEED=${JSON.stringify(seed)}\n  ${what.join("\n  ")}`,
 		);
 	}
 	summary.sent += rig.oracle.soonCount;

@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { storeNamed } from "../sim/store-under-test.ts";
 import { runRounds } from "./rounds.ts";
 
 /** Rounds between two lines of progress. */
@@ -8,6 +9,7 @@ const { values } = parseArgs({
 	options: {
 		rounds: { type: "string", default: "100" },
 		seed: { type: "string", default: "kill -9" },
+		store: { type: "string", default: "sqlite" },
 		rig: { type: "string", default: "0" },
 	},
 });
@@ -22,6 +24,7 @@ const seconds = (): string => `${((performance.now() - startedAtMs) / 1000).toFi
 const summary = await runRounds({
 	rounds,
 	seed: values.seed,
+	store: storeNamed(values.store),
 	firstRig: Number(values.rig),
 	onRound: (soFar) => {
 		if (soFar.rounds % PROGRESS_ROUNDS === 0) console.log(`${soFar.rounds} of ${rounds} rounds, ${seconds()}`);
@@ -32,7 +35,7 @@ const listOf = (counts: Record<string, number>): string =>
 		.map(([name, count]) => `${name} ${count}`)
 		.join(", ");
 console.log(
-	`${summary.rounds} rounds in ${seconds()} with seed ${JSON.stringify(values.seed)}: ${summary.sent} messages sent, ` +
+	`${summary.rounds} rounds on ${values.store} in ${seconds()} with seed ${JSON.stringify(values.seed)}: ${summary.sent} messages sent, ` +
 		`${summary.delivered} delivered, ${summary.killedInFlight} rounds killed with messages in flight, ` +
 		`${summary.seqsLeftOut} seqs left out. Killed at: ${listOf(summary.moments)}. ` +
 		`Beside that, hosts misbehaved: ${listOf(summary.acts)}; ${summary.owedToMisbehaving} of their messages were owed. Nothing lost, nothing twice, no seq used twice.`,

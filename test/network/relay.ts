@@ -1,7 +1,9 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { sharedPostgres } from "../sim/postgres.ts";
 import { freePort } from "../sim/relay-process.ts";
+import { storeUnderTest } from "../sim/store-under-test.ts";
 import { Child } from "./child.ts";
 import { until } from "./until.ts";
 import { basicAuth } from "./xrpc.ts";
@@ -30,7 +32,9 @@ export class Relay {
 	readonly #settings: Readonly<Record<string, string>>;
 	#child: Child;
 
-	private constructor(command: readonly string[], plcOrigin: string, port: number, internalPort: number) {
+	private constructor(command: readonly string[], settings: Readonly<Record<string, string>>) {
+		const port = freePort();
+		const internalPort = freePort();
 		this.origin = `http://127.0.0.1:${port}`;
 		this.service = `ws://127.0.0.1:${port}`;
 		this.#internalOrigin = `http://127.0.0.1:${internalPort}`;
@@ -41,16 +45,18 @@ export class Relay {
 			RELAY_METRICS_LISTEN: `127.0.0.1:${internalPort}`,
 			RELAY_PERSIST_DIR: join(this.#folder, "log"),
 			DATABASE_URL: `sqlite://${join(this.#folder, "index.sqlite")}`,
-			RELAY_PLC_HOST: plcOrigin,
 			RELAY_ALLOW_INSECURE_HOSTS: "true",
 			RELAY_ADMIN_PASSWORD: ADMIN_PASSWORD,
+			...settings,
 		};
 		this.#child = this.#spawn();
 	}
 
-	/** Starts a relay without data. */
+	/** Starts a relay without data, on the store that `STANDPIPE_TEST_STORE` names. */
 	static async start(command: readonly string[], plcOrigin: string): Promise<Relay> {
-		const relay = new Relay(command, plcOrigin, freePort(), freePort());
+		const settings: Record<string, string> = { RELAY_PLC_HOST: plcOrigin };
+		if (storeUnderTest() === "postgres") settings["DATABASE_URL"] = (await (await sharedPostgres()).newDatabase()).url;
+		const relay = new Relay(command, settings);
 		try {
 			await relay.#isHealthy();
 		} catch (error) {

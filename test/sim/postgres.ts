@@ -93,6 +93,11 @@ export class PostgresServer {
 		return server;
 	}
 
+	/** Whether it was started, and not killed since. */
+	get isRunning(): boolean {
+		return this.#postmaster !== null;
+	}
+
 	/** Starts it again after `kill`, with the data that it has, and waits until it takes connections. */
 	async start(): Promise<void> {
 		const log = openSync(this.#logPath, "a");
