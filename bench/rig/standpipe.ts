@@ -16,6 +16,7 @@ export function standpipe(program: string): Peer {
 			DATABASE_URL: `sqlite://${join(dir, "index.sqlite")}`,
 			RELAY_PLC_HOST: plcUrl,
 			RELAY_ALLOW_INSECURE_HOSTS: "true",
+			RELAY_HOST_EVENT_LIMITS: "none",
 			RELAY_ADMIN_PASSWORD: ADMIN_PASSWORD,
 			RELAY_MAX_CONSUMERS_PER_IP: String(CONSUMERS_PER_IP),
 			RELAY_LOG_LEVEL: "warning",

@@ -47,6 +47,13 @@ export interface Bind {
 	port: number;
 }
 
+/** How many messages may pass in each second, each hour and each day: in any such time, not only by the clock. */
+export interface EventLimits {
+	perS: number;
+	perHour: number;
+	perDay: number;
+}
+
 const DURATION_UNITS_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
 const BYTE_UNITS = { "": 1, B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3, TiB: 1024 ** 4 } as const;
 
@@ -95,6 +102,36 @@ export function byteCount(min: number, max: number): ValueKind<number> {
 		},
 	};
 }
+
+/** The greatest limit of messages. */
+const EVENTS_MAX = 1_000_000_000_000;
+
+/** Three limits, such as `50/s,2500/h,20000/d`, or `none`. */
+export const eventLimits: ValueKind<EventLimits | null> = {
+	accepts: "limits such as 50/s,2500/h,20000/d, or `none`",
+	parse(text) {
+		if (text.toLowerCase() === "none") return null;
+		const [, perS, perHour, perDay] = /^(\d{1,16})\/s, ?(\d{1,16})\/h, ?(\d{1,16})\/d$/.exec(text) ?? [];
+		const limit = (digits: string | undefined) => within(Number(digits), 1, EVENTS_MAX);
+		return { perS: limit(perS), perHour: limit(perHour), perDay: limit(perDay) };
+	},
+};
+
+/** Domains that a list may have. */
+const DOMAINS_MAX = 1_000;
+
+/** Host names, or what they end with after a `*`, separated by commas. An empty list is `none`. */
+export const domains: ValueKind<readonly string[]> = {
+	accepts: "host names separated by commas, such as pds.example.com,*.example.net, or `none`",
+	parse(text) {
+		const lower = text.toLowerCase();
+		if (lower === "none") return [];
+		const names = lower.split(",").map((name) => name.trim());
+		if (names.length > DOMAINS_MAX || !names.every((name) => /^(\*|\*?[a-z0-9.-]+(:\d{1,5})?)$/.test(name)))
+			throw new RangeError();
+		return names;
+	},
+};
 
 /** One of a few words. `aliases` maps other spellings to them. */
 export function oneOf<const Word extends string>(

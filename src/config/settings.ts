@@ -7,7 +7,9 @@ import { nearest } from "./nearest.ts";
 import {
 	bind,
 	byteCount,
+	domains,
 	duration,
+	eventLimits,
 	indexUrl,
 	type Machine,
 	oneOf,
@@ -147,6 +149,31 @@ const SETTINGS = {
 		kind: wholeNumber(0, 1_000_000),
 		default: "50",
 		meaning: "Hosts that `requestCrawl` may add within 24 hours. Those that an admin adds do not count.",
+	}),
+	accountLimit: setting({
+		env: ["RELAY_DEFAULT_ACCOUNT_LIMIT", "RELAY_DEFAULT_REPO_LIMIT"],
+		kind: wholeNumber(0, 100_000_000),
+		default: "100",
+		meaning: "How many accounts a host is expected to have at most. RELAY_HOST_EVENT_LIMITS grow with it.",
+	}),
+	hostEventLimits: setting({
+		env: ["RELAY_HOST_EVENT_LIMITS"],
+		kind: eventLimits,
+		default: "50/s,2500/h,20000/d",
+		meaning:
+			"Messages of one host that pass in any second, hour and day. With each account of RELAY_DEFAULT_ACCOUNT_LIMIT it is one more an hour and ten more a day, with each thousand one more a second. Messages beyond that wait.",
+	}),
+	trustedHostEventLimits: setting({
+		env: ["RELAY_TRUSTED_HOST_EVENT_LIMITS"],
+		kind: eventLimits,
+		default: "5000/s,50000000/h,500000000/d",
+		meaning: "The same for a host of RELAY_TRUSTED_DOMAINS. It does not depend on the number of accounts.",
+	}),
+	trustedDomains: setting({
+		env: ["RELAY_TRUSTED_DOMAINS"],
+		kind: domains,
+		default: "*.host.bsky.network",
+		meaning: "Trusted hosts, which have their own limits: names, or what names end with after a `*`.",
 	}),
 	identityCacheSize: setting({
 		env: ["RELAY_IDENT_CACHE_SIZE", "RELAY_DID_CACHE_SIZE"],

@@ -1,5 +1,7 @@
 // control/: what other threads may ask of the control thread. The work itself is done by its owner, such as hosts/.
 
+import type { DelayedHost } from "./delays.ts";
+
 /**
  * The actions of the control thread, which has the hosts and decides what the relay does. Other threads call them by
  * `controlOver`. A new action is a line here, a method of its owner, such as `HostManager`, and an HTTP handler.
@@ -11,6 +13,8 @@ export interface Control {
 	requestCrawl(hostname: string, by: Requester): Promise<ControlResult>;
 	/** For an operator: asks the relay to follow a known host from another cursor, or from its live end (null). */
 	resetCursor(hostname: string, cursor: number | null, by: Requester): Promise<ControlResult>;
+	/** What waits because of limits: of this host, or of all (null). Those that have waited longest come first. */
+	delayedHosts(hostname: string | null, by: Requester): Promise<DelayedHosts | Refusal>;
 }
 
 /** Who asks for an action. */
@@ -19,6 +23,12 @@ export interface Requester {
 	admin: boolean;
 	/** The sender's address. */
 	ip: string;
+}
+
+/** None for a host of which nothing waits, or that is not known. */
+export interface DelayedHosts {
+	ok: true;
+	hosts: DelayedHost[];
 }
 
 /** HTTP 200, or an error. */

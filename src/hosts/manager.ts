@@ -1,6 +1,7 @@
 // hosts/: which hosts are followed, and who may add one. The connections are in ingest/host/.
 
-import { type ControlResult, type Requester, refusal } from "../control/api.ts";
+import type { EventLimits } from "../config/setting.ts";
+import { type ControlResult, type DelayedHosts, type Requester, refusal } from "../control/api.ts";
 import type { Host, IndexReader } from "../index/store.ts";
 import type { CursorsFacts, HostFacts } from "../log/record/control.ts";
 import { NEVER_CONNECTED } from "../log/record/host-connection.ts";
@@ -13,7 +14,7 @@ import { LogLimiter } from "../runtime/log-limiter.ts";
 import { workerOf } from "../runtime/worker-of.ts";
 import { CrawlGate, HOST_NOT_FOUND } from "./crawl-gate.ts";
 import { DayQuota } from "./day-quota.ts";
-import type { HostCommand, HostEvent, HostGapEvent, HostStatusEvent } from "./messages.ts";
+import type { HostCommand, HostDelays, HostEvent, HostGapEvent, HostStatusEvent } from "./messages.ts";
 import { ProbeError } from "./probe.ts";
 
 const hostsKnown = gauge("hosts_known", "hosts known");
@@ -39,6 +40,10 @@ export interface HostManagerOptions {
 	/** Number of ingest workers. */
 	workers: number;
 	command(worker: number, command: HostCommand): void;
+	/** What waits in the ingest workers because of limits: of this host, or of all (null). */
+	delays(hostId: number | null): Promise<HostDelays[]>;
+	/** A host's limits of messages; null for none. */
+	limitsOf(hostname: string): EventLimits | null;
 	/** Appends a `host` record. Resolves when nothing that is appended from now on can come before it. */
 	append(facts: HostFacts): Promise<void>;
 	/** Appends a `cursors` record. Resolves in the same way. */
@@ -177,8 +182,21 @@ export class HostManager {
 		});
 		host.isFollowed = true;
 		const { id, hostname, insecure } = host;
-		this.#command(host, { type: "resetCursor", host: { id, hostname, insecure, cursor } });
+		const limits = this.#options.limitsOf(hostname);
+		this.#command(host, { type: "resetCursor", host: { id, hostname, insecure, cursor, limits } });
 		return { ok: true };
+	}
+
+	/** What waits because of limits: of this host, or of all (null). */
+	async delayedHosts(hostname: string | null): Promise<DelayedHosts> {
+		const asked = hostname === null ? null : this.#byName.get(hostname);
+		if (asked === undefined) return { ok: true, hosts: [] };
+		const delays = await this.#options.delays(asked?.id ?? null);
+		const hosts = delays.flatMap(({ hostId, ...report }) => {
+			const host = this.#byId.get(hostId);
+			return host === undefined ? [] : [{ hostname: host.hostname, ...report }];
+		});
+		return { ok: true, hosts };
 	}
 
 	/**
@@ -284,7 +302,8 @@ export class HostManager {
 		host.isFollowed = true;
 		const row = await this.#options.reader.hostByName(host.hostname);
 		const { id, hostname, insecure } = host;
-		const target = { id, hostname, insecure, cursor: row?.cursor ?? null };
+		const limits = this.#options.limitsOf(hostname);
+		const target = { id, hostname, insecure, cursor: row?.cursor ?? null, limits };
 		this.#command(host, { type: "connect", host: target });
 	}
 

@@ -1,3 +1,5 @@
+import type { EventLimits } from "../config/setting.ts";
+import type { DelayReport } from "../control/delays.ts";
 import type { HostStatus } from "../protocol/host-status.ts";
 import type { RejectionReason } from "../protocol/reasons.ts";
 
@@ -10,13 +12,15 @@ export interface HostTarget {
 	insecure: boolean;
 	/** Where to resume; null starts at the host's live end. */
 	cursor: number | null;
+	/** How many messages may pass in a second, an hour and a day; null for any number. */
+	limits: EventLimits | null;
 }
 
 /** From the host manager to the ingest worker that owns the host. */
 export type HostCommand =
 	/**
 	 * Follow this host, and reconnect whenever that is needed. A worker that has followed it before in this process goes on from
-	 * its own cursor, since the index may be older than what the worker knows.
+	 * its own cursor, since the index may be older than what the worker knows. The limits are always those of this command.
 	 */
 	| { type: "connect"; host: HostTarget }
 	/** Stop following it. */
@@ -24,7 +28,9 @@ export type HostCommand =
 	/** End the wait before the next attempt to connect. No effect on a host that is connected. */
 	| { type: "dialNow"; hostId: number }
 	/** Follow this host from this cursor, or from its live end (null), whatever the cursor was before. */
-	| { type: "resetCursor"; host: HostTarget };
+	| { type: "resetCursor"; host: HostTarget }
+	/** From now on the host has these limits, or none (null). Messages that wait pass if the new limits allow it. */
+	| { type: "setLimits"; hostId: number; limits: EventLimits | null };
 
 /** From an ingest worker to the host manager. */
 export type HostEvent = HostStatusEvent | HostGapEvent;
@@ -67,3 +73,11 @@ export interface HostGapEvent {
 	/** The host's seq before the last gap; null before its first message. */
 	afterSeq: number | null;
 }
+
+/** What waits of a host because of its limits. */
+export interface HostDelays extends DelayReport {
+	hostId: number;
+}
+
+/** Hosts in one answer about delays: those that have waited longest. */
+export const DELAYED_HOSTS_MAX = 100;

@@ -1,4 +1,5 @@
 import type { Hono } from "hono";
+import type { DelayedHost } from "../control/delays.ts";
 import type { Counters } from "../observe/counters.ts";
 import { residentMemory } from "../observe/resident-memory.ts";
 import type { Distribution, HistogramTotal, Totals } from "../observe/totals.ts";
@@ -16,6 +17,8 @@ export interface InternalAppOptions {
 	log: () => LogPosition;
 	/** The state of each thread now, by its name. */
 	threads: () => Promise<Record<string, ThreadState>>;
+	/** The hosts of which messages wait because of limits. */
+	delayed?: () => Promise<DelayedHost[]>;
 	/** What is wrong with the relay, in words; null if nothing is. */
 	health: () => string | null;
 	/** Whether the start is over: consumers are served and hosts are dialled. */
@@ -31,7 +34,7 @@ export interface InternalAppOptions {
  */
 export function createInternalApp(options: InternalAppOptions): Hono<ClientEnv> {
 	const { totals, counters, log, threads, health, isServing } = options;
-	const { rssBytes = residentMemory(), openFiles = () => ({ open: 0, max: 0 }) } = options;
+	const { rssBytes = residentMemory(), openFiles = () => ({ open: 0, max: 0 }), delayed = async () => [] } = options;
 	const measure = (): Measurements => ({
 		totals: totals.read(),
 		log: log(),
@@ -53,8 +56,8 @@ export function createInternalApp(options: InternalAppOptions): Hono<ClientEnv> 
 		context.body(await renderMetrics(measure()), 200, { "Content-Type": METRICS_CONTENT_TYPE }),
 	);
 	app.get("/_stats", async (context) => {
-		const states = await threads();
-		return context.json({ ...statsOf(measure()), threads: states });
+		const [states, delayedHosts] = await Promise.all([threads(), delayed()]);
+		return context.json({ ...statsOf(measure()), threads: states, delayedHosts });
 	});
 	return app;
 }

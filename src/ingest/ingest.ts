@@ -1,7 +1,7 @@
 // ingest/: the thread that follows hosts and verifies messages. It writes nothing to disk.
 
 import type { EngineChoice } from "../config/bounds.ts";
-import type { HostCommand, HostEvent } from "../hosts/messages.ts";
+import type { HostCommand, HostDelays, HostEvent } from "../hosts/messages.ts";
 import { IDENTITY_CACHE_LIMITS, IdentityCache } from "../identity/cache.ts";
 import { DidResolver } from "../identity/resolver.ts";
 import { INDEX_MARK } from "../index/mark.ts";
@@ -76,6 +76,8 @@ export type CreateEngine = (choice: EngineChoice, counters: Counters) => Engine;
 export interface IngestService {
 	/** Sets the operator's status of an account whose DID this worker has. Resolves when that is durable. */
 	setLocalStatus(change: LocalStatusChange): Promise<{ before: string | null }>;
+	/** What waits because of limits: of this host, or of all its hosts (null), of which `DELAYED_HOSTS_MAX` at most are told. */
+	delays(hostId: number | null): Promise<HostDelays[]>;
 }
 
 /** Runs an ingest worker in this thread, with the engine that the thread's entry file makes. */
@@ -166,6 +168,7 @@ class IngestWorker implements WorkerRole<IngestOptions, HostCommand, IngestServi
 			if (this.#parts === null) throw new Error("a request came before the start");
 			return this.#parts.operator.setLocalStatus(change);
 		},
+		delays: (hostId) => this.#parts?.hosts.delays(hostId) ?? [],
 	};
 
 	constructor(createEngine: CreateEngine, emit: (event: HostEvent) => void) {

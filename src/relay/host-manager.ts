@@ -1,7 +1,8 @@
 import type { Config } from "../config/settings.ts";
+import { eventLimitsOf } from "../hosts/event-limits.ts";
 import { HostLog } from "../hosts/host-log.ts";
 import { HostManager } from "../hosts/manager.ts";
-import type { HostCommand } from "../hosts/messages.ts";
+import type { HostCommand, HostDelays } from "../hosts/messages.ts";
 import { probeHost } from "../hosts/probe.ts";
 import type { IndexReader } from "../index/store.ts";
 import type { Handover } from "../log/handover.ts";
@@ -10,6 +11,12 @@ import type { Counters } from "../observe/counters.ts";
 import { systemTiming } from "../runtime/timing.ts";
 import { USER_AGENT } from "../version.ts";
 import type { SharedMemory } from "./shared-memory.ts";
+
+/** How the host manager reaches the ingest workers. */
+export interface IngestAccess {
+	command(worker: number, command: HostCommand): void;
+	delays(hostId: number | null): Promise<HostDelays[]>;
+}
 
 /**
  * To be called once the log is open. Makes the host manager of the control thread.
@@ -21,7 +28,7 @@ export function createHostManager(
 	counters: Counters,
 	reader: IndexReader,
 	handover: Handover,
-	command: (worker: number, command: HostCommand) => void,
+	{ command, delays }: IngestAccess,
 ): HostManager {
 	const hostLog = new HostLog(handover, systemTiming);
 	const { firstLsn, lastLsn } = new LogPosition(shared.log.position).snapshot();
@@ -29,6 +36,8 @@ export function createHostManager(
 		reader,
 		workers: config.ingestWorkers,
 		command,
+		delays,
+		limitsOf: (hostname) => eventLimitsOf(hostname, config.accountLimit, config),
 		append: (facts) => hostLog.append(facts),
 		appendCursors: (facts) => hostLog.appendCursors(facts),
 		isLogNew: lastLsn < firstLsn,

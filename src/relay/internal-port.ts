@@ -1,6 +1,7 @@
 import type { Config } from "../config/settings.ts";
 import type { DescriptorBudget } from "../descriptors/budget.ts";
 import { countDescriptors } from "../descriptors/guard.ts";
+import type { HostManager } from "../hosts/manager.ts";
 import { createEdge, withUrl } from "../http/edge.ts";
 import { createInternalApp } from "../http/internal.ts";
 import { INDEX_MARK } from "../index/mark.ts";
@@ -20,6 +21,7 @@ export function serveInternal(
 	stalls: Stalls,
 	threads: Threads,
 	budget: DescriptorBudget | null,
+	hosts: () => HostManager | undefined,
 ): Promise<Bun.Server<undefined>> {
 	const position = new LogPosition(shared.log.position);
 	const applied = new Marks(shared.log.marks).mark(INDEX_MARK.name);
@@ -31,6 +33,7 @@ export function serveInternal(
 			return { firstSeq, lastSeq, lastLsn, appliedLsn: applied.lsn ?? 0 };
 		},
 		threads: () => statesOf(threads),
+		delayed: async () => (await hosts()?.delayedHosts(null))?.hosts ?? [],
 		health: () => stalls.fault(totals.count("index_reads_stalled") > 0),
 		isServing: () => !stalls.isStarting,
 		openFiles: () => ({ open: countDescriptors(), max: budget?.limit ?? 0 }),

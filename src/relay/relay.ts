@@ -24,6 +24,7 @@ import { Stalls } from "./stalls.ts";
 import {
 	type Common,
 	createThreads,
+	delaysOf,
 	type FanoutThread,
 	type Listeners,
 	startFanout,
@@ -102,13 +103,14 @@ export class Relay {
 		const common = { config, shared, totals };
 		await startLog(threads.log, common);
 		// Health says what the rest of the start waits for, such as a database.
-		const internal = await serveInternal(config, shared, counts, stalls, threads, budget);
+		const internal = await serveInternal(config, shared, counts, stalls, threads, budget, () => hosts);
 		await startIndexUnless(stop, threads, common);
 		const reader = await openPatientReader(config.databaseUrl, counters);
 		const handover = controlHandover(shared, counters);
-		hosts = createHostManager(config, shared, counters, reader, handover, (worker, command) =>
-			threads.ingest[worker]?.command(command),
-		);
+		hosts = createHostManager(config, shared, counters, reader, handover, {
+			command: (worker, command) => threads.ingest[worker]?.command(command),
+			delays: (hostId) => delaysOf(threads.ingest, hostId),
+		});
 		await tellUntold(reader, new Appender(handover, systemTiming));
 		await startIngest(threads.ingest, common);
 		const channels = threads.fanout.map(() => new MessageChannel());

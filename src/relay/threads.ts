@@ -2,7 +2,7 @@ import type { Config } from "../config/settings.ts";
 import type { Control } from "../control/api.ts";
 import type { DiskFaultReason } from "../disk/fault.ts";
 import type { FanoutCommand, FanoutWorkerOptions } from "../fanout/worker.ts";
-import type { HostCommand, HostEvent } from "../hosts/messages.ts";
+import { DELAYED_HOSTS_MAX, type HostCommand, type HostDelays, type HostEvent } from "../hosts/messages.ts";
 import type { IndexEvent } from "../index/worker.ts";
 import type { IngestOptions, IngestService } from "../ingest/ingest.ts";
 import type { SequencerStart } from "../log/worker.ts";
@@ -72,6 +72,23 @@ export function createThreads(
 export async function statesOf({ log, index, ingest, reads, fanout }: Threads): Promise<Record<string, ThreadState>> {
 	const others = [log, index, ...ingest, reads, ...fanout].map(async (thread) => [thread.name, await thread.state()]);
 	return Object.fromEntries([["control", await ownState()], ...(await Promise.all(others))]);
+}
+
+/** How long a worker may take to tell what waits. */
+const DELAYS_MS_MAX = 1_000;
+
+/**
+ * What waits in the ingest workers because of limits: of this host, or of all (null). The hosts that have waited longest come first. A worker
+ * that does not answer in time is left out.
+ */
+export async function delaysOf(threads: readonly IngestThread[], hostId: number | null): Promise<HostDelays[]> {
+	const replies = await Promise.all(
+		threads.map((thread) => thread.requests.request("delays", [hostId], { timeoutMs: DELAYS_MS_MAX })),
+	);
+	return replies
+		.flatMap((reply) => (reply.answered ? reply.answer : []))
+		.sort((a, b) => b.forMs - a.forMs)
+		.slice(0, DELAYED_HOSTS_MAX);
 }
 
 /** What every thread of a relay is started with. */

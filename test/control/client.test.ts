@@ -23,6 +23,7 @@ function connect(
 			calls.push(["resetCursor", hostname, cursor]);
 			return { ok: true };
 		},
+		delayedHosts: () => ({ ok: true, hosts: [] }),
 	};
 	const pair = new LinkPair<Control>(server, limits);
 	return { control: controlOver(pair.asker, limits), pair, calls };
@@ -113,6 +114,7 @@ describe("an action", () => {
 		const server: Served<Control> = {
 			requestCrawl: (...args) => answer("requestCrawl", ...args) as Promise<ControlResult>,
 			resetCursor: (...args) => answer("resetCursor", ...args),
+			delayedHosts: () => ({ ok: true, hosts: [] }),
 		};
 		const pair = new LinkPair<Control>(server);
 		const control = controlOver(pair.asker);

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from "bun:test";
+import type { EventLimits } from "../../src/config/setting.ts";
 import { HostManager, type HostManagerOptions } from "../../src/hosts/manager.ts";
-import type { HostCommand } from "../../src/hosts/messages.ts";
+import type { HostCommand, HostDelays } from "../../src/hosts/messages.ts";
 import { ProbeError } from "../../src/hosts/probe.ts";
 import type { Host, IndexReader } from "../../src/index/store.ts";
 import type { CursorsFacts, HostFacts } from "../../src/log/record/control.ts";
@@ -40,6 +41,10 @@ class Bench {
 	readonly probed: string[] = [];
 	readonly counters = new Counters();
 	probe: HostManagerOptions["probe"] = async () => {};
+	/** What the workers say of delays. */
+	delays: HostDelays[] = [];
+	/** By hostname. */
+	readonly limits = new Map<string, EventLimits>();
 	nowMs = 1_000_000;
 	/** The greatest id that the log has named. */
 	hostIdMax = 0;
@@ -56,6 +61,8 @@ class Bench {
 			reader: reader as IndexReader,
 			workers: WORKERS,
 			command: (worker, command) => this.commands.push({ worker, command }),
+			delays: async () => this.delays,
+			limitsOf: (hostname) => this.limits.get(hostname) ?? null,
 			append: async (facts) => {
 				this.appended.push(facts);
 			},
@@ -107,7 +114,7 @@ describe("start", () => {
 		expect(bench.connected()).toEqual([1, 2, 3, 5]);
 		expect(bench.commands[0]).toEqual({
 			worker: workerOf("a.com", WORKERS),
-			command: { type: "connect", host: { id: 1, hostname: "a.com", insecure: false, cursor: 10 } },
+			command: { type: "connect", host: { id: 1, hostname: "a.com", insecure: false, cursor: 10, limits: null } },
 		});
 		expect(counted(bench.counters).of("hosts_known")).toBe(5);
 		expect(bench.appended).toEqual([]);
@@ -209,7 +216,10 @@ describe("requestCrawl of a new host", () => {
 		expect(bench.commands).toEqual([
 			{
 				worker: workerOf("new.com", WORKERS),
-				command: { type: "connect", host: { id: 42, hostname: "new.com", insecure: false, cursor: null } },
+				command: {
+					type: "connect",
+					host: { id: 42, hostname: "new.com", insecure: false, cursor: null, limits: null },
+				},
 			},
 		]);
 	});
@@ -490,11 +500,14 @@ describe("resetCursor", () => {
 		expect(bench.commands).toEqual([
 			{
 				worker: workerOf("a.com", WORKERS),
-				command: { type: "resetCursor", host: { id: 1, hostname: "a.com", insecure: false, cursor: 7 } },
+				command: { type: "resetCursor", host: { id: 1, hostname: "a.com", insecure: false, cursor: 7, limits: null } },
 			},
 			{
 				worker: workerOf("b.com", WORKERS),
-				command: { type: "resetCursor", host: { id: 2, hostname: "b.com", insecure: false, cursor: null } },
+				command: {
+					type: "resetCursor",
+					host: { id: 2, hostname: "b.com", insecure: false, cursor: null, limits: null },
+				},
 			},
 		]);
 	});

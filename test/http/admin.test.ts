@@ -23,6 +23,7 @@ function appWith(password: string | null): Hono<ClientEnv> {
 			resets.push([hostname, cursor]);
 			return crawlResult;
 		},
+		delayedHosts: async () => ({ ok: true, hosts: [] }),
 	};
 	const app = createXrpcApp({
 		read: async () => new Response(null, { status: 500 }),

@@ -17,7 +17,7 @@ export const NET_MUTANTS: readonly Mutant[] = [
 	{
 		name: "a message on which the relay failed is never settled",
 		file: "ingest/host/subscription.ts",
-		find: "if (slot.outcome === null) settle(FAILED);",
+		find: "if (slot.outcome === null) arrival.settle(FAILED);",
 		replace: "",
 		tests: SUBSCRIPTION,
 	},

@@ -1,5 +1,6 @@
 import { ACCOUNT_MUTANTS } from "./account.ts";
 import { FACTS_MUTANTS } from "./facts.ts";
+import { HOST_LIMIT_MUTANTS } from "./host-limits.ts";
 import { HOST_STATE_MUTANTS } from "./host-state.ts";
 import { IDENTITY_MUTANTS } from "./identity.ts";
 import { INDEX_MUTANTS } from "./index.ts";
@@ -823,6 +824,7 @@ export const MUTANTS: readonly Mutant[] = [
 	...HOST_STATE_MUTANTS,
 	...PLC_MUTANTS,
 	...POLICY_MUTANTS,
+	...HOST_LIMIT_MUTANTS,
 	{
 		name: "a disk's fault counts as a damaged database",
 		file: "index/sqlite/database-files.ts",

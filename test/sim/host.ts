@@ -37,6 +37,8 @@ export class SimHost {
 	readonly closes: { code: number; reason: string }[] = [];
 	/** What it does with a cursor beyond its last seq. A test may change it at any time. */
 	onFutureCursor: FutureCursorAnswer = "FutureCursor";
+	/** Value of the `Server` header in its answers. A test may change it at any time. */
+	serverHeader: string | null;
 	/** Whether a replay includes the message at the cursor, and not only those after it. */
 	replaysInclusively = false;
 	/** The answers of `getRepoStatus` by DID. For other DIDs it answers that there is no such repo. An answer may be delayed. */
@@ -57,15 +59,14 @@ export class SimHost {
 
 	constructor(options: SimHostOptions = {}) {
 		this.#options = options;
+		this.serverHeader = options.serverHeader ?? null;
 	}
 
 	start(): void {
-		const headers: Record<string, string> =
-			this.#options.serverHeader === undefined ? {} : { server: this.#options.serverHeader };
 		this.#server = Bun.serve<Connection>({
 			hostname: "127.0.0.1",
 			port: this.#port,
-			fetch: (request, server) => this.#answer(request, server, headers),
+			fetch: (request, server) => this.#answer(request, server),
 			websocket: {
 				open: (socket) => this.#open(socket),
 				message: () => undefined,
@@ -185,11 +186,8 @@ export class SimHost {
 		this.#hanging = null;
 	}
 
-	async #answer(
-		request: Request,
-		server: Bun.Server<Connection>,
-		headers: Record<string, string>,
-	): Promise<Response | undefined> {
+	async #answer(request: Request, server: Bun.Server<Connection>): Promise<Response | undefined> {
+		const headers: Record<string, string> = this.serverHeader === null ? {} : { server: this.serverHeader };
 		const url = new URL(request.url);
 		if (url.pathname === "/xrpc/com.atproto.server.describeServer") {
 			return Response.json(

@@ -2,6 +2,7 @@ import { closeSync, openSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { DelayedHost } from "../../src/control/delays.ts";
 import type { RejectionReason } from "../../src/protocol/reasons.ts";
 import type { ThreadState } from "../../src/runtime/thread-state.ts";
 import { Counted } from "../observe/counted.ts";
@@ -23,6 +24,8 @@ export interface RelayStats {
 	log: { firstSeq: number; lastSeq: number; lastLsn: number; appliedLsn: number };
 	rssBytes: number;
 	openFiles: { open: number; max: number };
+	/** Those of which messages wait because of limits. */
+	delayedHosts: DelayedHost[];
 	/** By names of threads. */
 	threads: Record<string, ThreadState>;
 }
@@ -138,6 +141,8 @@ export class RelayProcess {
 				RELAY_PLC_HOST: this.#options.plcUrl,
 				RELAY_ALLOW_INSECURE_HOSTS: "true",
 				RELAY_ADMIN_PASSWORD: ADMIN_PASSWORD,
+				// The hosts of a simulation have no limits, unless a test gives them some.
+				RELAY_HOST_EVENT_LIMITS: "none",
 				RELAY_DRAIN_TIMEOUT: `${DRAIN_MS_MAX}ms`,
 				...this.#options.env,
 				...changes,

@@ -1,4 +1,4 @@
-import type { HostCommand, HostTarget } from "../../hosts/messages.ts";
+import { DELAYED_HOSTS_MAX, type HostCommand, type HostDelays, type HostTarget } from "../../hosts/messages.ts";
 import type { Handover } from "../../log/handover.ts";
 import { controlEntry } from "../../log/record/entry.ts";
 import { HostSubscription, type SubscriptionOptions } from "./subscription.ts";
@@ -46,6 +46,9 @@ export class Hosts {
 			case "resetCursor":
 				this.#subscription(command.host, undefined).resetCursor(command.host.cursor);
 				break;
+			case "setLimits":
+				this.#subscriptions.get(command.hostId)?.setLimits(command.limits);
+				break;
 		}
 	}
 
@@ -55,11 +58,24 @@ export class Hosts {
 	 */
 	#subscription(host: HostTarget, stored: number | null | undefined): HostSubscription {
 		const known = this.#subscriptions.get(host.id);
-		if (known !== undefined) return known;
+		if (known !== undefined) {
+			known.setLimits(host.limits);
+			return known;
+		}
 		const subscription = new HostSubscription(host, { ...this.#options, storeCursor: () => this.storeCursors() });
 		this.#subscriptions.set(host.id, subscription);
 		if (stored !== undefined) this.#stored.set(host.id, stored);
 		return subscription;
+	}
+
+	/** What waits because of limits: of this host, or of all (null), of which `DELAYED_HOSTS_MAX` at most are told. */
+	delays(of: number | null): HostDelays[] {
+		const delays: HostDelays[] = [];
+		for (const [hostId, subscription] of this.#subscriptions) {
+			const report = of === null || of === hostId ? subscription.delays() : null;
+			if (report !== null) delays.push({ hostId, ...report });
+		}
+		return delays.sort((a, b) => b.forMs - a.forMs).slice(0, DELAYED_HOSTS_MAX);
 	}
 
 	/** Hands the low-water marks that have moved to the log, as cursors. If the ring is full they are handed over the next time. */

@@ -1,5 +1,7 @@
 // ingest/host/: the connections to hosts, with their cursors and budgets. It judges no message.
 
+import type { EventLimits } from "../../config/setting.ts";
+import type { DelayReport } from "../../control/delays.ts";
 import type { HostEvent, HostGapReason, HostStatusEvent, HostTarget } from "../../hosts/messages.ts";
 import type { Counters } from "../../observe/counters.ts";
 import { logOf } from "../../observe/log.ts";
@@ -14,14 +16,15 @@ import { reportFailure } from "../../runtime/boundary.ts";
 import { LogLimiter } from "../../runtime/log-limiter.ts";
 import { systemTiming, type Timing } from "../../runtime/timing.ts";
 import { type Arrival, arrivalOf, type Sender } from "../arrival.ts";
-import { FAILED, type Outcome } from "../outcome.ts";
+import { FAILED, type Outcome, REJECTED } from "../outcome.ts";
 import { messagesRejected } from "../rejections.ts";
 import { Backoff } from "./backoff.ts";
 import type { Budget, HostBudget } from "./budget.ts";
+import { type Delayed, Delays } from "./delays.ts";
 import { Detour } from "./detour.ts";
 import { REFUSED_CURSOR_RETRY_MS, RefusedCursor } from "./refused-cursor.ts";
 import { HostSocket } from "./socket.ts";
-import { HostWindow, WINDOW_SLOTS_MAX } from "./window.ts";
+import { HostWindow, type Slot, WINDOW_SLOTS_MAX } from "./window.ts";
 
 const framesReceived = counter("frames_received_total", "WebSocket messages received from hosts");
 const bytesReceived = counter("bytes_received_total", "bytes of WebSocket messages received from hosts");
@@ -77,6 +80,12 @@ export interface SubscriptionOptions {
 	timing?: Timing;
 }
 
+/** A message that waits because of a limit of its host. */
+interface Waiting extends Delayed {
+	readonly arrival: Arrival;
+	readonly slot: Slot;
+}
+
 /** Follows one host: keeps a connection to it, takes its frames in, and tracks up to which seq they are settled. */
 export class HostSubscription {
 	readonly window: HostWindow;
@@ -85,6 +94,7 @@ export class HostSubscription {
 	readonly #options: SubscriptionOptions;
 	readonly #timing: Timing;
 	readonly #budget: HostBudget;
+	readonly #delays: Delays<Waiting>;
 	readonly #backoff = new Backoff();
 	readonly #detour = new Detour();
 	readonly #refusedCursor = new RefusedCursor();
@@ -136,6 +146,28 @@ export class HostSubscription {
 				this.#applyPause();
 			},
 		});
+		this.#delays = new Delays<Waiting>({
+			limits: host.limits,
+			timing: this.#timing,
+			counters: options.counters,
+			pass: ({ arrival, slot }) => {
+				try {
+					this.#deliver(arrival, slot);
+				} catch (error) {
+					reportFailure("a delayed message", error, { host: host.hostname }, arrival.frame);
+				}
+			},
+		});
+	}
+
+	/** From now on the host has these limits; null for none. */
+	setLimits(limits: EventLimits | null): void {
+		this.#delays.setLimits(limits);
+	}
+
+	/** What waits because of the limits; null if nothing does. */
+	delays(): DelayReport | null {
+		return this.#delays.report();
 	}
 
 	/** Connects, and reconnects whenever the connection ends, until `stop`. */
@@ -151,12 +183,16 @@ export class HostSubscription {
 		this.#dial();
 	}
 
-	/** Stops following. Messages that were received are still handled. */
+	/**
+	 * Stops following. Messages that were received are still handled, but for those that wait because of a limit: they are given up,
+	 * and the host is asked for them again if it is followed again.
+	 */
 	stop(code: number, reason: string): void {
 		this.#stopped = true;
 		this.#cancelRedial?.();
 		this.#cancelRedial = null;
 		this.#socket?.close(code, reason);
+		this.#giveUpWaiting();
 	}
 
 	/** Goes on from another cursor, or from the host's live end (null), as an operator asked. */
@@ -174,6 +210,13 @@ export class HostSubscription {
 		if (this.#gap !== null) this.#options.emit({ type: "hostGap", hostId: this.#host.id, ...this.#gap });
 		this.#gap = null;
 		return cursor;
+	}
+
+	#giveUpWaiting(): void {
+		const waiting = this.#delays.clear();
+		if (waiting.length === 0) return;
+		this.#received = this.window.giveUp(new Set(waiting.map(({ slot }) => slot)));
+		for (const { arrival } of waiting) arrival.settle(REJECTED);
 	}
 
 	#dial(): void {
@@ -284,11 +327,17 @@ export class HostSubscription {
 			this.#budget.release(bytes);
 			if (outcome.rejected && outcome.internalError) this.#socket?.close(1011, "internal-error");
 		};
+		const arrival = arrivalOf(this.#sender, frame, message, settle);
+		if (this.#delays.passes(message.did)) this.#deliver(arrival, slot);
+		else this.#delays.wait({ did: message.did, bytes: frame.length, arrival, slot });
+	}
+
+	#deliver(arrival: Arrival, slot: Slot): void {
 		try {
-			this.#options.deliver(arrivalOf(this.#sender, frame, message, settle));
+			this.#options.deliver(arrival);
 		} catch (error) {
 			// A message that is never settled would hold back the mark and keep its bytes for ever.
-			if (slot.outcome === null) settle(FAILED);
+			if (slot.outcome === null) arrival.settle(FAILED);
 			throw error;
 		}
 	}

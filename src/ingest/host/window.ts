@@ -60,6 +60,21 @@ export class HostWindow {
 		for (const slot of this.#open()) slot.seq = null;
 	}
 
+	/**
+	 * Gives up these messages: the mark never passes the first of them. It is settled like the others, and so are all that came after
+	 * it, but they don't move the mark. Returns the seq after which to ask the host again.
+	 */
+	giveUp(slots: ReadonlySet<Slot>): number | null {
+		let after = this.#lowWater;
+		let isAfterFirst = false;
+		for (const slot of this.#open()) {
+			isAfterFirst ||= slots.has(slot);
+			if (isAfterFirst) slot.seq = null;
+			else after = slot.seq ?? after;
+		}
+		return after;
+	}
+
 	settle(slot: Slot, outcome: Outcome): void {
 		slot.outcome = outcome;
 	}

@@ -64,7 +64,7 @@ afterEach(async () => {
 /** Follows the host, and waits until it is connected. */
 async function follow(cursor: number | null): Promise<void> {
 	const { hostname } = host;
-	hosts.command({ type: "connect", host: { id: HOST_ID, hostname, insecure: true, cursor } });
+	hosts.command({ type: "connect", host: { id: HOST_ID, hostname, insecure: true, cursor, limits: null } });
 	await until(() => host.connections === 1);
 }
 
@@ -134,7 +134,7 @@ describe("a host's cursor", () => {
 		await send(2);
 		for (const { settle } of arrivals) settle(REJECTED);
 		const { hostname } = host;
-		const connection = { id: HOST_ID, hostname, insecure: true };
+		const connection = { id: HOST_ID, hostname, insecure: true, limits: null };
 		hosts.command({ type: "resetCursor", host: { ...connection, cursor: null } });
 		expect(storedCursors()).toEqual([{ host: HOST_ID, seq: null }]);
 		hosts.command({ type: "resetCursor", host: { ...connection, cursor: 1 } });
@@ -174,4 +174,33 @@ test("a seq that a host sends again is not delivered", async () => {
 	host.sendRaw(encodeFrame(message, 1));
 	await send(1);
 	expect(arrivals.map(({ seq }) => seq)).toEqual([1, 2]);
+});
+
+test("limits hold by host, follow the last command, and what waits is told by host", async () => {
+	const { hostname } = host;
+	const limits = { perS: 4, perHour: 100, perDay: 100 };
+	hosts.command({ type: "connect", host: { id: HOST_ID, hostname, insecure: true, cursor: 0, limits } });
+	for (let count = 0; count < 10; count++) host.emit(message);
+	await until(() => (hosts.delays(HOST_ID)[0]?.messages ?? 0) + arrivals.length === 10);
+	expect(arrivals.length).toBeLessThanOrEqual(4);
+	expect(hosts.delays(null)).toMatchObject([{ hostId: HOST_ID, accounts: 1, top: [{ did: message.did }] }]);
+	expect(hosts.delays(HOST_ID + 1)).toEqual([]);
+	hosts.command({ type: "setLimits", hostId: HOST_ID + 1, limits: null });
+	expect(hosts.delays(null)).toHaveLength(1);
+	hosts.command({ type: "setLimits", hostId: HOST_ID, limits: null });
+	expect(arrivals).toHaveLength(10);
+	expect(hosts.delays(null)).toEqual([]);
+});
+
+test("a drain does not wait for messages that are delayed, and leaves the cursor before them", async () => {
+	const { hostname } = host;
+	const limits = { perS: 4, perHour: 100, perDay: 100 };
+	hosts.command({ type: "connect", host: { id: HOST_ID, hostname, insecure: true, cursor: 0, limits } });
+	for (let count = 0; count < 10; count++) host.emit(message);
+	await until(() => (hosts.delays(HOST_ID)[0]?.messages ?? 0) + arrivals.length === 10);
+	for (const { settle } of arrivals) settle(REJECTED);
+	hosts.stopAll();
+	expect(hosts.settled).toBe(true);
+	hosts.storeCursors();
+	expect(storedCursors()).toEqual([{ host: HOST_ID, seq: arrivals.length }]);
 });

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, setSystemTime, test } from "bun:test";
 import { type LogRecord, resetSync } from "@logtape/logtape";
+import type { EventLimits } from "../../../src/config/setting.ts";
 import type { HostEvent } from "../../../src/hosts/messages.ts";
 import { Budget } from "../../../src/ingest/host/budget.ts";
 import { REFUSED_CURSOR_RETRY_MS } from "../../../src/ingest/host/refused-cursor.ts";
@@ -31,12 +32,17 @@ class Bench {
 	fault: unknown = null;
 	#redials = 0;
 
-	constructor(hostname: string, cursor: number | null) {
+	constructor(
+		hostname: string,
+		cursor: number | null,
+		limits: EventLimits | null = null,
+		hostBufferBytes = 64 * 1024 * 1024,
+	) {
 		this.subscription = new HostSubscription(
-			{ id: 1, hostname, insecure: true, cursor },
+			{ id: 1, hostname, insecure: true, cursor, limits },
 			{
 				budget: new Budget(64 * 1024 * 1024),
-				hostBufferBytes: 64 * 1024 * 1024,
+				hostBufferBytes,
 				userAgent: "a test",
 				counters: this.counters,
 				deliver: ({ message, settle }) => {
@@ -68,7 +74,15 @@ class Bench {
 		return countedBy(this.counters, "messages_rejected_total");
 	}
 
-	count(name: "host_gaps_total" | "host_connects_total" | "host_disconnects_total" | "inflight_bytes"): number {
+	count(
+		name:
+			| "host_gaps_total"
+			| "host_connects_total"
+			| "host_disconnects_total"
+			| "host_pauses_total"
+			| "inflight_bytes"
+			| "delayed_messages",
+	): number {
 		return counted(this.counters).of(name);
 	}
 
@@ -102,8 +116,8 @@ async function until(condition: () => boolean): Promise<void> {
 	}
 }
 
-function follow(cursor: number | null, hostname = host.hostname): void {
-	bench = new Bench(hostname, cursor);
+function follow(cursor: number | null, hostname = host.hostname, limits: EventLimits | null = null): void {
+	bench = new Bench(hostname, cursor, limits);
 	bench.subscription.start();
 }
 
@@ -553,3 +567,107 @@ test.each(["atproto-relay", "indigo (ATProto-Relay)"])(
 		}
 	},
 );
+
+describe("a host beyond its limits", () => {
+	const LIMITS = { perS: 10, perHour: 1_000, perDay: 10_000 };
+	/** As many messages of one account pass at once: see `AccountShares`. */
+	const SHARE = 7;
+
+	/** Waits until the host's messages have come, passed or not. */
+	const come = (count: number): Promise<void> =>
+		until(() => bench.delivered.length + bench.count("delayed_messages") >= count);
+
+	test("has its messages wait, and the mark waits with them; then they pass in order, and nothing is rejected", async () => {
+		follow(0, host.hostname, LIMITS);
+		emit(40);
+		await come(40);
+		expect(bench.delivered).toEqual([1, 2, 3, 4, 5, 6, 7]);
+		expect(bench.lowWater).toBe(SHARE);
+		expect(bench.subscription.delays()).toMatchObject({ messages: 40 - SHARE, accounts: 1 });
+		while (bench.delivered.length < 40) {
+			const before = bench.delivered.length;
+			bench.timing.pass(1_000);
+			expect(bench.delivered.length).toBeGreaterThan(before);
+			expect(bench.delivered.length).toBeLessThanOrEqual(before + 10);
+			expect(bench.lowWater).toBe(bench.delivered.length);
+		}
+		expect(bench.delivered).toEqual(Array.from({ length: 40 }, (_, at) => at + 1));
+		expect(bench.rejected).toEqual({});
+		expect(bench.count("inflight_bytes")).toBe(0);
+		expect(bench.subscription.delays()).toBeNull();
+	});
+
+	test("is paused when its budget is full, and read again when messages have passed", async () => {
+		bench = new Bench(host.hostname, 0, LIMITS, 64 * 1024);
+		bench.subscription.start();
+		emit(2_000);
+		await until(() => bench.count("host_pauses_total") > 0);
+		for (let s = 0; s < 2_000 && bench.delivered.length < 2_000; s++) {
+			bench.timing.pass(s < 400 ? 1_000 : 3_600_000);
+			await new Promise((resolve) => setImmediate(resolve));
+		}
+		await until(() => {
+			bench.timing.pass(3_600_000);
+			return bench.delivered.length === 2_000;
+		});
+		expect(bench.delivered).toEqual(Array.from({ length: 2_000 }, (_, at) => at + 1));
+		expect(bench.rejected).toEqual({});
+	});
+
+	test("that is stopped waits no longer, and is asked again for what waited", async () => {
+		follow(0, host.hostname, LIMITS);
+		emit(30);
+		await come(30);
+		bench.subscription.stop(1000, "banned");
+		expect(bench.count("delayed_messages")).toBe(0);
+		expect(bench.count("inflight_bytes")).toBe(0);
+		expect(bench.lowWater).toBe(SHARE);
+		expect(bench.subscription.window.size).toBe(0);
+		expect(bench.timing.waiting).toBe(0);
+		bench.timing.pass(60_000);
+		expect(bench.delivered).toHaveLength(SHARE);
+		bench.subscription.setLimits(null);
+		bench.subscription.start();
+		await until(() => bench.delivered.length === 30);
+		expect(host.cursors).toEqual([0, SHARE]);
+		expect(bench.delivered).toEqual(Array.from({ length: 30 }, (_, at) => at + 1));
+		expect(bench.lowWater).toBe(30);
+	});
+
+	test("that disconnects is dialled again, and asked for what has not come", async () => {
+		follow(0, host.hostname, LIMITS);
+		emit(30);
+		await come(30);
+		host.closeAll(1001);
+		await until(() => bench.count("host_disconnects_total") > 0);
+		expect(bench.count("delayed_messages")).toBeGreaterThan(0);
+		for (let s = 0; s < 30; s++) bench.timing.pass(1_000);
+		expect(bench.delivered).toEqual(Array.from({ length: 30 }, (_, at) => at + 1));
+		emit(3);
+		await until(() => host.cursors.length === 2);
+		await come(33);
+		expect(host.cursors).toEqual([0, 30]);
+	});
+
+	test("gets new limits at once", async () => {
+		follow(0, host.hostname, LIMITS);
+		emit(100);
+		await come(100);
+		bench.subscription.setLimits({ perS: 50, perHour: 1_000, perDay: 10_000 });
+		expect(bench.delivered.length).toBeGreaterThan(20);
+		bench.subscription.setLimits(null);
+		expect(bench.delivered).toHaveLength(100);
+	});
+
+	test("has each of its messages settled, if a bug of our own keeps one from being delivered", async () => {
+		follow(0, host.hostname, LIMITS);
+		emit(9);
+		await come(9);
+		bench.fault = new TypeError("undefined is not an object");
+		bench.timing.pass(1_000);
+		bench.fault = null;
+		bench.timing.pass(5_000);
+		expect(bench.count("delayed_messages")).toBe(0);
+		expect(bench.count("inflight_bytes")).toBe(0);
+	});
+});

@@ -132,3 +132,28 @@ describe("a host that goes back", () => {
 		expect(window.size).toBe(0);
 	});
 });
+
+describe("messages that are given up", () => {
+	test("are never passed by the mark, until the host has sent them again", () => {
+		const rng = new Rng("given up");
+		for (let round = 0; round < 300; round++) {
+			const window = new HostWindow(100);
+			const slots = Array.from({ length: 1 + rng.int(12) }, (_, at) => window.arrive(101 + at));
+			const settled = slots.filter(() => rng.int(2) === 0);
+			for (const slot of settled) window.settle(slot, REJECTED);
+			window.advance(() => 0);
+			const waiting = slots.filter((slot) => slot.outcome === null && rng.int(2) === 0);
+			const first = waiting[0];
+			if (first === undefined) continue;
+			const after = window.giveUp(new Set(waiting));
+			expect(after).toBe(100 + slots.indexOf(first));
+			for (const slot of slots) if (slot.outcome === null) window.settle(slot, REJECTED);
+			expect(window.advance(() => 0)).toBe(after);
+			expect(window.size).toBe(0);
+			const again = window.arrive(101 + slots.indexOf(first));
+			expect(window.advance(() => 0)).toBe(after);
+			window.settle(again, REJECTED);
+			expect(window.advance(() => 0)).toBe(101 + slots.indexOf(first));
+		}
+	});
+});
