@@ -70,6 +70,20 @@ const SETTINGS = {
 		default: "https://plc.directory",
 		meaning: "The directory that resolves did:plc identities.",
 	}),
+	plcMirror: setting({
+		env: ["RELAY_PLC_MIRROR"],
+		kind: yesOrNo,
+		default: "false",
+		meaning:
+			"Follows all operations of the PLC directory, checks them, and resolves did:plc identities from them. The first reading takes about a day, and some 20 GB beside the index.",
+	}),
+	plcMirrorLagMaxMs: setting({
+		env: ["RELAY_PLC_MIRROR_MAX_LAG"],
+		kind: duration(10_000, 24 * HOUR_MS),
+		default: "5m",
+		meaning:
+			"How old what the mirror holds may be. If it is older, the directory is asked; the mirror's answer counts only while the directory fails.",
+	}),
 	adminPassword: setting({
 		env: ["RELAY_ADMIN_PASSWORD", "RELAY_ADMIN_KEY"],
 		kind: password,

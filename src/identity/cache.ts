@@ -10,7 +10,8 @@ import { LogLimiter } from "../runtime/log-limiter.ts";
 import { factsOf, resolutionOfStored } from "./facts.ts";
 import { type Resolution, sameIdentity, type Unavailable } from "./identity.ts";
 import { LastTimes } from "./last-times.ts";
-import { type Asker, Lookup } from "./lookup.ts";
+import { type Answer, type Asker, Lookup } from "./lookup.ts";
+import type { IdentityMirror } from "./mirror.ts";
 import { backoffMs, Outage } from "./outage.ts";
 import { FRESH_MS, type Known, type ResolutionLimits, Resolutions } from "./resolutions.ts";
 import type { DidResolver } from "./resolver.ts";
@@ -63,8 +64,12 @@ export interface IdentityCacheOptions {
 	resolver: Pick<DidResolver, "resolve">;
 	/** Reads what the index has of a DID. If it rejects, so does the lookup. */
 	stored: (did: string) => Promise<StoredIdentity | null>;
+	/** A mirror of the PLC directory, asked before the directory. */
+	mirror?: IdentityMirror | null;
+	/** How old the mirror's state may be. If it is older, its answers only count while the directory fails. */
+	mirrorLagMaxMs?: number;
 	/**
-	 * Called after each lookup over the network that finds something lasting about the DID, so that it can be written to the log.
+	 * Called after each lookup over the network or in the mirror that finds something lasting about the DID, so that it can be written to the log.
 	 */
 	onResolved: (facts: DidDocumentFacts) => void;
 	/** Whether messages of this host may still wait for a did:web whose host fails. */
@@ -81,6 +86,9 @@ export interface IdentityCacheOptions {
 	/** Uniform in [0, 1). */
 	random?: () => number;
 }
+
+/** The default of `mirrorLagMaxMs`. */
+const MIRROR_LAG_MS_MAX = 5 * 60_000;
 
 export const IDENTITY_CACHE_LIMITS: IdentityCacheLimits = {
 	entriesMax: 500_000,
@@ -257,9 +265,13 @@ export class IdentityCache {
 		return last?.resolution.outcome === "unavailable" ? null : last;
 	}
 
-	/** A document that may be used while nobody can be asked: that of the cache, else that of the index. */
+	/**
+	 * A document that may be used while nobody can be asked: that of the cache, else that of the index; or that of the mirror, if it is
+	 * newer. If the mirror lags little, the cache has a good resolution then.
+	 */
 	async #known(did: string): Promise<Known | null> {
 		if (this.get(did) === null && this.#resolved.find(did) === null) await this.#load(did);
+		if (this.get(did) === null && isPlc(did)) await this.#consultMirror(did);
 		return this.#usable(did);
 	}
 
@@ -282,6 +294,39 @@ export class IdentityCache {
 		const known = { resolution, askedAtMs, goodUntilMs: isOutdated ? askedAtMs : askedAtMs + freshMs };
 		if (resolution.outcome === "resolved") this.#resolved.set(did, known);
 		else if (known.goodUntilMs > this.#clock()) this.#failed.set(did, known);
+	}
+
+	/** Takes what the mirror says of a DID into the cache, unless what is there is newer. */
+	async #consultMirror(did: string): Promise<void> {
+		const { mirrorLagMaxMs = MIRROR_LAG_MS_MAX } = this.#options;
+		const mirrored = await this.#mirrored(did);
+		if (mirrored === null || this.get(did) !== null) return;
+		const { resolution, askedAtMs, completeUntilMs } = mirrored;
+		if (askedAtMs <= (this.#resolved.find(did)?.askedAtMs ?? Number.NEGATIVE_INFINITY)) return;
+		// If a recheck has begun after what the mirror knows, something has probably changed.
+		const isGood = this.#clock() - askedAtMs <= mirrorLagMaxMs && askedAtMs > this.#rechecksMs.get(did);
+		if (isGood) this.#keep(did, resolution, askedAtMs, completeUntilMs);
+		else if (resolution.outcome === "resolved") {
+			this.#resolved.set(did, { resolution, askedAtMs, goodUntilMs: askedAtMs });
+		}
+	}
+
+	/** What the mirror says, as an answer of the time up to which it is complete. Null if there is no mirror, or it does not know. */
+	async #mirrored(did: string): Promise<(Answer & { completeUntilMs: number }) | null> {
+		const mirrored = (await this.#options.mirror?.find(did)) ?? null;
+		if (mirrored === null) return null;
+		const ageMs = Math.max(0, this.#wallClock() - mirrored.completeUntilMs);
+		return { ...mirrored, askedAtMs: this.#clock() - ageMs };
+	}
+
+	/** Keeps an answer in the cache, and tells the log of it. @param askedAtWallMs in milliseconds since 1970 */
+	#keep(did: string, resolution: Resolution, askedAtMs: number, askedAtWallMs: number): void {
+		const [kept, other] =
+			resolution.outcome === "resolved" ? [this.#resolved, this.#failed] : [this.#failed, this.#resolved];
+		other.delete(did);
+		kept.set(did, { resolution, askedAtMs, goodUntilMs: this.#clock() + FRESH_MS[resolution.outcome] });
+		const facts = factsOf(did, resolution, askedAtWallMs);
+		if (facts !== null) this.#options.onResolved(facts);
 	}
 
 	/** Whether a try now would be useless: the directory is in a pause, or the last try for the DID failed. */
@@ -327,6 +372,7 @@ export class IdentityCache {
 		if (lookup.ended || lookup.asking || lookup.retryAtMs > nowMs) return null;
 		lookup.asking = true;
 		lookup.beganAtMs = nowMs;
+		lookup.firstBeganAtMs = Math.min(lookup.firstBeganAtMs, nowMs);
 		this.#counters.add(identityLookups);
 		if (lookup.isRecheck) {
 			this.#counters.add(identityRefreshes);
@@ -364,13 +410,7 @@ export class IdentityCache {
 			this.#counters.add(identityFailures);
 		}
 		const isVain = lookup.isRecheck && sameIdentity(this.#resolved.find(did)?.resolution ?? null, resolution);
-		const known = { resolution, askedAtMs: beganAtMs, goodUntilMs: nowMs + FRESH_MS[resolution.outcome] };
-		const [kept, other] =
-			resolution.outcome === "resolved" ? [this.#resolved, this.#failed] : [this.#failed, this.#resolved];
-		other.delete(did);
-		kept.set(did, known);
-		const facts = factsOf(did, resolution, askedAtWallMs);
-		if (facts !== null) this.#options.onResolved(facts);
+		this.#keep(did, resolution, beganAtMs, askedAtWallMs);
 		this.#end(lookup, resolution, isVain ? VAIN_RECHECK_CHARGE : 0);
 	}
 
@@ -388,6 +428,22 @@ export class IdentityCache {
 		else if (this.#release(lookup)) {
 			this.#counters.add(identityWaits);
 			for (const hostId of lookup.askers.keys()) this.#queue(lookup, hostId, lookup.retryAtMs);
+			if (isPlc(lookup.did)) void this.#answerByMirror(lookup);
+		}
+	}
+
+	/** Ends a lookup that the directory fails, if the mirror is complete up to a time after the lookup began. */
+	async #answerByMirror(lookup: Lookup): Promise<void> {
+		try {
+			const mirrored = await this.#mirrored(lookup.did);
+			if (mirrored === null || lookup.ended || lookup.asking) return;
+			const { resolution, askedAtMs, completeUntilMs } = mirrored;
+			if (askedAtMs < lookup.firstBeganAtMs) return;
+			this.#keep(lookup.did, resolution, askedAtMs, completeUntilMs);
+			this.#end(lookup, resolution, 0, askedAtMs);
+		} catch (error) {
+			this.#lookups.delete(lookup.did);
+			lookup.break(error);
 		}
 	}
 
@@ -445,14 +501,14 @@ export class IdentityCache {
 	}
 
 	/** Ends a lookup, and charges the hosts that caused it. @param ownCharge what the account's own host is charged */
-	#end(lookup: Lookup, resolution: Resolution, ownCharge: number): void {
+	#end(lookup: Lookup, resolution: Resolution, ownCharge: number, askedAtMs = lookup.beganAtMs): void {
 		this.#lookups.delete(lookup.did);
 		const turns = isPlc(lookup.did) ? this.#plcTurns : this.#webTurns;
 		for (const { hostId, hostname } of lookup.askers.values()) {
 			const isOwn = resolution.outcome === "resolved" && resolution.identity.pdsHost === hostname;
 			turns.charge(hostId, isOwn ? ownCharge : 1);
 		}
-		lookup.end({ resolution, askedAtMs: lookup.beganAtMs });
+		lookup.end({ resolution, askedAtMs });
 	}
 }
 

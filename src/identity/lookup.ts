@@ -26,6 +26,8 @@ export class Lookup {
 	asking = false;
 	/** When the last try began. */
 	beganAtMs = Number.NEGATIVE_INFINITY;
+	/** When the first try began; infinity before it. */
+	firstBeganAtMs = Number.POSITIVE_INFINITY;
 	/** The next try begins at this time or later. */
 	retryAtMs = Number.NEGATIVE_INFINITY;
 	/** When the first try failed; null if none has. */

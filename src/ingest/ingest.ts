@@ -3,6 +3,7 @@
 import type { EngineChoice } from "../config/bounds.ts";
 import type { HostCommand, HostDelays, HostEvent } from "../hosts/messages.ts";
 import { IDENTITY_CACHE_LIMITS, IdentityCache } from "../identity/cache.ts";
+import type { IdentityMirror } from "../identity/mirror.ts";
 import { DidResolver } from "../identity/resolver.ts";
 import { INDEX_MARK } from "../index/mark.ts";
 import { openPatientReader } from "../index/patient-reader.ts";
@@ -13,6 +14,7 @@ import { LogPosition } from "../log/position.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
 import { gauge } from "../observe/metric.ts";
+import { openIdentityMirror } from "../plc/identity-mirror.ts";
 import { contain } from "../runtime/boundary.ts";
 import { Doorbell } from "../runtime/doorbell.ts";
 import { LogLimiter } from "../runtime/log-limiter.ts";
@@ -39,6 +41,8 @@ const enginesPortable = gauge("engines_portable", "ingest workers that verify wi
 type UsedSettings =
 	| "ingestWorkers"
 	| "plcHost"
+	| "plcMirror"
+	| "plcMirrorLagMaxMs"
 	| "identityCacheSize"
 	| "hostBufferBytes"
 	| "ingestBufferBytes"
@@ -101,17 +105,20 @@ function makeEngine(createEngine: CreateEngine, choice: EngineChoice, counters: 
 function createShard(parts: {
 	config: IngestOptions["config"];
 	index: IndexReader;
+	mirror: IdentityMirror | null;
 	accounts: AccountCache;
 	handover: Handover;
 	engine: Engine;
 	counters: Counters;
 }): Shard {
-	const { config, index, accounts, handover, engine, counters } = parts;
+	const { config, index, mirror, accounts, handover, engine, counters } = parts;
 	const allowInsecure = config.allowInsecureHosts;
 	const identities = new IdentityCache({
 		resolver: new DidResolver({ plcUrl: config.plcHost, allowInsecure, userAgent: USER_AGENT }),
 		allowInsecure,
 		stored: (did) => index.identity(did),
+		mirror,
+		mirrorLagMaxMs: config.plcMirrorLagMaxMs,
 		onResolved: (facts) => shard.logDidDocument(facts),
 		mayWaitForWeb: (hostId) => shard.mayWaitForWeb(hostId),
 		counters,
@@ -190,7 +197,8 @@ class IngestWorker implements WorkerRole<IngestOptions, HostCommand, IngestServi
 		const engine = makeEngine(this.#createEngine, config.verifyEngine, counters);
 		counters.add(engine.name === "native" ? enginesNative : enginesPortable);
 		const accounts = new AccountCache(index, Math.ceil(ACCOUNT_CACHE_ENTRIES / config.ingestWorkers), counters);
-		const shard = createShard({ config, index, accounts, handover, engine, counters });
+		const mirror = await openIdentityMirror(config, counters);
+		const shard = createShard({ config, index, mirror, accounts, handover, engine, counters });
 		const routes = new Routes(options.worker, options.peers.map(openPeer), (arrival) => shard.submit(arrival));
 		const hosts = new Hosts({
 			budget: new Budget(config.ingestBufferBytes),

@@ -1,6 +1,7 @@
 // plc/: a mirror of the PLC directory: checks the operations of each did:plc and keeps its last state. It decides nothing about accounts.
 
-import type { DidData, Operation } from "./operation.ts";
+import type { OperationData } from "../identity/mirror.ts";
+import type { Operation } from "./operation.ts";
 import { Refusal } from "./refusal.ts";
 import type { RotationKeys } from "./rotation-keys.ts";
 
@@ -25,7 +26,7 @@ export interface Link {
 export interface DidState {
 	readonly did: string;
 	/** What the last operation says. */
-	readonly data: DidData;
+	readonly data: OperationData;
 	/** The last operation, and before it those that a fork could still go back to, the oldest first. Not empty. */
 	readonly chain: readonly Link[];
 	/** Whether lines about the DID were refused since the last one was accepted: the mirror does not answer for it then. */

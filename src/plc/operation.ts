@@ -2,7 +2,9 @@ import { encode } from "@atcute/cbor";
 import { toString as cidToString, decode } from "@atcute/cid";
 import { toBase32 } from "@atcute/multibase";
 import * as v from "valibot";
+import type { OperationData } from "../identity/mirror.ts";
 import { BLESSED_PREFIX } from "../protocol/cid.ts";
+import { isStorable } from "../protocol/text.ts";
 import { Refusal } from "./refusal.ts";
 
 /** Maximum length of an operation as DAG-CBOR, signature included (did:plc specification v0.3). */
@@ -47,15 +49,6 @@ const legacySchema = v.strictObject({
 
 const anySchema = v.variant("type", [operationSchema, tombstoneSchema, legacySchema]);
 
-/** What a relay needs to know about a DID, as an operation says it. */
-export interface DidData {
-	tombstoned: boolean;
-	/** The did:key of `#atproto`, whatever its kind; null if there is none. */
-	signingKey: string | null;
-	/** The endpoint of the `#atproto_pds` service; null if there is none of the right type. */
-	pds: string | null;
-}
-
 /** An operation whose form is right. Nothing of it is verified. */
 export interface Operation {
 	/** CIDv1 of the signed operation. */
@@ -69,7 +62,7 @@ export interface Operation {
 	/** The bytes that the signature covers. */
 	unsigned: Uint8Array;
 	signature: Uint8Array;
-	data: DidData;
+	data: OperationData;
 }
 
 /**
@@ -127,7 +120,7 @@ function rotationKeysOf(value: AnyOperation): readonly string[] {
 	return value.type === "create" ? [value.recoveryKey, value.signingKey] : value.rotationKeys;
 }
 
-function dataOf(value: AnyOperation): DidData {
+function dataOf(value: AnyOperation): OperationData {
 	if (value.type === "plc_tombstone") return { tombstoned: true, signingKey: null, pds: null };
 	if (value.type === "create") {
 		const isUrl = value.service.startsWith("http://") || value.service.startsWith("https://");
@@ -137,10 +130,14 @@ function dataOf(value: AnyOperation): DidData {
 	return usable(value.verificationMethods["atproto"], service?.type === PDS_TYPE ? service.endpoint : undefined);
 }
 
-function usable(signingKey: string | undefined, pds: string | undefined): DidData {
+function usable(signingKey: string | undefined, pds: string | undefined): OperationData {
 	return {
 		tombstoned: false,
-		signingKey: signingKey !== undefined && signingKey.length <= KEY_CHARS_MAX ? signingKey : null,
-		pds: pds !== undefined && pds.length <= PDS_CHARS_MAX ? pds : null,
+		signingKey: within(signingKey, KEY_CHARS_MAX),
+		pds: within(pds, PDS_CHARS_MAX),
 	};
+}
+
+function within(text: string | undefined, charsMax: number): string | null {
+	return text !== undefined && text.length <= charsMax && isStorable(text) ? text : null;
 }

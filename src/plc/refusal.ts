@@ -7,7 +7,6 @@ export const REFUSAL_REASONS = [
 	"outdated",
 	"line-too-long",
 	"line-malformed",
-	"out-of-order",
 	"time-in-future",
 	"time-too-early",
 	"operation-malformed",

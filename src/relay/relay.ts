@@ -31,6 +31,7 @@ import {
 	startIndex,
 	startIngest,
 	startLog,
+	startMirror,
 	startReads,
 	type Threads,
 } from "./threads.ts";
@@ -112,6 +113,7 @@ export class Relay {
 			delays: (hostId) => delaysOf(threads.ingest, hostId),
 		});
 		await tellUntold(reader, new Appender(handover, systemTiming));
+		await startMirror(threads.mirror, common);
 		await startIngest(threads.ingest, common);
 		const channels = threads.fanout.map(() => new MessageChannel());
 		const readsPorts = channels.map(({ port2 }) => port2);
@@ -139,9 +141,9 @@ export class Relay {
 	 */
 	async drain(): Promise<void> {
 		const { threads, reader, hosts, internal, guard } = this.#parts;
-		const { log, index, ingest, reads, fanout } = threads;
+		const { log, index, mirror, ingest, reads, fanout } = threads;
 		hosts.stop();
-		await Promise.all(ingest.map((thread) => thread.drain()));
+		await Promise.all([...ingest.map((thread) => thread.drain()), mirror?.drain()]);
 		await log.drain();
 		await Promise.all([...fanout.map((thread) => thread.drain()), index.drain()]);
 		await reads.drain();

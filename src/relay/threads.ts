@@ -7,6 +7,7 @@ import type { IndexEvent } from "../index/worker.ts";
 import type { IngestOptions, IngestService } from "../ingest/ingest.ts";
 import type { SequencerStart } from "../log/worker.ts";
 import type { Totals } from "../observe/totals.ts";
+import type { MirrorStart } from "../plc/worker.ts";
 import type { ReadsWorkerOptions } from "../reads/worker.ts";
 import type { NoService, Served } from "../runtime/requests.ts";
 import { startListening } from "../runtime/start-error.ts";
@@ -18,6 +19,7 @@ import { at, contextOf, ingestMemory, type SharedMemory } from "./shared-memory.
 
 export type LogThread = Thread<SequencerStart, never, DiskFaultReason | null>;
 export type IndexThread = Thread<WorkerContext, never, IndexEvent>;
+export type MirrorThread = Thread<MirrorStart, never, never>;
 export type IngestThread = Thread<IngestOptions, HostCommand, HostEvent, NoService, IngestService>;
 export type ReadsThread = Thread<ReadsWorkerOptions, never, never>;
 export type FanoutThread = Thread<FanoutWorkerOptions, FanoutCommand, never, Control>;
@@ -26,6 +28,8 @@ export type FanoutThread = Thread<FanoutWorkerOptions, FanoutCommand, never, Con
 export interface Threads {
 	log: LogThread;
 	index: IndexThread;
+	/** Null if the PLC directory is not mirrored. */
+	mirror: MirrorThread | null;
 	ingest: readonly IngestThread[];
 	reads: ReadsThread;
 	fanout: readonly FanoutThread[];
@@ -50,7 +54,7 @@ export interface Listeners {
  * @param ingestEntry the ingest workers' entry file
  */
 export function createThreads(
-	{ ingestWorkers, fanoutWorkers }: Config,
+	{ ingestWorkers, fanoutWorkers, plcMirror }: Config,
 	ingestEntry: URL,
 	{ onLogStall, onIndexEvent, onHostEvent, control, onFailure }: Listeners,
 ): Threads {
@@ -58,6 +62,7 @@ export function createThreads(
 	return {
 		log: new Thread("log", WORKER_ENTRIES.log, onLogStall, onFailure),
 		index: new Thread("index", WORKER_ENTRIES.index, onIndexEvent, onFailure),
+		mirror: plcMirror ? new Thread("plc mirror", WORKER_ENTRIES.plc, nothing, onFailure) : null,
 		ingest: Array.from({ length: ingestWorkers }, (_, worker): IngestThread => {
 			return new Thread(`ingest ${worker}`, ingestEntry, onHostEvent, onFailure);
 		}),
@@ -69,8 +74,13 @@ export function createThreads(
 }
 
 /** The state of each thread now, by its name. Takes `STATE_MS_MAX` if a thread does not answer. */
-export async function statesOf({ log, index, ingest, reads, fanout }: Threads): Promise<Record<string, ThreadState>> {
-	const others = [log, index, ...ingest, reads, ...fanout].map(async (thread) => [thread.name, await thread.state()]);
+export async function statesOf(threads: Threads): Promise<Record<string, ThreadState>> {
+	const { log, index, mirror, ingest, reads, fanout } = threads;
+	const mirrors = mirror === null ? [] : [mirror];
+	const others = [log, index, ...mirrors, ...ingest, reads, ...fanout].map(async (thread) => [
+		thread.name,
+		await thread.state(),
+	]);
 	return Object.fromEntries([["control", await ownState()], ...(await Promise.all(others))]);
 }
 
@@ -112,6 +122,11 @@ export async function startLog(thread: LogThread, { config, shared, totals }: Co
 /** Resolves when the index has caught up with the log. */
 export async function startIndex(thread: IndexThread, { config, shared, totals }: Common): Promise<void> {
 	totals.include(await thread.start(contextOf(config, shared)));
+}
+
+/** Resolves when the mirror's tables can be read. Does nothing if there is no mirror. */
+export async function startMirror(thread: MirrorThread | null, { config, shared, totals }: Common): Promise<void> {
+	if (thread !== null) totals.include(await thread.start(contextOf(config, shared)));
 }
 
 export async function startIngest(threads: readonly IngestThread[], { config, shared, totals }: Common): Promise<void> {

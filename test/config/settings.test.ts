@@ -28,6 +28,8 @@ describe("defaults", () => {
 			persistDir: "data/log",
 			databaseUrl: "sqlite://data/index.sqlite",
 			plcHost: "https://plc.directory",
+			plcMirror: false,
+			plcMirrorLagMaxMs: 300_000,
 			adminPassword: null,
 			replayWindowMs: 72 * 3_600_000,
 			replayBytesMax: null,

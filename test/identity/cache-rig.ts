@@ -2,6 +2,7 @@ import { IDENTITY_CACHE_LIMITS, IdentityCache, type IdentityCacheLimits } from "
 import { hostOfPds } from "../../src/identity/did-document.ts";
 import type { Resolution } from "../../src/identity/identity.ts";
 import type { Asker } from "../../src/identity/lookup.ts";
+import type { MirroredResolution } from "../../src/identity/mirror.ts";
 import { signingKeyOfDidKey } from "../../src/identity/signing-key.ts";
 import type { StoredIdentity } from "../../src/index/store.ts";
 import type { DidDocumentFacts } from "../../src/log/record/control.ts";
@@ -57,10 +58,19 @@ export class CacheRig {
 	readonly #open: PromiseWithResolvers<Resolution>[] = [];
 	readonly #counters = new Counters();
 
-	constructor(limits: Partial<IdentityCacheLimits> = {}) {
+	/** What a mirror of the directory knows, by DID. */
+	readonly mirrored = new Map<string, MirroredResolution>();
+	/** How often the mirror was asked. */
+	mirrorLookups = 0;
+	/** What the mirror fails with. */
+	mirrorFault: Error | null = null;
+
+	constructor(limits: Partial<IdentityCacheLimits> = {}, options: { mirrorLagMaxMs?: number } = {}) {
 		this.cache = new IdentityCache({
 			resolver: { resolve: (did) => this.#resolve(did) },
 			stored: async (did) => this.stored.get(did) ?? null,
+			mirror: { find: (did) => this.#find(did) },
+			...options,
 			onResolved: (fact) => this.facts.push(fact),
 			mayWaitForWeb: () => this.mayWaitForWeb,
 			counters: this.#counters,
@@ -106,6 +116,12 @@ export class CacheRig {
 	lookupSeconds(): Record<string, { count: number; sum: number }> {
 		const { distributions } = observed(this.#counters, "identity_lookup_seconds");
 		return Object.fromEntries(distributions.map(({ of, upTo, sum }) => [of, { count: upTo.at(-1) ?? 0, sum }]));
+	}
+
+	async #find(did: string): Promise<MirroredResolution | null> {
+		this.mirrorLookups++;
+		if (this.mirrorFault !== null) throw this.mirrorFault;
+		return this.mirrored.get(did) ?? null;
 	}
 
 	#answerLater(request: PromiseWithResolvers<Resolution>, resolution: Resolution): void {

@@ -1,6 +1,9 @@
 import type { Mutant } from "./table.ts";
 
 const CHAIN = ["plc/chain.test.ts"];
+const LIES = ["plc/lying-directory.test.ts"];
+const FOLLOWER = ["plc/follower.test.ts"];
+const CACHE = ["identity/mirror.test.ts"];
 
 /** Faults in the mirror of the PLC directory: a forged or late operation that would change a DID. */
 export const PLC_MUTANTS: readonly Mutant[] = [
@@ -88,5 +91,75 @@ export const PLC_MUTANTS: readonly Mutant[] = [
 		replace:
 			'if (value.type === "plc_tombstone") return ["did:key:zQ3shhCGUqDKjStzuDxPkTxN6ujddP4RkEKJJouJGRRkaLGbg"];',
 		tests: CHAIN,
+	},
+	{
+		name: "a refused line casts no doubt on its DID",
+		file: "plc/fold.ts",
+		find: "if (!castsDoubt(result.reason)) continue;",
+		replace: "continue;",
+		tests: LIES,
+	},
+	{
+		name: "an operation may be of any time that has passed",
+		file: "plc/fold.ts",
+		find: "if (createdAtMs < completeUntilMs - LATE_MS_MAX)",
+		replace: "if (createdAtMs < 0)",
+		tests: LIES,
+	},
+	{
+		name: "an operation may be of a time that is yet to come",
+		file: "plc/fold.ts",
+		find: "if (createdAtMs > nowMs + FUTURE_MS_MAX) throw",
+		replace: "if (createdAtMs > nowMs * 2) throw",
+		tests: LIES,
+	},
+	{
+		name: "the CID that the directory names is believed",
+		file: "plc/fold.ts",
+		find: "if (operation.cid !== cid) throw",
+		replace: "if (operation.cid === did) throw",
+		tests: LIES,
+	},
+	{
+		name: "the mirror counts as complete after a page with more after it",
+		file: "plc/follower.ts",
+		find: "await mirror.apply(lines, isFull ? null : askedAtMs);",
+		replace: "await mirror.apply(lines, askedAtMs);",
+		tests: [...FOLLOWER, ...LIES],
+	},
+	{
+		name: "a directory that has lost the mirror's last line is believed",
+		file: "plc/follower.ts",
+		find: "if (!place.isKnownBy(lines)) throw await this.#unknownPlace();",
+		replace: "",
+		tests: FOLLOWER,
+	},
+	{
+		name: "a stream that ends for a future cursor is taken up again where it was",
+		file: "plc/follower.ts",
+		find: 'if (FUTURE_CURSOR.test(stream.ended ?? "")) await this.#restart();',
+		replace: "",
+		tests: FOLLOWER,
+	},
+	{
+		name: "a mirror that lags much answers like one that does not",
+		file: "identity/cache.ts",
+		find: "this.#clock() - askedAtMs <= mirrorLagMaxMs && ",
+		replace: "",
+		tests: CACHE,
+	},
+	{
+		name: "what the mirror says goes before a newer document",
+		file: "identity/cache.ts",
+		find: "if (askedAtMs <= (this.#resolved.find(did)?.askedAtMs ?? Number.NEGATIVE_INFINITY)) return;",
+		replace: "",
+		tests: CACHE,
+	},
+	{
+		name: "a suspicion is answered by a mirror that is not complete up to it",
+		file: "identity/cache.ts",
+		find: "if (askedAtMs < lookup.firstBeganAtMs) return;",
+		replace: "",
+		tests: CACHE,
 	},
 ];

@@ -4,6 +4,7 @@ import { SimClock } from "./clock.ts";
 import { SimHost } from "./host.ts";
 import type { SimMessage } from "./message.ts";
 import { SimPlc } from "./plc.ts";
+import { PlcLog } from "./plc-log.ts";
 import { Rng } from "./rng.ts";
 import { nextMessages } from "./traffic.ts";
 
@@ -18,6 +19,8 @@ export interface SimNetworkOptions {
 	recordsMax?: number;
 	/** The time. If it is constant, all that is sent depends only on the seed. */
 	nowMs?: () => number;
+	/** Whether the directory has the operations of its DIDs, and shows them. */
+	hasPlcLog?: boolean;
 	/** How many messages each host keeps for replay. If absent, all. */
 	backlogMax?: number;
 }
@@ -35,7 +38,7 @@ export interface SentMessage {
 
 /** A PLC directory, hosts and accounts, with traffic that one seed decides. */
 export class SimNetwork {
-	readonly plc = new SimPlc();
+	readonly plc: SimPlc;
 	readonly hosts: SimHost[];
 	readonly accounts: SimAccount[] = [];
 	/** All messages sent so far, in order. Long runs remove entries, to limit the memory. */
@@ -49,6 +52,7 @@ export class SimNetwork {
 		this.#options = options;
 		this.rng = new Rng(options.seed);
 		this.clock = new SimClock(options.nowMs);
+		this.plc = new SimPlc(options.hasPlcLog === true ? new PlcLog(this.rng.fork("plc")) : null);
 		const hostOptions = options.backlogMax === undefined ? {} : { backlogMax: options.backlogMax };
 		this.hosts = Array.from({ length: options.hosts }, () => new SimHost(hostOptions));
 	}
@@ -71,7 +75,7 @@ export class SimNetwork {
 	}
 
 	/** Makes an account and registers it. Every fourth signs with p256, the others with k256. */
-	async addAccount(recordsMax = this.#options.recordsMax ?? 0, did?: string): Promise<SimAccount> {
+	async addAccount(recordsMax = this.#options.recordsMax ?? 0, did = this.plc.log?.newDid()): Promise<SimAccount> {
 		const index = this.accounts.length;
 		const rng = this.rng.fork(`account ${index}`);
 		const account = await SimAccount.create({

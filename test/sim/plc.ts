@@ -1,4 +1,5 @@
 import type { SimAccount } from "./account.ts";
+import type { PlcLog } from "./plc-log.ts";
 
 /** A way in which lookups of a DID fail. */
 export type PlcFault =
@@ -14,6 +15,12 @@ export type PlcFault =
 	| { kind: "replace"; members: Record<string, unknown> }
 	/** The result of a function of a good document. */
 	| { kind: "edit"; edit: (document: Record<string, unknown>) => Record<string, unknown> };
+
+/** What a connection of the stream keeps. */
+interface StreamData {
+	cursor: number;
+	end: () => void;
+}
 
 interface Entry {
 	key: string;
@@ -36,16 +43,33 @@ export class SimPlc {
 	readonly #entries = new Map<string, Entry>();
 	readonly #faults = new Map<string, PlcFault>();
 	#globalFault: PlcFault | null = null;
-	#server: Bun.Server<undefined> | null = null;
+	#server: Bun.Server<StreamData> | null = null;
 	#port = 0;
 	#healed = Promise.withResolvers<void>();
+	/** The operations that the documents come from; null for a directory that has none to show. */
+	readonly log: PlcLog | null;
+
+	constructor(log: PlcLog | null = null) {
+		this.log = log;
+	}
 
 	start(): void {
-		this.#server = Bun.serve({
+		this.#server = Bun.serve<StreamData>({
 			hostname: "127.0.0.1",
 			port: this.#port,
 			idleTimeout: 0,
-			fetch: async (request) => {
+			websocket: {
+				open: (socket) => {
+					socket.data.end = this.log?.stream(socket.data.cursor, (text) => socket.send(text)) ?? (() => {});
+				},
+				message: () => {},
+				close: (socket) => socket.data.end(),
+			},
+			fetch: async (request, server) => {
+				const url = new URL(request.url);
+				const data = { cursor: Number(url.searchParams.get("cursor")), end: () => {} };
+				if (this.log !== null && url.pathname === "/export") return this.log.page(url);
+				if (this.log !== null && url.pathname === "/export/stream" && server.upgrade(request, { data })) return;
 				const response = await this.#answer(request);
 				this.answersMs.push(performance.now());
 				return response;
@@ -73,6 +97,7 @@ export class SimPlc {
 	/** Registers an account, or updates its document to its current key. */
 	register(account: SimAccount, endpoint: string): void {
 		const { did, handle, key } = account;
+		if (this.log?.has(did) === true) this.log.set(did, key.didKey, endpoint);
 		this.#entries.set(did, { key: key.multibase, handle, endpoint, tombstoned: false });
 	}
 
@@ -83,7 +108,9 @@ export class SimPlc {
 
 	tombstone(did: string): void {
 		const entry = this.#entries.get(did);
-		if (entry !== undefined) entry.tombstoned = true;
+		if (entry === undefined) return;
+		entry.tombstoned = true;
+		if (this.log?.has(did) === true) this.log.tombstone(did);
 	}
 
 	/** Makes lookups of `did`, or of all DIDs if it is null, fail from now on. */

@@ -1,0 +1,62 @@
+import { type IdentityMirror, type MirroredResolution, resolutionOfData } from "../identity/mirror.ts";
+import { StoreUnavailable } from "../index/store-fault.ts";
+import type { Counters } from "../observe/counters.ts";
+import { logOf } from "../observe/log.ts";
+import { counter } from "../observe/metric.ts";
+import { LogLimiter } from "../runtime/log-limiter.ts";
+import { openMirrorReader } from "./open.ts";
+import type { MirrorReader } from "./store.ts";
+
+const lookups = counter(
+	"plc_mirror_lookups_total",
+	"DIDs looked up in the mirror: `known`; `unknown`, which are asked for at the directory; `failed`, because its database did",
+	{ name: "outcome", values: ["known", "unknown", "failed"] },
+);
+
+const FAILURE_LINES = { intervalMs: 60_000, keysMax: 1 };
+
+/** Resolves did:plc by the mirror's tables. If they can't be read for now, it knows nothing, and the directory is asked. */
+export class StoredMirror implements IdentityMirror {
+	readonly #reader: MirrorReader;
+	readonly #allowInsecure: boolean;
+	readonly #counters: Counters;
+	readonly #limiter = new LogLimiter(FAILURE_LINES);
+
+	/** @param allowInsecure as for the resolver */
+	constructor(reader: MirrorReader, { allowInsecure, counters }: { allowInsecure: boolean; counters: Counters }) {
+		this.#reader = reader;
+		this.#allowInsecure = allowInsecure;
+		this.#counters = counters;
+	}
+
+	async find(did: string): Promise<MirroredResolution | null> {
+		try {
+			const found = await this.#reader.find(did);
+			this.#counters.add(lookups.of(found === null ? "unknown" : "known"));
+			if (found === null) return null;
+			const { data, completeUntilMs } = found;
+			const options = { allowInsecure: this.#allowInsecure };
+			return { resolution: resolutionOfData(did, data, completeUntilMs, options), completeUntilMs };
+		} catch (error) {
+			if (!(error instanceof StoreUnavailable)) throw error;
+			this.#counters.add(lookups.of("failed"));
+			const omitted = this.#limiter.take("");
+			if (omitted !== null)
+				logOf("plc").warning("the PLC mirror can't be read, and the directory is asked instead: {detail}", {
+					detail: error.message,
+					...(omitted > 0 ? { omitted } : {}),
+				});
+			return null;
+		}
+	}
+}
+
+/** Opens the mirror for a thread that resolves DIDs. Null if the PLC directory is not mirrored. */
+export async function openIdentityMirror(
+	config: { plcMirror: boolean; databaseUrl: string; allowInsecureHosts: boolean },
+	counters: Counters,
+): Promise<IdentityMirror | null> {
+	if (!config.plcMirror) return null;
+	const reader = await openMirrorReader(config.databaseUrl);
+	return new StoredMirror(reader, { allowInsecure: config.allowInsecureHosts, counters });
+}

@@ -1,0 +1,188 @@
+// plc/sqlite/: the mirror's tables in an SQLite file of their own. It knows rows, and no rules of did:plc.
+
+import { Database, type Statement } from "bun:sqlite";
+import { DatabaseFiles } from "../../index/sqlite/database-files.ts";
+import { StoreBroken } from "../../index/store-fault.ts";
+import type { DidState } from "../chain.ts";
+import { decodeData, decodeState, didKeyBytes, encodeState } from "../state-codec.ts";
+import type { Mirrored, MirrorReader, MirrorStore, Progress } from "../store.ts";
+
+const BUSY_TIMEOUT_MS = 5000;
+/** Size that the write-ahead log is cut back to after it has grown. */
+const WAL_BYTES_KEPT = 16 * 1024 * 1024;
+const SCHEMA_VERSION = 1;
+
+const TABLES = `
+	CREATE TABLE plc_did (did BLOB PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID, STRICT;
+	CREATE TABLE plc_progress (
+		id INTEGER PRIMARY KEY CHECK (id = 1),
+		version INTEGER NOT NULL,
+		directory TEXT NOT NULL,
+		after TEXT NOT NULL,
+		read_until_ms INTEGER NOT NULL,
+		complete_until_ms INTEGER NOT NULL
+	) STRICT;`;
+
+const SELECT_PROGRESS = `SELECT version, directory, after, read_until_ms AS readUntilMs, complete_until_ms AS completeUntilMs
+	FROM plc_progress`;
+const UPSERT_PROGRESS = `INSERT INTO plc_progress (id, version, directory, after, read_until_ms, complete_until_ms)
+	VALUES (1, ?, ?, ?, ?, ?)
+	ON CONFLICT (id) DO UPDATE SET version = excluded.version, directory = excluded.directory, after = excluded.after,
+		read_until_ms = excluded.read_until_ms, complete_until_ms = excluded.complete_until_ms
+	WHERE plc_progress.version = excluded.version - 1`;
+const UPSERT_STATE =
+	"INSERT INTO plc_did (did, state) VALUES (?, ?) ON CONFLICT (did) DO UPDATE SET state = excluded.state";
+
+/**
+ * Opens the mirror for writing, and makes it if it is absent.
+ * @throws StoreBroken if the file holds something else
+ */
+export function openSqliteMirror(path: string): Promise<MirrorStore> {
+	return DatabaseFiles.at(path).attempt(() => {
+		const database = new Database(path, { create: true, readwrite: true });
+		return opened(database, () => {
+			database.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+			database.run("PRAGMA journal_mode = WAL");
+			// If a power cut undoes transactions, what they wrote is asked for again, since the progress is undone with it.
+			database.run("PRAGMA synchronous = NORMAL");
+			database.run(`PRAGMA journal_size_limit = ${WAL_BYTES_KEPT}`);
+			ensureSchema(database);
+			return new SqliteMirrorStore(database);
+		});
+	});
+}
+
+/**
+ * Opens the mirror for reading. The writer must have been opened before, since it makes the tables.
+ * @throws StoreBroken if the file holds something else
+ */
+export function openSqliteMirrorReader(path: string): Promise<MirrorReader> {
+	return DatabaseFiles.at(path).attempt(() => {
+		const database = new Database(path, { readonly: true });
+		return opened(database, () => {
+			database.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+			checkSchema(database);
+			return new SqliteMirrorReader(database);
+		});
+	});
+}
+
+/** Closes the database if `setUp` throws. */
+function opened<Opened>(database: Database, setUp: () => Opened): Opened {
+	try {
+		return setUp();
+	} catch (error) {
+		database.close();
+		throw error;
+	}
+}
+
+function ensureSchema(database: Database): void {
+	const create = database.transaction(() => {
+		const tables = database.query<{ count: number }, []>("SELECT count(*) AS count FROM sqlite_schema").get();
+		if (tables?.count !== 0) return;
+		database.run(TABLES);
+		database.run(`PRAGMA user_version = ${SCHEMA_VERSION}`);
+	});
+	create.immediate();
+	checkSchema(database);
+}
+
+function checkSchema(database: Database): void {
+	const found = database.query<{ user_version: number }, []>("PRAGMA user_version").get()?.user_version;
+	if (found !== SCHEMA_VERSION)
+		throw new StoreBroken(
+			`${database.filename} is no PLC mirror of this release: move it away, and the relay fetches it again from the directory`,
+		);
+}
+
+class SqliteMirrorReader implements MirrorReader {
+	readonly #database: Database;
+	readonly #files: DatabaseFiles;
+	readonly #find: Statement<{ state: Uint8Array; completeUntilMs: number }, [Uint8Array]>;
+
+	constructor(database: Database) {
+		this.#database = database;
+		this.#files = DatabaseFiles.at(database.filename);
+		this.#find = database.prepare(
+			"SELECT state, complete_until_ms AS completeUntilMs FROM plc_did, plc_progress WHERE did = ?",
+		);
+	}
+
+	find(did: string): Promise<Mirrored | null> {
+		return this.#files.attempt(() => {
+			const row = this.#find.get(didKeyBytes(did));
+			const data = row && decodeData(row.state);
+			return row && data && { data, completeUntilMs: row.completeUntilMs };
+		});
+	}
+
+	async close(): Promise<void> {
+		this.#database.close();
+	}
+}
+
+class SqliteMirrorStore implements MirrorStore {
+	readonly #database: Database;
+	readonly #files: DatabaseFiles;
+	readonly #progress: Statement<Progress & { version: number }, []>;
+	readonly #state: Statement<{ state: Uint8Array }, [Uint8Array]>;
+	readonly #upsertState: Statement<void, [Uint8Array, Uint8Array]>;
+	readonly #upsertProgress: Statement<void, [number, string, string, number, number]>;
+	readonly #loadAtOnce: (dids: ReadonlySet<string>) => Map<string, DidState>;
+	readonly #writeAtOnce: (states: readonly DidState[], progress: Progress) => void;
+	/** Of the progress, as this store has last read or written it: another writer would change it. */
+	#version = 0;
+
+	constructor(database: Database) {
+		this.#database = database;
+		this.#files = DatabaseFiles.at(database.filename);
+		this.#progress = database.prepare(SELECT_PROGRESS);
+		this.#state = database.prepare("SELECT state FROM plc_did WHERE did = ?");
+		this.#upsertState = database.prepare(UPSERT_STATE);
+		this.#upsertProgress = database.prepare(UPSERT_PROGRESS);
+		this.#loadAtOnce = database.transaction((dids: ReadonlySet<string>) => this.#load(dids)).deferred;
+		this.#writeAtOnce = database.transaction((states: readonly DidState[], progress: Progress) =>
+			this.#write(states, progress),
+		).immediate;
+	}
+
+	progress(): Promise<Progress | null> {
+		return this.#files.attempt(() => {
+			const row = this.#progress.get();
+			if (row === null) return null;
+			const { version, ...progress } = row;
+			this.#version = version;
+			return progress;
+		});
+	}
+
+	load(dids: ReadonlySet<string>): Promise<Map<string, DidState>> {
+		return this.#files.attempt(() => this.#loadAtOnce(dids));
+	}
+
+	async write(states: readonly DidState[], progress: Progress): Promise<void> {
+		await this.#files.attempt(() => this.#writeAtOnce(states, progress));
+		this.#version++;
+	}
+
+	async close(): Promise<void> {
+		this.#database.close();
+	}
+
+	#load(dids: ReadonlySet<string>): Map<string, DidState> {
+		const states = new Map<string, DidState>();
+		for (const did of dids) {
+			const row = this.#state.get(didKeyBytes(did));
+			if (row !== null) states.set(did, decodeState(did, row.state));
+		}
+		return states;
+	}
+
+	#write(states: readonly DidState[], { directory, after, readUntilMs, completeUntilMs }: Progress): void {
+		const written = this.#upsertProgress.run(this.#version + 1, directory, after, readUntilMs, completeUntilMs);
+		if (written.changes !== 1)
+			throw new StoreBroken(`${this.#database.filename} was changed meanwhile: something else writes to it`);
+		for (const state of states) this.#upsertState.run(didKeyBytes(state.did), encodeState(state));
+	}
+}
