@@ -4,7 +4,8 @@ import { Damage } from "../runtime/boundary.ts";
 /**
  * Why a database on a network can't be used for now. The names are stable: the health answer and log lines contain them.
  *
- * - `database-unreachable`: no connection can be made, the server ends it or does not answer, or it is starting or stopping
+ * - `database-unreachable`: no connection can be made, the server ends it or does not answer, it is starting or stopping, or it no longer
+ *   lets the relay in
  * - `database-full`: the server has no disk space or memory left
  * - `database-slow`: a statement, or its wait for another's lock, took too long
  * - `database-read-only`: the server takes no writes, as a standby does

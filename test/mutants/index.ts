@@ -2,6 +2,8 @@ import type { Mutant } from "./table.ts";
 
 const STORE = ["index/sqlite/store.test.ts"];
 const POSTGRES = ["index/postgres/store.test.ts"];
+const POSTGRES_FAULTS = ["index/postgres/faults.test.ts"];
+const POSTGRES_REASONS = ["index/postgres/fault.test.ts"];
 const SCHEMA = ["index/sqlite/schema.test.ts"];
 const PATIENCE = ["index/patient-reader.test.ts"];
 
@@ -94,8 +96,8 @@ export const INDEX_MUTANTS: readonly Mutant[] = [
 	{
 		name: "PostgreSQL: a write is accepted whoever wrote last",
 		file: "index/postgres/store.ts",
-		find: "if (this.#hasWritten && meta.writer !== this.#id)",
-		replace: "if (!this.#hasWritten && meta.writer === this.#id)",
+		find: "if (meta.writer !== this.#id && meta.writer !== this.#writerBefore)",
+		replace: "if (meta.writer === undefined)",
 		tests: POSTGRES,
 	},
 	{
@@ -146,6 +148,55 @@ export const INDEX_MUTANTS: readonly Mutant[] = [
 		find: "if (this.#waiting.size === KEYS_MAX) this.#flush();",
 		replace: "",
 		tests: ["index/postgres/lookups.test.ts"],
+	},
+	{
+		name: "PostgreSQL: a batch whose commit nobody heard of is written again",
+		file: "index/writer.ts",
+		find: "if (!isWritten) await",
+		replace: "await",
+		tests: POSTGRES_FAULTS,
+	},
+	{
+		name: "PostgreSQL: a writer whose writes a crash has undone takes the database for another's",
+		file: "index/postgres/store.ts",
+		find: " && meta.writer !== this.#writerBefore)",
+		replace: ")",
+		tests: POSTGRES_FAULTS,
+	},
+	{
+		name: "PostgreSQL: a connection that does not answer is used again",
+		file: "index/postgres/database.ts",
+		find: "setTimeout(() => {\n\t\t\tthis.#lose(sql);",
+		replace: "setTimeout(() => {",
+		tests: POSTGRES_FAULTS,
+	},
+	{
+		name: "PostgreSQL: a server that takes no writes ends the relay",
+		file: "index/postgres/fault.ts",
+		find: '"25006": "database-read-only",',
+		replace: "",
+		tests: POSTGRES_REASONS,
+	},
+	{
+		name: "PostgreSQL: a server that has no connection left counts as a full one",
+		file: "index/postgres/fault.ts",
+		find: '"53300": "database-unreachable",',
+		replace: "",
+		tests: POSTGRES_REASONS,
+	},
+	{
+		name: "PostgreSQL: a password that is changed ends the relay",
+		file: "index/postgres/fault.ts",
+		find: "hasAnswered && REFUSAL.test(code)",
+		replace: "REFUSAL.test(code) && code === message",
+		tests: POSTGRES_REASONS,
+	},
+	{
+		name: "PostgreSQL: a start waits for a server that refuses its password",
+		file: "index/postgres/fault.ts",
+		find: "hasAnswered && REFUSAL.test(code)",
+		replace: "REFUSAL.test(code)",
+		tests: POSTGRES_REASONS,
 	},
 	{
 		name: "a log has its id only after its first segment",

@@ -24,6 +24,7 @@ export class Database {
 	#next = 0;
 	#isClosed = false;
 	#connectionsLost = 0;
+	#hasAnswered = false;
 
 	/** @throws StoreBroken if a file that the URL names can't be read */
 	constructor(url: string, options: SessionOptions, connectionsMax = 1) {
@@ -55,9 +56,11 @@ export class Database {
 			late.reject(new StoreUnavailable("database-unreachable", message));
 		}, deadlineMs);
 		try {
-			return await Promise.race([work(sql), late.promise]);
+			const result = await Promise.race([work(sql), late.promise]);
+			this.#hasAnswered = true;
+			return result;
 		} catch (error) {
-			throw postgresFault(error, this.place);
+			throw postgresFault(error, this.place, this.#hasAnswered);
 		} finally {
 			clearTimeout(timer);
 		}

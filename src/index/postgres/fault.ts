@@ -29,6 +29,11 @@ const CLASS_REASONS: Readonly<Record<string, DatabaseFaultReason>> = {
 	"58": "database-unreachable",
 };
 
+/**
+ * The server does not let the relay in: a wrong password, or no database of that name. This is final at the start. If it has let the
+ * relay in before, an administrator is changing something, and consumers need not suffer from that.
+ */
+const REFUSAL = /^(28...|3D000)$/;
 const SQLSTATE = /^[0-9A-Z]{5}$/;
 /** Codes that the driver makes, and those of the system for a connection or a name. */
 const CONNECTION_CODE =
@@ -43,13 +48,15 @@ const UNSUPPORTED = /unsupported startup parameter/;
  * store itself, and those that are no error of the driver or the server, are returned as they are.
  *
  * @param place names the database in the message, without secrets
+ * @param hasAnswered whether the server has let this relay in before
  */
-export function postgresFault(error: unknown, place: string): unknown {
+export function postgresFault(error: unknown, place: string, hasAnswered: boolean): unknown {
 	if (error instanceof Damage || error instanceof StoreUnavailable) return error;
 	const code = codeOf(error);
 	if (code === null || !(error instanceof Error)) return error;
 	const message = `${place}: ${error.message}`;
-	const reason = reasonOf(code, error.message);
+	const isBarred = hasAnswered && REFUSAL.test(code);
+	const reason = isBarred ? "database-unreachable" : reasonOf(code, error.message);
 	return reason === null ? new StoreBroken(message) : new StoreUnavailable(reason, message, code);
 }
 

@@ -111,7 +111,8 @@ export async function openPostgresStore(url: string, sleep: (ms: number) => Prom
 		const lock = new WriterLock(database, name, sleep);
 		await lock.hold();
 		await ensureSchema(database);
-		return new PostgresStore(database, lock, id);
+		const [meta] = await database.run((sql) => sql<Pick<Meta, "writer">[]>`SELECT writer FROM meta`);
+		return new PostgresStore(database, lock, id, meta?.writer ?? null);
 	} catch (error) {
 		await database.close();
 		throw error;
@@ -143,18 +144,19 @@ async function checkServer(database: Database, url: string): Promise<void> {
 class PostgresStore extends PostgresReader implements Store {
 	readonly #lock: WriterLock;
 	readonly #id: string;
-	/** Whether this writer is the last one that the database has. */
-	#hasWritten = false;
+	/** The one that wrote before this one. A crash of the server can undo all that this one wrote. */
+	readonly #writerBefore: string | null;
 	/** All hosts, as the database has them, since nobody else writes them. Null if that is not known. */
 	#hosts: { rows: Map<number, Host>; connectionsLost: number } | null = null;
 	/** Ids of the accounts that were loaded last. */
 	#accountIds = new Map<string, number>();
 	#accountIdMax = 0;
 
-	constructor(database: Database, lock: WriterLock, id: string) {
+	constructor(database: Database, lock: WriterLock, id: string, writerBefore: string | null) {
 		super(database);
 		this.#lock = lock;
 		this.#id = id;
+		this.#writerBefore = writerBefore;
 	}
 
 	async logId(): Promise<string | null> {
@@ -205,7 +207,6 @@ class PostgresStore extends PostgresReader implements Store {
 				...writeActions(sql, changes.actions),
 			]);
 		});
-		this.#hasWritten = true;
 		for (const host of hosts) known?.rows.set(host.id, host);
 		this.#hosts = known;
 	}
@@ -216,7 +217,7 @@ class PostgresStore extends PostgresReader implements Store {
 				(SELECT coalesce(max(id), 0) FROM account) AS "accountIdMax" FROM meta`,
 		);
 		if (meta === undefined) throw new StoreBroken(`${this.database.place} has lost its row of meta`);
-		if (this.#hasWritten && meta.writer !== this.#id)
+		if (meta.writer !== this.#id && meta.writer !== this.#writerBefore)
 			throw new StoreBroken(`${this.database.place} has another writer, ${meta.writer}: something else writes to it`);
 		return meta;
 	}
@@ -249,7 +250,8 @@ class PostgresStore extends PostgresReader implements Store {
 	/** The first statement of each write: nothing else happens unless the database is as this writer left it. */
 	async #moveCheckpoint(sql: TransactionSql, hostIdMax: number, { after, last }: Span, logId: string): Promise<void> {
 		const moved = await sql`UPDATE meta SET lsn = ${last}, host_id_max = ${hostIdMax}, writer = ${this.#id}
-			WHERE lsn = ${after} AND log_id = ${logId} AND (${!this.#hasWritten} OR writer = ${this.#id})`;
+			WHERE lsn = ${after} AND log_id = ${logId}
+				AND (writer = ${this.#id} OR writer IS NOT DISTINCT FROM ${this.#writerBefore}::text)`;
 		if (moved.count !== 1)
 			throw new StoreBroken(
 				`${this.database.place} is not at lsn ${after} of the log ${logId} any more: something else writes to it`,

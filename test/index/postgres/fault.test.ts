@@ -32,7 +32,7 @@ test.each([
 	["ENOTFOUND", "database-unreachable"],
 	["EMFILE", "too-many-files"],
 ])("%s is waited for as %s", (code, reason) => {
-	const fault = postgresFault(failure(code), PLACE);
+	const fault = postgresFault(failure(code), PLACE, false);
 	expect(fault).toBeInstanceOf(StoreUnavailable);
 	expect(storeFaultReason(fault)).toBe(reason as never);
 	expect(fault).toMatchObject({ message: `${PLACE}: by the test`, code });
@@ -42,19 +42,29 @@ test.each([
 test.each(["22021", "22003", "23505", "28P01", "28000", "3D000", "42P01", "42501", "57P04", "XX001", "0A000"])(
 	"%s is final",
 	(code) => {
-		const fault = postgresFault(failure(code), PLACE);
+		const fault = postgresFault(failure(code), PLACE, false);
 		expect(fault).toBeInstanceOf(StoreBroken);
 		expect(storeFaultReason(fault)).toBeNull();
 		expect(Bun.inspect(fault)).not.toContain("secret");
 	},
 );
 
+test.each(["28P01", "28000", "3D000"])("%s is waited for if the server has let the relay in before", (code) => {
+	const fault = postgresFault(failure(code), PLACE, true);
+	expect(fault).toBeInstanceOf(StoreUnavailable);
+	expect(storeFaultReason(fault)).toBe("database-unreachable");
+});
+
+test.each(["42P01", "42501", "57P04", "XX001"])("%s is final whatever was before", (code) => {
+	expect(postgresFault(failure(code), PLACE, true)).toBeInstanceOf(StoreBroken);
+});
+
 test("a pooler that does not take the session's settings is not waited for", () => {
-	const fault = postgresFault(failure("08P01", "unsupported startup parameter: lock_timeout"), PLACE);
+	const fault = postgresFault(failure("08P01", "unsupported startup parameter: lock_timeout"), PLACE, false);
 	expect(fault).toBeInstanceOf(StoreBroken);
 });
 
 test("errors of the store, and mistakes of the program, pass as they are", () => {
 	for (const error of [new StoreBroken("so"), new StoreUnavailable("database-slow", "so"), new TypeError("so"), "so"])
-		expect(postgresFault(error, PLACE)).toBe(error);
+		expect(postgresFault(error, PLACE, false)).toBe(error);
 });
