@@ -106,6 +106,8 @@ export type HostFault = keyof typeof RULES;
 
 export const HOST_FAULTS: { readonly [F in HostFault]: FaultRule } = RULES;
 
+export const HOST_FAULT_NAMES = Object.keys(RULES) as readonly HostFault[];
+
 /** Whether a name in the log is one of a fault that this release knows. */
 export function isHostFault(name: string): name is HostFault {
 	return Object.hasOwn(RULES, name);

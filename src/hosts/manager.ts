@@ -9,22 +9,28 @@ import { HostnameError, mayBePrivate, type ParsedHostname, parseHostname } from 
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
 import { gauge } from "../observe/metric.ts";
-import type { HostStatus } from "../protocol/host-status.ts";
+import { contain } from "../runtime/boundary.ts";
 import { LogLimiter } from "../runtime/log-limiter.ts";
+import type { Timing } from "../runtime/timing.ts";
 import { workerOf } from "../runtime/worker-of.ts";
 import { CrawlGate, HOST_NOT_FOUND } from "./crawl-gate.ts";
 import { DayQuota } from "./day-quota.ts";
-import type { HostCommand, HostDelays, HostEvent, HostGapEvent, HostStatusEvent } from "./messages.ts";
+import { DialQueue } from "./dial-queue.ts";
+import { HostDriver } from "./host-driver.ts";
+import { byActivity, ManagedHost } from "./managed-host.ts";
+import type { HostCommand, HostDelays, HostEvent, HostGapEvent, HostTarget } from "./messages.ts";
 import { ProbeError } from "./probe.ts";
+import { initialState } from "./state.ts";
 
 const hostsKnown = gauge("hosts_known", "hosts known");
 
-/** At the start, this many hosts are connected to at once, and then as many again after a pause. */
-const START_BURST = 5;
-const START_PAUSE_MS = 100;
-/** A stranger's request for a host within this time of the last one does not cause another dial. */
-const RECONNECT_INTERVAL_MS = 60_000;
+/** Connections that are made at once. A handshake takes a few ms of a core, and waits for the host for a hundred times that. */
+export const DIALS_MAX = 128;
 const HOSTS_PAGE = 1000;
+/** What is new of hosts is written to the log this long after it became known, so a host causes at most one record in this time. */
+export const RECORD_DELAY_MS = 1_000;
+/** This long after the start, hosts that have not been reached yet no longer count as connected in the log. */
+export const START_GRACE_MS = 5_000;
 /** A host's gaps cause a record at most this often. */
 const GAP_RECORD_INTERVAL_MS = 60_000;
 /** A host's status is logged at most this often; so many hosts are remembered for that. */
@@ -52,44 +58,46 @@ export interface HostManagerOptions {
 	isLogNew: boolean;
 	/** @throws ProbeError */
 	probe(host: ParsedHostname, allowInsecure: boolean): Promise<void>;
-	/** Monotonic milliseconds, a pause, and the date for texts that people read. */
-	clock: { nowMs(): number; sleep(ms: number): Promise<void>; date(): Date };
+	timing: Timing;
+	date(): Date;
+	/** Uniform in [0, 1). */
+	random(): number;
 	counters: Counters;
 	allowInsecureHosts: boolean;
 	disableRequestCrawl: boolean;
 	newHostsPerDayMax: number;
 }
 
-/** What the manager knows of a host. */
-export interface ManagedHost extends HostFacts {
-	/** Why it has this status; empty if the status is from before the last start. */
-	detail: string;
-	/** Its worker was told to follow it, and has not reported since that it stopped. */
-	isFollowed: boolean;
-	/** When it was last asked for. */
-	askedAtMs: number;
-	/** When a gap last caused a record. */
-	gapRecordedAtMs: number;
-}
-
-/** Knows every host, decides which are followed and by which ingest worker, and writes their state to the log. */
+/**
+ * Knows every host, and writes their state to the log. When a host is dialled is decided by its machine (`state.ts`), which is told
+ * here what happens; the connection is made by the ingest worker that has the host.
+ */
 export class HostManager {
 	readonly #options: HostManagerOptions;
 	readonly #quota: DayQuota;
 	readonly #byName = new Map<string, ManagedHost>();
 	readonly #byId = new Map<number, ManagedHost>();
 	readonly #gate: CrawlGate;
+	readonly #dials: DialQueue;
 	readonly #statusLines: LogLimiter;
+	/** Hosts of which the log does not know everything. */
+	readonly #unrecorded = new Set<ManagedHost>();
 	/** The requests for new hosts that run now, by who may share them and the host's name. */
 	readonly #crawls = new Map<string, Promise<ControlResult>>();
+	/** Unix ms at zero of the monotonic clock. So the date does not jump while the relay runs. */
+	readonly #epochMs: number;
 	#idMax = 0;
+	#isStarted = false;
 	#isStopped = false;
 
 	constructor(options: HostManagerOptions) {
 		this.#options = options;
-		const { nowMs } = options.clock;
+		const { timing, counters } = options;
+		const nowMs = (): number => timing.nowMs();
+		this.#epochMs = options.date().getTime() - nowMs();
 		this.#quota = new DayQuota(options.newHostsPerDayMax, nowMs);
-		this.#gate = new CrawlGate({ counters: options.counters, nowMs });
+		this.#gate = new CrawlGate({ counters, nowMs });
+		this.#dials = new DialQueue(DIALS_MAX, counters);
 		this.#statusLines = new LogLimiter({ intervalMs: STATUS_LINE_INTERVAL_MS, keysMax: STATUS_LINES_MAX, nowMs });
 	}
 
@@ -98,57 +106,55 @@ export class HostManager {
 		return [...this.#byId.values()];
 	}
 
-	/** Loads all hosts, and begins to connect to them, a few at a time. Resolves before all are connected. */
+	/** Loads all hosts, and begins to connect to them, those first that were active last. Resolves before all are connected. */
 	async start(): Promise<void> {
-		const { reader } = this.#options;
+		const { reader, timing } = this.#options;
 		let page = await reader.hosts(0, HOSTS_PAGE);
 		while (page.length > 0) {
-			for (const { status, ...row } of page) this.#know(row, status);
+			for (const row of page) this.#know(row, row.cursor);
 			if (this.#options.isLogNew) await this.#tellLog(page);
 			page = await reader.hosts(this.#idMax, HOSTS_PAGE);
 		}
 		// No id is given away twice: accounts may still be filed under one whose host's row was lost.
 		this.#idMax = Math.max(this.#idMax, await reader.hostIdMax());
 		log.info("{count} hosts known", { count: this.#byId.size });
-		void this.#connectKnown();
+		if (this.#isStopped) return;
+		this.#isStarted = true;
+		for (const host of [...this.#byId.values()].sort(byActivity)) host.driver.tell({ type: "start" });
+		timing.after(START_GRACE_MS, () => {
+			for (const host of this.#byId.values()) if (host.status !== host.recordedStatus) this.#recordSoon(host);
+		});
 	}
 
 	/** Tells a new log of hosts that the index has from the one before. Without that, the log could not restore them. */
 	async #tellLog(hosts: readonly Host[]): Promise<void> {
-		await Promise.all(hosts.map((host) => this.#record(host)));
+		await Promise.all(hosts.map(({ cursor, accountCount, ...facts }) => this.#options.append(facts)));
 		await this.#options.appendCursors({ cursors: hosts.map(({ id, cursor }) => ({ host: id, seq: cursor })) });
 	}
 
-	/** Connects to no further host. The workers disconnect from their hosts when they drain. */
+	/** Connects to no further host, and writes what the log does not know. The workers disconnect from their hosts when they drain. */
 	stop(): void {
+		this.#recordAll();
 		this.#isStopped = true;
+		for (const { driver } of this.#byId.values()) driver.tell({ type: "stop" });
 	}
 
-	/** Notes what an ingest worker reports about one of its hosts. */
+	/** Takes what an ingest worker reports about its hosts. */
 	onEvent(event: HostEvent): void {
-		const host = this.#byId.get(event.hostId);
-		if (host === undefined)
-			throw new RangeError(`an ingest worker reports on host ${event.hostId}, which is not known`);
+		if (this.#isStopped) return;
+		if (event.type === "heard") {
+			for (const id of event.hostIds) this.#reported(id).driver.tell({ type: "heard", agoMs: 0 });
+			return;
+		}
+		const host = this.#reported(event.hostId);
 		if (event.type === "hostGap") this.#noteGap(host, event);
-		else this.#noteStatus(host, event);
+		else host.driver.report(event);
 	}
 
-	#noteStatus(host: ManagedHost, event: HostStatusEvent): void {
-		// An operator's ban stands, whatever the worker still reports.
-		if (host.status === "banned") return;
-		if (event.status === "banned") host.isFollowed = false;
-		host.detail = event.detail;
-		if (host.status === event.status) return;
-		const omitted = this.#statusLines.take(host.hostname);
-		if (omitted !== null)
-			log.info("host {hostname} is {status}: {detail}", {
-				hostname: host.hostname,
-				status: event.status,
-				detail: event.detail,
-				...(omitted > 0 ? { omitted } : {}),
-			});
-		host.status = event.status;
-		void this.#record(host);
+	#reported(hostId: number): ManagedHost {
+		const host = this.#byId.get(hostId);
+		if (host === undefined) throw new RangeError(`an ingest worker reports on host ${hostId}, which is not known`);
+		return host;
 	}
 
 	/**
@@ -156,12 +162,12 @@ export class HostManager {
 	 * worker has logged and counted it.
 	 */
 	#noteGap(host: ManagedHost, { count, reason, afterSeq }: HostGapEvent): void {
-		const { nowMs, date } = this.#options.clock;
+		const { timing, date } = this.#options;
 		host.gaps += count;
 		host.lastGap = `${date().toISOString()} after seq ${afterSeq ?? "none"}: ${reason}`;
-		if (nowMs() - host.gapRecordedAtMs < GAP_RECORD_INTERVAL_MS) return;
-		host.gapRecordedAtMs = nowMs();
-		void this.#record(host);
+		if (timing.nowMs() - host.gapRecordedAtMs < GAP_RECORD_INTERVAL_MS) return;
+		host.gapRecordedAtMs = timing.nowMs();
+		this.#recordSoon(host);
 	}
 
 	/**
@@ -170,6 +176,7 @@ export class HostManager {
 	 */
 	resetCursor(input: string, cursor: number | null): ControlResult {
 		if (this.#isStopped) return STOPPED;
+		if (!this.#isStarted) return STARTING;
 		const { allowInsecureHosts } = this.#options;
 		const parsed = parsedOr400(input, allowInsecureHosts);
 		if ("ok" in parsed) return parsed;
@@ -180,10 +187,8 @@ export class HostManager {
 			hostname: host.hostname,
 			cursor: cursor ?? "the live end",
 		});
-		host.isFollowed = true;
-		const { id, hostname, insecure } = host;
-		const limits = this.#options.limitsOf(hostname);
-		this.#command(host, { type: "resetCursor", host: { id, hostname, insecure, cursor, limits } });
+		// Its worker reports when that is done, and the host is dialled then.
+		this.#command(host, { type: "resetCursor", host: this.#target(host, cursor) });
 		return { ok: true };
 	}
 
@@ -207,6 +212,8 @@ export class HostManager {
 		const { admin } = by;
 		const { allowInsecureHosts, disableRequestCrawl } = this.#options;
 		if (this.#isStopped) return STOPPED;
+		// A host that is not loaded yet would be taken for a new one.
+		if (!this.#isStarted) return STARTING;
 		if (disableRequestCrawl && !admin) return refusal(403, "Forbidden", "this relay takes no crawl requests");
 		const parsed = parsedOr400(input, admin && allowInsecureHosts);
 		if ("ok" in parsed) return parsed;
@@ -236,16 +243,9 @@ export class HostManager {
 		return result;
 	}
 
-	async #crawlKnown(host: ManagedHost, admin: boolean): Promise<ControlResult> {
-		if (host.status === "banned") return banned(host);
-		if (host.isFollowed && host.status === "active") return { ok: true };
-		const nowMs = this.#options.clock.nowMs();
-		// Without this limit, anybody could make us dial a host as often as they can ask.
-		if (!admin && nowMs - host.askedAtMs < RECONNECT_INTERVAL_MS) return { ok: true };
-		host.askedAtMs = nowMs;
-		if (host.isFollowed) this.#command(host, { type: "dialNow", hostId: host.id });
-		else await this.#connect(host);
-		return { ok: true };
+	#crawlKnown(host: ManagedHost, admin: boolean): ControlResult {
+		host.driver.tell({ type: "asked", by: admin ? "operator" : "stranger" });
+		return host.driver.state.phase === "barred" ? banned(host) : { ok: true };
 	}
 
 	async #crawlNew(parsed: ParsedHostname, admin: boolean): Promise<ControlResult> {
@@ -258,64 +258,81 @@ export class HostManager {
 		// An admin and a stranger may have asked for the host at the same time.
 		const known = this.#byName.get(parsed.hostname);
 		if (known !== undefined) return this.#crawlKnown(known, admin);
-		const host = this.#know(
-			{ id: this.#idMax + 1, ...parsed, gaps: 0, lastGap: null, connection: NEVER_CONNECTED },
-			"active",
-		);
-		host.askedAtMs = this.#options.clock.nowMs();
+		const news = { gaps: 0, lastGap: null, connection: NEVER_CONNECTED };
+		const host = this.#know({ id: this.#idMax + 1, ...parsed, status: "idle", ...news }, null);
 		log.info("host {hostname} is new, with id {id}", { hostname: host.hostname, id: host.id });
 		// The host's record must be in the log before its first message.
-		await this.#record(host);
-		await this.#connect(host);
+		await this.#options.append(host.facts);
+		host.driver.tell({ type: "asked", by: admin ? "operator" : "stranger" });
 		return { ok: true };
 	}
 
-	#know(row: Omit<HostFacts, "status">, status: HostStatus): ManagedHost {
-		const { id, hostname, insecure, gaps, lastGap, connection } = row;
-		const host: ManagedHost = {
-			...{ id, hostname, insecure, status, detail: "", gaps, lastGap, connection },
-			isFollowed: false,
-			askedAtMs: Number.NEGATIVE_INFINITY,
-			gapRecordedAtMs: Number.NEGATIVE_INFINITY,
-		};
+	#know(facts: HostFacts, cursor: number | null): ManagedHost {
+		const { timing, random, counters } = this.#options;
+		const state = initialState(connectionOfRow(facts), random() * 2 ** 32);
+		const driver = new HostDriver(state, {
+			timing,
+			nowMs: () => this.#epochMs + timing.nowMs(),
+			queue: this.#dials,
+			dial: (attempt) => this.#command(host, { type: "dial", host: this.#target(host), attempt }),
+			hangUp: () => this.#command(host, { type: "disconnect", hostId: host.id }),
+			record: () => this.#recordSoon(host),
+		});
+		const host = new ManagedHost(facts, cursor, driver);
 		this.#byName.set(host.hostname, host);
 		this.#byId.set(host.id, host);
 		this.#idMax = Math.max(this.#idMax, host.id);
-		this.#options.counters.add(hostsKnown);
+		counters.add(hostsKnown);
 		return host;
 	}
 
-	/**
-	 * Connects to all known hosts. Those that were offline or idle are tried again too: otherwise their operators would have to
-	 * notice that the relay has forgotten them.
-	 */
-	async #connectKnown(): Promise<void> {
-		const hosts = [...this.#byId.values()].filter(({ status }) => status !== "banned");
-		for (let at = 0; at < hosts.length && !this.#isStopped; at += START_BURST) {
-			if (at > 0) await this.#options.clock.sleep(START_PAUSE_MS);
-			for (const host of hosts.slice(at, at + START_BURST)) await this.#connect(host);
+	/** What a worker must know of a host. Without a cursor it is that of the start. */
+	#target({ id, hostname, insecure, startCursor }: ManagedHost, cursor = startCursor): HostTarget {
+		return { id, hostname, insecure, cursor, limits: this.#options.limitsOf(hostname) };
+	}
+
+	#command({ hostname }: ManagedHost, command: HostCommand): void {
+		if (!this.#isStopped) this.#options.command(workerOf(hostname, this.#options.workers), command);
+	}
+
+	/** Has the log told of a host, together with what else is new in the next moment. */
+	#recordSoon(host: ManagedHost): void {
+		if (this.#isStopped) return;
+		const isFirst = this.#unrecorded.size === 0;
+		this.#unrecorded.add(host);
+		if (isFirst)
+			this.#options.timing.after(RECORD_DELAY_MS, () => contain("the hosts' records", () => this.#recordAll()));
+	}
+
+	#recordAll(): void {
+		for (const host of this.#unrecorded) {
+			this.#logStatus(host);
+			host.recordedStatus = host.status;
+			void this.#options.append(host.facts);
 		}
+		this.#unrecorded.clear();
 	}
 
-	async #connect(host: ManagedHost): Promise<void> {
-		if (host.isFollowed || this.#isStopped) return;
-		host.isFollowed = true;
-		const row = await this.#options.reader.hostByName(host.hostname);
-		const { id, hostname, insecure } = host;
-		const limits = this.#options.limitsOf(hostname);
-		const target = { id, hostname, insecure, cursor: row?.cursor ?? null, limits };
-		this.#command(host, { type: "connect", host: target });
-	}
-
-	#command(host: ManagedHost, command: HostCommand): void {
-		this.#options.command(workerOf(host.hostname, this.#options.workers), command);
-	}
-
-	#record({ id, hostname, insecure, status, gaps, lastGap, connection }: HostFacts): Promise<void> {
-		return this.#options.append({ id, hostname, insecure, status, gaps, lastGap, connection });
+	#logStatus({ hostname, status, detail, recordedStatus }: ManagedHost): void {
+		if (status === recordedStatus) return;
+		const omitted = this.#statusLines.take(hostname);
+		if (omitted === null) return;
+		log.info("host {hostname} is {status}: {detail}", {
+			hostname,
+			status,
+			detail,
+			...(omitted > 0 ? { omitted } : {}),
+		});
 	}
 }
 
+/** Up to the release before, the log said of a relay only that it is banned, and of no other host. */
+function connectionOfRow({ status, connection }: HostFacts): HostFacts["connection"] {
+	if (status !== "banned" || connection.lastError !== null) return connection;
+	return { ...connection, lastError: { fault: "relay-loop", text: "it is a relay itself", atMs: 0 } };
+}
+
+const STARTING = refusal(503, "ServiceUnavailable", "the relay is starting, try again in a moment", 1);
 const STOPPED = refusal(503, "ServiceUnavailable", "the relay is shutting down");
 
 function banned({ hostname }: ManagedHost): ControlResult {

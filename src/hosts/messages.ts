@@ -1,7 +1,7 @@
 import type { EventLimits } from "../config/setting.ts";
 import type { DelayReport } from "../control/delays.ts";
-import type { HostStatus } from "../protocol/host-status.ts";
 import type { RejectionReason } from "../protocol/reasons.ts";
+import type { HostFault } from "./fault.ts";
 
 /** What an ingest worker must know of a host to follow it. */
 export interface HostTarget {
@@ -19,32 +19,50 @@ export interface HostTarget {
 /** From the host manager to the ingest worker that owns the host. */
 export type HostCommand =
 	/**
-	 * Follow this host, and reconnect whenever that is needed. A worker that has followed it before in this process goes on from
-	 * its own cursor, since the index may be older than what the worker knows. The limits are always those of this command.
+	 * Connect to this host. A worker that has followed it before in this process goes on from its own cursor, since the index may be
+	 * older than what the worker knows. The limits are always those of this
+	 * command. Events name the attempt.
 	 */
-	| { type: "connect"; host: HostTarget }
-	/** Stop following it. */
+	| { type: "dial"; host: HostTarget; attempt: number }
+	/** End the connection or the attempt, and report no more of it. */
 	| { type: "disconnect"; hostId: number }
-	/** End the wait before the next attempt to connect. No effect on a host that is connected. */
-	| { type: "dialNow"; hostId: number }
-	/** Follow this host from this cursor, or from its live end (null), whatever the cursor was before. */
+	/**
+	 * Go on from this cursor, or from the host's live end (null), whatever the cursor was before. A connection is ended; the worker
+	 * does not dial by itself.
+	 */
 	| { type: "resetCursor"; host: HostTarget }
+
 	/** From now on the host has these limits, or none (null). Messages that wait pass if the new limits allow it. */
 	| { type: "setLimits"; hostId: number; limits: EventLimits | null };
 
 /** From an ingest worker to the host manager. */
-export type HostEvent = HostStatusEvent | HostGapEvent;
+export type HostEvent =
+	| HostConnectionEvent
+	/** Messages of these hosts have come since the last such event. */
+	| { type: "heard"; hostIds: number[] }
+	| HostGapEvent;
 
-export interface HostStatusEvent {
-	type: "hostStatus";
+/** What becomes of an attempt to connect, and of the connection. */
+export type HostConnectionEvent =
+	| { type: "opened"; hostId: number; attempt: number }
+	| HostEndedEvent
+	/** `resetCursor` was done, and there was no connection or attempt that it could have ended. */
+	| { type: "moved"; hostId: number; attempt: number }
+	/** Why the host's messages are held back; null when they no longer are. */
+	| { type: "throttled"; hostId: number; attempt: number; why: string | null };
+
+/** An attempt has failed, or a connection has ended. The worker does not make another one by itself. */
+export interface HostEndedEvent {
+	type: "ended";
 	hostId: number;
-	/**
-	 * `active`: connected. `offline`: not reachable, and tried again. `idle`: it answered `FutureCursor`, and is asked again
-	 * later. `banned`: it is a relay itself, and the worker has stopped following it until the next `connect`.
-	 */
-	status: HostStatus;
-	/** Why, for people. */
-	detail: string;
+	attempt: number;
+	fault: HostFault;
+	/** What happened, for people. */
+	text: string;
+	/** A message that is new to us came over the connection. */
+	progress: boolean;
+	/** A message has come since the last event `heard`. */
+	heard: boolean;
 }
 
 /**

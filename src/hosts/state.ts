@@ -50,6 +50,8 @@ export type HostFact =
 	| { readonly type: "opened" }
 	/** The attempt failed, or the connection ended. `progress`: a new message came over it. */
 	| { readonly type: "ended"; readonly fault: HostFault; readonly text: string; readonly progress: boolean }
+	/** It will be asked for another place in its stream from now on: what it answered before says nothing. */
+	| { readonly type: "moved" }
 	/** Its last message came so many ms ago. */
 	| { readonly type: "heard"; readonly agoMs: number }
 	/** Its messages are held back. */
@@ -139,7 +141,7 @@ export function detailOf(state: HostState): string {
 	const fault = faultOf(state);
 	return fault === null || lastError === null
 		? "not dialled yet since the relay's start"
-		: `${lastError.text}: ${fault.advice}`;
+		: `${lastError.text.replace(/[.\s]+$/, "")}; ${fault.advice}`;
 }
 
 /** The next state of a host, and what is to be done. Pure: the same arguments always give the same answer. */
@@ -162,7 +164,7 @@ const ANYWHERE = {
 /** What each fact does in each phase. A fact that is not named has no effect there. */
 const TABLE: { readonly [P in HostPhase]: Row } = {
 	new: { ...ANYWHERE, start, asked: (state, _, nowMs) => ({ ...queued(state), isUrgent: true, askedAtMs: nowMs }) },
-	waiting: { ...ANYWHERE, asked, due: queued, networkBack },
+	waiting: { ...ANYWHERE, asked, due: queued, moved: (state) => ({ ...queued(state), isUrgent: true }), networkBack },
 	queued: {
 		...ANYWHERE,
 		asked: (state) => ({ ...state, isUrgent: true }),

@@ -66,6 +66,8 @@ const ACCOUNT_CACHE_ENTRIES = 500_000;
 
 /** How often low-water marks are written to the log. After a crash, hosts are asked again for the messages of about this time. */
 const CURSOR_INTERVAL_MS = 1_000;
+/** How often the host manager is told from which hosts messages come. */
+const HEARD_INTERVAL_MS = 30_000;
 const WAKE_INTERVAL_MS = 1_000;
 /** How long a drain waits for messages on their way. The cursors stay before those that are left then. */
 const DRAIN_TIMEOUT_MS = 4_000;
@@ -224,6 +226,7 @@ class IngestWorker implements WorkerRole<IngestOptions, HostCommand, IngestServi
 			});
 		};
 		setInterval(() => contain("the cursors' timer", keepBooks), CURSOR_INTERVAL_MS);
+		setInterval(() => contain("the report of hosts", () => hosts.reportHeard()), HEARD_INTERVAL_MS);
 		endThreadOnFailure(
 			runLoop(doorbell, () => {
 				handover.noteDurable();

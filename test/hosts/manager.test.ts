@@ -1,24 +1,33 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import type { EventLimits } from "../../src/config/setting.ts";
-import { HostManager, type HostManagerOptions } from "../../src/hosts/manager.ts";
-import type { HostCommand, HostDelays } from "../../src/hosts/messages.ts";
+import type { HostFault } from "../../src/hosts/fault.ts";
+import {
+	DIALS_MAX,
+	HostManager,
+	type HostManagerOptions,
+	RECORD_DELAY_MS,
+	START_GRACE_MS,
+} from "../../src/hosts/manager.ts";
+import type { HostCommand, HostDelays, HostEvent } from "../../src/hosts/messages.ts";
 import { ProbeError } from "../../src/hosts/probe.ts";
 import type { Host, IndexReader } from "../../src/index/store.ts";
 import type { CursorsFacts, HostFacts } from "../../src/log/record/control.ts";
-import { NEVER_CONNECTED } from "../../src/log/record/host-connection.ts";
+import { type HostConnection, NEVER_CONNECTED } from "../../src/log/record/host-connection.ts";
 import { Counters } from "../../src/observe/counters.ts";
 import type { HostStatus } from "../../src/protocol/host-status.ts";
 import { workerOf } from "../../src/runtime/worker-of.ts";
 import { counted } from "../observe/counted.ts";
+import { FakeTiming } from "../sim/fake-timing.ts";
 
 const WORKERS = 3;
+const START_MS = 1_700_000_000_000;
 const ADMIN = { admin: true, ip: "192.0.2.1" };
 const PUBLIC = { admin: false, ip: "192.0.2.2" };
 
 /** A stranger with an address of its own. */
 const stranger = (number: number) => ({ admin: false, ip: `198.51.100.${number}` });
 
-function row(id: number, hostname: string, status: HostStatus = "active"): Host {
+function row(id: number, hostname: string, status: HostStatus = "active", known: Partial<HostConnection> = {}): Host {
 	return {
 		id,
 		hostname,
@@ -27,7 +36,7 @@ function row(id: number, hostname: string, status: HostStatus = "active"): Host 
 		cursor: id * 10,
 		gaps: 0,
 		lastGap: null,
-		connection: NEVER_CONNECTED,
+		connection: { ...NEVER_CONNECTED, ...known },
 		accountCount: 0,
 	};
 }
@@ -45,11 +54,9 @@ class Bench {
 	delays: HostDelays[] = [];
 	/** By hostname. */
 	readonly limits = new Map<string, EventLimits>();
-	nowMs = 1_000_000;
+	readonly timing = new FakeTiming();
 	/** The greatest id that the log has named. */
 	hostIdMax = 0;
-	/** Ends the pause that the manager waits for. */
-	wake: (() => void) | null = null;
 
 	manager(settings: Partial<HostManagerOptions> = {}): HostManager {
 		const reader: Partial<IndexReader> = {
@@ -74,14 +81,9 @@ class Bench {
 				this.probed.push(host.hostname);
 				return this.probe(host, allowInsecure);
 			},
-			clock: {
-				nowMs: () => this.nowMs,
-				date: () => new Date(1_700_000_000_000),
-				sleep: () =>
-					new Promise((resolve) => {
-						this.wake = resolve;
-					}),
-			},
+			timing: this.timing,
+			date: () => new Date(START_MS),
+			random: () => 0.5,
 			counters: this.counters,
 			allowInsecureHosts: false,
 			disableRequestCrawl: false,
@@ -90,8 +92,20 @@ class Bench {
 		});
 	}
 
-	connected(): number[] {
-		return this.commands.flatMap(({ command }) => (command.type === "connect" ? [command.host.id] : []));
+	/** Ids of the hosts that workers were told to dial, in order. */
+	dialled(): number[] {
+		return this.commands.flatMap(({ command }) => (command.type === "dial" ? [command.host.id] : []));
+	}
+
+	/** What a worker reports of the host's last attempt. */
+	attempt(id: number): { hostId: number; attempt: number } {
+		const dials = this.commands.flatMap(({ command }) => (command.type === "dial" ? [command] : []));
+		return { hostId: id, attempt: dials.findLast(({ host }) => host.id === id)?.attempt ?? 0 };
+	}
+
+	/** Lets what is new be written to the log. */
+	flush(): void {
+		this.timing.pass(RECORD_DELAY_MS);
 	}
 }
 
@@ -111,10 +125,14 @@ describe("start", () => {
 		bench.rows.push(row(4, "d.com", "banned"), row(5, "e.com", "throttled"));
 		await bench.manager().start();
 		await settle();
-		expect(bench.connected()).toEqual([1, 2, 3, 5]);
+		expect(bench.dialled()).toEqual([1, 2, 3, 5]);
 		expect(bench.commands[0]).toEqual({
 			worker: workerOf("a.com", WORKERS),
-			command: { type: "connect", host: { id: 1, hostname: "a.com", insecure: false, cursor: 10, limits: null } },
+			command: {
+				type: "dial",
+				host: { id: 1, hostname: "a.com", insecure: false, cursor: 10, limits: null },
+				attempt: 1,
+			},
 		});
 		expect(counted(bench.counters).of("hosts_known")).toBe(5);
 		expect(bench.appended).toEqual([]);
@@ -129,41 +147,100 @@ describe("start", () => {
 		};
 		const start = bench.manager({ isLogNew: true, appendCursors }).start();
 		for (let turn = 0; turn < 10; turn++) await settle();
-		expect(bench.connected()).toEqual([]);
+		expect(bench.dialled()).toEqual([]);
 		const rows = bench.rows.map(({ cursor, accountCount, ...facts }) => facts);
 		expect(bench.appended).toEqual(rows);
 		expect(bench.appendedCursors).toEqual(bench.rows.map(({ id, cursor }) => ({ host: id, seq: cursor })));
 		resolve();
 		await start;
 		await settle();
-		expect(bench.connected()).toEqual([1, 3, 5, 7, 9]);
+		expect(bench.dialled()).toEqual(Array.from({ length: DIALS_MAX }, (_, at) => 1 + 2 * at));
 	});
 
-	test("is slow, and ends when the manager is stopped", async () => {
-		for (let id = 1; id <= 12; id++) bench.rows.push(row(id, `host${id}.com`));
+	test("dials so many hosts at once, and others as attempts end, whether they succeed or not", async () => {
+		for (let id = 1; id <= 2 * DIALS_MAX; id++) bench.rows.push(row(id, `host${id}.com`));
 		const manager = bench.manager();
 		await manager.start();
-		await settle();
-		expect(bench.connected()).toEqual([1, 2, 3, 4, 5]);
-		bench.wake?.();
-		await settle();
-		expect(bench.connected()).toHaveLength(10);
+		expect(bench.dialled()).toHaveLength(DIALS_MAX);
+		expect(counted(bench.counters).of("hosts_dialling")).toBe(DIALS_MAX);
+		expect(counted(bench.counters).of("hosts_queued")).toBe(DIALS_MAX);
+		manager.onEvent({ type: "opened", ...bench.attempt(1) });
+		expect(bench.dialled()).toHaveLength(DIALS_MAX + 1);
+		manager.onEvent(ended(2));
+		expect(bench.dialled()).toHaveLength(DIALS_MAX + 2);
+		// The end of a connection frees no slot: it had none any more.
+		manager.onEvent(ended(1));
+		expect(bench.dialled()).toHaveLength(DIALS_MAX + 2);
 		manager.stop();
-		bench.wake?.();
-		await settle();
-		expect(bench.connected()).toHaveLength(10);
+		manager.onEvent({ type: "opened", ...bench.attempt(3) });
+		expect(bench.dialled()).toHaveLength(DIALS_MAX + 2);
+		expect(bench.timing.waiting).toBeLessThanOrEqual(2);
 	});
 
-	test("a host that is asked for meanwhile is connected to at once, and once", async () => {
-		for (let id = 1; id <= 7; id++) bench.rows.push(row(id, `host${id}.com`));
+	test("begins with the hosts that were active last, and leaves those that have failed to the end", async () => {
+		const failed = {
+			failures: 3,
+			lastError: { fault: "dns", text: "no such name", atMs: START_MS },
+			lastEventMs: START_MS,
+		};
+		bench.rows.push(
+			row(1, "never.com"),
+			row(2, "old.com", "active", { connected: true, connectedAtMs: START_MS - 9e9 }),
+		);
+		bench.rows.push(row(3, "failed.com", "offline", failed));
+		bench.rows.push(row(4, "busy.com", "active", { connected: true, connectedAtMs: 1, lastEventMs: START_MS - 1 }));
+		bench.rows.push(row(5, "new.com", "active", { connected: true, connectedAtMs: START_MS - 5 }));
+		await bench.manager().start();
+		expect(bench.dialled()).toEqual([4, 5, 2, 1, 3]);
+	});
+
+	test("waits for the attempts that were planned, whenever they were to be", async () => {
+		const lastError = { fault: "refused", text: "no", atMs: START_MS - 5 };
+		const planned = (id: number, inMs: number): Host =>
+			row(id, `host${id}.com`, "offline", { failures: 9, nextAttemptMs: START_MS + inMs, lastError });
+		bench.rows.push(planned(1, 60_000), planned(2, 9e9), planned(3, -1));
 		const manager = bench.manager();
 		await manager.start();
-		await settle();
-		expect(await manager.requestCrawl("host7.com", PUBLIC)).toEqual({ ok: true });
-		expect(bench.connected()).toEqual([1, 2, 3, 4, 5, 7]);
-		bench.wake?.();
-		await settle();
-		expect(bench.connected()).toEqual([1, 2, 3, 4, 5, 7, 6]);
+		expect(bench.dialled()).toEqual([3]);
+		bench.timing.pass(59_999);
+		expect(bench.dialled()).toEqual([3]);
+		bench.timing.pass(1);
+		expect(bench.dialled()).toEqual([3, 1]);
+		bench.timing.pass(3_600_000);
+		expect(bench.dialled()).toEqual([3, 1, 2]);
+	});
+
+	test("tells the log of hosts that were connected, and are not reached soon", async () => {
+		const known = { connected: true, connectedAtMs: START_MS - 10 };
+		bench.rows.push(row(1, "a.com", "active", known), row(2, "b.com", "active", known));
+		const manager = bench.manager();
+		await manager.start();
+		manager.onEvent({ type: "opened", ...bench.attempt(1) });
+		bench.timing.pass(START_GRACE_MS + RECORD_DELAY_MS);
+		expect(bench.appended.map(({ id, status }) => [id, status])).toEqual([
+			[1, "active"],
+			[2, "idle"],
+		]);
+	});
+
+	test("a host that is asked for meanwhile is dialled before the others, and once", async () => {
+		for (let id = 1; id <= DIALS_MAX + 2; id++) bench.rows.push(row(id, `host${id}.com`));
+		const manager = bench.manager();
+		await manager.start();
+		expect(await manager.requestCrawl(`host${DIALS_MAX + 2}.com`, PUBLIC)).toEqual({ ok: true });
+		expect(bench.dialled()).toHaveLength(DIALS_MAX);
+		for (const id of [1, 2, 3]) manager.onEvent({ type: "opened", ...bench.attempt(id) });
+		expect(bench.dialled().slice(DIALS_MAX)).toEqual([DIALS_MAX + 2, DIALS_MAX + 1]);
+	});
+
+	test("no host is asked for before all are known, so that none gets a second id", async () => {
+		bench.rows.push(row(1, "a.com"));
+		const manager = bench.manager();
+		const starts = manager.start();
+		expect(await manager.requestCrawl("a.com", ADMIN)).toMatchObject({ status: 503 });
+		expect(manager.resetCursor("a.com", 1)).toMatchObject({ status: 503 });
+		await starts;
+		expect(await manager.requestCrawl("a.com", ADMIN)).toEqual({ ok: true });
 	});
 
 	test("gives a new host no id of a host whose row was lost", async () => {
@@ -204,7 +281,7 @@ describe("requestCrawl of a new host", () => {
 				id: 42,
 				hostname: "new.com",
 				insecure: false,
-				status: "active",
+				status: "idle",
 				gaps: 0,
 				lastGap: null,
 				connection: NEVER_CONNECTED,
@@ -217,8 +294,9 @@ describe("requestCrawl of a new host", () => {
 			{
 				worker: workerOf("new.com", WORKERS),
 				command: {
-					type: "connect",
+					type: "dial",
 					host: { id: 42, hostname: "new.com", insecure: false, cursor: null, limits: null },
+					attempt: 1,
 				},
 			},
 		]);
@@ -247,7 +325,7 @@ describe("requestCrawl of a new host", () => {
 		expect(await Promise.all(crawls)).toEqual([{ ok: true }, { ok: true }, { ok: true }, { ok: true }]);
 		expect(bench.probed).toHaveLength(2);
 		expect(bench.appended).toHaveLength(1);
-		expect(bench.connected()).toEqual([1]);
+		expect(bench.dialled()).toEqual([1]);
 	});
 
 	test("is limited per day, but not for admins", async () => {
@@ -256,7 +334,7 @@ describe("requestCrawl of a new host", () => {
 		for (const name of ["a.com", "b.com"]) expect((await manager.requestCrawl(name, PUBLIC)).ok).toBe(true);
 		expect(await manager.requestCrawl("c.com", PUBLIC)).toMatchObject({ status: 429, error: "RateLimitExceeded" });
 		expect(await manager.requestCrawl("c.com", ADMIN)).toEqual({ ok: true });
-		bench.nowMs += 24 * 3_600_000;
+		bench.timing.pass(24 * 3_600_000);
 		expect(await manager.requestCrawl("d.com", PUBLIC)).toEqual({ ok: true });
 	});
 
@@ -264,7 +342,7 @@ describe("requestCrawl of a new host", () => {
 		const manager = bench.manager({ newHostsPerDayMax: 1 });
 		await manager.start();
 		await manager.requestCrawl("a.com", PUBLIC);
-		bench.nowMs += 3_600_000;
+		bench.timing.pass(3_600_000);
 		expect(await manager.requestCrawl("b.com", PUBLIC)).toMatchObject({ status: 429, retryAfterS: 23 * 3600 });
 	});
 
@@ -305,7 +383,7 @@ describe("requestCrawl of a new host", () => {
 		expect(await manager.requestCrawl("good.com", stranger(1))).toEqual({ ok: true });
 		const refused = await manager.requestCrawl("new.com", stranger(1));
 		expect(refused).toMatchObject({ status: 429, retryAfterS: 360 });
-		bench.nowMs += 360_000;
+		bench.timing.pass(360_000);
 		expect(await manager.requestCrawl("new.com", stranger(1))).toEqual({ ok: true });
 	});
 
@@ -384,73 +462,112 @@ describe("requestCrawl of a known host", () => {
 		expect([bench.probed, bench.commands]).toEqual([[], []]);
 	});
 
-	test("that is banned is refused, to admins too", async () => {
+	test("that is a relay is refused, but an admin may have it tried again", async () => {
 		bench.rows.push(row(1, "a.com", "banned"));
 		const manager = bench.manager();
 		await manager.start();
-		for (const by of [PUBLIC, ADMIN])
-			expect(await manager.requestCrawl("a.com", by)).toMatchObject({ status: 403, error: "HostBanned" });
+		expect(await manager.requestCrawl("a.com", PUBLIC)).toMatchObject({ status: 403, error: "HostBanned" });
+		expect(bench.dialled()).toEqual([]);
+		expect(await manager.requestCrawl("a.com", ADMIN)).toEqual({ ok: true });
+		expect(bench.dialled()).toEqual([1]);
 	});
 
-	test("that is not connected yet connects with the cursor that the index has now", async () => {
-		for (let id = 1; id <= 6; id++) bench.rows.push(row(id, `host${id}.com`, "idle"));
+	test("that is banned is refused, to admins too, and hung up on", async () => {
+		bench.rows.push(row(1, "a.com"));
 		const manager = bench.manager();
 		await manager.start();
-		bench.rows[5] = { ...row(6, "host6.com", "idle"), cursor: 99 };
-		expect(await manager.requestCrawl("host6.com", PUBLIC)).toEqual({ ok: true });
-		const connect = bench.commands.find(({ command }) => command.type === "connect" && command.host.id === 6);
-		expect(connect?.command).toMatchObject({ host: { cursor: 99 } });
-		expect(bench.probed).toEqual([]);
+		manager.hosts()[0]?.driver.tell({ type: "banned", why: "spam" });
+		expect(bench.commands.at(-1)?.command).toEqual({ type: "disconnect", hostId: 1 });
+		for (const by of [PUBLIC, ADMIN])
+			expect(await manager.requestCrawl("a.com", by)).toMatchObject({ status: 403, error: "HostBanned" });
+		// What its worker still reports of the attempt does not count.
+		manager.onEvent({ type: "opened", hostId: 1, attempt: 1 });
+		bench.flush();
+		expect(bench.appended.map(({ status }) => status)).toEqual(["banned"]);
+		manager.hosts()[0]?.driver.tell({ type: "allowed" });
+		expect(bench.dialled()).toEqual([1, 1]);
+		manager.onEvent({ ...ended(1, "relay-loop"), ...{ hostId: 1, attempt: 1 } });
+		expect(manager.hosts()[0]?.driver.state.phase).toBe("dialling");
 	});
 
 	test("that is offline dials now, for strangers once a minute", async () => {
 		bench.rows.push(row(1, "a.com", "offline"));
 		const manager = bench.manager();
 		await manager.start();
-		await settle();
-		const dials = (): number => bench.commands.filter(({ command }) => command.type === "dialNow").length;
-		for (let time = 0; time < 3; time++) await manager.requestCrawl("a.com", PUBLIC);
-		expect(dials()).toBe(1);
+		const fail = (): void => manager.onEvent(ended(1));
+		fail();
+		for (let time = 0; time < 3; time++) {
+			await manager.requestCrawl("a.com", PUBLIC);
+			if (bench.dialled().length === 2 && time === 0) fail();
+		}
+		expect(bench.dialled()).toHaveLength(2);
 		await manager.requestCrawl("a.com", ADMIN);
-		expect(dials()).toBe(2);
-		bench.nowMs += 60_000;
-		await manager.requestCrawl("a.com", PUBLIC);
-		expect(dials()).toBe(3);
+		expect(bench.dialled()).toHaveLength(3);
 	});
 });
 
+/** A worker reports that a host can't be reached. */
+function ended(id: number, fault: HostFault = "refused"): HostEvent {
+	const text = "connection refused";
+	return { type: "ended", ...bench.attempt(id), fault, text, progress: false, heard: false };
+}
+
 describe("events", () => {
-	test("write a record if the status changes, and only then", async () => {
-		bench.rows.push(row(1, "a.com"));
+	test("write a record of what is new, once for all that happens in a moment", async () => {
+		bench.rows.push(row(1, "a.com"), row(2, "b.com"));
 		const manager = bench.manager();
 		await manager.start();
-		manager.onEvent({ type: "hostStatus", hostId: 1, status: "active", detail: "connected" });
+		manager.onEvent({ type: "opened", ...bench.attempt(1) });
+		manager.onEvent(ended(1));
 		expect(bench.appended).toEqual([]);
-		manager.onEvent({ type: "hostStatus", hostId: 1, status: "offline", detail: "connection refused" });
-		manager.onEvent({ type: "hostStatus", hostId: 1, status: "offline", detail: "timeout" });
-		expect(bench.appended).toEqual([
+		bench.flush();
+		expect(bench.appended).toMatchObject([
 			{
 				id: 1,
-				hostname: "a.com",
-				insecure: false,
 				status: "offline",
-				gaps: 0,
-				lastGap: null,
-				connection: NEVER_CONNECTED,
+				connection: {
+					connected: false,
+					connectedAtMs: START_MS,
+					disconnectedAtMs: START_MS,
+					failures: 1,
+					lastError: { fault: "refused", text: "connection refused", atMs: START_MS },
+				},
 			},
 		]);
-		expect(manager.hosts()).toMatchObject([{ hostname: "a.com", status: "offline", detail: "timeout" }]);
+		expect(manager.hosts()[0]?.detail).toContain("connection refused; the host's operator should");
+		bench.timing.pass(RECORD_DELAY_MS);
+		manager.onEvent({ type: "opened", ...bench.attempt(1) });
+		bench.flush();
+		expect(bench.appended.map(({ status }) => status)).toEqual(["offline", "active"]);
 	});
 
-	test("of a host that became idle: its worker still has it, and the next request has it dial now", async () => {
+	test("of messages are written to the hour", async () => {
 		bench.rows.push(row(1, "a.com"));
 		const manager = bench.manager();
 		await manager.start();
-		await settle();
-		manager.onEvent({ type: "hostStatus", hostId: 1, status: "idle", detail: "FutureCursor" });
-		await manager.requestCrawl("a.com", PUBLIC);
-		expect(bench.connected()).toEqual([1]);
-		expect(bench.commands.at(-1)?.command).toEqual({ type: "dialNow", hostId: 1 });
+		manager.onEvent({ type: "opened", ...bench.attempt(1) });
+		bench.flush();
+		for (let minute = 0; minute < 180; minute++) {
+			manager.onEvent({ type: "heard", hostIds: [1] });
+			bench.timing.pass(60_000);
+		}
+		expect(bench.appended).toHaveLength(1 + 4);
+		expect(manager.hosts()[0]?.connection.lastEventMs).toBe(START_MS + RECORD_DELAY_MS + 179 * 60_000);
+	});
+
+	test("of messages that are held back make a host throttled, until they no longer are", async () => {
+		bench.rows.push(row(1, "a.com"));
+		const manager = bench.manager();
+		await manager.start();
+		manager.onEvent({ type: "opened", ...bench.attempt(1) });
+		manager.onEvent({ type: "throttled", ...bench.attempt(1), why: "too many wait" });
+		bench.flush();
+		expect(bench.appended).toMatchObject([
+			{ status: "throttled", connection: { throttled: { sinceMs: START_MS, why: "too many wait" } } },
+		]);
+		manager.onEvent({ type: "throttled", ...bench.attempt(1), why: null });
+		bench.flush();
+		expect(bench.appended.at(-1)).toMatchObject({ status: "active", connection: { throttled: null } });
 	});
 
 	test("of gaps are kept with the host, over a restart too, and recorded once a minute at most", async () => {
@@ -460,54 +577,93 @@ describe("events", () => {
 		const gap = { type: "hostGap", hostId: 1, reason: "frame-malformed" } as const;
 		manager.onEvent({ ...gap, count: 2, afterSeq: 17 });
 		expect(manager.hosts()).toMatchObject([
-			{ gaps: 5, lastGap: "2023-11-14T22:13:20.000Z after seq 17: frame-malformed", status: "active" },
+			{ gaps: 5, lastGap: "2023-11-14T22:13:20.000Z after seq 17: frame-malformed" },
 		]);
-		expect(bench.appended).toMatchObject([{ id: 1, gaps: 5, status: "active" }]);
+		bench.flush();
+		expect(bench.appended).toMatchObject([{ id: 1, gaps: 5 }]);
 		for (let more = 0; more < 100; more++) manager.onEvent({ ...gap, count: 1, afterSeq: null });
+		bench.flush();
 		expect(bench.appended).toHaveLength(1);
 		expect(manager.hosts()).toMatchObject([{ gaps: 105 }]);
-		bench.nowMs += 60_000;
+		bench.timing.pass(60_000);
+		bench.appended.length = 0;
 		manager.onEvent({ ...gap, count: 1, afterSeq: 18 });
-		expect(bench.appended.map(({ gaps }) => gaps)).toEqual([5, 106]);
+		bench.flush();
+		expect(bench.appended.map(({ gaps }) => gaps)).toEqual([106]);
 	});
 
-	test("do not lift a ban", async () => {
-		bench.rows.push(row(1, "a.com"));
+	test("that are not in the log yet when the relay stops are written then, and a stop is no news of a host", async () => {
+		bench.rows.push(row(1, "a.com"), row(2, "b.com"));
 		const manager = bench.manager();
 		await manager.start();
-		manager.onEvent({ type: "hostStatus", hostId: 1, status: "banned", detail: "is a relay itself" });
-		manager.onEvent({ type: "hostStatus", hostId: 1, status: "active", detail: "connected" });
-		expect(manager.hosts()).toMatchObject([{ status: "banned", detail: "is a relay itself" }]);
-		expect(bench.appended.map(({ status }) => status)).toEqual(["banned"]);
+		manager.onEvent({ type: "opened", ...bench.attempt(1) });
+		manager.onEvent(ended(2));
+		const dialled = bench.commands.length;
+		manager.stop();
+		expect(bench.appended).toMatchObject([
+			{ id: 1, status: "active", connection: { connected: true } },
+			{ id: 2, status: "offline" },
+		]);
+		manager.onEvent(ended(1, "dropped"));
+		bench.timing.pass(3_600_000);
+		expect(bench.appended).toHaveLength(2);
+		// The workers close their connections themselves, and say why.
+		expect(bench.commands).toHaveLength(dialled);
 	});
 
 	test("of an unknown host are a bug of the relay", async () => {
 		const manager = bench.manager();
 		await manager.start();
-		expect(() => manager.onEvent({ type: "hostStatus", hostId: 9, status: "active", detail: "" })).toThrow("host 9");
+		expect(() => manager.onEvent({ type: "opened", hostId: 9, attempt: 1 })).toThrow("host 9");
 	});
 });
 
+test("a host that is down for a week is dialled every hour, and is back by itself", async () => {
+	bench.rows.push(row(1, "a.com", "active", { connected: true, connectedAtMs: START_MS - 1 }));
+	const manager = bench.manager();
+	await manager.start();
+	manager.onEvent({ type: "opened", ...bench.attempt(1) });
+	bench.timing.pass(60_000);
+	manager.onEvent(ended(1, "dropped"));
+	let sinceDialMs = 0;
+	let dials = bench.dialled().length;
+	for (let minute = 0; minute < 7 * 24 * 60; minute++) {
+		bench.timing.pass(60_000);
+		sinceDialMs += 60_000;
+		expect(sinceDialMs).toBeLessThanOrEqual(3_600_000 + 60_000);
+		if (bench.dialled().length === dials) continue;
+		dials = bench.dialled().length;
+		sinceDialMs = 0;
+		manager.onEvent(ended(1));
+		expect(manager.hosts()[0]?.status).toBe("offline");
+	}
+	expect(dials).toBeGreaterThan(7 * 24);
+	expect(dials).toBeLessThan(7 * 24 * 2 + 20);
+	bench.timing.pass(3_600_000);
+	manager.onEvent({ type: "opened", ...bench.attempt(1) });
+	bench.flush();
+	expect(bench.appended.at(-1)).toMatchObject({ status: "active" });
+});
+
 describe("resetCursor", () => {
-	test("of a known host tells its worker, whether it is followed yet or not", async () => {
-		bench.rows.push(row(1, "a.com"), row(2, "b.com", "idle"));
+	test("of a known host tells its worker, and dials it when the worker has done so", async () => {
+		bench.rows.push(row(1, "a.com"));
 		const manager = bench.manager();
 		await manager.start();
-		await settle();
 		bench.commands.length = 0;
 		expect(manager.resetCursor("https://A.com/", 7)).toEqual({ ok: true });
-		expect(manager.resetCursor("b.com", null)).toEqual({ ok: true });
-		expect(bench.commands).toEqual([
+		const target = { id: 1, hostname: "a.com", insecure: false, limits: null };
+		const reset = { type: "resetCursor", host: { ...target, cursor: 7 } } as const;
+		expect(bench.commands).toEqual([{ worker: workerOf("a.com", WORKERS), command: reset }]);
+		// The host has answered FutureCursor before the worker knew of the reset, so there is no connection to end.
+		const attempt = { hostId: 1, attempt: 1 };
+		manager.onEvent({ ...ended(1, "future-cursor"), ...attempt });
+		manager.onEvent({ type: "moved", ...attempt });
+		// The worker knows better than the cursor of this command, which is that of the start.
+		expect(bench.commands.slice(1)).toEqual([
 			{
 				worker: workerOf("a.com", WORKERS),
-				command: { type: "resetCursor", host: { id: 1, hostname: "a.com", insecure: false, cursor: 7, limits: null } },
-			},
-			{
-				worker: workerOf("b.com", WORKERS),
-				command: {
-					type: "resetCursor",
-					host: { id: 2, hostname: "b.com", insecure: false, cursor: null, limits: null },
-				},
+				command: { type: "dial", host: { ...target, cursor: 10 }, attempt: 2 },
 			},
 		]);
 	});

@@ -37,6 +37,7 @@ const FACTS = {
 	opened: { type: "opened" },
 	"ended by a fault": endedBy("refused"),
 	"ended as a relay": endedBy("relay-loop"),
+	moved: { type: "moved" },
 	heard: { type: "heard", agoMs: 0 },
 	throttled: { type: "throttled", why: "too much" },
 	released: { type: "released" },
@@ -90,6 +91,7 @@ const EXPECTED: Record<HostPhase, Partial<Record<FactName, HostPhase>>> = {
 		"asked by a stranger": "queued",
 		"asked by an operator": "queued",
 		due: "queued",
+		moved: "queued",
 		networkBack: "queued",
 		banned: "barred",
 		stop: "stopped",
@@ -235,6 +237,7 @@ class Driver {
 			{ type: "asked", by: rng.pick(["operator", "stranger"]) },
 			{ type: "throttled", why: "too much" },
 			FACTS.released,
+			FACTS.moved,
 			{ type: "networkBack", sinceMs: this.nowMs - rng.int(HOUR_MS) },
 			...(rng.int(10) === 0 ? [FACTS.banned] : []),
 			FACTS.allowed,
@@ -442,7 +445,7 @@ describe("when the network is back", () => {
 describe("what is said of a host", () => {
 	test.each(FAULTS)("that ended by %s is its text and what can be done", (fault) => {
 		const { state } = after([start, turn, endedBy(fault)]);
-		expect(detailOf(state)).toBe(`a case of ${fault}: ${HOST_FAULTS[fault].advice}`);
+		expect(detailOf(state)).toBe(`a case of ${fault}; ${HOST_FAULTS[fault].advice}`);
 	});
 
 	test("while it is throttled is why", () => {

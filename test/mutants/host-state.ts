@@ -1,6 +1,8 @@
 import type { Mutant } from "./table.ts";
 
 const STATE = ["hosts/state.test.ts"];
+const MANAGER = ["hosts/manager.test.ts"];
+const SUBSCRIPTION = ["ingest/host/subscription.test.ts"];
 
 /** Faults of the machine that says when a host is dialled and what its status is. */
 export const HOST_STATE_MUTANTS: readonly Mutant[] = [
@@ -94,5 +96,75 @@ export const HOST_STATE_MUTANTS: readonly Mutant[] = [
 		find: "disconnectedAtMs === null || disconnectedAtMs >= sinceMs",
 		replace: "disconnectedAtMs === null || sinceMs >= 0",
 		tests: STATE,
+	},
+	{
+		name: "all hosts are dialled at once",
+		file: "hosts/dial-queue.ts",
+		find: "while (this.#free > 0)",
+		replace: "while (this.#free > Number.NEGATIVE_INFINITY)",
+		tests: MANAGER,
+	},
+	{
+		name: "a host that somebody asks for waits until all others were dialled",
+		file: "hosts/dial-queue.ts",
+		find: "(isUrgent ? this.#urgent : this.#others).add(dialler);",
+		replace: "this.#others.add(dialler);",
+		tests: MANAGER,
+	},
+	{
+		name: "what a worker still reports of a host that was hung up on counts",
+		file: "hosts/host-driver.ts",
+		find: "if (event.attempt !== this.#attempt) return;",
+		replace: "",
+		tests: MANAGER,
+	},
+	{
+		name: "a start dials the hosts in the order in which they became known",
+		file: "hosts/managed-host.ts",
+		find: "return hasFailed(a) - hasFailed(b) || lastActiveMs(b.driver.state) - lastActiveMs(a.driver.state) || a.id - b.id;",
+		replace: "return (hasFailed(a) - hasFailed(b)) * 0 + a.id - b.id;",
+		tests: MANAGER,
+	},
+	{
+		name: "a host that was connected counts as connected until it is reached",
+		file: "hosts/manager.ts",
+		find: "if (host.status !== host.recordedStatus) this.#recordSoon(host);",
+		replace: "void host;",
+		tests: MANAGER,
+	},
+	{
+		name: "a stop forgets what the log does not know of hosts yet",
+		file: "hosts/manager.ts",
+		find: "\t\tthis.#recordAll();\n\t\tthis.#isStopped = true;",
+		replace: "\t\tthis.#isStopped = true;",
+		tests: MANAGER,
+	},
+	{
+		name: "a host can be asked for before all are known",
+		file: "hosts/manager.ts",
+		find: "// A host that is not loaded yet would be taken for a new one.\n\t\tif (!this.#isStarted) return STARTING;",
+		replace: "",
+		tests: MANAGER,
+	},
+	{
+		name: "a host whose messages are held back is called active",
+		file: "ingest/host/subscription.ts",
+		find: "if (this.#isThrottled || this.#timing.nowMs() - this.#heldBackSinceMs < THROTTLED_AFTER_MS) return;",
+		replace: "if (this.#heldBackSinceMs !== null) return;",
+		tests: SUBSCRIPTION,
+	},
+	{
+		name: "an answer without an upgrade is waited on until the handshake times out",
+		file: "ingest/host/socket.ts",
+		find: 'this.#end({ fault: "http-status"',
+		replace: 'void ({ fault: "http-status"',
+		tests: ["ingest/host/socket-fault.test.ts"],
+	},
+	{
+		name: "a reset of the cursor in the moment of an answer of FutureCursor waits for half an hour",
+		file: "ingest/host/subscription.ts",
+		find: "if (!hadSocket) this.#options.emit",
+		replace: "if (hadSocket) this.#options.emit",
+		tests: SUBSCRIPTION,
 	},
 ];

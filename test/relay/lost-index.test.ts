@@ -58,13 +58,14 @@ async function withoutIndex(seed: string): Promise<{ rig: RelayRig; hosts: Liste
 	return { rig, hosts };
 }
 
-/** Damages all records that the log's segments restate. */
+/** Damages all records that the log's segments restate, and those of hosts. */
 function damageState(directory: string): void {
 	for (const name of readdirSync(directory).filter((name) => name.endsWith(".seg"))) {
 		const path = join(directory, name);
 		const content = readFileSync(path);
 		inspectSegment(systemLogFs, path, (part) => {
-			if (part.part === "record" && part.flags.includes("restated")) content.fill(0, part.offset, part.offset + 8);
+			if (part.part === "record" && (part.kind === "host" || part.flags.includes("restated")))
+				content.fill(0, part.offset, part.offset + 8);
 			return true;
 		});
 		writeFileSync(path, content);

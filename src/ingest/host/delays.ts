@@ -66,6 +66,11 @@ export class Delays<Item extends Delayed> {
 		this.#limit(options.limits);
 	}
 
+	/** How many messages wait. */
+	get size(): number {
+		return this.#messages;
+	}
+
 	/** Whether a message of this account passes now. If so it is counted; if not, `wait` must be called with it. */
 	passes(did: string): boolean {
 		if (this.#windows === null) return true;

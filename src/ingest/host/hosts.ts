@@ -34,14 +34,11 @@ export class Hosts {
 
 	command(command: HostCommand): void {
 		switch (command.type) {
-			case "connect":
-				this.#subscription(command.host, command.host.cursor).start();
+			case "dial":
+				this.#subscription(command.host, command.host.cursor).dial(command.attempt);
 				break;
 			case "disconnect":
 				this.#subscriptions.get(command.hostId)?.stop(1000, "no longer followed");
-				break;
-			case "dialNow":
-				this.#subscriptions.get(command.hostId)?.dialNow();
 				break;
 			case "resetCursor":
 				this.#subscription(command.host, undefined).resetCursor(command.host.cursor);
@@ -91,6 +88,13 @@ export class Hosts {
 			if (this.#options.handover.push(entry) === null) return;
 			for (const { host, seq } of cursors) this.#stored.set(host, seq);
 		}
+	}
+
+	/** Reports from which hosts messages have come since the last call. */
+	reportHeard(): void {
+		const hostIds: number[] = [];
+		for (const [id, subscription] of this.#subscriptions) if (subscription.takeHeard()) hostIds.push(id);
+		if (hostIds.length > 0) this.#options.emit({ type: "heard", hostIds });
 	}
 
 	stopAll(): void {

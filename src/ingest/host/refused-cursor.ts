@@ -1,5 +1,3 @@
-/** Time from an answer of `FutureCursor` until the host is asked again. */
-export const REFUSED_CURSOR_RETRY_MS = 30 * 60_000;
 /** After at least this many such answers over at least this time, our cursor is given up. */
 const ANSWERS_MIN = 3;
 const SPAN_MS_MIN = 60 * 60_000;

@@ -9,6 +9,7 @@ import { FRAME_BYTES_MAX } from "../../protocol/limits.ts";
 import type { RejectionReason } from "../../protocol/reasons.ts";
 import { reportFailure } from "../../runtime/boundary.ts";
 import { systemTiming, type Timing } from "../../runtime/timing.ts";
+import { PRIVATE_ADDRESS_CODE, type SocketEnd, socketEndOf } from "./socket-fault.ts";
 
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 const PING_INTERVAL_MS = 30_000;
@@ -25,7 +26,7 @@ export interface HostSocketEvents {
 	/** A message can't be read. `isLast`: the fault is such that no message can follow on this connection. */
 	unreadable(reason: RejectionReason, detail: string, isLast: boolean): void;
 	/** The connection ended, or the attempt failed. Called once, as the last event. */
-	closed(detail: string): void;
+	closed(end: SocketEnd): void;
 }
 
 export interface HostSocketOptions {
@@ -85,7 +86,7 @@ export class HostSocket {
 		if (this.#socket.readyState === WebSocket.OPEN)
 			this.#socket.close(code, cutToBytes(reason, CLOSE_REASON_BYTES_MAX));
 		else this.#socket.terminate();
-		this.#end(`closed by us with ${code}: ${reason}`);
+		this.#end({ fault: "dropped", text: `closed by us with ${code}: ${reason}` });
 	}
 
 	#listen(): void {
@@ -94,6 +95,11 @@ export class HostSocket {
 		this.#on("upgrade", (response: { headers: Record<string, unknown> }) => {
 			const header = response.headers["server"];
 			server = typeof header === "string" ? header : "";
+		});
+		this.#on("unexpected-response", (_request: unknown, { statusCode }: { statusCode?: number }) => {
+			// Without this, the runtime waits for the handshake until it times out.
+			this.#end({ fault: "http-status", text: `it answered the handshake with HTTP ${statusCode ?? "?"}` });
+			socket.terminate();
 		});
 		this.#on("open", () => {
 			this.#lastHeardMs = this.#timing.nowMs();
@@ -113,9 +119,11 @@ export class HostSocket {
 		this.#on("error", (error: Error & { code?: unknown }) => {
 			const reason = framingFault(error.code);
 			if (reason !== null && !this.#closed) this.#events.unreadable(reason, error.message, true);
-			this.#end(error.message);
+			this.#end(socketEndOf(error));
 		});
-		this.#on("close", (code: number, reason: Buffer) => this.#end(`closed with ${code} ${reason.toString()}`.trim()));
+		this.#on("close", (code: number, reason: Buffer) =>
+			this.#end({ fault: "dropped", text: `it closed the connection with ${code} ${reason.toString()}`.trim() }),
+		);
 	}
 
 	/** Handles an event of the socket. A handler that fails ends this connection, and nothing else. */
@@ -126,7 +134,7 @@ export class HostSocket {
 			} catch (error) {
 				reportFailure(`a host socket's ${event}`, error);
 				this.#socket.terminate();
-				this.#end("internal error");
+				this.#end({ fault: "internal", text: "internal error" });
 			}
 		});
 	}
@@ -142,17 +150,17 @@ export class HostSocket {
 		if (this.#paused) return;
 		if (this.#timing.nowMs() - this.#lastHeardMs > SILENCE_MS_MAX) {
 			this.#socket.terminate();
-			this.#end(`nothing heard for ${SILENCE_MS_MAX / 1000} s`);
+			this.#end({ fault: "silent", text: `nothing came for ${SILENCE_MS_MAX / 1000} s` });
 			return;
 		}
 		this.#socket.ping();
 	}
 
-	#end(detail: string): void {
+	#end(end: SocketEnd): void {
 		if (this.#closed) return;
 		this.#closed = true;
 		this.#cancelPing();
-		this.#events.closed(detail);
+		this.#events.closed(end);
 	}
 }
 
@@ -187,7 +195,10 @@ export function publicLookup(resolve: typeof lookupDns = lookupDns): LookupFunct
 			if (error !== null) return callback(error, []);
 			const fault = addressFault(addresses);
 			const [first] = addresses;
-			if (fault !== null || first === undefined) return callback(new Error(`${hostname}: ${fault}`), []);
+			if (fault !== null || first === undefined) {
+				const refusal = Object.assign(new Error(`${hostname}: ${fault}`), { code: PRIVATE_ADDRESS_CODE });
+				return callback(refusal, []);
+			}
 			if (options.all === true) callback(null, addresses);
 			else callback(null, first.address, first.family);
 		});

@@ -2,7 +2,8 @@
 
 import type { EventLimits } from "../../config/setting.ts";
 import type { DelayReport } from "../../control/delays.ts";
-import type { HostEvent, HostGapReason, HostStatusEvent, HostTarget } from "../../hosts/messages.ts";
+import { HOST_FAULT_NAMES, type HostFault } from "../../hosts/fault.ts";
+import type { HostEvent, HostGapReason, HostTarget } from "../../hosts/messages.ts";
 import type { Counters } from "../../observe/counters.ts";
 import { logOf } from "../../observe/log.ts";
 import { counter, gauge } from "../../observe/metric.ts";
@@ -18,12 +19,12 @@ import { systemTiming, type Timing } from "../../runtime/timing.ts";
 import { type Arrival, arrivalOf, type Sender } from "../arrival.ts";
 import { FAILED, type Outcome, REJECTED } from "../outcome.ts";
 import { messagesRejected } from "../rejections.ts";
-import { Backoff } from "./backoff.ts";
 import type { Budget, HostBudget } from "./budget.ts";
 import { type Delayed, Delays } from "./delays.ts";
 import { Detour } from "./detour.ts";
-import { REFUSED_CURSOR_RETRY_MS, RefusedCursor } from "./refused-cursor.ts";
+import { RefusedCursor } from "./refused-cursor.ts";
 import { HostSocket } from "./socket.ts";
+import type { SocketEnd } from "./socket-fault.ts";
 import { HostWindow, type Slot, WINDOW_SLOTS_MAX } from "./window.ts";
 
 const framesReceived = counter("frames_received_total", "WebSocket messages received from hosts");
@@ -45,6 +46,11 @@ const hostGaps = counter(
 );
 const hostConnects = counter("host_connects_total", "successful connections to hosts");
 const hostDisconnects = counter("host_disconnects_total", "connections to hosts that ended");
+const hostEnds = counter(
+	"host_ends_total",
+	"connections to hosts that ended, and attempts to connect that failed, by the reason",
+	{ name: "fault", values: HOST_FAULT_NAMES },
+);
 const hostPauses = counter(
 	"host_pauses_total",
 	"times a host's socket was paused because a budget of bytes was reached",
@@ -58,6 +64,8 @@ const SEQ_VIOLATIONS_MAX = 100;
 const UNREADABLE_IN_ROW_MAX = 100;
 /** Minimum time between two requests to a host, whose seqs went back, for all that it has. */
 const FROM_START_INTERVAL_MS = 24 * 3_600_000;
+/** A host whose messages have been held back for this long is throttled. */
+const THROTTLED_AFTER_MS = 10_000;
 /** At most one log line of each host and kind in this time. */
 const LOG_INTERVAL_MS = 60_000;
 const LOG_KINDS_MAX = 128;
@@ -86,7 +94,10 @@ interface Waiting extends Delayed {
 	readonly slot: Slot;
 }
 
-/** Follows one host: keeps a connection to it, takes its frames in, and tracks up to which seq they are settled. */
+/**
+ * Follows one host: connects when it is told to, takes its frames in, and tracks up to which seq they are settled. When to connect
+ * is decided by the host manager (`hosts/state.ts`), which is told how each attempt ends.
+ */
 export class HostSubscription {
 	readonly window: HostWindow;
 	readonly #sender: Sender;
@@ -95,14 +106,19 @@ export class HostSubscription {
 	readonly #timing: Timing;
 	readonly #budget: HostBudget;
 	readonly #delays: Delays<Waiting>;
-	readonly #backoff = new Backoff();
 	readonly #detour = new Detour();
 	readonly #refusedCursor = new RefusedCursor();
 	readonly #limiter: LogLimiter;
 	#socket: HostSocket | null = null;
-	#cancelRedial: (() => void) | null = null;
+	/** What the host manager calls the current connection or attempt. */
+	#attempt = 0;
 	#stopped = false;
 	#budgetPaused = false;
+	/** Since when its messages are held back; null if they are not. */
+	#heldBackSinceMs: number | null = null;
+	#isThrottled = false;
+	/** Whether a message has come since the last time that somebody asked. */
+	#heard = false;
 	/** The upstream seq to go on after: everything up to it has been received. Null for the host's live end. */
 	#received: number | null;
 	/** Messages that may have been missed, and are not yet reported. */
@@ -119,9 +135,9 @@ export class HostSubscription {
 	#unreadableInRow = 0;
 	/** Whether a message has come, other than the one at our cursor. */
 	#madeProgress = false;
-	#openedAtMs: number | null = null;
-	/** How long to wait for the next dial, if not as long as the backoff says. */
-	#redialAfterMs: number | null = null;
+	#isOpen = false;
+	/** Why we end the connection, if we do. */
+	#ending: SocketEnd | null = null;
 
 	constructor(host: HostTarget, options: SubscriptionOptions) {
 		this.#host = host;
@@ -170,43 +186,45 @@ export class HostSubscription {
 		return this.#delays.report();
 	}
 
-	/** Connects, and reconnects whenever the connection ends, until `stop`. */
-	start(): void {
+	/** Connects, unless it is connected. @param attempt what the events of the connection are to name */
+	dial(attempt: number): void {
+		if (this.#socket !== null) return;
 		this.#stopped = false;
-		this.dialNow();
-	}
-
-	/** Dials now, instead of after the current delay. */
-	dialNow(): void {
-		if (this.#stopped || this.#socket !== null) return;
-		this.#backoff.reset();
+		this.#attempt = attempt;
 		this.#dial();
 	}
 
 	/**
-	 * Stops following. Messages that were received are still handled, but for those that wait because of a limit: they are given up,
+	 * Ends the connection, and reports no more of it. Messages that were received are still handled, but for those that wait because of a limit: they are given up,
 	 * and the host is asked for them again if it is followed again.
 	 */
 	stop(code: number, reason: string): void {
 		this.#stopped = true;
-		this.#cancelRedial?.();
-		this.#cancelRedial = null;
 		this.#socket?.close(code, reason);
 		this.#giveUpWaiting();
 	}
 
 	/** Goes on from another cursor, or from the host's live end (null), as an operator asked. */
 	resetCursor(cursor: number | null): void {
-		this.#socket?.close(1000, "cursor reset");
+		const hadSocket = this.#socket !== null;
+		this.#hangUp(1000, "cursor reset", "moved");
 		this.#noteGap("cursor-reset", `an operator set the cursor to ${cursor ?? "the live end"}`);
 		this.#goOnFrom(cursor);
-		this.start();
+		if (!hadSocket) this.#options.emit({ type: "moved", hostId: this.#host.id, attempt: this.#attempt });
+	}
+
+	/** Whether a message has come since the last call. */
+	takeHeard(): boolean {
+		const heard = this.#heard;
+		this.#heard = false;
+		return heard;
 	}
 
 	/** Moves and returns the low-water mark: see `HostWindow.advance`. Also reports a gap, if there is one. */
 	advance(acknowledged: (ring: number) => number): number | null {
 		const cursor = this.window.advance(acknowledged);
 		this.#applyPause();
+		this.#noteThrottled();
 		if (this.#gap !== null) this.#options.emit({ type: "hostGap", hostId: this.#host.id, ...this.#gap });
 		this.#gap = null;
 		return cursor;
@@ -219,9 +237,31 @@ export class HostSubscription {
 		for (const { arrival } of waiting) arrival.settle(REJECTED);
 	}
 
+	/** Reports that the host's messages are held back, when they have been for a while, and when they no longer are. */
+	#noteThrottled(): void {
+		if (!this.#isOpen || !this.#isHeldBack()) {
+			if (this.#isThrottled) this.#emitThrottled(null);
+			this.#heldBackSinceMs = null;
+			return;
+		}
+		this.#heldBackSinceMs ??= this.#timing.nowMs();
+		if (this.#isThrottled || this.#timing.nowMs() - this.#heldBackSinceMs < THROTTLED_AFTER_MS) return;
+		const unit = this.#budgetPaused ? "bytes" : "messages";
+		const whatFor = this.#delays.size > 0 ? "its limits" : "identities, accounts or the log";
+		this.#emitThrottled(`as many ${unit} of it as may wait do so, for ${whatFor}`);
+	}
+
+	#emitThrottled(why: string | null): void {
+		this.#isThrottled = why !== null;
+		this.#options.emit({ type: "throttled", hostId: this.#host.id, attempt: this.#attempt, why });
+	}
+
+	#isHeldBack(): boolean {
+		return this.#budgetPaused || this.window.size >= WINDOW_SLOTS_MAX;
+	}
+
 	#dial(): void {
-		this.#cancelRedial?.();
-		this.#cancelRedial = null;
+		this.#ending = null;
 		this.#lastSeq = 0;
 		this.#knownSeq = this.#received ?? 0;
 		this.#seqViolations = 0;
@@ -237,13 +277,13 @@ export class HostSubscription {
 					opened: (server) => this.#opened(server, cursor),
 					frame: (bytes) => this.#frame(bytes),
 					unreadable: (reason, detail, isLast) => this.#unreadable(reason, detail, isLast),
-					closed: (detail) => this.#closed(detail),
+					closed: (end) => this.#closed(this.#ending ?? end),
 				},
 			);
 		} catch (error) {
 			// An older release may have accepted a name that can't be dialled.
 			reportFailure("a dial", error, { host: hostname });
-			this.#closed("the connection could not be set up");
+			this.#closed({ fault: "internal", text: "the connection could not be set up" });
 			return;
 		}
 		this.#applyPause();
@@ -251,41 +291,43 @@ export class HostSubscription {
 
 	#applyPause(): void {
 		if (this.#socket === null) return;
-		if (this.#budgetPaused || this.window.size >= WINDOW_SLOTS_MAX) this.#socket.pause();
+		if (this.#isHeldBack()) this.#socket.pause();
 		else this.#socket.resume();
 	}
 
 	#opened(server: string, cursor: number | null): void {
-		this.#openedAtMs = this.#timing.nowMs();
+		this.#isOpen = true;
 		this.#options.counters.add(hostConnects);
 		this.#options.counters.add(hostsConnected);
 		if (isRelay(server)) {
-			this.#giveUp("banned", `it is a relay itself (Server: ${server.slice(0, 100)})`);
+			log.warning("{host} is a relay itself, and is not followed", { host: this.#host.hostname, server });
+			this.#hangUp(1000, "banned", "relay-loop", `it is a relay itself (Server: ${server.slice(0, 100)})`);
 			return;
 		}
 		this.#log("info", "connected to {host}", "connects", { cursor });
-		this.#emit("active", "connected");
+		this.#options.emit({ type: "opened", hostId: this.#host.id, attempt: this.#attempt });
 	}
 
-	#closed(detail: string): void {
-		const heldMs = this.#openedAtMs === null ? 0 : this.#timing.nowMs() - this.#openedAtMs;
-		if (this.#openedAtMs !== null) {
+	/** Ends the connection or the attempt, if there is one, for a reason of ours. */
+	#hangUp(code: number, reason: string, fault: HostFault, text = reason): void {
+		this.#ending = { fault, text };
+		this.#socket?.close(code, reason);
+	}
+
+	#closed({ fault, text }: SocketEnd): void {
+		this.#options.counters.add(hostEnds.of(fault));
+		if (this.#isOpen) {
 			this.#options.counters.add(hostDisconnects);
 			this.#options.counters.add(hostsConnected, -1);
 		}
-		this.#openedAtMs = null;
+		this.#isOpen = false;
+		this.#isThrottled = false;
 		this.#socket = null;
 		if (this.#stopped) return;
-		// Each try with another cursor starts without a delay that grew; there are few such tries.
-		if (this.#detour.leavesOut && !this.#detour.isLive) this.#backoff.reset();
-		const delayMs = this.#redialAfterMs ?? this.#backoff.ended(this.#madeProgress, heldMs);
-		this.#redialAfterMs = null;
-		this.#log("info", "no connection to {host}: {detail}; next attempt in {delayMs} ms", "disconnects", {
-			detail,
-			delayMs: Math.round(delayMs),
-		});
-		if (this.#backoff.offline) this.#emit("offline", detail);
-		this.#cancelRedial = this.#timing.after(delayMs, () => this.#dial());
+		this.#log("info", "no connection to {host}: {detail}", "disconnects", { fault, detail: text });
+		const { id: hostId } = this.#host;
+		const ended = { hostId, attempt: this.#attempt, fault, text, progress: this.#madeProgress };
+		this.#options.emit({ type: "ended", ...ended, heard: this.takeHeard() });
 	}
 
 	#frame(bytes: Buffer): void {
@@ -308,11 +350,12 @@ export class HostSubscription {
 
 	#message(frame: Uint8Array, message: Message): void {
 		if (message.seq <= this.#lastSeq) {
-			if (++this.#seqViolations > SEQ_VIOLATIONS_MAX) this.#socket?.close(1008, "seq-not-increasing");
+			if (++this.#seqViolations > SEQ_VIOLATIONS_MAX) this.#hangUp(1008, "seq-not-increasing", "unreadable");
 			throw new Rejection("seq-not-increasing", `${message.seq} after ${this.#lastSeq}`);
 		}
 		this.#unreadableInRow = 0;
 		if (!this.#madeProgress && !this.#arriveAt(message.seq)) return;
+		this.#heard = true;
 		this.#lastSeq = message.seq;
 		this.#received = message.seq;
 		const isFirst = this.window.lowWater === null;
@@ -325,7 +368,7 @@ export class HostSubscription {
 			this.#options.counters.add(inflightBytes, -bytes);
 			this.window.settle(slot, outcome);
 			this.#budget.release(bytes);
-			if (outcome.rejected && outcome.internalError) this.#socket?.close(1011, "internal-error");
+			if (outcome.rejected && outcome.internalError) this.#hangUp(1011, "internal-error", "internal");
 		};
 		const arrival = arrivalOf(this.#sender, frame, message, settle);
 		if (this.#delays.passes(message.did)) this.#deliver(arrival, slot);
@@ -344,7 +387,7 @@ export class HostSubscription {
 
 	/**
 	 * Handles the first messages of a connection. They show whether the host has restarted its numbering, and whether a detour got
-	 * past the unreadable message. Returns false if the connection was replaced by another one, which will bring the message again.
+	 * past the unreadable message. Returns false if the connection was ended, and another one will bring the message again.
 	 */
 	#arriveAt(seq: number): boolean {
 		this.#refusedCursor.clear();
@@ -377,9 +420,8 @@ export class HostSubscription {
 	 */
 	#askFromStart(): void {
 		this.#askedFromStartMs = this.#timing.nowMs();
-		this.#socket?.close(1000, "asking for all");
+		this.#hangUp(1000, "asking for all", "moved");
 		this.#goOnFrom(0);
-		this.dialNow();
 	}
 
 	#fallBack(seq: number): void {
@@ -402,22 +444,22 @@ export class HostSubscription {
 			counters.add(hostErrors);
 			const { error, text } = scanned;
 			this.#log("warning", "{host} sent the error {error}: {text}", "errors", { error, text });
-			if (error === "FutureCursor" && this.#received !== null && !this.#detour.isLive) this.#cursorRefused();
-			this.#socket?.close(1000, "error received");
+			const isRefusal = error === "FutureCursor" && this.#received !== null && !this.#detour.isLive;
+			const fault = isRefusal ? this.#cursorRefused() : "error-frame";
+			this.#hangUp(1000, "error received", fault, `it sent the error ${error}: ${text}`);
 		}
 	}
 
 	/** The host says that our cursor is beyond its last seq. It is asked again, and in the end the cursor is given up (rulebook 1.7). */
-	#cursorRefused(): void {
+	#cursorRefused(): HostFault {
 		if (this.#detour.leavesOut) {
 			this.#detour.goLive();
-		} else if (this.#refusedCursor.answered(this.#timing.nowMs())) {
-			this.#noteGap("future-cursor", "it has answered FutureCursor for an hour, and is followed from its live end");
-			this.#goOnFrom(null);
-		} else {
-			this.#redialAfterMs = REFUSED_CURSOR_RETRY_MS;
-			this.#emit("idle", "it answered FutureCursor to our cursor");
+			return "moved";
 		}
+		if (!this.#refusedCursor.answered(this.#timing.nowMs())) return "future-cursor";
+		this.#noteGap("future-cursor", "it has answered FutureCursor for an hour, and is followed from its live end");
+		this.#goOnFrom(null);
+		return "moved";
 	}
 
 	/** Goes on from another place in the host's stream, or from its live end (null). */
@@ -440,7 +482,9 @@ export class HostSubscription {
 		}
 		if (!isLast && this.#unreadableInRow <= UNREADABLE_IN_ROW_MAX) return;
 		this.#detour.blocked(this.#unreadableInRow);
-		this.#socket?.close(CLOSE_CODES[reason] ?? 1002, reason);
+		// Each try with another cursor comes soon; there are few of them.
+		const fault = this.#detour.leavesOut && !this.#detour.isLive ? "moved" : "unreadable";
+		this.#hangUp(CLOSE_CODES[reason] ?? 1002, reason, fault, `${reason}: ${detail}`);
 	}
 
 	/** Counts and logs that messages of the host may be missed. The next `advance` reports it to the host manager. */
@@ -455,12 +499,6 @@ export class HostSubscription {
 		});
 	}
 
-	#giveUp(status: "banned", detail: string): void {
-		log.warning("no longer following {host}: {detail}", { host: this.#host.hostname, detail });
-		this.stop(1000, status);
-		this.#emit(status, detail);
-	}
-
 	#reject(reason: RejectionReason, detail: string): void {
 		this.#options.counters.add(messagesRejected.of(reason));
 		this.#log("debug", "rejected a frame of {host}: {detail}", `rejection ${reason}`, { detail });
@@ -471,9 +509,5 @@ export class HostSubscription {
 		const omitted = this.#limiter.take(kind);
 		if (omitted === null) return;
 		log[level](text, { host: this.#host.hostname, ...properties, ...(omitted > 0 ? { omitted } : {}) });
-	}
-
-	#emit(status: HostStatusEvent["status"], detail: string): void {
-		this.#options.emit({ type: "hostStatus", hostId: this.#host.id, status, detail });
 	}
 }

@@ -1,5 +1,4 @@
 import { expect, test } from "bun:test";
-import { Backoff } from "../../../src/ingest/host/backoff.ts";
 import { Budget, type HostBudget, MESSAGE_OVERHEAD_BYTES } from "../../../src/ingest/host/budget.ts";
 import { Rng } from "../../sim/rng.ts";
 
@@ -95,16 +94,4 @@ test("however hosts read and whichever messages wait, the worker's limit holds, 
 		for (const reader of readers) while (reader.held.length > 0) reader.settle(0);
 		expect([worker.held, readers.some(({ paused }) => paused)]).toEqual([0, false]);
 	}
-});
-
-test("backoff grows, is capped, never ends, and forgets only after progress", () => {
-	const backoff = new Backoff(() => 1);
-	const delays = Array.from({ length: 30 }, () => backoff.ended(false, 10));
-	expect(delays.slice(0, 4)).toEqual([1_000, 2_000, 4_000, 8_000]);
-	expect(delays.at(-1)).toBe(15 * 60_000);
-	expect(backoff.offline).toBe(true);
-	expect(backoff.ended(true, 10)).toBe(1_000);
-	expect(backoff.offline).toBe(false);
-	// A quiet host whose connection stays open is not a failing one.
-	for (let i = 0; i < 20; i++) expect(backoff.ended(false, 61_000)).toBe(1_000);
 });

@@ -1,7 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { Detour } from "../../../src/ingest/host/detour.ts";
-import { REFUSED_CURSOR_RETRY_MS, RefusedCursor } from "../../../src/ingest/host/refused-cursor.ts";
+import { RefusedCursor } from "../../../src/ingest/host/refused-cursor.ts";
 import { Rng } from "../../sim/rng.ts";
+
+/** How long the host manager waits after such an answer. */
+const RETRY_MS = 30 * 60_000;
 
 describe("a detour", () => {
 	test("tries three times, then leaves out more and more, and in the end goes to the live end", () => {
@@ -64,10 +67,10 @@ describe("a cursor that the host refuses", () => {
 
 	test("is counted from the start again after a message", () => {
 		const refused = new RefusedCursor();
-		for (const ms of [0, REFUSED_CURSOR_RETRY_MS]) refused.answered(ms);
+		for (const ms of [0, RETRY_MS]) refused.answered(ms);
 		refused.clear();
-		expect(refused.answered(2 * REFUSED_CURSOR_RETRY_MS)).toBe(false);
-		expect(refused.answered(3 * REFUSED_CURSOR_RETRY_MS)).toBe(false);
-		expect(refused.answered(4 * REFUSED_CURSOR_RETRY_MS)).toBe(true);
+		expect(refused.answered(2 * RETRY_MS)).toBe(false);
+		expect(refused.answered(3 * RETRY_MS)).toBe(false);
+		expect(refused.answered(4 * RETRY_MS)).toBe(true);
 	});
 });

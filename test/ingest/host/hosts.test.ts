@@ -29,6 +29,8 @@ let arrivals: { seq: number; settle: (outcome: Outcome) => void }[];
 /** The position up to which the ring is durable. */
 let durable: number;
 let storedWithFirst: unknown[] | null;
+let dial: () => void;
+let heard: number[];
 
 beforeEach(async () => {
 	host = new SimHost();
@@ -42,6 +44,8 @@ beforeEach(async () => {
 	arrivals = [];
 	durable = 0;
 	storedWithFirst = null;
+	dial = () => undefined;
+	heard = [];
 	hosts = new Hosts({
 		budget: new Budget(BUDGET_BYTES),
 		hostBufferBytes: BUDGET_BYTES,
@@ -51,7 +55,11 @@ beforeEach(async () => {
 			storedWithFirst ??= storedCursors();
 			arrivals.push({ seq: message.seq, settle });
 		},
-		emit: () => undefined,
+		emit: (event) => {
+			// As if the host manager had no delays.
+			if (event.type === "ended") setImmediate(() => dial());
+			if (event.type === "heard") heard.push(...event.hostIds);
+		},
 		acknowledged: () => durable,
 		handover,
 	});
@@ -64,7 +72,9 @@ afterEach(async () => {
 /** Follows the host, and waits until it is connected. */
 async function follow(cursor: number | null): Promise<void> {
 	const { hostname } = host;
-	hosts.command({ type: "connect", host: { id: HOST_ID, hostname, insecure: true, cursor, limits: null } });
+	dial = () =>
+		hosts.command({ type: "dial", host: { id: HOST_ID, hostname, insecure: true, cursor, limits: null }, attempt: 1 });
+	dial();
 	await until(() => host.connections === 1);
 }
 
@@ -141,7 +151,7 @@ describe("a host's cursor", () => {
 		expect(storedCursors()).toEqual([{ host: HOST_ID, seq: 1 }]);
 		hosts.command({ type: "resetCursor", host: { ...connection, id: 8, cursor: null } });
 		expect(storedCursors()).toEqual([{ host: 8, seq: null }]);
-		await until(() => host.cursors.includes(1) && host.connections === 2);
+		await until(() => host.cursors.includes(1) && host.connections === 1);
 	});
 
 	test("that finds the ring full is stored the next time", async () => {
@@ -156,6 +166,18 @@ describe("a host's cursor", () => {
 		hosts.storeCursors();
 		expect(storedCursors()).toEqual([{ host: HOST_ID, seq: 1 }]);
 	});
+});
+
+test("a host is reported as heard once after messages have come, and not while none come", async () => {
+	await follow(0);
+	expect(heard).toEqual([]);
+	await send(2);
+	hosts.reportHeard();
+	hosts.reportHeard();
+	expect(heard).toEqual([HOST_ID]);
+	await send(1);
+	hosts.reportHeard();
+	expect(heard).toEqual([HOST_ID, HOST_ID]);
 });
 
 test("a host that comes back is asked for messages after the last one received, durable or not", async () => {
@@ -179,7 +201,7 @@ test("a seq that a host sends again is not delivered", async () => {
 test("limits hold by host, follow the last command, and what waits is told by host", async () => {
 	const { hostname } = host;
 	const limits = { perS: 4, perHour: 100, perDay: 100 };
-	hosts.command({ type: "connect", host: { id: HOST_ID, hostname, insecure: true, cursor: 0, limits } });
+	hosts.command({ type: "dial", host: { id: HOST_ID, hostname, insecure: true, cursor: 0, limits }, attempt: 1 });
 	for (let count = 0; count < 10; count++) host.emit(message);
 	await until(() => (hosts.delays(HOST_ID)[0]?.messages ?? 0) + arrivals.length === 10);
 	expect(arrivals.length).toBeLessThanOrEqual(4);
@@ -195,7 +217,7 @@ test("limits hold by host, follow the last command, and what waits is told by ho
 test("a drain does not wait for messages that are delayed, and leaves the cursor before them", async () => {
 	const { hostname } = host;
 	const limits = { perS: 4, perHour: 100, perDay: 100 };
-	hosts.command({ type: "connect", host: { id: HOST_ID, hostname, insecure: true, cursor: 0, limits } });
+	hosts.command({ type: "dial", host: { id: HOST_ID, hostname, insecure: true, cursor: 0, limits }, attempt: 1 });
 	for (let count = 0; count < 10; count++) host.emit(message);
 	await until(() => (hosts.delays(HOST_ID)[0]?.messages ?? 0) + arrivals.length === 10);
 	for (const { settle } of arrivals) settle(REJECTED);

@@ -23,7 +23,7 @@ test("a connection can be closed with a reason of any length", async () => {
 	const host = new SimHost();
 	host.start();
 	const reason = "é".repeat(100);
-	await new Promise<string>((closed) => {
+	await new Promise<unknown>((closed) => {
 		const options = { hostname: host.hostname, insecure: true, cursor: null, userAgent: "a test" };
 		const socket: HostSocket = new HostSocket(options, {
 			opened: () => socket.close(1000, reason),
@@ -66,7 +66,7 @@ describe("the guard of host sockets", () => {
 				opened: () => socket.close(1000, "open"),
 				frame: () => undefined,
 				unreadable: () => undefined,
-				closed: resolve,
+				closed: ({ text }) => resolve(text),
 			});
 		});
 	}

@@ -1,11 +1,14 @@
 import { afterEach, beforeEach, describe, expect, setSystemTime, test } from "bun:test";
 import { type LogRecord, resetSync } from "@logtape/logtape";
 import type { EventLimits } from "../../../src/config/setting.ts";
+import { DialQueue } from "../../../src/hosts/dial-queue.ts";
+import { HostDriver } from "../../../src/hosts/host-driver.ts";
 import type { HostEvent } from "../../../src/hosts/messages.ts";
+import { detailOf, initialState, statusOf } from "../../../src/hosts/state.ts";
 import { Budget } from "../../../src/ingest/host/budget.ts";
-import { REFUSED_CURSOR_RETRY_MS } from "../../../src/ingest/host/refused-cursor.ts";
 import { HostSubscription } from "../../../src/ingest/host/subscription.ts";
-import { REJECTED } from "../../../src/ingest/outcome.ts";
+import { type Outcome, REJECTED } from "../../../src/ingest/outcome.ts";
+import { NEVER_CONNECTED } from "../../../src/log/record/host-connection.ts";
 import { Counters } from "../../../src/observe/counters.ts";
 import { counted, countedBy } from "../../observe/counted.ts";
 import { keepLines } from "../../observe/kept-lines.ts";
@@ -19,7 +22,7 @@ import { Rng } from "../../sim/rng.ts";
 
 const HOUR_MS = 3_600_000;
 
-/** A subscription whose time the test controls, and a record of all that it does. */
+/** A subscription with the machine that says when it dials. The test controls the time. It keeps all that they do. */
 class Bench {
 	readonly timing = new FakeTiming();
 	readonly counters = new Counters();
@@ -28,8 +31,12 @@ class Bench {
 	/** The mark at each call of `storeCursor`. */
 	readonly stored: (number | null)[] = [];
 	readonly subscription: HostSubscription;
+	readonly driver: HostDriver;
+	readonly statuses: string[] = [];
 	/** The error with which delivering a message fails, if any. */
 	fault: unknown = null;
+	/** Set to keep messages unsettled: here are the functions that settle them. */
+	kept: ((outcome: Outcome) => void)[] | null = null;
 	#redials = 0;
 
 	constructor(
@@ -48,13 +55,25 @@ class Bench {
 				deliver: ({ message, settle }) => {
 					if (this.fault !== null) throw this.fault;
 					this.delivered.push(message.seq);
-					settle(REJECTED);
+					if (this.kept === null) settle(REJECTED);
+					else this.kept.push(settle);
 				},
 				storeCursor: () => this.stored.push(this.subscription.window.lowWater),
-				emit: (event) => this.events.push(event),
+				emit: (event) => {
+					this.events.push(event);
+					if (event.type !== "hostGap" && event.type !== "heard") this.driver.report(event);
+				},
 				timing: this.timing,
 			},
 		);
+		this.driver = new HostDriver(initialState(NEVER_CONNECTED, 7), {
+			timing: this.timing,
+			nowMs: () => this.timing.nowMs(),
+			queue: new DialQueue(1, this.counters),
+			dial: (attempt) => this.subscription.dial(attempt),
+			hangUp: () => this.subscription.stop(1000, "no longer followed"),
+			record: () => this.statuses.push(statusOf(this.driver.state)),
+		});
 	}
 
 	get lowWater(): number | null {
@@ -66,8 +85,9 @@ class Bench {
 		return this.events.flatMap((event) => (event.type === "hostGap" ? [[event.reason, event.afterSeq]] : []));
 	}
 
-	get statuses(): string[] {
-		return this.events.flatMap((event) => (event.type === "hostStatus" ? [event.status] : []));
+	/** Why its connections ended. */
+	get faults(): string[] {
+		return this.events.flatMap((event) => (event.type === "ended" ? [event.fault] : []));
 	}
 
 	get rejected(): Record<string, number> {
@@ -118,7 +138,7 @@ async function until(condition: () => boolean): Promise<void> {
 
 function follow(cursor: number | null, hostname = host.hostname, limits: EventLimits | null = null): void {
 	bench = new Bench(hostname, cursor, limits);
-	bench.subscription.start();
+	bench.driver.tell({ type: "start" });
 }
 
 function emit(count: number): void {
@@ -245,8 +265,8 @@ describe("a message that can't be read", () => {
 		await until(() => bench.delivered.length === 2);
 		expect(host.cursors).toEqual([0, 1, 1, 2, 3, 5, 9, 17, null]);
 		expect(bench.lowWater).toBe(13);
-		// FutureCursor was the answer to a cursor that the detour made up, so the host is not idle.
-		expect(bench.statuses).not.toContain("idle");
+		// FutureCursor was the answer to a cursor that the detour made up, so the host is not left alone for half an hour.
+		expect(bench.faults).not.toContain("future-cursor");
 	});
 
 	test.each([
@@ -320,8 +340,11 @@ describe("a host that restarts its numbering", () => {
 		await bench.redial();
 		await until(() => host.connections === 1);
 		emit(1);
+		// The first message shows that the numbering has begun anew.
+		await bench.redial();
 		await until(() => bench.delivered.length === 5);
 		expect(host.cursors).toEqual([100, 100, 0]);
+		expect(bench.faults.at(-1)).toBe("moved");
 		expect(bench.delivered).toEqual([1, 2, 3, 4, 5]);
 		expect([bench.stored, bench.lowWater]).toEqual([[0], 5]);
 		expect(bench.gaps).toEqual([["seq-went-back", 100]]);
@@ -341,6 +364,8 @@ describe("a host that restarts its numbering", () => {
 		bench.timing.pass(24 * HOUR_MS);
 		await until(() => host.connections === 1);
 		emit(1);
+		await until(() => bench.count("host_disconnects_total") === 5);
+		bench.timing.pass(bench.timing.nextMs);
 		await until(() => bench.delivered.length === 8);
 		expect(host.cursors).toEqual([100, 100, 0, 5, 4, 0]);
 		expect(bench.delivered.slice(-2)).toEqual([2, 3]);
@@ -368,7 +393,7 @@ describe("a host that answers FutureCursor", () => {
 		await until(() => bench.statuses.includes("idle"));
 		const startMs = bench.timing.nowMs();
 		await bench.redial();
-		expect(bench.timing.nowMs() - startMs).toBe(REFUSED_CURSOR_RETRY_MS);
+		expect(bench.timing.nowMs() - startMs).toBe(HOUR_MS / 2);
 		await bench.redial();
 		expect(bench.timing.nowMs() - startMs).toBe(HOUR_MS);
 		await bench.redial();
@@ -390,7 +415,7 @@ describe("a host that answers FutureCursor", () => {
 		for (let asked = 0; asked < 5; asked++) {
 			await until(() => host.cursors.length === asked + 1 && bench.statuses.filter((s) => s === "idle").length > asked);
 			bench.timing.pass(60_000);
-			bench.subscription.dialNow();
+			bench.driver.tell({ type: "asked", by: "operator" });
 		}
 		await until(() => host.cursors.length === 6);
 		expect(host.cursors).not.toContain(null);
@@ -408,15 +433,39 @@ describe("a host that answers FutureCursor", () => {
 	});
 });
 
+test("a host whose messages are held back is throttled after ten seconds, and active when they no longer are", async () => {
+	bench = new Bench(host.hostname, 0, null, 1_000);
+	bench.kept = [];
+	bench.driver.tell({ type: "start" });
+	await until(() => host.connections === 1);
+	emit(20);
+	await until(() => counted(bench.counters).of("host_pauses_total") > 0);
+	bench.subscription.advance(() => 0);
+	bench.timing.pass(9_999);
+	bench.subscription.advance(() => 0);
+	expect(bench.statuses).toEqual(["active"]);
+	bench.timing.pass(1);
+	for (let again = 0; again < 3; again++) bench.subscription.advance(() => 0);
+	expect(bench.statuses).toEqual(["active", "throttled"]);
+	expect(detailOf(bench.driver.state)).toContain("bytes");
+	const { kept } = bench;
+	bench.kept = null;
+	for (const settle of kept) settle(REJECTED);
+	bench.subscription.advance(() => 0);
+	expect(bench.statuses).toEqual(["active", "throttled", "active"]);
+});
+
 describe("an operator's reset", () => {
 	test("goes on from the given cursor, or from the live end, and stores it", async () => {
 		emit(10);
 		follow(8);
 		await until(() => bench.delivered.length === 2);
 		bench.subscription.resetCursor(5);
+		await bench.redial();
 		await until(() => bench.delivered.length === 7);
 		expect(bench.delivered.slice(2)).toEqual([6, 7, 8, 9, 10]);
 		bench.subscription.resetCursor(null);
+		await bench.redial();
 		await until(() => host.cursors.length === 3 && host.connections === 1);
 		emit(1);
 		await until(() => bench.delivered.at(-1) === 11);
@@ -433,8 +482,10 @@ describe("an operator's reset", () => {
 		bench.subscription.resetCursor(1);
 		await until(() => bench.delivered.length === 2);
 		expect(bench.delivered).toEqual([2, 3]);
-		bench.subscription.stop(1000, "no longer followed");
+		bench.driver.tell({ type: "banned", why: "spam" });
+		await until(() => host.connections === 0);
 		bench.subscription.resetCursor(2);
+		bench.driver.tell({ type: "allowed" });
 		await until(() => bench.delivered.length === 3);
 		expect(host.cursors).toEqual([1000, 1, 2]);
 	});
@@ -508,7 +559,7 @@ describe("what a host can have logged", () => {
 		follow(0);
 		for (let round = 0; round < 20; round++) {
 			await until(() => host.connections === 1);
-			bench.subscription.dialNow();
+			bench.driver.tell({ type: "asked", by: "operator" });
 			emit(1);
 			await until(() => bench.delivered.length === round + 1);
 			host.closeAll(1011, "no");
@@ -599,7 +650,7 @@ describe("a host beyond its limits", () => {
 
 	test("is paused when its budget is full, and read again when messages have passed", async () => {
 		bench = new Bench(host.hostname, 0, LIMITS, 64 * 1024);
-		bench.subscription.start();
+		bench.driver.tell({ type: "start" });
 		emit(2_000);
 		await until(() => bench.count("host_pauses_total") > 0);
 		for (let s = 0; s < 2_000 && bench.delivered.length < 2_000; s++) {
@@ -618,7 +669,7 @@ describe("a host beyond its limits", () => {
 		follow(0, host.hostname, LIMITS);
 		emit(30);
 		await come(30);
-		bench.subscription.stop(1000, "banned");
+		bench.driver.tell({ type: "banned", why: "spam" });
 		expect(bench.count("delayed_messages")).toBe(0);
 		expect(bench.count("inflight_bytes")).toBe(0);
 		expect(bench.lowWater).toBe(SHARE);
@@ -627,7 +678,7 @@ describe("a host beyond its limits", () => {
 		bench.timing.pass(60_000);
 		expect(bench.delivered).toHaveLength(SHARE);
 		bench.subscription.setLimits(null);
-		bench.subscription.start();
+		bench.driver.tell({ type: "allowed" });
 		await until(() => bench.delivered.length === 30);
 		expect(host.cursors).toEqual([0, SHARE]);
 		expect(bench.delivered).toEqual(Array.from({ length: 30 }, (_, at) => at + 1));
