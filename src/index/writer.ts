@@ -18,6 +18,8 @@ export class IndexWriter {
 	readonly #logId: string;
 	/** The checkpoint that the store must have; null until it is known. */
 	#checkpoint: number | null = null;
+	/** What the last write showed, until it is known whether the store has it. */
+	#unsure: Applied | null = null;
 
 	/** @param logId id of the log that has claimed the store */
 	constructor(store: Store, logId: string) {
@@ -34,14 +36,22 @@ export class IndexWriter {
 		const last = records.at(-1);
 		if (last === undefined) return { checkpoint: await this.store.checkpoint(), takedowns: [], unknownHostRecords: 0 };
 		const { rows, checkpoint } = await this.store.load(touched(records));
-		const expected = this.#checkpoint ?? checkpoint;
-		this.#checkpoint = checkpoint;
-		if (checkpoint < expected) return { checkpoint, takedowns: [], unknownHostRecords: 0 };
+		this.#checkpoint ??= checkpoint;
+		const after = this.#checkpoint;
+		if (checkpoint < after) {
+			this.#checkpoint = checkpoint;
+			return { checkpoint, takedowns: [], unknownHostRecords: 0 };
+		}
+		// A fold over rows that contain the records would not show the same.
+		if (checkpoint > after && checkpoint === last.lsn && checkpoint === this.#unsure?.checkpoint) {
+			this.#checkpoint = checkpoint;
+			return this.#unsure;
+		}
 		const changes = foldRecords(records, rows);
-		const isWritten = checkpoint > expected && checkpoint === last.lsn;
-		if (!isWritten) await this.store.write(changes, { after: expected, last: last.lsn }, this.#logId);
-		this.#checkpoint = last.lsn;
 		const { takedowns, unknownHostRecords } = changes;
-		return { checkpoint: last.lsn, takedowns, unknownHostRecords };
+		this.#unsure = { checkpoint: last.lsn, takedowns, unknownHostRecords };
+		await this.store.write(changes, { after, last: last.lsn }, this.#logId);
+		this.#checkpoint = last.lsn;
+		return this.#unsure;
 	}
 }

@@ -10,7 +10,7 @@ import {
 	type StoredAction,
 	type StoredIdentity,
 } from "../../src/index/store.ts";
-import { StoreBroken } from "../../src/index/store-fault.ts";
+import { StoreBroken, StoreUnavailable } from "../../src/index/store-fault.ts";
 import type { IndexWriter } from "../../src/index/writer.ts";
 import { decodeHostFacts } from "../../src/log/record/control.ts";
 import { NEVER_CONNECTED } from "../../src/log/record/host-connection.ts";
@@ -343,6 +343,34 @@ export function storeCases(name: string, makePlace: () => Promise<Place>): void 
 			await expect(writer.apply(records.sequence(clash, 2))).rejects.toThrow(StoreBroken);
 			expect(await place.dump()).toEqual(before);
 			await writer.store.close();
+		});
+
+		test("a batch whose answer was lost counts as applied at the next try, once, and its takedowns are told", async () => {
+			const all = history(400, 5);
+			const writer = await place.writer();
+			await writer.apply(all.slice(0, 200));
+			const { store } = writer;
+			const write = store.write.bind(store);
+			let writes = 0;
+			store.write = async (...args) => {
+				await write(...args);
+				if (++writes === 1) throw new StoreUnavailable("database-unreachable", "by the test");
+			};
+			await expect(writer.apply(all.slice(200, 300))).rejects.toBeInstanceOf(StoreUnavailable);
+			expect(await store.checkpoint()).toBe(300);
+			const { checkpoint, takedowns } = await writer.apply(all.slice(200, 300));
+			expect([writes, checkpoint]).toEqual([1, 300]);
+			expect(takedowns.length).toBeGreaterThan(0);
+			await writer.apply(all.slice(300));
+			expect(writes).toBe(2);
+			await store.close();
+			const whole = await filled(all);
+			expect(await place.dump()).toEqual(whole);
+			const told = await makePlace();
+			const other = await told.writer();
+			await other.apply(all.slice(0, 200));
+			expect((await other.apply(all.slice(200, 300))).takedowns).toEqual(takedowns);
+			await other.store.close();
 		});
 
 		test("20,000 records of a random history, in batches of random sizes, lead to the rows of one batch", async () => {

@@ -96,8 +96,8 @@ export const INDEX_MUTANTS: readonly Mutant[] = [
 	{
 		name: "PostgreSQL: a write is accepted whoever wrote last",
 		file: "index/postgres/store.ts",
-		find: "if (meta.writer !== this.#id && meta.writer !== this.#writerBefore)",
-		replace: "if (meta.writer === undefined)",
+		find: "writer IS NOT DISTINCT FROM",
+		replace: "true OR writer IS NOT DISTINCT FROM",
 		tests: POSTGRES,
 	},
 	{
@@ -124,8 +124,29 @@ export const INDEX_MUTANTS: readonly Mutant[] = [
 	{
 		name: "PostgreSQL: a database that has gone back is written on",
 		file: "index/writer.ts",
-		find: "if (checkpoint < expected) return",
-		replace: "if (checkpoint < 0) return",
+		find: "if (checkpoint < after) {",
+		replace: "if (checkpoint < 0) {",
+		tests: POSTGRES,
+	},
+	{
+		name: "a batch whose answer was lost is written again",
+		file: "index/writer.ts",
+		find: "checkpoint === this.#unsure?.checkpoint",
+		replace: "checkpoint < 0",
+		tests: STORE,
+	},
+	{
+		name: "PostgreSQL: a pooler that shares sessions is accepted",
+		file: "index/postgres/store.ts",
+		find: "if (other?.pid === found.pid) throw",
+		replace: "if (other?.pid === null) throw",
+		tests: POSTGRES,
+	},
+	{
+		name: "PostgreSQL: a pooler that exchanges sessions is accepted",
+		file: "index/postgres/writer-lock.ts",
+		find: "if (taken?.pid !== again?.pid) throw",
+		replace: "if (taken?.pid === null) throw",
 		tests: POSTGRES,
 	},
 	{
@@ -150,18 +171,11 @@ export const INDEX_MUTANTS: readonly Mutant[] = [
 		tests: ["index/postgres/lookups.test.ts"],
 	},
 	{
-		name: "PostgreSQL: a batch whose commit nobody heard of is written again",
-		file: "index/writer.ts",
-		find: "if (!isWritten) await",
-		replace: "await",
-		tests: POSTGRES_FAULTS,
-	},
-	{
 		name: "PostgreSQL: a writer whose writes a crash has undone takes the database for another's",
 		file: "index/postgres/store.ts",
-		find: " && meta.writer !== this.#writerBefore)",
-		replace: ")",
-		tests: POSTGRES_FAULTS,
+		find: "writer IS NOT DISTINCT FROM",
+		replace: "writer IS NULL AND writer IS NOT DISTINCT FROM",
+		tests: POSTGRES,
 	},
 	{
 		name: "PostgreSQL: a connection that does not answer is used again",

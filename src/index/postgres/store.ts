@@ -1,6 +1,6 @@
 // index/postgres/: the store in a PostgreSQL server. It knows rows, and nothing of the log's records.
 
-import { DELETED, isTakenDown } from "../../account/status.ts";
+import { DELETED } from "../../account/status.ts";
 import { LoadedRows } from "../loaded-rows.ts";
 import {
 	ACTIONS_MAX,
@@ -14,14 +14,14 @@ import {
 	type Span,
 	type Store,
 	type StoredAction,
-	type StoredIdentity,
 } from "../store.ts";
 import { StoreBroken } from "../store-fault.ts";
 import type { TransactionSql } from "./client.ts";
 import { Database } from "./database.ts";
 import { HOST_COLUMNS, type HostColumns, PostgresReader, toHost } from "./reader.ts";
-import { arrayOf, type Column, Upsert } from "./rows.ts";
+import { arrayOf, type Upsert } from "./rows.ts";
 import { ensureSchema } from "./schema.ts";
+import { UPSERT_ACCOUNTS, UPSERT_ACTIONS, UPSERT_HOSTS, UPSERT_IDENTITIES, UPSERT_POLICIES } from "./tables.ts";
 import { sharedSession, WriterLock } from "./writer-lock.ts";
 
 /** Time for a scan of all accounts, which only a host needs whose row was lost. */
@@ -30,69 +30,9 @@ const SCAN_MS_MAX = 600_000;
 interface Meta {
 	lsn: number;
 	hostIdMax: number;
-	writer: string | null;
 	/** The greatest id of an account. */
 	accountIdMax: number;
 }
-
-const HOST: readonly Column<Host>[] = [
-	{ name: "id", type: "bigint", value: ({ id }) => id },
-	{ name: "cursor", type: "bigint", value: ({ cursor }) => cursor },
-	{ name: "gaps", type: "bigint", value: ({ gaps }) => gaps },
-	{ name: "account_count", type: "bigint", value: ({ accountCount }) => accountCount },
-	{ name: "insecure", type: "boolean", value: ({ insecure }) => insecure },
-	{ name: "hostname", type: "text", value: ({ hostname }) => hostname },
-	{ name: "status", type: "text", value: ({ status }) => status },
-	{ name: "last_gap", type: "text", value: ({ lastGap }) => lastGap },
-	{ name: "connection", type: "text", value: ({ connection }) => JSON.stringify(connection) },
-];
-
-const ACCOUNT: readonly Column<Account>[] = [
-	{ name: "id", type: "bigint", value: ({ id }) => id },
-	{ name: "host", type: "bigint", value: ({ host }) => host },
-	{ name: "host_seq", type: "bigint", value: ({ hostSeq }) => hostSeq },
-	{ name: "last_time_ms", type: "bigint", value: ({ lastTimeMs }) => lastTimeMs },
-	{ name: "status_lsn", type: "bigint", value: ({ statusLsn }) => statusLsn },
-	{ name: "upstream_active", type: "boolean", value: ({ upstreamActive }) => upstreamActive },
-	{ name: "taken_down", type: "boolean", value: isTakenDown },
-	{ name: "did", type: "text", value: ({ did }) => did },
-	{ name: "upstream_status", type: "text", value: ({ upstreamStatus }) => upstreamStatus },
-	{ name: "local_status", type: "text", value: ({ localStatus }) => localStatus },
-	{ name: "rev", type: "text", value: ({ rev }) => rev },
-	{ name: "commit_cid", type: "bytea", value: ({ commit }) => commit },
-	{ name: "data_cid", type: "bytea", value: ({ data }) => data },
-];
-
-const IDENTITY: readonly Column<StoredIdentity>[] = [
-	{ name: "did", type: "text", value: ({ did }) => did },
-	{ name: "resolved_at_ms", type: "bigint", value: ({ resolvedAtMs }) => resolvedAtMs },
-	{ name: "tombstoned", type: "boolean", value: ({ tombstoned }) => tombstoned },
-	{ name: "signing_key", type: "text", value: ({ signingKey }) => signingKey },
-	{ name: "pds", type: "text", value: ({ pds }) => pds },
-];
-
-const POLICY: readonly Column<PolicyChange>[] = [
-	{ name: "kind", type: "text", value: ({ kind }) => kind },
-	{ name: "key", type: "text", value: ({ key }) => key },
-	{ name: "value", type: "text", value: ({ value }) => JSON.stringify(value) },
-	{ name: "told", type: "boolean", value: () => true },
-];
-
-const ACTION: readonly Column<StoredAction>[] = [
-	{ name: "lsn", type: "bigint", value: ({ lsn }) => lsn },
-	{ name: "at_ms", type: "bigint", value: ({ atMs }) => atMs },
-	{ name: "address", type: "text", value: ({ by }) => by },
-	{ name: "action", type: "text", value: ({ action }) => action },
-	{ name: "subject", type: "text", value: ({ subject }) => subject },
-	{ name: "before", type: "text", value: ({ before }) => before },
-	{ name: "after", type: "text", value: ({ after }) => after },
-];
-
-const UPSERT_HOSTS = new Upsert("host", "id", HOST);
-const UPSERT_ACCOUNTS = new Upsert("account", "did", ACCOUNT, ["id"]);
-const UPSERT_IDENTITIES = new Upsert("identity", "did", IDENTITY);
-const UPSERT_POLICIES = new Upsert("policy", "kind, key", POLICY);
-const UPSERT_ACTIONS = new Upsert("admin_action", "lsn", ACTION);
 
 /**
  * Opens the index for writing, and makes its tables if the database is empty. An index has one writer.
@@ -111,7 +51,7 @@ export async function openPostgresStore(url: string, sleep: (ms: number) => Prom
 		const lock = new WriterLock(database, name, sleep);
 		await lock.hold();
 		await ensureSchema(database);
-		const [meta] = await database.run((sql) => sql<Pick<Meta, "writer">[]>`SELECT writer FROM meta`);
+		const [meta] = await database.run((sql) => sql<{ writer: string | null }[]>`SELECT writer FROM meta`);
 		return new PostgresStore(database, lock, id, meta?.writer ?? null);
 	} catch (error) {
 		await database.close();
@@ -213,12 +153,10 @@ class PostgresStore extends PostgresReader implements Store {
 
 	async #meta(): Promise<Meta> {
 		const [meta] = await this.database.run(
-			(sql) => sql<Meta[]>`SELECT lsn, host_id_max AS "hostIdMax", writer,
+			(sql) => sql<Meta[]>`SELECT lsn, host_id_max AS "hostIdMax",
 				(SELECT coalesce(max(id), 0) FROM account) AS "accountIdMax" FROM meta`,
 		);
 		if (meta === undefined) throw new StoreBroken(`${this.database.place} has lost its row of meta`);
-		if (meta.writer !== this.#id && meta.writer !== this.#writerBefore)
-			throw new StoreBroken(`${this.database.place} has another writer, ${meta.writer}: something else writes to it`);
 		return meta;
 	}
 

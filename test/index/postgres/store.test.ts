@@ -103,11 +103,13 @@ describeWithPostgres("PostgreSQL", () => {
 			);
 			expect(waits()).toBe(29);
 			await second.store.close();
-			await expectRefusal(
-				untilAvailable(() => first.apply(all.slice(20, 40))),
-				"something else writes to it",
-			);
+			const again = () => untilAvailable(() => first.apply(all.slice(20, 40)));
+			await expectRefusal(again(), "something else writes to it");
 			expect(await place.dump()).toEqual(before);
+			// Also if the checkpoint is where the first left it, as after a crash of the server.
+			await place.sql((sql) => sql`UPDATE meta SET lsn = 20`);
+			await expectRefusal(again(), "something else writes to it");
+			expect(await place.dump()).toEqual({ ...before, checkpoint: 20 });
 			await first.store.close();
 		});
 
@@ -217,6 +219,22 @@ describeWithPostgres("PostgreSQL", () => {
 			["for a schema that is not there", (url: string) => url.replace(/place_\d+/, "absent"), "has no schema"],
 		])("%s", async (_, change, sentence) => {
 			await expectRefusal(openIndexWriter(change(place.url), NEW_LOG), sentence);
+		});
+
+		test.each([
+			["whose statements have different sessions", "nextval('sessions')"],
+			["that gives a second connection the session of the first", "7"],
+		])("for a pooler %s", async (_, pid) => {
+			// The server's own function is found after this one.
+			await place.sql((sql) =>
+				sql.unsafe(
+					`CREATE SEQUENCE sessions; CREATE FUNCTION pg_backend_pid() RETURNS bigint LANGUAGE sql AS 'SELECT ${pid.replaceAll("'", "''")}::bigint'`,
+				),
+			);
+			await expectRefusal(
+				openIndexWriter(`${place.url}%2Cpg_catalog`, NEW_LOG),
+				"gives each transaction another session",
+			);
 		});
 
 		test("for another encoding than UTF8", async () => {
