@@ -1,4 +1,6 @@
 import { dirname, join } from "node:path";
+import { postgresPlace } from "../index/postgres/database.ts";
+import { openPostgresMirror, openPostgresMirrorReader } from "./postgres/store.ts";
 import { openSqliteMirror, openSqliteMirrorReader } from "./sqlite/store.ts";
 import type { MirrorReader, MirrorStore } from "./store.ts";
 
@@ -17,7 +19,15 @@ const SQLITE = "sqlite://";
  */
 const FILE = "plc-mirror.sqlite";
 
+const POSTGRES: StoreKind = {
+	place: postgresPlace,
+	openStore: openPostgresMirror,
+	openReader: openPostgresMirrorReader,
+};
+
 const KINDS: Readonly<Record<string, StoreKind>> = {
+	postgres: POSTGRES,
+	postgresql: POSTGRES,
 	sqlite: {
 		place: sqlitePath,
 		openStore: (url) => openSqliteMirror(sqlitePath(url)),

@@ -162,4 +162,18 @@ export const PLC_MUTANTS: readonly Mutant[] = [
 		replace: "",
 		tests: CACHE,
 	},
+	{
+		name: "a second writer of the mirror is not noticed",
+		file: "plc/sqlite/store.ts",
+		find: "WHERE plc_progress.writer IN (?, excluded.writer)`;",
+		replace: "WHERE ? IS NOT NULL`;",
+		tests: ["plc/sqlite/store.test.ts"],
+	},
+	{
+		name: "the mirror answers for a DID in doubt",
+		file: "plc/state-codec.ts",
+		find: "return isDoubtful ? null : data;",
+		replace: "return data;",
+		tests: ["plc/sqlite/store.test.ts"],
+	},
 ];

@@ -16,20 +16,20 @@ const TABLES = `
 	CREATE TABLE plc_did (did BLOB PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID, STRICT;
 	CREATE TABLE plc_progress (
 		id INTEGER PRIMARY KEY CHECK (id = 1),
-		version INTEGER NOT NULL,
+		writer TEXT NOT NULL,
 		directory TEXT NOT NULL,
 		after TEXT NOT NULL,
 		read_until_ms INTEGER NOT NULL,
 		complete_until_ms INTEGER NOT NULL
 	) STRICT;`;
 
-const SELECT_PROGRESS = `SELECT version, directory, after, read_until_ms AS readUntilMs, complete_until_ms AS completeUntilMs
+const SELECT_PROGRESS = `SELECT writer, directory, after, read_until_ms AS readUntilMs, complete_until_ms AS completeUntilMs
 	FROM plc_progress`;
-const UPSERT_PROGRESS = `INSERT INTO plc_progress (id, version, directory, after, read_until_ms, complete_until_ms)
+const UPSERT_PROGRESS = `INSERT INTO plc_progress (id, writer, directory, after, read_until_ms, complete_until_ms)
 	VALUES (1, ?, ?, ?, ?, ?)
-	ON CONFLICT (id) DO UPDATE SET version = excluded.version, directory = excluded.directory, after = excluded.after,
+	ON CONFLICT (id) DO UPDATE SET writer = excluded.writer, directory = excluded.directory, after = excluded.after,
 		read_until_ms = excluded.read_until_ms, complete_until_ms = excluded.complete_until_ms
-	WHERE plc_progress.version = excluded.version - 1`;
+	WHERE plc_progress.writer IN (?, excluded.writer)`;
 const UPSERT_STATE =
 	"INSERT INTO plc_did (did, state) VALUES (?, ?) ON CONFLICT (did) DO UPDATE SET state = excluded.state";
 
@@ -125,14 +125,15 @@ class SqliteMirrorReader implements MirrorReader {
 class SqliteMirrorStore implements MirrorStore {
 	readonly #database: Database;
 	readonly #files: DatabaseFiles;
-	readonly #progress: Statement<Progress & { version: number }, []>;
+	readonly #progress: Statement<Progress & { writer: string }, []>;
 	readonly #state: Statement<{ state: Uint8Array }, [Uint8Array]>;
 	readonly #upsertState: Statement<void, [Uint8Array, Uint8Array]>;
-	readonly #upsertProgress: Statement<void, [number, string, string, number, number]>;
+	readonly #upsertProgress: Statement<void, [string, string, string, number, number, string]>;
 	readonly #loadAtOnce: (dids: ReadonlySet<string>) => Map<string, DidState>;
 	readonly #writeAtOnce: (states: readonly DidState[], progress: Progress) => void;
-	/** Of the progress, as this store has last read or written it: another writer would change it. */
-	#version = 0;
+	readonly #id = crypto.randomUUID();
+	/** Who has written last, as this store knows it. */
+	#writer = "";
 
 	constructor(database: Database) {
 		this.#database = database;
@@ -151,8 +152,8 @@ class SqliteMirrorStore implements MirrorStore {
 		return this.#files.attempt(() => {
 			const row = this.#progress.get();
 			if (row === null) return null;
-			const { version, ...progress } = row;
-			this.#version = version;
+			const { writer, ...progress } = row;
+			this.#writer = writer;
 			return progress;
 		});
 	}
@@ -163,7 +164,7 @@ class SqliteMirrorStore implements MirrorStore {
 
 	async write(states: readonly DidState[], progress: Progress): Promise<void> {
 		await this.#files.attempt(() => this.#writeAtOnce(states, progress));
-		this.#version++;
+		this.#writer = this.#id;
 	}
 
 	async close(): Promise<void> {
@@ -180,7 +181,8 @@ class SqliteMirrorStore implements MirrorStore {
 	}
 
 	#write(states: readonly DidState[], { directory, after, readUntilMs, completeUntilMs }: Progress): void {
-		const written = this.#upsertProgress.run(this.#version + 1, directory, after, readUntilMs, completeUntilMs);
+		const values = [directory, after, readUntilMs, completeUntilMs] as const;
+		const written = this.#upsertProgress.run(this.#id, ...values, this.#writer);
 		if (written.changes !== 1)
 			throw new StoreBroken(`${this.#database.filename} was changed meanwhile: something else writes to it`);
 		for (const state of states) this.#upsertState.run(didKeyBytes(state.did), encodeState(state));
