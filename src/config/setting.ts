@@ -104,7 +104,7 @@ export function byteCount(min: number, max: number): ValueKind<number> {
 }
 
 /** The greatest limit of messages. */
-const EVENTS_MAX = 1_000_000_000_000;
+export const EVENTS_MAX = 1_000_000_000_000;
 
 /** Three limits, such as `50/s,2500/h,20000/d`, or `none`. */
 export const eventLimits: ValueKind<EventLimits | null> = {

@@ -1,6 +1,10 @@
 // control/: what other threads may ask of the control thread. The work itself is done by its owner, such as hosts/.
 
+import type { ControlResult, Requester } from "./answer.ts";
 import type { DelayedHost } from "./delays.ts";
+import type { PolicyControl } from "./policy.ts";
+
+export { type ControlResult, type Refusal, type Requester, refusal } from "./answer.ts";
 
 /**
  * The actions of the control thread, which has the hosts and decides what the relay does. Other threads call them by
@@ -8,44 +12,18 @@ import type { DelayedHost } from "./delays.ts";
  *
  * The last argument of each action says who asks, so that the requests of every stranger are counted.
  */
-export interface Control {
+export interface Control extends PolicyControl {
 	/** Asks the relay to follow a host, or to reconnect to it now. */
 	requestCrawl(hostname: string, by: Requester): Promise<ControlResult>;
+	/** For an operator: the hosts that are connected now. */
+	connectedHosts(by: Requester): Promise<ControlResult<{ hostnames: string[] }>>;
+	/** For an operator: ends the connection to a host, which is dialled anew. Refused if it is not connected. */
+	dropHost(hostname: string, by: Requester): Promise<ControlResult>;
 	/** For an operator: asks the relay to follow a known host from another cursor, or from its live end (null). */
 	resetCursor(hostname: string, cursor: number | null, by: Requester): Promise<ControlResult>;
-	/** What waits because of limits: of this host, or of all (null). Those that have waited longest come first. */
-	delayedHosts(hostname: string | null, by: Requester): Promise<DelayedHosts | Refusal>;
-}
-
-/** Who asks for an action. */
-export interface Requester {
-	/** May ask for what strangers may not, such as `localhost:PORT`, and has no limits. */
-	admin: boolean;
-	/** The sender's address. */
-	ip: string;
-}
-
-/** None for a host of which nothing waits, or that is not known. */
-export interface DelayedHosts {
-	ok: true;
-	hosts: DelayedHost[];
-}
-
-/** HTTP 200, or an error. */
-export type ControlResult = { ok: true } | Refusal;
-
-/** An XRPC error with its HTTP status. */
-export interface Refusal {
-	ok: false;
-	status: number;
-	error: string;
-	/** Names the rule. */
-	message: string;
-	/** After how long to ask again. */
-	retryAfterS?: number;
-}
-
-/** @param message names the rule */
-export function refusal(status: number, error: string, message: string, retryAfterS?: number): Refusal {
-	return { ok: false, status, error, message, ...(retryAfterS === undefined ? {} : { retryAfterS }) };
+	/**
+	 * What waits because of limits: of this host, or of all (null). Those that have waited longest come first. None for a host of
+	 * which nothing waits, or that is not known.
+	 */
+	delayedHosts(hostname: string | null, by: Requester): Promise<ControlResult<{ hosts: DelayedHost[] }>>;
 }

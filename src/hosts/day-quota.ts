@@ -2,12 +2,13 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 
 /** Allows at most so many uses within any 24 hours. */
 export class DayQuota {
-	readonly #max: number;
+	readonly #max: () => number;
 	readonly #nowMs: () => number;
-	/** Ascending; never longer than `#max`. */
+	/** Ascending. Longer than `#max` only if that was lowered. */
 	#takenAtMs: number[] = [];
 
-	constructor(max: number, nowMs: () => number) {
+	/** @param max asked for each time, since it may change */
+	constructor(max: () => number, nowMs: () => number) {
 		this.#max = max;
 		this.#nowMs = nowMs;
 	}
@@ -16,7 +17,7 @@ export class DayQuota {
 	take(): boolean {
 		const nowMs = this.#nowMs();
 		this.#takenAtMs = this.#takenAtMs.filter((takenAtMs) => takenAtMs > nowMs - DAY_MS);
-		if (this.#takenAtMs.length >= this.#max) return false;
+		if (this.#takenAtMs.length >= this.#max()) return false;
 		this.#takenAtMs.push(nowMs);
 		return true;
 	}
@@ -24,7 +25,7 @@ export class DayQuota {
 	/** Milliseconds until one is left; 0 if one is, and a day if the quota is 0. */
 	waitMs(): number {
 		const [oldestMs] = this.#takenAtMs;
-		if (this.#takenAtMs.length < this.#max) return 0;
+		if (this.#takenAtMs.length < this.#max()) return 0;
 		return oldestMs === undefined ? DAY_MS : Math.max(0, oldestMs + DAY_MS - this.#nowMs());
 	}
 

@@ -1,3 +1,4 @@
+import type { EventLimits } from "../config/setting.ts";
 import type { HostFacts } from "../log/record/control.ts";
 import type { HostConnection } from "../log/record/host-connection.ts";
 import type { HostStatus } from "../protocol/host-status.ts";
@@ -16,6 +17,8 @@ export class ManagedHost {
 	lastGap: string | null;
 	/** When a gap last caused a record, in monotonic ms. */
 	gapRecordedAtMs = Number.NEGATIVE_INFINITY;
+	/** The limits of messages that its worker was last told; null for none. */
+	limits: EventLimits | null = null;
 	/** The status that the log has. */
 	recordedStatus: HostStatus;
 

@@ -1,14 +1,17 @@
 // hosts/: which hosts are followed, and who may add one. The connections are in ingest/host/.
 
 import type { EventLimits } from "../config/setting.ts";
-import { type ControlResult, type DelayedHosts, type Requester, refusal } from "../control/api.ts";
+import { type ControlResult, type Requester, refusal } from "../control/api.ts";
+import type { DelayedHost } from "../control/delays.ts";
+import type { RuntimeSettings } from "../control/policy.ts";
 import type { Host, IndexReader } from "../index/store.ts";
 import type { CursorsFacts, HostFacts } from "../log/record/control.ts";
-import { NEVER_CONNECTED } from "../log/record/host-connection.ts";
+import { isSameConnection, NEVER_CONNECTED } from "../log/record/host-connection.ts";
 import { HostnameError, mayBePrivate, type ParsedHostname, parseHostname } from "../net/hostname.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
 import { gauge } from "../observe/metric.ts";
+import type { Ban } from "../policy/policies.ts";
 import { contain } from "../runtime/boundary.ts";
 import { LogLimiter } from "../runtime/log-limiter.ts";
 import type { Timing } from "../runtime/timing.ts";
@@ -64,8 +67,10 @@ export interface HostManagerOptions {
 	random(): number;
 	counters: Counters;
 	allowInsecureHosts: boolean;
-	disableRequestCrawl: boolean;
-	newHostsPerDayMax: number;
+	/** Those that can be changed while the relay runs. They are read each time. */
+	settings: Readonly<Pick<RuntimeSettings, "disableRequestCrawl" | "newHostsPerDayMax">>;
+	/** Why the operator has banned a host; null if it is not banned. */
+	banOf(hostname: string): Ban | null;
 }
 
 /**
@@ -95,7 +100,7 @@ export class HostManager {
 		const { timing, counters } = options;
 		const nowMs = (): number => timing.nowMs();
 		this.#epochMs = options.date().getTime() - nowMs();
-		this.#quota = new DayQuota(options.newHostsPerDayMax, nowMs);
+		this.#quota = new DayQuota(() => options.settings.newHostsPerDayMax, nowMs);
 		this.#gate = new CrawlGate({ counters, nowMs });
 		this.#dials = new DialQueue(DIALS_MAX, counters);
 		this.#statusLines = new LogLimiter({ intervalMs: STATUS_LINE_INTERVAL_MS, keysMax: STATUS_LINES_MAX, nowMs });
@@ -104,6 +109,50 @@ export class HostManager {
 	/** Every known host, by id. */
 	hosts(): readonly Readonly<ManagedHost>[] {
 		return [...this.#byId.values()];
+	}
+
+	isKnown(hostname: string): boolean {
+		return this.#byName.has(hostname);
+	}
+
+	/** The hosts that are connected now, by id. */
+	connected(): string[] {
+		const hosts = [...this.#byId.values()];
+		return hosts.filter(({ driver }) => driver.state.phase === "connected").map(({ hostname }) => hostname);
+	}
+
+	/** Ends the connection to a host, which is then dialled anew. For an admin. Refused if it is not connected. */
+	drop(input: string): ControlResult {
+		const parsed = parsedOr400(input, this.#options.allowInsecureHosts);
+		if ("ok" in parsed) return parsed;
+		const host = this.#byName.get(parsed.hostname);
+		if (host?.driver.state.phase !== "connected")
+			return refusal(400, "InvalidRequest", `host ${parsed.hostname} is not connected`);
+		host.driver.tell({ type: "banned", why: "an operator ended the connection" });
+		host.driver.tell({ type: "allowed" });
+		return { ok: true };
+	}
+
+	/** Must be called after policies have changed: ends the connections to hosts that are banned now, and tells workers new limits. */
+	applyPolicies(): void {
+		for (const host of this.#byId.values()) {
+			this.#applyBan(host);
+			this.#applyLimits(host);
+		}
+	}
+
+	#applyLimits(host: ManagedHost): void {
+		const limits = this.#options.limitsOf(host.hostname);
+		if (Bun.deepEquals(limits, host.limits)) return;
+		host.limits = limits;
+		this.#command(host, { type: "setLimits", hostId: host.id, limits });
+	}
+
+	#applyBan({ hostname, driver }: ManagedHost): void {
+		const ban = this.#options.banOf(hostname);
+		const why = ban === null ? null : reasonOf(ban);
+		if (why === driver.state.ban) return;
+		driver.tell(why === null ? { type: "allowed" } : { type: "banned", why });
 	}
 
 	/** Loads all hosts, and begins to connect to them, those first that were active last. Resolves before all are connected. */
@@ -182,6 +231,8 @@ export class HostManager {
 		if ("ok" in parsed) return parsed;
 		const host = this.#byName.get(parsed.hostname);
 		if (host === undefined) return refusal(404, "HostNotFound", `host ${parsed.hostname} is not known`);
+		const ban = this.#options.banOf(host.hostname);
+		if (ban !== null) return refusedBy(ban, host.hostname);
 		if (host.status === "banned") return banned(host);
 		log.info("an admin set the cursor of {hostname} to {cursor}", {
 			hostname: host.hostname,
@@ -193,7 +244,7 @@ export class HostManager {
 	}
 
 	/** What waits because of limits: of this host, or of all (null). */
-	async delayedHosts(hostname: string | null): Promise<DelayedHosts> {
+	async delayedHosts(hostname: string | null): Promise<{ ok: true; hosts: DelayedHost[] }> {
 		const asked = hostname === null ? null : this.#byName.get(hostname);
 		if (asked === undefined) return { ok: true, hosts: [] };
 		const delays = await this.#options.delays(asked?.id ?? null);
@@ -210,13 +261,15 @@ export class HostManager {
 	 */
 	async requestCrawl(input: string, by: Requester): Promise<ControlResult> {
 		const { admin } = by;
-		const { allowInsecureHosts, disableRequestCrawl } = this.#options;
+		const { allowInsecureHosts, settings, banOf } = this.#options;
 		if (this.#isStopped) return STOPPED;
 		// A host that is not loaded yet would be taken for a new one.
 		if (!this.#isStarted) return STARTING;
-		if (disableRequestCrawl && !admin) return refusal(403, "Forbidden", "this relay takes no crawl requests");
+		if (settings.disableRequestCrawl && !admin) return refusal(403, "Forbidden", "this relay takes no crawl requests");
 		const parsed = parsedOr400(input, admin && allowInsecureHosts);
 		if ("ok" in parsed) return parsed;
+		const ban = banOf(parsed.hostname);
+		if (ban !== null) return refusedBy(ban, parsed.hostname);
 		const known = this.#byName.get(parsed.hostname);
 		if (known !== undefined) return this.#crawlKnown(known, admin);
 		if (admin) return this.#share("admin", parsed.hostname, () => this.#crawlNew(parsed, true));
@@ -235,7 +288,7 @@ export class HostManager {
 		const known = this.#byName.get(parsed.hostname);
 		if (known !== undefined) return this.#crawlKnown(known, false);
 		if (!this.#quota.take()) {
-			const rule = `this relay takes ${this.#options.newHostsPerDayMax} new hosts in 24 hours, try again later`;
+			const rule = `this relay takes ${this.#options.settings.newHostsPerDayMax} new hosts in 24 hours, try again later`;
 			return refusal(429, "RateLimitExceeded", rule, Math.ceil(this.#quota.waitMs() / 1000));
 		}
 		const result = await this.#crawlNew(parsed, false);
@@ -263,8 +316,7 @@ export class HostManager {
 		log.info("host {hostname} is new, with id {id}", { hostname: host.hostname, id: host.id });
 		// The host's record must be in the log before its first message.
 		await this.#options.append(host.facts);
-		host.driver.tell({ type: "asked", by: admin ? "operator" : "stranger" });
-		return { ok: true };
+		return this.#crawlKnown(host, admin);
 	}
 
 	#know(facts: HostFacts, cursor: number | null): ManagedHost {
@@ -279,6 +331,7 @@ export class HostManager {
 			record: () => this.#recordSoon(host),
 		});
 		const host = new ManagedHost(facts, cursor, driver);
+		this.#applyBan(host);
 		this.#byName.set(host.hostname, host);
 		this.#byId.set(host.id, host);
 		this.#idMax = Math.max(this.#idMax, host.id);
@@ -287,8 +340,10 @@ export class HostManager {
 	}
 
 	/** What a worker must know of a host. Without a cursor it is that of the start. */
-	#target({ id, hostname, insecure, startCursor }: ManagedHost, cursor = startCursor): HostTarget {
-		return { id, hostname, insecure, cursor, limits: this.#options.limitsOf(hostname) };
+	#target(host: ManagedHost, cursor = host.startCursor): HostTarget {
+		const { id, hostname, insecure } = host;
+		host.limits = this.#options.limitsOf(hostname);
+		return { id, hostname, insecure, cursor, limits: host.limits };
 	}
 
 	#command({ hostname }: ManagedHost, command: HostCommand): void {
@@ -328,12 +383,22 @@ export class HostManager {
 
 /** Up to the release before, the log said of a relay only that it is banned, and of no other host. */
 function connectionOfRow({ status, connection }: HostFacts): HostFacts["connection"] {
-	if (status !== "banned" || connection.lastError !== null) return connection;
+	if (status !== "banned" || !isSameConnection(connection, NEVER_CONNECTED)) return connection;
 	return { ...connection, lastError: { fault: "relay-loop", text: "it is a relay itself", atMs: 0 } };
 }
 
 const STARTING = refusal(503, "ServiceUnavailable", "the relay is starting, try again in a moment", 1);
 const STOPPED = refusal(503, "ServiceUnavailable", "the relay is shutting down");
+
+/** Why a host is banned, for people. */
+function reasonOf(ban: Ban): string {
+	return ban.by === "host" ? "the operator has banned this host" : `the operator has banned the domain ${ban.domain}`;
+}
+
+function refusedBy(ban: Ban, hostname: string): ControlResult {
+	if (ban.by === "host") return refusal(403, "HostBanned", `host ${hostname} is banned from this relay`);
+	return refusal(403, "DomainBan", `the domain ${ban.domain} is banned from this relay, with all of its hosts`);
+}
 
 function banned({ hostname }: ManagedHost): ControlResult {
 	return refusal(403, "HostBanned", `host ${hostname} is banned from this relay`);

@@ -6,6 +6,7 @@ import { INTEGER_MAX } from "../protocol/limits.ts";
 import type { ClientEnv } from "./base.ts";
 import { crawlHandler, refusalResponse, requester } from "./crawl.ts";
 import { hostnameParameter, readBody } from "./parameters.ts";
+import { addPolicyRoutes } from "./policy.ts";
 import { errorResponse } from "./response.ts";
 
 export interface AdminAppOptions {
@@ -54,6 +55,7 @@ export function createAdminApp(options: AdminAppOptions): Hono<ClientEnv> {
 	);
 	app.post("/admin/pds/requestCrawl", crawlHandler(options.control, true));
 	app.post("/admin/pds/resetCursor", resetHandler(options.control));
+	addPolicyRoutes(app, options.control);
 	return app;
 }
 

@@ -41,12 +41,13 @@ export function readQuery<Schema extends v.GenericSchema>(schema: Schema, contex
 	return parse(schema, context.req.query());
 }
 
-/** Reads a JSON body of up to `BODY_BYTES_MAX` bytes. @throws XrpcError with the rule that it breaks */
+/** Reads a JSON body of up to `bytesMax` bytes. @throws XrpcError with the rule that it breaks */
 export async function readBody<Schema extends v.GenericSchema>(
 	schema: Schema,
 	context: Context,
+	bytesMax = BODY_BYTES_MAX,
 ): Promise<v.InferOutput<Schema>> {
-	const bytes = await readBodyBytes(context.req.raw);
+	const bytes = await readBodyBytes(context.req.raw, bytesMax);
 	let body: unknown;
 	try {
 		body = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
@@ -56,20 +57,20 @@ export async function readBody<Schema extends v.GenericSchema>(
 	return parse(schema, body);
 }
 
-async function readBodyBytes(request: Request): Promise<Uint8Array> {
-	if (Number(request.headers.get("content-length") ?? 0) > BODY_BYTES_MAX) throw tooLarge();
+async function readBodyBytes(request: Request, bytesMax: number): Promise<Uint8Array> {
+	if (Number(request.headers.get("content-length") ?? 0) > bytesMax) throw tooLarge(bytesMax);
 	try {
-		return await readBytes(request, request.signal, BODY_BYTES_MAX);
+		return await readBytes(request, request.signal, bytesMax);
 	} catch (error) {
-		if (error instanceof BodyTooLargeError) throw tooLarge();
+		if (error instanceof BodyTooLargeError) throw tooLarge(bytesMax);
 		// Any other error is the sender's fault: a closed connection, a malformed chunk, a body that does not go on.
 		throw new XrpcError(400, "InvalidRequest", "the body ended early");
 	}
 }
 
 /** Closes the connection, so that the rest of the body need not be read. */
-function tooLarge(): XrpcError {
-	const rule = `the body must not be longer than ${BODY_BYTES_MAX} bytes`;
+function tooLarge(bytesMax: number): XrpcError {
+	const rule = `the body must not be longer than ${bytesMax} bytes`;
 	return new XrpcError(413, "PayloadTooLarge", rule, { Connection: "close" });
 }
 

@@ -11,10 +11,12 @@ import type { IndexReader } from "../index/store.ts";
 import { Handover } from "../log/handover.ts";
 import { Marks } from "../log/marks.ts";
 import { LogPosition } from "../log/position.ts";
+import type { Strictness } from "../log/record/policy-facts.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
 import { gauge } from "../observe/metric.ts";
 import { openIdentityMirror } from "../plc/identity-mirror.ts";
+import type { LenientEvent, LocalStatusChange } from "../policy/messages.ts";
 import { contain } from "../runtime/boundary.ts";
 import { Doorbell } from "../runtime/doorbell.ts";
 import { LogLimiter } from "../runtime/log-limiter.ts";
@@ -27,7 +29,7 @@ import type { Engine } from "../verify/engine.ts";
 import { EngineError } from "../verify/select.ts";
 import { USER_AGENT } from "../version.ts";
 import { AccountCache } from "./did/accounts.ts";
-import { type LocalStatusChange, Operator } from "./did/operator.ts";
+import { Operator } from "./did/operator.ts";
 import { RepoStatusProbe } from "./did/repo-status.ts";
 import { Shard, type ShardOptions } from "./did/shard.ts";
 import { Budget } from "./host/budget.ts";
@@ -59,6 +61,8 @@ export interface IngestOptions extends WorkerContext<UsedSettings> {
 	peers: { worker: number; outbound: SharedArrayBuffer; inbound: SharedArrayBuffer; doorbell: SharedArrayBuffer }[];
 	doorbell: SharedArrayBuffer;
 	sequencerDoorbell: SharedArrayBuffer;
+	/** The hosts with a strictness of their own. */
+	strictness: readonly [hostname: string, strictness: Strictness][];
 }
 
 /** Account states in memory, of all ingest workers together. Each takes about 400 bytes. */
@@ -78,17 +82,22 @@ const REJECTION_LINES = { intervalMs: 60_000, keysMax: 10_000 };
 /** Makes this thread's engine according to the settings. */
 export type CreateEngine = (choice: EngineChoice, counters: Counters) => Engine;
 
+/** From an ingest worker to the control thread. */
+export type IngestEvent = HostEvent | LenientEvent;
+
 /** What the control thread may ask of an ingest worker. */
 export interface IngestService {
 	/** Sets the operator's status of an account whose DID this worker has. Resolves when that is durable. */
 	setLocalStatus(change: LocalStatusChange): Promise<{ before: string | null }>;
 	/** What waits because of limits: of this host, or of all its hosts (null), of which `DELAYED_HOSTS_MAX` at most are told. */
 	delays(hostId: number | null): Promise<HostDelays[]>;
+	/** How strict to be from now on with messages of a host, of the DIDs that this worker has; null: as with all other hosts. */
+	setStrictness(hostname: string, strictness: Strictness | null): Promise<void>;
 }
 
 /** Runs an ingest worker in this thread, with the engine that the thread's entry file makes. */
 export function serveIngest(createEngine: CreateEngine): void {
-	serveRole<IngestOptions, HostCommand, HostEvent, NoService, IngestService>(
+	serveRole<IngestOptions, HostCommand, IngestEvent, NoService, IngestService>(
 		(emit) => new IngestWorker(createEngine, emit),
 	);
 }
@@ -166,21 +175,28 @@ function openPeer({ worker, outbound, inbound, doorbell }: IngestOptions["peers"
 	};
 }
 
+/** What a started worker has. */
+interface Parts {
+	hosts: Hosts;
+	shard: Shard;
+	operator: Operator;
+	handover: Handover;
+	doorbell: Doorbell;
+}
+
 /** An ingest worker: follows its hosts, and works on the messages of its DIDs. */
 class IngestWorker implements WorkerRole<IngestOptions, HostCommand, IngestService> {
 	readonly #createEngine: CreateEngine;
-	readonly #emit: (event: HostEvent) => void;
+	readonly #emit: (event: IngestEvent) => void;
 	/** Set by `start`. */
-	#parts: { hosts: Hosts; handover: Handover; doorbell: Doorbell; operator: Operator } | null = null;
+	#parts: Parts | null = null;
 	readonly serves: Served<IngestService> = {
-		setLocalStatus: (change) => {
-			if (this.#parts === null) throw new Error("a request came before the start");
-			return this.#parts.operator.setLocalStatus(change);
-		},
 		delays: (hostId) => this.#parts?.hosts.delays(hostId) ?? [],
+		setLocalStatus: (change) => this.#started().operator.setLocalStatus(change),
+		setStrictness: (hostname, strictness) => this.#started().shard.setStrictness(hostname, strictness),
 	};
 
-	constructor(createEngine: CreateEngine, emit: (event: HostEvent) => void) {
+	constructor(createEngine: CreateEngine, emit: (event: IngestEvent) => void) {
 		this.#createEngine = createEngine;
 		this.#emit = emit;
 	}
@@ -201,6 +217,7 @@ class IngestWorker implements WorkerRole<IngestOptions, HostCommand, IngestServi
 		const accounts = new AccountCache(index, Math.ceil(ACCOUNT_CACHE_ENTRIES / config.ingestWorkers), counters);
 		const mirror = await openIdentityMirror(config, counters);
 		const shard = createShard({ config, index, mirror, accounts, handover, engine, counters });
+		for (const [hostname, strictness] of options.strictness) shard.setStrictness(hostname, strictness);
 		const routes = new Routes(options.worker, options.peers.map(openPeer), (arrival) => shard.submit(arrival));
 		const hosts = new Hosts({
 			budget: new Budget(config.ingestBufferBytes),
@@ -214,7 +231,7 @@ class IngestWorker implements WorkerRole<IngestOptions, HostCommand, IngestServi
 		});
 
 		const operator = new Operator({ accounts, handover, clock: Date.now });
-		this.#parts = { hosts, handover, doorbell, operator };
+		this.#parts = { hosts, shard, handover, doorbell, operator };
 
 		const keepBooks = (): void => {
 			hosts.storeCursors();
@@ -224,6 +241,8 @@ class IngestWorker implements WorkerRole<IngestOptions, HostCommand, IngestServi
 				applied: () => applied.lsn ?? 0,
 				published: () => position.snapshot(),
 			});
+			const hostnames = shard.takeLenient();
+			if (hostnames.length > 0) this.#emit({ type: "lenient", hostnames });
 		};
 		setInterval(() => contain("the cursors' timer", keepBooks), CURSOR_INTERVAL_MS);
 		setInterval(() => contain("the report of hosts", () => hosts.reportHeard()), HEARD_INTERVAL_MS);
@@ -239,6 +258,11 @@ class IngestWorker implements WorkerRole<IngestOptions, HostCommand, IngestServi
 
 	command(command: HostCommand): void {
 		this.#parts?.hosts.command(command);
+	}
+
+	#started(): Parts {
+		if (this.#parts === null) throw new Error("a request came before the start");
+		return this.#parts;
 	}
 
 	async drain(): Promise<void> {

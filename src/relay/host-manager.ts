@@ -10,6 +10,7 @@ import { LogPosition } from "../log/position.ts";
 import type { Counters } from "../observe/counters.ts";
 import { systemTiming } from "../runtime/timing.ts";
 import { USER_AGENT } from "../version.ts";
+import type { Policy } from "./control.ts";
 import type { SharedMemory } from "./shared-memory.ts";
 
 /** How the host manager reaches the ingest workers. */
@@ -28,6 +29,7 @@ export function createHostManager(
 	counters: Counters,
 	reader: IndexReader,
 	handover: Handover,
+	{ policies, settings }: Policy,
 	{ command, delays }: IngestAccess,
 ): HostManager {
 	const hostLog = new HostLog(handover, systemTiming);
@@ -37,7 +39,10 @@ export function createHostManager(
 		workers: config.ingestWorkers,
 		command,
 		delays,
-		limitsOf: (hostname) => eventLimitsOf(hostname, config.accountLimit, config),
+		limitsOf(hostname) {
+			const { eventLimits, accountLimit } = policies.hostPolicy(hostname);
+			return eventLimits ?? eventLimitsOf(hostname, accountLimit ?? settings.accountLimit, config);
+		},
 		append: (facts) => hostLog.append(facts),
 		appendCursors: (facts) => hostLog.appendCursors(facts),
 		isLogNew: lastLsn < firstLsn,
@@ -47,7 +52,7 @@ export function createHostManager(
 		random: Math.random,
 		counters,
 		allowInsecureHosts: config.allowInsecureHosts,
-		disableRequestCrawl: config.disableRequestCrawl,
-		newHostsPerDayMax: config.newHostsPerDayMax,
+		settings,
+		banOf: (hostname) => policies.banOf(hostname),
 	});
 }

@@ -15,6 +15,7 @@ import { startOnPath } from "../runtime/start-error.ts";
 import { systemTiming } from "../runtime/timing.ts";
 import { VERSION } from "../version.ts";
 import { WORKER_ENTRIES } from "../workers.ts";
+import { type ControlOwners, createControl, loadPolicy } from "./control.ts";
 import { createCounts } from "./counts.ts";
 import { startGuard } from "./descriptor-guard.ts";
 import { createHostManager } from "./host-manager.ts";
@@ -82,6 +83,7 @@ export class Relay {
 		await makeFolders(config);
 		const stalls = new Stalls();
 		let hosts: HostManager | undefined;
+		let control: ControlOwners | undefined;
 		// Index events before the fan-out threads start need not reach them: they start from what the index holds by then.
 		let fanout: readonly FanoutThread[] = [];
 		const threads = createThreads(config, ingestEntry, {
@@ -93,7 +95,8 @@ export class Relay {
 				else for (const thread of fanout) thread.command(event);
 			},
 			onHostEvent: (event) => hosts?.onEvent(event),
-			control: () => hosts,
+			onLenient: ({ hostnames }) => control?.ratchet.noteLenient(hostnames),
+			control: () => control?.served,
 			onFailure,
 		});
 		const budget = budgetDescriptors(config);
@@ -108,30 +111,29 @@ export class Relay {
 		await startIndexUnless(stop, threads, common);
 		const reader = await openPatientReader(config.databaseUrl, counters);
 		const handover = controlHandover(shared, counters);
-		hosts = createHostManager(config, shared, counters, reader, handover, {
+		const appender = new Appender(handover, systemTiming);
+		const policy = await loadPolicy(config, reader, appender);
+		hosts = createHostManager(config, shared, counters, reader, handover, policy, {
 			command: (worker, command) => threads.ingest[worker]?.command(command),
 			delays: (hostId) => delaysOf(threads.ingest, hostId),
 		});
-		await tellUntold(reader, new Appender(handover, systemTiming));
+		control = createControl({ config, hosts, ...policy, reader, ingest: threads.ingest });
+		// After the host manager, which sees whether the log is new, and before the threads that may append other values.
+		await tellUntold(reader, appender);
 		await startMirror(threads.mirror, common);
-		await startIngest(threads.ingest, common);
+		await startIngest(threads.ingest, common, policy.policies.strictness());
 		const channels = threads.fanout.map(() => new MessageChannel());
 		const readsPorts = channels.map(({ port2 }) => port2);
 		await startReads(threads.reads, common, readsPorts);
-		const ports = channels.map(({ port1 }) => port1);
 		fanout = threads.fanout;
-		await startFanout(fanout, common, { ports, consumersMax });
+		await startFanout(fanout, common, { ports: channels.map(({ port1 }) => port1), consumersMax });
 		stalls.isStarting = false;
 		await hosts.start();
 		const guard = startGuard(config, counts, budget, () => {
 			for (const thread of fanout) thread.command({ type: "closeIdle" });
 			internal.closeIdleConnections();
 		});
-		logOf("relay").info("standpipe {version} serves on {api}, metrics on {metrics}", {
-			version: VERSION,
-			api: `${config.apiBind.host}:${config.apiBind.port}`,
-			metrics: `${internal.hostname}:${internal.port}`,
-		});
+		announce(config, internal);
 		return new Relay({ threads, reader, hosts, internal, guard });
 	}
 
@@ -167,6 +169,14 @@ async function startIndexUnless(stop: AbortSignal | undefined, { index, log }: T
 	if (outcome !== "stopped") return;
 	await log.drain();
 	throw new StartStopped("the start was stopped while it waited for the index");
+}
+
+function announce({ apiBind: { host, port } }: Config, internal: Bun.Server<undefined>): void {
+	logOf("relay").info("standpipe {version} serves on {api}, metrics on {metrics}", {
+		version: VERSION,
+		api: `${host}:${port}`,
+		metrics: `${internal.hostname}:${internal.port}`,
+	});
 }
 
 async function makeFolders({ persistDir, databaseUrl }: Config): Promise<void> {

@@ -56,7 +56,10 @@ export function contextOf(config: Config, shared: SharedMemory): WorkerContext<S
 }
 
 /** The rings and doorbells of an ingest worker. */
-export function ingestMemory(shared: SharedMemory, worker: number): Omit<IngestOptions, keyof WorkerContext> {
+export function ingestMemory(
+	shared: SharedMemory,
+	worker: number,
+): Omit<IngestOptions, keyof WorkerContext | "strictness"> {
 	const [, ...producers] = shared.producers;
 	const doorbellOf = (number: number): SharedArrayBuffer => at(producers, number).doorbell;
 	return {

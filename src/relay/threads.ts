@@ -4,10 +4,11 @@ import type { DiskFaultReason } from "../disk/fault.ts";
 import type { FanoutCommand, FanoutWorkerOptions } from "../fanout/worker.ts";
 import { DELAYED_HOSTS_MAX, type HostCommand, type HostDelays, type HostEvent } from "../hosts/messages.ts";
 import type { IndexEvent } from "../index/worker.ts";
-import type { IngestOptions, IngestService } from "../ingest/ingest.ts";
+import type { IngestEvent, IngestOptions, IngestService } from "../ingest/ingest.ts";
 import type { SequencerStart } from "../log/worker.ts";
 import type { Totals } from "../observe/totals.ts";
 import type { MirrorStart } from "../plc/worker.ts";
+import type { LenientEvent } from "../policy/messages.ts";
 import type { ReadsWorkerOptions } from "../reads/worker.ts";
 import type { NoService, Served } from "../runtime/requests.ts";
 import { startListening } from "../runtime/start-error.ts";
@@ -20,7 +21,7 @@ import { at, contextOf, ingestMemory, type SharedMemory } from "./shared-memory.
 export type LogThread = Thread<SequencerStart, never, DiskFaultReason | null>;
 export type IndexThread = Thread<WorkerContext, never, IndexEvent>;
 export type MirrorThread = Thread<MirrorStart, never, never>;
-export type IngestThread = Thread<IngestOptions, HostCommand, HostEvent, NoService, IngestService>;
+export type IngestThread = Thread<IngestOptions, HostCommand, IngestEvent, NoService, IngestService>;
 export type ReadsThread = Thread<ReadsWorkerOptions, never, never>;
 export type FanoutThread = Thread<FanoutWorkerOptions, FanoutCommand, never, Control>;
 
@@ -41,6 +42,7 @@ export interface Listeners {
 	onLogStall(reason: DiskFaultReason | null): void;
 	onIndexEvent(event: IndexEvent): void;
 	onHostEvent(event: HostEvent): void;
+	onLenient(event: LenientEvent): void;
 	/** Undefined until the host manager exists. */
 	control(): Served<Control> | undefined;
 	/** Called when a thread dies. It must end the process. */
@@ -56,15 +58,17 @@ export interface Listeners {
 export function createThreads(
 	{ ingestWorkers, fanoutWorkers, plcMirror }: Config,
 	ingestEntry: URL,
-	{ onLogStall, onIndexEvent, onHostEvent, control, onFailure }: Listeners,
+	{ onLogStall, onIndexEvent, onHostEvent, onLenient, control, onFailure }: Listeners,
 ): Threads {
+	const onIngestEvent = (event: IngestEvent): void =>
+		event.type === "lenient" ? onLenient(event) : onHostEvent(event);
 	const nothing = (): void => undefined;
 	return {
 		log: new Thread("log", WORKER_ENTRIES.log, onLogStall, onFailure),
 		index: new Thread("index", WORKER_ENTRIES.index, onIndexEvent, onFailure),
 		mirror: plcMirror ? new Thread("plc mirror", WORKER_ENTRIES.plc, nothing, onFailure) : null,
 		ingest: Array.from({ length: ingestWorkers }, (_, worker): IngestThread => {
-			return new Thread(`ingest ${worker}`, ingestEntry, onHostEvent, onFailure);
+			return new Thread(`ingest ${worker}`, ingestEntry, onIngestEvent, onFailure);
 		}),
 		reads: new Thread("reads", WORKER_ENTRIES.reads, nothing, onFailure),
 		fanout: Array.from({ length: fanoutWorkers }, (_, worker): FanoutThread => {
@@ -129,10 +133,14 @@ export async function startMirror(thread: MirrorThread | null, { config, shared,
 	if (thread !== null) totals.include(await thread.start(contextOf(config, shared)));
 }
 
-export async function startIngest(threads: readonly IngestThread[], { config, shared, totals }: Common): Promise<void> {
+export async function startIngest(
+	threads: readonly IngestThread[],
+	{ config, shared, totals }: Common,
+	strictness: IngestOptions["strictness"],
+): Promise<void> {
 	await Promise.all(
 		threads.map(async (thread, worker) => {
-			const options = { ...contextOf(config, shared), ...ingestMemory(shared, worker) };
+			const options = { ...contextOf(config, shared), ...ingestMemory(shared, worker), strictness };
 			totals.include(await thread.start(options));
 		}),
 	);

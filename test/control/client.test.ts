@@ -4,6 +4,7 @@ import { CONTROL_TIMEOUT_MS, controlOver } from "../../src/control/client.ts";
 import type { Served } from "../../src/runtime/requests.ts";
 import { LinkPair } from "../runtime/link-pair.ts";
 import { Rng } from "../sim/rng.ts";
+import { fakeControl } from "./fake-control.ts";
 
 const STRANGER = { admin: false, ip: "192.0.2.1" };
 const ADMIN = { admin: true, ip: "192.0.2.2" };
@@ -14,7 +15,7 @@ function connect(
 	limits = { max: 512, perClientMax: 16 },
 ) {
 	const calls: [method: string, hostname: string, detail: Requester | number | null][] = [];
-	const server: Served<Control> = {
+	const server = fakeControl<Served<Control>>({
 		async requestCrawl(hostname, by) {
 			calls.push(["requestCrawl", hostname, by]);
 			return answer(hostname);
@@ -23,8 +24,7 @@ function connect(
 			calls.push(["resetCursor", hostname, cursor]);
 			return { ok: true };
 		},
-		delayedHosts: () => ({ ok: true, hosts: [] }),
-	};
+	});
 	const pair = new LinkPair<Control>(server, limits);
 	return { control: controlOver(pair.asker, limits), pair, calls };
 }
@@ -111,11 +111,10 @@ describe("an action", () => {
 			owed.push(result);
 			return kind === 2 ? result : Promise.resolve(result);
 		};
-		const server: Served<Control> = {
+		const server = fakeControl<Served<Control>>({
 			requestCrawl: (...args) => answer("requestCrawl", ...args) as Promise<ControlResult>,
 			resetCursor: (...args) => answer("resetCursor", ...args),
-			delayedHosts: () => ({ ok: true, hosts: [] }),
-		};
+		});
 		const pair = new LinkPair<Control>(server);
 		const control = controlOver(pair.asker);
 		for (let round = 0; round < 300; round++) {

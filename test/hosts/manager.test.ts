@@ -14,6 +14,7 @@ import type { Host, IndexReader } from "../../src/index/store.ts";
 import type { CursorsFacts, HostFacts } from "../../src/log/record/control.ts";
 import { type HostConnection, NEVER_CONNECTED } from "../../src/log/record/host-connection.ts";
 import { Counters } from "../../src/observe/counters.ts";
+import type { Ban } from "../../src/policy/policies.ts";
 import type { HostStatus } from "../../src/protocol/host-status.ts";
 import { workerOf } from "../../src/runtime/worker-of.ts";
 import { counted } from "../observe/counted.ts";
@@ -86,8 +87,8 @@ class Bench {
 			random: () => 0.5,
 			counters: this.counters,
 			allowInsecureHosts: false,
-			disableRequestCrawl: false,
-			newHostsPerDayMax: 50,
+			settings: SETTINGS,
+			banOf: () => null,
 			...settings,
 		});
 	}
@@ -113,6 +114,8 @@ class Bench {
 async function settle(): Promise<void> {
 	for (let turn = 0; turn < 50; turn++) await Promise.resolve();
 }
+
+const SETTINGS = { disableRequestCrawl: false, newHostsPerDayMax: 50 };
 
 let bench: Bench;
 beforeEach(() => {
@@ -303,7 +306,7 @@ describe("requestCrawl of a new host", () => {
 	});
 
 	test("is refused if the probe fails, with the reason, and uses up no quota", async () => {
-		const manager = bench.manager({ newHostsPerDayMax: 1 });
+		const manager = bench.manager({ settings: { ...SETTINGS, newHostsPerDayMax: 1 } });
 		await manager.start();
 		bench.probe = async () => {
 			throw new ProbeError("answered describeServer with HTTP 404");
@@ -329,7 +332,7 @@ describe("requestCrawl of a new host", () => {
 	});
 
 	test("is limited per day, but not for admins", async () => {
-		const manager = bench.manager({ newHostsPerDayMax: 2 });
+		const manager = bench.manager({ settings: { ...SETTINGS, newHostsPerDayMax: 2 } });
 		await manager.start();
 		for (const name of ["a.com", "b.com"]) expect((await manager.requestCrawl(name, PUBLIC)).ok).toBe(true);
 		expect(await manager.requestCrawl("c.com", PUBLIC)).toMatchObject({ status: 429, error: "RateLimitExceeded" });
@@ -339,7 +342,7 @@ describe("requestCrawl of a new host", () => {
 	});
 
 	test("says when to ask again", async () => {
-		const manager = bench.manager({ newHostsPerDayMax: 1 });
+		const manager = bench.manager({ settings: { ...SETTINGS, newHostsPerDayMax: 1 } });
 		await manager.start();
 		await manager.requestCrawl("a.com", PUBLIC);
 		bench.timing.pass(3_600_000);
@@ -399,7 +402,7 @@ describe("requestCrawl of a new host", () => {
 	});
 
 	test("is refused if it is switched off, but not for admins", async () => {
-		const manager = bench.manager({ disableRequestCrawl: true });
+		const manager = bench.manager({ settings: { ...SETTINGS, disableRequestCrawl: true } });
 		await manager.start();
 		expect(await manager.requestCrawl("new.com", PUBLIC)).toMatchObject({ status: 403, error: "Forbidden" });
 		expect(await manager.requestCrawl("new.com", ADMIN)).toEqual({ ok: true });
@@ -643,6 +646,107 @@ test("a host that is down for a week is dialled every hour, and is back by itsel
 	manager.onEvent({ type: "opened", ...bench.attempt(1) });
 	bench.flush();
 	expect(bench.appended.at(-1)).toMatchObject({ status: "active" });
+});
+
+describe("bans of the operator", () => {
+	const BY_HOST = { by: "host" } as const;
+
+	test("keep hosts from being dialled at the start, and end connections when they are set", async () => {
+		let banned = new Set(["b.com"]);
+		bench.rows.push(row(1, "a.com"), row(2, "b.com"));
+		const manager = bench.manager({ banOf: (hostname) => (banned.has(hostname) ? BY_HOST : null) });
+		await manager.start();
+		expect(bench.dialled()).toEqual([1]);
+		manager.onEvent({ type: "opened", ...bench.attempt(1) });
+		expect(manager.connected()).toEqual(["a.com"]);
+		banned = new Set(["a.com"]);
+		manager.applyPolicies();
+		expect(manager.connected()).toEqual([]);
+		expect(bench.commands.at(-2)?.command).toEqual({ type: "disconnect", hostId: 1 });
+		expect(bench.dialled()).toEqual([1, 2]);
+		expect(manager.hosts().map(({ status }) => status)).toEqual(["banned", "idle"]);
+		bench.flush();
+		expect(bench.appended.find(({ id }) => id === 1)?.status).toBe("banned");
+		const before = bench.commands.length;
+		manager.applyPolicies();
+		expect(bench.commands.length).toBe(before);
+	});
+
+	test("refuse requests by the name of their rule, for new and known hosts, strangers and admins", async () => {
+		bench.rows.push(row(1, "a.com"), row(2, "b.bad.com"));
+		const bans = new Map<string, Ban>([
+			["a.com", BY_HOST],
+			["new.com", BY_HOST],
+			["b.bad.com", { by: "domain", domain: "bad.com" }],
+			["new.bad.com", { by: "domain", domain: "bad.com" }],
+		]);
+		const manager = bench.manager({ banOf: (hostname) => bans.get(hostname) ?? null });
+		await manager.start();
+		for (const by of [PUBLIC, ADMIN])
+			for (const [hostname, { by: rule }] of bans) {
+				const refused = { status: 403, error: rule === "host" ? "HostBanned" : "DomainBan" };
+				expect(await manager.requestCrawl(hostname, by)).toMatchObject(refused);
+				expect(manager.resetCursor(hostname, 5).ok).toBe(false);
+			}
+		expect([bench.probed, bench.dialled()]).toEqual([[], []]);
+	});
+
+	test("that are set while a new host is probed refuse it too", async () => {
+		let ban: Ban | null = null;
+		const manager = bench.manager({ banOf: () => ban });
+		await manager.start();
+		bench.probe = async () => {
+			ban = BY_HOST;
+		};
+		expect(await manager.requestCrawl("new.com", ADMIN)).toMatchObject({ error: "HostBanned" });
+		expect(bench.dialled()).toEqual([]);
+	});
+});
+
+test("new limits are told to the workers of the hosts that they concern, once", async () => {
+	bench.rows.push(row(1, "a.com"), row(2, "b.com"), row(3, "c.com"));
+	const limits = new Map<string, EventLimits | null>([["c.com", { perS: 9, perHour: 9, perDay: 9 }]]);
+	const manager = bench.manager({ limitsOf: (hostname) => limits.get(hostname) ?? null });
+	await manager.start();
+	const told = () =>
+		bench.commands
+			.splice(0)
+			.flatMap(({ worker, command }) => (command.type === "setLimits" ? [{ worker, command }] : []));
+	told();
+	manager.applyPolicies();
+	expect(told()).toEqual([]);
+	const narrow = { perS: 1, perHour: 2, perDay: 3 };
+	limits.set("a.com", narrow).set("c.com", null);
+	manager.applyPolicies();
+	expect(told()).toEqual([
+		{ worker: workerOf("a.com", WORKERS), command: { type: "setLimits", hostId: 1, limits: narrow } },
+		{ worker: workerOf("c.com", WORKERS), command: { type: "setLimits", hostId: 3, limits: null } },
+	]);
+	manager.applyPolicies();
+	expect(told()).toEqual([]);
+});
+
+test("a connection that an admin ends is made anew, and one that is not there is refused", async () => {
+	bench.rows.push(row(1, "a.com"));
+	const manager = bench.manager();
+	await manager.start();
+	for (const name of ["a.com", "b.com", "not a name"]) expect(manager.drop(name)).toMatchObject({ status: 400 });
+	manager.onEvent({ type: "opened", ...bench.attempt(1) });
+	expect(manager.drop("A.com")).toEqual({ ok: true });
+	expect(bench.commands.slice(-2).map(({ command }) => command.type)).toEqual(["disconnect", "dial"]);
+	expect(manager.hosts().map(({ status }) => status)).not.toContain("banned");
+});
+
+test("settings that are changed while the relay runs hold from then on", async () => {
+	const settings = { ...SETTINGS };
+	const manager = bench.manager({ settings });
+	await manager.start();
+	settings.newHostsPerDayMax = 0;
+	expect(await manager.requestCrawl("a.com", PUBLIC)).toMatchObject({ error: "RateLimitExceeded" });
+	settings.newHostsPerDayMax = 1;
+	expect(await manager.requestCrawl("a.com", PUBLIC)).toEqual({ ok: true });
+	settings.disableRequestCrawl = true;
+	expect(await manager.requestCrawl("a.com", PUBLIC)).toMatchObject({ error: "Forbidden" });
 });
 
 describe("resetCursor", () => {

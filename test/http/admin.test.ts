@@ -6,6 +6,7 @@ import type { ClientEnv } from "../../src/http/base.ts";
 import { createXrpcApp } from "../../src/http/xrpc.ts";
 import { Counters } from "../../src/observe/counters.ts";
 import { SERVER_NAME } from "../../src/version.ts";
+import { fakeControl } from "../control/fake-control.ts";
 
 let crawls: [string, Requester][];
 let resets: [string, number | null][];
@@ -13,7 +14,7 @@ let resetBy: Requester[];
 let crawlResult: ControlResult;
 
 function appWith(password: string | null): Hono<ClientEnv> {
-	const control: Control = {
+	const control = fakeControl<Control>({
 		async requestCrawl(hostname, options) {
 			crawls.push([hostname, options]);
 			return crawlResult;
@@ -23,8 +24,7 @@ function appWith(password: string | null): Hono<ClientEnv> {
 			resets.push([hostname, cursor]);
 			return crawlResult;
 		},
-		delayedHosts: async () => ({ ok: true, hosts: [] }),
-	};
+	});
 	const app = createXrpcApp({
 		read: async () => new Response(null, { status: 500 }),
 		lookAtIndex: async () => undefined,

@@ -7,6 +7,9 @@ export interface SimEvent {
 	did: string;
 	rev: string | null;
 	ops: { action: string; path: string; cid: string | null }[];
+	/** Of an `#account`; null for all else. */
+	active: boolean | null;
+	status: string | null;
 	/** The message's own `time`, in ms since 1970. */
 	timeMs: number;
 	receivedAtMs: number;
@@ -24,6 +27,8 @@ interface DecodedPayload {
 	did?: string;
 	repo?: string;
 	rev?: string;
+	active?: boolean;
+	status?: string;
 	time?: string;
 	ops?: DecodedOp[];
 	name?: string;
@@ -167,6 +172,8 @@ export class SimConsumer {
 			did: payload.repo ?? payload.did ?? "",
 			rev: payload.rev ?? null,
 			ops: (payload.ops ?? []).map(({ action, path, cid }) => ({ action, path, cid: cid?.$link ?? null })),
+			active: payload.active ?? null,
+			status: payload.status ?? null,
 			timeMs: Date.parse(payload.time ?? ""),
 			receivedAtMs: Date.now(),
 			frameBytes,

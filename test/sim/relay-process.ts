@@ -215,6 +215,16 @@ export class RelayProcess {
 			throw new Error(`${method} of ${body.hostname} answered ${response.status}: ${await response.text()}`);
 	}
 
+	/** Asks the admin API, and resolves with its status and its JSON. With a body it is a POST. */
+	async admin(path: string, body?: object): Promise<{ status: number; json: unknown }> {
+		const response = await fetch(`http://127.0.0.1:${this.#apiPort}/admin/${path}`, {
+			method: body === undefined ? "GET" : "POST",
+			headers: { "content-type": "application/json", authorization: this.adminAuthorization },
+			...(body === undefined ? {} : { body: JSON.stringify(body) }),
+		});
+		return { status: response.status, json: await response.json() };
+	}
+
 	/** Sends SIGTERM, and does not wait. */
 	terminate(): void {
 		this.#child?.kill("SIGTERM");

@@ -3,18 +3,9 @@ import type { AccountState } from "../../account/state.ts";
 import { effectiveStatus } from "../../account/status.ts";
 import type { Handover } from "../../log/handover.ts";
 import { controlEntry, type Entry, policyEntry } from "../../log/record/entry.ts";
-import type { AdminAction } from "../../log/record/policy-facts.ts";
+import type { LocalStatusChange } from "../../policy/messages.ts";
 import type { AccountCache } from "./accounts.ts";
 import { ownAccountMessage } from "./admit/account.ts";
-
-/** What an operator sets for an account. */
-export interface LocalStatusChange {
-	did: string;
-	/** Null takes back what was set. */
-	status: string | null;
-	/** The line of the audit log, without what the account's state tells. */
-	action: Pick<AdminAction, "atMs" | "by" | "action">;
-}
 
 export interface OperatorOptions {
 	accounts: Pick<AccountCache, "get" | "load" | "set">;

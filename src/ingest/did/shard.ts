@@ -7,6 +7,7 @@ import type { Resolution } from "../../identity/identity.ts";
 import type { Handover } from "../../log/handover.ts";
 import type { DidDocumentFacts } from "../../log/record/control.ts";
 import { controlEntry, type Entry } from "../../log/record/entry.ts";
+import type { Strictness } from "../../log/record/policy-facts.ts";
 import { counter, gauge } from "../../observe/metric.ts";
 import { Rejection } from "../../protocol/rejection.ts";
 import { didMethod, isDid } from "../../protocol/syntax.ts";
@@ -61,6 +62,9 @@ export class Shard {
 	readonly #unsent: Entry[] = [];
 	#room: PromiseWithResolvers<void> | null = null;
 	#parked = 0;
+	/** The rules for messages of hosts with a strictness of their own, by hostname. */
+	readonly #rules = new Map<string, AdmissionRules>();
+	readonly #lenient = new Set<string>();
 	/** Bytes of parked messages of did:web accounts, by host. */
 	readonly #webBytes = new Map<number, number>();
 
@@ -105,6 +109,26 @@ export class Shard {
 	logDidDocument(facts: DidDocumentFacts): void {
 		const entry = controlEntry("didDocument", facts);
 		if (this.#unsent.length > 0 || this.#options.handover.push(entry) === null) this.#unsent.push(entry);
+	}
+
+	/** How strict to be from now on with messages of a host; null: as with all others. */
+	setStrictness(hostname: string, strictness: Strictness | null): void {
+		if (strictness === null) this.#rules.delete(hostname);
+		else {
+			const onLenient = (): void => void this.#lenient.add(hostname);
+			this.#rules.set(hostname, { ...this.#options.rules, strict: strictness === "enforce", onLenient });
+		}
+	}
+
+	/** The hosts with a strictness of their own, of which messages have passed since the last call that break a strict rule. */
+	takeLenient(): string[] {
+		const hostnames = [...this.#lenient];
+		this.#lenient.clear();
+		return hostnames;
+	}
+
+	#rulesFor({ sender }: Arrival): AdmissionRules {
+		return (this.#rules.size === 0 ? undefined : this.#rules.get(sender.hostname)) ?? this.#options.rules;
 	}
 
 	/** Whether messages of the host may go on waiting for failing lookups of did:web names. */
@@ -242,7 +266,7 @@ export class Shard {
 		}
 		const resolution = this.#resolution(arrival, account);
 		if (resolution instanceof Promise) return resolution;
-		const admitted = ADMISSIONS[message.type].admit(arrival, account, resolution, this.#options.rules);
+		const admitted = ADMISSIONS[message.type].admit(arrival, account, resolution, this.#rulesFor(arrival));
 		if (admitted === "ask-host") return this.#askHost(arrival, resolution);
 		return admitted === "retry" ? this.#refresh(arrival) : admitted;
 	}

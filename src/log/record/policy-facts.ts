@@ -8,6 +8,9 @@ export interface LocalStatus {
 	status: string;
 }
 
+/** Whether a message that breaks only a strict rule is dropped (`enforce`), or passed and counted (`observe`). */
+export type Strictness = "enforce" | "observe";
+
 /** What the operator has set for a host. A null means that the relay's general rule holds. */
 export interface HostPolicy {
 	isBanned: boolean;
@@ -15,8 +18,7 @@ export interface HostPolicy {
 	accountLimit: number | null;
 	/** The most messages that the host may send in a second, an hour and a day. */
 	eventLimits: { perS: number; perHour: number; perDay: number } | null;
-	/** Whether a message that breaks only a strict rule is dropped (`enforce`), or passed and counted (`observe`). */
-	strictness: "enforce" | "observe" | null;
+	strictness: Strictness | null;
 	/**
 	 * If not null, a host with `observe` is to get `enforce` by itself after a clean period. The period began at this time, in
 	 * milliseconds since 1970.

@@ -575,6 +575,39 @@ test("a lenient relay passes and counts what only the strict rules drop", async 
 	}
 });
 
+test("a host's own strictness takes the place of the relay's, until it is taken back, and is no other host's", async () => {
+	for (const strict of [true, false]) {
+		const rig = new ShardRig({ strict });
+		const [own, other] = [await ShardRig.account("own"), await ShardRig.account("other")];
+		rig.identity(own);
+		rig.identity(other, "https://two.example");
+		let seq = 0;
+		/** Whether messages pass that break a strict rule, of each host. */
+		const passing = async (): Promise<boolean[]> => {
+			for (const [account, host] of [
+				[own, 1],
+				[other, 2],
+			] as const) {
+				const message = await account.commit();
+				rig.send({ ...message, body: { ...message.body, tooBig: true } }, ++seq, host);
+			}
+			await rig.settle();
+			const hosts = rig.entries().map(({ host }) => host);
+			return [1, 2].map((host) => hosts.includes(host));
+		};
+		expect(await passing()).toEqual([!strict, !strict]);
+		for (const strictness of ["observe", "enforce", "observe"] as const) {
+			rig.shard.setStrictness("one.example", strictness);
+			expect(await passing()).toEqual([strictness === "observe", !strict]);
+			expect(rig.shard.takeLenient()).toEqual(strictness === "observe" ? ["one.example"] : []);
+			expect(rig.shard.takeLenient()).toEqual([]);
+		}
+		rig.shard.setStrictness("one.example", null);
+		expect(await passing()).toEqual([!strict, !strict]);
+		expect(rig.shard.takeLenient()).toEqual([]);
+	}
+});
+
 describe("a bug of our own", () => {
 	/** An engine that throws what `next` returns, or works if that is null. */
 	function failingEngine(next: () => Error | null) {

@@ -19,6 +19,8 @@ export interface AdmissionRules {
 	engine: Engine;
 	/** If false, messages that only the strict rules would drop are passed and counted. */
 	strict: boolean;
+	/** If present, called when such a message passes. */
+	onLenient?: () => void;
 	clock: () => number;
 	counters: Counters;
 }
@@ -47,6 +49,7 @@ export interface Admission<M extends Message = Message> {
 export function strictly(reason: RejectionReason, rules: AdmissionRules): number {
 	if (rules.strict) throw new Rejection(reason);
 	rules.counters.add(messagesLenient.of(reason));
+	rules.onLenient?.();
 	return RecordFlag.lenient;
 }
 
