@@ -158,8 +158,7 @@ describe("bans", () => {
 			expect(await crawl(blocked.hostname)).toMatchObject({ status: 403, json: { error: "HostBanned" } });
 			expect(await relay.stop()).toBe(0);
 			await relay.start();
-			await until(() => free.connections > 0);
-			expect(await connected()).toEqual([free.hostname]);
+			await until(async () => Bun.deepEquals(await connected(), [free.hostname]));
 			expect(blocked.connections).toBe(0);
 
 			expect(await relay.admin("subs/banDomain", { Domain: "*.LOCALHOST." })).toEqual(SUCCESS);
@@ -218,6 +217,32 @@ test("a host's strictness is its own, whichever worker has the DID, and survives
 		await expectPassedFrom([observed]);
 		for (const host of [observed, strict]) expect(await setStrictness(host, null)).toEqual(SUCCESS);
 		await expectPassedFrom([observed, strict]);
+	} finally {
+		await rig.stop();
+	}
+}, 300_000);
+
+test("messages that wait for a host's limits pass when the operator raises them, for that host or for all", async () => {
+	const env = { RELAY_HOST_EVENT_LIMITS: "50/s,10/h,100000/d", RELAY_DEFAULT_ACCOUNT_LIMIT: "0" };
+	const rig = await RelayRig.start({ seed: "raised limits", hosts: 2, accounts: 2 }, env);
+	const { network, relay } = rig;
+	const [first, second] = network.accounts;
+	if (first === undefined || second === undefined) throw new Error("the network has no two accounts");
+	const waiting = async (): Promise<unknown[]> =>
+		(await rig.stats()).delayedHosts.map(({ hostname }) => hostname).sort();
+	try {
+		for (const account of [first, second])
+			for (let sent = 0; sent < 20; sent++) network.send(account, await account.commit());
+		const names = network.hosts.map(({ hostname }) => hostname);
+		await until(async () => Bun.deepEquals(await waiting(), [...names].sort()));
+		const host = network.hostOf(first).hostname;
+		const event_limits = { per_second: 50, per_hour: 1_000, per_day: 1_000 };
+		expect(await relay.admin("pds/changeLimits", { host, event_limits })).toEqual(SUCCESS);
+		await expectReceived(rig, [first]);
+		expect(await waiting()).toEqual([network.hostOf(second).hostname]);
+		expect(await relay.admin("settings", { accountLimit: 1_000 })).toEqual(SUCCESS);
+		await expectReceived(rig, [second]);
+		await until(async () => (await waiting()).length === 0);
 	} finally {
 		await rig.stop();
 	}
