@@ -139,7 +139,10 @@ export interface Store extends IndexReader {
 	logId(): Promise<string | null>;
 	/** Makes it the index of a log, also if it is another log's. That log has not told its policies. */
 	claim(logId: string): Promise<void>;
-	/** Loads the rows of these keys, the rows of the hosts that these accounts are at, and the checkpoint, all from one snapshot. */
+	/**
+	 * Loads the rows of these keys, the rows of the hosts that these accounts are at, and the checkpoint, all as of one moment. If something
+	 * else writes meanwhile, they may be as of several, and the next `write` fails.
+	 */
 	load(keys: RowKeys): Promise<{ rows: RowSource; checkpoint: number }>;
 	/**
 	 * Writes the changes of a batch and moves the checkpoint, all or nothing. Of the audit log, the latest `ACTIONS_MAX` lines stay.

@@ -15,7 +15,7 @@ import {
 	type Store,
 	type StoredAction,
 } from "../store.ts";
-import { StoreBroken } from "../store-fault.ts";
+import { StoreBroken, StoreUnavailable } from "../store-fault.ts";
 import type { TransactionSql } from "./client.ts";
 import { Database } from "./database.ts";
 import { HOST_COLUMNS, type HostColumns, PostgresReader, toHost } from "./reader.ts";
@@ -91,6 +91,8 @@ class PostgresStore extends PostgresReader implements Store {
 	/** Ids of the accounts that were loaded last. */
 	#accountIds = new Map<string, number>();
 	#accountIdMax = 0;
+	/** `connectionsLost` when rows were loaded last; null before that. */
+	#loadedAt: number | null = null;
 
 	constructor(database: Database, lock: WriterLock, id: string, writerBefore: string | null) {
 		super(database);
@@ -112,6 +114,7 @@ class PostgresStore extends PostgresReader implements Store {
 
 	async load(keys: RowKeys): Promise<{ rows: RowSource; checkpoint: number }> {
 		await this.#lock.hold();
+		this.#loadedAt = this.database.connectionsLost;
 		const known = await this.#knownHosts();
 		// The checkpoint is read first. If somebody else wrote after that, this writer's next write fails.
 		const [meta, accounts] = await Promise.all([this.#meta(), this.accountsOf(keys.dids)]);
@@ -130,7 +133,12 @@ class PostgresStore extends PostgresReader implements Store {
 	}
 
 	async write(changes: RowChanges, span: Span, logId: string): Promise<void> {
-		await this.#lock.hold();
+		// Another session may have written since, or a crash of the server may have undone what this one wrote.
+		if (this.#loadedAt !== this.database.connectionsLost)
+			throw new StoreUnavailable(
+				"database-unreachable",
+				`${this.database.place}: the connection was lost after the rows were loaded`,
+			);
 		const { hosts } = changes;
 		const accounts = this.#withIds(changes.accounts);
 		const known = this.#hosts;

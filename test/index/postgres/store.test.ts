@@ -166,6 +166,26 @@ describeWithPostgres("PostgreSQL", () => {
 			await writer.store.close();
 		});
 
+		test("over another connection than its rows came by is not made", async () => {
+			const all = history(60);
+			const { writer } = await impatientWriter();
+			await writer.apply(all.slice(0, 40));
+			const load = writer.store.load.bind(writer.store);
+			writer.store.load = async (keys) => {
+				const loaded = await load(keys);
+				// As after a crash of the server. The driver hears of it in a later turn of the event loop.
+				await place.sql((sql) => sql`UPDATE meta SET lsn = 30`);
+				await endWriters();
+				while ((await writer.store.checkpoint().catch(() => null)) !== 30) await Bun.sleep(5);
+				return loaded;
+			};
+			await expect(writer.apply(all.slice(40))).rejects.toBeInstanceOf(StoreUnavailable);
+			writer.store.load = load;
+			expect(await writer.apply(all.slice(40))).toMatchObject({ checkpoint: 30 });
+			expect(await writer.apply(all.slice(30))).toMatchObject({ checkpoint: 60 });
+			await writer.store.close();
+		});
+
 		test("that the database can't take is refused, and leaves nothing", async () => {
 			const { writer } = await impatientWriter();
 			await writer.apply(history(20));
