@@ -13,6 +13,8 @@ export interface HostDriverOptions {
 	dial: (attempt: number) => void;
 	/** Ends the attempt or the connection. */
 	hangUp: () => void;
+	/** It is connected now, or no longer is. */
+	connected: (isConnected: boolean) => void;
 	/** What the log has of the host is to be written anew. */
 	record: () => void;
 }
@@ -36,8 +38,11 @@ export class HostDriver implements Dialler {
 
 	tell(fact: HostFact): void {
 		const { state, effects } = next(this.#state, fact, this.#options.nowMs());
+		const wasConnected = this.#state.phase === "connected";
 		this.#state = state;
 		for (const effect of effects) this.#do(effect);
+		const isConnected = state.phase === "connected";
+		if (isConnected !== wasConnected) this.#options.connected(isConnected);
 	}
 
 	/** Takes what a worker reports of an attempt. It is ignored if another one has begun since, or the host was hung up on. */

@@ -22,8 +22,9 @@ import { DialQueue } from "./dial-queue.ts";
 import { HostDriver } from "./host-driver.ts";
 import { byActivity, ManagedHost } from "./managed-host.ts";
 import type { HostCommand, HostDelays, HostEvent, HostGapEvent, HostTarget } from "./messages.ts";
+import { NetworkWatch } from "./network-watch.ts";
 import { ProbeError } from "./probe.ts";
-import { initialState } from "./state.ts";
+import { type HostFact, initialState } from "./state.ts";
 
 const hostsKnown = gauge("hosts_known", "hosts known");
 
@@ -84,6 +85,7 @@ export class HostManager {
 	readonly #byId = new Map<number, ManagedHost>();
 	readonly #gate: CrawlGate;
 	readonly #dials: DialQueue;
+	readonly #network = new NetworkWatch();
 	readonly #statusLines: LogLimiter;
 	/** Hosts of which the log does not know everything. */
 	readonly #unrecorded = new Set<ManagedHost>();
@@ -158,9 +160,11 @@ export class HostManager {
 	/** Loads all hosts, and begins to connect to them, those first that were active last. Resolves before all are connected. */
 	async start(): Promise<void> {
 		const { reader, timing } = this.#options;
+		let connected = 0;
 		let page = await reader.hosts(0, HOSTS_PAGE);
 		while (page.length > 0) {
 			for (const row of page) this.#know(row, row.cursor);
+			connected += page.filter(({ connection }) => connection.connected).length;
 			if (this.#options.isLogNew) await this.#tellLog(page);
 			page = await reader.hosts(this.#idMax, HOSTS_PAGE);
 		}
@@ -169,10 +173,32 @@ export class HostManager {
 		log.info("{count} hosts known", { count: this.#byId.size });
 		if (this.#isStopped) return;
 		this.#isStarted = true;
-		for (const host of [...this.#byId.values()].sort(byActivity)) host.driver.tell({ type: "start" });
+		this.#network.expect(connected, this.#nowMs());
+		this.#tellAll({ type: "start" });
 		timing.after(START_GRACE_MS, () => {
 			for (const host of this.#byId.values()) if (host.status !== host.recordedStatus) this.#recordSoon(host);
 		});
+	}
+
+	/** Tells all hosts, those first that were active last. */
+	#tellAll(fact: HostFact): void {
+		for (const { driver } of [...this.#byId.values()].sort(byActivity)) driver.tell(fact);
+	}
+
+	/** Unix ms, by a clock that never goes back. */
+	#nowMs(): number {
+		return this.#epochMs + this.#options.timing.nowMs();
+	}
+
+	#noteConnected(isConnected: boolean): void {
+		if (!isConnected) {
+			this.#network.ended(this.#nowMs());
+			return;
+		}
+		const sinceMs = this.#network.opened();
+		if (sinceMs === null) return;
+		log.info("hosts can be reached again: those that could not be are dialled now");
+		this.#tellAll({ type: "networkBack", sinceMs });
 	}
 
 	/** Tells a new log of hosts that the index has from the one before. Without that, the log could not restore them. */
@@ -324,10 +350,11 @@ export class HostManager {
 		const state = initialState(connectionOfRow(facts), random() * 2 ** 32);
 		const driver = new HostDriver(state, {
 			timing,
-			nowMs: () => this.#epochMs + timing.nowMs(),
+			nowMs: () => this.#nowMs(),
 			queue: this.#dials,
 			dial: (attempt) => this.#command(host, { type: "dial", host: this.#target(host), attempt }),
 			hangUp: () => this.#command(host, { type: "disconnect", hostId: host.id }),
+			connected: (isConnected) => this.#noteConnected(isConnected),
 			record: () => this.#recordSoon(host),
 		});
 		const host = new ManagedHost(facts, cursor, driver);

@@ -8,7 +8,7 @@ import {
 	RECORD_DELAY_MS,
 	START_GRACE_MS,
 } from "../../src/hosts/manager.ts";
-import type { HostCommand, HostDelays, HostEvent } from "../../src/hosts/messages.ts";
+import type { HostCommand, HostDelays, HostEndedEvent } from "../../src/hosts/messages.ts";
 import { ProbeError } from "../../src/hosts/probe.ts";
 import type { Host, IndexReader } from "../../src/index/store.ts";
 import type { CursorsFacts, HostFacts } from "../../src/log/record/control.ts";
@@ -19,6 +19,7 @@ import type { HostStatus } from "../../src/protocol/host-status.ts";
 import { workerOf } from "../../src/runtime/worker-of.ts";
 import { counted } from "../observe/counted.ts";
 import { FakeTiming } from "../sim/fake-timing.ts";
+import { Rng } from "../sim/rng.ts";
 
 const WORKERS = 3;
 const START_MS = 1_700_000_000_000;
@@ -56,6 +57,7 @@ class Bench {
 	/** By hostname. */
 	readonly limits = new Map<string, EventLimits>();
 	readonly timing = new FakeTiming();
+	readonly rng = new Rng("host manager");
 	/** The greatest id that the log has named. */
 	hostIdMax = 0;
 
@@ -84,7 +86,7 @@ class Bench {
 			},
 			timing: this.timing,
 			date: () => new Date(START_MS),
-			random: () => 0.5,
+			random: () => this.rng.float(),
 			counters: this.counters,
 			allowInsecureHosts: false,
 			settings: SETTINGS,
@@ -510,7 +512,7 @@ describe("requestCrawl of a known host", () => {
 });
 
 /** A worker reports that a host can't be reached. */
-function ended(id: number, fault: HostFault = "refused"): HostEvent {
+function ended(id: number, fault: HostFault = "refused"): HostEndedEvent {
 	const text = "connection refused";
 	return { type: "ended", ...bench.attempt(id), fault, text, progress: false, heard: false };
 }
@@ -619,6 +621,39 @@ describe("events", () => {
 		await manager.start();
 		expect(() => manager.onEvent({ type: "opened", hostId: 9, attempt: 1 })).toThrow("host 9");
 	});
+});
+
+test("after an outage of the network all hosts that it took come back, bounded, without waiting for planned attempts", async () => {
+	const count = 2 * DIALS_MAX;
+	for (let id = 1; id <= count; id++) bench.rows.push(row(id, `host${id}.com`));
+	const manager = bench.manager();
+	await manager.start();
+	for (let id = 1; id <= count; id++) manager.onEvent({ type: "opened", ...bench.attempt(id) });
+	bench.timing.pass(120_000);
+	for (let id = 1; id <= count; id++) manager.onEvent(ended(id, "silent"));
+	// No attempt succeeds for two hours.
+	let answered = bench.dialled().length;
+	const failAll = (): void => {
+		for (; answered < bench.commands.length; answered++) {
+			const { command } = bench.commands[answered] ?? {};
+			if (command?.type === "dial")
+				manager.onEvent({ ...ended(command.host.id, "unreachable"), attempt: command.attempt });
+		}
+	};
+	for (let second = 0; second < 2 * 3_600; second += 10) {
+		bench.timing.pass(10_000);
+		failAll();
+	}
+	const before = bench.dialled().length;
+	for (let tries = 0; tries < 3_600 && bench.dialled().length < before + 3; tries++) bench.timing.pass(1_000);
+	const [first = 0, second = 0, third = 0] = bench.dialled().slice(before);
+	for (const id of [first, second, third]) manager.onEvent({ type: "opened", ...bench.attempt(id) });
+	// The slots are taken at once, by hosts that were connected before.
+	expect(bench.dialled().length).toBeGreaterThanOrEqual(before + 3 + DIALS_MAX - 1);
+	expect(counted(bench.counters).of("hosts_dialling")).toBe(DIALS_MAX);
+	for (let at = before + 3; at < bench.dialled().length; at++)
+		manager.onEvent({ type: "opened", ...bench.attempt(bench.dialled()[at] ?? 0) });
+	expect(manager.hosts().every(({ status }) => status === "active")).toBe(true);
 });
 
 test("a host that is down for a week is dialled every hour, and is back by itself", async () => {

@@ -167,4 +167,25 @@ export const HOST_STATE_MUTANTS: readonly Mutant[] = [
 		replace: "if (hadSocket) this.#options.emit",
 		tests: SUBSCRIPTION,
 	},
+	{
+		name: "hosts that an outage of the network took wait for their planned attempts",
+		file: "hosts/manager.ts",
+		find: 'this.#tellAll({ type: "networkBack", sinceMs });',
+		replace: "",
+		tests: MANAGER,
+	},
+	{
+		name: "one host that is reached ends an outage of the network",
+		file: "hosts/network-watch.ts",
+		find: "if (++this.#returned < RETURNED_MIN) return null;",
+		replace: "",
+		tests: ["hosts/network-watch.test.ts"],
+	},
+	{
+		name: "any lost host is an outage of the network",
+		file: "hosts/network-watch.ts",
+		find: "this.#connected <= this.#peak * SHARE_LEFT_MAX",
+		replace: "this.#connected < this.#peak",
+		tests: ["hosts/network-watch.test.ts"],
+	},
 ];

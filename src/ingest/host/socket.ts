@@ -12,7 +12,10 @@ import { systemTiming, type Timing } from "../../runtime/timing.ts";
 import { PRIVATE_ADDRESS_CODE, type SocketEnd, socketEndOf } from "./socket-fault.ts";
 
 const HANDSHAKE_TIMEOUT_MS = 10_000;
-const PING_INTERVAL_MS = 30_000;
+/** Proxies often end a connection over which nothing came for a minute. */
+const PING_INTERVAL_MS = 45_000;
+/** Pings of all hosts are sent at whole multiples of this: a thread that wakes up for each costs more than the pings do. */
+const PING_TICK_MS = 1_000;
 /** A connection over which nothing came for this long is ended. */
 const SILENCE_MS_MAX = 75_000;
 /** A close frame's payload is at most 125 bytes, two of which are the code (RFC 6455, section 5.5). */
@@ -140,7 +143,8 @@ export class HostSocket {
 	}
 
 	#pingLater(): void {
-		this.#cancelPing = this.#timing.after(PING_INTERVAL_MS, () => {
+		const sinceTickMs = this.#timing.nowMs() % PING_TICK_MS;
+		this.#cancelPing = this.#timing.after(PING_INTERVAL_MS - sinceTickMs, () => {
 			this.#pingLater();
 			this.#keepAlive();
 		});

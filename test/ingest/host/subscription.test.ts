@@ -72,6 +72,7 @@ class Bench {
 			queue: new DialQueue(1, this.counters),
 			dial: (attempt) => this.subscription.dial(attempt),
 			hangUp: () => this.subscription.stop(1000, "no longer followed"),
+			connected: () => undefined,
 			record: () => this.statuses.push(statusOf(this.driver.state)),
 		});
 	}
