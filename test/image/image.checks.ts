@@ -7,6 +7,8 @@ import { join, resolve } from "node:path";
 import { until } from "../relay/rig.ts";
 import { SimConsumer } from "../sim/consumer.ts";
 import { SimNetwork } from "../sim/network.ts";
+import { PostgresServer } from "../sim/postgres.ts";
+import { findPostgres, type PostgresPrograms } from "../sim/postgres-programs.ts";
 import { freePort } from "../sim/relay-process.ts";
 import { Container, type ContainerOptions } from "./container.ts";
 import { type Image, readImage } from "./image.ts";
@@ -145,6 +147,24 @@ describe.skipIf(typeof found === "string")("the image", () => {
 		expect(status).toMatch(hasSeccomp ? /^Seccomp:\s2$/m : /^Seccomp:\s0$/m);
 		for (const [path, code] of Object.entries({ "/data": 0, "/tmp": 0, "/": 1, "/usr/local/bin": 1, "/var/tmp": 1 }))
 			expect([path, (await one.container.exec(["mktemp", "--quiet", "-p", path])).code]).toEqual([path, code]);
+	});
+
+	const programs = findPostgres();
+	const needs = typeof programs === "string" ? ` (skipped: ${programs})` : "";
+	test.skipIf(typeof programs === "string")(`keeps its index in PostgreSQL if it is told to${needs}`, async () => {
+		const server = await PostgresServer.start(programs as PostgresPrograms);
+		try {
+			const database = await server.newDatabase();
+			const one = run("postgres", { DATABASE_URL: database.url });
+			await serving(one);
+			expect(await one.health()).toEqual([200, 200, 200]);
+			for (const { hostname } of network.hosts) expect(await one.crawl(hostname)).toBe(200);
+			await until(async () => (await server.sqlIn(database, "SELECT count(*) FROM host"))[0] === "2");
+			expect(readdirSync(join(folder, "postgres"))).toEqual(["log"]);
+			expect(await one.container.stop(image.config.StopSignal)).toBe(0);
+		} finally {
+			await server.stop();
+		}
 	});
 
 	test("fails its health check if the relay does not answer", async () => {
