@@ -127,8 +127,9 @@ export class Relay {
 		await startReads(threads.reads, common, readsPorts);
 		fanout = threads.fanout;
 		await startFanout(fanout, common, { ports: channels.map(({ port1 }) => port1), consumersMax });
-		stalls.isStarting = false;
 		await hosts.start();
+		// Not earlier: until then requests that name a host are refused.
+		stalls.isStarting = false;
 		const guard = startGuard(config, counts, budget, () => {
 			for (const thread of fanout) thread.command({ type: "closeIdle" });
 			internal.closeIdleConnections();
