@@ -128,7 +128,6 @@ export class Relay {
 		fanout = threads.fanout;
 		await startFanout(fanout, common, { ports: channels.map(({ port1 }) => port1), consumersMax });
 		await hosts.start();
-		// Not earlier: until then requests that name a host are refused.
 		stalls.isStarting = false;
 		const guard = startGuard(config, counts, budget, () => {
 			for (const thread of fanout) thread.command({ type: "closeIdle" });

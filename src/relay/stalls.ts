@@ -6,7 +6,7 @@ export class Stalls {
 	/** Why the log and the index can't be written; null if they can. */
 	log: DiskFaultReason | null = null;
 	index: StoreFaultReason | null = null;
-	/** Until consumers are served and hosts are dialled. */
+	/** Until consumers are served and hosts are dialled. Requests that name a host are refused as long. */
 	isStarting = true;
 
 	/**
