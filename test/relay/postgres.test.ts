@@ -46,6 +46,34 @@ describeWithPostgres("a relay whose index is in PostgreSQL", (programs) => {
 		await rig.stop();
 	}, 300_000);
 
+	test("is not ready before it knows its hosts: until then it refuses requests that name one", async () => {
+		const database = await server.newDatabase();
+		const rig = await RelayRig.start({ seed: "ready", hosts: 2, accounts: 4 }, { DATABASE_URL: database.url });
+		const { network, relay } = rig;
+		await network.burst(20);
+		await expectReceived(rig, network.accounts);
+		await rig.consumer.disconnect();
+		expect(await relay.stop()).toBe(0);
+		const release = await server.holdLock(database, "host");
+		const starting = relay.start();
+		const status = (port: number, path: string): Promise<number> =>
+			fetch(`http://127.0.0.1:${port}${path}`).then(
+				(response) => response.status,
+				() => 0,
+			);
+		await until(async () => (await status(relay.apiPort, "/_health")) === 200);
+		const waiting =
+			"SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+		await until(async () => (await server.sqlIn(database, waiting))[0] !== "0");
+		expect(await status(relay.internalPort, "/_live")).toBe(200);
+		expect(await status(relay.internalPort, "/_ready")).toBe(503);
+		await release();
+		await starting;
+		expect(await status(relay.internalPort, "/_ready")).toBe(200);
+		for (const { hostname } of network.hosts) await relay.requestCrawl(hostname);
+		await rig.stop();
+	}, 300_000);
+
 	describe("ends at the start with one sentence, without the password,", () => {
 		const refuse = async (url: string): Promise<string> => {
 			const relay = await RelayProcess.create({
