@@ -112,7 +112,7 @@ export const INDEX_MUTANTS: readonly Mutant[] = [
 		file: "index/postgres/database.ts",
 		find: "if (!this.#clients.includes(sql)) await",
 		replace: "if (this.#clients.length === 0) await",
-		tests: POSTGRES,
+		tests: POSTGRES_FAULTS,
 	},
 	{
 		name: "PostgreSQL: the ids of accounts have gaps",
