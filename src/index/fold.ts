@@ -30,6 +30,8 @@ const LOOKUP_MS_MAX = 120_000;
 /** An account that records of the batch tell of. */
 interface TouchedAccount {
 	state: AccountState;
+	/** As it was before the batch; null if it was not known. */
+	readonly before: AccountState | null;
 	/** The host whose `accountCount` it was part of before the batch. */
 	readonly countedAt: number | null;
 }
@@ -110,7 +112,9 @@ class Fold {
 			this.#count(countsAt, 1);
 		}
 		return {
-			accounts: Array.from(this.#accounts, ([did, { state }]) => ({ ...state, did })),
+			accounts: [...this.#accounts].flatMap(([did, { state, before }]) =>
+				state === before ? [] : [{ ...state, did }],
+			),
 			identities: [...this.#identities.values()],
 			outdated: Array.from(this.#outdated, ([did, beforeMs]) => ({ did, beforeMs })),
 			hosts: Array.from(this.#hosts.values()).filter((host) => host !== null),
@@ -134,7 +138,7 @@ class Fold {
 		const touched = this.#account(did);
 		const state = next(touched?.state ?? null, fact, record);
 		if (state === null) return;
-		if (touched === null) this.#accounts.set(did, { state, countedAt: null });
+		if (touched === null) this.#accounts.set(did, { state, before: null, countedAt: null });
 		else touched.state = state;
 		if (state.statusLsn === record.lsn) this.#statuses.add(did);
 	}
@@ -176,7 +180,7 @@ class Fold {
 		if (touched !== undefined) return touched;
 		const row = this.#rows.account(did);
 		if (row === null) return null;
-		const loaded = { state: row, countedAt: countingHost(row) };
+		const loaded = { state: row, before: row, countedAt: countingHost(row) };
 		this.#accounts.set(did, loaded);
 		return loaded;
 	}

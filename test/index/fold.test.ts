@@ -45,6 +45,16 @@ describe("statuses", () => {
 		expect(accountOf(again, ALICE)).toMatchObject({ statusLsn: 3, upstreamActive: true });
 	});
 
+	test("of the operator that a new segment restates change no row, and tell of no takedown", () => {
+		const before = fold([records.commit([1, 1], ALICE, 1), records.localStatus(ALICE, "takendown")]);
+		expect(before.takedowns).toEqual([{ did: ALICE, takenDownSinceLsn: 2 }]);
+		const again = fold([records.localStatus(ALICE, "takendown"), records.localStatus(BOB, null)], after(before));
+		expect([again.accounts, again.takedowns]).toEqual([[], []]);
+		const undone = fold([records.localStatus(ALICE, null)], after(before));
+		expect(undone.takedowns).toEqual([{ did: ALICE, takenDownSinceLsn: null }]);
+		expect(accountOf(undone, ALICE)).toMatchObject({ localStatus: null, statusLsn: 1 });
+	});
+
 	test("an account that moves is active again from that record on", () => {
 		const before = fold([records.account([1, 2], ALICE, "deactivated")]);
 		const moved = fold([records.host(2), records.commit([2, 1], ALICE, 5)], after(before));
@@ -103,10 +113,7 @@ describe("accounts", () => {
 		expect(fold([records.identity([1, 1], ALICE)]).accounts).toEqual([]);
 		const first = fold([records.commit([1, 1], ALICE, 1)]);
 		expect(accountOf(fold([records.identity([1, 9], ALICE)], after(first)), ALICE)).toMatchObject({ hostSeq: 9 });
-		expect(accountOf(fold([records.identity([2, 9], ALICE)], after(first)), ALICE)).toMatchObject({
-			host: 1,
-			hostSeq: 1,
-		});
+		expect(fold([records.identity([2, 9], ALICE)], after(first)).accounts).toEqual([]);
 	});
 
 	test("the last time of an #identity or #account is the greatest that its present host gave", () => {

@@ -30,6 +30,13 @@ export const POLICY_MUTANTS: readonly Mutant[] = [
 		tests: LOCAL_STATUS,
 	},
 	{
+		name: "each segment that restates the state makes the index write all accounts with a local status",
+		file: "index/fold.ts",
+		find: "state === before ? [] :",
+		replace: "state === null ? [] :",
+		tests: ["index/fold.test.ts"],
+	},
+	{
 		name: "consumers are not told what the operator sets",
 		file: "ingest/did/operator.ts",
 		find: "if (changed !== null && !isSameStatus(account, changed)) {",

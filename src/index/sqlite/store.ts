@@ -53,7 +53,7 @@ const SELECT_TAKEN_DOWN = `SELECT did, status_lsn AS takenDownSinceLsn FROM acco
 
 const SELECT_POLICY = "SELECT key, value FROM policy WHERE kind = ? AND key > ?";
 const UPSERT_POLICY = `INSERT INTO policy (kind, key, value, told) VALUES (?, ?, ?, 1)
-	ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value, told = 1`;
+	ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value, told = 1 WHERE value <> excluded.value OR told = 0`;
 const SELECT_ACTIONS = `SELECT lsn, at_ms AS atMs, address AS "by", action, subject, before, after FROM admin_action
 	WHERE lsn < ? ORDER BY lsn DESC LIMIT ?`;
 const INSERT_ACTION = `INSERT INTO admin_action (lsn, at_ms, address, action, subject, before, after) VALUES (?, ?, ?, ?, ?, ?, ?)
