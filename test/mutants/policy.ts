@@ -39,8 +39,8 @@ export const POLICY_MUTANTS: readonly Mutant[] = [
 	{
 		name: "consumers are not told what the operator sets",
 		file: "ingest/did/operator.ts",
-		find: "if (changed !== null && !isSameStatus(account, changed)) {",
-		replace: "if (changed !== null && false) {",
+		find: "if (changed !== null) {",
+		replace: "if (changed !== null && changed === account) {",
 		tests: OPERATOR,
 	},
 	{

@@ -1,6 +1,5 @@
 import { next } from "../../account/next.ts";
 import type { AccountState } from "../../account/state.ts";
-import { effectiveStatus } from "../../account/status.ts";
 import type { Handover } from "../../log/handover.ts";
 import { controlEntry, type Entry, policyEntry } from "../../log/record/entry.ts";
 import type { LocalStatusChange } from "../../policy/messages.ts";
@@ -68,15 +67,16 @@ export class Operator {
 	}
 
 	/**
-	 * The `#account`, if consumers see another status now; the line of the audit log; the status itself. In this order, since the process
-	 * may end between any two of them: the operator, who got no answer, does it again, and what comes after the status would not.
+	 * The `#account` for consumers, the line of the audit log, and the status itself. In this order, since the process may end between
+	 * any two of them: then the operator, who got no answer, does it again. Consumers are told each time, also if nothing changes: so
+	 * whatever they were told before such an end, the operator's next word on the account is theirs too.
 	 */
 	#steps(account: AccountState | null, { did, status, action }: LocalStatusChange): Step[] {
 		const steps: Step[] = [];
 		const before = account?.localStatus ?? null;
 		let state = account;
 		const changed = next(account, { type: "local", status }, NOWHERE);
-		if (changed !== null && !isSameStatus(account, changed)) {
+		if (changed !== null) {
 			const { upstreamActive: active, upstreamStatus } = changed;
 			const own = ownAccountMessage(did, changed, { active, status: upstreamStatus }, this.#options.clock);
 			state = next(account, own.fact, own.entry);
@@ -99,10 +99,3 @@ export class Operator {
 
 /** For a fact of the operator, which comes from no host. */
 const NOWHERE = { host: 0, upstreamSeq: 0 } as const;
-
-/** Whether consumers see the same status. An account that nothing is known of counts as active. */
-function isSameStatus(before: AccountState | null, after: AccountState): boolean {
-	const { active, status } = before === null ? { active: true, status: undefined } : effectiveStatus(before);
-	const now = effectiveStatus(after);
-	return now.active === active && now.status === status;
-}

@@ -101,7 +101,7 @@ describe("what the operator sets", () => {
 		LOCAL.map((status) => ({ row, status })),
 	);
 
-	test("is told to consumers if they see another status then, and is in the audit log, whatever was before", async () => {
+	test("is told to consumers and is in the audit log, whatever was before", async () => {
 		for (const { row, status } of cases) {
 			const { entries, answer, state } = await set(row, status);
 			const before = row?.localStatus ?? null;
@@ -113,9 +113,8 @@ describe("what the operator sets", () => {
 			const from = { host: row?.host ?? 0, upstreamSeq: row?.hostSeq ?? 0 };
 			const line = { ...ACTION, subject: DID, before: before ?? "", after: status ?? "" };
 			const value = status === null ? null : { status };
-			const isSeen = Bun.deepEquals(effective(before), effective(status));
 			expect(entries.map(describeEntry)).toEqual([
-				...(isSeen ? [] : [{ ...told, ...from }]),
+				...(row === null && status === null ? [] : [{ ...told, ...from }]),
 				{ kind: "adminAction", facts: line },
 				...(before === status ? [] : [{ kind: "localStatus", facts: { key: DID, value } }]),
 			]);
