@@ -157,7 +157,7 @@ type Row = { readonly [T in HostFact["type"]]?: Step<T> };
 /** In every phase. */
 const ANYWHERE = {
 	heard: heard,
-	banned: (state, { why }) => ({ ...into(state, "barred"), ban: why }),
+	banned: (state, { why }, nowMs) => ({ ...into(state, "barred"), ban: why, disconnectedAtMs: endOf(state, nowMs) }),
 	stop: (state) => into(state, "stopped"),
 } as const satisfies Row;
 
@@ -269,11 +269,15 @@ function ended(state: HostState, { fault, text, progress }: FactOf<"ended">, now
 	const before = hasLasted || retry === "soon" ? 0 : state.failures;
 	const failures = retry === "backoff" ? before + 1 : before;
 	const lastError = { fault, text: cut(text), atMs: nowMs };
-	const disconnectedAtMs = wasConnected ? nowMs : state.disconnectedAtMs;
-	const failed = { ...state, failures, lastError, disconnectedAtMs };
+	const failed = { ...state, failures, lastError, disconnectedAtMs: endOf(state, nowMs) };
 	if (retry === "never") return into(failed, "barred");
 	const seed = (state.seed + SEED_STEP) >>> 0;
 	return { ...into(failed, "waiting"), nextAttemptMs: nowMs + delayMs(retry, failures, chanceOf(seed)), seed };
+}
+
+/** When its last connection ended, if the present one ends now. */
+function endOf({ phase, disconnectedAtMs }: HostState, nowMs: number): number | null {
+	return phase === "connected" ? nowMs : disconnectedAtMs;
 }
 
 /** What made this host fail is over, if it was connected when it began. */

@@ -151,6 +151,16 @@ describe("every fact in every phase", () => {
 		expect(types).toEqual([...leaving, ...hangUp, ...ENTERING[expected]]);
 	});
 
+	test("the end of a connection is noted, also if it is a ban", () => {
+		for (const fact of [FACTS.banned, FACTS["ended by a fault"], FACTS["ended as a relay"]]) {
+			const { state, nowMs } = after(OPENED);
+			expect([state.connectedAtMs, state.disconnectedAtMs]).toEqual([START_MS + 2_000, null]);
+			const { state: then } = next(state, fact, nowMs + 5);
+			expect([then.connectedAtMs, then.disconnectedAtMs]).toEqual([START_MS + 2_000, nowMs + 5]);
+			expect(next(then, fact, nowMs + 9).state.disconnectedAtMs).toBe(nowMs + 5);
+		}
+	});
+
 	test("a relay that an operator asks for is dialled again, and a banned host is not", () => {
 		const relay = after([start, turn, endedBy("relay-loop")]);
 		expect(next(relay.state, FACTS["asked by a stranger"], relay.nowMs).state).toBe(relay.state);
