@@ -301,22 +301,22 @@ export class IdentityCache {
 		const { mirrorLagMaxMs = MIRROR_LAG_MS_MAX } = this.#options;
 		const mirrored = await this.#mirrored(did);
 		if (mirrored === null || this.get(did) !== null) return;
-		const { resolution, askedAtMs, completeUntilMs } = mirrored;
+		const { resolution, askedAtMs, askedAtWallMs } = mirrored;
 		if (askedAtMs <= (this.#resolved.find(did)?.askedAtMs ?? Number.NEGATIVE_INFINITY)) return;
 		// If a recheck has begun after what the mirror knows, something has probably changed.
 		const isGood = this.#clock() - askedAtMs <= mirrorLagMaxMs && askedAtMs > this.#rechecksMs.get(did);
-		if (isGood) this.#keep(did, resolution, askedAtMs, completeUntilMs);
+		if (isGood) this.#keep(did, resolution, askedAtMs, askedAtWallMs);
 		else if (resolution.outcome === "resolved") {
 			this.#resolved.set(did, { resolution, askedAtMs, goodUntilMs: askedAtMs });
 		}
 	}
 
 	/** What the mirror says, as an answer of the time up to which it is complete. Null if there is no mirror, or it does not know. */
-	async #mirrored(did: string): Promise<(Answer & { completeUntilMs: number }) | null> {
+	async #mirrored(did: string): Promise<(Answer & { askedAtWallMs: number }) | null> {
 		const mirrored = (await this.#options.mirror?.find(did)) ?? null;
 		if (mirrored === null) return null;
-		const ageMs = Math.max(0, this.#wallClock() - mirrored.completeUntilMs);
-		return { ...mirrored, askedAtMs: this.#clock() - ageMs };
+		const { resolution, ageMs } = mirrored;
+		return { resolution, askedAtMs: this.#clock() - ageMs, askedAtWallMs: this.#wallClock() - ageMs };
 	}
 
 	/** Keeps an answer in the cache, and tells the log of it. @param askedAtWallMs in milliseconds since 1970 */
@@ -437,9 +437,9 @@ export class IdentityCache {
 		try {
 			const mirrored = await this.#mirrored(lookup.did);
 			if (mirrored === null || lookup.ended || lookup.asking) return;
-			const { resolution, askedAtMs, completeUntilMs } = mirrored;
+			const { resolution, askedAtMs, askedAtWallMs } = mirrored;
 			if (askedAtMs < lookup.firstBeganAtMs) return;
-			this.#keep(lookup.did, resolution, askedAtMs, completeUntilMs);
+			this.#keep(lookup.did, resolution, askedAtMs, askedAtWallMs);
 			this.#end(lookup, resolution, 0, askedAtMs);
 		} catch (error) {
 			this.#lookups.delete(lookup.did);

@@ -5,8 +5,8 @@ import type { Resolution } from "./identity.ts";
 export interface MirroredResolution {
 	/** `resolved` or `tombstoned`. */
 	resolution: Resolution;
-	/** All that the directory had accepted by then is in the mirror. Milliseconds since 1970. */
-	completeUntilMs: number;
+	/** All that the directory had accepted so long ago is in the mirror. Milliseconds. */
+	ageMs: number;
 }
 
 /** A mirror of the PLC directory, as the cache uses it. */

@@ -20,6 +20,8 @@ export class StoredMirror implements IdentityMirror {
 	readonly #reader: MirrorReader;
 	readonly #allowInsecure: boolean;
 	readonly #counters: Counters;
+	/** The clock that the mirror's times are of, so that a step of it matters only until the mirror is complete again. */
+	readonly #clock = Date.now;
 	readonly #limiter = new LogLimiter(FAILURE_LINES);
 
 	/** @param allowInsecure as for the resolver */
@@ -36,7 +38,8 @@ export class StoredMirror implements IdentityMirror {
 			if (found === null) return null;
 			const { data, completeUntilMs } = found;
 			const options = { allowInsecure: this.#allowInsecure };
-			return { resolution: resolutionOfData(did, data, completeUntilMs, options), completeUntilMs };
+			const ageMs = Math.max(0, this.#clock() - completeUntilMs);
+			return { resolution: resolutionOfData(did, data, completeUntilMs, options), ageMs };
 		} catch (error) {
 			if (!(error instanceof StoreUnavailable)) throw error;
 			this.#counters.add(lookups.of("failed"));

@@ -2,7 +2,7 @@ import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
 import { counter, gauge } from "../observe/metric.ts";
 import { LogLimiter } from "../runtime/log-limiter.ts";
-import { foldLines, type ReceivedLine } from "./fold.ts";
+import { FUTURE_MS_MAX, foldLines, type ReceivedLine } from "./fold.ts";
 import { Place } from "./place.ts";
 import { REFUSAL_REASONS, type Refusal } from "./refusal.ts";
 import type { RotationKeys } from "./rotation-keys.ts";
@@ -58,7 +58,8 @@ export class Mirror {
 		const log = logOf("plc");
 		if (progress?.directory === directory) {
 			log.info("the PLC mirror goes on after {after} of {directory}", { after: progress.after, directory });
-			return new Mirror(options, progress);
+			// If the clock was set back, nothing is known of the time until then.
+			return new Mirror(options, { ...progress, completeUntilMs: Math.min(progress.completeUntilMs, options.clock()) });
 		}
 		log.info("the PLC mirror begins to read {directory}", { directory });
 		return new Mirror(options, begun(directory));
@@ -88,15 +89,11 @@ export class Mirror {
 		const before = await store.load(new Set(fresh.flatMap(({ dids }) => dids)));
 		const folded = foldLines(fresh, before, { keys, nowMs, completeUntilMs });
 		const place = this.#place.moved(fresh, nowMs);
-		const isReadable = lines.every(({ dids }) => dids.length > 0);
 		const progress = {
 			...this.#progress,
 			after: place.after,
-			readUntilMs: fresh.reduce(
-				(latest, { line }) => Math.max(latest, line?.createdAtMs ?? 0),
-				this.#progress.readUntilMs,
-			),
-			completeUntilMs: completeMs !== null && isReadable ? Math.max(completeUntilMs, completeMs) : completeUntilMs,
+			readUntilMs: latestTime(fresh, this.#progress.readUntilMs, nowMs),
+			completeUntilMs: Math.max(completeUntilMs, completeMs ?? 0),
 		};
 		await this.#write(folded.states, progress, place);
 		this.#options.counters.add(accepted, folded.accepted);
@@ -129,6 +126,14 @@ export class Mirror {
 		if (refusal.reason === "repeated" || refusal.reason === "outdated") this.#log.debug(line, fields);
 		else this.#log.warning(line, fields);
 	}
+}
+
+/** The latest time of the lines, but for times that are yet to come. */
+function latestTime(lines: readonly ReceivedLine[], beforeMs: number, nowMs: number): number {
+	return lines.reduce((latestMs, { line }) => {
+		const createdAtMs = line?.createdAtMs ?? 0;
+		return createdAtMs > nowMs + FUTURE_MS_MAX ? latestMs : Math.max(latestMs, createdAtMs);
+	}, beforeMs);
 }
 
 function begun(directory: string): Progress {

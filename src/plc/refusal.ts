@@ -1,7 +1,4 @@
-/**
- * Why a line of the directory's export changes nothing. Each name is the label of a metric and part of a log line. The lines at
- * the top are of no account: they say nothing new about their DID.
- */
+/** Why a line of the directory's export changes nothing. Each name is the label of a metric and part of a log line. */
 export const REFUSAL_REASONS = [
 	"repeated",
 	"outdated",

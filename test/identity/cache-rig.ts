@@ -59,7 +59,7 @@ export class CacheRig {
 	readonly #counters = new Counters();
 
 	/** What a mirror of the directory knows, by DID. */
-	readonly mirrored = new Map<string, MirroredResolution>();
+	readonly mirrored = new Map<string, { resolution: Resolution; completeUntilMs: number }>();
 	/** How often the mirror was asked. */
 	mirrorLookups = 0;
 	/** What the mirror fails with. */
@@ -121,7 +121,9 @@ export class CacheRig {
 	async #find(did: string): Promise<MirroredResolution | null> {
 		this.mirrorLookups++;
 		if (this.mirrorFault !== null) throw this.mirrorFault;
-		return this.mirrored.get(did) ?? null;
+		const known = this.mirrored.get(did);
+		if (known === undefined) return null;
+		return { resolution: known.resolution, ageMs: this.wallMs - known.completeUntilMs };
 	}
 
 	#answerLater(request: PromiseWithResolvers<Resolution>, resolution: Resolution): void {

@@ -7,6 +7,16 @@ import { Database, PlcServer } from "@did-plc/server";
 const DOCUMENT_PATH = /^\/(did:plc:[a-z0-9]+)$/;
 
 const db = Database.mock();
+
+// The database in memory exports nothing by itself.
+db.exportOps = async (count, after = new Date(0)) =>
+	Object.values(db.contents)
+		.flat()
+		.filter(({ createdAt }) => createdAt > after)
+		.sort((a, b) => a.createdAt - b.createdAt)
+		.slice(0, count)
+		.map((row) => ({ ...row, cid: row.cid.toString(), createdAt: row.createdAt.toISOString() }));
+
 const plc = PlcServer.create({ db, port: 0 });
 
 /**

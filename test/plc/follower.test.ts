@@ -263,6 +263,25 @@ describe("a directory that has lost the last line", () => {
 	});
 });
 
+test("after a clock that was set back, a mirror is complete up to the present at most, and takes what is new", async () => {
+	const rig = rigAfter(world);
+	await rig.start();
+	await rig.untilComplete();
+	await rig.stop();
+	const back = new MirrorRig(rig.time.nowMs - 24 * HOUR_MS, rig.store);
+	const growing = new World(new Rng("a world of DIDs"));
+	growing.grow(OPERATIONS);
+	growing.nowMs = back.time.nowMs - HOUR_MS / 2;
+	growing.grow(1);
+	back.directory.lines = growing.lines;
+	back.time.nowMs = growing.nowMs;
+	await back.start();
+	await back.untilComplete();
+	expect(back.refused).toEqual({});
+	expectMirrors(back, growing);
+	await back.stop();
+});
+
 describe("the mirror's database", () => {
 	test("is waited for if it fails for now, and nothing is left out", async () => {
 		const rig = rigAfter(world);
