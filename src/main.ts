@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os";
 import { nearest } from "./config/nearest.ts";
 import { type Config, ConfigError, loadConfig, settingsHelp } from "./config/settings.ts";
 import { askHealth } from "./http/health-request.ts";
+import { indexCommand } from "./index/copy/command.ts";
 import { InspectError, inspectLogFile } from "./log/access.ts";
 import { logOf, setUpLog } from "./observe/log.ts";
 import { Relay, StartStopped } from "./relay/relay.ts";
@@ -16,6 +17,9 @@ const USAGE = `standpipe ${VERSION}: an AT Protocol relay
                               else 1 and what is wrong. Give it the relay's own settings
   standpipe log inspect FILE  print the contents of a segment of the log, line by line, also
                               while a relay writes to it; with --json, one object per line
+  standpipe index copy --from URL --to URL
+                              copy the index to an empty database, from SQLite to PostgreSQL or
+                              back, while no relay runs; with --json, one object per line
   standpipe --help            show this and every setting
   standpipe --version
 
@@ -24,7 +28,7 @@ Each setting can be given as a flag or as an environment variable. If both are g
 ${settingsHelp()}`;
 
 /** What a mistyped command may have meant. */
-const COMMANDS = ["serve", "health", "log", "--help", "--version"];
+const COMMANDS = ["serve", "health", "log", "index", "--help", "--version"];
 
 /** Exit codes: 0 done, 1 the relay failed, 2 it was told to do something that it can't. */
 async function main(args: string[]): Promise<void> {
@@ -45,6 +49,7 @@ async function main(args: string[]): Promise<void> {
 		await tellHealth(readConfig(rest).config);
 		return;
 	}
+	if (command === "index") await useIndex(rest);
 	if (command !== "serve") {
 		const near = nearest(command, COMMANDS);
 		const hint = near === null ? "" : `did you mean "${near}"? `;
@@ -81,6 +86,20 @@ async function tellHealth({ metricsListen }: Config): Promise<void> {
 	const fault = await askHealth(metricsListen);
 	process.stdout.write(`${fault ?? "ok"}\n`);
 	process.exit(fault === null ? 0 : 1);
+}
+
+/** The commands that work on the index while no relay runs. */
+async function useIndex(args: string[]): Promise<never> {
+	const output = new LineOutput();
+	const report = {
+		line(text: string): void {
+			output.line(text);
+			output.flush();
+		},
+		status: (text: string) => output.status(text),
+		isTerminal: process.stdout.isTTY,
+	};
+	process.exit(await indexCommand(args, report, (complaint) => process.stderr.write(`${complaint}\n`)));
 }
 
 function readConfig(args: string[]): { config: Config; warnings: string[] } {

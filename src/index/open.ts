@@ -1,9 +1,12 @@
 import { dirname } from "node:path";
 import { RETRY_MS, type Stall } from "../disk/stall.ts";
 import { type ClaimingLog, claimIndex } from "./claim.ts";
+import type { CopySide } from "./copy/side.ts";
+import { openPostgresSource, openPostgresTarget } from "./postgres/copy-side.ts";
 import { postgresPlace } from "./postgres/database.ts";
 import { openPostgresReader } from "./postgres/reader.ts";
 import { openPostgresStore } from "./postgres/store.ts";
+import { openSqliteSource, openSqliteTarget } from "./sqlite/copy-side.ts";
 import { DatabaseFiles } from "./sqlite/database-files.ts";
 import { openSqliteReader, openSqliteStore } from "./sqlite/store.ts";
 import type { IndexReader, Store } from "./store.ts";
@@ -20,6 +23,8 @@ interface StoreKind {
 	isWaitedFor: boolean;
 	openReader(url: string): Promise<IndexReader>;
 	openStore(url: string): Promise<Store>;
+	openCopySource(url: string): Promise<CopySide>;
+	openCopyTarget(url: string): Promise<CopySide>;
 }
 
 const SQLITE = "sqlite://";
@@ -29,6 +34,8 @@ const POSTGRES: StoreKind = {
 	folder: () => null,
 	isWaitedFor: true,
 	openReader: openPostgresReader,
+	openCopySource: openPostgresSource,
+	openCopyTarget: openPostgresTarget,
 	openStore: (url) => openPostgresStore(url),
 };
 
@@ -41,6 +48,8 @@ const KINDS: Readonly<Record<string, StoreKind>> = {
 		isWaitedFor: false,
 		openReader: (url) => openFile(url, openSqliteReader),
 		openStore: (url) => openFile(url, openSqliteStore),
+		openCopySource: (url) => openSqliteSource(sqlitePath(url)),
+		openCopyTarget: (url) => openSqliteTarget(sqlitePath(url)),
 	},
 };
 
@@ -110,6 +119,22 @@ export async function openIndexWriter(url: string, log: ClaimingLog): Promise<In
 		throw error;
 	}
 	return new IndexWriter(store, log.id);
+}
+
+/**
+ * Opens an index to copy it to another place. No relay can use it until it is closed.
+ * @throws StoreBroken if it is in use, or if it is not an index of this program's schema version
+ */
+export async function openCopySource(url: string): Promise<CopySide> {
+	return await kindOf(url).openCopySource(url);
+}
+
+/**
+ * Opens the place that an index is to be copied to, and makes the tables if it has none. No relay can use it until it is closed.
+ * @throws StoreBroken if it is in use, or if it holds something else than an index of this program's schema version
+ */
+export async function openCopyTarget(url: string): Promise<CopySide> {
+	return await kindOf(url).openCopyTarget(url);
 }
 
 function kindOf(url: string): StoreKind {

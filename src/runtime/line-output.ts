@@ -4,12 +4,16 @@ import { writeSync } from "node:fs";
 const PIECE_BYTES = 64 * 1024;
 /** Pause before the next try if the pipe is full. */
 const FULL_PIPE_MS = 5;
+/** Tells a terminal to erase the line that the cursor is in, and to go on at its beginning. */
+const ERASE_LINE = "\r\u001b[2K";
 
 /** Writes a command's lines to a file, a terminal, or a pipe whose other end may be slow or closed. */
 export class LineOutput {
 	readonly #write: (bytes: Buffer) => number;
 	readonly #wait: (ms: number) => void;
 	#gathered = "";
+	/** What erases the text that the next line replaces; empty if there is none. */
+	#erasing = "";
 	#isGone = false;
 
 	/**
@@ -23,9 +27,17 @@ export class LineOutput {
 
 	/** Adds a line. Returns false once the other end is closed. */
 	line(text: string): boolean {
-		this.#gathered += `${text}\n`;
+		this.#gathered += `${this.#erasing}${text}\n`;
+		this.#erasing = "";
 		if (this.#gathered.length >= PIECE_BYTES) this.flush();
 		return !this.#isGone;
+	}
+
+	/** Shows a text at once, on a terminal, until the next line or text takes its place. It must fit the terminal's width. */
+	status(text: string): void {
+		this.#gathered += `${this.#erasing}${text}`;
+		this.#erasing = ERASE_LINE;
+		this.flush();
 	}
 
 	/**

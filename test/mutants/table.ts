@@ -4,6 +4,7 @@ import { HOST_LIMIT_MUTANTS } from "./host-limits.ts";
 import { HOST_STATE_MUTANTS } from "./host-state.ts";
 import { IDENTITY_MUTANTS } from "./identity.ts";
 import { INDEX_MUTANTS } from "./index.ts";
+import { INDEX_COPY_MUTANTS } from "./index-copy.ts";
 import { LOG_NUMBERS_MUTANTS } from "./log-numbers.ts";
 import { LOG_STATE_MUTANTS } from "./log-state.ts";
 import { MACHINE_MUTANTS } from "./machine.ts";
@@ -817,6 +818,7 @@ export const MUTANTS: readonly Mutant[] = [
 	...NET_MUTANTS,
 	...ACCOUNT_MUTANTS,
 	...TEXT_MUTANTS,
+	...INDEX_COPY_MUTANTS,
 	...INDEX_MUTANTS,
 	...LOG_STATE_MUTANTS,
 	...FACTS_MUTANTS,

@@ -30,6 +30,22 @@ describe("the output of a command", () => {
 		expect(waits).toBeGreaterThan(5);
 	});
 
+	test("shows a text on a terminal at once, until the next text or line replaces it", () => {
+		let written = "";
+		const output = new LineOutput((bytes) => {
+			written += bytes.toString();
+			return bytes.length;
+		});
+		output.line("first");
+		output.status("10 %");
+		expect(written).toBe("first\n10 %");
+		output.status("20 %");
+		output.line("last");
+		output.line("of all");
+		output.flush();
+		expect(written).toBe("first\n10 %\r\u001b[2K20 %\r\u001b[2Klast\nof all\n");
+	});
+
 	test("ends when nobody reads any more, and that is no error", () => {
 		let calls = 0;
 		const output = new LineOutput(() => {

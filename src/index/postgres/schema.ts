@@ -106,6 +106,15 @@ export async function checkSchema(database: Database): Promise<void> {
 }
 
 /**
+ * Makes the tables in an empty database. Any other database must have them as they are now. The caller holds the writer's lock.
+ * @throws SchemaError
+ */
+export async function createSchema(database: Database): Promise<void> {
+	if ((await database.run(schemaVersion)) === 0) await ensureSchema(database);
+	else await checkSchema(database);
+}
+
+/**
  * Makes the tables in an empty database, and brings those of an older version up to the present one. The caller holds the writer's lock.
  * @throws SchemaError for another program's tables, or a newer version
  */

@@ -60,7 +60,7 @@ export async function openPostgresStore(url: string, sleep: (ms: number) => Prom
 }
 
 /** @throws StoreBroken if the server can't hold an index, or if a second connection can get the session of the first */
-async function checkServer(database: Database, url: string): Promise<void> {
+export async function checkServer(database: Database, url: string): Promise<void> {
 	const [found] = await database.run(
 		(sql) => sql<{ encoding: string; schema: string | null; pid: number }[]>`
 			SELECT current_setting('server_encoding') AS encoding, current_schema() AS schema, pg_backend_pid() AS pid`,

@@ -3,11 +3,23 @@ import { StoreBroken } from "../store-fault.ts";
 import type { Sql } from "./client.ts";
 import type { Database } from "./database.ts";
 
-/** How often the lock is tried while another has it, and the time between two tries. */
-const TRIES_MAX = 30;
+/** How often a writer tries the lock while another has it, and the time between two tries. */
+const WRITER_TRIES = 30;
 const RETRY_MS = 1_000;
 
 const log = logOf("index");
+
+/** Another session keeps the lock. */
+export class LockedError extends StoreBroken {
+	override readonly name = "LockedError";
+	/** The name of that session; null if the server does not show it. */
+	readonly holder: string | null;
+
+	constructor(message: string, holder: string | null) {
+		super(message);
+		this.holder = holder;
+	}
+}
 
 /** A session that holds the lock. Null for what the server does not show to this relay's role. */
 interface Holder {
@@ -24,22 +36,26 @@ export class WriterLock {
 	readonly #database: Database;
 	readonly #name: string;
 	readonly #sleep: (ms: number) => Promise<void>;
+	readonly #triesMax: number;
 	/** `connectionsLost` when the lock was taken last; null before that. */
 	#takenAt: number | null = null;
 
 	/**
 	 * @param name of the writer's sessions, which no other writer has
 	 * @param sleep waits while another has the lock
+	 * @param triesMax how often the lock is tried
 	 */
-	constructor(database: Database, name: string, sleep: (ms: number) => Promise<void>) {
+	constructor(database: Database, name: string, sleep: (ms: number) => Promise<void>, triesMax = WRITER_TRIES) {
 		this.#database = database;
 		this.#name = name;
 		this.#sleep = sleep;
+		this.#triesMax = triesMax;
 	}
 
 	/**
 	 * Takes the lock, unless this connection has it.
-	 * @throws StoreBroken if another session keeps it for 30 s, or if the connection is not a session of its own
+	 * @throws LockedError if another session keeps it for as many tries, a second apart
+	 * @throws StoreBroken if the connection is not a session of its own
 	 */
 	async hold(): Promise<void> {
 		for (let tries = 1; this.#takenAt !== this.#database.connectionsLost; tries++) {
@@ -70,9 +86,9 @@ export class WriterLock {
 	async #wait({ pid, name, address }: Holder, tries: number): Promise<void> {
 		const { place } = this.#database;
 		const holder = `session ${pid} (${name ?? "unknown"}) from ${address ?? "its own machine"}`;
+		if (tries >= this.#triesMax) throw new LockedError(`${place} is written by another: ${holder}`, name);
 		if (tries === 1)
 			log.warning("{place} is written by another: {holder}; it is tried again for 30 s", { place, holder });
-		if (tries >= TRIES_MAX) throw new StoreBroken(`${place} is written by another: ${holder}`);
 		await this.#sleep(RETRY_MS);
 	}
 }

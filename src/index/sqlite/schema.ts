@@ -154,19 +154,32 @@ export function checkSchema(database: Database): void {
 }
 
 /**
+ * Makes the tables in an empty database. Any other database must have them as they are now.
+ * @throws SchemaError
+ */
+export function createSchema(database: Database): void {
+	if (isEmpty(database)) ensureSchema(database);
+	else checkSchema(database);
+}
+
+/**
  * Makes the tables in an empty database, and migrates those of an older version.
  * @throws SchemaError for a version that can't be migrated
  */
 export function ensureSchema(database: Database): void {
 	const create = database.transaction(() => {
-		const tables = database.query<{ count: number }, []>("SELECT count(*) AS count FROM sqlite_schema").get();
-		if (tables?.count === 0) {
+		if (isEmpty(database)) {
 			database.run(TABLES);
 			database.run(`PRAGMA user_version = ${SCHEMA_VERSION}`);
 		} else migrate(database);
 	});
 	create.immediate();
 	checkSchema(database);
+}
+
+function isEmpty(database: Database): boolean {
+	const tables = database.query<{ count: number }, []>("SELECT count(*) AS count FROM sqlite_schema").get();
+	return tables?.count === 0;
 }
 
 function migrate(database: Database): void {

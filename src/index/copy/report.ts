@@ -1,0 +1,60 @@
+import type { Copied, CopyStep } from "./copy.ts";
+
+/** Where the lines of a report go. */
+export interface ReportOutput {
+	line(text: string): void;
+	/** Shows a text that the next line or text replaces. */
+	status(text: string): void;
+	/** Whether texts can be replaced. */
+	readonly isTerminal: boolean;
+}
+
+const PHASES = { copy: "copied", check: "checked" } as const;
+/** Percent between two lines if no line can be replaced. */
+const PERCENT_STEP = 10;
+
+/** Tells an operator how a copy goes: in sentences, or in one JSON object a line. */
+export class CopyReport {
+	readonly #format: "text" | "json";
+	readonly #output: ReportOutput;
+	#shown = "";
+
+	constructor(format: "text" | "json", output: ReportOutput) {
+		this.#format = format;
+		this.#output = output;
+	}
+
+	/** Says how far it is: on a terminal after each percent, else after each ten. */
+	step({ phase, rows, rowsTotal }: CopyStep): void {
+		const percent = rowsTotal === 0 ? 100 : Math.floor((100 * rows) / rowsTotal);
+		const isReplaceable = this.#format === "text" && this.#output.isTerminal;
+		const step = isReplaceable ? 1 : PERCENT_STEP;
+		const shown = `${phase} ${Math.floor(percent / step)}`;
+		if (shown === this.#shown) return;
+		this.#shown = shown;
+		const text =
+			this.#format === "json"
+				? JSON.stringify({ part: "progress", phase, rows, rowsTotal, percent })
+				: `${PHASES[phase]} ${grouped(rows)} of ${grouped(rowsTotal)} rows (${percent} %)`;
+		if (isReplaceable) this.#output.status(text);
+		else this.#output.line(text);
+	}
+
+	/** Says what was copied. `from` and `to` are the names of the places. */
+	done({ checkpoint, hostIdMax, logId, rows }: Copied, from: string, to: string): void {
+		if (this.#format === "json") {
+			this.#output.line(JSON.stringify({ part: "done", from, to, rows, checkpoint, hostIdMax, logId }));
+			return;
+		}
+		const tables = Object.entries(rows).map(([name, count]) => `${name} ${grouped(count)}`);
+		this.#output.line(`copied and checked: ${tables.join(", ")}`);
+		this.#output.line(
+			`${to} is now what ${from} is: the index of the log ${logId ?? "(none yet)"}, up to lsn ${checkpoint}`,
+		);
+		this.#output.line("start the relay with this place as its DATABASE_URL; it applies what the log has after that");
+	}
+}
+
+function grouped(count: number): string {
+	return count.toLocaleString("en-US");
+}
