@@ -46,6 +46,41 @@ describeWithPostgres("a relay whose index is in PostgreSQL", (programs) => {
 		await rig.stop();
 	}, 300_000);
 
+	test("keeps what an operator sets, and a new database gets it from the log", async () => {
+		const { url } = await server.newDatabase();
+		const rig = await RelayRig.start({ seed: "operator", hosts: 1, accounts: 2 }, { DATABASE_URL: url });
+		const { network, relay } = rig;
+		await network.burst(20);
+		await expectReceived(rig, network.accounts);
+		const did = network.accounts[0]?.did;
+		for (const [path, body] of [
+			["repo/takeDown", { did }],
+			["subs/banDomain", { Domain: "bad.example.com" }],
+			["subs/banDomain", { Domain: "good.example.com" }],
+			["subs/unbanDomain", { Domain: "good.example.com" }],
+			["settings", { newHostsPerDayMax: 4 }],
+		] as const)
+			expect((await relay.admin(path, body)).status).toBe(200);
+		const expectHeld = async (): Promise<void> => {
+			await until(async () => isIndexed((await rig.stats()).log));
+			expect((await relay.admin("repo/takedowns")).json).toMatchObject({ dids: [did] });
+			expect((await relay.admin("subs/listDomainBans")).json).toEqual({ banned_domains: ["bad.example.com"] });
+			expect((await relay.admin("subs/perDayLimit")).json).toEqual({ limit: 4 });
+			const { actions } = (await relay.admin("actions")).json as { actions: { action: string }[] };
+			const names = ["changeSetting", "unbanDomain", "banDomain", "banDomain", "takeDown", "requestCrawl"];
+			expect(actions.map(({ action }) => action)).toEqual(names);
+		};
+		await expectHeld();
+		const { url: newUrl } = await server.newDatabase();
+		for (const database of [url, newUrl]) {
+			relay.kill();
+			await relay.exited();
+			await relay.start({ DATABASE_URL: database });
+			await expectHeld();
+		}
+		await rig.stop();
+	}, 300_000);
+
 	test("is not ready before it knows its hosts: until then it refuses requests that name one", async () => {
 		const database = await server.newDatabase();
 		const rig = await RelayRig.start({ seed: "ready", hosts: 2, accounts: 4 }, { DATABASE_URL: database.url });
