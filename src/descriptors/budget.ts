@@ -7,6 +7,10 @@ const FILES_PER_READER = 36;
  */
 const FILES_BASE = 64;
 const FILES_PER_INGEST_WORKER = 8;
+/** Of the mirror's thread: its database, its requests and its stream. */
+const FILES_OF_MIRROR = 12;
+/** Of the mirror's database, in each thread that reads it. */
+const FILES_PER_MIRROR_READER = 3;
 /** Connections that are not consumers: an eighth of the limit. */
 const PLAIN_SHARE = 8;
 const PLAIN_MIN = 16;
@@ -19,6 +23,7 @@ const HOSTS_MIN = 64;
 export interface DescriptorUsers {
 	ingestWorkers: number;
 	fanoutWorkers: number;
+	plcMirror: boolean;
 	consumersMax: number;
 }
 
@@ -45,7 +50,8 @@ export function budgetDescriptors(users: DescriptorUsers): DescriptorBudget | nu
 /** Divides up `limit` files. Consumers get at most half of what they share with hosts. */
 export function shareDescriptors(limit: number, users: DescriptorUsers): DescriptorBudget {
 	const readers = 1 + users.fanoutWorkers;
-	const own = FILES_BASE + FILES_PER_READER * readers + FILES_PER_INGEST_WORKER * users.ingestWorkers;
+	const mirror = users.plcMirror ? FILES_OF_MIRROR + FILES_PER_MIRROR_READER * users.ingestWorkers : 0;
+	const own = FILES_BASE + FILES_PER_READER * readers + FILES_PER_INGEST_WORKER * users.ingestWorkers + mirror;
 	const plainMax = Math.min(Math.max(Math.floor(limit / PLAIN_SHARE), PLAIN_MIN), PLAIN_MAX);
 	const left = Math.max(limit - own - plainMax, 2);
 	const consumersMax = Math.min(users.consumersMax, Math.max(Math.floor(left / 2), 1));

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { budgetWarning, shareDescriptors } from "../../src/descriptors/budget.ts";
 import { Rng } from "../sim/rng.ts";
 
-const DEFAULTS = { ingestWorkers: 6, fanoutWorkers: 1, consumersMax: 1_000 };
+const DEFAULTS = { ingestWorkers: 6, fanoutWorkers: 1, plcMirror: false, consumersMax: 1_000 };
 
 test("the shares of any limit that is enough for the relay itself add up to no more than the limit", () => {
 	const rng = new Rng("budgets");
@@ -10,6 +10,7 @@ test("the shares of any limit that is enough for the relay itself add up to no m
 		const users = {
 			ingestWorkers: 1 + rng.int(64),
 			fanoutWorkers: 1 + rng.int(64),
+			plcMirror: rng.int(2) === 0,
 			consumersMax: 1 + rng.int(1_000_000),
 		};
 		const limit = 100 + rng.int(rng.pick([1_000, 20_000, 1_000_000]));
