@@ -21,20 +21,27 @@ async function failure(): Promise<PageError> {
 	return error;
 }
 
-/** A body that gives the pieces one after the other, and then breaks or goes on without end. */
-function body(pieces: Iterable<string>, end: "close" | "break"): ReadableStream {
+/** A body that gives the pieces one after the other. */
+function body(pieces: Iterable<string>): ReadableStream {
 	const iterator = pieces[Symbol.iterator]();
 	return new ReadableStream({
-		async pull(controller) {
+		pull(controller) {
 			const next = iterator.next();
-			if (next.done !== true) {
-				controller.enqueue(Buffer.from(next.value));
-				// Lets the other end read, since a broken body may take unread pieces with it.
-				await Bun.sleep(1);
-			} else if (end === "close") controller.close();
-			else controller.error(new Error("broken"));
+			if (next.done === true) controller.close();
+			else controller.enqueue(Buffer.from(next.value));
 		},
 	});
+}
+
+/** A body that gives the pieces, each when the one before was read, and then breaks. */
+function brokenBody(pieces: readonly string[]): ReadableStream {
+	const left = [...pieces];
+	const pull = (controller: ReadableStreamDefaultController): void => {
+		const next = left.shift();
+		if (next === undefined) controller.error(new Error("broken"));
+		else controller.enqueue(Buffer.from(next));
+	};
+	return new ReadableStream({ pull }, { highWaterMark: 0 });
 }
 
 test("a page is asked for by seq or time, and its lines come whole", async () => {
@@ -82,7 +89,7 @@ describe("the limits", () => {
 		function* endless(): Generator<string> {
 			for (;;) yield `${"y".repeat(LINE_BYTES_MAX - 1)}\n`.repeat(16);
 		}
-		answer = () => new Response(body(endless(), "close"));
+		answer = () => new Response(body(endless()));
 		const { lines, isFull } = await page();
 		expect(isFull).toBe(true);
 		expect(lines.length).toBeLessThanOrEqual(PAGE_BYTES_MAX / (LINE_BYTES_MAX - 1) + 17);
@@ -92,7 +99,7 @@ describe("the limits", () => {
 		function* endless(): Generator<string> {
 			for (;;) yield "z".repeat(1024 * 1024);
 		}
-		answer = () => new Response(body(endless(), "close"));
+		answer = () => new Response(body(endless()));
 		expect((await failure()).message).toContain("too long");
 	});
 
@@ -105,8 +112,9 @@ describe("the limits", () => {
 
 describe("a failure", () => {
 	test("in the middle of the body: what came whole is the page, and there may be more", async () => {
-		answer = () => new Response(body(["one\n", "two\n", "thr"], "break"));
-		const { lines, isFull } = await page();
+		const fetch = async (): Promise<Response> => new Response(brokenBody(["one\n", "two\n", "thr"]));
+		const options = { directory: "https://plc.test", userAgent: "", fetch, signal: new AbortController().signal };
+		const { lines, isFull } = await fetchPage("0", options);
 		expect(lines.map(({ text }) => text)).toEqual(["one", "two"]);
 		expect(isFull).toBe(true);
 	});
