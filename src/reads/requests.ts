@@ -20,7 +20,8 @@ export interface ReadAnswer {
 
 /** Each read holds an HTTP request open, and later an answer of up to some 300 kB. */
 export const READ_LIMITS: RequestLimits = { max: 128, perClientMax: 16 };
-export const READ_TIMEOUT_MS = 10_000;
+/** The runtime closes an HTTP connection on which nothing comes or goes for 10 s, and the client would get no answer at all. */
+export const READ_TIMEOUT_MS = 6_000;
 const RETRY_AFTER = { "Retry-After": "5" };
 
 /** Passes reads of the index to the reads thread, so that no read delays this thread's consumers. */

@@ -103,17 +103,16 @@ export class Relay {
 		const consumersMax = budget?.consumersMax ?? config.consumersMax;
 		const shared = createSharedMemory(config, consumersMax);
 		const counts = createCounts();
-		const { own: counters, totals } = counts;
-		const common = { config, shared, totals };
+		const common = { config, shared, totals: counts.totals };
 		await startLog(threads.log, common);
 		// Health says what the rest of the start waits for, such as a database.
 		const internal = await serveInternal(config, shared, counts, stalls, threads, budget, () => hosts);
 		await startIndexUnless(stop, threads, common);
-		const reader = await openPatientReader(config.databaseUrl, counters);
-		const handover = controlHandover(shared, counters);
+		const reader = await openPatientReader(config.databaseUrl, counts.own);
+		const handover = controlHandover(shared, counts.own);
 		const appender = new Appender(handover, systemTiming);
 		const policy = await loadPolicy(config, reader, appender);
-		hosts = createHostManager(config, shared, counters, reader, handover, policy, {
+		hosts = createHostManager(config, shared, counts.own, reader, handover, policy, {
 			command: (worker, command) => threads.ingest[worker]?.command(command),
 			delays: (hostId) => delaysOf(threads.ingest, hostId),
 		});
@@ -127,6 +126,7 @@ export class Relay {
 		await startReads(threads.reads, common, readsPorts);
 		fanout = threads.fanout;
 		await startFanout(fanout, common, { ports: channels.map(({ port1 }) => port1), consumersMax });
+		stalls.isServing = true;
 		await hosts.start();
 		stalls.isStarting = false;
 		const guard = startGuard(config, counts, budget, () => {
