@@ -27,6 +27,8 @@ export interface DelayReport {
 	bytes: number;
 	/** Number of accounts of which messages wait. */
 	accounts: number;
+	/** Number of accounts of which the host is asked for messages again later, since too many wait already. */
+	leftOut: number;
 	/** Those of which most messages wait: the most first, and at most ten. */
 	top: DelayedAccount[];
 }

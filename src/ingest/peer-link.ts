@@ -3,7 +3,7 @@ import { Damage } from "../runtime/boundary.ts";
 import type { Doorbell } from "../runtime/doorbell.ts";
 import type { RingReader, RingWriter } from "../runtime/ring.ts";
 import type { Sender } from "./arrival.ts";
-import { FAILED, type Outcome, REJECTED } from "./outcome.ts";
+import { FAILED, type Outcome, REJECTED, REPEATED } from "./outcome.ts";
 
 /** Memory of all rings between workers together, however many workers there are. */
 export const PEER_RINGS_BYTES_MAX = 64 * 1024 * 1024;
@@ -50,7 +50,7 @@ const PART_HEADER_BYTES = 4;
 const OUTCOME_BYTES = 24;
 
 /** Values of the verdict in an outcome. */
-const Verdict = { passed: 0, rejected: 1, failed: 2 } as const;
+const Verdict = { passed: 0, rejected: 1, failed: 2, repeated: 3 } as const;
 
 /** Something that waits for room in the ring. A frame may have been written in part. */
 type Outgoing =
@@ -188,15 +188,22 @@ function writeOutcome(ring: RingWriter, ticket: number, outcome: Outcome): boole
 	const target = ring.reserve(OUTCOME_BYTES);
 	if (target === null) return false;
 	target[0] = Kind.outcome;
-	target[1] = !outcome.rejected ? Verdict.passed : outcome.internalError ? Verdict.failed : Verdict.rejected;
+	target[1] = verdictOf(outcome);
 	target.writeUInt32LE(outcome.rejected ? 0 : outcome.ring, 4);
 	target.writeDoubleLE(outcome.rejected ? 0 : outcome.position, 8);
 	target.writeDoubleLE(ticket, 16);
 	return true;
 }
 
+function verdictOf(outcome: Outcome): number {
+	if (!outcome.rejected) return Verdict.passed;
+	if (outcome.internalError) return Verdict.failed;
+	return outcome.isRepeat ? Verdict.repeated : Verdict.rejected;
+}
+
 function readOutcome(record: Buffer): Outcome {
 	if (record[1] === Verdict.rejected) return REJECTED;
 	if (record[1] === Verdict.failed) return FAILED;
+	if (record[1] === Verdict.repeated) return REPEATED;
 	return { rejected: false, ring: record.readUInt32LE(4), position: record.readDoubleLE(8) };
 }

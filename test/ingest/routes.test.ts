@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { arrivalOf, type Sender } from "../../src/ingest/arrival.ts";
-import { FAILED, type Outcome, REJECTED } from "../../src/ingest/outcome.ts";
+import { FAILED, type Outcome, REJECTED, REPEATED } from "../../src/ingest/outcome.ts";
 import { PEER_RINGS_BYTES_MAX, type Peer, PeerLink, peerRingBytes } from "../../src/ingest/peer-link.ts";
 import { Routes } from "../../src/ingest/routes.ts";
 import { scanFrame } from "../../src/protocol/frame.ts";
@@ -79,8 +79,13 @@ class Workers {
 					expect(routed?.sender).toEqual(sender);
 					expect(Buffer.compare(frame, routed?.frame ?? Buffer.of())).toBe(0);
 					this.arrived.set(message.did, [...(this.arrived.get(message.did) ?? []), message.seq]);
-					const outcomes: Outcome[] = [REJECTED, FAILED, { rejected: false, ring: worker, position: message.seq * 8 }];
-					const outcome = outcomes[this.#rng.int(3)] ?? REJECTED;
+					const outcomes: Outcome[] = [
+						REJECTED,
+						FAILED,
+						REPEATED,
+						{ rejected: false, ring: worker, position: message.seq * 8 },
+					];
+					const outcome = outcomes[this.#rng.int(outcomes.length)] ?? REJECTED;
 					this.given.set(message.seq, outcome);
 					if (this.#rng.int(4) === 0) settle(outcome);
 					else this.#unsettled.push({ outcome, settle });

@@ -3,6 +3,7 @@ import type { Mutant } from "./table.ts";
 const WINDOW = ["ingest/host/sliding-window.test.ts"];
 const WINDOWS = ["ingest/host/rate-windows.test.ts"];
 const DELAYS = ["ingest/host/delays.test.ts"];
+const CATCH_UP = ["ingest/host/catch-up.test.ts"];
 const SUBSCRIPTION = ["ingest/host/subscription.test.ts"];
 const HOSTS = ["ingest/host/hosts.test.ts"];
 
@@ -147,5 +148,96 @@ export const HOST_LIMIT_MUTANTS: readonly Mutant[] = [
 		find: "this.#subscriptions.get(command.hostId)?.setLimits(command.limits);",
 		replace: "",
 		tests: HOSTS,
+	},
+	{
+		name: "an account that is left out is taken from the first connection too",
+		file: "ingest/host/subscription.ts",
+		find: "if (this.#catchUp?.has(message.did) !== true && this.#hasRoom(message.did, frameBytes, 1)) return false;",
+		replace: "if (this.#hasRoom(message.did, frameBytes, 1)) return false;",
+		tests: CATCH_UP,
+	},
+	{
+		name: "the mark passes what was left out",
+		file: "ingest/host/subscription.ts",
+		find: "else if (mark === null || caughtUp < mark) return caughtUp;",
+		replace: "",
+		tests: CATCH_UP,
+	},
+	{
+		name: "a stop forgets what was left out",
+		file: "ingest/host/subscription.ts",
+		find: "this.#received = mark;\n\t\t\tthis.window.restart(mark);",
+		replace: "",
+		tests: CATCH_UP,
+	},
+	{
+		name: "accounts may have waiting whatever fits the whole budget",
+		file: "ingest/host/subscription.ts",
+		find: "const room = (this.#budget.room / 2 - this.#delays.bytes) / 4;",
+		replace: "const room = this.#budget.room;",
+		tests: CATCH_UP,
+	},
+	{
+		name: "a catch-up ends one message too early",
+		file: "ingest/host/catch-up.ts",
+		find: "received === null || seq > received",
+		replace: "received === null || seq >= received",
+		tests: CATCH_UP,
+	},
+	{
+		name: "a catch-up takes what the first connection has taken",
+		file: "ingest/host/catch-up.ts",
+		find: "since !== undefined && seq >= since",
+		replace: "since !== undefined",
+		tests: CATCH_UP,
+	},
+	{
+		name: "a catch-up reads on without room",
+		file: "ingest/host/catch-up.ts",
+		find: "isLeftOut && !this.#options.hasRoom(did, frame.length, 1)",
+		replace: "false",
+		tests: CATCH_UP,
+	},
+	{
+		name: "a catch-up forgets where it was",
+		file: "ingest/host/catch-up.ts",
+		find: "if (seq <= this.#received) return;",
+		replace: "",
+		tests: CATCH_UP,
+	},
+	{
+		name: "a window takes back its last event, whichever is meant",
+		file: "ingest/host/sliding-window.ts",
+		find: "while (slot > 0 && this.#time(slot - 1) >= atMs) slot--;",
+		replace: "",
+		tests: WINDOW,
+	},
+	{
+		name: "what is taken back makes no room for what waits",
+		file: "ingest/host/delays.ts",
+		find: "this.#hasTakenBack = true;\n\t\tthis.#wakeAt(nowMs, nowMs);",
+		replace: "",
+		tests: DELAYS,
+	},
+	{
+		name: "repeats count against a host's limits",
+		file: "ingest/host/subscription.ts",
+		find: "if (outcome.rejected && outcome.isRepeat) this.#delays.takeBack(slot.passedAtMs);",
+		replace: "",
+		tests: SUBSCRIPTION,
+	},
+	{
+		name: "a repeat at another worker is only rejected",
+		file: "ingest/peer-link.ts",
+		find: "if (record[1] === Verdict.repeated) return REPEATED;",
+		replace: "if (record[1] === Verdict.repeated) return REJECTED;",
+		tests: ["ingest/routes.test.ts"],
+	},
+	{
+		name: "a repeat is only a rejection",
+		file: "ingest/did/shard.ts",
+		find: "arrival.settle(REPEATED);",
+		replace: "arrival.settle(REJECTED);",
+		tests: ["ingest/did/repeats.test.ts"],
 	},
 ];

@@ -80,6 +80,35 @@ describe("a host beyond its limits", () => {
 		300_000,
 	);
 
+	test("reads on for the other accounts while one imports more than fits in memory, also over a kill", async () => {
+		const { rig, busy, calm } = await rigWith("host limits import", {
+			RELAY_HOST_EVENT_LIMITS: "150/s,100000/h,100000/d",
+			RELAY_DEFAULT_ACCOUNT_LIMIT: "0",
+			// The least.
+			RELAY_HOST_BUFFER_BYTES: "5000000",
+		});
+		try {
+			await send(rig, busy, 700);
+			await until(async () => (await rig.stats()).counters.of("accounts_left_out") === 1);
+			await send(rig, calm, 1);
+			await until(() => rig.received(calm.did).length === 1);
+			expect(rig.received(busy.did).length).toBeLessThan(700);
+			rig.relay.kill();
+			await rig.relay.exited();
+			await rig.relay.start();
+			await rig.consumer.connect();
+			await until(() => rig.received(busy.did).length >= 700);
+			expect(rig.received(busy.did)).toEqual(rig.expected(busy.did));
+			expect(rig.received(calm.did)).toEqual(rig.expected(calm.did));
+			await until(async () => (await rig.stats()).counters.of("accounts_left_out") === 0);
+			const { counters, rejected } = await rig.stats();
+			expect(counters.of("catch_up_rounds_total")).toBeGreaterThan(0);
+			expect(Object.values(rejected).every((count) => count === 0)).toBe(true);
+		} finally {
+			await rig.stop();
+		}
+	}, 300_000);
+
 	test("has nothing wait any more once it is banned", async () => {
 		const { rig, busy } = await rigWith("host limits ban", HOURLY_LIMITS);
 		try {

@@ -14,7 +14,7 @@ import { didMethod, isDid } from "../../protocol/syntax.ts";
 import { reportFailure } from "../../runtime/boundary.ts";
 import { endThreadOnFailure } from "../../runtime/thread.ts";
 import type { Admitted, Arrival, Sender, UpstreamStatus } from "../arrival.ts";
-import { FAILED, REJECTED } from "../outcome.ts";
+import { FAILED, REJECTED, REPEATED } from "../outcome.ts";
 import { messagesRejected } from "../rejections.ts";
 import type { AccountCache } from "./accounts.ts";
 import { ownAccountMessage } from "./admit/account.ts";
@@ -261,7 +261,7 @@ export class Shard {
 		if (account === undefined) return this.#options.accounts.load(message.did);
 		if (isRepeat(arrival, account)) {
 			this.#options.rules.counters.add(messagesReplayed);
-			arrival.settle(REJECTED);
+			arrival.settle(REPEATED);
 			return null;
 		}
 		const resolution = this.#resolution(arrival, account);

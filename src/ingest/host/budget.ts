@@ -79,6 +79,11 @@ export class HostBudget {
 		this.#target = target;
 	}
 
+	/** Bytes that the host may hold at present before it is paused. */
+	get room(): number {
+		return Math.min(this.#bytesMax, this.#worker.share);
+	}
+
 	/** Must be called when a message of this many bytes was read. Returns the bytes to `release` once it is settled. */
 	hold(frameBytes: number): number {
 		const bytes = frameBytes + MESSAGE_OVERHEAD_BYTES;

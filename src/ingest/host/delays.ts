@@ -18,7 +18,7 @@ const delayedHosts = gauge("delayed_hosts", "hosts of which messages wait becaus
 /** A message that waits. */
 export interface Delayed {
 	readonly did: string;
-	/** Of its frame. */
+	/** That it holds. */
 	readonly bytes: number;
 }
 
@@ -58,6 +58,11 @@ export class Delays<Item extends Delayed> {
 	#messages = 0;
 	#bytes = 0;
 	#sinceMs = 0;
+	#lastPassMs = 0;
+	/** Since when messages are counted in these windows. */
+	#countsSinceMs = 0;
+	/** Whether there is more room than the last look at the lanes has found. */
+	#hasTakenBack = false;
 	#wakesAtMs = Number.POSITIVE_INFINITY;
 	#cancelWake: () => void = () => undefined;
 
@@ -83,6 +88,31 @@ export class Delays<Item extends Delayed> {
 		if (this.#blockedBy(did, nowMs) !== null) return false;
 		this.#count(did, nowMs);
 		return true;
+	}
+
+	/** Bytes that wait. */
+	get bytes(): number {
+		return this.#bytes;
+	}
+
+	/** Bytes of this account that wait. */
+	bytesOf(did: string): number {
+		return this.#lanes.get(did)?.bytes ?? 0;
+	}
+
+	/** When the last message passed that was counted. */
+	get lastPassMs(): number {
+		return this.#lastPassMs;
+	}
+
+	/** Takes back a message that has passed at this time: it does not count, such as a repeat of one that is in the log. */
+	takeBack(passedAtMs: number): void {
+		if (this.#windows === null || passedAtMs < this.#countsSinceMs) return;
+		const nowMs = this.#options.timing.nowMs();
+		this.#windows.takeBack(passedAtMs, nowMs);
+		if (this.#lanes.size === 0) return;
+		this.#hasTakenBack = true;
+		this.#wakeAt(nowMs, nowMs);
 	}
 
 	/** Takes a message that can't pass now. */
@@ -112,7 +142,7 @@ export class Delays<Item extends Delayed> {
 	}
 
 	/** What waits now; null if nothing does. */
-	report(): DelayReport | null {
+	report(): Omit<DelayReport, "leftOut"> | null {
 		if (this.#messages === 0) return null;
 		const nowMs = this.#options.timing.nowMs();
 		const top = [...this.#lanes]
@@ -134,6 +164,7 @@ export class Delays<Item extends Delayed> {
 			this.#windows.setLimits(limits);
 			return;
 		}
+		this.#countsSinceMs = this.#options.timing.nowMs();
 		this.#windows = limits === null ? null : new RateWindows(limits);
 		this.#shares = this.#windows === null ? null : new AccountShares(this.#windows);
 	}
@@ -166,6 +197,7 @@ export class Delays<Item extends Delayed> {
 	}
 
 	#count(did: string, nowMs: number): void {
+		this.#lastPassMs = nowMs;
 		this.#shares?.add(did, nowMs);
 		this.#windows?.add(nowMs);
 	}
@@ -173,6 +205,7 @@ export class Delays<Item extends Delayed> {
 	/** Passes what may pass now. The accounts take turns, with one message each. */
 	#passDue(nowMs: number): void {
 		let wakesAtMs = Number.POSITIVE_INFINITY;
+		this.#hasTakenBack = false;
 		// An account that has had its turn is put at the end, where this loop comes to it again.
 		for (const [did, lane] of this.#lanes) {
 			const window = this.#blockedBy(did, nowMs);
@@ -184,7 +217,7 @@ export class Delays<Item extends Delayed> {
 			wakesAtMs = Math.min(wakesAtMs, this.#retryAtMs(did, window, nowMs));
 			if (lane.reason.limitOf === "host") break;
 		}
-		this.#wakeAt(wakesAtMs, nowMs);
+		this.#wakeAt(this.#hasTakenBack && this.#lanes.size > 0 ? nowMs : wakesAtMs, nowMs);
 	}
 
 	#passFirst(did: string, lane: Lane<Item>, nowMs: number): void {

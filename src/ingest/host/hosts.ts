@@ -27,7 +27,7 @@ export class Hosts {
 	get settled(): boolean {
 		for (const subscription of this.#subscriptions.values()) {
 			subscription.advance(this.#options.acknowledged);
-			if (subscription.window.size > 0) return false;
+			if (!subscription.isSettled) return false;
 		}
 		return true;
 	}

@@ -35,7 +35,11 @@ export class RateWindow {
 		this.#events.add(nowMs);
 	}
 
-	/** When there is more room than now. */
+	takeBack(atMs: number, nowMs: number): void {
+		this.#events.takeBack(atMs, nowMs);
+	}
+
+	/** The earliest time at which there may be more room than now. */
 	get moreRoomAtMs(): number {
 		return this.#events.fallsAtMs;
 	}
@@ -64,6 +68,11 @@ export class RateWindows {
 			if (window !== undefined && window.room(nowMs) === 0) return window;
 		}
 		return null;
+	}
+
+	/** Takes back a message that was counted at this time. */
+	takeBack(atMs: number, nowMs: number): void {
+		for (const window of this.windows) window.takeBack(atMs, nowMs);
 	}
 
 	/** Counts a message that passes now. */

@@ -56,12 +56,29 @@ export class SlidingWindow {
 		this.#lastSlotBeganMs = nowMs;
 	}
 
+	/**
+	 * Takes back an event that was counted at this time. No effect on an event that has passed out of the window, and on what is
+	 * counted of the others.
+	 */
+	takeBack(atMs: number, nowMs: number): void {
+		this.used(nowMs);
+		if (this.#size === 0 || nowMs >= atMs + this.#windowMs) return;
+		// Its slot is the first one that did not end before it.
+		let slot = this.#size - 1;
+		while (slot > 0 && this.#time(slot - 1) >= atMs) slot--;
+		const at = this.#at(slot);
+		const count = this.#counts[at] ?? 0;
+		if (count === 0) return;
+		this.#counts[at] = count - 1;
+		this.#used--;
+	}
+
 	/** Slots in use, which the memory that it takes follows. */
 	get slots(): number {
 		return this.#size;
 	}
 
-	/** When the count falls next; infinite if there is nothing to count. */
+	/** The earliest time at which the count may fall; infinite if there is nothing to count. */
 	get fallsAtMs(): number {
 		return this.#size === 0 ? Number.POSITIVE_INFINITY : this.#time(0) + this.#windowMs;
 	}

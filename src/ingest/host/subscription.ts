@@ -19,7 +19,8 @@ import { systemTiming, type Timing } from "../../runtime/timing.ts";
 import { type Arrival, arrivalOf, type Sender } from "../arrival.ts";
 import { FAILED, type Outcome, REJECTED } from "../outcome.ts";
 import { messagesRejected } from "../rejections.ts";
-import type { Budget, HostBudget } from "./budget.ts";
+import { type Budget, type HostBudget, MESSAGE_OVERHEAD_BYTES } from "./budget.ts";
+import { CatchUp } from "./catch-up.ts";
 import { type Delayed, Delays } from "./delays.ts";
 import { Detour } from "./detour.ts";
 import { RefusedCursor } from "./refused-cursor.ts";
@@ -106,6 +107,8 @@ export class HostSubscription {
 	readonly #timing: Timing;
 	readonly #budget: HostBudget;
 	readonly #delays: Delays<Waiting>;
+	/** Gets the messages that are left out; null if none are. */
+	#catchUp: CatchUp | null = null;
 	readonly #detour = new Detour();
 	readonly #refusedCursor = new RefusedCursor();
 	readonly #limiter: LogLimiter;
@@ -160,6 +163,7 @@ export class HostSubscription {
 			resume: () => {
 				this.#budgetPaused = false;
 				this.#applyPause();
+				this.#catchUp?.goOn();
 			},
 		});
 		this.#delays = new Delays<Waiting>({
@@ -172,6 +176,7 @@ export class HostSubscription {
 				} catch (error) {
 					reportFailure("a delayed message", error, { host: host.hostname }, arrival.frame);
 				}
+				this.#catchUp?.goOn();
 			},
 		});
 	}
@@ -183,7 +188,13 @@ export class HostSubscription {
 
 	/** What waits because of the limits; null if nothing does. */
 	delays(): DelayReport | null {
-		return this.#delays.report();
+		const report = this.#delays.report();
+		return report === null ? null : { ...report, leftOut: this.#catchUp?.accounts ?? 0 };
+	}
+
+	/** Whether all that was received is durable, rejected or given up. */
+	get isSettled(): boolean {
+		return this.window.size === 0 && this.#catchUp === null;
 	}
 
 	/** Connects, unless it is connected. @param attempt what the events of the connection are to name */
@@ -222,7 +233,7 @@ export class HostSubscription {
 
 	/** Moves and returns the low-water mark: see `HostWindow.advance`. Also reports a gap, if there is one. */
 	advance(acknowledged: (ring: number) => number): number | null {
-		const cursor = this.window.advance(acknowledged);
+		const cursor = this.#lowWater(acknowledged);
 		this.#applyPause();
 		this.#noteThrottled();
 		if (this.#gap !== null) this.#options.emit({ type: "hostGap", hostId: this.#host.id, ...this.#gap });
@@ -230,11 +241,35 @@ export class HostSubscription {
 		return cursor;
 	}
 
+	/** The mark of all that was received: messages that were left out, and have come since, may hold it back. */
+	#lowWater(acknowledged: (ring: number) => number): number | null {
+		const mark = this.window.advance(acknowledged);
+		const catchUp = this.#catchUp;
+		if (catchUp === null) return mark;
+		const caughtUp = catchUp.advance(acknowledged);
+		catchUp.goOn();
+		if (catchUp.isDone) this.#catchUp = null;
+		else if (mark === null || caughtUp < mark) return caughtUp;
+		return mark;
+	}
+
 	#giveUpWaiting(): void {
 		const waiting = this.#delays.clear();
-		if (waiting.length === 0) return;
-		this.#received = this.window.giveUp(new Set(waiting.map(({ slot }) => slot)));
+		if (this.#catchUp !== null) {
+			// What was left out has not come. So all that has come since is asked for again.
+			const mark = this.#lowWater(() => 0);
+			this.#dropCatchUp();
+			this.#received = mark;
+			this.window.restart(mark);
+		} else if (waiting.length > 0) {
+			this.#received = this.window.giveUp(new Set(waiting.map(({ slot }) => slot)));
+		}
 		for (const { arrival } of waiting) arrival.settle(REJECTED);
+	}
+
+	#dropCatchUp(): void {
+		this.#catchUp?.stop();
+		this.#catchUp = null;
 	}
 
 	/** Reports that the host's messages are held back, when they have been for a while, and when they no longer are. */
@@ -358,24 +393,63 @@ export class HostSubscription {
 		this.#heard = true;
 		this.#lastSeq = message.seq;
 		this.#received = message.seq;
-		const isFirst = this.window.lowWater === null;
-		const slot = this.window.arrive(message.seq);
-		if (isFirst) this.#options.storeCursor();
+		if (this.#mustLeaveOut(message, frame.length)) this.window.skip(message.seq);
+		else this.#take(frame, message, this.window);
 		if (this.window.size >= WINDOW_SLOTS_MAX) this.#socket?.pause();
+	}
+
+	/** Takes a message in: it passes now or waits. */
+	#take(frame: Uint8Array, message: Message, window: HostWindow): void {
+		const isFirst = window.lowWater === null;
+		const slot = window.arrive(message.seq);
+		if (isFirst) this.#options.storeCursor();
 		const bytes = this.#budget.hold(frame.length);
 		this.#options.counters.add(inflightBytes, bytes);
 		const settle = (outcome: Outcome): void => {
 			this.#options.counters.add(inflightBytes, -bytes);
-			this.window.settle(slot, outcome);
+			window.settle(slot, outcome);
+			if (outcome.rejected && outcome.isRepeat) this.#delays.takeBack(slot.passedAtMs);
 			this.#budget.release(bytes);
 			if (outcome.rejected && outcome.internalError) this.#hangUp(1011, "internal-error", "internal");
 		};
 		const arrival = arrivalOf(this.#sender, frame, message, settle);
 		if (this.#delays.passes(message.did)) this.#deliver(arrival, slot);
-		else this.#delays.wait({ did: message.did, bytes: frame.length, arrival, slot });
+		else this.#delays.wait({ did: message.did, bytes, arrival, slot });
+	}
+
+	/** Whether a message is left out, since too many of its account wait already: `CatchUp` gets it later. */
+	#mustLeaveOut(message: Message, frameBytes: number): boolean {
+		if (this.#catchUp?.has(message.did) !== true && this.#hasRoom(message.did, frameBytes, 1)) return false;
+		const { hostname, insecure } = this.#host;
+		const { userAgent, counters } = this.#options;
+		this.#catchUp ??= new CatchUp(message.seq, {
+			...{ hostname, insecure, userAgent, counters, timing: this.#timing },
+			received: () => this.#received,
+			hasRoom: (did, bytes, part) => !this.#budgetPaused && this.#hasRoom(did, bytes, part),
+			take: (frame, late, window) => this.#take(frame, late, window),
+			onMissed: (detail) => this.#noteGap("outdated-cursor", detail),
+		});
+		const { did } = message;
+		if (!this.#catchUp.has(did))
+			this.#log("info", "too much of {did} at {host} waits: it is left out for now", "left out", { did });
+		return this.#catchUp.leaveOut(message, frameBytes);
+	}
+
+	/**
+	 * Whether one more message of the account may wait in memory: always one, and as many as take a quarter of what is left of half of
+	 * the host's budget. So accounts of which many wait never fill it, however many accounts these are.
+	 *
+	 * @param part asks for this part of that room
+	 */
+	#hasRoom(did: string, frameBytes: number, part: number): boolean {
+		const waiting = this.#delays.bytesOf(did);
+		if (waiting === 0) return true;
+		const room = (this.#budget.room / 2 - this.#delays.bytes) / 4;
+		return waiting + frameBytes + MESSAGE_OVERHEAD_BYTES <= part * room;
 	}
 
 	#deliver(arrival: Arrival, slot: Slot): void {
+		slot.passedAtMs = this.#delays.lastPassMs;
 		try {
 			this.#options.deliver(arrival);
 		} catch (error) {
@@ -409,6 +483,8 @@ export class HostSubscription {
 			this.#askFromStart();
 			return false;
 		}
+		// What was left out has seqs of the numbering before.
+		this.#dropCatchUp();
 		this.#fallBack(seq);
 		return true;
 	}
@@ -464,6 +540,7 @@ export class HostSubscription {
 
 	/** Goes on from another place in the host's stream, or from its live end (null). */
 	#goOnFrom(cursor: number | null): void {
+		this.#dropCatchUp();
 		this.#received = cursor;
 		this.window.restart(cursor);
 		this.#detour.clear();

@@ -1,10 +1,12 @@
-import type { Outcome } from "../outcome.ts";
+import { type Outcome, REJECTED } from "../outcome.ts";
 
 /** A message on its way: from its arrival until it is durable or rejected. */
 interface Slot {
 	/** The new low-water mark when the slot is passed; null if the mark stays. */
 	seq: number | null;
 	outcome: Outcome | null;
+	/** When it passed the limits of its host. */
+	passedAtMs: number;
 }
 
 /** A host with this many messages on their way is paused, however small they are. */
@@ -38,9 +40,16 @@ export class HostWindow {
 	/** Adds a message that has arrived. `settle` must be called with the slot that this returns, in any order. */
 	arrive(seq: number): Slot {
 		this.#lowWater ??= seq - 1;
-		const slot: Slot = { seq, outcome: null };
+		const slot: Slot = { seq, outcome: null, passedAtMs: 0 };
 		this.#slots.push(slot);
 		return slot;
+	}
+
+	/** Adds a message that has arrived and that needs nothing more. Such messages in a row take one place together. */
+	skip(seq: number): void {
+		const last = this.size === 0 ? undefined : this.#slots[this.#slots.length - 1];
+		if (last?.outcome?.rejected === true && last.seq !== null) last.seq = seq;
+		else this.arrive(seq).outcome = REJECTED;
 	}
 
 	/**

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { foldRecords } from "../../../src/index/fold.ts";
 import type { Account, AccountRow } from "../../../src/index/store.ts";
+import { REPEATED } from "../../../src/ingest/outcome.ts";
 import type { StoredRecord } from "../../../src/log/record/stored-record.ts";
 import { NO_ROWS } from "../../index/records.ts";
 import { SimAccount } from "../../sim/account.ts";
@@ -41,6 +42,11 @@ class Life {
 
 	get replayed(): number {
 		return this.#rig.counters.of("messages_replayed_total");
+	}
+
+	/** Messages whose host was told that they are repeats, so that they don't count against its limits. */
+	get toldRepeats(): number {
+		return this.#rig.outcomes.filter((outcome) => outcome === REPEATED).length;
 	}
 
 	get rejected(): unknown {
@@ -143,6 +149,7 @@ describe("a repeat is told from a message of a new numbering", () => {
 		}
 		expect(life.passed).toEqual(life.expected);
 		expect(life.replayed).toBe(3);
+		expect(life.toldRepeats).toBe(3);
 	});
 
 	test("a message with a malformed time is not dropped as a repeat if its seq is new", async () => {

@@ -198,6 +198,28 @@ describe("a host's messages", () => {
 		expect(bench.passed).toHaveLength(15);
 	});
 
+	test("that do not count after all are taken back, and make room at once", () => {
+		const bench = new Bench({ perS: 5, perHour: NO_LIMIT, perDay: NO_LIMIT });
+		for (let number = 0; number < 9; number++) bench.send(`did:${number}`);
+		expect(bench.passed).toHaveLength(5);
+		bench.timing.pass(100);
+		for (const { atMs } of bench.passed.slice(0, 3)) bench.delays.takeBack(atMs);
+		bench.timing.pass(0);
+		expect(bench.passed).toHaveLength(8);
+		bench.timing.pass(898);
+		expect(bench.passed).toHaveLength(8);
+		bench.finish();
+		bench.expectWhole();
+		// What passed while there were no limits was never counted.
+		bench.delays.setLimits(null);
+		bench.send("did:a");
+		bench.delays.setLimits({ perS: 1, perHour: NO_LIMIT, perDay: NO_LIMIT });
+		bench.send("did:a");
+		bench.delays.takeBack(bench.passed[8]?.atMs ?? 0);
+		bench.send("did:a");
+		expect(bench.delays.report()?.messages).toBe(1);
+	});
+
 	test("that wait are given back when the wait ends without passing, and nothing is left of them", () => {
 		const bench = new Bench({ perS: 3, perHour: 100, perDay: 100 });
 		for (let number = 0; number < 20; number++) bench.send(`did:${number % 4}`);

@@ -87,6 +87,33 @@ describe("a sliding window", () => {
 		}
 	});
 
+	test("takes back any event, and counts the others as before", () => {
+		for (const slotsMax of [2_048, 16]) {
+			const rng = new Rng(`take back ${slotsMax}`);
+			const window = new SlidingWindow(1_000, slotsMax);
+			const logMs: number[] = [];
+			const toleranceMs = 2_000 / slotsMax;
+			let taken = 0;
+			let nowMs = 0;
+			for (let step = 0; step < 20_000; step++) {
+				nowMs += rng.float() * rng.pick([0.5, 3, 3, 40]);
+				window.add(nowMs);
+				logMs.push(nowMs);
+				if (rng.int(3) === 0) {
+					// Mostly a late one, as a repeat is found soon.
+					const at = Math.max(0, logMs.length - 1 - rng.int(rng.pick([1, 10, 2_000])));
+					const [atMs] = logMs.splice(at, 1);
+					if (atMs !== undefined) window.takeBack(atMs, nowMs);
+					taken++;
+				}
+				if (logMs.length > 5_000) logMs.splice(0, 1_000);
+				expect(window.used(nowMs)).toBeGreaterThanOrEqual(countSince(logMs, nowMs, 1_000));
+				if (slotsMax > 16) expect(window.used(nowMs)).toBe(countSince(logMs, nowMs, 1_000));
+				else expect(window.used(nowMs)).toBeLessThanOrEqual(countSince(logMs, nowMs, 1_000 + toleranceMs) + taken);
+			}
+		}
+	});
+
 	test("has room for little at first, and grows with what it counts", () => {
 		const window = new SlidingWindow(1_000, 2_048);
 		for (let at = 0; at < 5; at++) window.add(at);
