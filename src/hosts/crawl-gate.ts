@@ -27,6 +27,9 @@ const RETRY_AFTER_BUSY_S = 30;
 
 /** The error of a host that a probe found not to be a PDS. */
 export const HOST_NOT_FOUND = "HostNotFound";
+/** The error of a host that this relay does not follow: the operator has banned it or its domain, or it is a relay [L]. */
+export const HOST_BANNED = "HostBanned";
+const CHARGED: ReadonlySet<string> = new Set([HOST_NOT_FOUND, HOST_BANNED]);
 
 export interface CrawlGateOptions {
 	counters: Counters;
@@ -65,7 +68,7 @@ export class CrawlGate {
 		const limit = this.#failuresLimit(address);
 		if (limit !== null) return limit;
 		const result = await probe();
-		if (!result.ok && result.error === HOST_NOT_FOUND) this.#failures.charge(address);
+		if (!result.ok && CHARGED.has(result.error)) this.#failures.charge(address);
 		return result;
 	}
 

@@ -16,7 +16,7 @@ import { contain } from "../runtime/boundary.ts";
 import { LogLimiter } from "../runtime/log-limiter.ts";
 import type { Timing } from "../runtime/timing.ts";
 import { workerOf } from "../runtime/worker-of.ts";
-import { CrawlGate, HOST_NOT_FOUND } from "./crawl-gate.ts";
+import { CrawlGate, HOST_BANNED, HOST_NOT_FOUND } from "./crawl-gate.ts";
 import { DayQuota } from "./day-quota.ts";
 import { DialQueue } from "./dial-queue.ts";
 import { HostDriver } from "./host-driver.ts";
@@ -332,7 +332,8 @@ export class HostManager {
 			await this.#options.probe(parsed, mayBePrivate(parsed));
 		} catch (error) {
 			if (!(error instanceof ProbeError)) throw error;
-			return refusal(400, HOST_NOT_FOUND, `host ${parsed.hostname} ${error.message}`);
+			const rule = `host ${parsed.hostname} ${error.message}`;
+			return error.isRelay ? refusal(403, HOST_BANNED, rule) : refusal(400, HOST_NOT_FOUND, rule);
 		}
 		// An admin and a stranger may have asked for the host at the same time.
 		const known = this.#byName.get(parsed.hostname);
@@ -423,12 +424,13 @@ function reasonOf(ban: Ban): string {
 }
 
 function refusedBy(ban: Ban, hostname: string): ControlResult {
-	if (ban.by === "host") return refusal(403, "HostBanned", `host ${hostname} is banned from this relay`);
-	return refusal(403, "DomainBan", `the domain ${ban.domain} is banned from this relay, with all of its hosts`);
+	return refusal(403, HOST_BANNED, `host ${hostname} is not followed: ${reasonOf(ban)}`);
 }
 
-function banned({ hostname }: ManagedHost): ControlResult {
-	return refusal(403, "HostBanned", `host ${hostname} is banned from this relay`);
+/** Refuses a host that is not dialled. Without a ban of the operator's it is a relay. */
+function banned({ hostname, driver }: ManagedHost): ControlResult {
+	const why = driver.state.ban ?? "it is a relay itself, and following it would make a loop";
+	return refusal(403, HOST_BANNED, `host ${hostname} is not followed: ${why}`);
 }
 
 function parsedOr400(input: string, allowInsecure: boolean): ParsedHostname | ControlResult {

@@ -12,6 +12,13 @@ const WHY_CHARS_MAX = 200;
 /** A host is not a PDS that can be followed. The message completes "host NAME …". */
 export class ProbeError extends Error {
 	override readonly name = "ProbeError";
+	/** It answers, but as a relay. */
+	readonly isRelay: boolean;
+
+	constructor(message: string, { isRelay = false } = {}) {
+		super(message);
+		this.isRelay = isRelay;
+	}
 }
 
 export interface ProbeOptions {
@@ -47,7 +54,7 @@ export async function probeHost(
 async function checkResponse(response: Response, signal: AbortSignal): Promise<void> {
 	try {
 		if (isRelay(response.headers.get("server") ?? ""))
-			throw new ProbeError("is a relay itself, and following it would make a loop");
+			throw new ProbeError("is a relay itself, and following it would make a loop", { isRelay: true });
 		if (response.status !== 200) throw new ProbeError(`answered describeServer with HTTP ${response.status}`);
 		const body = await readBody(response, signal, PROBE_BODY_BYTES_MAX);
 		if (!isJsonObject(new TextDecoder().decode(body)))

@@ -2,6 +2,7 @@ import { ACCOUNT_MUTANTS } from "./account.ts";
 import { FACTS_MUTANTS } from "./facts.ts";
 import { HOST_LIMIT_MUTANTS } from "./host-limits.ts";
 import { HOST_STATE_MUTANTS } from "./host-state.ts";
+import { HOSTS_MUTANTS } from "./hosts.ts";
 import { IDENTITY_MUTANTS } from "./identity.ts";
 import { INDEX_MUTANTS } from "./index.ts";
 import { INDEX_COPY_MUTANTS } from "./index-copy.ts";
@@ -824,6 +825,7 @@ export const MUTANTS: readonly Mutant[] = [
 	...FACTS_MUTANTS,
 	...IDENTITY_MUTANTS,
 	...HOST_STATE_MUTANTS,
+	...HOSTS_MUTANTS,
 	...PLC_MUTANTS,
 	...POLICY_MUTANTS,
 	...HOST_LIMIT_MUTANTS,

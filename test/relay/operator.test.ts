@@ -165,7 +165,7 @@ describe("bans", () => {
 			await until(() => free.connections === 0);
 			expect(await relay.admin("subs/banDomain", { Domain: "localhost" })).toEqual(SUCCESS);
 			expect((await relay.admin("subs/listDomainBans")).json).toEqual({ banned_domains: ["localhost"] });
-			expect(await crawl(free.hostname)).toMatchObject({ status: 403, json: { error: "DomainBan" } });
+			expect(await crawl(free.hostname)).toMatchObject({ status: 403, json: { error: "HostBanned" } });
 			expect(await relay.admin(`pds/unblock?host=${blocked.hostname}`, {})).toEqual(SUCCESS);
 			expect(await connected()).toEqual([]);
 
