@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chownSync, closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findPostgres, type PostgresPrograms } from "./postgres-programs.ts";
@@ -66,6 +67,7 @@ export class PostgresServer {
 	readonly #leash: ChildProcess;
 	#postmaster: ChildProcess | null = null;
 	#databases = 0;
+	#copies = 0;
 
 	private constructor(programs: PostgresPrograms, port: number) {
 		this.#programs = programs;
@@ -217,6 +219,26 @@ export class PostgresServer {
 		this.#leash.once("exit", () => resolve());
 		this.#leash.stdin?.end();
 		if (this.#leash.exitCode === null) await gone;
+	}
+
+	/**
+	 * Kills the server, copies its data, and starts it again. So the copy is what a standby has that got no more after this.
+	 *
+	 * @returns kills it again and starts it with the copy, as if the standby took over
+	 */
+	async copyData(): Promise<() => Promise<void>> {
+		const copy = join(this.folder, `copy-${++this.#copies}`);
+		await this.kill();
+		// With the owners of the files, which the server insists on.
+		const [code] = await once(spawn("cp", ["-a", this.#data, copy], { stdio: "inherit" }), "exit");
+		if (code !== 0) throw new Error(`${this.#data} could not be copied`);
+		await this.start();
+		return async () => {
+			await this.kill();
+			await rm(this.#data, { recursive: true });
+			await rename(copy, this.#data);
+			await this.start();
+		};
 	}
 
 	get #data(): string {
