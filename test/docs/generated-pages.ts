@@ -3,6 +3,7 @@ import { settingsTable } from "../../src/config/settings.ts";
 import { metricsTable } from "./metrics-table.ts";
 import { ROOT, readPage } from "./page.ts";
 import { reasonsTable } from "./reasons-table.ts";
+import { whyTable } from "./why-table.ts";
 
 /** A page with a table that is made from the code. The table stands between two comments; the rest is written by hand. */
 export interface GeneratedPage {
@@ -15,6 +16,7 @@ export const GENERATED_PAGES: readonly GeneratedPage[] = [
 	{ path: "docs/settings.md", table: settingsTable },
 	{ path: "docs/metrics.md", table: metricsTable },
 	{ path: "docs/reasons.md", table: reasonsTable },
+	{ path: "docs/why.md", table: whyTable },
 ];
 
 const BEGIN = "<!-- generated: change the code and run `make docs` -->";

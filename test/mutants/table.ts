@@ -16,6 +16,7 @@ import { PREPARED_MUTANTS } from "./prepared.ts";
 import { PUBLIC_PORT_MUTANTS } from "./public-port.ts";
 import { READING_PLACE_MUTANTS } from "./reading-place.ts";
 import { TEXT_MUTANTS } from "./texts.ts";
+import { WHY_MUTANTS } from "./why.ts";
 
 /** A fault that the tests have to find. */
 export interface Mutant {
@@ -829,6 +830,7 @@ export const MUTANTS: readonly Mutant[] = [
 	...PLC_MUTANTS,
 	...POLICY_MUTANTS,
 	...HOST_LIMIT_MUTANTS,
+	...WHY_MUTANTS,
 	{
 		name: "a disk's fault counts as a damaged database",
 		file: "index/sqlite/database-files.ts",
