@@ -106,7 +106,7 @@ export class Follower {
 		// An empty log has lost no records, whatever lsn it begins with.
 		if (cursor === 0 && lastLsn < firstLsn) cursor = lastLsn;
 		this.#advance(cursor);
-		while (this.#cursor < lastLsn && (await this.#step()) !== "nothing");
+		while (this.#cursor < lastLsn && ["some", "full"].includes(await this.#step()));
 		await this.#untilDone(() => sink.caughtUp({ cursor, firstLsn, lastLsn }));
 		logOf(sink.name).info(`the ${sink.name} is at record {lsn} of the log`, { lsn: this.#cursor });
 	}
@@ -117,7 +117,7 @@ export class Follower {
 		for (;;) {
 			const isStopping = this.#isStopping;
 			const step = await this.#step();
-			if (step === "nothing" && isStopping) return;
+			if (step === "stopped" || (step === "nothing" && isStopping)) return;
 			if (step === "nothing") await position.wait(this.#cursor, WAIT_MS, "durableLsn");
 			// If the log is busy, messages of the control thread would not get through without this turn of the event loop.
 			if (step === "full" || isStopping) await new Promise((resolve) => setImmediate(resolve));
@@ -127,7 +127,7 @@ export class Follower {
 
 	/**
 	 * Makes `run` return when the sink has everything that is durable in the log by now. If the sink fails, `run` returns after
-	 * one more try, and the next start applies the rest.
+	 * the try under way, or one more if there is none, and the next start applies the rest.
 	 */
 	stop(): void {
 		this.#isStopping = true;
@@ -135,13 +135,13 @@ export class Follower {
 
 	/**
 	 * Gives the sink the next part of the log: `full` if it is as much as a sink gets at a time, else `some`. `nothing` if
-	 * nothing durable comes after the cursor yet, or if a stop comes before the sink has taken it.
+	 * nothing durable comes after the cursor yet, `stopped` if a stop comes before the sink has taken it.
 	 */
-	async #step(): Promise<"nothing" | "some" | "full"> {
+	async #step(): Promise<"nothing" | "some" | "full" | "stopped"> {
 		const start = this.#cursor;
 		const { records, gap, isFull } = await this.#gather(this.#options.position.snapshot().durableLsn);
 		const applied = await this.#apply(records);
-		if (applied === "stopped") return "nothing";
+		if (applied === "stopped") return "stopped";
 		if (applied === "gone back") return "some";
 		if (gap !== null) await this.#pass(gap);
 		if (isFull) return "full";
@@ -201,7 +201,6 @@ export class Follower {
 	async #untilDone<Result>(work: () => Promise<Result>): Promise<Result | null> {
 		const { stall, sleep } = this.#options;
 		for (;;) {
-			const isLastTry = this.#isStopping;
 			try {
 				const result = await work();
 				stall.end();
@@ -209,7 +208,8 @@ export class Follower {
 			} catch (error) {
 				stall.note(error);
 			}
-			if (isLastTry) return null;
+			// A try that has failed may have taken long, and so would the next one.
+			if (this.#isStopping) return null;
 			await sleep(RETRY_MS);
 		}
 	}

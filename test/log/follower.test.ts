@@ -226,6 +226,26 @@ describe("a stop", () => {
 		}
 	});
 
+	test("while a try is under way is followed by no other one if it fails: a server that does not answer takes its time", async () => {
+		const follower = followerOf(log.reader());
+		append(4);
+		const begun = Promise.withResolvers<void>();
+		const answer = Promise.withResolvers<never>();
+		let tries = 0;
+		sink.apply = () => {
+			tries++;
+			begun.resolve();
+			return answer.promise;
+		};
+		const running = follower.run();
+		await begun.promise;
+		follower.stop();
+		answer.reject(DISK_FULL);
+		await running;
+		expect(tries).toBe(1);
+		expect(marks).toEqual([]);
+	});
+
 	test("lets the follower give what is published, and no more if the sink fails", async () => {
 		const follower = followerOf(log.reader());
 		append(4);

@@ -128,6 +128,7 @@ describeWithPostgres("a relay with its index in PostgreSQL", (programs) => {
 			const during = (await rig.stats()).counters;
 			expect(during.of("index_stalled")).toBe(1);
 			expect(during.of("index_reads_stalled") > 0).toBe(fault.failsReads);
+			expect(during.of("parked_messages")).toBe(fault.failsReads ? FRESH_ACCOUNTS : 0);
 			expect(during.of("index_stalls_total")).toBe(stallsBefore + 1);
 
 			await fault.end();
@@ -137,6 +138,7 @@ describeWithPostgres("a relay with its index in PostgreSQL", (programs) => {
 			const { counters, rejected } = await rig.stats();
 			expect(counters.of("index_stalled")).toBe(0);
 			expect(counters.of("index_reads_stalled")).toBe(0);
+			expect(counters.of("parked_messages")).toBe(0);
 			expect(counters.of("messages_replayed_total")).toBe(0);
 			expect(Object.values(rejected).every((count) => count === 0)).toBe(true);
 			expect(logText()).toContain(`"reason":"${fault.reason}"`);
