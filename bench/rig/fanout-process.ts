@@ -51,7 +51,6 @@ async function startFanout(): Promise<void> {
 			logLevel: "warning",
 			apiBind: { host: "127.0.0.1", port },
 			fanoutWorkers: 1,
-			adminPassword: null,
 			trustProxy: false,
 			consumersPerIpMax: CONSUMERS_MAX,
 			slowConsumerBytesPerS: 1,
@@ -61,6 +60,7 @@ async function startFanout(): Promise<void> {
 		consumersMax: CONSUMERS_MAX,
 		consumerCountBuffer: createConsumerCountBuffer(CONSUMERS_MAX),
 		readsPort,
+		adminPasswords: [],
 	};
 	await thread.start(options, [readsPort]);
 	if (livePerS > 0) appendForever(log);

@@ -192,10 +192,17 @@ export const indexUrl: ValueKind<string> = {
 	},
 };
 
-/** Text that is taken as it is. */
-export const password: ValueKind<string | null> = {
-	accepts: "any text",
-	parse: (text) => text,
+/** Passwords that may hold at once, from a setting or a file. */
+export const PASSWORDS_MAX = 100;
+
+/** Passwords, separated by commas. Spaces around them are left out, as the reference relay does. */
+export const passwords: ValueKind<readonly string[]> = {
+	accepts: `up to ${PASSWORDS_MAX} passwords separated by commas, none of them empty`,
+	parse(text) {
+		const all = text.split(",").map((one) => one.trim());
+		if (all.length > PASSWORDS_MAX || all.includes("")) throw new RangeError();
+		return all;
+	},
 };
 
 function within(value: number, min: number, max: number): number {

@@ -14,7 +14,7 @@ import {
 	type Machine,
 	oneOf,
 	origin,
-	password,
+	passwords,
 	path,
 	type Setting,
 	wholeNumber,
@@ -84,14 +84,22 @@ const SETTINGS = {
 		meaning:
 			"How old what the mirror holds may be. If it is older, the directory is asked; the mirror's answer counts only while the directory fails.",
 	}),
-	adminPassword: setting({
+	adminPasswords: setting<readonly string[]>({
 		env: ["RELAY_ADMIN_PASSWORD", "RELAY_ADMIN_KEY"],
-		kind: password,
+		kind: passwords,
+		default: null,
+		unset: () => [],
+		unsetText: "none: without RELAY_ADMIN_PASSWORD_FILE the admin API is closed",
+		secret: true,
+		meaning: "Password of user `admin` at the admin API, or several of them: each opens it.",
+	}),
+	adminPasswordFile: setting<string | null>({
+		env: ["RELAY_ADMIN_PASSWORD_FILE"],
+		kind: path,
 		default: null,
 		unset: () => null,
-		unsetText: "none: the admin API is closed",
-		secret: true,
-		meaning: "Password of user `admin` at the admin API.",
+		meaning:
+			"File with further passwords, one a line. A password with a comma can only be given this way. The file is read at the start.",
 	}),
 	replayWindowMs: setting({
 		env: ["RELAY_REPLAY_WINDOW", "RELAY_EVENT_PLAYBACK_TTL"],

@@ -26,7 +26,6 @@ import { TAKEDOWNS_MAX, Takedowns } from "./takedowns.ts";
 type UsedSettings =
 	| "apiBind"
 	| "fanoutWorkers"
-	| "adminPassword"
 	| "trustProxy"
 	| "consumersPerIpMax"
 	| "slowConsumerBytesPerS"
@@ -40,6 +39,8 @@ export interface FanoutWorkerOptions extends WorkerContext<UsedSettings> {
 	/** Limit of the consumers of all fan-out threads together, and the memory in which they are counted. */
 	consumersMax: number;
 	consumerCountBuffer: SharedArrayBuffer;
+	/** Passwords of the admin API. None turns it off. */
+	adminPasswords: readonly string[];
 }
 
 /** Asks to close idle connections, since few descriptors are left. */
@@ -115,7 +116,11 @@ class FanoutWorker implements WorkerRole<FanoutWorkerOptions, FanoutCommand> {
 	}
 
 	/** What the port serves besides the streams. */
-	#createApp({ config, readsPort }: FanoutWorkerOptions, index: IndexReader, counters: Counters): Hono<ClientEnv> {
+	#createApp(
+		{ adminPasswords: passwords, readsPort }: FanoutWorkerOptions,
+		index: IndexReader,
+		counters: Counters,
+	): Hono<ClientEnv> {
 		const control = this.#control;
 		const reads = new ReadRequests(linkOver<ReadsService>(readsPort, { limits: READ_LIMITS }));
 		const app = createXrpcApp({
@@ -124,7 +129,7 @@ class FanoutWorker implements WorkerRole<FanoutWorkerOptions, FanoutCommand> {
 			control,
 			counters,
 		});
-		return app.route("/", createAdminApp({ password: config.adminPassword, control }));
+		return app.route("/", createAdminApp({ passwords, control, counters }));
 	}
 
 	command(message: FanoutCommand): void {

@@ -1,18 +1,24 @@
 import { type Handler, Hono } from "hono";
-import { basicAuth } from "hono/basic-auth";
 import * as v from "valibot";
 import type { Control } from "../control/api.ts";
+import type { Counters } from "../observe/counters.ts";
 import { INTEGER_MAX } from "../protocol/limits.ts";
+import type { Timing } from "../runtime/timing.ts";
+import { adminAuth } from "./admin-auth.ts";
 import type { ClientEnv } from "./base.ts";
 import { crawlHandler, refusalResponse, requester } from "./crawl.ts";
 import { hostnameParameter, readBody } from "./parameters.ts";
 import { addPolicyRoutes } from "./policy.ts";
 import { errorResponse } from "./response.ts";
+import { ADMIN_PATHS, sameOriginOnly } from "./same-origin.ts";
 
 export interface AdminAppOptions {
-	/** Password of the user `admin`; null turns the admin API off. */
-	password: string | null;
+	/** Passwords of the user `admin`. None turns the admin API off. */
+	passwords: readonly string[];
 	control: Control;
+	counters: Counters;
+	/** The time of answers to wrong passwords. */
+	timing?: Timing;
 }
 
 const CURSOR_RULE = "`cursor` must be an integer from 0 to 2^53-1, or be left out for the host's live end";
@@ -34,28 +40,18 @@ const RESET_BODY = v.object(
 
 /** The operator's part of the API, under `/admin`. It is mounted in an app made by `createXrpcApp`. */
 export function createAdminApp(options: AdminAppOptions): Hono<ClientEnv> {
+	const { passwords, control } = options;
 	const app = new Hono<ClientEnv>();
-	if (options.password === null) {
-		app.all("/admin/*", () =>
+	if (passwords.length === 0) {
+		app.all(ADMIN_PATHS, () =>
 			errorResponse(403, "AdminDisabled", "the admin API is off, since RELAY_ADMIN_PASSWORD is not set"),
 		);
 		return app;
 	}
-	app.use(
-		"/admin/*",
-		basicAuth({
-			username: "admin",
-			password: options.password,
-			realm: "standpipe",
-			invalidUserMessage: {
-				error: "AuthenticationRequired",
-				message: "HTTP Basic authentication as `admin`, with the password of RELAY_ADMIN_PASSWORD, is required",
-			},
-		}),
-	);
-	app.post("/admin/pds/requestCrawl", crawlHandler(options.control, true));
-	app.post("/admin/pds/resetCursor", resetHandler(options.control));
-	addPolicyRoutes(app, options.control);
+	app.use(ADMIN_PATHS, sameOriginOnly, adminAuth(options));
+	app.post("/admin/pds/requestCrawl", crawlHandler(control, true));
+	app.post("/admin/pds/resetCursor", resetHandler(control));
+	addPolicyRoutes(app, control);
 	return app;
 }
 

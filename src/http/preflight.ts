@@ -1,5 +1,6 @@
 import type { MiddlewareHandler } from "hono";
 import { CORS_HEADERS } from "./response.ts";
+import { crossOriginRefusal, isAdminPath } from "./same-origin.ts";
 
 const PREFLIGHT_AGE_S = 86_400;
 /** Length of the list of header names that a browser asks to send. No client has more than a dozen names. */
@@ -8,11 +9,12 @@ const HEADER_NAMES = /^[\w!#$%&'*+.^`|~-]+(?:[ \t]*,[ \t]*[\w!#$%&'*+.^`|~-]+)*$
 const HEADERS_BY_DEFAULT = "Authorization, Content-Type";
 
 /**
- * Answers every preflight, and allows any origin to send the headers that it asks for. Clients send headers of their own, such
+ * Answers every preflight. It allows any origin to send the headers that it asks for, but not to the admin API. Clients send headers of their own, such
  * as `atproto-accept-labelers`, and nothing here depends on cookies.
  */
 export const preflight: MiddlewareHandler = async (context, next) => {
 	if (context.req.method !== "OPTIONS") return next();
+	if (isAdminPath(context.req.path)) return crossOriginRefusal();
 	const requested = context.req.header("Access-Control-Request-Headers") ?? "";
 	const isNames = requested.length <= REQUESTED_CHARS_MAX && HEADER_NAMES.test(requested);
 	return context.body(null, 204, {

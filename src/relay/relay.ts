@@ -15,6 +15,7 @@ import { startOnPath } from "../runtime/start-error.ts";
 import { systemTiming } from "../runtime/timing.ts";
 import { VERSION } from "../version.ts";
 import { WORKER_ENTRIES } from "../workers.ts";
+import { adminPasswordsOf } from "./admin-passwords.ts";
 import { type ControlOwners, createControl, loadPolicy } from "./control.ts";
 import { createCounts } from "./counts.ts";
 import { startGuard } from "./descriptor-guard.ts";
@@ -28,12 +29,11 @@ import {
 	delaysOf,
 	type FanoutThread,
 	type Listeners,
-	startFanout,
 	startIndex,
 	startIngest,
 	startLog,
 	startMirror,
-	startReads,
+	startPublicPort,
 	type Threads,
 } from "./threads.ts";
 
@@ -81,6 +81,7 @@ export class Relay {
 		{ onFailure, stop, ingestEntry = WORKER_ENTRIES.ingest }: RelayOptions,
 	): Promise<Relay> {
 		await makeFolders(config);
+		const adminPasswords = await adminPasswordsOf(config);
 		const stalls = new Stalls();
 		let hosts: HostManager | undefined;
 		let control: ControlOwners | undefined;
@@ -121,11 +122,8 @@ export class Relay {
 		await tellUntold(reader, appender);
 		await startMirror(threads.mirror, common);
 		await startIngest(threads.ingest, common, policy.policies.strictness());
-		const channels = threads.fanout.map(() => new MessageChannel());
-		const readsPorts = channels.map(({ port2 }) => port2);
-		await startReads(threads.reads, common, readsPorts);
 		fanout = threads.fanout;
-		await startFanout(fanout, common, { ports: channels.map(({ port1 }) => port1), consumersMax });
+		await startPublicPort(threads, common, { consumersMax, adminPasswords });
 		stalls.isServing = true;
 		await hosts.start();
 		stalls.isStarting = false;

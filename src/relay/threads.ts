@@ -146,31 +146,26 @@ export async function startIngest(
 	);
 }
 
-/** Starts the thread that reads the index for the fan-out threads. @param ports one to each fan-out thread */
-export async function startReads(
-	thread: ReadsThread,
-	{ config, shared, totals }: Common,
-	ports: MessagePort[],
-): Promise<void> {
-	totals.include(await thread.start({ ...contextOf(config, shared), ports }, ports));
-}
+/** What the fan-out threads are started with, beside settings and memory. */
+export type FanoutParts = Pick<FanoutWorkerOptions, "consumersMax" | "adminPasswords">;
 
-/**
- * Starts the threads of the public port.
- * @param ports to the reads thread, one for each fan-out thread
- */
-export async function startFanout(
-	threads: readonly FanoutThread[],
-	{ config, shared, totals }: Common,
-	{ ports, consumersMax }: { ports: readonly MessagePort[]; consumersMax: number },
+/** Starts the threads of the public port, and the thread that reads the index for them, with a port to each. */
+export async function startPublicPort(
+	{ reads, fanout }: Pick<Threads, "reads" | "fanout">,
+	common: Common,
+	parts: FanoutParts,
 ): Promise<void> {
+	const { config, shared, totals } = common;
+	const channels = fanout.map(() => new MessageChannel());
+	const ports = channels.map(({ port2 }) => port2);
+	totals.include(await reads.start({ ...contextOf(config, shared), ports }, ports));
 	if (config.fanoutWorkers > 1) await startListening("apiBind", config.apiBind, (host) => checkPort(host, config));
 	await Promise.all(
-		threads.map(async (thread, worker) => {
-			const readsPort = at(ports, worker);
+		fanout.map(async (thread, worker) => {
+			const { port1: readsPort } = at(channels, worker);
 			const options = {
 				...contextOf(config, shared),
-				consumersMax,
+				...parts,
 				consumerCountBuffer: shared.consumerCount,
 				readsPort,
 			};

@@ -30,7 +30,8 @@ describe("defaults", () => {
 			plcHost: "https://plc.directory",
 			plcMirror: false,
 			plcMirrorLagMaxMs: 300_000,
-			adminPassword: null,
+			adminPasswords: [],
+			adminPasswordFile: null,
 			replayWindowMs: 72 * 3_600_000,
 			replayBytesMax: null,
 			diskReserveBytes: 536_870_912,
@@ -77,7 +78,7 @@ describe("names", () => {
 		expect(load([], { RELAY_API_BIND: ":1", RELAY_API_LISTEN: ":2" }).config.apiBind.port).toBe(1);
 		expect(load([], { RELAY_API_BIND: "", RELAY_API_LISTEN: ":2" }).config.apiBind.port).toBe(2);
 		expect(load([], { ATP_PLC_HOST: "http://localhost:2582/" }).config.plcHost).toBe("http://localhost:2582");
-		expect(load([], { RELAY_ADMIN_KEY: "s3cret" }).config.adminPassword).toBe("s3cret");
+		expect(load([], { RELAY_ADMIN_KEY: "s3cret" }).config.adminPasswords).toEqual(["s3cret"]);
 		expect(load([], { LOG_LEVEL: "warn" }).config.logLevel).toBe("warning");
 	});
 
@@ -222,11 +223,18 @@ describe("faults", () => {
 		]);
 	});
 
+	test("may be several admin passwords, of which none is empty", () => {
+		expect(load(["--admin-password", "a, b c ,d"]).config.adminPasswords).toEqual(["a", "b c", "d"]);
+		for (const text of ["a,,b", ",a", "a,", " ", Array.from({ length: 101 }, () => "a").join()])
+			expect(faultsOf([`--admin-password=${text}`])).toHaveLength(1);
+	});
+
 	test("never show the admin password", () => {
 		for (const args of [
 			["--admin-password="],
 			["--admin-pasword", "hunter2"],
 			["--admin-password", "hunter2", "--bind=x"],
+			["--admin-password", "hunter2,,"],
 		])
 			expect(faultsOf(args).join()).not.toContain("hunter2");
 		expect(faultsOf(["--admin-password="])).toHaveLength(1);
@@ -240,7 +248,7 @@ describe("generated command lines", () => {
 		"--bind": ["[::1]:8", "apiBind", { host: "::1", port: 8 }],
 		"--metrics-listen": [":9", "metricsListen", { host: "::", port: 9 }],
 		"--persist-dir": ["-odd=name", "persistDir", "-odd=name"],
-		"--admin-password": ["p=w d", "adminPassword", "p=w d"],
+		"--admin-password": ["p=w d, other", "adminPasswords", ["p=w d", "other"]],
 		"--segment-bytes": ["2MiB", "segmentBytes", 2_097_152],
 		"--initial-seq-number": ["4503599627370496", "initialSeq", 4503599627370496],
 		"--sync-mode": ["write", "syncMode", "write"],

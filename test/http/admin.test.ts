@@ -5,6 +5,7 @@ import { createAdminApp } from "../../src/http/admin.ts";
 import type { ClientEnv } from "../../src/http/base.ts";
 import { createXrpcApp } from "../../src/http/xrpc.ts";
 import { Counters } from "../../src/observe/counters.ts";
+import type { Timing } from "../../src/runtime/timing.ts";
 import { SERVER_NAME } from "../../src/version.ts";
 import { fakeControl } from "../control/fake-control.ts";
 
@@ -12,6 +13,15 @@ let crawls: [string, Requester][];
 let resets: [string, number | null][];
 let resetBy: Requester[];
 let crawlResult: ControlResult;
+
+/** No answer to a wrong password waits. */
+const AT_ONCE: Timing = {
+	nowMs: () => 0,
+	after(_delayMs, action) {
+		action();
+		return () => undefined;
+	},
+};
 
 function appWith(password: string | null): Hono<ClientEnv> {
 	const control = fakeControl<Control>({
@@ -25,13 +35,15 @@ function appWith(password: string | null): Hono<ClientEnv> {
 			return crawlResult;
 		},
 	});
+	const counters = new Counters();
 	const app = createXrpcApp({
 		read: async () => new Response(null, { status: 500 }),
 		lookAtIndex: async () => undefined,
 		control,
-		counters: new Counters(),
+		counters,
 	});
-	return app.route("/", createAdminApp({ password, control }));
+	const passwords = password === null ? [] : [password];
+	return app.route("/", createAdminApp({ passwords, control, counters, timing: AT_ONCE }));
 }
 
 const basic = (credentials: string): string => `Basic ${Buffer.from(credentials).toString("base64")}`;
@@ -95,9 +107,60 @@ describe("the admin API", () => {
 	test("asks for the password before it says that a path is unknown", async () => {
 		const app = appWith("s3cret");
 		expect((await app.request("/admin/nothing")).status).toBe(401);
-		const response = await app.request("/admin/nothing", { headers: { Authorization: basic("admin:s3cret") } });
+		const headers = { Authorization: basic("admin:s3cret") };
+		const response = await app.request("/admin/nothing", { headers }, { ip: "192.0.2.1" });
 		expect(response.status).toBe(404);
 		expect(await response.json()).toMatchObject({ error: "NotFound" });
+	});
+});
+
+/** What browsers send for a page of each origin, by the request for `relay.example`; the others are programs. */
+const SENDERS: [name: string, headers: Record<string, string>, isLetIn: boolean][] = [
+	["a program", {}, true],
+	["the relay's own page", { "Sec-Fetch-Site": "same-origin", Origin: "https://relay.example" }, true],
+	["the address bar", { "Sec-Fetch-Site": "none" }, true],
+	["the relay's own page in an older browser", { Origin: "https://relay.example" }, true],
+	["a page elsewhere", { "Sec-Fetch-Site": "cross-site", Origin: "https://evil.example" }, false],
+	["a page elsewhere, by a link", { "Sec-Fetch-Site": "cross-site" }, false],
+	["a page of a neighbour", { "Sec-Fetch-Site": "same-site", Origin: "https://pds.relay.example" }, false],
+	["a page elsewhere in an older browser", { Origin: "https://evil.example" }, false],
+	["a page elsewhere in an older browser, on another port", { Origin: "https://relay.example:444" }, false],
+	["a page without an origin, such as a file", { Origin: "null" }, false],
+	["a page that lies about its origin", { "Sec-Fetch-Site": "cross-site", Origin: "https://relay.example" }, false],
+];
+
+describe("a browser with the password", () => {
+	test.each(SENDERS)("that has %s ask is let in only for the relay's own pages", async (_name, headers, isLetIn) => {
+		const response = await appWith("s3cret").request(
+			"/admin/pds/requestCrawl",
+			{
+				method: "POST",
+				// A form can send a body of this type without a preflight, and the browser adds the password that it has stored.
+				headers: {
+					...headers,
+					"Content-Type": "text/plain",
+					Host: "relay.example",
+					Authorization: basic("admin:s3cret"),
+				},
+				body: '{"hostname":"localhost:3000"}',
+			},
+			{ ip: "192.0.2.1" },
+		);
+		expect([response.status, crawls.length]).toEqual(isLetIn ? [200, 1] : [403, 0]);
+		if (!isLetIn) expect(await response.json()).toMatchObject({ error: "CrossOriginRefused" });
+	});
+
+	test("gets no leave by a preflight to send a page's own headers", async () => {
+		const response = await appWith("s3cret").request("/admin/pds/requestCrawl", {
+			method: "OPTIONS",
+			headers: {
+				Origin: "https://evil.example",
+				"Access-Control-Request-Method": "POST",
+				"Access-Control-Request-Headers": "authorization",
+			},
+		});
+		expect(response.status).toBe(403);
+		expect(response.headers.get("access-control-allow-headers")).toBeNull();
 	});
 });
 

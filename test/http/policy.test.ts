@@ -42,12 +42,13 @@ beforeEach(() => {
 /** @param body JSON, or a text that is sent as it is */
 async function ask(path: string, body?: object | string): Promise<{ status: number; json: unknown }> {
 	const control = fakeControl<Control>(methods);
+	const counters = new Counters();
 	const app = createXrpcApp({
 		read: async () => new Response(null, { status: 500 }),
 		lookAtIndex: async () => undefined,
 		control,
-		counters: new Counters(),
-	}).route("/", createAdminApp({ password: "s3cret", control }));
+		counters,
+	}).route("/", createAdminApp({ passwords: ["s3cret"], control, counters }));
 	const response = await app.request(
 		`/admin/${path}`,
 		{

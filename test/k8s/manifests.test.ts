@@ -171,7 +171,7 @@ describe.skipIf(typeof kustomize === "string").each(RENDERED)("k8s/%s", (name, r
 		}
 		const password = container.env.find((one) => one.name === "RELAY_ADMIN_PASSWORD");
 		expect(password?.kind).toBe("secret");
-		expect(config.adminPassword).toBe("a password");
+		expect(config.adminPasswords).toEqual(["a password"]);
 	});
 
 	test("runs as Kubernetes' strictest level wants it, with the user of the image", async () => {

@@ -1,4 +1,5 @@
 import { ACCOUNT_MUTANTS } from "./account.ts";
+import { ADMIN_MUTANTS } from "./admin.ts";
 import { FACTS_MUTANTS } from "./facts.ts";
 import { HOST_LIMIT_MUTANTS } from "./host-limits.ts";
 import { HOST_STATE_MUTANTS } from "./host-state.ts";
@@ -831,6 +832,7 @@ export const MUTANTS: readonly Mutant[] = [
 	...POLICY_MUTANTS,
 	...HOST_LIMIT_MUTANTS,
 	...WHY_MUTANTS,
+	...ADMIN_MUTANTS,
 	{
 		name: "a disk's fault counts as a damaged database",
 		file: "index/sqlite/database-files.ts",
