@@ -156,7 +156,7 @@ export class PostgresServer {
 		const { promise: gone, resolve } = Promise.withResolvers<void>();
 		this.#postmaster?.once("exit", () => resolve());
 		const pids = await this.#stopAll();
-		for (const pid of pids) process.kill(pid, "SIGKILL");
+		for (const pid of pids) signal(pid, "SIGKILL");
 		// The next start needs them gone, since they share memory.
 		await gone;
 		await untilStates(pids, GONE);
@@ -170,7 +170,7 @@ export class PostgresServer {
 
 	/** Lets its processes run again. */
 	thaw(): void {
-		for (const pid of [...this.#children(), this.#pid]) process.kill(pid, "SIGCONT");
+		for (const pid of [...this.#children(), this.#pid]) signal(pid, "SIGCONT");
 	}
 
 	/** Lets transactions only read, from their next one on, in sessions that are there too; as some services do when the disk is full. */
@@ -322,10 +322,10 @@ export class PostgresServer {
 	/** Stops the postmaster, then its children, so that no new one is missed. Returns the pids of all. */
 	async #stopAll(): Promise<number[]> {
 		const postmaster = this.#pid;
-		process.kill(postmaster, "SIGSTOP");
+		signal(postmaster, "SIGSTOP");
 		await untilStates([postmaster], STOPPED);
 		const children = this.#children();
-		for (const pid of children) process.kill(pid, "SIGSTOP");
+		for (const pid of children) signal(pid, "SIGSTOP");
 		await untilStates(children, STOPPED);
 		return [postmaster, ...children];
 	}
@@ -333,6 +333,15 @@ export class PostgresServer {
 	#children(): number[] {
 		const list = readFileSync(`/proc/${this.#pid}/task/${this.#pid}/children`, "utf8").trim();
 		return list === "" ? [] : list.split(" ").map(Number);
+	}
+}
+
+/** Sends a signal to a process, which may have ended meanwhile. */
+function signal(pid: number, name: NodeJS.Signals): void {
+	try {
+		process.kill(pid, name);
+	} catch (error) {
+		if (!(error instanceof Error) || !("code" in error) || error.code !== "ESRCH") throw error;
 	}
 }
 
