@@ -35,7 +35,7 @@ export function serveInternal(
 		threads: () => statesOf(threads),
 		delayed: async () => (await hosts()?.delayedHosts(null))?.hosts ?? [],
 		health: () => stalls.fault(totals.count("index_reads_stalled") > 0),
-		isServing: () => stalls.isServing,
+		isServing: () => !stalls.isStarting,
 		openFiles: () => ({ open: countDescriptors(), max: budget?.limit ?? 0 }),
 	});
 	const { metricsListen } = config;

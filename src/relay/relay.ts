@@ -124,7 +124,6 @@ export class Relay {
 		await startIngest(threads.ingest, common, policy.policies.strictness());
 		fanout = threads.fanout;
 		await startPublicPort(threads, common, { consumersMax, adminPasswords });
-		stalls.isServing = true;
 		await hosts.start();
 		stalls.isStarting = false;
 		const guard = startGuard(config, counts, budget, () => {

@@ -8,8 +8,6 @@ export class Stalls {
 	index: StoreFaultReason | null = null;
 	/** Until consumers are served and hosts are dialled. Requests that name a host are refused as long. */
 	isStarting = true;
-	/** Whether consumers are served, which they are before that. */
-	isServing = false;
 
 	/**
 	 * What is wrong, in words, or null. Only faults that can pass are listed, since a thread that dies ends the process.
