@@ -1,10 +1,13 @@
 import { availableParallelism } from "node:os";
 import { nearest } from "./config/nearest.ts";
+import { localOrigin } from "./config/setting.ts";
 import { type Config, ConfigError, loadConfig, settingsHelp } from "./config/settings.ts";
+import { hostsCommand } from "./hosts/sources/command.ts";
 import { askHealth } from "./http/health-request.ts";
 import { indexCommand } from "./index/copy/command.ts";
 import { InspectError, inspectLogFile } from "./log/access.ts";
 import { logOf, setUpLog } from "./observe/log.ts";
+import { adminPasswordsOf } from "./relay/admin-passwords.ts";
 import { Relay, StartStopped } from "./relay/relay.ts";
 import { LineOutput } from "./runtime/line-output.ts";
 import { type Failure, failureOf } from "./runtime/thread.ts";
@@ -20,6 +23,10 @@ const USAGE = `standpipe ${VERSION}: an AT Protocol relay
   standpipe index copy --from URL --to URL
                               copy the index to an empty database, from SQLite to PostgreSQL or
                               back, while no relay runs; with --json, one object per line
+  standpipe hosts pull URL    add the hosts that the relay at URL lists to the running relay; also
+                              hosts add --file FILE|URL, hosts add HOST, and hosts list, by the
+                              admin API of the relay on this machine, or of --relay URL; with
+                              --json, one object per line
   standpipe --help            show this and every setting
   standpipe --version
 
@@ -28,7 +35,7 @@ Each setting can be given as a flag or as an environment variable. If both are g
 ${settingsHelp()}`;
 
 /** What a mistyped command may have meant. */
-const COMMANDS = ["serve", "health", "log", "index", "--help", "--version"];
+const COMMANDS = ["serve", "health", "log", "index", "hosts", "--help", "--version"];
 
 /** Exit codes: 0 done, 1 the relay failed, 2 it was told to do something that it can't. */
 async function main(args: string[]): Promise<void> {
@@ -50,6 +57,7 @@ async function main(args: string[]): Promise<void> {
 		return;
 	}
 	if (command === "index") await useIndex(rest);
+	if (command === "hosts") await useHosts(rest);
 	if (command !== "serve") {
 		const near = nearest(command, COMMANDS);
 		const hint = near === null ? "" : `did you mean "${near}"? `;
@@ -90,8 +98,20 @@ async function tellHealth({ metricsListen }: Config): Promise<void> {
 
 /** The commands that work on the index while no relay runs. */
 async function useIndex(args: string[]): Promise<never> {
+	process.exit(await indexCommand(args, reportOutput(), complain));
+}
+
+/** The commands that work with a running relay, by its admin API. */
+async function useHosts(args: string[]): Promise<never> {
+	const { config } = readConfig([]);
+	const [password = null] = await adminPasswordsOf(config);
+	const defaults = { relay: localOrigin(config.apiBind), password };
+	process.exit(await hostsCommand(args, defaults, reportOutput(), complain));
+}
+
+function reportOutput() {
 	const output = new LineOutput();
-	const report = {
+	return {
 		line(text: string): void {
 			output.line(text);
 			output.flush();
@@ -99,7 +119,10 @@ async function useIndex(args: string[]): Promise<never> {
 		status: (text: string) => output.status(text),
 		isTerminal: process.stdout.isTTY,
 	};
-	process.exit(await indexCommand(args, report, (complaint) => process.stderr.write(`${complaint}\n`)));
+}
+
+function complain(text: string): void {
+	process.stderr.write(`${text}\n`);
 }
 
 function readConfig(args: string[]): { config: Config; warnings: string[] } {

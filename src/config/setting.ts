@@ -47,6 +47,15 @@ export interface Bind {
 	port: number;
 }
 
+/** Addresses to listen at that stand for all of the machine's, so for this one too. */
+const ALL_ADDRESSES = ["::", "0.0.0.0", ""];
+
+/** The origin at which a program on the same machine reaches a server of ours. */
+export function localOrigin({ host, port }: Bind): string {
+	const address = ALL_ADDRESSES.includes(host) ? "127.0.0.1" : host;
+	return `http://${address.includes(":") ? `[${address}]` : address}:${port}`;
+}
+
 /** How many messages may pass in each second, each hour and each day: in any such time, not only by the clock. */
 export interface EventLimits {
 	perS: number;
@@ -178,6 +187,18 @@ export const origin: ValueKind<string> = {
 		const hasMore = url === null || url.pathname !== "/" || url.search !== "" || url.hash !== "" || url.username !== "";
 		if (hasMore || (url.protocol !== "http:" && url.protocol !== "https:")) throw new RangeError();
 		return url.origin;
+	},
+};
+
+const ORIGINS_MAX = 20;
+
+/** URLs of web servers, without paths, separated by commas. */
+export const origins: ValueKind<readonly string[]> = {
+	accepts: `up to ${ORIGINS_MAX} http:// or https:// URLs without path or query, separated by commas`,
+	parse(text) {
+		const all = text.split(",").map((one) => origin.parse(one.trim()));
+		if (all.length > ORIGINS_MAX) throw new RangeError();
+		return [...new Set(all)];
 	},
 };
 

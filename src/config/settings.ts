@@ -14,6 +14,7 @@ import {
 	type Machine,
 	oneOf,
 	origin,
+	origins,
 	passwords,
 	path,
 	type Setting,
@@ -171,6 +172,20 @@ const SETTINGS = {
 		kind: wholeNumber(0, 1_000_000),
 		default: "50",
 		meaning: "Hosts that `requestCrawl` may add within 24 hours. Those that an admin adds do not count.",
+	}),
+	bootstrap: setting<readonly string[]>({
+		env: ["RELAY_BOOTSTRAP"],
+		kind: origins,
+		default: null,
+		unset: () => [],
+		meaning:
+			"Other relays whose hosts are added, at the start and then in the background. Each host passes the checks of `requestCrawl`, but not the limits on strangers.",
+	}),
+	bootstrapIntervalMs: setting({
+		env: ["RELAY_BOOTSTRAP_INTERVAL"],
+		kind: duration(60_000, 24 * 366 * HOUR_MS),
+		default: "24h",
+		meaning: "How often the hosts of RELAY_BOOTSTRAP are asked for.",
 	}),
 	accountLimit: setting({
 		env: ["RELAY_DEFAULT_ACCOUNT_LIMIT", "RELAY_DEFAULT_REPO_LIMIT"],

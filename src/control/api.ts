@@ -2,6 +2,7 @@
 
 import type { ControlResult, Requester } from "./answer.ts";
 import type { DelayedHost } from "./delays.ts";
+import type { HostControl } from "./hosts.ts";
 import type { PolicyControl } from "./policy.ts";
 
 export { type ControlResult, type Refusal, type Requester, refusal } from "./answer.ts";
@@ -12,7 +13,7 @@ export { type ControlResult, type Refusal, type Requester, refusal } from "./ans
  *
  * The last argument of each action says who asks, so that the requests of every stranger are counted.
  */
-export interface Control extends PolicyControl {
+export interface Control extends PolicyControl, HostControl {
 	/** Asks the relay to follow a host, or to reconnect to it now. */
 	requestCrawl(hostname: string, by: Requester): Promise<ControlResult>;
 	/** For an operator: the hosts that are connected now. */

@@ -1,8 +1,9 @@
 // hosts/: which hosts are followed, and who may add one. The connections are in ingest/host/.
 
 import type { EventLimits } from "../config/setting.ts";
-import { type ControlResult, type Requester, refusal } from "../control/api.ts";
+import { type ControlResult, type Refusal, type Requester, refusal } from "../control/api.ts";
 import type { DelayedHost } from "../control/delays.ts";
+import type { AddedHost, HostReport } from "../control/hosts.ts";
 import type { RuntimeSettings } from "../control/policy.ts";
 import type { Host, IndexReader } from "../index/store.ts";
 import type { CursorsFacts, HostFacts } from "../log/record/control.ts";
@@ -14,6 +15,7 @@ import { gauge } from "../observe/metric.ts";
 import type { Ban } from "../policy/policies.ts";
 import { contain } from "../runtime/boundary.ts";
 import { LogLimiter } from "../runtime/log-limiter.ts";
+import { Semaphore } from "../runtime/semaphore.ts";
 import type { Timing } from "../runtime/timing.ts";
 import { workerOf } from "../runtime/worker-of.ts";
 import { CrawlGate, HOST_BANNED, HOST_NOT_FOUND } from "./crawl-gate.ts";
@@ -31,6 +33,8 @@ const hostsKnown = gauge("hosts_known", "hosts known");
 /** Connections that are made at once. A handshake takes a few ms of a core, and waits for the host for a hundred times that. */
 export const DIALS_MAX = 128;
 const HOSTS_PAGE = 1000;
+/** Probes of hosts of lists that run at once. */
+export const LISTED_PROBES_MAX = 16;
 /** What is new of hosts is written to the log this long after it became known, so a host causes at most one record in this time. */
 export const RECORD_DELAY_MS = 1_000;
 /** This long after the start, hosts that have not been reached yet no longer count as connected in the log. */
@@ -42,6 +46,9 @@ const STATUS_LINE_INTERVAL_MS = 60_000;
 const STATUS_LINES_MAX = 10_000;
 
 const log = logOf("hosts");
+
+/** On whose word a host is added or dialled: that of a list has no weight. */
+type Asker = "operator" | "stranger" | "list";
 
 /** What the manager needs of the rest of the relay. */
 export interface HostManagerOptions {
@@ -84,6 +91,7 @@ export class HostManager {
 	readonly #byName = new Map<string, ManagedHost>();
 	readonly #byId = new Map<number, ManagedHost>();
 	readonly #gate: CrawlGate;
+	readonly #listedProbes = new Semaphore(LISTED_PROBES_MAX);
 	readonly #dials: DialQueue;
 	readonly #network = new NetworkWatch();
 	readonly #statusLines: LogLimiter;
@@ -297,9 +305,51 @@ export class HostManager {
 		const ban = banOf(parsed.hostname);
 		if (ban !== null) return refusedBy(ban, parsed.hostname);
 		const known = this.#byName.get(parsed.hostname);
-		if (known !== undefined) return this.#crawlKnown(known, admin);
-		if (admin) return this.#share("admin", parsed.hostname, () => this.#crawlNew(parsed, true));
+		if (known !== undefined) return this.#crawlKnown(known, admin ? "operator" : "stranger");
+		if (admin) return this.#share("admin", parsed.hostname, () => this.#crawlNew(parsed, "operator"));
 		return this.#gate.run(by.ip, () => this.#share("public", parsed.hostname, () => this.#crawlWithinQuota(parsed)));
+	}
+
+	/**
+	 * Adds hosts of a list that others may have made. Each passes the gate of `requestCrawl`, but for the limits on strangers. A host that is
+	 * known stays as it is.
+	 */
+	async addListed(hostnames: readonly string[]): Promise<ControlResult<{ hosts: AddedHost[] }>> {
+		if (this.#isStopped) return STOPPED;
+		if (!this.#isStarted) return STARTING;
+		const hosts = await Promise.all(
+			hostnames.map(async (hostname): Promise<AddedHost> => {
+				const result = await this.#addListed(hostname);
+				if (result.ok) return { hostname, outcome: result.isNew ? "new" : "known" };
+				return { hostname, outcome: "refused", error: result.error, message: result.message };
+			}),
+		);
+		return { ok: true, hosts };
+	}
+
+	async #addListed(input: string): Promise<ControlResult<{ isNew: boolean }>> {
+		const { allowInsecureHosts, banOf } = this.#options;
+		const parsed = parsedOr400(input, allowInsecureHosts);
+		if ("ok" in parsed) return parsed;
+		const { hostname } = parsed;
+		const ban = banOf(hostname);
+		if (ban !== null) return refusedBy(ban, hostname);
+		const known = this.#byName.get(hostname);
+		if (known !== undefined) return known.driver.state.phase === "barred" ? banned(known) : { ok: true, isNew: false };
+		// A relay's list is not to be dialled before the hosts that are dialled already, so nobody asks for these.
+		const result = await this.#share("list", hostname, () =>
+			this.#listedProbes.run(() => this.#crawlNew(parsed, "list")),
+		);
+		return result.ok ? { ok: true, isNew: true } : result;
+	}
+
+	/** What is known now of hosts with id > `afterId`, by id. */
+	reports(afterId: number, limit: number): HostReport[] {
+		const hosts = [...this.#byId.values()].filter(({ id }) => id > afterId).sort((a, b) => a.id - b.id);
+		return hosts.slice(0, limit).map(({ id, hostname, status, detail, connection }) => {
+			const { connectedAtMs, lastEventMs } = connection;
+			return { id, hostname, status, detail, connectedAtMs, lastEventMs };
+		});
 	}
 
 	#share(by: string, hostname: string, crawl: () => Promise<ControlResult>): Promise<ControlResult> {
@@ -312,22 +362,22 @@ export class HostManager {
 	async #crawlWithinQuota(parsed: ParsedHostname): Promise<ControlResult> {
 		// The host may have become known while this request waited.
 		const known = this.#byName.get(parsed.hostname);
-		if (known !== undefined) return this.#crawlKnown(known, false);
+		if (known !== undefined) return this.#crawlKnown(known, "stranger");
 		if (!this.#quota.take()) {
 			const rule = `this relay takes ${this.#options.settings.newHostsPerDayMax} new hosts in 24 hours, try again later`;
 			return refusal(429, "RateLimitExceeded", rule, Math.ceil(this.#quota.waitMs() / 1000));
 		}
-		const result = await this.#crawlNew(parsed, false);
+		const result = await this.#crawlNew(parsed, "stranger");
 		if (!result.ok) this.#quota.giveBack();
 		return result;
 	}
 
-	#crawlKnown(host: ManagedHost, admin: boolean): ControlResult {
-		host.driver.tell({ type: "asked", by: admin ? "operator" : "stranger" });
+	#crawlKnown(host: ManagedHost, by: Asker): ControlResult {
+		host.driver.tell(by === "list" ? { type: "start" } : { type: "asked", by });
 		return host.driver.state.phase === "barred" ? banned(host) : { ok: true };
 	}
 
-	async #crawlNew(parsed: ParsedHostname, admin: boolean): Promise<ControlResult> {
+	async #crawlNew(parsed: ParsedHostname, by: Asker): Promise<ControlResult> {
 		try {
 			await this.#options.probe(parsed, mayBePrivate(parsed));
 		} catch (error) {
@@ -337,13 +387,13 @@ export class HostManager {
 		}
 		// An admin and a stranger may have asked for the host at the same time.
 		const known = this.#byName.get(parsed.hostname);
-		if (known !== undefined) return this.#crawlKnown(known, admin);
+		if (known !== undefined) return this.#crawlKnown(known, by);
 		const news = { gaps: 0, lastGap: null, connection: NEVER_CONNECTED };
 		const host = this.#know({ id: this.#idMax + 1, ...parsed, status: "idle", ...news }, null);
 		log.info("host {hostname} is new, with id {id}", { hostname: host.hostname, id: host.id });
 		// The host's record must be in the log before its first message.
 		await this.#options.append(host.facts);
-		return this.#crawlKnown(host, admin);
+		return this.#crawlKnown(host, by);
 	}
 
 	#know(facts: HostFacts, cursor: number | null): ManagedHost {
@@ -423,17 +473,17 @@ function reasonOf(ban: Ban): string {
 	return ban.by === "host" ? "the operator has banned this host" : `the operator has banned the domain ${ban.domain}`;
 }
 
-function refusedBy(ban: Ban, hostname: string): ControlResult {
+function refusedBy(ban: Ban, hostname: string): Refusal {
 	return refusal(403, HOST_BANNED, `host ${hostname} is not followed: ${reasonOf(ban)}`);
 }
 
 /** Refuses a host that is not dialled. Without a ban of the operator's it is a relay. */
-function banned({ hostname, driver }: ManagedHost): ControlResult {
+function banned({ hostname, driver }: ManagedHost): Refusal {
 	const why = driver.state.ban ?? "it is a relay itself, and following it would make a loop";
 	return refusal(403, HOST_BANNED, `host ${hostname} is not followed: ${why}`);
 }
 
-function parsedOr400(input: string, allowInsecure: boolean): ParsedHostname | ControlResult {
+function parsedOr400(input: string, allowInsecure: boolean): ParsedHostname | Refusal {
 	try {
 		return parseHostname(input, { allowLocalhost: allowInsecure, allowInsecure });
 	} catch (error) {

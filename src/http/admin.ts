@@ -7,6 +7,7 @@ import type { Timing } from "../runtime/timing.ts";
 import { adminAuth } from "./admin-auth.ts";
 import type { ClientEnv } from "./base.ts";
 import { crawlHandler, refusalResponse, requester } from "./crawl.ts";
+import { addListRoutes } from "./host-lists.ts";
 import { hostnameParameter, readBody } from "./parameters.ts";
 import { addPolicyRoutes } from "./policy.ts";
 import { errorResponse } from "./response.ts";
@@ -52,6 +53,7 @@ export function createAdminApp(options: AdminAppOptions): Hono<ClientEnv> {
 	app.post("/admin/pds/requestCrawl", crawlHandler(control, true));
 	app.post("/admin/pds/resetCursor", resetHandler(control));
 	addPolicyRoutes(app, control);
+	addListRoutes(app, control);
 	return app;
 }
 

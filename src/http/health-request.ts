@@ -1,11 +1,8 @@
-import type { Bind } from "../config/setting.ts";
+import { type Bind, localOrigin } from "../config/setting.ts";
 
 const ANSWER_MS_MAX = 5_000;
 /** A fault is a sentence or two. More than this comes from another server. */
 const ANSWER_BYTES_MAX = 64 * 1024;
-
-/** Addresses to listen at that stand for all of the machine's, so for this one too. */
-const ALL_ADDRESSES = ["::", "0.0.0.0", ""];
 
 /**
  * Asks the relay that runs on this machine how it is.
@@ -14,9 +11,8 @@ const ALL_ADDRESSES = ["::", "0.0.0.0", ""];
  * @param timeoutMs for the whole answer
  * @returns what is wrong, in words; null if nothing is. That nobody answers is something wrong too
  */
-export async function askHealth({ host, port }: Bind, timeoutMs = ANSWER_MS_MAX): Promise<string | null> {
-	const address = ALL_ADDRESSES.includes(host) ? "127.0.0.1" : host;
-	const url = `http://${address.includes(":") ? `[${address}]` : address}:${port}/_health`;
+export async function askHealth(internal: Bind, timeoutMs = ANSWER_MS_MAX): Promise<string | null> {
+	const url = `${localOrigin(internal)}/_health`;
 	try {
 		const response = await fetch(url, { signal: AbortSignal.timeout(timeoutMs), redirect: "manual" });
 		const text = await readText(response);

@@ -1,5 +1,6 @@
 import type { Config } from "../config/settings.ts";
 import type { Control, Requester } from "../control/api.ts";
+import type { AddedHost } from "../control/hosts.ts";
 import type { RuntimeSettings } from "../control/policy.ts";
 import type { HostManager } from "../hosts/manager.ts";
 import type { IndexReader } from "../index/store.ts";
@@ -89,6 +90,12 @@ function serveControl(policy: PolicyOwner, hosts: HostManager, noted: Noted): Se
 			noted("dropHost", by, hostname, result.ok ? "dropped" : result.error);
 			return result;
 		},
+		async addHosts(hostnames, source, by) {
+			const result = await hosts.addListed(hostnames);
+			noted("addHosts", by, source, result.ok ? outcomesOf(result.hosts) : result.error);
+			return result;
+		},
+		hostReports: (afterId, limit) => ({ ok: true, hosts: hosts.reports(afterId, limit) }),
 		delayedHosts: (hostname) => hosts.delayedHosts(hostname),
 		connectedHosts: () => ({ ok: true, hostnames: hosts.connected() }),
 		setAccountStatus: (did, status, by) => policy.setAccountStatus(did, status, by),
@@ -102,6 +109,11 @@ function serveControl(policy: PolicyOwner, hosts: HostManager, noted: Noted): Se
 		changeSettings: (changes, by) => policy.changeSettings(changes, by),
 		actions: (beforeLsn, limit) => policy.actions(beforeLsn, limit),
 	};
+}
+
+function outcomesOf(hosts: readonly AddedHost[]): string {
+	const count = (outcome: AddedHost["outcome"]): number => hosts.filter((host) => host.outcome === outcome).length;
+	return `${count("new")} new, ${count("known")} known, ${count("refused")} refused`;
 }
 
 async function tellStrictness(

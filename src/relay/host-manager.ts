@@ -4,6 +4,8 @@ import { HostLog } from "../hosts/host-log.ts";
 import { HostManager } from "../hosts/manager.ts";
 import type { HostCommand, HostDelays } from "../hosts/messages.ts";
 import { probeHost } from "../hosts/probe.ts";
+import { Bootstrap } from "../hosts/sources/bootstrap.ts";
+import { SourceError } from "../hosts/sources/source.ts";
 import type { IndexReader } from "../index/store.ts";
 import type { Handover } from "../log/handover.ts";
 import { LogPosition } from "../log/position.ts";
@@ -55,4 +57,22 @@ export function createHostManager(
 		settings,
 		banOf: (hostname) => policies.banOf(hostname),
 	});
+}
+
+/** Begins to pull the hosts of other relays, if there are any to pull from. */
+export function startBootstrap(config: Config, hosts: HostManager, counters: Counters): Bootstrap {
+	const bootstrap = new Bootstrap({
+		relays: config.bootstrap,
+		intervalMs: config.bootstrapIntervalMs,
+		userAgent: USER_AGENT,
+		async add(hostnames) {
+			const result = await hosts.addListed(hostnames);
+			if (!result.ok) throw new SourceError(result.message);
+			return result.hosts;
+		},
+		counters,
+		random: Math.random,
+	});
+	bootstrap.start();
+	return bootstrap;
 }

@@ -5,6 +5,7 @@ import type { Config } from "../config/settings.ts";
 import { budgetDescriptors } from "../descriptors/budget.ts";
 import type { DescriptorGuard } from "../descriptors/guard.ts";
 import type { HostManager } from "../hosts/manager.ts";
+import type { Bootstrap } from "../hosts/sources/bootstrap.ts";
 import { indexFolder } from "../index/open.ts";
 import { openPatientReader } from "../index/patient-reader.ts";
 import type { IndexReader } from "../index/store.ts";
@@ -19,7 +20,7 @@ import { adminPasswordsOf } from "./admin-passwords.ts";
 import { type ControlOwners, createControl, loadPolicy } from "./control.ts";
 import { createCounts } from "./counts.ts";
 import { startGuard } from "./descriptor-guard.ts";
-import { createHostManager } from "./host-manager.ts";
+import { createHostManager, startBootstrap } from "./host-manager.ts";
 import { serveInternal } from "./internal-port.ts";
 import { controlHandover, createSharedMemory } from "./shared-memory.ts";
 import { Stalls } from "./stalls.ts";
@@ -43,6 +44,7 @@ interface Parts {
 	/** The control thread's reader of the index. */
 	reader: IndexReader;
 	hosts: HostManager;
+	bootstrap: Bootstrap;
 	internal: Bun.Server<undefined>;
 	guard: DescriptorGuard | null;
 }
@@ -131,7 +133,7 @@ export class Relay {
 			internal.closeIdleConnections();
 		});
 		announce(config, internal);
-		return new Relay({ threads, reader, hosts, internal, guard });
+		return new Relay({ threads, reader, hosts, bootstrap: startBootstrap(config, hosts, counts.own), internal, guard });
 	}
 
 	/**
@@ -139,8 +141,9 @@ export class Relay {
 	 * consumers get what is published and are told to come back. They have half of `drainTimeoutMs` for that.
 	 */
 	async drain(): Promise<void> {
-		const { threads, reader, hosts, internal, guard } = this.#parts;
+		const { threads, reader, hosts, bootstrap, internal, guard } = this.#parts;
 		const { log, index, mirror, ingest, reads, fanout } = threads;
+		void bootstrap.stop();
 		hosts.stop();
 		await Promise.all([...ingest.map((thread) => thread.drain()), mirror?.drain()]);
 		await log.drain();

@@ -43,6 +43,8 @@ describe("defaults", () => {
 			verifyEngine: "auto",
 			disableRequestCrawl: false,
 			newHostsPerDayMax: 50,
+			bootstrap: [],
+			bootstrapIntervalMs: 86_400_000,
 			accountLimit: 100,
 			hostEventLimits: { perS: 50, perHour: 2500, perDay: 20_000 },
 			trustedHostEventLimits: { perS: 5000, perHour: 50_000_000, perDay: 500_000_000 },

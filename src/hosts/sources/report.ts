@@ -1,0 +1,76 @@
+import type { AddedHost } from "../../control/hosts.ts";
+import type { ListedReport } from "./admin-client.ts";
+import type { IntakeCounts } from "./intake.ts";
+
+/** Where the lines of a report go. */
+export interface ReportOutput {
+	line(text: string): void;
+	/** Shows a text that the next line or text replaces. */
+	status(text: string): void;
+	/** Whether texts can be replaced. */
+	readonly isTerminal: boolean;
+}
+
+/** Hosts between two lines of progress, if no line can be replaced. */
+const HOSTS_PER_LINE = 500;
+/** What would move a terminal's cursor. Hosts choose parts of the texts. */
+const CONTROL = /[\p{Cc}\p{Cf}\u2028\u2029]/gu;
+
+/** Tells an operator how the hosts of a list fare: in sentences, or in one JSON object a line. */
+export class IntakeReport {
+	readonly #isJson: boolean;
+	readonly #output: ReportOutput;
+	#told = 0;
+
+	constructor(format: "text" | "json", output: ReportOutput) {
+		this.#isJson = format === "json";
+		this.#output = output;
+	}
+
+	step(counts: Readonly<IntakeCounts>, refused: readonly AddedHost[]): void {
+		for (const { hostname, error = "", message = "" } of refused)
+			this.#output.line(
+				this.#isJson
+					? JSON.stringify({ part: "refused", hostname, error, message })
+					: shown(`refused ${hostname}: ${error}: ${message}`),
+			);
+		const isReplaceable = !this.#isJson && this.#output.isTerminal;
+		const done = counts.new + counts.known + counts.refused;
+		if (!isReplaceable && done - this.#told < HOSTS_PER_LINE) return;
+		this.#told = done;
+		const text = this.#isJson ? JSON.stringify({ part: "progress", ...counts }) : summary(counts);
+		if (isReplaceable) this.#output.status(text);
+		else this.#output.line(text);
+	}
+
+	done(counts: Readonly<IntakeCounts>): void {
+		if (this.#isJson) this.#output.line(JSON.stringify({ part: "done", ...counts }));
+		else {
+			const rules = Object.entries(counts.byRule).map(([rule, count]) => `${rule} ${count}`);
+			this.#output.line(`${summary(counts)}${rules.length === 0 ? "" : ` (${rules.join(", ")})`}`);
+		}
+	}
+}
+
+function summary({ listed, omitted, repeated, known, refused, ...counts }: Readonly<IntakeCounts>): string {
+	const left = omitted + repeated === 0 ? "" : `, ${omitted} offline or banned there, ${repeated} repeated`;
+	return `${listed} listed${left}: ${counts.new} new, ${known} known, ${refused} refused`;
+}
+
+/** A line about one host. */
+export function reportHost(
+	{ hostname, status, detail, connectedAtMs, lastEventMs }: ListedReport,
+	json: boolean,
+): string {
+	const times = { connectedAt: timeOf(connectedAtMs), lastEventAt: timeOf(lastEventMs) };
+	if (json) return JSON.stringify({ hostname, status, detail, ...times });
+	return shown(`${hostname}  ${status}  last message ${times.lastEventAt ?? "never"}  ${detail}`);
+}
+
+function timeOf(ms: number | null): string | null {
+	return ms === null ? null : new Date(ms).toISOString();
+}
+
+function shown(text: string): string {
+	return text.replace(CONTROL, "\ufffd");
+}
