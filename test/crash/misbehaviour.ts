@@ -119,8 +119,10 @@ export class Misbehaviour {
 	/** Sends messages of the new numbering. Without one the relay can't find its place in it. */
 	async #findAgain(odd: OddHost, relay: RelayProcess): Promise<void> {
 		const { host } = odd;
-		await until(() => host.cursors.length > 0);
-		const asked = host.cursors.at(-1) ?? 0;
+		// If the relay noted before its end that the host refused the cursor, it does not dial the host for an hour.
+		const isIdle = async (): Promise<boolean> => (await relay.hostStatus(host.hostname)) === "idle";
+		await until(async () => host.cursors.length > 0 || (await isIdle()));
+		const asked = host.cursors.at(-1) ?? Number.POSITIVE_INFINITY;
 		if (host.onFutureCursor === "FutureCursor" && asked > host.lastSeq) await relay.resetCursor(host.hostname);
 		await until(() => host.connections > 0);
 		for (const account of odd.accounts) this.#send(odd, account.account(true));

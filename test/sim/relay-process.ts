@@ -190,6 +190,14 @@ export class RelayProcess {
 		return { ...rest, counters: new Counted(counters) };
 	}
 
+	/** The status of a host that it knows, such as `active`. */
+	async hostStatus(hostname: string): Promise<string> {
+		const query = new URLSearchParams({ hostname });
+		const response = await fetch(`http://127.0.0.1:${this.#apiPort}/xrpc/com.atproto.sync.getHostStatus?${query}`);
+		if (!response.ok) throw new Error(`getHostStatus of ${hostname} answered ${response.status}`);
+		return ((await response.json()) as { status: string }).status;
+	}
+
 	/** The `Authorization` header of the admin. */
 	get adminAuthorization(): string {
 		return `Basic ${btoa(`admin:${ADMIN_PASSWORD}`)}`;
