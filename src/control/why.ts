@@ -85,6 +85,14 @@ export interface WorkerView {
 	waiting: number;
 }
 
+/** What a worker knows of a host. */
+export interface HostWorkerView {
+	/** Null if nothing waits, or if another worker follows the host. */
+	delays: DelayView | null;
+	/** The last message of it that this worker has rejected; null if it remembers none. */
+	rejection: LastRejection | null;
+}
+
 /** What waits of a host because of its limits, in a form that takes no time to make. */
 export interface DelayView extends Omit<DelayReport, "top"> {
 	/** Why the account waits that is next; null if none waits, and others are only left out. */

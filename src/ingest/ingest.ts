@@ -1,6 +1,7 @@
 // ingest/: the thread that follows hosts and verifies messages. It writes nothing to disk.
 
 import type { EngineChoice } from "../config/bounds.ts";
+import type { HostWorkerView, WorkerView } from "../control/why.ts";
 import type { HostCommand, HostDelays, HostEvent } from "../hosts/messages.ts";
 import { IDENTITY_CACHE_LIMITS, IdentityCache } from "../identity/cache.ts";
 import type { IdentityMirror } from "../identity/mirror.ts";
@@ -34,8 +35,10 @@ import { RepoStatusProbe } from "./did/repo-status.ts";
 import { Shard, type ShardOptions } from "./did/shard.ts";
 import { Budget } from "./host/budget.ts";
 import { Hosts } from "./host/hosts.ts";
+import { LastRejections } from "./last-rejections.ts";
 import type { Peer } from "./peer-link.ts";
 import { Routes } from "./routes.ts";
+import { IngestWhy } from "./why.ts";
 
 const enginesNative = gauge("engines_native", "ingest workers that verify with the native engine");
 const enginesPortable = gauge("engines_portable", "ingest workers that verify with the portable engine");
@@ -91,6 +94,10 @@ export interface IngestService {
 	setLocalStatus(change: LocalStatusChange): Promise<{ before: string | null }>;
 	/** What waits because of limits: of this host, or of all its hosts (null), of which `DELAYED_HOSTS_MAX` at most are told. */
 	delays(hostId: number | null): Promise<HostDelays[]>;
+	/** What is known of an account whose DID this worker has. @param hostIds hosts that may have sent messages of it */
+	whyAccount(did: string, hostIds: readonly number[]): Promise<WorkerView>;
+	/** What is known of a host: of what waits if this worker follows it, and of messages that this worker has rejected. */
+	whyHost(hostId: number, did: string | null): Promise<HostWorkerView>;
 	/** How strict to be from now on with messages of a host, of the DIDs that this worker has; null: as with all other hosts. */
 	setStrictness(hostname: string, strictness: Strictness | null): Promise<void>;
 }
@@ -120,9 +127,10 @@ function createShard(parts: {
 	accounts: AccountCache;
 	handover: Handover;
 	engine: Engine;
+	lastRejections: LastRejections;
 	counters: Counters;
-}): Shard {
-	const { config, index, mirror, accounts, handover, engine, counters } = parts;
+}): { shard: Shard; identities: IdentityCache } {
+	const { config, index, mirror, accounts, handover, engine, lastRejections, counters } = parts;
 	const allowInsecure = config.allowInsecureHosts;
 	const identities = new IdentityCache({
 		resolver: new DidResolver({ plcUrl: config.plcHost, allowInsecure, userAgent: USER_AGENT }),
@@ -143,8 +151,9 @@ function createShard(parts: {
 		rules: { engine, strict: !config.lenientSyncValidation, clock: Date.now, counters },
 		allowLocalhost: allowInsecure,
 		onRejection: logRejections(),
+		lastRejections,
 	});
-	return shard;
+	return { shard, identities };
 }
 
 /** Logs rejections at level debug. */
@@ -180,6 +189,7 @@ interface Parts {
 	hosts: Hosts;
 	shard: Shard;
 	operator: Operator;
+	why: IngestWhy;
 	handover: Handover;
 	doorbell: Doorbell;
 }
@@ -193,6 +203,8 @@ class IngestWorker implements WorkerRole<IngestOptions, HostCommand, IngestServi
 	readonly serves: Served<IngestService> = {
 		delays: (hostId) => this.#parts?.hosts.delays(hostId) ?? [],
 		setLocalStatus: (change) => this.#started().operator.setLocalStatus(change),
+		whyAccount: (did, hostIds) => this.#started().why.account(did, hostIds),
+		whyHost: (hostId, did) => this.#started().why.host(hostId, did),
 		setStrictness: (hostname, strictness) => this.#started().shard.setStrictness(hostname, strictness),
 	};
 
@@ -216,7 +228,9 @@ class IngestWorker implements WorkerRole<IngestOptions, HostCommand, IngestServi
 		counters.add(engine.name === "native" ? enginesNative : enginesPortable);
 		const accounts = new AccountCache(index, Math.ceil(ACCOUNT_CACHE_ENTRIES / config.ingestWorkers), counters);
 		const mirror = await openIdentityMirror(config, counters);
-		const shard = createShard({ config, index, mirror, accounts, handover, engine, counters });
+		const lastRejections = new LastRejections();
+		const parts = { config, index, mirror, accounts, handover, engine, lastRejections, counters };
+		const { shard, identities } = createShard(parts);
 		for (const [hostname, strictness] of options.strictness) shard.setStrictness(hostname, strictness);
 		const routes = new Routes(options.worker, options.peers.map(openPeer), (arrival) => shard.submit(arrival));
 		const hosts = new Hosts({
@@ -231,7 +245,8 @@ class IngestWorker implements WorkerRole<IngestOptions, HostCommand, IngestServi
 		});
 
 		const operator = new Operator({ accounts, handover, clock: Date.now });
-		this.#parts = { hosts, shard, handover, doorbell, operator };
+		const why = new IngestWhy({ accounts, identities, lastRejections, shard, hosts });
+		this.#parts = { hosts, shard, handover, doorbell, operator, why };
 
 		const keepBooks = (): void => {
 			hosts.storeCursors();

@@ -6,6 +6,7 @@ import { arrivalOf, type Sender } from "../../src/ingest/arrival.ts";
 import { AccountCache } from "../../src/ingest/did/accounts.ts";
 import { Operator } from "../../src/ingest/did/operator.ts";
 import { Shard } from "../../src/ingest/did/shard.ts";
+import { LastRejections } from "../../src/ingest/last-rejections.ts";
 import type { Outcome } from "../../src/ingest/outcome.ts";
 import { Handover } from "../../src/log/handover.ts";
 import { decodeControl } from "../../src/log/record/control.ts";
@@ -325,6 +326,7 @@ export class History {
 			rules: { engine: GOOD_ENGINE, strict: false, clock: () => NOW_MS, counters },
 			allowLocalhost: false,
 			onRejection: () => {},
+			lastRejections: new LastRejections(),
 		});
 	}
 }

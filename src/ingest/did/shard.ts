@@ -14,6 +14,7 @@ import { didMethod, isDid } from "../../protocol/syntax.ts";
 import { reportFailure } from "../../runtime/boundary.ts";
 import { endThreadOnFailure } from "../../runtime/thread.ts";
 import type { Admitted, Arrival, Sender, UpstreamStatus } from "../arrival.ts";
+import type { LastRejections } from "../last-rejections.ts";
 import { FAILED, REJECTED, REPEATED } from "../outcome.ts";
 import { messagesRejected } from "../rejections.ts";
 import type { AccountCache } from "./accounts.ts";
@@ -40,6 +41,8 @@ export interface ShardOptions {
 	allowLocalhost: boolean;
 	/** Called for each rejection, to log it. */
 	onRejection: (arrival: Arrival, rejection: Rejection) => void;
+	/** Remembers rejections, for those who ask. */
+	lastRejections: Pick<LastRejections, "note" | "passed">;
 }
 
 /**
@@ -75,6 +78,11 @@ export class Shard {
 	/** Messages that wait in lanes. */
 	get parked(): number {
 		return this.#parked;
+	}
+
+	/** Messages of an account that wait, of those that this host has sent. */
+	waitingOf(did: string, hostId: number): number {
+		return this.#lanes.get(laneName(did, hostId))?.length ?? 0;
 	}
 
 	/** Takes a message. It is settled now or later. */
@@ -193,7 +201,7 @@ export class Shard {
 
 	/** Settles a message that broke a rule, or on which our own code failed. Throws `error` itself if it is fatal. */
 	#reject(arrival: Arrival, error: unknown): void {
-		const { rules, onRejection } = this.#options;
+		const { rules, onRejection, lastRejections } = this.#options;
 		const { type, did } = arrival.message;
 		const isRule = error instanceof Rejection;
 		if (!isRule)
@@ -201,6 +209,7 @@ export class Shard {
 		const rejection = isRule ? error : new Rejection("internal-error");
 		rules.counters.add(messagesRejected.of(rejection.reason));
 		onRejection(arrival, rejection);
+		lastRejections.note(arrival.sender, arrival.message, rejection.reason, rejection.message, rules.clock());
 		arrival.settle(rejection.reason === "internal-error" ? FAILED : REJECTED);
 	}
 
@@ -217,6 +226,8 @@ export class Shard {
 			arrival.following = admitted.following;
 			return this.#attempt(arrival);
 		}
+		const { sender, message } = arrival;
+		this.#options.lastRejections.passed(sender.hostId, message.did, message.type);
 		handover.time(arrival.arrivedAtMs);
 		arrival.settle({ rejected: false, ring: handover.ring, position });
 		return null;
@@ -304,7 +315,11 @@ export class Shard {
 }
 
 function laneOf({ message, sender }: Arrival): string {
-	return `${message.did} ${sender.hostId}`;
+	return laneName(message.did, sender.hostId);
+}
+
+function laneName(did: string, hostId: number): string {
+	return `${did} ${hostId}`;
 }
 
 /** Whether the account is, as far as we know, at another host than the sender. */

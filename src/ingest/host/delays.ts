@@ -1,5 +1,6 @@
 import type { EventLimits } from "../../config/setting.ts";
-import { type DelayReason, type DelayReport, WINDOW_NAMES } from "../../control/delays.ts";
+import { type DelayedAccount, type DelayReason, type DelayReport, WINDOW_NAMES } from "../../control/delays.ts";
+import type { DelayView } from "../../control/why.ts";
 import type { Counters } from "../../observe/counters.ts";
 import { counter, gauge } from "../../observe/metric.ts";
 import type { Timing } from "../../runtime/timing.ts";
@@ -148,15 +149,25 @@ export class Delays<Item extends Delayed> {
 		const top = [...this.#lanes]
 			.sort(([, a], [, b]) => b.items.length - a.items.length)
 			.slice(0, TOP_ACCOUNTS_MAX)
-			.map(([did, { items, bytes, sinceMs, reason }]) => ({
-				did,
-				messages: items.length,
-				bytes,
-				forMs: nowMs - sinceMs,
-				...reason,
-			}));
+			.map(([did, lane]) => describe(did, lane, nowMs));
 		const { size } = this.#lanes;
 		return { forMs: nowMs - this.#sinceMs, messages: this.#messages, bytes: this.#bytes, accounts: size, top };
+	}
+
+	/** What waits now, in short; null if nothing does. @param did an account of which more is told */
+	view(did: string | null): Omit<DelayView, "leftOut" | "isLeftOut"> | null {
+		if (this.#messages === 0) return null;
+		const nowMs = this.#options.timing.nowMs();
+		const [first] = this.#lanes.values();
+		const lane = did === null ? undefined : this.#lanes.get(did);
+		return {
+			forMs: nowMs - this.#sinceMs,
+			messages: this.#messages,
+			bytes: this.#bytes,
+			accounts: this.#lanes.size,
+			next: first?.reason ?? null,
+			account: did === null || lane === undefined ? null : describe(did, lane, nowMs),
+		};
 	}
 
 	#limit(limits: EventLimits | null): void {
@@ -257,4 +268,8 @@ export class Delays<Item extends Delayed> {
 			this.#passDue(this.#options.timing.nowMs());
 		});
 	}
+}
+
+function describe(did: string, { items, bytes, sinceMs, reason }: Lane<Delayed>, nowMs: number): DelayedAccount {
+	return { did, messages: items.length, bytes, forMs: nowMs - sinceMs, ...reason };
 }

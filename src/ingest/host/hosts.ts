@@ -1,3 +1,4 @@
+import type { DelayView, LastRejection } from "../../control/why.ts";
 import { DELAYED_HOSTS_MAX, type HostCommand, type HostDelays, type HostTarget } from "../../hosts/messages.ts";
 import type { Handover } from "../../log/handover.ts";
 import { controlEntry } from "../../log/record/entry.ts";
@@ -73,6 +74,16 @@ export class Hosts {
 			if (report !== null) delays.push({ hostId, ...report });
 		}
 		return delays.sort((a, b) => b.forMs - a.forMs).slice(0, DELAYED_HOSTS_MAX);
+	}
+
+	/** What waits of a host because of its limits, in short; null if nothing does. @param did an account of which more is told */
+	delayView(hostId: number, did: string | null): DelayView | null {
+		return this.#subscriptions.get(hostId)?.delayView(did) ?? null;
+	}
+
+	/** The last message of a host that could not be taken in at all; null if there was none. */
+	lastRejection(hostId: number): LastRejection | null {
+		return this.#subscriptions.get(hostId)?.lastRejection ?? null;
 	}
 
 	/** Hands the low-water marks that have moved to the log, as cursors. If the ring is full they are handed over the next time. */

@@ -2,6 +2,7 @@
 
 import type { EventLimits } from "../../config/setting.ts";
 import type { DelayReport } from "../../control/delays.ts";
+import type { DelayView, LastRejection } from "../../control/why.ts";
 import { HOST_FAULT_NAMES, type HostFault } from "../../hosts/fault.ts";
 import type { HostEvent, HostGapReason, HostTarget } from "../../hosts/messages.ts";
 import type { Counters } from "../../observe/counters.ts";
@@ -71,6 +72,11 @@ const THROTTLED_AFTER_MS = 10_000;
 const LOG_INTERVAL_MS = 60_000;
 const LOG_KINDS_MAX = 128;
 
+/** Of a rejection that is remembered. */
+const DETAIL_CHARS_MAX = 300;
+/** Messages are left out, and none waits now. */
+const NOTHING_WAITS = { forMs: 0, messages: 0, bytes: 0, accounts: 0, next: null, account: null };
+
 const log = logOf("ingest");
 
 export interface SubscriptionOptions {
@@ -139,6 +145,7 @@ export class HostSubscription {
 	/** Whether a message has come, other than the one at our cursor. */
 	#madeProgress = false;
 	#isOpen = false;
+	#lastRejection: LastRejection | null = null;
 	/** Why we end the connection, if we do. */
 	#ending: SocketEnd | null = null;
 
@@ -190,6 +197,20 @@ export class HostSubscription {
 	delays(): DelayReport | null {
 		const report = this.#delays.report();
 		return report === null ? null : { ...report, leftOut: this.#catchUp?.accounts ?? 0 };
+	}
+
+	/** What waits because of the limits, in short; null if nothing does. @param did an account of which more is told */
+	delayView(did: string | null): DelayView | null {
+		const leftOut = this.#catchUp?.accounts ?? 0;
+		const view = this.#delays.view(did);
+		if (view === null && leftOut === 0) return null;
+		const isLeftOut = did !== null && this.#catchUp?.has(did) === true;
+		return { ...(view ?? NOTHING_WAITS), leftOut, isLeftOut };
+	}
+
+	/** The last message that could not be taken in at all; null if there was none. */
+	get lastRejection(): LastRejection | null {
+		return this.#lastRejection;
 	}
 
 	/** Whether all that was received is durable, rejected or given up. */
@@ -578,6 +599,10 @@ export class HostSubscription {
 
 	#reject(reason: RejectionReason, detail: string): void {
 		this.#options.counters.add(messagesRejected.of(reason));
+		this.#lastRejection = {
+			...{ hostname: this.#host.hostname, did: null, type: null, upstreamSeq: null, passedSince: false },
+			...{ reason, detail: detail.slice(0, DETAIL_CHARS_MAX).toWellFormed(), atMs: Date.now() },
+		};
 		this.#log("debug", "rejected a frame of {host}: {detail}", `rejection ${reason}`, { detail });
 	}
 

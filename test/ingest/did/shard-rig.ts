@@ -5,6 +5,7 @@ import type { Account, IndexReader } from "../../../src/index/store.ts";
 import { arrivalOf, type Sender } from "../../../src/ingest/arrival.ts";
 import { AccountCache } from "../../../src/ingest/did/accounts.ts";
 import { Shard } from "../../../src/ingest/did/shard.ts";
+import { LastRejections } from "../../../src/ingest/last-rejections.ts";
 import type { Outcome } from "../../../src/ingest/outcome.ts";
 import { Handover } from "../../../src/log/handover.ts";
 import { type Entry, readEntry } from "../../../src/log/record/entry.ts";
@@ -35,6 +36,7 @@ export interface RigOptions {
 export class ShardRig {
 	readonly shard: Shard;
 	readonly reader: RingReader;
+	readonly lastRejections = new LastRejections();
 	readonly outcomes: Outcome[] = [];
 	nowMs = Date.now();
 	readonly #counters = new Counters();
@@ -87,6 +89,7 @@ export class ShardRig {
 			handover: new Handover(0, new RingWriter(ring), new Doorbell(), counters),
 			rules: { engine, strict, clock, counters },
 			allowLocalhost: false,
+			lastRejections: this.lastRejections,
 			onRejection: () => {},
 		});
 	}

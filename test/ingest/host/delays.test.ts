@@ -131,6 +131,7 @@ describe("a host's messages", () => {
 				run(bench, rng, sources.slice(0, 1 + Math.floor(4_000 / accounts)));
 				const waiting = bench.sent.length - bench.passed.length;
 				expect(bench.delays.report()?.messages ?? 0).toBe(waiting);
+				expectSameView(bench);
 				expect(counted(bench.counters).of("delayed_messages")).toBe(waiting);
 				mostWaiting = Math.max(mostWaiting, waiting);
 				bench.finish();
@@ -330,6 +331,19 @@ describe("an account that floods", () => {
 		expect(bench.passed.filter(({ did }) => did === "did:flood").length).toBeLessThanOrEqual((5 / 8) * 4_000 + 1);
 	});
 });
+
+/** What is told in short agrees with the report, for each account that the report names. */
+function expectSameView({ delays }: Bench): void {
+	const report = delays.report();
+	if (report === null) {
+		expect(delays.view("did:0")).toBeNull();
+		return;
+	}
+	const { top, ...whole } = report;
+	for (const account of top) expect(delays.view(account.did)).toMatchObject({ ...whole, account });
+	expect(delays.view("did:none")).toMatchObject({ ...whole, account: null });
+	expect(delays.view(null)).toMatchObject({ ...whole, account: null, next: { limitOf: expect.any(String) } });
+}
 
 describe("the report", () => {
 	let bench: Bench;

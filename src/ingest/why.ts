@@ -1,0 +1,50 @@
+import type { HostWorkerView, WorkerView } from "../control/why.ts";
+import type { IdentityCache } from "../identity/cache.ts";
+import { identityViewOf } from "../why/identity-view.ts";
+import type { AccountCache } from "./did/accounts.ts";
+import type { Shard } from "./did/shard.ts";
+import type { Hosts } from "./host/hosts.ts";
+import type { LastRejections } from "./last-rejections.ts";
+
+export interface IngestWhyParts {
+	accounts: Pick<AccountCache, "peek">;
+	identities: Pick<IdentityCache, "peek">;
+	lastRejections: Pick<LastRejections, "of" | "ofHost">;
+	shard: Pick<Shard, "waitingOf">;
+	hosts: Pick<Hosts, "delayView" | "lastRejection">;
+}
+
+/** What this worker can tell of why messages do not pass. It looks into its memory only, and changes nothing there. */
+export class IngestWhy {
+	readonly #parts: IngestWhyParts;
+
+	constructor(parts: IngestWhyParts) {
+		this.#parts = parts;
+	}
+
+	/** @param hostIds hosts that may have sent messages of the account */
+	account(did: string, hostIds: readonly number[]): WorkerView {
+		const { accounts, identities, lastRejections, shard } = this.#parts;
+		const account = accounts.peek(did);
+		const resolution = identities.peek(did);
+		return {
+			account: account === null ? null : viewOf(account),
+			identity: resolution === null ? null : identityViewOf(resolution, "memory"),
+			rejections: lastRejections.of(did),
+			waiting: hostIds.reduce((sum, hostId) => sum + shard.waitingOf(did, hostId), 0),
+		};
+	}
+
+	host(hostId: number, did: string | null): HostWorkerView {
+		const { lastRejections, hosts } = this.#parts;
+		const unread = hosts.lastRejection(hostId);
+		const rejected = lastRejections.ofHost(hostId);
+		const isUnreadLater = (unread?.atMs ?? Number.NEGATIVE_INFINITY) > (rejected?.atMs ?? Number.NEGATIVE_INFINITY);
+		return { delays: hosts.delayView(hostId, did), rejection: isUnreadLater ? unread : rejected };
+	}
+}
+
+function viewOf(account: NonNullable<ReturnType<AccountCache["peek"]>>): NonNullable<WorkerView["account"]> {
+	const { host, hostSeq, upstreamActive, upstreamStatus, localStatus, rev } = account;
+	return { host, hostSeq, upstreamActive, upstreamStatus, localStatus, rev };
+}

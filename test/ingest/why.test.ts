@@ -1,0 +1,96 @@
+import { describe, expect, test } from "bun:test";
+import { IngestWhy } from "../../src/ingest/why.ts";
+import { brokenCommit } from "../sim/broken-commit.ts";
+import { ShardRig } from "./did/shard-rig.ts";
+
+const NO_HOSTS = { delayView: () => null, lastRejection: () => null };
+
+function whyOf({ shard, lastRejections }: ShardRig): IngestWhy {
+	const nothing = { peek: () => null };
+	return new IngestWhy({ accounts: nothing, identities: nothing, lastRejections, shard, hosts: NO_HOSTS });
+}
+
+describe("a worker tells", () => {
+	test("which message of an account was rejected last, by whom it was sent, and whether one has passed since", async () => {
+		const rig = new ShardRig();
+		const why = whyOf(rig);
+		const [account, other] = [await ShardRig.account("one"), await ShardRig.account("two")];
+		for (const one of [account, other]) rig.identity(one);
+		rig.send(await account.commit(), 1);
+		await rig.settle();
+		expect(why.account(account.did, [1]).rejections).toEqual([]);
+		rig.send(await brokenCommit("rev-syntax", account), 2);
+		await rig.settle();
+		expect(why.account(account.did, [1]).rejections).toMatchObject([
+			{ hostname: "one.example", did: account.did, type: "commit", reason: "rev-syntax", upstreamSeq: 2 },
+		]);
+		expect(why.host(1, null).rejection).toMatchObject({ did: account.did, upstreamSeq: 2 });
+		// Another kind of message says nothing of commits.
+		rig.send(account.identity(), 3);
+		await rig.settle();
+		expect(why.account(account.did, [1]).rejections).toMatchObject([{ upstreamSeq: 2, passedSince: false }]);
+		rig.send(await account.commit(), 4);
+		await rig.settle();
+		expect(why.account(account.did, [1]).rejections).toMatchObject([{ upstreamSeq: 2, passedSince: true }]);
+		expect(why.account(other.did, [1]).rejections).toEqual([]);
+	});
+
+	test("that another host sends messages of it, beside what its own host sent", async () => {
+		const rig = new ShardRig();
+		const why = whyOf(rig);
+		const account = await ShardRig.account("sent by two");
+		rig.identity(account);
+		rig.send(await account.commit(), 1);
+		rig.send(await account.commit(), 7, 2);
+		await rig.settle();
+		expect(why.account(account.did, [1]).rejections).toMatchObject([
+			{ hostname: "two.example", reason: "host-mismatch", upstreamSeq: 7, passedSince: false },
+		]);
+		expect(why.host(1, null).rejection).toBeNull();
+	});
+
+	test("how many messages wait for the account's identity, by host", async () => {
+		const rig = new ShardRig();
+		const why = whyOf(rig);
+		const account = await ShardRig.account("looked up");
+		rig.identity(account);
+		const release = rig.holdLookups(account.did);
+		for (let seq = 1; seq <= 3; seq++) rig.send(await account.commit(), seq);
+		await rig.settle();
+		expect(why.account(account.did, [1]).waiting).toBe(3);
+		expect(why.account(account.did, [2]).waiting).toBe(0);
+		expect(why.account(account.did, []).waiting).toBe(0);
+		release();
+		await rig.settle();
+		expect(why.account(account.did, [1]).waiting).toBe(0);
+	});
+
+	test("the later of what could not be read and what was rejected for its content", () => {
+		const told = (atMs: number) => ({
+			...{ hostname: "one.example", did: null, type: null, reason: "frame-malformed", detail: "", upstreamSeq: null },
+			...{ atMs, passedSince: false },
+		});
+		const parts = (unreadMs: number | null, rejectedMs: number | null) =>
+			new IngestWhy({
+				accounts: { peek: () => null },
+				identities: { peek: () => null },
+				shard: { waitingOf: () => 0 },
+				lastRejections: {
+					of: () => [],
+					ofHost: () => (rejectedMs === null ? null : { ...told(rejectedMs), reason: "rev-stale" }),
+				},
+				hosts: {
+					delayView: () => null,
+					lastRejection: () => (unreadMs === null ? null : { ...told(unreadMs), reason: "frame-malformed" }),
+				},
+			});
+		for (const [unreadMs, rejectedMs, reason] of [
+			[1, 2, "rev-stale"],
+			[2, 1, "frame-malformed"],
+			[null, 1, "rev-stale"],
+			[1, null, "frame-malformed"],
+			[null, null, undefined],
+		] as const)
+			expect(parts(unreadMs, rejectedMs).host(1, null).rejection?.reason).toBe(reason);
+	});
+});
