@@ -250,7 +250,7 @@ const SETTINGS = {
 		kind: wholeNumber(1, 1_000_000),
 		default: "20",
 		meaning:
-			"Requests per second for `listRepos` and the other methods that read the index, from one IPv4 address or IPv6 /64. Five times as many may come at once. Further requests get 429.",
+			"Requests per second for `listRepos` and the other methods that read the index, from one IPv4 address or IPv6 /64. Five times as many may come at once. `/api/why` counts as five. Further requests get 429.",
 	}),
 	slowConsumerBytesPerS: setting({
 		env: ["RELAY_SLOW_CONSUMER_RATE"],

@@ -4,6 +4,7 @@ import type { ControlResult, Requester } from "./answer.ts";
 import type { DelayedHost } from "./delays.ts";
 import type { HostControl } from "./hosts.ts";
 import type { PolicyControl } from "./policy.ts";
+import type { ControlView, WhyQuestion } from "./why.ts";
 
 export { type ControlResult, type Refusal, type Requester, refusal } from "./answer.ts";
 
@@ -27,4 +28,6 @@ export interface Control extends PolicyControl, HostControl {
 	 * which nothing waits, or that is not known.
 	 */
 	delayedHosts(hostname: string | null, by: Requester): Promise<ControlResult<{ hosts: DelayedHost[] }>>;
+	/** What is known of why messages of an account or a host pass or don't. It takes about a second at most, whatever does not answer. */
+	why(question: WhyQuestion, by: Requester): Promise<ControlResult<{ view: ControlView }>>;
 }

@@ -5,6 +5,7 @@ import { type ControlResult, type Refusal, type Requester, refusal } from "../co
 import type { DelayedHost } from "../control/delays.ts";
 import type { AddedHost, HostReport } from "../control/hosts.ts";
 import type { RuntimeSettings } from "../control/policy.ts";
+import type { HostView } from "../control/why.ts";
 import type { Host, IndexReader } from "../index/store.ts";
 import type { CursorsFacts, HostFacts } from "../log/record/control.ts";
 import { isSameConnection, NEVER_CONNECTED } from "../log/record/host-connection.ts";
@@ -22,6 +23,7 @@ import { CrawlGate, HOST_BANNED, HOST_NOT_FOUND } from "./crawl-gate.ts";
 import { DayQuota } from "./day-quota.ts";
 import { DialQueue } from "./dial-queue.ts";
 import { HostDriver } from "./host-driver.ts";
+import { hostViewOf } from "./host-view.ts";
 import { byActivity, ManagedHost } from "./managed-host.ts";
 import type { HostCommand, HostDelays, HostEvent, HostGapEvent, HostTarget } from "./messages.ts";
 import { NetworkWatch } from "./network-watch.ts";
@@ -119,6 +121,20 @@ export class HostManager {
 	/** Every known host, by id. */
 	hosts(): readonly Readonly<ManagedHost>[] {
 		return [...this.#byId.values()];
+	}
+
+	/** What is told of a host to those who ask; null if it is not known. */
+	viewOf(hostname: string): HostView | null {
+		const host = this.#byName.get(hostname);
+		return host === undefined ? null : hostViewOf(host, this.#options.banOf(hostname));
+	}
+
+	hostIdOf(hostname: string): number | null {
+		return this.#byName.get(hostname)?.id ?? null;
+	}
+
+	hostnameOf(hostId: number): string | null {
+		return this.#byId.get(hostId)?.hostname ?? null;
 	}
 
 	isKnown(hostname: string): boolean {

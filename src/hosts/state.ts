@@ -307,7 +307,7 @@ function chanceOf(seed: number): number {
 }
 
 /** What follows from the last error, if it is why the host is not connected; null if it is older than the last connection. */
-function faultOf({ connectedAtMs, lastError }: HostState): FaultRule | null {
+export function faultOf({ connectedAtMs, lastError }: HostState): FaultRule | null {
 	if (lastError === null || lastError.atMs < (connectedAtMs ?? 0)) return null;
 	// A fault that only another release knows is taken for the most general one.
 	return HOST_FAULTS[isHostFault(lastError.fault) ? lastError.fault : "dropped"];

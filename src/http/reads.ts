@@ -12,6 +12,7 @@ import { type ClientEnv, createBaseApp } from "./base.ts";
 import { readPage } from "./listing.ts";
 import { hostnameParameter, limitParameter, pageCursorParameter, readQuery } from "./parameters.ts";
 import { errorResponse, XrpcError } from "./response.ts";
+import { addWhyRoute, WHY_READS, type WhyOptions } from "./why.ts";
 
 const httpRateLimited = counter("http_rate_limited_total", "HTTP requests refused because their address made too many");
 
@@ -20,6 +21,7 @@ export interface ReadsAppOptions {
 	counters: Counters;
 	/** Limits the requests of each address. */
 	rateLimit: RateLimit;
+	why: Omit<WhyOptions, "charge">;
 }
 
 /** Prefix of the methods' paths. */
@@ -66,10 +68,16 @@ const INACTIVE_ERRORS: ReadonlyMap<string | undefined, string> = new Map([
 ]);
 
 /** The part of rulebook 5's HTTP API that reads the index. It runs on a thread of its own, so slow reads delay no consumer. */
-export function createReadsApp({ index, counters, rateLimit }: ReadsAppOptions): Hono<ClientEnv> {
+export function createReadsApp({ index, counters, rateLimit, why }: ReadsAppOptions): Hono<ClientEnv> {
 	const app = createBaseApp(counters);
 	app.use(limitRate(rateLimit, counters));
 	for (const method of READ_METHODS) app.get(`${SYNC}${method}`, (context) => READS[method](context, index));
+	addWhyRoute(app, {
+		...why,
+		charge(client) {
+			for (let reads = 1; reads < WHY_READS; reads++) rateLimit.charge(client);
+		},
+	});
 	return app;
 }
 

@@ -7,6 +7,7 @@ import { crawlHandler } from "./crawl.ts";
 import { createHealth } from "./health.ts";
 import { READ_METHODS, SYNC } from "./reads.ts";
 import { errorResponse, shortened } from "./response.ts";
+import { WHY_PATH } from "./why.ts";
 
 export interface XrpcAppOptions {
 	/** Answers a read of the index, by its path and query. */
@@ -32,8 +33,8 @@ export function createXrpcApp({ read, lookAtIndex, control, counters }: XrpcAppO
 	for (const method of ["requestCrawl", "notifyOfUpdate"]) {
 		app.post(`${SYNC}${method}`, crawlHandler(control, false));
 	}
-	for (const method of READ_METHODS) {
-		app.get(`${SYNC}${method}`, (context) => {
+	for (const path of [...READ_METHODS.map((method) => `${SYNC}${method}`), WHY_PATH]) {
+		app.get(path, (context) => {
 			const { pathname, search } = new URL(context.req.url);
 			return read(`${pathname}${search}`, context.env.ip);
 		});

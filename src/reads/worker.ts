@@ -1,4 +1,5 @@
 import { setPriority } from "node:os";
+import type { Control } from "../control/api.ts";
 import { createReadsApp } from "../http/reads.ts";
 import { openPlainReader } from "../index/patient-reader.ts";
 import type { IndexReader } from "../index/store.ts";
@@ -6,11 +7,14 @@ import type { Counters } from "../observe/counters.ts";
 import { RateLimit } from "../runtime/rate-limit.ts";
 import { linkOver, serveRole, type WorkerRole } from "../runtime/thread.ts";
 import type { WorkerContext } from "../runtime/worker-context.ts";
+import { USER_AGENT } from "../version.ts";
+import { HandleResolver } from "../why/handle.ts";
+import { Inquiry } from "../why/inquiry.ts";
 import { READ_LIMITS } from "./requests.ts";
 import { serveReads } from "./serve.ts";
 
 /** The index must exist: its writer makes it before this thread starts. */
-export interface ReadsWorkerOptions extends WorkerContext<"readsPerIpPerS"> {
+export interface ReadsWorkerOptions extends WorkerContext<"readsPerIpPerS" | "allowInsecureHosts"> {
 	/** Ports, one to each fan-out thread. */
 	ports: MessagePort[];
 }
@@ -22,7 +26,7 @@ const ADDRESSES_MAX = 100_000;
 
 const NICENESS = 10;
 
-serveRole<ReadsWorkerOptions, never, never>((): WorkerRole<ReadsWorkerOptions, never> => {
+serveRole<ReadsWorkerOptions, never, never, Control>((_, control): WorkerRole<ReadsWorkerOptions, never> => {
 	let index: IndexReader;
 
 	async function start({ config, ports }: ReadsWorkerOptions, counters: Counters): Promise<void> {
@@ -32,7 +36,13 @@ serveRole<ReadsWorkerOptions, never, never>((): WorkerRole<ReadsWorkerOptions, n
 		index = await openPlainReader(config.databaseUrl, counters);
 		const { readsPerIpPerS: perS } = config;
 		const rateLimit = new RateLimit({ perS, burst: BURST_S * perS, keysMax: ADDRESSES_MAX });
-		const app = createReadsApp({ index, counters, rateLimit });
+		const allowInsecure = config.allowInsecureHosts;
+		const why = {
+			inquiry: new Inquiry({ index, control, allowInsecure }),
+			handles: new HandleResolver({ guard: { allowInsecure }, userAgent: USER_AGENT, counters }),
+			allowInsecure,
+		};
+		const app = createReadsApp({ index, counters, rateLimit, why });
 		const serves = serveReads((request, client) => app.fetch(request, client), counters);
 		for (const port of ports) linkOver(port, { serves: () => serves, limits: READ_LIMITS });
 	}

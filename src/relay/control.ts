@@ -17,6 +17,7 @@ import { systemTiming } from "../runtime/timing.ts";
 import { workerOf } from "../runtime/worker-of.ts";
 import { at } from "./shared-memory.ts";
 import type { IngestThread } from "./threads.ts";
+import { whyOf } from "./why.ts";
 
 /** How long an ingest worker may take to have an account's status durable. More than a stall of the log that passes soon. */
 const INGEST_TIMEOUT_MS = 20_000;
@@ -67,13 +68,18 @@ export function createControl({ config, hosts, policies, settings, reader, inges
 		if (by.admin) void policies.note({ atMs: Date.now(), by: by.ip, action }, subject, after);
 	};
 	const ratchet = new Ratchet({ policies, setStrictness, timing: systemTiming, nowMs: Date.now });
-	return { served: serveControl(policy, hosts, noted), ratchet };
+	return { served: serveControl(policy, hosts, ingest, noted), ratchet };
 }
 
 type Noted = (action: string, by: Requester, subject: string, after: string) => void;
 
 /** @param noted adds a line to the audit log if an admin asks */
-function serveControl(policy: PolicyOwner, hosts: HostManager, noted: Noted): Served<Control> {
+function serveControl(
+	policy: PolicyOwner,
+	hosts: HostManager,
+	ingest: readonly IngestThread[],
+	noted: Noted,
+): Served<Control> {
 	return {
 		async requestCrawl(hostname, by) {
 			const result = await hosts.requestCrawl(hostname, by);
@@ -97,6 +103,7 @@ function serveControl(policy: PolicyOwner, hosts: HostManager, noted: Noted): Se
 		},
 		hostReports: (afterId, limit) => ({ ok: true, hosts: hosts.reports(afterId, limit) }),
 		delayedHosts: (hostname) => hosts.delayedHosts(hostname),
+		why: (question) => whyOf(question, hosts, ingest),
 		connectedHosts: () => ({ ok: true, hostnames: hosts.connected() }),
 		setAccountStatus: (did, status, by) => policy.setAccountStatus(did, status, by),
 		accountStatuses: (afterDid, limit) => policy.accountStatuses(afterDid, limit),

@@ -22,7 +22,7 @@ export type LogThread = Thread<SequencerStart, never, DiskFaultReason | null>;
 export type IndexThread = Thread<WorkerContext, never, IndexEvent>;
 export type MirrorThread = Thread<MirrorStart, never, never>;
 export type IngestThread = Thread<IngestOptions, HostCommand, IngestEvent, NoService, IngestService>;
-export type ReadsThread = Thread<ReadsWorkerOptions, never, never>;
+export type ReadsThread = Thread<ReadsWorkerOptions, never, never, Control>;
 export type FanoutThread = Thread<FanoutWorkerOptions, FanoutCommand, never, Control>;
 
 /** All threads of a relay but the control thread. */
@@ -70,7 +70,7 @@ export function createThreads(
 		ingest: Array.from({ length: ingestWorkers }, (_, worker): IngestThread => {
 			return new Thread(`ingest ${worker}`, ingestEntry, onIngestEvent, onFailure);
 		}),
-		reads: new Thread("reads", WORKER_ENTRIES.reads, nothing, onFailure),
+		reads: new Thread("reads", WORKER_ENTRIES.reads, nothing, onFailure, control),
 		fanout: Array.from({ length: fanoutWorkers }, (_, worker): FanoutThread => {
 			return new Thread(`fanout ${worker}`, WORKER_ENTRIES.fanout, nothing, onFailure, control);
 		}),

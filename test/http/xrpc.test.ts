@@ -20,6 +20,15 @@ const DID = "did:plc:ewvi7nxzyoun6zhxrhs64oiz";
 const OTHER_DID = "did:plc:44ybard66vv44zksje25o7dz";
 const WEB_DID = "did:web:alice.example.com";
 
+const unexpected = async (): Promise<never> => {
+	throw new Error("nobody asks why here");
+};
+const NO_WHY = {
+	inquiry: { ofAccount: unexpected, ofHost: unexpected },
+	handles: { resolve: unexpected },
+	allowInsecure: false,
+};
+
 let index: MemoryIndex;
 let crawls: [string, Requester][];
 let crawlResult: ControlResult;
@@ -34,7 +43,7 @@ beforeEach(() => {
 	counters = new Counters();
 	nowMs = 0;
 	const rateLimit = new RateLimit({ perS: 1, burst: 1_000, keysMax: 10, nowMs: () => nowMs });
-	const reads = createReadsApp({ index, counters, rateLimit });
+	const reads = createReadsApp({ index, counters, rateLimit, why: NO_WHY });
 	app = createXrpcApp({
 		read: async (target, ip) => reads.request(target, undefined, { ip }),
 		lookAtIndex: () => index.checkpoint(),
