@@ -22,8 +22,9 @@ const SESSION = {
 	tcp_keepalives_idle: KEEP_ALIVE_S,
 	tcp_keepalives_interval: 5,
 	tcp_keepalives_count: 4,
-	// The driver reads no other form. A role or database may have another default.
+	// A role or a database may have other defaults. The driver reads no other form of bytes, and the arrays of the statements have nulls.
 	bytea_output: "hex",
+	array_nulls: "on",
 } as const;
 
 export interface SessionOptions {

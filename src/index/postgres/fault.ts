@@ -8,6 +8,8 @@ import { type DatabaseFaultReason, StoreBroken, type StoreFaultReason, StoreUnav
 const REASONS: Readonly<Record<string, DatabaseFaultReason>> = {
 	"25006": "database-read-only",
 	"25P03": "database-slow",
+	// The server's own limit of a transaction's time, since PostgreSQL 17.
+	"25P04": "database-slow",
 	"53300": "database-unreachable",
 	"55P03": "database-slow",
 	"57014": "database-slow",

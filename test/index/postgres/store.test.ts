@@ -265,6 +265,13 @@ describeWithPostgres("PostgreSQL", () => {
 			await expectRefusal(openIndexWriter(`${url}_latin`, NEW_LOG), "has the encoding LATIN1");
 		});
 
+		test("for a role that may make no tables", async () => {
+			const { name, url } = await server.newDatabase();
+			await server.sql(`CREATE ROLE ${name}_poor LOGIN PASSWORD 'poor'`);
+			const poor = Object.assign(new URL(url), { username: `${name}_poor`, password: "poor" });
+			await expectRefusal(openIndexWriter(poor.href, NEW_LOG), "permission denied for schema public");
+		});
+
 		test("for another program's tables, which stay as they are", async () => {
 			for (const table of ["theirs", "meta"]) {
 				const theirs = await makePlace();
@@ -309,9 +316,10 @@ describeWithPostgres("PostgreSQL", () => {
 			});
 			const settings = await sessions.run(
 				(sql) => sql<{ name: string; setting: string }[]>`SELECT name, setting FROM pg_settings WHERE name IN
-					('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'synchronous_commit', 'bytea_output')`,
+					('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'synchronous_commit', 'bytea_output', 'array_nulls')`,
 			);
 			expect(Object.fromEntries(settings.map(({ name, setting }) => [name, setting]))).toEqual({
+				array_nulls: "on",
 				bytea_output: "hex",
 				idle_in_transaction_session_timeout: "10000",
 				lock_timeout: "2000",
