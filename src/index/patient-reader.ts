@@ -30,6 +30,10 @@ export class PatientReader implements IndexReader {
 		this.#options = options;
 	}
 
+	get seenLsn(): number {
+		return this.#reader.seenLsn;
+	}
+
 	account(did: string): Promise<Account | null> {
 		return this.#read(() => this.#reader.account(did));
 	}

@@ -9,8 +9,14 @@ import { Damage } from "../runtime/boundary.ts";
  * - `database-full`: the server has no disk space or memory left
  * - `database-slow`: a statement, or its wait for another's lock, took too long
  * - `database-read-only`: the server takes no writes, as a standby does
+ * - `database-behind`: the database lacks what it had before, as after a failover, until it is brought up again
  */
-export type DatabaseFaultReason = "database-unreachable" | "database-full" | "database-slow" | "database-read-only";
+export type DatabaseFaultReason =
+	| "database-unreachable"
+	| "database-full"
+	| "database-slow"
+	| "database-read-only"
+	| "database-behind";
 
 /** Why a store can't be used for now. An embedded database has the disk's reasons. */
 export type StoreFaultReason = DiskFaultReason | DatabaseFaultReason;

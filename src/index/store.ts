@@ -56,6 +56,11 @@ export const ACTIONS_MAX = 100_000;
  * same call may succeed later, and with `StoreBroken` if the store can't be used any more.
  */
 export interface IndexReader {
+	/**
+	 * What records up to this lsn tell of accounts is in all that `account` answers from now on. A database in a server can go back, as in a
+	 * failover: then `account` rejects with `StoreUnavailable` until the index has been brought up again.
+	 */
+	readonly seenLsn: number;
 	account(did: string): Promise<Account | null>;
 	identity(did: string): Promise<StoredIdentity | null>;
 	hostByName(hostname: string): Promise<Host | null>;

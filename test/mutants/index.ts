@@ -129,6 +129,27 @@ export const INDEX_MUTANTS: readonly Mutant[] = [
 		tests: POSTGRES,
 	},
 	{
+		name: "PostgreSQL: a database that has gone back still answers for accounts",
+		file: "index/postgres/reader.ts",
+		find: "if (lsn < seenLsn)",
+		replace: "if (lsn < 0)",
+		tests: POSTGRES,
+	},
+	{
+		name: "a state is forgotten before the index was seen to have it",
+		file: "ingest/did/accounts.ts",
+		find: "Math.min(applied, this.#index.seenLsn) >=",
+		replace: "applied >=",
+		tests: ["ingest/did/accounts.test.ts"],
+	},
+	{
+		name: "PostgreSQL: a crash of the server may undo that the index was made",
+		file: "index/postgres/schema.ts",
+		find: "set_config('synchronous_commit', 'on', true)",
+		replace: "set_config('synchronous_commit', 'off', true)",
+		tests: POSTGRES_FAULTS,
+	},
+	{
 		name: "a batch whose answer was lost is written again",
 		file: "index/writer.ts",
 		find: "checkpoint === this.#unsure?.checkpoint",

@@ -1,7 +1,7 @@
 import { connectionFrom } from "../../log/record/host-connection.ts";
 import type { PolicyKind } from "../../log/record/policy-facts.ts";
 import type { Account, Host, IndexReader, Policy, StoredAction, StoredIdentity, Takedown } from "../store.ts";
-import { StoreBroken } from "../store-fault.ts";
+import { StoreBroken, StoreUnavailable } from "../store-fault.ts";
 import { Database } from "./database.ts";
 import { Lookups } from "./lookups.ts";
 import { arrayOf } from "./rows.ts";
@@ -42,11 +42,16 @@ export function toHost({ connection, ...columns }: HostColumns): Host {
 
 export class PostgresReader implements IndexReader {
 	protected readonly database: Database;
-	readonly #accounts = new Lookups((dids) => this.accountsOf(dids));
+	readonly #accounts = new Lookups((dids) => this.#accountsUpToDate(dids));
+	#seenLsn = 0;
 	readonly #identities = new Lookups((dids) => this.#identitiesOf(dids));
 
 	constructor(database: Database) {
 		this.database = database;
+	}
+
+	get seenLsn(): number {
+		return this.#seenLsn;
 	}
 
 	account(did: string): Promise<Account | null> {
@@ -125,6 +130,31 @@ export class PostgresReader implements IndexReader {
 				sql<Account[]>`SELECT ${sql.unsafe(ACCOUNT_COLUMNS)} FROM account WHERE did = ANY (${arrayOf(dids)}::text[])`,
 		);
 		return new Map(accounts.map((account) => [account.did, account]));
+	}
+
+	/**
+	 * The same, with the checkpoint that they belong to.
+	 * @throws StoreUnavailable if the database was further before
+	 */
+	async #accountsUpToDate(dids: Iterable<string>): Promise<Map<string, Account>> {
+		const seenLsn = this.#seenLsn;
+		// There is one row at least, with nulls if there is no account.
+		const rows = await this.database.run(
+			(sql) => sql<(Account & { lsn: number })[]>`SELECT lsn, ${sql.unsafe(ACCOUNT_COLUMNS)}
+				FROM meta LEFT JOIN account ON did = ANY (${arrayOf(dids)}::text[])`,
+		);
+		const { place } = this.database;
+		const lsn = rows[0]?.lsn;
+		if (lsn === undefined) throw new StoreBroken(`${place} has lost its row of meta`);
+		if (lsn < seenLsn)
+			throw new StoreUnavailable(
+				"database-behind",
+				`${place} is at record ${lsn} of the log, and was at ${seenLsn} before: it has gone back, or is a standby`,
+			);
+		this.#seenLsn = Math.max(this.#seenLsn, lsn);
+		const accounts = new Map<string, Account>();
+		for (const { lsn: _lsn, ...account } of rows) if (account.did !== null) accounts.set(account.did, account);
+		return accounts;
 	}
 
 	async #identitiesOf(dids: Iterable<string>): Promise<Map<string, StoredIdentity>> {

@@ -122,11 +122,17 @@ export async function ensureSchema(database: Database): Promise<void> {
 	await database.transaction(async (sql) => {
 		const from = await schemaVersion(sql);
 		if (from === "foreign" || from >= SCHEMA_VERSION) return;
+		await makeDurable(sql);
 		for (const step of STEPS.slice(from)) await sql.unsafe(step);
 		if (from === 0) await sql`INSERT INTO meta (schema_version) VALUES (${SCHEMA_VERSION})`;
 		else await sql`UPDATE meta SET schema_version = ${SCHEMA_VERSION}`;
 	});
 	await checkSchema(database);
+}
+
+/** Has the commit wait until a crash of the server can't undo the transaction, nor any before it. Sessions of the writer do not wait. */
+export async function makeDurable(sql: TransactionSql): Promise<void> {
+	await sql`SELECT set_config('synchronous_commit', 'on', true)`;
 }
 
 /** 0 if the database's schema is empty. */

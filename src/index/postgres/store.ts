@@ -20,7 +20,7 @@ import type { TransactionSql } from "./client.ts";
 import { Database } from "./database.ts";
 import { HOST_COLUMNS, type HostColumns, PostgresReader, toHost } from "./reader.ts";
 import { arrayOf, type Upsert } from "./rows.ts";
-import { ensureSchema } from "./schema.ts";
+import { ensureSchema, makeDurable } from "./schema.ts";
 import { UPSERT_ACCOUNTS, UPSERT_ACTIONS, UPSERT_HOSTS, UPSERT_IDENTITIES, UPSERT_POLICIES } from "./tables.ts";
 import { sharedSession, WriterLock } from "./writer-lock.ts";
 
@@ -107,9 +107,11 @@ class PostgresStore extends PostgresReader implements Store {
 	}
 
 	async claim(logId: string): Promise<void> {
-		await this.database.transaction((sql) =>
-			Promise.all([sql`UPDATE meta SET log_id = ${logId}`, sql`UPDATE policy SET told = false WHERE told`]),
-		);
+		await this.database.transaction(async (sql) => {
+			await makeDurable(sql);
+			await sql`UPDATE meta SET log_id = ${logId}`;
+			await sql`UPDATE policy SET told = false WHERE told`;
+		});
 	}
 
 	async load(keys: RowKeys): Promise<{ rows: RowSource; checkpoint: number }> {

@@ -4,6 +4,7 @@ import type { TransactionSql } from "../../index/postgres/client.ts";
 import { Database } from "../../index/postgres/database.ts";
 import { Lookups } from "../../index/postgres/lookups.ts";
 import { arrayOf, type Column, Upsert } from "../../index/postgres/rows.ts";
+import { makeDurable } from "../../index/postgres/schema.ts";
 import { StoreBroken } from "../../index/store-fault.ts";
 import type { DidState } from "../chain.ts";
 import { decodeData, decodeState, didKeyBytes, didOfKeyBytes, encodeState } from "../state-codec.ts";
@@ -53,7 +54,9 @@ export async function openPostgresMirror(url: string): Promise<MirrorStore> {
 	const database = new Database(url, { name: "standpipe mirror", settings });
 	return opened(database, async () => {
 		await database.transaction(async (sql) => {
-			if (!(await hasTables(sql))) await sql.unsafe(TABLES);
+			if (await hasTables(sql)) return;
+			await makeDurable(sql);
+			await sql.unsafe(TABLES);
 		});
 		await checkSchema(database);
 		return new PostgresMirrorStore(database);

@@ -333,6 +333,17 @@ describeWithPostgres("the index in PostgreSQL", (programs) => {
 		300_000,
 	);
 
+	test("a server that is killed right after an index was made has it, and knows whose it is", async () => {
+		for (let round = 0; round < 5; round++) {
+			const { url } = await server.newDatabase();
+			const { store } = await openIndexWriter(url, NEW_LOG);
+			await server.kill();
+			await server.start();
+			expect(await untilRead(() => store.logId())).toBe(NEW_LOG.id);
+			await store.close();
+		}
+	}, 300_000);
+
 	test("sessions that an administrator ends, again and again while records come, cost nothing but time", async () => {
 		const bench = await Bench.open(server);
 		const all = history(1_000, 60);

@@ -222,6 +222,26 @@ describeWithPostgres("PostgreSQL", () => {
 			expect(await place.dump()).toEqual(await whole.dump());
 		});
 
+		test("that is lost keeps a reader from answering with what was before it, until it is made again", async () => {
+			const { writer } = await impatientWriter();
+			const reader = await openIndexReader(place.url);
+			expect(await reader.account("did:plc:a")).toBeNull();
+			const all = [records.host(1), records.commit([1, 1], "did:plc:a", 1), records.commit([1, 2], "did:plc:b", 2)];
+			await writer.apply(records.sequence(all));
+			expect((await reader.account("did:plc:a"))?.hostSeq).toBe(1);
+			expect(reader.seenLsn).toBe(3);
+			await place.sql((sql) => sql`UPDATE meta SET lsn = 2`);
+			for (const did of ["did:plc:a", "did:plc:absent"]) {
+				const error = await reader.account(did).catch((caught: unknown) => caught);
+				expect(storeFaultReason(error)).toBe("database-behind");
+			}
+			await place.sql((sql) => sql`UPDATE meta SET lsn = 3`);
+			expect((await reader.account("did:plc:b"))?.hostSeq).toBe(2);
+			expect(await reader.account("did:plc:absent")).toBeNull();
+			await reader.close();
+			await writer.store.close();
+		});
+
 		test("after which the database is at another record is refused", async () => {
 			const all = history(100);
 			const { writer } = await impatientWriter();

@@ -59,7 +59,8 @@ export class ShardRig {
 		const ring = createRingBuffer(ringBytes);
 		this.reader = new RingReader(ring);
 		const clock = (): number => this.nowMs;
-		const index: Pick<IndexReader, "account"> = {
+		const index: Pick<IndexReader, "account" | "seenLsn"> = {
+			seenLsn: Number.POSITIVE_INFINITY,
 			account: async (did) => accounts.find((account) => account.did === did) ?? null,
 		};
 		this.shard = new Shard({
