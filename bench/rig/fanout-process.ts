@@ -61,6 +61,7 @@ async function startFanout(): Promise<void> {
 		consumerCountBuffer: createConsumerCountBuffer(CONSUMERS_MAX),
 		readsPort,
 		adminPasswords: [],
+		worker: 0,
 	};
 	await thread.start(options, [readsPort]);
 	if (livePerS > 0) appendForever(log);

@@ -1,7 +1,9 @@
 // control/: what other threads may ask of the control thread. The work itself is done by its owner, such as hosts/.
 
 import type { ControlResult, Requester } from "./answer.ts";
+import type { ConsumerControl } from "./consumers.ts";
 import type { DelayedHost } from "./delays.ts";
+import type { HostDetailControl } from "./host-details.ts";
 import type { HostControl } from "./hosts.ts";
 import type { PolicyControl } from "./policy.ts";
 import type { ControlView, WhyQuestion } from "./why.ts";
@@ -14,7 +16,7 @@ export { type ControlResult, type Refusal, type Requester, refusal } from "./ans
  *
  * The last argument of each action says who asks, so that the requests of every stranger are counted.
  */
-export interface Control extends PolicyControl, HostControl {
+export interface Control extends PolicyControl, HostControl, HostDetailControl, ConsumerControl {
 	/** Asks the relay to follow a host, or to reconnect to it now. */
 	requestCrawl(hostname: string, by: Requester): Promise<ControlResult>;
 	/** For an operator: the hosts that are connected now. */

@@ -96,6 +96,8 @@ export class Consumer {
 	#closeByMs = 0;
 	/** Bytes of all frames that the socket was given so far. */
 	#givenBytes = 0;
+	/** Frames of the log among them. */
+	#framesSent = 0;
 	readonly #floor: PaceFloor;
 	readonly #takedowns: Takedowns;
 	readonly #pace: Pace;
@@ -117,6 +119,26 @@ export class Consumer {
 	/** Lsn of the last record that the socket took or that was not for this consumer; null until the start is found. */
 	get lsn(): number | null {
 		return this.#place.lsn;
+	}
+
+	/** Records of the log after its place; null until the start is found. May be too high. */
+	lag(lastLsn: number): number | null {
+		return this.#place.lsn === null ? null : Math.max(0, this.#place.lag(lastLsn));
+	}
+
+	/** Messages of the log that its socket was given. */
+	get framesSent(): number {
+		return this.#framesSent;
+	}
+
+	/** Bytes of all frames that its socket was given. */
+	get bytesSent(): number {
+		return this.#givenBytes;
+	}
+
+	/** Bytes that its socket has not taken yet. */
+	get bufferedBytes(): number {
+		return this.#socket.getBufferedAmount();
 	}
 
 	/** Sends a frame that is not from the log, such as the first `#info`. */
@@ -265,6 +287,7 @@ export class Consumer {
 			if (!this.#isStreaming()) break;
 		}
 		if (passed >= 0) this.#place.pass(batch, passed);
+		this.#framesSent += frames;
 		this.#counters.add(framesSent, frames);
 		this.#counters.add(bytesSent, frameBytes);
 		return cost;

@@ -12,6 +12,7 @@ import { BACKPRESSURE_BYTES_MAX, Consumer } from "./consumer.ts";
 import type { ConsumerCount } from "./consumer-count.ts";
 import type { PaceFloor } from "./pace.ts";
 import { Pump } from "./pump.ts";
+import { Roster, type RosterThread } from "./roster.ts";
 import type { Stream, StreamError, StreamStart } from "./stream.ts";
 import type { Takedowns } from "./takedowns.ts";
 
@@ -39,6 +40,8 @@ export interface FanoutOptions {
 	host: string;
 	/** 0 lets the system choose. */
 	port: number;
+	/** Which of the threads that serve the port this is. */
+	thread: RosterThread;
 	/** Whether other threads listen on the port too. If so, it is no error here that another program listens on it with `reusePort`. */
 	sharesPort: boolean;
 	/** Each has a path of its own. */
@@ -62,6 +65,7 @@ export interface FanoutOptions {
 /** What a socket carries from its upgrade on. */
 interface SocketData {
 	ip: string;
+	userAgent: string;
 	stream: Stream;
 	start: StreamStart | StreamError;
 	/** The log as the request found it. */
@@ -77,6 +81,8 @@ type Socket = Bun.ServerWebSocket<SocketData>;
  * other threads, the kernel spreads the connections.
  */
 export class FanoutServer {
+	/** The consumers, for the operator. */
+	readonly roster: Roster;
 	readonly #options: FanoutOptions;
 	readonly #streams: ReadonlyMap<string, Stream>;
 	readonly #pump: Pump;
@@ -90,6 +96,12 @@ export class FanoutServer {
 		this.#streams = new Map(options.streams.map((stream) => [stream.path, stream]));
 		this.#pump = new Pump(options.position, options.reader);
 		this.#clock = options.clock ?? (() => performance.now());
+		this.roster = new Roster({
+			...options.thread,
+			lastLsn: () => options.position.snapshot().lastLsn,
+			clock: this.#clock,
+			nowMs: Date.now,
+		});
 		this.#server = Bun.serve<SocketData>({
 			hostname: options.host,
 			port: options.port,
@@ -116,6 +128,7 @@ export class FanoutServer {
 	/** Pings silent consumers, and closes slow and dead ones. The server calls it by itself every 5 seconds. */
 	check(): void {
 		this.#pump.check();
+		this.roster.measure();
 	}
 
 	/** Sends consumers what is published, closes them with 1001, and stops listening. Cuts off those that have not taken it in time. */
@@ -137,7 +150,8 @@ export class FanoutServer {
 		const span = this.#options.position.snapshot();
 		const start = startOf(stream, request, url, span);
 		if (start instanceof Response) return start;
-		return this.#upgrade(request, server, { ip, stream, start, span, consumer: null });
+		const userAgent = request.headers.get("user-agent") ?? "";
+		return this.#upgrade(request, server, { ip, userAgent, stream, start, span, consumer: null });
 	}
 
 	#upgrade(request: Request, server: Bun.Server<SocketData>, data: SocketData): Response | undefined {
@@ -180,13 +194,15 @@ export class FanoutServer {
 			close: ({ data: { ip, consumer } }) => {
 				counters.add(consumersConnected, -1);
 				consumerCount.release(ip);
-				if (consumer !== null) contain("a consumer's end", () => this.#pump.remove(consumer));
+				if (consumer === null) return;
+				this.roster.remove(consumer);
+				contain("a consumer's end", () => this.#pump.remove(consumer));
 			},
 		};
 	}
 
 	#begin(socket: Socket): void {
-		const { stream, start, span } = socket.data;
+		const { ip, userAgent, stream, start, span } = socket.data;
 		if ("error" in start) {
 			socket.sendBinary(stream.error(start.error, start.message));
 			socket.close(1008, start.error);
@@ -198,6 +214,7 @@ export class FanoutServer {
 			clock: this.#clock,
 		});
 		socket.data.consumer = consumer;
+		this.roster.add(consumer, { ip, userAgent, stream: stream.name });
 		if (start.first !== null) consumer.announce(start.first);
 		this.#pump.add(consumer);
 	}

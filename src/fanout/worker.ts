@@ -1,6 +1,7 @@
 import type { Hono } from "hono";
 import type { Control } from "../control/api.ts";
 import { controlOver } from "../control/client.ts";
+import type { ConsumerService } from "../control/consumers.ts";
 import { createAdminApp } from "../http/admin.ts";
 import type { ClientEnv } from "../http/base.ts";
 import { createXrpcApp } from "../http/xrpc.ts";
@@ -14,7 +15,7 @@ import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
 import { READ_LIMITS, ReadRequests, type ReadsService } from "../reads/requests.ts";
 import { contain } from "../runtime/boundary.ts";
-import type { Requests } from "../runtime/requests.ts";
+import type { Requests, Served } from "../runtime/requests.ts";
 import { startListening } from "../runtime/start-error.ts";
 import { linkOver, serveRole, type WorkerRole } from "../runtime/thread.ts";
 import type { WorkerContext } from "../runtime/worker-context.ts";
@@ -34,6 +35,8 @@ type UsedSettings =
 
 /** The index must exist when the worker starts: its writer makes it. */
 export interface FanoutWorkerOptions extends WorkerContext<UsedSettings> {
+	/** Number of this worker, from 0. */
+	worker: number;
 	/** Port to the reads thread, which reads the index for public XRPC requests. */
 	readsPort: MessagePort;
 	/** Limit of the consumers of all fan-out threads together, and the memory in which they are counted. */
@@ -69,16 +72,20 @@ interface Parts {
 }
 
 /** The fan-out worker: serves the public port. Ready when it listens. */
-class FanoutWorker implements WorkerRole<FanoutWorkerOptions, FanoutCommand> {
+class FanoutWorker implements WorkerRole<FanoutWorkerOptions, FanoutCommand, ConsumerService> {
 	readonly #control: Control;
 	#parts: Parts | null = null;
+	readonly serves: Served<ConsumerService> = {
+		consumers: (afterId, limit) => this.#parts?.server.roster.consumers(afterId, limit) ?? [],
+		dropConsumer: (id) => this.#parts?.server.roster.dropConsumer(id) ?? null,
+	};
 
 	constructor(control: Requests<Control>) {
 		this.#control = controlOver(control);
 	}
 
 	async start(options: FanoutWorkerOptions, counters: Counters): Promise<void> {
-		const { config, consumersMax, consumerCountBuffer } = options;
+		const { config, worker, consumersMax, consumerCountBuffer } = options;
 		const position = new LogPosition(options.log.position);
 		const cacheBytesMax = Math.max(Math.floor(LOG_CACHE_BYTES / config.fanoutWorkers), LOG_CACHE_BYTES_MIN);
 		const reader = openSharedReader(options.log, { directory: config.persistDir, cacheBytesMax, counters });
@@ -99,6 +106,7 @@ class FanoutWorker implements WorkerRole<FanoutWorkerOptions, FanoutCommand> {
 					host,
 					streams: [subscribeRepos],
 					port: apiBind.port,
+					thread: { worker, workers: config.fanoutWorkers },
 					sharesPort: config.fanoutWorkers > 1,
 					trustProxy,
 					floor: { bytesPerS: config.slowConsumerBytesPerS, windowMs: config.slowConsumerWindowMs },
@@ -148,4 +156,6 @@ class FanoutWorker implements WorkerRole<FanoutWorkerOptions, FanoutCommand> {
 	}
 }
 
-serveRole<FanoutWorkerOptions, FanoutCommand, never, Control>((_emit, control) => new FanoutWorker(control));
+serveRole<FanoutWorkerOptions, FanoutCommand, never, Control, ConsumerService>(
+	(_emit, control) => new FanoutWorker(control),
+);

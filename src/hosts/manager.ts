@@ -137,6 +137,11 @@ export class HostManager {
 		return this.#byId.get(hostId)?.hostname ?? null;
 	}
 
+	/** A known host; undefined for others. */
+	find(hostname: string): Readonly<ManagedHost> | undefined {
+		return this.#byName.get(hostname);
+	}
+
 	isKnown(hostname: string): boolean {
 		return this.#byName.has(hostname);
 	}
@@ -404,7 +409,7 @@ export class HostManager {
 		// An admin and a stranger may have asked for the host at the same time.
 		const known = this.#byName.get(parsed.hostname);
 		if (known !== undefined) return this.#crawlKnown(known, by);
-		const news = { gaps: 0, lastGap: null, connection: NEVER_CONNECTED };
+		const news = { gaps: 0, lastGap: null, connection: { ...NEVER_CONNECTED, firstSeenMs: this.#nowMs() } };
 		const host = this.#know({ id: this.#idMax + 1, ...parsed, status: "idle", ...news }, null);
 		log.info("host {hostname} is new, with id {id}", { hostname: host.hostname, id: host.id });
 		// The host's record must be in the log before its first message.

@@ -16,6 +16,8 @@ export type HostPhase = "new" | "waiting" | "queued" | "dialling" | "connected" 
 /** All that is known of the connection to a host. Times are Unix ms, by a clock that never goes back. */
 export interface HostState {
 	readonly phase: HostPhase;
+	/** When the relay first heard of it; null if an older release did. */
+	readonly firstSeenMs: number | null;
 	/** When the last connection was made. */
 	readonly connectedAtMs: number | null;
 	/** When it ended; null if it has not, as far as we know. */
@@ -100,9 +102,9 @@ const TEXT_CHARS_MAX = 200;
 
 /** A host as the log knows it, before it is followed. @param seed any integer: hosts should have different ones */
 export function initialState(known: HostConnection, seed: number): HostState {
-	const { connectedAtMs, disconnectedAtMs, lastEventMs, failures, nextAttemptMs, lastError } = known;
+	const { firstSeenMs, connectedAtMs, disconnectedAtMs, lastEventMs, failures, nextAttemptMs, lastError } = known;
 	return {
-		phase: "new",
+		...{ phase: "new", firstSeenMs },
 		...{ connectedAtMs, disconnectedAtMs, lastEventMs, nextAttemptMs, lastError, throttled: null, ban: null },
 		// A host that was connected when the relay stopped has not failed since.
 		failures: known.connected ? 0 : failures,
@@ -112,8 +114,10 @@ export function initialState(known: HostConnection, seed: number): HostState {
 
 /** The part of a host's state that the log keeps. */
 export function connectionOf(state: HostState): HostConnection {
-	const { phase, connectedAtMs, disconnectedAtMs, lastEventMs, failures, nextAttemptMs, lastError, throttled } = state;
+	const { phase, firstSeenMs, ...facts } = state;
+	const { connectedAtMs, disconnectedAtMs, lastEventMs, failures, nextAttemptMs, lastError, throttled } = facts;
 	return {
+		firstSeenMs,
 		connected: phase === "connected",
 		connectedAtMs,
 		disconnectedAtMs,

@@ -5,6 +5,7 @@ import type { Counters } from "../observe/counters.ts";
 import { INTEGER_MAX } from "../protocol/limits.ts";
 import type { Timing } from "../runtime/timing.ts";
 import { adminAuth } from "./admin-auth.ts";
+import { addReportRoutes } from "./admin-reports.ts";
 import type { ClientEnv } from "./base.ts";
 import { crawlHandler, refusalResponse, requester } from "./crawl.ts";
 import { addListRoutes } from "./host-lists.ts";
@@ -54,6 +55,7 @@ export function createAdminApp(options: AdminAppOptions): Hono<ClientEnv> {
 	app.post("/admin/pds/resetCursor", resetHandler(control));
 	addPolicyRoutes(app, control);
 	addListRoutes(app, control);
+	addReportRoutes(app, control);
 	return app;
 }
 

@@ -1,6 +1,6 @@
 import type { Context, Handler } from "hono";
 import * as v from "valibot";
-import type { Control, Refusal, Requester } from "../control/api.ts";
+import type { Control, ControlResult, Refusal, Requester } from "../control/api.ts";
 import type { ClientEnv } from "./base.ts";
 import { hostnameParameter, readBody } from "./parameters.ts";
 import { errorResponse } from "./response.ts";
@@ -28,4 +28,13 @@ export function requester(context: Context<ClientEnv>, admin: boolean): Requeste
 /** A refusal of the control thread, in XRPC form. */
 export function refusalResponse({ status, error, message, retryAfterS }: Refusal): Response {
 	return errorResponse(status, error, message, retryAfterS === undefined ? {} : { "Retry-After": String(retryAfterS) });
+}
+
+/** Answers with what a result has, or with its refusal. */
+export function answer<Value>(
+	context: Context,
+	result: ControlResult<Value>,
+	describe: (value: { ok: true } & Value) => object = () => ({ success: "true" }),
+): Response {
+	return result.ok ? context.json(describe(result)) : refusalResponse(result);
 }

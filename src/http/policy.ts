@@ -1,11 +1,11 @@
-import type { Context, Handler, Hono } from "hono";
+import type { Handler, Hono } from "hono";
 import * as v from "valibot";
 import { EVENTS_MAX } from "../config/setting.ts";
-import type { Control, ControlResult } from "../control/api.ts";
+import type { Control } from "../control/api.ts";
 import { HOSTS_PER_CHANGE_MAX, type HostPolicyChange, type LocalStatusName } from "../control/policy.ts";
 import { DID_CHARS_MAX, HOSTNAME_CHARS_MAX, INTEGER_MAX } from "../protocol/limits.ts";
 import type { ClientEnv } from "./base.ts";
-import { refusalResponse, requester } from "./crawl.ts";
+import { answer, refusalResponse, requester } from "./crawl.ts";
 import { hostnameParameter, limitParameter, pageCursorParameter, readBody, readQuery } from "./parameters.ts";
 
 /** Accounts in a page of takedowns, as of the reference relay. */
@@ -117,15 +117,6 @@ const SETTINGS_BODY = v.object(
 
 const ACTIONS_QUERY = v.object({ limit: limitParameter(100), cursor: pageCursorParameter });
 const HOSTS_QUERY = v.object({ limit: limitParameter(200), cursor: v.optional(v.string(), "") });
-
-/** Answers with what a result has, or with its refusal. */
-function answer<Value>(
-	context: Context,
-	result: ControlResult<Value>,
-	describe: (value: { ok: true } & Value) => object = () => ({ success: "true" }),
-): Response {
-	return result.ok ? context.json(describe(result)) : refusalResponse(result);
-}
 
 /** The part of the admin API by which an operator sets policies: accounts, hosts, domains, settings; and the audit log. */
 export function addPolicyRoutes(app: Hono<ClientEnv>, control: Control): void {

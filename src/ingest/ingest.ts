@@ -1,6 +1,7 @@
 // ingest/: the thread that follows hosts and verifies messages. It writes nothing to disk.
 
 import type { EngineChoice } from "../config/bounds.ts";
+import type { HostUsage } from "../control/host-details.ts";
 import type { HostWorkerView, WorkerView } from "../control/why.ts";
 import type { HostCommand, HostDelays, HostEvent } from "../hosts/messages.ts";
 import { IDENTITY_CACHE_LIMITS, IdentityCache } from "../identity/cache.ts";
@@ -98,6 +99,8 @@ export interface IngestService {
 	whyAccount(did: string, hostIds: readonly number[]): Promise<WorkerView>;
 	/** What is known of a host: of what waits if this worker follows it, and of messages that this worker has rejected. */
 	whyHost(hostId: number, did: string | null): Promise<HostWorkerView>;
+	/** What has come of the hosts of this worker with an id above the first one, up to the last one. */
+	usage(afterId: number, lastId: number): Promise<HostUsage[]>;
 	/** How strict to be from now on with messages of a host, of the DIDs that this worker has; null: as with all other hosts. */
 	setStrictness(hostname: string, strictness: Strictness | null): Promise<void>;
 }
@@ -202,6 +205,7 @@ class IngestWorker implements WorkerRole<IngestOptions, HostCommand, IngestServi
 	#parts: Parts | null = null;
 	readonly serves: Served<IngestService> = {
 		delays: (hostId) => this.#parts?.hosts.delays(hostId) ?? [],
+		usage: (afterId, lastId) => this.#parts?.hosts.usage(afterId, lastId) ?? [],
 		setLocalStatus: (change) => this.#started().operator.setLocalStatus(change),
 		whyAccount: (did, hostIds) => this.#started().why.account(did, hostIds),
 		whyHost: (hostId, did) => this.#started().why.host(hostId, did),

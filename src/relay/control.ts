@@ -1,22 +1,21 @@
 import type { Config } from "../config/settings.ts";
 import type { Control, Requester } from "../control/api.ts";
 import type { AddedHost } from "../control/hosts.ts";
-import type { RuntimeSettings } from "../control/policy.ts";
+import { HostDetails } from "../hosts/details.ts";
 import type { HostManager } from "../hosts/manager.ts";
 import type { IndexReader } from "../index/store.ts";
-import type { Appender } from "../log/appender.ts";
 import type { Strictness } from "../log/record/policy-facts.ts";
 import { logOf } from "../observe/log.ts";
 import type { LocalStatusChange } from "../policy/messages.ts";
 import { PolicyOwner } from "../policy/owner.ts";
-import { Policies } from "../policy/policies.ts";
 import { Ratchet } from "../policy/ratchet.ts";
-import { runtimeSettings } from "../policy/settings.ts";
 import type { Served } from "../runtime/requests.ts";
 import { systemTiming } from "../runtime/timing.ts";
 import { workerOf } from "../runtime/worker-of.ts";
+import { FanoutConsumers } from "./fanout-consumers.ts";
+import { hostRules, type Policy } from "./policy.ts";
 import { at } from "./shared-memory.ts";
-import type { IngestThread } from "./threads.ts";
+import { type FanoutThread, type IngestThread, usageOf } from "./threads.ts";
 import { whyOf } from "./why.ts";
 
 /** How long an ingest worker may take to have an account's status durable. More than a stall of the log that passes soon. */
@@ -24,23 +23,12 @@ const INGEST_TIMEOUT_MS = 20_000;
 
 const log = logOf("policy");
 
-/** What the operator has set. */
-export interface Policy {
-	policies: Policies;
-	settings: RuntimeSettings;
-}
-
-/** Loads what the operator has set. @param reader of an index that has caught up with the log */
-export async function loadPolicy(config: Config, reader: IndexReader, appender: Appender): Promise<Policy> {
-	const policies = await Policies.load(reader, appender);
-	return { policies, settings: runtimeSettings(policies, config) };
-}
-
 export interface ControlParts extends Policy {
 	config: Config;
 	hosts: HostManager;
 	reader: IndexReader;
 	ingest: readonly IngestThread[];
+	fanout: readonly FanoutThread[];
 }
 
 export interface ControlOwners {
@@ -50,7 +38,8 @@ export interface ControlOwners {
 }
 
 /** Makes the owners of what can be asked of the control thread, but for the host manager. */
-export function createControl({ config, hosts, policies, settings, reader, ingest }: ControlParts): ControlOwners {
+export function createControl(parts: ControlParts): ControlOwners {
+	const { config, hosts, policies, settings, reader, ingest, fanout } = parts;
 	const setStrictness = (hostname: string, strictness: Strictness | null): Promise<void> =>
 		tellStrictness(ingest, hostname, strictness);
 	const policy = new PolicyOwner({
@@ -68,18 +57,30 @@ export function createControl({ config, hosts, policies, settings, reader, inges
 		if (by.admin) void policies.note({ atMs: Date.now(), by: by.ip, action }, subject, after);
 	};
 	const ratchet = new Ratchet({ policies, setStrictness, timing: systemTiming, nowMs: Date.now });
-	return { served: serveControl(policy, hosts, ingest, noted), ratchet };
+	const details = new HostDetails({
+		manager: hosts,
+		reader,
+		usage: (afterId, lastId) => usageOf(ingest, afterId, lastId),
+		policyOf: (hostname) => policies.hostPolicy(hostname),
+		...hostRules(config, parts),
+	});
+	const consumers = new FanoutConsumers(fanout);
+	return { served: serveControl({ policy, hosts, details, consumers, ingest, noted }), ratchet };
 }
 
 type Noted = (action: string, by: Requester, subject: string, after: string) => void;
 
-/** @param noted adds a line to the audit log if an admin asks */
-function serveControl(
-	policy: PolicyOwner,
-	hosts: HostManager,
-	ingest: readonly IngestThread[],
-	noted: Noted,
-): Served<Control> {
+interface Owners {
+	policy: PolicyOwner;
+	hosts: HostManager;
+	details: HostDetails;
+	consumers: FanoutConsumers;
+	ingest: readonly IngestThread[];
+	/** Adds a line to the audit log if an admin asks. */
+	noted: Noted;
+}
+
+function serveControl({ policy, hosts, details, consumers, ingest, noted }: Owners): Served<Control> {
 	return {
 		async requestCrawl(hostname, by) {
 			const result = await hosts.requestCrawl(hostname, by);
@@ -102,6 +103,15 @@ function serveControl(
 			return result;
 		},
 		hostReports: (afterId, limit) => ({ ok: true, hosts: hosts.reports(afterId, limit) }),
+		async dropConsumer(id, by) {
+			const result = await consumers.drop(id);
+			const after = result.ok ? `dropped: ${result.consumer.ip} ${result.consumer.userAgent}` : result.error;
+			noted("dropConsumer", by, `consumer ${id}`, after);
+			return result.ok ? { ok: true } : result;
+		},
+		consumers: (afterId, limit) => consumers.list(afterId, limit),
+		hostDetails: (afterId, limit) => details.list(afterId, limit),
+		hostDetail: (hostname) => details.one(hostname),
 		delayedHosts: (hostname) => hosts.delayedHosts(hostname),
 		why: (question) => whyOf(question, hosts, ingest),
 		connectedHosts: () => ({ ok: true, hostnames: hosts.connected() }),

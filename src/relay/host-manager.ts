@@ -1,5 +1,4 @@
 import type { Config } from "../config/settings.ts";
-import { eventLimitsOf } from "../hosts/event-limits.ts";
 import { HostLog } from "../hosts/host-log.ts";
 import { HostManager } from "../hosts/manager.ts";
 import type { HostCommand, HostDelays } from "../hosts/messages.ts";
@@ -12,7 +11,7 @@ import { LogPosition } from "../log/position.ts";
 import type { Counters } from "../observe/counters.ts";
 import { systemTiming } from "../runtime/timing.ts";
 import { USER_AGENT } from "../version.ts";
-import type { Policy } from "./control.ts";
+import { hostRules, type Policy } from "./policy.ts";
 import type { SharedMemory } from "./shared-memory.ts";
 
 /** How the host manager reaches the ingest workers. */
@@ -31,7 +30,7 @@ export function createHostManager(
 	counters: Counters,
 	reader: IndexReader,
 	handover: Handover,
-	{ policies, settings }: Policy,
+	policy: Policy,
 	{ command, delays }: IngestAccess,
 ): HostManager {
 	const hostLog = new HostLog(handover, systemTiming);
@@ -41,10 +40,7 @@ export function createHostManager(
 		workers: config.ingestWorkers,
 		command,
 		delays,
-		limitsOf(hostname) {
-			const { eventLimits, accountLimit } = policies.hostPolicy(hostname);
-			return eventLimits ?? eventLimitsOf(hostname, accountLimit ?? settings.accountLimit, config);
-		},
+		...hostRules(config, policy),
 		append: (facts) => hostLog.append(facts),
 		appendCursors: (facts) => hostLog.appendCursors(facts),
 		isLogNew: lastLsn < firstLsn,
@@ -54,8 +50,7 @@ export function createHostManager(
 		random: Math.random,
 		counters,
 		allowInsecureHosts: config.allowInsecureHosts,
-		settings,
-		banOf: (hostname) => policies.banOf(hostname),
+		settings: policy.settings,
 	});
 }
 

@@ -17,11 +17,12 @@ import { systemTiming } from "../runtime/timing.ts";
 import { VERSION } from "../version.ts";
 import { WORKER_ENTRIES } from "../workers.ts";
 import { adminPasswordsOf } from "./admin-passwords.ts";
-import { type ControlOwners, createControl, loadPolicy } from "./control.ts";
+import { type ControlOwners, createControl } from "./control.ts";
 import { createCounts } from "./counts.ts";
 import { startGuard } from "./descriptor-guard.ts";
 import { createHostManager, startBootstrap } from "./host-manager.ts";
 import { serveInternal } from "./internal-port.ts";
+import { loadPolicy } from "./policy.ts";
 import { controlHandover, createSharedMemory } from "./shared-memory.ts";
 import { Stalls } from "./stalls.ts";
 import {
@@ -119,7 +120,7 @@ export class Relay {
 			command: (worker, command) => threads.ingest[worker]?.command(command),
 			delays: (hostId) => delaysOf(threads.ingest, hostId),
 		});
-		control = createControl({ config, hosts, ...policy, reader, ingest: threads.ingest });
+		control = createControl({ config, hosts, ...policy, reader, ...threads });
 		// After the host manager, which sees whether the log is new, and before the threads that may append other values.
 		await tellUntold(reader, appender);
 		await startMirror(threads.mirror, common);

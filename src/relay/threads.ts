@@ -1,5 +1,7 @@
 import type { Config } from "../config/settings.ts";
 import type { Control } from "../control/api.ts";
+import type { ConsumerService } from "../control/consumers.ts";
+import type { HostUsage } from "../control/host-details.ts";
 import type { DiskFaultReason } from "../disk/fault.ts";
 import type { FanoutCommand, FanoutWorkerOptions } from "../fanout/worker.ts";
 import { DELAYED_HOSTS_MAX, type HostCommand, type HostDelays, type HostEvent } from "../hosts/messages.ts";
@@ -23,7 +25,7 @@ export type IndexThread = Thread<WorkerContext, never, IndexEvent>;
 export type MirrorThread = Thread<MirrorStart, never, never>;
 export type IngestThread = Thread<IngestOptions, HostCommand, IngestEvent, NoService, IngestService>;
 export type ReadsThread = Thread<ReadsWorkerOptions, never, never, Control>;
-export type FanoutThread = Thread<FanoutWorkerOptions, FanoutCommand, never, Control>;
+export type FanoutThread = Thread<FanoutWorkerOptions, FanoutCommand, never, Control, ConsumerService>;
 
 /** All threads of a relay but the control thread. */
 export interface Threads {
@@ -105,6 +107,15 @@ export async function delaysOf(threads: readonly IngestThread[], hostId: number 
 		.slice(0, DELAYED_HOSTS_MAX);
 }
 
+/** What the ingest workers have counted of hosts with an id above the first one, up to the last one. */
+export async function usageOf(threads: readonly IngestThread[], afterId: number, lastId: number): Promise<HostUsage[]> {
+	const options = { timeoutMs: DELAYS_MS_MAX };
+	const replies = await Promise.all(
+		threads.map(({ requests }) => requests.request("usage", [afterId, lastId], options)),
+	);
+	return replies.flatMap((reply) => (reply.answered ? reply.answer : []));
+}
+
 /** What every thread of a relay is started with. */
 export interface Common {
 	config: Config;
@@ -166,6 +177,7 @@ export async function startPublicPort(
 			const options = {
 				...contextOf(config, shared),
 				...parts,
+				worker,
 				consumerCountBuffer: shared.consumerCount,
 				readsPort,
 			};

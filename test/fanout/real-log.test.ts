@@ -53,6 +53,7 @@ beforeEach(() => {
 	server = new FanoutServer({
 		host: "127.0.0.1",
 		port: 0,
+		thread: { worker: 0, workers: 1 },
 		sharesPort: false,
 		streams: [subscribeRepos],
 		position,

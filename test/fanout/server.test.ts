@@ -41,6 +41,7 @@ function startServer(options: Partial<FanoutOptions> = {}): Fixture {
 	const server = new FanoutServer({
 		host: "127.0.0.1",
 		port: 0,
+		thread: { worker: 0, workers: 1 },
 		sharesPort: false,
 		streams: [subscribeRepos],
 		position: log,

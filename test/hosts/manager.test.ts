@@ -187,7 +187,7 @@ describe("requestCrawl of a new host", () => {
 				status: "idle",
 				gaps: 0,
 				lastGap: null,
-				connection: NEVER_CONNECTED,
+				connection: { ...NEVER_CONNECTED, firstSeenMs: 1_700_000_000_000 },
 			},
 		]);
 		expect(bench.commands).toEqual([]);

@@ -30,6 +30,9 @@ let requests = 0;
 
 const ROUTES = admin.routes.filter(({ method }) => method !== "ALL").map(({ method, path }) => ({ method, path }));
 
+/** Paths of the reference relay for what this one does not do. */
+const NOT_IMPLEMENTED: ReadonlySet<string> = new Set(["/admin/alerts/accountLimitSent"]);
+
 async function statusOf(method: string, path: string, headers: Record<string, string>, body = "{}"): Promise<number> {
 	const init = { method, headers, ...(method === "GET" ? {} : { body }) };
 	return (await app.request(path, init, { ip: `10.0.${requests++ % 256}.1` })).status;
@@ -54,7 +57,7 @@ describe.each(ROUTES)("$method $path", ({ method, path }) => {
 			'{"did":7,"host":7,"hostname":7,"Domain":7,"accountLimit":"x"}',
 			"\xff",
 		])
-			expect([body, await statusOf(method, path, RIGHT, body)]).toEqual([body, 400]);
+			expect([body, await statusOf(method, path, RIGHT, body)]).toEqual([body, NOT_IMPLEMENTED.has(path) ? 501 : 400]);
 	});
 });
 

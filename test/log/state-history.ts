@@ -35,6 +35,7 @@ export function removedHost(id: number): records.Unsequenced {
 export function aConnection(rng: Rng): HostConnection {
 	const aTime = (): number | null => (rng.int(3) === 0 ? null : 1_700_000_000_000 + rng.int(2 ** 31));
 	return {
+		firstSeenMs: aTime(),
 		connected: rng.int(2) === 0,
 		connectedAtMs: aTime(),
 		disconnectedAtMs: aTime(),

@@ -2,9 +2,10 @@ import type { Mutant } from "./table.ts";
 
 const AUTH = ["http/admin-auth.test.ts"];
 const ADMIN = ["http/admin.test.ts"];
+const ROSTER = ["fanout/roster.test.ts"];
 const FILE = ["relay/admin-passwords.test.ts"];
 
-/** Faults by which somebody who is not the operator could use the admin API, or keep guessing its password. */
+/** Faults in what the operator is shown, and faults by which somebody who is not the operator could use the admin API, or keep guessing its password. */
 export const ADMIN_MUTANTS: readonly Mutant[] = [
 	{
 		name: "only the last password of the admin API counts",
@@ -103,5 +104,33 @@ export const ADMIN_MUTANTS: readonly Mutant[] = [
 		find: '.filter((line) => line !== "")',
 		replace: "",
 		tests: FILE,
+	},
+	{
+		name: "two threads give their consumers the same ids",
+		file: "fanout/roster.ts",
+		find: "this.#nextId += workers;",
+		replace: "this.#nextId++;",
+		tests: ROSTER,
+	},
+	{
+		name: "a consumer that has left is still listed",
+		file: "fanout/roster.ts",
+		find: "if (id !== undefined) this.#entries.delete(id);",
+		replace: "",
+		tests: ROSTER,
+	},
+	{
+		name: "a consumer's rate is what it was sent since it connected",
+		file: "fanout/roster.ts",
+		find: "entry.measuredFrames = framesSent;",
+		replace: "",
+		tests: ROSTER,
+	},
+	{
+		name: "a host's details have the row of the host beside it",
+		file: "hosts/details.ts",
+		find: "const afterId = (hosts[0]?.id ?? 0) - 1;",
+		replace: "const afterId = hosts[0]?.id ?? 0;",
+		tests: ["hosts/details.test.ts"],
 	},
 ];

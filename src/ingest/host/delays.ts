@@ -1,5 +1,11 @@
 import type { EventLimits } from "../../config/setting.ts";
-import { type DelayedAccount, type DelayReason, type DelayReport, WINDOW_NAMES } from "../../control/delays.ts";
+import {
+	type DelayedAccount,
+	type DelayReason,
+	type DelayReport,
+	WINDOW_NAMES,
+	type WindowName,
+} from "../../control/delays.ts";
 import type { DelayView } from "../../control/why.ts";
 import type { Counters } from "../../observe/counters.ts";
 import { counter, gauge } from "../../observe/metric.ts";
@@ -168,6 +174,15 @@ export class Delays<Item extends Delayed> {
 			next: first?.reason ?? null,
 			account: did === null || lane === undefined ? null : describe(did, lane, nowMs),
 		};
+	}
+
+	/** How many messages have passed in each window that ends now; null if the host has no limits. */
+	used(): Record<WindowName, number> | null {
+		if (this.#windows === null) return null;
+		const nowMs = this.#options.timing.nowMs();
+		const used = { second: 0, hour: 0, day: 0 };
+		for (const window of this.#windows.windows) used[window.name] = window.used(nowMs);
+		return used;
 	}
 
 	#limit(limits: EventLimits | null): void {

@@ -1,3 +1,4 @@
+import type { HostUsage } from "../../control/host-details.ts";
 import type { DelayView, LastRejection } from "../../control/why.ts";
 import { DELAYED_HOSTS_MAX, type HostCommand, type HostDelays, type HostTarget } from "../../hosts/messages.ts";
 import type { Handover } from "../../log/handover.ts";
@@ -84,6 +85,14 @@ export class Hosts {
 	/** The last message of a host that could not be taken in at all; null if there was none. */
 	lastRejection(hostId: number): LastRejection | null {
 		return this.#subscriptions.get(hostId)?.lastRejection ?? null;
+	}
+
+	/** What has come of the hosts with an id above the first one, up to the last one. */
+	usage(afterId: number, lastId: number): HostUsage[] {
+		const usages: HostUsage[] = [];
+		for (const [hostId, subscription] of this.#subscriptions)
+			if (hostId > afterId && hostId <= lastId) usages.push({ hostId, ...subscription.usage() });
+		return usages;
 	}
 
 	/** Hands the low-water marks that have moved to the log, as cursors. If the ring is full they are handed over the next time. */

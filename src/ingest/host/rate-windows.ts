@@ -31,6 +31,11 @@ export class RateWindow {
 		return Math.max(0, this.limit - this.#events.used(nowMs));
 	}
 
+	/** How many messages have passed in the window that ends now. */
+	used(nowMs: number): number {
+		return this.#events.used(nowMs);
+	}
+
 	add(nowMs: number): void {
 		this.#events.add(nowMs);
 	}

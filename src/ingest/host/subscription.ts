@@ -2,6 +2,7 @@
 
 import type { EventLimits } from "../../config/setting.ts";
 import type { DelayReport } from "../../control/delays.ts";
+import type { HostUsage } from "../../control/host-details.ts";
 import type { DelayView, LastRejection } from "../../control/why.ts";
 import { HOST_FAULT_NAMES, type HostFault } from "../../hosts/fault.ts";
 import type { HostEvent, HostGapReason, HostTarget } from "../../hosts/messages.ts";
@@ -126,6 +127,8 @@ export class HostSubscription {
 	/** Since when its messages are held back; null if they are not. */
 	#heldBackSinceMs: number | null = null;
 	#isThrottled = false;
+	/** Messages that have come since the start. */
+	#messages = 0;
 	/** Whether a message has come since the last time that somebody asked. */
 	#heard = false;
 	/** The upstream seq to go on after: everything up to it has been received. Null for the host's live end. */
@@ -211,6 +214,11 @@ export class HostSubscription {
 	/** The last message that could not be taken in at all; null if there was none. */
 	get lastRejection(): LastRejection | null {
 		return this.#lastRejection;
+	}
+
+	/** What has come of the host since the start. */
+	usage(): Omit<HostUsage, "hostId"> {
+		return { messages: this.#messages, used: this.#delays.used() };
 	}
 
 	/** Whether all that was received is durable, rejected or given up. */
@@ -388,6 +396,7 @@ export class HostSubscription {
 
 	#frame(bytes: Buffer): void {
 		const { counters } = this.#options;
+		this.#messages++;
 		counters.add(framesReceived);
 		counters.add(bytesReceived, bytes.length);
 		try {

@@ -2,6 +2,8 @@ import { withStorableTexts } from "../../protocol/text.ts";
 
 /** What is known of the connection to a host, beside its cursor: the part of it that a restart needs, and that people ask for. */
 export interface HostConnection {
+	/** Unix ms when the relay first heard of the host; null if an older release did. */
+	firstSeenMs: number | null;
 	/** Whether it is connected. After a restart: whether it was. */
 	connected: boolean;
 	/** Unix ms when the last connection was made; null if there was none. */
@@ -38,6 +40,7 @@ export interface Throttled {
 
 /** A host that was never dialled. Also what is known of the connection to a host in a log that does not tell. */
 export const NEVER_CONNECTED: Readonly<HostConnection> = {
+	firstSeenMs: null,
 	connected: false,
 	connectedAtMs: null,
 	disconnectedAtMs: null,
@@ -53,9 +56,9 @@ export const NEVER_CONNECTED: Readonly<HostConnection> = {
  */
 export function connectionFrom(told: Partial<HostConnection> | null | undefined): HostConnection {
 	const { lastError, throttled, ...others } = { ...NEVER_CONNECTED, ...told };
-	const { connected, connectedAtMs, disconnectedAtMs, lastEventMs, failures, nextAttemptMs } = others;
+	const { firstSeenMs, connected, connectedAtMs, disconnectedAtMs, lastEventMs, failures, nextAttemptMs } = others;
 	return {
-		...{ connected, connectedAtMs, disconnectedAtMs, lastEventMs, failures, nextAttemptMs },
+		...{ firstSeenMs, connected, connectedAtMs, disconnectedAtMs, lastEventMs, failures, nextAttemptMs },
 		lastError: lastError && withStorableTexts(lastError),
 		throttled: throttled && withStorableTexts(throttled),
 	};
@@ -63,6 +66,7 @@ export function connectionFrom(told: Partial<HostConnection> | null | undefined)
 
 export function isSameConnection(a: HostConnection, b: HostConnection): boolean {
 	return (
+		a.firstSeenMs === b.firstSeenMs &&
 		a.connected === b.connected &&
 		a.connectedAtMs === b.connectedAtMs &&
 		a.disconnectedAtMs === b.disconnectedAtMs &&
