@@ -1,20 +1,19 @@
+import { mainSchema as requestCrawlLexicon } from "@atcute/atproto/types/sync/requestCrawl";
 import type { Context, Handler } from "hono";
-import * as v from "valibot";
 import type { Control, ControlResult, Refusal, Requester } from "../control/api.ts";
 import type { ClientEnv } from "./base.ts";
-import { hostnameParameter, readBody } from "./parameters.ts";
+import { readInput } from "./lexicon.ts";
+import { check, hostnameParameter } from "./parameters.ts";
 import { errorResponse } from "./response.ts";
 
-const CRAWL_BODY = v.object({ hostname: hostnameParameter }, "the body must be an object with a string `hostname`");
-
 /**
- * Handles a request with a body of `{"hostname": …}`. The lexicon asks for an empty answer. Admin tools expect JSON, as the
- * reference relay's other admin calls answer.
+ * Handles a request with the body of `requestCrawl`, which is that of `notifyOfUpdate` too. The lexicon asks for an empty answer.
+ * Admin tools expect JSON, as the reference relay's other admin calls answer.
  */
 export function crawlHandler(control: Pick<Control, "requestCrawl">, admin: boolean): Handler<ClientEnv> {
 	return async (context) => {
-		const { hostname } = await readBody(CRAWL_BODY, context);
-		const result = await control.requestCrawl(hostname, requester(context, admin));
+		const { hostname } = await readInput(requestCrawlLexicon, context);
+		const result = await control.requestCrawl(check(hostnameParameter, hostname), requester(context, admin));
 		if (!result.ok) return refusalResponse(result);
 		return admin ? context.json({ success: "true" }) : context.body(null);
 	};

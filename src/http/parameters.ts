@@ -47,14 +47,22 @@ export async function readBody<Schema extends v.GenericSchema>(
 	context: Context,
 	bytesMax = BODY_BYTES_MAX,
 ): Promise<v.InferOutput<Schema>> {
+	return parse(schema, await readJson(context, bytesMax));
+}
+
+/** The JSON of a body of up to `bytesMax` bytes. @throws XrpcError if it is none */
+export async function readJson(context: Context, bytesMax = BODY_BYTES_MAX): Promise<unknown> {
 	const bytes = await readBodyBytes(context.req.raw, bytesMax);
-	let body: unknown;
 	try {
-		body = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+		return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
 	} catch {
 		throw new XrpcError(400, "InvalidRequest", "the body must be a JSON object, in UTF-8");
 	}
-	return parse(schema, body);
+}
+
+/** Checks one value that a lexicon leaves open. @throws XrpcError with the rule that it breaks */
+export function check<Schema extends v.GenericSchema>(schema: Schema, value: unknown): v.InferOutput<Schema> {
+	return parse(schema, value);
 }
 
 async function readBodyBytes(request: Request, bytesMax: number): Promise<Uint8Array> {
@@ -81,8 +89,11 @@ function parse<Schema extends v.GenericSchema>(schema: Schema, input: unknown): 
 	return result.output;
 }
 
-/** Refuses texts that no row can have, so that the index is never asked for one. Looks as deep as the schema is. */
-function checkTexts(output: unknown): void {
+/**
+ * Refuses texts that no row can have, so that the index is never asked for one. Looks as deep as the schema is.
+ * @throws XrpcError
+ */
+export function checkTexts(output: unknown): void {
 	if (typeof output === "string" && !isStorable(output))
 		throw new XrpcError(400, "InvalidRequest", "a text must contain neither a NUL nor half of a surrogate pair");
 	if (typeof output === "object" && output !== null) for (const value of Object.values(output)) checkTexts(value);

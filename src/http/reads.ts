@@ -1,16 +1,21 @@
+import { mainSchema as getHostStatusLexicon } from "@atcute/atproto/types/sync/getHostStatus";
+import { mainSchema as getLatestCommitLexicon } from "@atcute/atproto/types/sync/getLatestCommit";
+import { mainSchema as getRepoLexicon } from "@atcute/atproto/types/sync/getRepo";
+import { mainSchema as getRepoStatusLexicon } from "@atcute/atproto/types/sync/getRepoStatus";
+import { mainSchema as listHostsLexicon } from "@atcute/atproto/types/sync/listHosts";
+import { mainSchema as listReposLexicon } from "@atcute/atproto/types/sync/listRepos";
 import { toString as cidToString, decode } from "@atcute/cid";
 import type { Context, Hono, MiddlewareHandler } from "hono";
-import * as v from "valibot";
 import { effectiveStatus, isKnown, isListed } from "../account/status.ts";
 import type { Account, Host, IndexReader } from "../index/store.ts";
 import { networkOf } from "../net/network.ts";
 import type { Counters } from "../observe/counters.ts";
 import { counter } from "../observe/metric.ts";
-import { isDid } from "../protocol/syntax.ts";
 import type { RateLimit } from "../runtime/rate-limit.ts";
 import { type ClientEnv, createBaseApp } from "./base.ts";
+import { readParameters } from "./lexicon.ts";
 import { readPage } from "./listing.ts";
-import { hostnameParameter, limitParameter, pageCursorParameter, readQuery } from "./parameters.ts";
+import { check, hostnameParameter, pageCursorParameter } from "./parameters.ts";
 import { errorResponse, XrpcError } from "./response.ts";
 import { addWhyRoute, WHY_READS, type WhyOptions } from "./why.ts";
 
@@ -49,16 +54,6 @@ const READS: Record<(typeof READ_METHODS)[number], Read> = {
 
 const GET_REPO_PATH = `${SYNC}getRepo`;
 
-const LIST_HOSTS_QUERY = v.object({ limit: limitParameter(200), cursor: pageCursorParameter });
-const LIST_REPOS_QUERY = v.object({ limit: limitParameter(500), cursor: pageCursorParameter });
-const HOST_QUERY = v.object({ hostname: hostnameParameter }, "`hostname` is required");
-const DID_QUERY = v.object(
-	{
-		did: v.pipe(v.string(), v.check(isDid, "`did` must be a DID, such as did:plc:ewvi7nxzyoun6zhxrhs64oiz")),
-	},
-	"`did` is required",
-);
-
 /** Error names for accounts that are not active. Any other status gives `RepoInactive` [L, I]. */
 const INACTIVE_ERRORS: ReadonlyMap<string | undefined, string> = new Map([
 	["takendown", "RepoTakendown"],
@@ -93,7 +88,8 @@ function limitRate(rateLimit: RateLimit, counters: Counters): MiddlewareHandler<
 }
 
 async function listHosts(context: Context, index: IndexReader): Promise<Response> {
-	const { limit, cursor: afterId } = readQuery(LIST_HOSTS_QUERY, context);
+	const { limit, ...place } = readParameters(listHostsLexicon, context);
+	const afterId = afterIdOf(place);
 	const { rows, cursor } = await readPage(
 		(after, count) => index.hosts(after, count),
 		// A host that has never sent a message may not be a PDS.
@@ -105,8 +101,8 @@ async function listHosts(context: Context, index: IndexReader): Promise<Response
 }
 
 async function getHostStatus(context: Context, index: IndexReader): Promise<Response> {
-	const { hostname } = readQuery(HOST_QUERY, context);
-	const host = await index.hostByName(hostname.toLowerCase());
+	const { hostname } = readParameters(getHostStatusLexicon, context);
+	const host = await index.hostByName(check(hostnameParameter, hostname).toLowerCase());
 	if (host === null) throw new XrpcError(404, "HostNotFound", "this relay does not know the host");
 	return context.json(describeHost(host));
 }
@@ -116,7 +112,8 @@ function describeHost({ hostname, cursor, accountCount, status }: Host) {
 }
 
 async function listRepos(context: Context, index: IndexReader): Promise<Response> {
-	const { limit, cursor: afterId } = readQuery(LIST_REPOS_QUERY, context);
+	const { limit, ...place } = readParameters(listReposLexicon, context);
+	const afterId = afterIdOf(place);
 	const { rows, cursor } = await readPage(
 		(after, count) => index.repos(after, count),
 		(account) => isListed(account),
@@ -133,13 +130,13 @@ async function listRepos(context: Context, index: IndexReader): Promise<Response
 }
 
 async function getRepoStatus(context: Context, index: IndexReader): Promise<Response> {
-	const account = await findAccount(context, index);
+	const account = await findAccount(readParameters(getRepoStatusLexicon, context), index);
 	const status = effectiveStatus(account);
 	return context.json({ did: account.did, ...status, rev: status.active ? headOf(account)?.rev : undefined });
 }
 
 async function getLatestCommit(context: Context, index: IndexReader): Promise<Response> {
-	const account = await findAccount(context, index);
+	const account = await findAccount(readParameters(getLatestCommitLexicon, context), index);
 	refuseInactive(account);
 	const head = headOf(account);
 	if (head === null) throw new XrpcError(404, "RepoNotSynchronized", "no commit of this account was seen yet");
@@ -148,7 +145,7 @@ async function getLatestCommit(context: Context, index: IndexReader): Promise<Re
 
 /** A relay keeps no repos, so it redirects the caller to the PDS, with the same query. */
 async function getRepo(context: Context, index: IndexReader): Promise<Response> {
-	const account = await findAccount(context, index);
+	const account = await findAccount(readParameters(getRepoLexicon, context), index);
 	refuseInactive(account);
 	const identity = await index.identity(account.did);
 	const origin = identity?.pds ?? (await hostOrigin(account.host, index));
@@ -164,8 +161,12 @@ async function hostOrigin(hostId: number, index: IndexReader): Promise<string | 
 	return `${host.insecure ? "http" : "https"}://${host.hostname}`;
 }
 
-async function findAccount(context: Context, index: IndexReader): Promise<Account> {
-	const { did } = readQuery(DID_QUERY, context);
+/** Where a listing begins. */
+function afterIdOf({ cursor }: { cursor?: string | undefined }): number {
+	return check(pageCursorParameter, cursor);
+}
+
+async function findAccount({ did }: { did: string }, index: IndexReader): Promise<Account> {
 	const account = await index.account(did);
 	if (account === null || !isKnown(account))
 		throw new XrpcError(404, "RepoNotFound", "this relay does not know the account");

@@ -14,20 +14,12 @@ import { counted } from "../observe/counted.ts";
 import { anyText } from "../sim/any-text.ts";
 import { Rng } from "../sim/rng.ts";
 import { COMMIT_STRING, MemoryIndex } from "./memory-index.ts";
+import { NO_WHY } from "./no-why.ts";
 
 const IP = "192.0.2.1";
 const DID = "did:plc:ewvi7nxzyoun6zhxrhs64oiz";
 const OTHER_DID = "did:plc:44ybard66vv44zksje25o7dz";
 const WEB_DID = "did:web:alice.example.com";
-
-const unexpected = async (): Promise<never> => {
-	throw new Error("nobody asks why here");
-};
-const NO_WHY = {
-	inquiry: { ofAccount: unexpected, ofHost: unexpected },
-	handles: { resolve: unexpected },
-	allowInsecure: false,
-};
 
 let index: MemoryIndex;
 let crawls: [string, Requester][];

@@ -2,6 +2,7 @@ import type { Mutant } from "./table.ts";
 
 const EDGE = ["http/edge.test.ts"];
 const XRPC = ["http/xrpc.test.ts"];
+const LEXICON = ["http/lexicon.test.ts"];
 const REQUESTS = ["runtime/requests.test.ts"];
 const CONTROL = ["control/client.test.ts"];
 const CRAWLS = ["hosts/manager.test.ts"];
@@ -199,5 +200,33 @@ export const PUBLIC_PORT_MUTANTS: readonly Mutant[] = [
 		find: ', "Sec-WebSocket-Protocol": "" }',
 		replace: " }",
 		tests: SERVER,
+	},
+	{
+		name: "a parameter may be what its lexicon does not allow",
+		file: "http/lexicon.ts",
+		find: "if (!result.ok) throw",
+		replace: "if (!result.ok && input === null) throw",
+		tests: LEXICON,
+	},
+	{
+		name: "a limit of four digits is refused",
+		file: "http/lexicon.ts",
+		find: "/^-?\\d{1,16}$/",
+		replace: "/^-?\\d{1,3}$/",
+		tests: LEXICON,
+	},
+	{
+		name: "a getRepo with a `since` that is no TID is passed on",
+		file: "http/reads.ts",
+		find: "readParameters(getRepoLexicon, context)",
+		replace: "readParameters(getRepoStatusLexicon, context)",
+		tests: LEXICON,
+	},
+	{
+		name: "a parameter's rule is not named",
+		file: "http/lexicon.ts",
+		find: "return key !== undefined && key in input ?",
+		replace: "return key === undefined ?",
+		tests: LEXICON,
 	},
 ];

@@ -52,8 +52,8 @@ export const TEXT_MUTANTS: readonly Mutant[] = [
 	{
 		name: "any text of a request is looked up",
 		file: "http/parameters.ts",
-		find: "	checkTexts(result.output);\n",
-		replace: "",
+		find: 'if (typeof output === "string" && !isStorable(output))',
+		replace: 'if (typeof output === "string" && output === "\\0")',
 		tests: XRPC,
 	},
 	{
