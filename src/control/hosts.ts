@@ -1,4 +1,3 @@
-import type { HostStatus } from "../protocol/host-status.ts";
 import type { ControlResult, Requester } from "./answer.ts";
 
 /** Hosts that one call of `addHosts` may name. With their probes it ends well before nobody waits for the answer any more. */
@@ -14,19 +13,7 @@ export interface AddedHost {
 	message?: string;
 }
 
-/** What the relay knows of a host now, for its operator. */
-export interface HostReport {
-	id: number;
-	hostname: string;
-	status: HostStatus;
-	/** Why it has this status, in words. */
-	detail: string;
-	/** When it was connected last, and when its last message came: Unix ms; null for never. */
-	connectedAtMs: number | null;
-	lastEventMs: number | null;
-}
-
-/** The part of `Control` by which an operator adds and lists hosts. */
+/** The part of `Control` by which an operator adds many hosts. */
 export interface HostControl {
 	/**
 	 * Adds hosts of a list that others may have made. They pass the gate of `requestCrawl`, but for the limits on strangers. A host that
@@ -36,6 +23,4 @@ export interface HostControl {
 	 * @param source where the list comes from, for the audit log
 	 */
 	addHosts(hostnames: readonly string[], source: string, by: Requester): Promise<ControlResult<{ hosts: AddedHost[] }>>;
-	/** Every known host with id > `afterId`, by id. */
-	hostReports(afterId: number, limit: number, by: Requester): Promise<ControlResult<{ hosts: HostReport[] }>>;
 }

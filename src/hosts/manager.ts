@@ -3,7 +3,7 @@
 import type { EventLimits } from "../config/setting.ts";
 import { type ControlResult, type Refusal, type Requester, refusal } from "../control/api.ts";
 import type { DelayedHost } from "../control/delays.ts";
-import type { AddedHost, HostReport } from "../control/hosts.ts";
+import type { AddedHost } from "../control/hosts.ts";
 import type { RuntimeSettings } from "../control/policy.ts";
 import type { HostView } from "../control/why.ts";
 import type { Host, IndexReader } from "../index/store.ts";
@@ -362,15 +362,6 @@ export class HostManager {
 			this.#listedProbes.run(() => this.#crawlNew(parsed, "list")),
 		);
 		return result.ok ? { ok: true, isNew: true } : result;
-	}
-
-	/** What is known now of hosts with id > `afterId`, by id. */
-	reports(afterId: number, limit: number): HostReport[] {
-		const hosts = [...this.#byId.values()].filter(({ id }) => id > afterId).sort((a, b) => a.id - b.id);
-		return hosts.slice(0, limit).map(({ id, hostname, status, detail, connection }) => {
-			const { connectedAtMs, lastEventMs } = connection;
-			return { id, hostname, status, detail, connectedAtMs, lastEventMs };
-		});
 	}
 
 	#share(by: string, hostname: string, crawl: () => Promise<ControlResult>): Promise<ControlResult> {

@@ -4,7 +4,7 @@ import type { Control } from "../control/api.ts";
 import { HOSTS_PER_ADD_MAX } from "../control/hosts.ts";
 import type { ClientEnv } from "./base.ts";
 import { refusalResponse, requester } from "./crawl.ts";
-import { hostnameParameter, limitParameter, pageCursorParameter, readBody, readQuery } from "./parameters.ts";
+import { hostnameParameter, readBody } from "./parameters.ts";
 
 /** Room for `HOSTS_PER_ADD_MAX` names of any length, and the source. */
 const BODY_BYTES_MAX = 20_000;
@@ -27,22 +27,13 @@ const ADD_BODY = v.object(
 	},
 	"the body must be an object with an array `hosts`",
 );
-const REPORTS_QUERY = v.object({ limit: limitParameter(500), cursor: pageCursorParameter });
 
-/** The part of the admin API that adds the hosts of a list, and lists all hosts: what `standpipe hosts` asks. */
+/** The part of the admin API that adds the hosts of a list. */
 export function addListRoutes(app: Hono<ClientEnv>, control: Control): void {
 	app.post("/admin/pds/addHosts", async (context) => {
 		const { hosts, source } = await readBody(ADD_BODY, context, BODY_BYTES_MAX);
 		const result = await control.addHosts(hosts, source, requester(context, true));
 		if (!result.ok) return refusalResponse(result);
 		return context.json({ hosts: result.hosts });
-	});
-	app.get("/admin/pds/hosts", async (context) => {
-		const { limit, cursor } = readQuery(REPORTS_QUERY, context);
-		const result = await control.hostReports(cursor, limit, requester(context, true));
-		if (!result.ok) return refusalResponse(result);
-		const { hosts } = result;
-		const last = hosts.length < limit ? undefined : hosts.at(-1);
-		return context.json({ cursor: last === undefined ? undefined : String(last.id), hosts });
 	});
 }

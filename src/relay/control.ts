@@ -102,7 +102,6 @@ function serveControl({ policy, hosts, details, consumers, ingest, noted }: Owne
 			noted("addHosts", by, source, result.ok ? outcomesOf(result.hosts) : result.error);
 			return result;
 		},
-		hostReports: (afterId, limit) => ({ ok: true, hosts: hosts.reports(afterId, limit) }),
 		async dropConsumer(id, by) {
 			const result = await consumers.drop(id);
 			const after = result.ok ? `dropped: ${result.consumer.ip} ${result.consumer.userAgent}` : result.error;

@@ -98,17 +98,3 @@ describe("hosts of a list", () => {
 		expect(bench.dialled().slice(before)).toEqual([1]);
 	});
 });
-
-test("all hosts are reported in pages, by their ids, with what is known of them", async () => {
-	for (let id = 1; id <= 25; id++) bench.rows.push(row(id, `a${id}.com`, "offline", { lastEventMs: id }));
-	const manager = bench.manager();
-	await manager.start();
-	const ids: number[] = [];
-	for (let page = manager.reports(0, 10); page.length > 0; page = manager.reports(ids.at(-1) ?? 0, 10))
-		ids.push(...page.map(({ id }) => id));
-	expect(ids).toEqual(Array.from({ length: 25 }, (_, at) => at + 1));
-	const detail = expect.any(String);
-	expect(manager.reports(6, 1)).toEqual([
-		{ id: 7, hostname: "a7.com", status: "idle", detail, connectedAtMs: null, lastEventMs: 7 },
-	]);
-});

@@ -12,7 +12,7 @@ const TIMEOUT_MS = 60_000;
 /** For each request. A relay that restarts meanwhile is waited for. */
 const TRIES_MAX = 5;
 const FIRST_PAUSE_MS = 1_000;
-const REPORTS_PER_PAGE = 1_000;
+const HOSTS_PER_PAGE = 1_000;
 
 const ADDED = v.object({
 	hosts: v.array(
@@ -24,20 +24,19 @@ const ADDED = v.object({
 		}),
 	),
 });
-const REPORTS = v.object({
-	cursor: v.optional(v.string()),
-	hosts: v.array(
-		v.object({
-			hostname: v.string(),
-			status: v.string(),
-			detail: v.string(),
-			connectedAtMs: v.nullable(v.number()),
-			lastEventMs: v.nullable(v.number()),
-		}),
-	),
-});
+/** The fields of the admin API that are shown of a host. */
+const LISTED = v.array(
+	v.object({
+		ID: v.number(),
+		Host: v.string(),
+		Status: v.string(),
+		StatusDetail: v.string(),
+		Cursor: v.number(),
+		UserCount: v.number(),
+	}),
+);
 
-export type ListedReport = v.InferOutput<typeof REPORTS>["hosts"][number];
+export type ListedHost = v.InferOutput<typeof LISTED>[number];
 
 export interface AdminClientOptions {
 	/** Origin of the relay's public port. */
@@ -64,18 +63,15 @@ export class AdminClient {
 		return (await this.#ask(ADDED, "addHosts", { method: "POST", body })).hosts;
 	}
 
-	/** Every host that the relay knows. */
-	async *reports(): AsyncGenerator<ListedReport> {
-		let cursor: string | undefined = "0";
-		while (cursor !== undefined) {
-			const page: v.InferOutput<typeof REPORTS> = await this.#ask(
-				REPORTS,
-				`hosts?limit=${REPORTS_PER_PAGE}&cursor=${encodeURIComponent(cursor)}`,
-				{},
-			);
-			yield* page.hosts;
-			if (page.cursor === cursor) throw new SourceError(`${this.#options.relay} gives out a cursor twice`);
-			cursor = page.cursor;
+	/** Every host that the relay knows, by its id. */
+	async *hosts(): AsyncGenerator<ListedHost> {
+		let last = 0;
+		for (;;) {
+			const page = await this.#ask(LISTED, `list?limit=${HOSTS_PER_PAGE}&cursor=${last}`, {});
+			yield* page;
+			const end = page.at(-1)?.ID ?? last;
+			if (page.length < HOSTS_PER_PAGE || end <= last) return;
+			last = end;
 		}
 	}
 

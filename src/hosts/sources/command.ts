@@ -64,7 +64,7 @@ export async function hostsCommand(
 async function run({ command, from, names, client, json }: HostsRequest, output: ReportOutput): Promise<void> {
 	const admin = new AdminClient({ ...client, source: command === "pull" && from !== null ? from : "the command line" });
 	if (command === "list") {
-		for await (const host of admin.reports()) output.line(reportHost(host, json));
+		for await (const host of admin.hosts()) output.line(reportHost(host, json));
 		return;
 	}
 	const report = new IntakeReport(json ? "json" : "text", output);

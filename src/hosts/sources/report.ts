@@ -1,5 +1,5 @@
 import type { AddedHost } from "../../control/hosts.ts";
-import type { ListedReport } from "./admin-client.ts";
+import type { ListedHost } from "./admin-client.ts";
 import type { IntakeCounts } from "./intake.ts";
 
 /** Where the lines of a report go. */
@@ -58,17 +58,10 @@ function summary({ listed, omitted, repeated, known, refused, ...counts }: Reado
 }
 
 /** A line about one host. */
-export function reportHost(
-	{ hostname, status, detail, connectedAtMs, lastEventMs }: ListedReport,
-	json: boolean,
-): string {
-	const times = { connectedAt: timeOf(connectedAtMs), lastEventAt: timeOf(lastEventMs) };
-	if (json) return JSON.stringify({ hostname, status, detail, ...times });
-	return shown(`${hostname}  ${status}  last message ${times.lastEventAt ?? "never"}  ${detail}`);
-}
-
-function timeOf(ms: number | null): string | null {
-	return ms === null ? null : new Date(ms).toISOString();
+export function reportHost(host: ListedHost, json: boolean): string {
+	const { Host: hostname, Status: status, StatusDetail: detail, Cursor: seq, UserCount: accountCount } = host;
+	if (json) return JSON.stringify({ hostname, status, detail, seq: seq < 0 ? null : seq, accountCount });
+	return shown(`${hostname}  ${status}  ${accountCount} accounts  ${detail}`);
 }
 
 function shown(text: string): string {
