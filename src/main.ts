@@ -12,6 +12,7 @@ import { Relay, StartStopped } from "./relay/relay.ts";
 import { LineOutput } from "./runtime/line-output.ts";
 import { type Failure, failureOf } from "./runtime/thread.ts";
 import { VERSION } from "./version.ts";
+import { whyCommand } from "./why/command.ts";
 
 const USAGE = `standpipe ${VERSION}: an AT Protocol relay
 
@@ -27,6 +28,11 @@ const USAGE = `standpipe ${VERSION}: an AT Protocol relay
                               hosts add --file FILE|URL, hosts add HOST, and hosts list, by the
                               admin API of the relay on this machine, or of --relay URL; with
                               --json, one object per line
+  standpipe why DID|HANDLE|HOST
+                              why messages of an account or a host do not pass: exit code 0 if
+                              they do, 1 if something holds them, 2 if the relay does not know;
+                              asks the relay on this machine, or --relay URL; with --json, the
+                              answer as one line
   standpipe --help            show this and every setting
   standpipe --version
 
@@ -35,7 +41,7 @@ Each setting can be given as a flag or as an environment variable. If both are g
 ${settingsHelp()}`;
 
 /** What a mistyped command may have meant. */
-const COMMANDS = ["serve", "health", "log", "index", "hosts", "--help", "--version"];
+const COMMANDS = ["serve", "health", "log", "index", "hosts", "why", "--help", "--version"];
 
 /** Exit codes: 0 done, 1 the relay failed, 2 it was told to do something that it can't. */
 async function main(args: string[]): Promise<void> {
@@ -58,6 +64,7 @@ async function main(args: string[]): Promise<void> {
 	}
 	if (command === "index") await useIndex(rest);
 	if (command === "hosts") await useHosts(rest);
+	if (command === "why") await askWhy(rest);
 	if (command !== "serve") {
 		const near = nearest(command, COMMANDS);
 		const hint = near === null ? "" : `did you mean "${near}"? `;
@@ -107,6 +114,12 @@ async function useHosts(args: string[]): Promise<never> {
 	const [password = null] = await adminPasswordsOf(config);
 	const defaults = { relay: localOrigin(config.apiBind), password };
 	process.exit(await hostsCommand(args, defaults, reportOutput(), complain));
+}
+
+/** Asks this or another relay why messages do not pass. */
+async function askWhy(args: string[]): Promise<never> {
+	const ownRelay = (): string => localOrigin(readConfig([]).config.apiBind);
+	process.exit(await whyCommand(args, reportOutput(), complain, ownRelay));
 }
 
 function reportOutput() {

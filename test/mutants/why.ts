@@ -1,6 +1,12 @@
 import type { Mutant } from "./table.ts";
 
 const EXPLAIN = ["why/explain.test.ts"];
+const INQUIRY = ["why/inquiry.test.ts"];
+const HANDLE = ["why/handle.test.ts"];
+const REJECTIONS = ["ingest/last-rejections.test.ts"];
+const VIEW = ["relay/why-view.test.ts"];
+const HTTP = ["http/why.test.ts"];
+const COMMAND = ["why/command.test.ts"];
 
 /** Faults in what the relay says of why messages do not pass. */
 export const WHY_MUTANTS: readonly Mutant[] = [
@@ -59,5 +65,82 @@ export const WHY_MUTANTS: readonly Mutant[] = [
 		find: "(last) => last.hostname === hostname && !isOfOtherGate(last.reason)",
 		replace: "(last) => !isOfOtherGate(last.reason)",
 		tests: EXPLAIN,
+	},
+	{
+		name: "a host that sends rubbish pushes out what others sent",
+		file: "ingest/last-rejections.ts",
+		find: "else if (entries.size >= this.#limits.perHostMax) this.#forgetOldest(hostId, entries);",
+		replace: "",
+		tests: REJECTIONS,
+	},
+	{
+		name: "rejections are remembered without a limit",
+		file: "ingest/last-rejections.ts",
+		find: "else if (this.#size >= this.#limits.entriesMax) this.#forgetAny();",
+		replace: "",
+		tests: REJECTIONS,
+	},
+	{
+		name: "a message of any kind shows that commits pass again",
+		file: "ingest/last-rejections.ts",
+		find: "entry !== undefined && isSameKind(entry.type, type)",
+		replace: "entry !== undefined",
+		tests: REJECTIONS,
+	},
+	{
+		name: "messages that pass are not noted",
+		file: "ingest/did/shard.ts",
+		find: "this.#options.lastRejections.passed(sender.hostId, message.did, message.type);",
+		replace: "",
+		tests: ["ingest/why.test.ts"],
+	},
+	{
+		name: "what the index has counts for newer than what a worker has",
+		file: "why/inquiry.ts",
+		find: "account: worker?.account ? { told: worker.account } : account,",
+		replace: "account,",
+		tests: INQUIRY,
+	},
+	{
+		name: "an index that is away fails the whole answer",
+		file: "why/inquiry.ts",
+		find: "if (reason === null) throw error;",
+		replace: "throw error;",
+		tests: INQUIRY,
+	},
+	{
+		name: "the account's old host counts, not the one that its DID document names",
+		file: "relay/why.ts",
+		find: "known?.identity?.pdsHost ?? hostname ?? accountHost",
+		replace: "accountHost ?? known?.identity?.pdsHost ?? hostname",
+		tests: VIEW,
+	},
+	{
+		name: "one client may have any number of handles looked up",
+		file: "why/handle.ts",
+		find: "this.#ofClient.charge(client);",
+		replace: "",
+		tests: HANDLE,
+	},
+	{
+		name: "a handle is looked up each time that somebody asks",
+		file: "why/handle.ts",
+		find: "kept !== undefined && kept.untilMs > this.#timing.nowMs()",
+		replace: "kept === undefined && 0 > this.#timing.nowMs()",
+		tests: HANDLE,
+	},
+	{
+		name: "a question costs no more than a read",
+		file: "http/reads.ts",
+		find: "rateLimit.charge(client);",
+		replace: "void client;",
+		tests: HTTP,
+	},
+	{
+		name: "what strangers wrote goes to the terminal as it is",
+		file: "why/command.ts",
+		find: 'gu, "\\uFFFD");',
+		replace: 'gu, "$&");',
+		tests: COMMAND,
 	},
 ];

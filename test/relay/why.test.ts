@@ -6,7 +6,7 @@ import type { SimHost } from "../sim/host.ts";
 import { PostgresServer } from "../sim/postgres.ts";
 import { describeWithPostgres } from "../sim/postgres-programs.ts";
 import { PostgresProxy } from "../sim/postgres-proxy.ts";
-import { isIndexed, RelayRig, until } from "./rig.ts";
+import { isIndexed, RELAY_COMMAND, RelayRig, until } from "./rig.ts";
 
 interface Answer extends Explanation {
 	detail: string | null;
@@ -38,6 +38,15 @@ async function held(rig: RelayRig, query: Record<string, string>, gate: string, 
 
 async function passes(rig: RelayRig, query: Record<string, string>): Promise<void> {
 	await until(async () => (await why(rig, query)).verdict === "passes");
+}
+
+const [program = "", ...rest] = RELAY_COMMAND;
+
+/** Runs `standpipe why` on what it is given. */
+async function command(...args: string[]): Promise<{ code: number | null; out: string; err: string }> {
+	const child = Bun.spawn([program, ...rest.slice(0, -1), "why", ...args], { stdout: "pipe", stderr: "pipe" });
+	const [out, err] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+	return { code: child.exitCode, out, err };
 }
 
 describe("the relay says why", () => {
@@ -131,6 +140,27 @@ describe("the relay says why", () => {
 		rig.network.plc.unregister(lost.did);
 		rig.network.send(lost, await lost.commit(), "identity-not-found");
 		await held(rig, { did: lost.did }, "identity", "did-not-found");
+	});
+
+	test("at the command line, with an exit code", async () => {
+		const relay = `http://127.0.0.1:${rig.relay.apiPort}`;
+		const passed = await command(account.did, "--relay", relay);
+		expect(passed).toMatchObject({ code: 0, err: "" });
+		expect(passed.out).toStartWith(`${account.did}: messages pass\n`);
+		await rig.relay.admin("repo/takeDown", { did: account.did });
+		await held(rig, { did: account.did }, "status", "taken-down-here");
+		const json = await command(account.did, "--relay", relay, "--json");
+		expect(json.code).toBe(1);
+		expect(JSON.parse(json.out)).toMatchObject({ heldBy: "status" });
+		await rig.relay.admin("repo/reverseTakedown", { did: account.did });
+		await passes(rig, { did: account.did });
+		expect((await command("localhost:1", "--relay", relay)).code).toBe(2);
+		expect(await command("did:", "--relay", relay)).toMatchObject({
+			code: 2,
+			out: "",
+			err: expect.stringContaining("`did`"),
+		});
+		expect(await command()).toMatchObject({ code: 2, out: "", err: expect.stringContaining("usage") });
 	});
 
 	test("a PDS is down, with what went wrong and the next attempt", async () => {
