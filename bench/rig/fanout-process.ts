@@ -51,6 +51,7 @@ async function startFanout(): Promise<void> {
 			logLevel: "warning",
 			apiBind: { host: "127.0.0.1", port },
 			fanoutWorkers: 1,
+			siblingRelays: [],
 			trustProxy: false,
 			consumersPerIpMax: CONSUMERS_MAX,
 			slowConsumerBytesPerS: 1,

@@ -102,6 +102,14 @@ const SETTINGS = {
 		meaning:
 			"File with further passwords, one a line. A password with a comma can only be given this way. The file is read at the start.",
 	}),
+	siblingRelays: setting<readonly string[]>({
+		env: ["RELAY_SIBLING_RELAYS"],
+		kind: origins,
+		default: null,
+		unset: () => [],
+		meaning:
+			"Other relays of the same operator, with the same admin password. Requests for hosts, and what admins do to hosts, domains and accounts, are passed on to them.",
+	}),
 	replayWindowMs: setting({
 		env: ["RELAY_REPLAY_WINDOW", "RELAY_EVENT_PLAYBACK_TTL"],
 		kind: duration(1000, 24 * 366 * HOUR_MS),

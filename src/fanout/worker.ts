@@ -4,6 +4,7 @@ import { controlOver } from "../control/client.ts";
 import type { ConsumerService } from "../control/consumers.ts";
 import { createAdminApp } from "../http/admin.ts";
 import type { ClientEnv } from "../http/base.ts";
+import { forwardToSiblings } from "../http/siblings.ts";
 import { createXrpcApp } from "../http/xrpc.ts";
 import { openPatientReader } from "../index/patient-reader.ts";
 import type { IndexReader } from "../index/store.ts";
@@ -27,6 +28,7 @@ import { TAKEDOWNS_MAX, Takedowns } from "./takedowns.ts";
 type UsedSettings =
 	| "apiBind"
 	| "fanoutWorkers"
+	| "siblingRelays"
 	| "trustProxy"
 	| "consumersPerIpMax"
 	| "slowConsumerBytesPerS"
@@ -125,19 +127,21 @@ class FanoutWorker implements WorkerRole<FanoutWorkerOptions, FanoutCommand, Con
 
 	/** What the port serves besides the streams. */
 	#createApp(
-		{ adminPasswords: passwords, readsPort }: FanoutWorkerOptions,
+		{ config, adminPasswords: passwords, readsPort }: FanoutWorkerOptions,
 		index: IndexReader,
 		counters: Counters,
 	): Hono<ClientEnv> {
 		const control = this.#control;
 		const reads = new ReadRequests(linkOver<ReadsService>(readsPort, { limits: READ_LIMITS }));
+		const forward = forwardToSiblings({ origins: config.siblingRelays, counters });
 		const app = createXrpcApp({
 			read: (target, ip) => reads.read(target, ip),
 			lookAtIndex: () => index.checkpoint(),
 			control,
+			forward,
 			counters,
 		});
-		return app.route("/", createAdminApp({ passwords, control, counters }));
+		return app.route("/", createAdminApp({ passwords, control, forward, counters }));
 	}
 
 	command(message: FanoutCommand): void {

@@ -1,4 +1,4 @@
-import { type Handler, Hono } from "hono";
+import { type Handler, Hono, type MiddlewareHandler } from "hono";
 import * as v from "valibot";
 import type { Control } from "../control/api.ts";
 import type { Counters } from "../observe/counters.ts";
@@ -19,6 +19,8 @@ export interface AdminAppOptions {
 	passwords: readonly string[];
 	control: Control;
 	counters: Counters;
+	/** Sees each request of an admin, and its answer. */
+	forward?: MiddlewareHandler<ClientEnv>;
 	/** The time of answers to wrong passwords. */
 	timing?: Timing;
 }
@@ -51,6 +53,7 @@ export function createAdminApp(options: AdminAppOptions): Hono<ClientEnv> {
 		return app;
 	}
 	app.use(ADMIN_PATHS, sameOriginOnly, adminAuth(options));
+	if (options.forward !== undefined) app.use(ADMIN_PATHS, options.forward);
 	app.post("/admin/pds/requestCrawl", crawlHandler(control, true));
 	app.post("/admin/pds/resetCursor", resetHandler(control));
 	addPolicyRoutes(app, control);

@@ -41,6 +41,15 @@ export function readQuery<Schema extends v.GenericSchema>(schema: Schema, contex
 	return parse(schema, context.req.query());
 }
 
+/** Bodies that were read, so that they can be passed on. */
+const bodies = new WeakMap<Request, Uint8Array>();
+
+/** The body of a request that `readBody` has read; null if it has not. */
+export function bodyOf(request: Request): Uint8Array<ArrayBuffer> | null {
+	const bytes = bodies.get(request);
+	return bytes === undefined ? null : new Uint8Array(bytes);
+}
+
 /** Reads a JSON body of up to `bytesMax` bytes. @throws XrpcError with the rule that it breaks */
 export async function readBody<Schema extends v.GenericSchema>(
 	schema: Schema,
@@ -53,6 +62,7 @@ export async function readBody<Schema extends v.GenericSchema>(
 /** The JSON of a body of up to `bytesMax` bytes. @throws XrpcError if it is none */
 export async function readJson(context: Context, bytesMax = BODY_BYTES_MAX): Promise<unknown> {
 	const bytes = await readBodyBytes(context.req.raw, bytesMax);
+	bodies.set(context.req.raw, bytes);
 	try {
 		return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
 	} catch {

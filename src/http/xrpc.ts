@@ -1,4 +1,4 @@
-import type { Hono } from "hono";
+import type { Hono, MiddlewareHandler } from "hono";
 import type { Control } from "../control/api.ts";
 import type { Counters } from "../observe/counters.ts";
 import { VERSION } from "../version.ts";
@@ -15,6 +15,8 @@ export interface XrpcAppOptions {
 	/** Rejects if the index does not answer. */
 	lookAtIndex: () => Promise<unknown>;
 	control: Pick<Control, "requestCrawl">;
+	/** Sees each request for a host, and its answer. */
+	forward?: MiddlewareHandler<ClientEnv>;
 	counters: Counters;
 }
 
@@ -24,13 +26,14 @@ The firehose is a WebSocket at /xrpc/com.atproto.sync.subscribeRepos
 `;
 
 /** The public HTTP API of rulebook 5, except subscribeRepos, and the landing page. */
-export function createXrpcApp({ read, lookAtIndex, control, counters }: XrpcAppOptions): Hono<ClientEnv> {
+export function createXrpcApp({ read, lookAtIndex, control, forward, counters }: XrpcAppOptions): Hono<ClientEnv> {
 	const app = createBaseApp(counters);
 	const health = createHealth(lookAtIndex);
 	app.get("/", (context) => context.text(LANDING, 200, { "Content-Type": "text/plain; charset=utf-8" }));
 	app.get("/_health", health);
 	app.get("/xrpc/_health", health);
 	for (const method of ["requestCrawl", "notifyOfUpdate"]) {
+		if (forward !== undefined) app.use(`${SYNC}${method}`, forward);
 		app.post(`${SYNC}${method}`, crawlHandler(control, false));
 	}
 	for (const path of [...READ_METHODS.map((method) => `${SYNC}${method}`), WHY_PATH]) {

@@ -32,6 +32,7 @@ describe("defaults", () => {
 			plcMirrorLagMaxMs: 300_000,
 			adminPasswords: [],
 			adminPasswordFile: null,
+			siblingRelays: [],
 			replayWindowMs: 72 * 3_600_000,
 			replayBytesMax: null,
 			diskReserveBytes: 536_870_912,

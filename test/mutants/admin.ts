@@ -3,6 +3,7 @@ import type { Mutant } from "./table.ts";
 const AUTH = ["http/admin-auth.test.ts"];
 const ADMIN = ["http/admin.test.ts"];
 const ROSTER = ["fanout/roster.test.ts"];
+const SIBLINGS = ["http/siblings.test.ts"];
 const FILE = ["relay/admin-passwords.test.ts"];
 
 /** Faults in what the operator is shown, and faults by which somebody who is not the operator could use the admin API, or keep guessing its password. */
@@ -132,5 +133,54 @@ export const ADMIN_MUTANTS: readonly Mutant[] = [
 		find: "const afterId = (hosts[0]?.id ?? 0) - 1;",
 		replace: "const afterId = hosts[0]?.id ?? 0;",
 		tests: ["hosts/details.test.ts"],
+	},
+	{
+		name: "relays that are each other's siblings pass calls on for ever",
+		file: "http/siblings.ts",
+		find: "if (isFromRelay(context) || !isWorthwhile(context)) return;",
+		replace: "if (!isWorthwhile(context)) return;",
+		tests: SIBLINGS,
+	},
+	{
+		name: "siblings get what this relay has refused",
+		file: "http/siblings.ts",
+		find: "if (isFromRelay(context) || !isWorthwhile(context)) return;",
+		replace: "if (isFromRelay(context)) return;",
+		tests: SIBLINGS,
+	},
+	{
+		name: "a sibling gets calls at once, in any order",
+		file: "http/siblings.ts",
+		find: "if (!this.#isSending) void this.#sendAll();",
+		replace: "void this.#sendAll();",
+		tests: SIBLINGS,
+	},
+	{
+		name: "a sibling that does not answer has any number of calls wait",
+		file: "http/siblings.ts",
+		find: "this.#queue.length >= SIBLING_QUEUE_MAX || ",
+		replace: "",
+		tests: SIBLINGS,
+	},
+	{
+		name: "a sibling that does not answer has any number of bytes wait",
+		file: "http/siblings.ts",
+		find: " || this.#queuedBytes + bytes > SIBLING_QUEUE_BYTES_MAX",
+		replace: "",
+		tests: SIBLINGS,
+	},
+	{
+		name: "siblings get what a stranger sends as a password",
+		file: "http/siblings.ts",
+		find: 'isAdminPath(path) ? [...COPIED_HEADERS, "Authorization"] : COPIED_HEADERS',
+		replace: '[...COPIED_HEADERS, "Authorization"]',
+		tests: SIBLINGS,
+	},
+	{
+		name: "each request of a stranger is a request to every sibling",
+		file: "http/siblings.ts",
+		find: 'if (!isAdminPath(path) && repeats.take(String(Bun.hash(forward.body ?? ""))) === null) return;',
+		replace: "",
+		tests: SIBLINGS,
 	},
 ];

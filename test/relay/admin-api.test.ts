@@ -148,7 +148,6 @@ const UNKNOWN: Record<string, UnknownSubject | null> = {
 	"GET /admin/actions": null,
 	// A host of a list that is refused is told among the others.
 	"POST /admin/pds/addHosts": { body: { hosts: [UNKNOWN_HOST] }, status: 200 },
-	"GET /admin/pds/hosts": null,
 	"GET /admin/pds/list": null,
 	"GET /admin/pds/host": { query: `host=x.${UNKNOWN_HOST}`, status: 404 },
 	"GET /admin/consumers/list": null,
