@@ -4,7 +4,10 @@ import type { Store, Takedown } from "./store.ts";
 
 /** What applying a batch of records has shown. */
 export interface Applied {
-	/** Lsn up to which the store has the log now: that of the last record. It is a lesser one only if the store has gone back. */
+	/**
+	 * Lsn up to which the store has the log now: that of the last record. It is a lesser one only if the store has gone back, and a greater
+	 * one only if an earlier call with more records had succeeded without an answer.
+	 */
 	checkpoint: number;
 	/** For each account that they tell the status of: whether it is taken down now. */
 	takedowns: Takedown[];
@@ -28,8 +31,8 @@ export class IndexWriter {
 	}
 
 	/**
-	 * Applies consecutive records and moves the checkpoint, all or nothing. After a failure it can be called again with the same ones: if
-	 * they were written after all, they are not written again. If a crash of the database has undone earlier batches, nothing is written,
+	 * Applies consecutive records and moves the checkpoint, all or nothing. After a failure it can be called again with the same ones or
+	 * the first of them: if they were written after all, they are not written again. If a crash of the database has undone earlier batches, nothing is written,
 	 * and the caller has to go on after `checkpoint`.
 	 */
 	async apply(records: readonly StoredRecord[]): Promise<Applied> {
@@ -43,7 +46,7 @@ export class IndexWriter {
 			return { checkpoint, takedowns: [], unknownHostRecords: 0 };
 		}
 		// A fold over rows that contain the records would not show the same.
-		if (checkpoint > after && checkpoint === last.lsn && checkpoint === this.#unsure?.checkpoint) {
+		if (checkpoint > after && checkpoint === this.#unsure?.checkpoint) {
 			this.#checkpoint = checkpoint;
 			return this.#unsure;
 		}

@@ -8,6 +8,8 @@ import type { StoredRecord } from "./record/stored-record.ts";
 /** A sink gets no more records once it has this many, or this many bytes, at a time. The last batch may exceed both. */
 const RECORDS_MAX = 5000;
 const BATCH_BYTES_MAX = 32 * 1024 * 1024;
+/** After a failure a sink gets half as many records, since a slow database may never finish more. Each success adds so many. */
+const RECORDS_MORE = 80;
 /** Time in which a stop is noticed if no record comes. A new record wakes the follower at once. */
 const WAIT_MS = 250;
 /**
@@ -18,7 +20,8 @@ const GATHER_MS = 25;
 
 /**
  * A store that is made from the log's records, such as the index. It gets what is durable in the log, in order. If a method
- * fails by a fault of the disk, it is called again with the same arguments until it succeeds or the follower has to stop.
+ * fails for a reason that may pass, it is called again until it succeeds or the follower has to stop: `apply` with the first of the
+ * same records, the others with the same arguments.
  */
 export interface Sink {
 	/** Its name in log lines. */
@@ -27,8 +30,8 @@ export interface Sink {
 	cursor(): Promise<number>;
 	/**
 	 * Stores consecutive records, which have no frames here, and the last one's lsn as the cursor: all of it or nothing. Returns the
-	 * cursor. It is a lesser one if a crash of the sink's database has undone what was stored before. Then these records are not stored,
-	 * and the follower goes back to the cursor.
+	 * cursor, and the follower goes on there. It is a lesser one if a crash of the sink's database has undone what was stored before, and
+	 * these records are not stored then. It is a greater one if an earlier call with more records had succeeded without an answer.
 	 */
 	apply(records: readonly StoredRecord[]): Promise<number>;
 	/** Called if the records with the lsns from `from` to `to` are lost, before any record after them is applied. */
@@ -83,6 +86,8 @@ export class Follower {
 	readonly #options: FollowerOptions;
 	/** Lsn of the last record that the sink has stored or that is lost. */
 	#cursor = 0;
+	/** How many records the sink gets at a time for now. */
+	#recordsMax = RECORDS_MAX;
 	#isStopping = false;
 
 	constructor(options: FollowerOptions) {
@@ -142,7 +147,7 @@ export class Follower {
 		const { records, gap, isFull } = await this.#gather(this.#options.position.snapshot().durableLsn);
 		const applied = await this.#apply(records);
 		if (applied === "stopped") return "stopped";
-		if (applied === "gone back") return "some";
+		if (applied === "not all") return "some";
 		if (gap !== null) await this.#pass(gap);
 		if (isFull) return "full";
 		return this.#cursor > start ? "some" : "nothing";
@@ -153,7 +158,7 @@ export class Follower {
 		const records: StoredRecord[] = [];
 		let cursor = this.#cursor;
 		let bytes = 0;
-		while (cursor < endLsn && records.length < RECORDS_MAX && bytes < BATCH_BYTES_MAX) {
+		while (cursor < endLsn && records.length < this.#recordsMax && bytes < BATCH_BYTES_MAX) {
 			// It is also null if a stop comes before the log can be read.
 			const read = await this.#untilDone(async () => this.#options.log.read(cursor));
 			if (read instanceof Gap) return { records, gap: read, isFull: false };
@@ -166,17 +171,28 @@ export class Follower {
 			cursor = read.lsn(end - 1);
 			bytes += read.bytes.length;
 		}
-		return { records, gap: null, isFull: records.length >= RECORDS_MAX || bytes >= BATCH_BYTES_MAX };
+		return { records, gap: null, isFull: records.length >= this.#recordsMax || bytes >= BATCH_BYTES_MAX };
 	}
 
 	/** Gives the sink these records. If a stop comes before it has taken them, the cursor stays before them. */
-	async #apply(records: readonly StoredRecord[]): Promise<"done" | "stopped" | "gone back"> {
+	async #apply(records: readonly StoredRecord[]): Promise<"done" | "stopped" | "not all"> {
 		const last = records.at(-1);
 		if (last === undefined) return "done";
-		const cursor = await this.#untilDone(() => this.#options.sink.apply(records));
+		const cursor = await this.#untilDone(() => this.#give(records.slice(0, this.#recordsMax)));
 		if (cursor === null) return "stopped";
 		this.#advance(cursor);
-		return cursor < last.lsn ? "gone back" : "done";
+		return cursor < last.lsn ? "not all" : "done";
+	}
+
+	async #give(records: readonly StoredRecord[]): Promise<number> {
+		try {
+			const cursor = await this.#options.sink.apply(records);
+			this.#recordsMax = Math.min(this.#recordsMax + RECORDS_MORE, RECORDS_MAX);
+			return cursor;
+		} catch (error) {
+			this.#recordsMax = Math.ceil(this.#recordsMax / 2);
+			throw error;
+		}
 	}
 
 	/** Tells the sink of a gap, and goes on after it. */

@@ -7,7 +7,7 @@ import { Stall } from "../../src/disk/stall.ts";
 import { INDEX_MARK } from "../../src/index/mark.ts";
 import { IndexSink } from "../../src/index/sink.ts";
 import type { Takedown } from "../../src/index/store.ts";
-import { type StoreFaultReason, storeFaultReason } from "../../src/index/store-fault.ts";
+import { type StoreFaultReason, StoreUnavailable, storeFaultReason } from "../../src/index/store-fault.ts";
 import type { IndexWriter } from "../../src/index/writer.ts";
 import { CheckpointError, type FollowedLog, Follower } from "../../src/log/follower.ts";
 import { ActiveSegment } from "../../src/log/local/active-segment.ts";
@@ -351,6 +351,26 @@ describe("following", () => {
 			await running;
 		});
 	}
+
+	test("a database that never finishes a large batch gets smaller ones, until it has all", async () => {
+		await follower.catchUp();
+		const { apply } = writer;
+		const sizes: number[] = [];
+		let tries = 0;
+		writer.apply = async (list) => {
+			if (++tries > 100) throw new Error("the batches stay as large as they are");
+			if (list.length > 300) throw new StoreUnavailable("database-slow", "by the test");
+			sizes.push(list.length);
+			return await apply.call(writer, list);
+		};
+		const running = follower.run();
+		append(...Array.from({ length: 2_000 }, (_, at) => records.commit([1, at + 1], `did:plc:${at}`, at)));
+		await Promise.race([untilApplied(2_000), running]);
+		expect(await writer.store.repos(0, 10_000)).toHaveLength(2_000);
+		expect(sizes.reduce((sum, size) => sum + size)).toBe(2_000);
+		follower.stop();
+		await running;
+	});
 
 	test("a stop ends although the disk still fails, and leaves the checkpoint where it is", async () => {
 		await follower.catchUp();

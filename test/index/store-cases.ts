@@ -345,33 +345,35 @@ export function storeCases(name: string, makePlace: () => Promise<Place>): void 
 			await writer.store.close();
 		});
 
-		test("a batch whose answer was lost counts as applied at the next try, once, and its takedowns are told", async () => {
-			const all = history(400, 5);
-			const writer = await place.writer();
-			await writer.apply(all.slice(0, 200));
-			const { store } = writer;
-			const write = store.write.bind(store);
-			let writes = 0;
-			store.write = async (...args) => {
-				await write(...args);
-				if (++writes === 1) throw new StoreUnavailable("database-unreachable", "by the test");
-			};
-			await expect(writer.apply(all.slice(200, 300))).rejects.toBeInstanceOf(StoreUnavailable);
-			expect(await store.checkpoint()).toBe(300);
-			const { checkpoint, takedowns } = await writer.apply(all.slice(200, 300));
-			expect([writes, checkpoint]).toEqual([1, 300]);
-			expect(takedowns.length).toBeGreaterThan(0);
-			await writer.apply(all.slice(300));
-			expect(writes).toBe(2);
-			await store.close();
-			const whole = await filled(all);
-			expect(await place.dump()).toEqual(whole);
-			const told = await makePlace();
-			const other = await told.writer();
-			await other.apply(all.slice(0, 200));
-			expect((await other.apply(all.slice(200, 300))).takedowns).toEqual(takedowns);
-			await other.store.close();
-		});
+		for (const next of ["the same records", "the first half of them"])
+			test(`a batch whose answer was lost counts as applied once ${next} come, and its takedowns are told`, async () => {
+				const all = history(400, 5);
+				const writer = await place.writer();
+				await writer.apply(all.slice(0, 200));
+				const { store } = writer;
+				const write = store.write.bind(store);
+				let writes = 0;
+				store.write = async (...args) => {
+					await write(...args);
+					if (++writes === 1) throw new StoreUnavailable("database-unreachable", "by the test");
+				};
+				await expect(writer.apply(all.slice(200, 300))).rejects.toBeInstanceOf(StoreUnavailable);
+				expect(await store.checkpoint()).toBe(300);
+				const again = all.slice(200, next === "the same records" ? 300 : 250);
+				const { checkpoint, takedowns } = await writer.apply(again);
+				expect([writes, checkpoint]).toEqual([1, 300]);
+				expect(takedowns.length).toBeGreaterThan(0);
+				await writer.apply(all.slice(300));
+				expect(writes).toBe(2);
+				await store.close();
+				const whole = await filled(all);
+				expect(await place.dump()).toEqual(whole);
+				const told = await makePlace();
+				const other = await told.writer();
+				await other.apply(all.slice(0, 200));
+				expect((await other.apply(all.slice(200, 300))).takedowns).toEqual(takedowns);
+				await other.store.close();
+			});
 
 		test("20,000 records of a random history, in batches of random sizes, lead to the rows of one batch", async () => {
 			const rng = new Rng("slices");

@@ -122,6 +122,13 @@ export const INDEX_MUTANTS: readonly Mutant[] = [
 		tests: POSTGRES,
 	},
 	{
+		name: "a batch that a slow database never finishes is not made smaller",
+		file: "log/follower.ts",
+		find: "this.#recordsMax = Math.ceil(this.#recordsMax / 2);",
+		replace: "",
+		tests: ["index/follower.test.ts"],
+	},
+	{
 		name: "PostgreSQL: a database that has gone back is written on",
 		file: "index/writer.ts",
 		find: "if (checkpoint < after) {",
