@@ -83,6 +83,8 @@ export interface WorkerView {
 	rejections: LastRejection[];
 	/** Messages that wait for the DID's identity, or for its account's row. */
 	waiting: number;
+	/** How long ago the first of them came; 0 if none waits. */
+	waitingForMs: number;
 }
 
 /** What a worker knows of a host. */
@@ -117,4 +119,6 @@ export interface ControlView {
 	delays: Told<DelayView | null>;
 	/** The last message of the host that was rejected, of whatever account. */
 	hostRejection: Told<LastRejection | null>;
+	/** Why the log can't be written now; null if it can. */
+	logStall: string | null;
 }

@@ -12,6 +12,8 @@ export interface IngestWhyParts {
 	lastRejections: Pick<LastRejections, "of" | "ofHost">;
 	shard: Pick<Shard, "waitingOf">;
 	hosts: Pick<Hosts, "delayView" | "lastRejection">;
+	/** The clock of arrivals. */
+	nowMs?: () => number;
 }
 
 /** What this worker can tell of why messages do not pass. It looks into its memory only, and changes nothing there. */
@@ -24,14 +26,16 @@ export class IngestWhy {
 
 	/** @param hostIds hosts that may have sent messages of the account */
 	account(did: string, hostIds: readonly number[]): WorkerView {
-		const { accounts, identities, lastRejections, shard } = this.#parts;
+		const { accounts, identities, lastRejections, shard, nowMs = () => performance.now() } = this.#parts;
+		const lanes = [...new Set(hostIds)].map((hostId) => shard.waitingOf(did, hostId)).filter((lane) => lane !== null);
 		const account = accounts.peek(did);
 		const resolution = identities.peek(did);
 		return {
 			account: account === null ? null : viewOf(account),
 			identity: resolution === null ? null : identityViewOf(resolution, "memory"),
 			rejections: lastRejections.of(did),
-			waiting: hostIds.reduce((sum, hostId) => sum + shard.waitingOf(did, hostId), 0),
+			waiting: lanes.reduce((sum, { messages }) => sum + messages, 0),
+			waitingForMs: lanes.reduce((longest, { sinceMs }) => Math.max(longest, nowMs() - sinceMs), 0),
 		};
 	}
 

@@ -29,6 +29,8 @@ export interface ControlParts extends Policy {
 	reader: IndexReader;
 	ingest: readonly IngestThread[];
 	fanout: readonly FanoutThread[];
+	/** Why the log can't be written now; null if it can. */
+	logStall: () => string | null;
 }
 
 export interface ControlOwners {
@@ -39,7 +41,7 @@ export interface ControlOwners {
 
 /** Makes the owners of what can be asked of the control thread, but for the host manager. */
 export function createControl(parts: ControlParts): ControlOwners {
-	const { config, hosts, policies, settings, reader, ingest, fanout } = parts;
+	const { config, hosts, policies, settings, reader, ingest, fanout, logStall } = parts;
 	const setStrictness = (hostname: string, strictness: Strictness | null): Promise<void> =>
 		tellStrictness(ingest, hostname, strictness);
 	const policy = new PolicyOwner({
@@ -65,7 +67,7 @@ export function createControl(parts: ControlParts): ControlOwners {
 		...hostRules(config, parts),
 	});
 	const consumers = new FanoutConsumers(fanout);
-	return { served: serveControl({ policy, hosts, details, consumers, ingest, noted }), ratchet };
+	return { served: serveControl({ policy, hosts, details, consumers, ingest, logStall, noted }), ratchet };
 }
 
 type Noted = (action: string, by: Requester, subject: string, after: string) => void;
@@ -78,9 +80,10 @@ interface Owners {
 	ingest: readonly IngestThread[];
 	/** Adds a line to the audit log if an admin asks. */
 	noted: Noted;
+	logStall: () => string | null;
 }
 
-function serveControl({ policy, hosts, details, consumers, ingest, noted }: Owners): Served<Control> {
+function serveControl({ policy, hosts, details, consumers, ingest, logStall, noted }: Owners): Served<Control> {
 	return {
 		async requestCrawl(hostname, by) {
 			const result = await hosts.requestCrawl(hostname, by);
@@ -112,7 +115,7 @@ function serveControl({ policy, hosts, details, consumers, ingest, noted }: Owne
 		hostDetails: (afterId, limit) => details.list(afterId, limit),
 		hostDetail: (hostname) => details.one(hostname),
 		delayedHosts: (hostname) => hosts.delayedHosts(hostname),
-		why: (question) => whyOf(question, hosts, ingest),
+		why: (question) => whyOf(question, hosts, ingest, logStall()),
 		connectedHosts: () => ({ ok: true, hostnames: hosts.connected() }),
 		setAccountStatus: (did, status, by) => policy.setAccountStatus(did, status, by),
 		accountStatuses: (afterDid, limit) => policy.accountStatuses(afterDid, limit),

@@ -120,7 +120,7 @@ export class Relay {
 			command: (worker, command) => threads.ingest[worker]?.command(command),
 			delays: (hostId) => delaysOf(threads.ingest, hostId),
 		});
-		control = createControl({ config, hosts, ...policy, reader, ...threads });
+		control = createControl({ config, hosts, ...policy, reader, ...threads, logStall: () => stalls.log });
 		// After the host manager, which sees whether the log is new, and before the threads that may append other values.
 		await tellUntold(reader, appender);
 		await startMirror(threads.mirror, common);

@@ -23,6 +23,7 @@ export async function whyOf(
 	{ did, hostname, hostId }: WhyQuestion,
 	hosts: KnownHosts,
 	ingest: readonly Worker[],
+	logStall: string | null,
 ): Promise<ControlResult<{ view: ControlView }>> {
 	const candidates = [hostId, hostname === null ? null : hosts.hostIdOf(hostname)].filter((id) => id !== null);
 	const worker = did === null ? null : await askAccount(did, candidates, ingest);
@@ -32,7 +33,7 @@ export async function whyOf(
 	const id = sender === null ? null : hosts.hostIdOf(sender);
 	const ofHost = id === null || sender === null ? NOTHING : await askHost(id, sender, did, ingest);
 	const host = sender === null ? null : hosts.viewOf(sender);
-	return { ok: true, view: { hostname: sender, host, accountHost, worker, ...ofHost } };
+	return { ok: true, view: { hostname: sender, host, accountHost, worker, ...ofHost, logStall } };
 }
 
 const NOTHING = { delays: { told: null }, hostRejection: { told: null } } as const;

@@ -149,6 +149,15 @@ export const WHY_ANSWERS = {
 		),
 		unknown,
 	},
+	/** The relay can write its log, without which no message is passed on. */
+	log: {
+		written: pass("The relay writes its log."),
+		stalled: hold(
+			"The relay can't write its log now, so the messages of all accounts wait. None is lost.",
+			"wait: the fault is the relay's own, and its operator can see it",
+		),
+		unknown,
+	},
 } as const satisfies Record<string, Readonly<Record<string, AnswerRule>>>;
 
 export type GateName = keyof typeof WHY_ANSWERS;
@@ -164,6 +173,7 @@ export const HOST_GATES: ReadonlySet<GateName> = new Set([
 	"host-connected",
 	"limits",
 	"repo",
+	"log",
 ]);
 
 export function ruleOf(gate: GateName, answer: string): AnswerRule {

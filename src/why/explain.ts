@@ -110,6 +110,10 @@ const JUDGES: { readonly [G in GateName]: (facts: WhyFacts) => Finding<G> } = {
 	status: ({ account }) => ("untold" in account ? unknown(account.untold) : judgeStatus(account.told)),
 	quota: ({ account }) => ("untold" in account ? unknown(account.untold) : judgeQuota(account.told)),
 	repo: (facts) => withView(facts, (view) => (facts.did === null ? judgeHostRepo(view) : judgeRepo(facts, view))),
+	log: (facts) =>
+		withView(facts, ({ logStall }) =>
+			logStall === null ? { answer: "written" } : { answer: "stalled", detail: logStall },
+		),
 };
 
 function unknown(why: string): { answer: "unknown"; detail: string } {
@@ -173,6 +177,9 @@ function judgeDelays(delays: DelayView | null, isAccount: boolean): Finding<"lim
 	return { answer: account?.limitOf === "host" ? "host-waits" : "account-waits", facts };
 }
 
+/** Messages that wait for so long are not just on their way: a lookup takes up to 5 s. */
+const STUCK_AFTER_MS = 10_000;
+
 /** What rejections say of an identity that nobody has in memory any more. */
 const IDENTITY_ANSWERS: Partial<Record<RejectionReason, AnswerName<"identity">>> = {
 	"identity-not-found": "did-not-found",
@@ -184,7 +191,7 @@ const IDENTITY_ANSWERS: Partial<Record<RejectionReason, AnswerName<"identity">>>
 function judgeIdentity(
 	identity: IdentityView | null,
 	rejections: readonly LastRejection[],
-	waiting: number,
+	{ waiting, isStuck }: Waiting,
 ): Finding<"identity"> {
 	if (identity === null) {
 		const rejection = rejections.find(({ reason, passedSince }) => !passedSince && reason in IDENTITY_ANSWERS);
@@ -196,6 +203,8 @@ function judgeIdentity(
 	const facts = { signingKey, pds, resolvedAt: timeOf(resolvedAtMs), knownFrom };
 	switch (outcome) {
 		case "resolved":
+			if (signingKey !== null && isStuck)
+				return { answer: "lookup-waits", facts: { ...facts, waitingMessages: waiting } };
 			return { answer: signingKey === null ? "no-signing-key" : "resolved", detail, facts };
 		case "not-found":
 			return { answer: "did-not-found", detail, facts };
@@ -314,9 +323,20 @@ function rejectionsOf({ view }: WhyFacts): readonly LastRejection[] {
 	return view.told.worker.told.rejections;
 }
 
-function waitingOf({ view }: WhyFacts): number {
-	if ("untold" in view || view.told.worker === null || "untold" in view.told.worker) return 0;
-	return view.told.worker.told.waiting;
+interface Waiting {
+	/** Messages of the account that wait at its worker. */
+	waiting: number;
+	/** Whether they have been waiting for too long to be on their way, and for nothing but a lookup. */
+	isStuck: boolean;
+}
+
+function waitingOf({ view, account }: WhyFacts): Waiting {
+	if ("untold" in view || view.told.worker === null || "untold" in view.told.worker)
+		return { waiting: 0, isStuck: false };
+	const { waiting, waitingForMs } = view.told.worker.told;
+	// Without the index, they may wait for the account's row.
+	const mayBeOther = view.told.logStall !== null || "untold" in account;
+	return { waiting, isStuck: waitingForMs >= STUCK_AFTER_MS && !mayBeOther };
 }
 
 /** Of times that strangers wrote, not all are dates. */

@@ -56,7 +56,7 @@ describe("why", () => {
 		const { response, answer } = await why(`did=${DID}`);
 		expect(response.status).toBe(200);
 		expect(answer).toMatchObject({ did: DID, verdict: "passes", heldBy: null, words: null, action: null });
-		expect(answer.gates).toHaveLength(9);
+		expect(answer.gates).toHaveLength(10);
 		expect(response.headers.get("content-type")).toStartWith("application/json");
 		expect(response.headers.get("x-content-type-options")).toBe("nosniff");
 		expect(response.headers.get("access-control-allow-origin")).toBe("*");

@@ -5,9 +5,11 @@ import { ShardRig } from "./did/shard-rig.ts";
 
 const NO_HOSTS = { delayView: () => null, lastRejection: () => null };
 
-function whyOf({ shard, lastRejections }: ShardRig): IngestWhy {
+function whyOf(rig: ShardRig): IngestWhy {
 	const nothing = { peek: () => null };
-	return new IngestWhy({ accounts: nothing, identities: nothing, lastRejections, shard, hosts: NO_HOSTS });
+	const { shard, lastRejections } = rig;
+	const nowMs = (): number => rig.nowMs;
+	return new IngestWhy({ accounts: nothing, identities: nothing, lastRejections, shard, hosts: NO_HOSTS, nowMs });
 }
 
 describe("a worker tells", () => {
@@ -57,8 +59,10 @@ describe("a worker tells", () => {
 		const release = rig.holdLookups(account.did);
 		for (let seq = 1; seq <= 3; seq++) rig.send(await account.commit(), seq);
 		await rig.settle();
-		expect(why.account(account.did, [1]).waiting).toBe(3);
-		expect(why.account(account.did, [2]).waiting).toBe(0);
+		rig.nowMs += 20_000;
+		expect(why.account(account.did, [1, 1])).toMatchObject({ waiting: 3 });
+		expect(Math.round(why.account(account.did, [1]).waitingForMs / 1_000)).toBe(20);
+		expect(why.account(account.did, [2])).toMatchObject({ waiting: 0, waitingForMs: 0 });
 		expect(why.account(account.did, []).waiting).toBe(0);
 		release();
 		await rig.settle();
@@ -74,7 +78,7 @@ describe("a worker tells", () => {
 			new IngestWhy({
 				accounts: { peek: () => null },
 				identities: { peek: () => null },
-				shard: { waitingOf: () => 0 },
+				shard: { waitingOf: () => null },
 				lastRejections: {
 					of: () => [],
 					ofHost: () => (rejectedMs === null ? null : { ...told(rejectedMs), reason: "rev-stale" }),

@@ -143,4 +143,18 @@ export const WHY_MUTANTS: readonly Mutant[] = [
 		replace: 'gu, "$&");',
 		tests: COMMAND,
 	},
+	{
+		name: "messages that wait for the log seem to wait for a lookup",
+		file: "why/explain.ts",
+		find: 'const mayBeOther = view.told.logStall !== null || "untold" in account;',
+		replace: "const mayBeOther = false;",
+		tests: EXPLAIN,
+	},
+	{
+		name: "messages that wait for a lookup seem to pass",
+		file: "why/explain.ts",
+		find: "if (signingKey !== null && isStuck)",
+		replace: "if (signingKey === null && isStuck)",
+		tests: EXPLAIN,
+	},
 ];

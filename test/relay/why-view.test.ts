@@ -15,6 +15,7 @@ let rejections: (LastRejection | null)[];
 /** Workers that do not answer. */
 let slow: Set<number>;
 let asked: string[];
+let stall: string | null;
 
 beforeEach(() => {
 	hosts = {
@@ -26,6 +27,7 @@ beforeEach(() => {
 	rejections = Array.from({ length: WORKERS }, () => null);
 	slow = new Set();
 	asked = [];
+	stall = null;
 });
 
 function workers(): { requests: Pick<Requests<IngestService>, "request"> }[] {
@@ -43,7 +45,7 @@ function workers(): { requests: Pick<Requests<IngestService>, "request"> }[] {
 }
 
 async function view(question: Parameters<typeof whyOf>[0]) {
-	const result = await whyOf(question, hosts, workers());
+	const result = await whyOf(question, hosts, workers(), stall);
 	if (!result.ok) throw new Error(result.message);
 	return result.view;
 }
@@ -54,11 +56,14 @@ describe("what the control thread gathers", () => {
 		const told = await view({ did: DID, hostname: PDS, hostId: 1 });
 		expect(told).toMatchObject({ hostname: OTHER, host: { hostname: OTHER }, accountHost: PDS });
 		expect(told.delays).toEqual({ told: delays("host", false) });
+		expect(told.logStall).toBeNull();
+		stall = "disk-full";
+		expect((await view({ did: null, hostname: PDS, hostId: null })).logStall).toBe("disk-full");
 		expect(asked[0]).toBe(`whyAccount ["${DID}",[1,1]] of ${workerOf(DID, WORKERS)}`);
 	});
 
 	test("falls back on what the index has, on the account's host, and on whoever sent what was rejected", async () => {
-		account = { account: null, identity: null, rejections: [], waiting: 0 };
+		account = { account: null, identity: null, rejections: [], waiting: 0, waitingForMs: 0 };
 		expect(await view({ did: DID, hostname: OTHER, hostId: 1 })).toMatchObject({ hostname: OTHER, accountHost: PDS });
 		expect(await view({ did: DID, hostname: null, hostId: 1 })).toMatchObject({ hostname: PDS, accountHost: PDS });
 		account = { ...account, rejections: [rejection("identity-not-found", { hostname: OTHER })] };

@@ -67,7 +67,18 @@ describe("the relay says why", () => {
 	test("an account passes, with what was accepted last and what its DID resolved to", async () => {
 		const answer = await why(rig, { did: account.did });
 		expect(answer.gates.map((gate) => gate.answer)).toEqual([
-			...["known", "allowed", "connected", "within-limits", "resolved", "matches", "active", "has-room", "accepted"],
+			...[
+				"known",
+				"allowed",
+				"connected",
+				"within-limits",
+				"resolved",
+				"matches",
+				"active",
+				"has-room",
+				"accepted",
+				"written",
+			],
 		]);
 		expect(gateOf(answer, "identity")?.facts).toMatchObject({ pds: host.endpoint, signingKey: account.key.didKey });
 		expect(gateOf(answer, "repo")?.facts).toMatchObject({ acceptedRev: expect.any(String), acceptedSeqOfPds: 1 });

@@ -43,7 +43,7 @@ describe("the command why", () => {
 		expect(await run(DID)).toBe(0);
 		expect(asked).toEqual([`/api/why?did=${encodeURIComponent(DID)}`]);
 		expect(lines[0]).toBe(`${DID}: messages pass`);
-		expect(lines).toHaveLength(10);
+		expect(lines).toHaveLength(11);
 		expect(lines[1]).toBe("passes   host-known      The relay knows the host.");
 		expect(complaints).toEqual([]);
 	});
@@ -65,7 +65,7 @@ describe("the command why", () => {
 		facts.host({ ban: { by: "host" }, phase: "barred" });
 		answer = () => answerOf(facts);
 		expect(await run(DID)).toBe(1);
-		expect(lines.at(-1)).toBe("-        repo            accepted");
+		expect(lines.at(-1)).toBe("-        log             written");
 	});
 
 	test("exits with 2 if the relay does not know, or can't say", async () => {
@@ -95,7 +95,7 @@ describe("the command why", () => {
 		expect(asked).toEqual([`/api/why?host=${PDS}`, `/api/why?handle=${PDS}`]);
 		isHandle = false;
 		expect(await run(PDS)).toBe(2);
-		expect(lines.slice(10).join("\n")).toContain("HOLDS    host-known");
+		expect(lines.slice(11).join("\n")).toContain("HOLDS    host-known");
 		asked = [];
 		for (const [subject, name] of [
 			["@alice.example.com", "handle"],

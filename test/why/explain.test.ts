@@ -13,6 +13,9 @@ interface Case {
 
 const ERROR = { text: "connection refused", advice: "see whether the PDS runs", atMs: 1 };
 
+/** It counts only if nothing else explains the wait. */
+const STUCK = of("identity", "lookup-waits", (facts) => facts.worker(() => ({ waiting: 2, waitingForMs: 20_000 })));
+
 const CASES: readonly Case[] = [
 	of("host-known", "host-unknown", (facts) => {
 		facts.view = { ...facts.view, host: null };
@@ -61,6 +64,8 @@ const CASES: readonly Case[] = [
 		facts.identity = { told: null };
 		facts.worker(() => ({ waiting: 2 }));
 	}),
+	STUCK,
+	of("identity", "resolved", (facts) => facts.worker(() => ({ waiting: 2, waitingForMs: 2_000 }))),
 	...(
 		[
 			["identity-not-found", "did-not-found"],
@@ -100,6 +105,9 @@ const CASES: readonly Case[] = [
 	of("repo", "nothing-yet", (facts) => facts.accountIs({ rev: null })),
 	of("repo", "accepted", (facts) => facts.reject(rejection("signature-invalid", { hostname: OTHER }))),
 	of("repo", "accepted", (facts) => facts.reject(rejection("account-inactive"))),
+	of("log", "stalled", (facts) => {
+		facts.view = { ...facts.view, logStall: "disk-full" };
+	}),
 	of("repo", "unknown", (facts) => {
 		facts.view = { ...facts.view, worker: { untold: "a worker does not answer" } };
 	}),
@@ -145,7 +153,18 @@ describe("an explanation", () => {
 		const { verdict, gates } = expectSound(new Facts());
 		expect(verdict).toBe("passes");
 		expect(gates.map(({ answer }) => answer)).toEqual([
-			...["known", "allowed", "connected", "within-limits", "resolved", "matches", "active", "has-room", "accepted"],
+			...[
+				"known",
+				"allowed",
+				"connected",
+				"within-limits",
+				"resolved",
+				"matches",
+				"active",
+				"has-room",
+				"accepted",
+				"written",
+			],
 		]);
 	});
 
@@ -159,7 +178,7 @@ describe("an explanation", () => {
 
 	test("names the first gate that holds, whatever else holds too", () => {
 		const rng = new Rng("gates");
-		const holding = CASES.filter((one) => effectOf(one) === "hold");
+		const holding = CASES.filter((one) => effectOf(one) === "hold" && one !== STUCK);
 		const seen = new Set<string>();
 		for (let round = 0; round < 5_000; round++) {
 			const drawn = holding.filter(() => rng.int(holding.length) < 4);
@@ -192,7 +211,7 @@ describe("an explanation", () => {
 		facts.view = { ...facts.view, worker: null, hostRejection: { told: rejection("rev-future") } };
 		const { verdict, gates } = expectSound(facts);
 		expect(verdict).toBe("passes");
-		expect(gates.at(-1)).toMatchObject({
+		expect(gates.at(-2)).toMatchObject({
 			gate: "repo",
 			answer: "some-rejected",
 			facts: { did: DID, rejectedReason: "rev-future", advice: "set the clock of the PDS" },
@@ -211,6 +230,24 @@ describe("an explanation", () => {
 			const { verdict, gates } = expectSound(facts);
 			expect(verdict).toBe("unknown");
 			expect(gates[0]).toMatchObject({ answer: "unknown", detail: "the index does not answer" });
+		}
+	});
+
+	test("does not take messages that wait for the log, or for the index, for such that wait for a lookup", () => {
+		for (const set of [
+			(facts: Facts) => {
+				facts.view = { ...facts.view, logStall: "disk-full" };
+			},
+			(facts: Facts) => {
+				facts.account = { untold: "the index can't be read" };
+			},
+		]) {
+			const facts = new Facts();
+			facts.worker(() => ({ waiting: 1, waitingForMs: 3_600_000 }));
+			expect(explain(facts.all).heldBy).toBe("identity");
+			set(facts);
+			expect(answerOf(facts, "identity")).toBe("resolved");
+			expectSound(facts);
 		}
 	});
 

@@ -49,7 +49,7 @@ export const IDENTITY: IdentityView = {
 	knownFrom: "memory",
 };
 
-export const WORKER: WorkerView = { account: ACCOUNT, identity: IDENTITY, rejections: [], waiting: 0 };
+export const WORKER: WorkerView = { account: ACCOUNT, identity: IDENTITY, rejections: [], waiting: 0, waitingForMs: 0 };
 
 export function rejection(reason: RejectionReason, others: Partial<LastRejection> = {}): LastRejection {
 	return {
@@ -77,6 +77,7 @@ export class Facts {
 		worker: { told: WORKER },
 		delays: { told: null },
 		hostRejection: { told: null },
+		logStall: null,
 	};
 	noView: string | null = null;
 	account: Told<AccountView | null> = { told: ACCOUNT };

@@ -80,9 +80,11 @@ export class Shard {
 		return this.#parked;
 	}
 
-	/** Messages of an account that wait, of those that this host has sent. */
-	waitingOf(did: string, hostId: number): number {
-		return this.#lanes.get(laneName(did, hostId))?.length ?? 0;
+	/** Messages of an account that wait, of those that this host has sent, and when the first of them came. */
+	waitingOf(did: string, hostId: number): { messages: number; sinceMs: number } | null {
+		const lane = this.#lanes.get(laneName(did, hostId));
+		const [first] = lane ?? [];
+		return lane === undefined || first === undefined ? null : { messages: lane.length, sinceMs: first.arrivedAtMs };
 	}
 
 	/** Takes a message. It is settled now or later. */
