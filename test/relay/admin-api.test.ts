@@ -1,11 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Control } from "../../src/control/api.ts";
 import { createAdminApp } from "../../src/http/admin.ts";
 import { Counters } from "../../src/observe/counters.ts";
 import { fakeControl } from "../control/fake-control.ts";
 import type { SimAccount } from "../sim/account.ts";
 import type { SimHost } from "../sim/host.ts";
-import { isIndexed, RelayRig, until } from "./rig.ts";
+import { RelayProcess } from "../sim/relay-process.ts";
+import { isIndexed, RELAY_COMMAND, RelayRig, until } from "./rig.ts";
 
 const CURL = Bun.which("curl");
 if (CURL === null) console.log("the script of curl calls is not run: there is no curl");
@@ -163,14 +167,23 @@ const ROUTES = createAdminApp({
 	.routes.filter(({ method }) => method !== "ALL")
 	.map(({ method, path }) => `${method} ${path}`);
 
+const PASSWORD_FILE = join(tmpdir(), `standpipe-passwords-${process.pid}`);
+const OTHER_PASSWORD = "another, from a file";
+
 let rig: RelayRig;
 let host: SimHost;
 let account: SimAccount;
 
 beforeAll(async () => {
+	writeFileSync(PASSWORD_FILE, `${OTHER_PASSWORD}\n`);
 	rig = await RelayRig.start(
 		{ seed: "admin api", hosts: 1, accounts: 2 },
-		{ RELAY_FANOUT_WORKERS: "2", RELAY_HOST_EVENT_LIMITS: "50/s,2500/h,20000/d" },
+		{
+			RELAY_FANOUT_WORKERS: "2",
+			RELAY_HOST_EVENT_LIMITS: "50/s,2500/h,20000/d",
+			RELAY_ADMIN_PASSWORD_FILE: PASSWORD_FILE,
+			RELAY_TRUST_PROXY: "true",
+		},
 	);
 	const [firstHost] = rig.network.hosts;
 	const [firstAccount] = rig.network.accounts;
@@ -182,7 +195,10 @@ beforeAll(async () => {
 	await until(async () => isIndexed((await rig.relay.stats()).log));
 }, 300_000);
 
-afterAll(() => rig?.stop(), 300_000);
+afterAll(async () => {
+	await rig?.stop();
+	rmSync(PASSWORD_FILE, { force: true });
+}, 300_000);
 
 /** Runs a line of the script by a shell. */
 async function run(script: string): Promise<{ status: number; answer: unknown }> {
@@ -312,3 +328,44 @@ describe("a consumer in the listing", () => {
 		}
 	}, 300_000);
 });
+
+describe("who may call the admin API", () => {
+	/** The status of a call with these headers, and with a password. */
+	async function statusOf(password: string, headers: Record<string, string> = {}): Promise<number> {
+		const authorization = `Basic ${btoa(`admin:${password}`)}`;
+		const url = `http://127.0.0.1:${rig.relay.apiPort}/admin/subs/getEnabled`;
+		return (await fetch(url, { headers: { authorization, ...headers } })).status;
+	}
+
+	test("whoever has a password of the file, and no page of another origin", async () => {
+		expect(await statusOf(OTHER_PASSWORD)).toBe(200);
+		const own = { origin: `http://127.0.0.1:${rig.relay.apiPort}` };
+		expect(await statusOf(OTHER_PASSWORD, own)).toBe(200);
+		expect(await statusOf(OTHER_PASSWORD, { origin: "https://evil.example" })).toBe(403);
+		expect(await statusOf(OTHER_PASSWORD, { ...own, "sec-fetch-site": "cross-site" })).toBe(403);
+	}, 300_000);
+
+	test("not who guesses, by the address that the proxy names; others meanwhile", async () => {
+		const guesser = { "x-forwarded-for": "198.51.100.1, 203.0.113.7" };
+		const guess = (): Promise<number[]> =>
+			Promise.all(Array.from({ length: 25 }, (_, at) => statusOf(`guess ${at}`, guesser)));
+		// Each thread counts by itself, and the kernel chooses which of them gets a connection.
+		await until(async () => (await guess()).every((status) => status === 429));
+		expect(await statusOf(OTHER_PASSWORD, { "x-forwarded-for": "203.0.113.8" })).toBe(200);
+	}, 300_000);
+});
+
+test("without a password the admin API is off, and says so", async () => {
+	const relay = await RelayProcess.create({ command: RELAY_COMMAND, plcUrl: "http://127.0.0.1:1" });
+	try {
+		await relay.start({ RELAY_ADMIN_PASSWORD: "" });
+		expect(await relay.admin("pds/list")).toEqual({
+			status: 403,
+			json: { error: "AdminDisabled", message: expect.stringContaining("RELAY_ADMIN_PASSWORD") },
+		});
+		expect(readFileSync(relay.logPath, "utf8")).toContain("the admin API is off");
+	} finally {
+		await relay.stop();
+		await relay.remove();
+	}
+}, 300_000);
