@@ -60,6 +60,8 @@ export class MirrorFollower {
 	readonly #failureLines: LogLimiter;
 	readonly #stopped = Promise.withResolvers<void>();
 	#isStopping = false;
+	/** Whether the mirror's database has gone back. */
+	#isBehind = false;
 	/** In a row. */
 	#failures = 0;
 	#placeUnknownSinceMs: number | null = null;
@@ -79,6 +81,8 @@ export class MirrorFollower {
 	async run(): Promise<void> {
 		while (!this.#isStopping) {
 			try {
+				if (this.#isBehind) await this.#options.mirror.reread();
+				this.#isBehind = false;
 				const isFull = await this.#readPage();
 				this.#succeeded();
 				if (isFull) await this.#wait(PAGE_INTERVAL_MS);
@@ -169,7 +173,9 @@ export class MirrorFollower {
 
 	/** Waits after a failure that may pass. */
 	async #failed(error: unknown): Promise<void> {
-		if (!(error instanceof PageError) && storeFaultReason(error) === null) throw error;
+		const reason = error instanceof PageError ? null : storeFaultReason(error);
+		if (!(error instanceof PageError) && reason === null) throw error;
+		this.#isBehind ||= reason === "database-behind";
 		const { counters, random = Math.random } = this.#options;
 		counters.add(failures);
 		this.#failures++;

@@ -53,16 +53,14 @@ export class Mirror {
 
 	/** Goes on where the store's progress is, or begins if it was with another directory. What it holds stays in any case. */
 	static async open(options: MirrorOptions): Promise<Mirror> {
-		const { store, directory } = options;
-		const progress = await store.progress();
-		const log = logOf("plc");
-		if (progress?.directory === directory) {
-			log.info("the PLC mirror goes on after {after} of {directory}", { after: progress.after, directory });
-			// If the clock was set back, nothing is known of the time until then.
-			return new Mirror(options, { ...progress, completeUntilMs: Math.min(progress.completeUntilMs, options.clock()) });
-		}
-		log.info("the PLC mirror begins to read {directory}", { directory });
-		return new Mirror(options, begun(directory));
+		return new Mirror(options, await readProgress(options));
+	}
+
+	/** Goes on where the store's progress is, after the store has gone back. */
+	async reread(): Promise<void> {
+		this.#progress = await readProgress(this.#options);
+		this.#place = new Place(this.#progress.after);
+		this.noteLag();
 	}
 
 	get place(): Place {
@@ -126,6 +124,19 @@ export class Mirror {
 		if (refusal.reason === "repeated" || refusal.reason === "outdated") this.#log.debug(line, fields);
 		else this.#log.warning(line, fields);
 	}
+}
+
+/** The store's progress; the beginning if it was with another directory. */
+async function readProgress({ store, directory, clock }: MirrorOptions): Promise<Progress> {
+	const progress = await store.progress();
+	const log = logOf("plc");
+	if (progress?.directory === directory) {
+		log.info("the PLC mirror goes on after {after} of {directory}", { after: progress.after, directory });
+		// If the clock was set back, nothing is known of the time until then.
+		return { ...progress, completeUntilMs: Math.min(progress.completeUntilMs, clock()) };
+	}
+	log.info("the PLC mirror begins to read {directory}", { directory });
+	return begun(directory);
 }
 
 /** The latest time of the lines, but for times that are yet to come. */

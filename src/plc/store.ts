@@ -34,13 +34,15 @@ export interface MirrorReader {
 
 /** The tables of the mirror. There may be one writer. Its errors are those of `MirrorReader`. */
 export interface MirrorStore {
-	/** Null for a new mirror. */
+	/** Null for a new mirror. What is written next goes on from there. */
 	progress(): Promise<Progress | null>;
 	/** The states of these DIDs, as far as they are known. */
 	load(dids: ReadonlySet<string>): Promise<Map<string, DidState>>;
 	/**
 	 * Writes states and the progress, all or nothing.
 	 * @throws StoreBroken if something else has written to the mirror
+	 * @throws StoreUnavailable with the reason `database-behind` if the progress is not what it was after the last write, since a crash or a
+	 *   failover has undone something, or since a write was done that seemed to fail: read the progress, and go on from there
 	 */
 	write(states: readonly DidState[], progress: Progress): Promise<void>;
 	close(): Promise<void>;

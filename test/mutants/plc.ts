@@ -163,6 +163,20 @@ export const PLC_MUTANTS: readonly Mutant[] = [
 		tests: CACHE,
 	},
 	{
+		name: "the mirror goes on from where it was although its database has gone back",
+		file: "plc/follower.ts",
+		find: 'this.#isBehind ||= reason === "database-behind";',
+		replace: "",
+		tests: FOLLOWER,
+	},
+	{
+		name: "PostgreSQL: it is not noticed that the mirror's database has gone back",
+		file: "plc/postgres/store.ts",
+		find: "if (written.count === 1) return;",
+		replace: "if (written.count < 2) return;",
+		tests: ["plc/postgres/store.test.ts"],
+	},
+	{
 		name: "a second writer of the mirror is not noticed",
 		file: "plc/sqlite/store.ts",
 		find: "WHERE plc_progress.writer IN (?, excluded.writer)`;",

@@ -294,6 +294,36 @@ describe("the mirror's database", () => {
 		await rig.stop();
 	});
 
+	test("that has gone back, even to before the start, gets again what it has lost", async () => {
+		const rng = new Rng("a database that goes back");
+		const growing = new World(new Rng("a world beside a failing database"));
+		growing.grow(PAGE_LINES + 100);
+		const rig = rigAfter(growing, [...growing.lines]);
+		let goBack = rig.store.remember();
+		await rig.start();
+		await rig.time.pass(PAGE_INTERVAL_MS);
+		expect(rig.store.writes).toBeGreaterThan(0);
+		goBack();
+		await rig.untilComplete();
+		expectMirrors(rig, growing);
+		for (let round = 0; round < 5; round++) {
+			goBack = rig.store.remember();
+			for (let more = rng.int(3); more >= 0; more--) {
+				growing.nowMs = rig.time.nowMs;
+				growing.grow(1);
+				await rig.time.pass(growing.nowMs - rig.time.nowMs);
+				rig.directory.lines = [...growing.lines];
+				await rig.untilComplete();
+			}
+			expectMirrors(rig, growing);
+			goBack();
+			await rig.untilComplete();
+			expectMirrors(rig, growing);
+		}
+		expect(rig.refused).toEqual({});
+		await rig.stop();
+	});
+
 	test("ends the follower if it is broken", async () => {
 		const rig = rigAfter(world);
 		rig.store.failure = new StoreBroken("something else writes to it");

@@ -1,3 +1,4 @@
+import { StoreUnavailable } from "../../src/index/store-fault.ts";
 import type { DidState } from "../../src/plc/chain.ts";
 import { decodeState, encodeState } from "../../src/plc/state-codec.ts";
 import type { MirrorStore, Progress } from "../../src/plc/store.ts";
@@ -41,6 +42,18 @@ export class MemoryStore implements MirrorStore {
 	}
 
 	async close(): Promise<void> {}
+
+	/** Remembers what it holds. Returns what makes it go back to that, as a database does that has lost its last transactions. */
+	remember(): () => void {
+		const rows = [...this.rows];
+		const progress = this.#progress;
+		return () => {
+			this.rows.clear();
+			for (const [did, row] of rows) this.rows.set(did, row);
+			this.#progress = progress;
+			this.failure = new StoreUnavailable("database-behind", "it has gone back");
+		};
+	}
 
 	state(did: string): DidState | null {
 		const row = this.rows.get(did);

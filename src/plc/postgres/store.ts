@@ -5,7 +5,7 @@ import { Database } from "../../index/postgres/database.ts";
 import { Lookups } from "../../index/postgres/lookups.ts";
 import { arrayOf, type Column, Upsert } from "../../index/postgres/rows.ts";
 import { makeDurable } from "../../index/postgres/schema.ts";
-import { StoreBroken } from "../../index/store-fault.ts";
+import { StoreBroken, StoreUnavailable } from "../../index/store-fault.ts";
 import type { DidState } from "../chain.ts";
 import { decodeData, decodeState, didKeyBytes, didOfKeyBytes, encodeState } from "../state-codec.ts";
 import type { Mirrored, MirrorReader, MirrorStore, Progress } from "../store.ts";
@@ -49,7 +49,7 @@ interface StateRow {
  * @throws StoreBroken if the database holds a mirror of another release
  */
 export async function openPostgresMirror(url: string): Promise<MirrorStore> {
-	// If a crash of the server undoes transactions, what they wrote is asked for again, since the progress is undone with it.
+	// If a crash of the server undoes transactions, the next write finds the progress undone with them, and the directory is asked again.
 	const settings = { synchronous_commit: "off" };
 	const database = new Database(url, { name: "standpipe mirror", settings });
 	return opened(database, async () => {
@@ -137,8 +137,10 @@ class PostgresMirrorReader implements MirrorReader {
 class PostgresMirrorStore implements MirrorStore {
 	readonly #database: Database;
 	readonly #id = crypto.randomUUID();
-	/** Who has written last, as this store knows it. */
-	#writer = "";
+	/** Who had written last when this store read the progress first. A crash of the server can undo all that this store wrote. */
+	#writerBefore: string | null = null;
+	/** The progress, as this store knows it. */
+	#known: Progress = { directory: "", after: "0", readUntilMs: 0, completeUntilMs: 0 };
 
 	constructor(database: Database) {
 		this.#database = database;
@@ -151,7 +153,9 @@ class PostgresMirrorStore implements MirrorStore {
 		);
 		if (row === undefined) throw new StoreBroken(`${this.#database.place} has lost its row of plc_progress`);
 		const { writer, ...progress } = row;
-		this.#writer = writer;
+		this.#writerBefore ??= writer;
+		this.#checkWriter(writer);
+		this.#known = progress;
 		return writer === "" ? null : progress;
 	}
 
@@ -170,22 +174,34 @@ class PostgresMirrorStore implements MirrorStore {
 			const statements = UPSERT_STATES.slices(states);
 			await Promise.all(Array.from(statements, (values) => sql.unsafe(UPSERT_STATES.text, values, { prepare: true })));
 		});
-		this.#writer = this.#id;
+		this.#known = progress;
 	}
 
 	close(): Promise<void> {
 		return this.#database.close();
 	}
 
-	/** The first statement of each write: nothing else happens unless the progress is as this writer left it. */
+	/** The first statement of each write: nothing else happens unless the progress is as this store left it. */
 	async #writeProgress(sql: TransactionSql, progress: Progress): Promise<void> {
 		const { directory, after, readUntilMs, completeUntilMs } = progress;
-		// It may be this store's although the write seemed to fail, if the connection was lost.
+		const known = this.#known;
 		const written = await sql`UPDATE plc_progress SET writer = ${this.#id}, directory = ${directory}, after = ${after},
-			read_until_ms = ${readUntilMs}, complete_until_ms = ${completeUntilMs} WHERE writer IN (${this.#writer}, ${this.#id})`;
-		if (written.count !== 1)
-			throw new StoreBroken(
-				`the PLC mirror in ${this.#database.place} was changed meanwhile: something else writes to it`,
-			);
+			read_until_ms = ${readUntilMs}, complete_until_ms = ${completeUntilMs}
+			WHERE writer IN (${this.#writerBefore ?? ""}, ${this.#id}) AND directory = ${known.directory} AND after = ${known.after}
+				AND read_until_ms = ${known.readUntilMs} AND complete_until_ms = ${known.completeUntilMs}`;
+		if (written.count === 1) return;
+		const [row] = await sql<{ writer: string }[]>`SELECT writer FROM plc_progress`;
+		this.#checkWriter(row?.writer);
+		throw new StoreUnavailable(
+			"database-behind",
+			`the PLC mirror in ${this.#database.place} is not as it was after the last write: a crash or a failover has undone something, or a write was done that seemed to fail`,
+		);
+	}
+
+	#checkWriter(writer: string | undefined): void {
+		if (writer === this.#id || writer === (this.#writerBefore ?? "")) return;
+		throw new StoreBroken(
+			`the PLC mirror in ${this.#database.place} was changed meanwhile: something else writes to it`,
+		);
 	}
 }

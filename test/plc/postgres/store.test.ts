@@ -1,6 +1,6 @@
 import { beforeAll, expect, test } from "bun:test";
 import { openIndexWriter } from "../../../src/index/open.ts";
-import { StoreBroken, StoreUnavailable } from "../../../src/index/store-fault.ts";
+import { StoreBroken, StoreUnavailable, storeFaultReason } from "../../../src/index/store-fault.ts";
 import { openPostgresMirror, openPostgresMirrorReader } from "../../../src/plc/postgres/store.ts";
 import { SchemaPlace } from "../../index/postgres/place.ts";
 import { NEW_LOG } from "../../index/store-cases.ts";
@@ -70,9 +70,42 @@ describeWithPostgres("the mirror in PostgreSQL", () => {
 				const again = await store.write([], { ...progress, after: String(round) }).catch((error: unknown) => error);
 				if (again === undefined) break;
 				expect(again).toBeInstanceOf(StoreUnavailable);
+				await store.progress().catch((error: unknown) => expect(error).toBeInstanceOf(StoreUnavailable));
 			}
 			expect((await store.progress())?.after).toBe(String(round));
 		}
+		await store.close();
+	});
+
+	test.each([0, 1, 2])("a write after a crash has undone others changes nothing: %d of 3 are left", async (left) => {
+		const place = await makePlace();
+		const at = (number: number) => ({
+			directory: "https://plc.test",
+			after: String(number),
+			readUntilMs: number,
+			completeUntilMs: 7,
+		});
+		const earlier = await openPostgresMirror(place.url);
+		await earlier.progress();
+		await earlier.write([], at(10));
+		await earlier.close();
+		const store = await openPostgresMirror(place.url);
+		await store.progress();
+		const rows = [await place.sql((sql) => sql`SELECT * FROM plc_progress`)];
+		for (const number of [11, 12, 13]) {
+			await store.write([], at(number));
+			rows.push(await place.sql((sql) => sql`SELECT * FROM plc_progress`));
+		}
+		const [row] = rows[left] ?? [];
+		await place.sql(
+			(sql) =>
+				sql`UPDATE plc_progress SET writer = ${row?.["writer"]}, after = ${row?.["after"]}, read_until_ms = ${row?.["read_until_ms"]}`,
+		);
+		const refused = await store.write([], at(14)).catch((error: unknown) => error);
+		expect(storeFaultReason(refused)).toBe("database-behind");
+		expect(await store.progress()).toEqual(at(10 + left));
+		await store.write([], at(11 + left));
+		expect(await store.progress()).toEqual(at(11 + left));
 		await store.close();
 	});
 });
