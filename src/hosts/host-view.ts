@@ -1,17 +1,28 @@
 import type { HostView } from "../control/why.ts";
 import type { Ban } from "../policy/policies.ts";
-import type { ManagedHost } from "./managed-host.ts";
-import { faultOf } from "./state.ts";
+import type { HostFault } from "./fault.ts";
+import { faultOf, type HostState } from "./state.ts";
 
-/** What is told of a host to those who ask why its messages do not pass. */
-export function hostViewOf({ hostname, driver }: Pick<ManagedHost, "hostname" | "driver">, ban: Ban | null): HostView {
-	const { phase, connectedAtMs, lastEventMs, failures, nextAttemptMs, lastError } = driver.state;
-	const fault = faultOf(driver.state);
+/** Faults whose own text may name what strangers can't see: addresses that only the relay's resolver gives, and the relay's insides. */
+const TEXTS_FOR_STRANGERS: Partial<Record<HostFault, string>> = {
+	"private-address": "its name leads to an address that is not public",
+	internal: "the relay has failed on it, by a fault of its own",
+};
+
+/** What is told of a host to anybody who asks why its messages do not pass. */
+export function hostViewOf(hostname: string, state: HostState, ban: Ban | null): HostView {
+	const { phase, connectedAtMs, lastEventMs, failures, nextAttemptMs } = state;
 	return {
 		...{ hostname, phase, ban, connectedAtMs, lastEventMs, failures, nextAttemptMs },
-		lastError:
-			fault === null || lastError === null
-				? null
-				: { text: lastError.text.replace(/[.\s]+$/, ""), advice: fault.advice, atMs: lastError.atMs },
+		lastError: lastErrorOf(state),
 	};
+}
+
+function lastErrorOf(state: HostState): HostView["lastError"] {
+	const rule = faultOf(state);
+	const { lastError } = state;
+	if (rule === null || lastError === null) return null;
+	const { fault, text, atMs } = lastError;
+	const told = Object.hasOwn(TEXTS_FOR_STRANGERS, fault) ? TEXTS_FOR_STRANGERS[fault as HostFault] : undefined;
+	return { text: told ?? text.replace(/[.\s]+$/, ""), advice: rule.advice, atMs };
 }

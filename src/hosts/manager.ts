@@ -126,7 +126,7 @@ export class HostManager {
 	/** What is told of a host to those who ask; null if it is not known. */
 	viewOf(hostname: string): HostView | null {
 		const host = this.#byName.get(hostname);
-		return host === undefined ? null : hostViewOf(host, this.#options.banOf(hostname));
+		return host === undefined ? null : hostViewOf(hostname, host.driver.state, this.#options.banOf(hostname));
 	}
 
 	hostIdOf(hostname: string): number | null {

@@ -157,4 +157,11 @@ export const WHY_MUTANTS: readonly Mutant[] = [
 		replace: "if (signingKey === null && isStuck)",
 		tests: EXPLAIN,
 	},
+	{
+		name: "strangers are told of addresses that only the relay's resolver gives",
+		file: "hosts/host-view.ts",
+		find: "text: told ?? text.replace",
+		replace: "text: text.replace",
+		tests: ["hosts/host-view.test.ts"],
+	},
 ];
