@@ -1,7 +1,6 @@
 import { readFileSync, statSync } from "node:fs";
 import { PASSWORDS_MAX } from "../config/setting.ts";
 import type { Config } from "../config/settings.ts";
-import { logOf } from "../observe/log.ts";
 import { StartError, startOnPath } from "../runtime/start-error.ts";
 
 const FILE_BYTES_MAX = 100_000;
@@ -15,10 +14,7 @@ export async function adminPasswordsOf({
 	adminPasswords,
 	adminPasswordFile: file,
 }: Config): Promise<readonly string[]> {
-	if (file === null) {
-		if (adminPasswords.length === 0) logOf("relay").info("the admin API is off, since it has no password");
-		return adminPasswords;
-	}
+	if (file === null) return adminPasswords;
 	const passwords = await startOnPath("adminPasswordFile", file, () => readPasswords(file));
 	if (passwords.length === 0) throw fault(`${file} has no password`);
 	if (passwords.length > PASSWORDS_MAX) throw fault(`${file} has more than ${PASSWORDS_MAX} passwords`);

@@ -133,7 +133,7 @@ export class Relay {
 			for (const thread of fanout) thread.command({ type: "closeIdle" });
 			internal.closeIdleConnections();
 		});
-		announce(config, internal);
+		announce(config, internal, adminPasswords.length > 0);
 		return new Relay({ threads, reader, hosts, bootstrap: startBootstrap(config, hosts, counts.own), internal, guard });
 	}
 
@@ -172,12 +172,13 @@ async function startIndexUnless(stop: AbortSignal | undefined, { index, log }: T
 	throw new StartStopped("the start was stopped while it waited for the index");
 }
 
-function announce({ apiBind: { host, port } }: Config, internal: Bun.Server<undefined>): void {
+function announce({ apiBind: { host, port } }: Config, internal: Bun.Server<undefined>, hasAdmin: boolean): void {
 	logOf("relay").info("standpipe {version} serves on {api}, metrics on {metrics}", {
 		version: VERSION,
 		api: `${host}:${port}`,
 		metrics: `${internal.hostname}:${internal.port}`,
 	});
+	if (!hasAdmin) logOf("relay").info("the admin API is off, since it has no password");
 }
 
 async function makeFolders({ persistDir, databaseUrl }: Config): Promise<void> {
