@@ -18,6 +18,8 @@ export interface StatusFact {
 	readonly status: string | null;
 	/** `time` of the message in milliseconds since 1970; 0 if it is not known, or if the host did not write it. */
 	readonly timeMs: number;
+	/** Only in the relay's own messages: whether the account waits from here on for room in its host's limit. Absent: as before. */
+	readonly waits?: boolean;
 }
 
 /** Something about the account's identity may have changed. */
@@ -46,6 +48,8 @@ export interface At {
 	readonly upstreamSeq: number;
 	/** Lsn of the record. Absent for an entry, which has none yet. */
 	readonly lsn?: number;
+	/** Time of the record, in microseconds since 1970. Absent for an entry. */
+	readonly timeUs?: number;
 }
 
 /**
@@ -67,7 +71,14 @@ export function next(state: AccountState | null, fact: AccountFact | LocalStatus
 	const { active, status } = fact;
 	const repo = isDeletion(fact) ? FORGOTTEN_REPO : null;
 	const told = { upstreamActive: active, upstreamStatus: status, statusLsn: at.lsn ?? 0 };
-	return { ...before, ...repo, ...told, hostSeq, lastTimeMs };
+	const waitingSinceUs = waitingAfter(before, fact, at);
+	return { ...before, ...repo, ...told, waitingSinceUs, hostSeq, lastTimeMs };
+}
+
+/** A deleted account waits for nothing. One that waits already keeps its place in the queue. */
+function waitingAfter({ waitingSinceUs }: AccountState, fact: StatusFact, { timeUs = 0 }: At): number | null {
+	if (isDeletion(fact) || fact.waits === false) return null;
+	return fact.waits === true ? (waitingSinceUs ?? timeUs) : waitingSinceUs;
 }
 
 /** The status at the host stays as it is. So when the operator undoes a takedown, what the host has said meanwhile holds. */
@@ -78,14 +89,14 @@ function setLocally(state: AccountState | null, status: string | null, lsn = 0):
 
 /**
  * The state of an account that is now at `host`. If it moved there, its status at the former host and that host's times no
- * longer count. A new account, and one that has just moved, is taken to be active until its host says otherwise.
+ * longer count, nor does a wait for room there. A new account, and one that has just moved, is taken to be active until its host says otherwise.
  *
  * @param lsn of the record that moves it
  */
 export function atHost(state: AccountState | null, host: number, lsn = 0): AccountState {
 	if (state === null) return { ...UNSEEN, host };
 	if (state.host === host) return state;
-	return { ...state, host, lastTimeMs: 0, ...ACTIVE, statusLsn: lsn };
+	return { ...state, host, lastTimeMs: 0, ...ACTIVE, waitingSinceUs: null, statusLsn: lsn };
 }
 
 const ACTIVE = { upstreamActive: true, upstreamStatus: null } as const;
@@ -96,6 +107,7 @@ const UNSEEN: AccountState = {
 	lastTimeMs: 0,
 	...ACTIVE,
 	localStatus: null,
+	waitingSinceUs: null,
 	statusLsn: 0,
 	rev: null,
 	commit: null,

@@ -13,6 +13,11 @@ export interface AccountState {
 	readonly upstreamStatus: string | null;
 	/** The status that this relay's operator set, such as `takendown`; null if none. */
 	readonly localStatus: string | null;
+	/**
+	 * Since when it waits for room in its host's account limit, in microseconds since 1970; null if it does not wait. A shard does not know the
+	 * times of records and sets it to 0.
+	 */
+	readonly waitingSinceUs: number | null;
 	/** Lsn of the last record about its status; 0 before the first. A shard does not know lsns and sets it to 0. */
 	readonly statusLsn: number;
 	/** State of the repo, null before its first commit or sync. After a deletion only the last rev is kept. */

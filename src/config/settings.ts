@@ -199,7 +199,8 @@ const SETTINGS = {
 		env: ["RELAY_DEFAULT_ACCOUNT_LIMIT", "RELAY_DEFAULT_REPO_LIMIT"],
 		kind: wholeNumber(0, 100_000_000),
 		default: "100",
-		meaning: "How many accounts a host is expected to have at most. RELAY_HOST_EVENT_LIMITS grow with it.",
+		meaning:
+			"How many accounts a host may have; further ones are throttled until there is room. RELAY_HOST_EVENT_LIMITS grow with it. Hosts of RELAY_TRUSTED_DOMAINS may have any number.",
 	}),
 	hostEventLimits: setting({
 		env: ["RELAY_HOST_EVENT_LIMITS"],

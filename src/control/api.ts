@@ -6,6 +6,7 @@ import type { DelayedHost } from "./delays.ts";
 import type { HostDetailControl } from "./host-details.ts";
 import type { HostControl } from "./hosts.ts";
 import type { PolicyControl } from "./policy.ts";
+import type { QuotaControl } from "./quota.ts";
 import type { ControlView, WhyQuestion } from "./why.ts";
 
 export { type ControlResult, type Refusal, type Requester, refusal } from "./answer.ts";
@@ -16,7 +17,7 @@ export { type ControlResult, type Refusal, type Requester, refusal } from "./ans
  *
  * The last argument of each action says who asks, so that the requests of every stranger are counted.
  */
-export interface Control extends PolicyControl, HostControl, HostDetailControl, ConsumerControl {
+export interface Control extends PolicyControl, HostControl, HostDetailControl, ConsumerControl, QuotaControl {
 	/** Asks the relay to follow a host, or to reconnect to it now. */
 	requestCrawl(hostname: string, by: Requester): Promise<ControlResult>;
 	/** For an operator: the hosts that are connected now. */

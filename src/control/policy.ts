@@ -11,7 +11,7 @@ export interface RuntimeSettings {
 	disableRequestCrawl: boolean;
 	/** New hosts in 24 hours that strangers may ask for. */
 	newHostsPerDayMax: number;
-	/** How many accounts a host is expected to have at most, if nothing else is set for it. */
+	/** How many accounts a host may have, if nothing else is set for it. */
 	accountLimit: number;
 }
 

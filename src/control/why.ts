@@ -72,7 +72,7 @@ export interface IdentityView {
 /** The state of an account, as far as it is of interest to its owner. */
 export type AccountView = Pick<
 	AccountState,
-	"host" | "hostSeq" | "upstreamActive" | "upstreamStatus" | "localStatus" | "rev"
+	"host" | "hostSeq" | "upstreamActive" | "upstreamStatus" | "localStatus" | "waitingSinceUs" | "rev"
 >;
 
 /** What the worker that has a DID knows of it. Nulls are not in its memory. */

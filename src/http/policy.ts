@@ -15,6 +15,10 @@ const DID_BODY = v.object(
 	{ did: v.string("`did` must be a string") },
 	"the body must be an object with a string `did`",
 );
+const DID_QUERY = v.object(
+	{ did: v.pipe(v.string(), v.maxLength(DID_CHARS_MAX, "`did` is too long")) },
+	"`did` is required",
+);
 const TAKEDOWNS_QUERY = v.object({
 	cursor: v.optional(
 		v.pipe(v.string(), v.maxLength(DID_CHARS_MAX, "`cursor` must be one that this listing gave out")),
@@ -144,6 +148,11 @@ function addAccountRoutes(app: Hono<ClientEnv>, control: Control): void {
 	app.post("/admin/repo/takeDown", set("takendown"));
 	app.post("/admin/repo/suspend", set("suspended"));
 	app.post("/admin/repo/reverseTakedown", set(null));
+	app.get("/admin/repo/wait", async (context) => {
+		const { did } = readQuery(DID_QUERY, context);
+		const result = await control.accountWait(did, requester(context, true));
+		return answer(context, result, ({ wait }) => ({ wait }));
+	});
 	app.get("/admin/repo/takedowns", async (context) => {
 		const { cursor } = readQuery(TAKEDOWNS_QUERY, context);
 		const result = await control.accountStatuses(cursor, TAKEDOWNS_PAGE, requester(context, true));
@@ -179,6 +188,15 @@ function addHostRoutes(app: Hono<ClientEnv>, control: Control): void {
 		};
 	app.post("/admin/pds/block", change(true));
 	app.post("/admin/pds/unblock", change(false));
+	app.get("/admin/pds/quota", async (context) => {
+		const { host } = readQuery(HOST_QUERY, context);
+		return answer(context, await control.hostQuota(host, requester(context, true)), ({ quota }) => quota);
+	});
+	app.post("/admin/pds/recount", async (context) => {
+		const { host } = readQuery(HOST_QUERY, context);
+		const result = await control.recountAccounts(host, requester(context, true));
+		return answer(context, result, ({ quota, before }) => ({ ...quota, before }));
+	});
 	app.post("/admin/pds/changeLimits", async (context) => {
 		const body = await readBody(LIMITS_BODY, context, LIMITS_BODY_BYTES_MAX);
 		const hosts = [...(body.host === undefined ? [] : [body.host]), ...(body.hosts ?? [])];

@@ -8,6 +8,7 @@ import {
 	type CursorsFacts,
 	decodeControl,
 	type HostFacts,
+	type RecountFacts,
 } from "../log/record/control.ts";
 import { decodeFact, didOf, type MessageFact } from "../log/record/message-facts.ts";
 import type { AdminAction, PolicyFacts, PolicyKind } from "../log/record/policy-facts.ts";
@@ -16,6 +17,7 @@ import type { StoredRecord } from "../log/record/stored-record.ts";
 import type {
 	Host,
 	PolicyChange,
+	Recount,
 	RowChanges,
 	RowKeys,
 	RowSource,
@@ -38,7 +40,12 @@ interface TouchedAccount {
 
 /** Names the rows that `foldRecords` needs for the same records, besides those of the hosts that the accounts are at. */
 export function touched(records: readonly StoredRecord[]): RowKeys {
-	const keys = { dids: new Set<string>(), hosts: new Set<number>(), introduced: new Set<number>() };
+	const keys = {
+		dids: new Set<string>(),
+		hosts: new Set<number>(),
+		introduced: new Set<number>(),
+		recounted: new Set<number>(),
+	};
 	for (const record of records) {
 		if (isMessageKind(record.kind)) {
 			keys.hosts.add(record.host);
@@ -74,6 +81,8 @@ class Fold {
 	/** By kind and key. */
 	readonly #policies = new Map<string, PolicyChange>();
 	readonly #actions: StoredAction[] = [];
+	/** By host. */
+	readonly #recounts = new Map<number, Recount>();
 	/** DIDs of accounts whose status was told, in order. */
 	readonly #statuses = new Set<string>();
 	readonly #hostIdMaxBefore: number;
@@ -123,6 +132,7 @@ class Fold {
 			actions: this.#actions,
 			unknownHostRecords: this.#unknownHostRecords,
 			takedowns: this.#takedowns(),
+			recounts: [...this.#recounts.values()],
 		};
 	}
 
@@ -160,6 +170,15 @@ class Fold {
 
 	addAction(action: AdminAction, { lsn }: StoredRecord): void {
 		this.#actions.push({ ...action, lsn });
+	}
+
+	/** Counts the accounts of a host as they were before the batch. What the batch changes is added at its end. */
+	recount({ host: id }: RecountFacts): void {
+		const host = this.#host(id);
+		if (host === null || this.#recounts.has(id)) return;
+		const counted = this.#rows.countAccounts(id);
+		this.#recounts.set(id, { host: id, before: host.accountCount, counted });
+		host.accountCount = counted;
 	}
 
 	setHost(facts: HostFacts): void {
@@ -252,6 +271,13 @@ const CONTROL_PARTS: { readonly [K in ControlKind]: ControlPart<ControlFacts[K]>
 			rows.setPolicy({ kind: "localStatus", ...facts });
 			rows.tell({ type: "local", did: facts.key, status: facts.value?.status ?? null }, record);
 		},
+	},
+	recount: {
+		touch({ host }, { hosts, recounted }) {
+			hosts.add(host);
+			recounted.add(host);
+		},
+		fold: (facts, rows) => rows.recount(facts),
 	},
 	hostPolicy: policyPart("hostPolicy"),
 	domainBan: policyPart("domainBan"),

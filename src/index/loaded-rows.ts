@@ -5,7 +5,10 @@ export interface Loaded {
 	accounts: AccountRow[];
 	/** The rows of the keys' hosts and of the accounts' hosts. Hosts without a row are left out. */
 	hosts: Host[];
-	/** For each introduced host that has no row although its id was in use: how many accounts are at it and not deleted. */
+	/**
+	 * For each introduced host that has no row although its id was in use, and for each host to be recounted: how many accounts are at it
+	 * and not deleted.
+	 */
 	accountCounts: ReadonlyMap<number, number>;
 	hostIdMax: number;
 }

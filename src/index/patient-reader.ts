@@ -2,7 +2,16 @@ import { RETRY_MS, Stall } from "../disk/stall.ts";
 import type { PolicyKind } from "../log/record/policy-facts.ts";
 import type { Counters } from "../observe/counters.ts";
 import { openIndexReader, openPatiently } from "./open.ts";
-import type { Account, Host, IndexReader, Policy, StoredAction, StoredIdentity, Takedown } from "./store.ts";
+import type {
+	Account,
+	Host,
+	IndexReader,
+	Policy,
+	StoredAction,
+	StoredIdentity,
+	Takedown,
+	WaitingAccount,
+} from "./store.ts";
 import { type StoreFaultReason, storeFaultReason } from "./store-fault.ts";
 
 /** Longest wait between two tries of a read that keeps failing. */
@@ -56,6 +65,18 @@ export class PatientReader implements IndexReader {
 
 	takenDownSince(lsn: number, limit: number): Promise<Takedown[]> {
 		return this.#read(() => this.#reader.takenDownSince(lsn, limit));
+	}
+
+	waiting(host: number, afterUs: number, limit: number): Promise<WaitingAccount[]> {
+		return this.#read(() => this.#reader.waiting(host, afterUs, limit));
+	}
+
+	waitingBefore(host: number, sinceUs: number): Promise<number> {
+		return this.#read(() => this.#reader.waitingBefore(host, sinceUs));
+	}
+
+	waitingCounts(): Promise<{ host: number; count: number }[]> {
+		return this.#read(() => this.#reader.waitingCounts());
 	}
 
 	policies<K extends PolicyKind>(kind: K, afterKey: string, limit: number): Promise<Policy<K>[]> {

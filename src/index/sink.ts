@@ -3,7 +3,7 @@ import type { StoredRecord } from "../log/record/stored-record.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
 import { counter, gauge } from "../observe/metric.ts";
-import type { Takedown } from "./store.ts";
+import type { Recount, Takedown } from "./store.ts";
 import type { IndexWriter } from "./writer.ts";
 
 const indexRecords = counter("index_records_total", "records applied to the index");
@@ -25,6 +25,8 @@ export interface IndexSinkOptions {
 	counters: Counters;
 	/** Called after the index has applied records that told statuses of accounts. */
 	onTakedowns(takedowns: Takedown[]): void;
+	/** Called after the accounts of hosts were counted anew. */
+	onRecounts(recounts: Recount[]): void;
 }
 
 /** The index as a reader of the log. Reports takedowns, and logs what the index lacks because the log lost it. */
@@ -41,7 +43,7 @@ export class IndexSink implements Sink {
 	}
 
 	async apply(records: readonly StoredRecord[]): Promise<number> {
-		const { writer, counters, onTakedowns } = this.#options;
+		const { writer, counters, onTakedowns, onRecounts } = this.#options;
 		const applied = await writer.apply(records);
 		const { checkpoint } = applied;
 		if (checkpoint < (records.at(-1)?.lsn ?? 0)) {
@@ -56,6 +58,7 @@ export class IndexSink implements Sink {
 		counters.add(indexRecords, records.length);
 		counters.add(indexUnknownHostRecords, applied.unknownHostRecords);
 		if (applied.takedowns.length > 0) onTakedowns(applied.takedowns);
+		if (applied.recounts.length > 0) onRecounts(applied.recounts);
 		return checkpoint;
 	}
 

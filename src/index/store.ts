@@ -8,7 +8,7 @@ import type { AdminAction, PolicyKind, PolicyValues } from "../log/record/policy
 export interface Host extends HostFacts {
 	/** The host's low-water mark; null before its first message, and if it is to be followed from its live end. */
 	cursor: number | null;
-	/** Accounts whose current host this is and whose upstream status is not `deleted`. */
+	/** Accounts whose current host this is and that its host does not have as deleted. */
 	accountCount: number;
 }
 
@@ -24,6 +24,21 @@ export interface Takedown {
 	did: string;
 	/** Lsn of the record that last told of its status; null for an account that is none of these. */
 	takenDownSinceLsn: number | null;
+}
+
+/** An account that waits for room in its host's account limit. */
+export interface WaitingAccount {
+	did: string;
+	/** Since when, in microseconds since 1970. No two accounts have the same time. */
+	sinceUs: number;
+}
+
+/** A host's accounts were counted anew. */
+export interface Recount {
+	host: number;
+	/** `accountCount` of the host's row before, and what it should have been. */
+	before: number;
+	counted: number;
 }
 
 /** What a DID last resolved to. It is kept so that a restart doesn't ask the PLC directory for all DIDs again. */
@@ -70,6 +85,12 @@ export interface IndexReader {
 	repos(afterId: number, limit: number): Promise<Account[]>;
 	/** Up to `limit` accounts that are taken down and whose last status record has `lsn` or a greater one, the latest first. */
 	takenDownSince(lsn: number, limit: number): Promise<Takedown[]>;
+	/** Accounts that wait for room in this host's limit since later than `afterUs` (microseconds since 1970), those first that came first. */
+	waiting(host: number, afterUs: number, limit: number): Promise<WaitingAccount[]>;
+	/** How many accounts wait at this host since before `sinceUs`. */
+	waitingBefore(host: number, sinceUs: number): Promise<number>;
+	/** How many accounts wait at each host at which some do. */
+	waitingCounts(): Promise<{ host: number; count: number }[]>;
 	/** What the operator has set, of this kind and with key > `afterKey`, by the bytes of the key. */
 	policies<K extends PolicyKind>(kind: K, afterKey: string, limit: number): Promise<Policy<K>[]>;
 	/** Like `policies`, but only those that no record of this log has told. */
@@ -94,6 +115,8 @@ export interface RowKeys {
 	hosts: ReadonlySet<number>;
 	/** Those of `hosts` that have a `host` record in the batch. */
 	introduced: ReadonlySet<number>;
+	/** Those of `hosts` whose accounts are to be counted anew. */
+	recounted: ReadonlySet<number>;
 }
 
 /** The rows as they are before a batch. */
@@ -103,7 +126,10 @@ export interface RowSource {
 	host(id: number): Host | null;
 	/** The greatest host id that any record has named. */
 	hostIdMax(): number;
-	/** How many accounts are at a host and not deleted. Only for an introduced host that has no row although its id was in use. */
+	/**
+	 * How many accounts are at a host and not deleted. Only for an introduced host that has no row although its id was in use, and for a
+	 * host to be recounted.
+	 */
 	countAccounts(host: number): number;
 }
 
@@ -125,6 +151,8 @@ export interface RowChanges {
 	unknownHostRecords: number;
 	/** For each account that a record told the status of, even if it did not change: whether it is taken down now. */
 	takedowns: Takedown[];
+	/** Hosts whose accounts were counted anew. */
+	recounts: Recount[];
 }
 
 /** Where a batch begins and ends in the log. */

@@ -11,7 +11,7 @@ import type { WorkerContext } from "../runtime/worker-context.ts";
 import { INDEX_MARK } from "./mark.ts";
 import { indexPlace, openIndexWriter, openPatiently } from "./open.ts";
 import { IndexSink } from "./sink.ts";
-import type { Takedown } from "./store.ts";
+import type { Recount, Takedown } from "./store.ts";
 import { StoreBroken, type StoreFaultReason, storeFaultReason } from "./store-fault.ts";
 import type { IndexWriter } from "./writer.ts";
 
@@ -24,13 +24,19 @@ export interface TakedownEvent {
 	takedowns: Takedown[];
 }
 
+/** Sent when the accounts of hosts were counted anew. */
+export interface RecountEvent {
+	type: "recounts";
+	recounts: Recount[];
+}
+
 /** Why the database can't be written; null when it can be written again. */
 export interface StallEvent {
 	type: "stall";
 	reason: StoreFaultReason | null;
 }
 
-export type IndexEvent = TakedownEvent | StallEvent;
+export type IndexEvent = TakedownEvent | RecountEvent | StallEvent;
 
 type IndexStart = WorkerContext<"initialSeq">;
 
@@ -58,6 +64,7 @@ serveRole<IndexStart, never, IndexEvent>((emit): WorkerRole<IndexStart, never> =
 				writer,
 				counters,
 				onTakedowns: (takedowns) => emit({ type: "takedowns", takedowns }),
+				onRecounts: (recounts) => emit({ type: "recounts", recounts }),
 			}),
 			log: reader,
 			position,

@@ -1,6 +1,6 @@
 import type { StoredRecord } from "../log/record/stored-record.ts";
 import { foldRecords, touched } from "./fold.ts";
-import type { Store, Takedown } from "./store.ts";
+import type { Recount, Store, Takedown } from "./store.ts";
 
 /** What applying a batch of records has shown. */
 export interface Applied {
@@ -11,6 +11,8 @@ export interface Applied {
 	checkpoint: number;
 	/** For each account that they tell the status of: whether it is taken down now. */
 	takedowns: Takedown[];
+	/** Hosts whose accounts were counted anew. */
+	recounts: Recount[];
 	/** How often they named a host that the index has no row for. */
 	unknownHostRecords: number;
 }
@@ -37,13 +39,13 @@ export class IndexWriter {
 	 */
 	async apply(records: readonly StoredRecord[]): Promise<Applied> {
 		const last = records.at(-1);
-		if (last === undefined) return { checkpoint: await this.store.checkpoint(), takedowns: [], unknownHostRecords: 0 };
+		if (last === undefined) return nothingAt(await this.store.checkpoint());
 		const { rows, checkpoint } = await this.store.load(touched(records));
 		this.#checkpoint ??= checkpoint;
 		const after = this.#checkpoint;
 		if (checkpoint < after) {
 			this.#checkpoint = checkpoint;
-			return { checkpoint, takedowns: [], unknownHostRecords: 0 };
+			return nothingAt(checkpoint);
 		}
 		// A fold over rows that contain the records would not show the same.
 		if (checkpoint > after && checkpoint === this.#unsure?.checkpoint) {
@@ -51,10 +53,14 @@ export class IndexWriter {
 			return this.#unsure;
 		}
 		const changes = foldRecords(records, rows);
-		const { takedowns, unknownHostRecords } = changes;
-		this.#unsure = { checkpoint: last.lsn, takedowns, unknownHostRecords };
+		const { takedowns, recounts, unknownHostRecords } = changes;
+		this.#unsure = { checkpoint: last.lsn, takedowns, recounts, unknownHostRecords };
 		await this.store.write(changes, { after, last: last.lsn }, this.#logId);
 		this.#checkpoint = last.lsn;
 		return this.#unsure;
 	}
+}
+
+function nothingAt(checkpoint: number): Applied {
+	return { checkpoint, takedowns: [], recounts: [], unknownHostRecords: 0 };
 }

@@ -29,6 +29,8 @@ export interface Arrival<M extends Message = Message> {
 	refreshed: boolean;
 	/** Whether the host, asked because of this message, said that the account is active. Null if it was not asked. */
 	activeAtHost: boolean | null;
+	/** Whether the place in its host's account limit that its account needs is granted. Null if none was asked for, or if it is taken. */
+	place: "granted" | "refused" | null;
 	/** The status of which the relay's own `#account` must still follow it into the log. Set once the message itself is handed over. */
 	following: UpstreamStatus | null;
 }
@@ -67,6 +69,7 @@ export function arrivalOf(
 		before: null,
 		refreshed: false,
 		activeAtHost: null,
+		place: null,
 		following: null,
 	};
 }

@@ -18,7 +18,7 @@ import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
 import { gauge } from "../observe/metric.ts";
 import { openIdentityMirror } from "../plc/identity-mirror.ts";
-import type { LenientEvent, LocalStatusChange } from "../policy/messages.ts";
+import type { LenientEvent, LocalStatusChange, PlacesCommand, PlacesEvent } from "../policy/messages.ts";
 import { contain } from "../runtime/boundary.ts";
 import { Doorbell } from "../runtime/doorbell.ts";
 import { LogLimiter } from "../runtime/log-limiter.ts";
@@ -32,6 +32,7 @@ import { EngineError } from "../verify/select.ts";
 import { USER_AGENT } from "../version.ts";
 import { AccountCache } from "./did/accounts.ts";
 import { Operator } from "./did/operator.ts";
+import { Places } from "./did/places.ts";
 import { RepoStatusProbe } from "./did/repo-status.ts";
 import { Shard, type ShardOptions } from "./did/shard.ts";
 import { Budget } from "./host/budget.ts";
@@ -87,12 +88,17 @@ const REJECTION_LINES = { intervalMs: 60_000, keysMax: 10_000 };
 export type CreateEngine = (choice: EngineChoice, counters: Counters) => Engine;
 
 /** From an ingest worker to the control thread. */
-export type IngestEvent = HostEvent | LenientEvent;
+export type IngestEvent = HostEvent | LenientEvent | PlacesEvent;
+
+/** From the control thread to an ingest worker. */
+export type IngestCommand = HostCommand | PlacesCommand;
 
 /** What the control thread may ask of an ingest worker. */
 export interface IngestService {
 	/** Sets the operator's status of an account whose DID this worker has. Resolves when that is durable. */
 	setLocalStatus(change: LocalStatusChange): Promise<{ before: string | null }>;
+	/** Gives an account that waits at this host its place there, if it still waits. Resolves when that is durable, and reported. */
+	admitWaiting(did: string, hostId: number): Promise<{ isAdmitted: boolean }>;
 	/** What waits because of limits: of this host, or of all its hosts (null), of which `DELAYED_HOSTS_MAX` at most are told. */
 	delays(hostId: number | null): Promise<HostDelays[]>;
 	/** What is known of an account whose DID this worker has. @param hostIds hosts that may have sent messages of it */
@@ -107,7 +113,7 @@ export interface IngestService {
 
 /** Runs an ingest worker in this thread, with the engine that the thread's entry file makes. */
 export function serveIngest(createEngine: CreateEngine): void {
-	serveRole<IngestOptions, HostCommand, IngestEvent, NoService, IngestService>(
+	serveRole<IngestOptions, IngestCommand, IngestEvent, NoService, IngestService>(
 		(emit) => new IngestWorker(createEngine, emit),
 	);
 }
@@ -128,12 +134,13 @@ function createShard(parts: {
 	index: IndexReader;
 	mirror: IdentityMirror | null;
 	accounts: AccountCache;
+	places: Places;
 	handover: Handover;
 	engine: Engine;
 	lastRejections: LastRejections;
 	counters: Counters;
 }): { shard: Shard; identities: IdentityCache } {
-	const { config, index, mirror, accounts, handover, engine, lastRejections, counters } = parts;
+	const { config, index, mirror, accounts, places, handover, engine, lastRejections, counters } = parts;
 	const allowInsecure = config.allowInsecureHosts;
 	const identities = new IdentityCache({
 		resolver: new DidResolver({ plcUrl: config.plcHost, allowInsecure, userAgent: USER_AGENT }),
@@ -150,6 +157,7 @@ function createShard(parts: {
 		accounts,
 		identities,
 		repoStatus: new RepoStatusProbe({ guard: { allowInsecure }, userAgent: USER_AGENT, counters }),
+		places,
 		handover,
 		rules: { engine, strict: !config.lenientSyncValidation, clock: Date.now, counters },
 		allowLocalhost: allowInsecure,
@@ -193,12 +201,13 @@ interface Parts {
 	shard: Shard;
 	operator: Operator;
 	why: IngestWhy;
+	places: Places;
 	handover: Handover;
 	doorbell: Doorbell;
 }
 
 /** An ingest worker: follows its hosts, and works on the messages of its DIDs. */
-class IngestWorker implements WorkerRole<IngestOptions, HostCommand, IngestService> {
+class IngestWorker implements WorkerRole<IngestOptions, IngestCommand, IngestService> {
 	readonly #createEngine: CreateEngine;
 	readonly #emit: (event: IngestEvent) => void;
 	/** Set by `start`. */
@@ -206,6 +215,7 @@ class IngestWorker implements WorkerRole<IngestOptions, HostCommand, IngestServi
 	readonly serves: Served<IngestService> = {
 		delays: (hostId) => this.#parts?.hosts.delays(hostId) ?? [],
 		usage: (afterId, lastId) => this.#parts?.hosts.usage(afterId, lastId) ?? [],
+		admitWaiting: (did, hostId) => this.#admitWaiting(did, hostId),
 		setLocalStatus: (change) => this.#started().operator.setLocalStatus(change),
 		whyAccount: (did, hostIds) => this.#started().why.account(did, hostIds),
 		whyHost: (hostId, did) => this.#started().why.host(hostId, did),
@@ -231,9 +241,10 @@ class IngestWorker implements WorkerRole<IngestOptions, HostCommand, IngestServi
 		const engine = makeEngine(this.#createEngine, config.verifyEngine, counters);
 		counters.add(engine.name === "native" ? enginesNative : enginesPortable);
 		const accounts = new AccountCache(index, Math.ceil(ACCOUNT_CACHE_ENTRIES / config.ingestWorkers), counters);
+		const places = new Places(options.worker, this.#emit);
 		const mirror = await openIdentityMirror(config, counters);
 		const lastRejections = new LastRejections();
-		const parts = { config, index, mirror, accounts, handover, engine, lastRejections, counters };
+		const parts = { config, index, mirror, accounts, places, handover, engine, lastRejections, counters };
 		const { shard, identities } = createShard(parts);
 		for (const [hostname, strictness] of options.strictness) shard.setStrictness(hostname, strictness);
 		const routes = new Routes(options.worker, options.peers.map(openPeer), (arrival) => shard.submit(arrival));
@@ -248,9 +259,9 @@ class IngestWorker implements WorkerRole<IngestOptions, HostCommand, IngestServi
 			handover,
 		});
 
-		const operator = new Operator({ accounts, handover, clock: Date.now });
+		const operator = new Operator({ accounts, handover, places, clock: Date.now });
 		const why = new IngestWhy({ accounts, identities, lastRejections, shard, hosts });
-		this.#parts = { hosts, shard, handover, doorbell, operator, why };
+		this.#parts = { hosts, shard, handover, doorbell, operator, places, why };
 
 		const keepBooks = (): void => {
 			hosts.storeCursors();
@@ -275,8 +286,17 @@ class IngestWorker implements WorkerRole<IngestOptions, HostCommand, IngestServi
 		);
 	}
 
-	command(command: HostCommand): void {
-		this.#parts?.hosts.command(command);
+	command(command: IngestCommand): void {
+		if (command.type === "places") this.#parts?.places.answered(command.granted);
+		else this.#parts?.hosts.command(command);
+	}
+
+	async #admitWaiting(did: string, hostId: number): Promise<{ isAdmitted: boolean }> {
+		const { operator, places } = this.#started();
+		const isAdmitted = await operator.admitWaiting(did, hostId);
+		// The report must not come after the answer, or the place would be free in between.
+		places.flush();
+		return { isAdmitted };
 	}
 
 	#started(): Parts {

@@ -49,6 +49,6 @@ export class IngestWhy {
 }
 
 function viewOf(account: NonNullable<ReturnType<AccountCache["peek"]>>): NonNullable<WorkerView["account"]> {
-	const { host, hostSeq, upstreamActive, upstreamStatus, localStatus, rev } = account;
-	return { host, hostSeq, upstreamActive, upstreamStatus, localStatus, rev };
+	const { host, hostSeq, upstreamActive, upstreamStatus, localStatus, waitingSinceUs, rev } = account;
+	return { host, hostSeq, upstreamActive, upstreamStatus, localStatus, waitingSinceUs, rev };
 }

@@ -86,6 +86,8 @@ export const REJECTION_REASONS = {
 	"rebase-flag": passed("2.1", "`rebase` is set"),
 	"time-syntax": passed("2.13", "`time` is not a valid datetime"),
 	"status-syntax": dropped("2.4", "`status` contains a NUL character"),
+	// [5] too. It is last, since numbers of reasons must not change.
+	"account-throttled": dropped("2.14", "the account waits, since its PDS has as many accounts as it may have here"),
 } as const;
 
 /** The stable name of a rejection. */

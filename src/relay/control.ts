@@ -4,16 +4,20 @@ import type { AddedHost } from "../control/hosts.ts";
 import { HostDetails } from "../hosts/details.ts";
 import type { HostManager } from "../hosts/manager.ts";
 import type { IndexReader } from "../index/store.ts";
+import type { Appender } from "../log/appender.ts";
 import type { Strictness } from "../log/record/policy-facts.ts";
+import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
 import type { LocalStatusChange } from "../policy/messages.ts";
 import { PolicyOwner } from "../policy/owner.ts";
+import type { Quota } from "../policy/quota.ts";
 import { Ratchet } from "../policy/ratchet.ts";
 import type { Served } from "../runtime/requests.ts";
 import { systemTiming } from "../runtime/timing.ts";
 import { workerOf } from "../runtime/worker-of.ts";
 import { FanoutConsumers } from "./fanout-consumers.ts";
 import { hostRules, type Policy } from "./policy.ts";
+import { loadQuota } from "./quota.ts";
 import { at } from "./shared-memory.ts";
 import { type FanoutThread, type IngestThread, usageOf } from "./threads.ts";
 import { whyOf } from "./why.ts";
@@ -26,7 +30,10 @@ const log = logOf("policy");
 export interface ControlParts extends Policy {
 	config: Config;
 	hosts: HostManager;
+	/** Of an index that has caught up with the log. */
 	reader: IndexReader;
+	appender: Appender;
+	counters: Counters;
 	ingest: readonly IngestThread[];
 	fanout: readonly FanoutThread[];
 	/** Why the log can't be written now; null if it can. */
@@ -37,11 +44,13 @@ export interface ControlOwners {
 	/** All that other threads may ask of the control thread. What admins do is in the audit log. */
 	served: Served<Control>;
 	ratchet: Ratchet;
+	quota: Quota;
 }
 
-/** Makes the owners of what can be asked of the control thread, but for the host manager. */
-export function createControl(parts: ControlParts): ControlOwners {
+/** Makes the owners of what can be asked of the control thread, but for the host manager. To be called before the ingest workers start. */
+export async function createControl(parts: ControlParts): Promise<ControlOwners> {
 	const { config, hosts, policies, settings, reader, ingest, fanout, logStall } = parts;
+	const quota = await loadQuota(parts);
 	const setStrictness = (hostname: string, strictness: Strictness | null): Promise<void> =>
 		tellStrictness(ingest, hostname, strictness);
 	const policy = new PolicyOwner({
@@ -67,7 +76,8 @@ export function createControl(parts: ControlParts): ControlOwners {
 		...hostRules(config, parts),
 	});
 	const consumers = new FanoutConsumers(fanout);
-	return { served: serveControl({ policy, hosts, details, consumers, ingest, logStall, noted }), ratchet };
+	const served = serveControl({ policy, hosts, quota, details, consumers, ingest, logStall, noted });
+	return { served, ratchet, quota };
 }
 
 type Noted = (action: string, by: Requester, subject: string, after: string) => void;
@@ -75,6 +85,7 @@ type Noted = (action: string, by: Requester, subject: string, after: string) => 
 interface Owners {
 	policy: PolicyOwner;
 	hosts: HostManager;
+	quota: Quota;
 	details: HostDetails;
 	consumers: FanoutConsumers;
 	ingest: readonly IngestThread[];
@@ -83,8 +94,17 @@ interface Owners {
 	logStall: () => string | null;
 }
 
-function serveControl({ policy, hosts, details, consumers, ingest, logStall, noted }: Owners): Served<Control> {
+function serveControl(owners: Owners): Served<Control> {
+	const { policy, hosts, quota, details, consumers, ingest, logStall, noted } = owners;
 	return {
+		hostQuota: (hostname) => quota.hostQuota(hostname),
+		accountWait: (did) => quota.accountWait(did),
+		async recountAccounts(hostname, by) {
+			const result = await quota.recountAccounts(hostname);
+			const after = result.ok ? `${result.quota.accounts} accounts, ${result.before} before` : result.error;
+			noted("recountAccounts", by, hostname, after);
+			return result;
+		},
 		async requestCrawl(hostname, by) {
 			const result = await hosts.requestCrawl(hostname, by);
 			noted("requestCrawl", by, hostname, result.ok ? "asked for" : result.error);

@@ -9,6 +9,7 @@ import type { Bootstrap } from "../hosts/sources/bootstrap.ts";
 import { indexFolder } from "../index/open.ts";
 import { openPatientReader } from "../index/patient-reader.ts";
 import type { IndexReader } from "../index/store.ts";
+import type { IndexEvent } from "../index/worker.ts";
 import { Appender } from "../log/appender.ts";
 import { logOf } from "../observe/log.ts";
 import { tellUntold } from "../policy/untold.ts";
@@ -94,11 +95,9 @@ export class Relay {
 			onLogStall: (reason) => {
 				stalls.log = reason;
 			},
-			onIndexEvent(event) {
-				if (event.type === "stall") stalls.index = event.reason;
-				else for (const thread of fanout) thread.command(event);
-			},
+			onIndexEvent: (event) => passOn(event, stalls, control, fanout),
 			onHostEvent: (event) => hosts?.onEvent(event),
+			onPlaces: (event) => control?.quota.onPlaces(event),
 			onLenient: ({ hostnames }) => control?.ratchet.noteLenient(hostnames),
 			control: () => control?.served,
 			onFailure,
@@ -120,7 +119,9 @@ export class Relay {
 			command: (worker, command) => threads.ingest[worker]?.command(command),
 			delays: (hostId) => delaysOf(threads.ingest, hostId),
 		});
-		control = createControl({ config, hosts, ...policy, reader, ...threads, logStall: () => stalls.log });
+		const logStall = (): string | null => stalls.log;
+		const writes = { appender, counters: counts.own, logStall };
+		control = await createControl({ config, hosts, ...policy, reader, ...threads, ...writes });
 		// After the host manager, which sees whether the log is new, and before the threads that may append other values.
 		await tellUntold(reader, appender);
 		await startMirror(threads.mirror, common);
@@ -170,6 +171,18 @@ async function startIndexUnless(stop: AbortSignal | undefined, { index, log }: T
 	if (outcome !== "stopped") return;
 	await log.drain();
 	throw new StartStopped("the start was stopped while it waited for the index");
+}
+
+/** Gives an event of the index to whom it concerns. */
+function passOn(
+	event: IndexEvent,
+	stalls: Stalls,
+	control: ControlOwners | undefined,
+	fanout: readonly FanoutThread[],
+): void {
+	if (event.type === "stall") stalls.index = event.reason;
+	else if (event.type === "recounts") control?.quota.noteRecounts(event.recounts);
+	else for (const thread of fanout) thread.command(event);
 }
 
 function announce({ apiBind: { host, port } }: Config, internal: Bun.Server<undefined>, hasAdmin: boolean): void {

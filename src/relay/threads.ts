@@ -4,13 +4,13 @@ import type { ConsumerService } from "../control/consumers.ts";
 import type { HostUsage } from "../control/host-details.ts";
 import type { DiskFaultReason } from "../disk/fault.ts";
 import type { FanoutCommand, FanoutWorkerOptions } from "../fanout/worker.ts";
-import { DELAYED_HOSTS_MAX, type HostCommand, type HostDelays, type HostEvent } from "../hosts/messages.ts";
+import { DELAYED_HOSTS_MAX, type HostDelays, type HostEvent } from "../hosts/messages.ts";
 import type { IndexEvent } from "../index/worker.ts";
-import type { IngestEvent, IngestOptions, IngestService } from "../ingest/ingest.ts";
+import type { IngestCommand, IngestEvent, IngestOptions, IngestService } from "../ingest/ingest.ts";
 import type { SequencerStart } from "../log/worker.ts";
 import type { Totals } from "../observe/totals.ts";
 import type { MirrorStart } from "../plc/worker.ts";
-import type { LenientEvent } from "../policy/messages.ts";
+import type { LenientEvent, PlacesEvent } from "../policy/messages.ts";
 import type { ReadsWorkerOptions } from "../reads/worker.ts";
 import type { NoService, Served } from "../runtime/requests.ts";
 import { startListening } from "../runtime/start-error.ts";
@@ -23,7 +23,7 @@ import { at, contextOf, ingestMemory, type SharedMemory } from "./shared-memory.
 export type LogThread = Thread<SequencerStart, never, DiskFaultReason | null>;
 export type IndexThread = Thread<WorkerContext, never, IndexEvent>;
 export type MirrorThread = Thread<MirrorStart, never, never>;
-export type IngestThread = Thread<IngestOptions, HostCommand, IngestEvent, NoService, IngestService>;
+export type IngestThread = Thread<IngestOptions, IngestCommand, IngestEvent, NoService, IngestService>;
 export type ReadsThread = Thread<ReadsWorkerOptions, never, never, Control>;
 export type FanoutThread = Thread<FanoutWorkerOptions, FanoutCommand, never, Control, ConsumerService>;
 
@@ -45,6 +45,7 @@ export interface Listeners {
 	onIndexEvent(event: IndexEvent): void;
 	onHostEvent(event: HostEvent): void;
 	onLenient(event: LenientEvent): void;
+	onPlaces(event: PlacesEvent): void;
 	/** Undefined until the host manager exists. */
 	control(): Served<Control> | undefined;
 	/** Called when a thread dies. It must end the process. */
@@ -60,10 +61,13 @@ export interface Listeners {
 export function createThreads(
 	{ ingestWorkers, fanoutWorkers, plcMirror }: Config,
 	ingestEntry: URL,
-	{ onLogStall, onIndexEvent, onHostEvent, onLenient, control, onFailure }: Listeners,
+	{ onLogStall, onIndexEvent, onHostEvent, onLenient, onPlaces, control, onFailure }: Listeners,
 ): Threads {
-	const onIngestEvent = (event: IngestEvent): void =>
-		event.type === "lenient" ? onLenient(event) : onHostEvent(event);
+	const onIngestEvent = (event: IngestEvent): void => {
+		if (event.type === "lenient") onLenient(event);
+		else if (event.type === "places") onPlaces(event);
+		else onHostEvent(event);
+	};
 	const nothing = (): void => undefined;
 	return {
 		log: new Thread("log", WORKER_ENTRIES.log, onLogStall, onFailure),

@@ -29,6 +29,7 @@ export const REJECTION_ADVICE: Readonly<Record<RejectionReason, string>> = {
 	"identity-unresolvable": "see that the DID document can be fetched from outside",
 	"identity-malformed": DOCUMENT,
 	"account-inactive": "have the PDS send an #account message that says that the account is active",
+	"account-throttled": "delete accounts that are not used, or write to the operator of this relay for a higher limit",
 	"blocks-empty": SOFTWARE,
 	"blocks-too-large": SOFTWARE,
 	"ops-too-many": SOFTWARE,

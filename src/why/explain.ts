@@ -242,8 +242,6 @@ const HERE: Readonly<Record<string, AnswerName<"status">>> = {
 	takendown: "taken-down-here",
 	suspended: "suspended-here",
 };
-/** The status of an account that waits for a place among those of its host. */
-const WAITS_FOR_ROOM = "throttled";
 
 function judgeStatus(account: AccountView | null): Finding<"status"> {
 	if (account === null) return { answer: "not-told-yet" };
@@ -254,7 +252,7 @@ function judgeStatus(account: AccountView | null): Finding<"status"> {
 		statusHere: localStatus,
 		active: isActive(account),
 	};
-	if (localStatus !== null && localStatus !== WAITS_FOR_ROOM)
+	if (localStatus !== null)
 		return { answer: (Object.hasOwn(HERE, localStatus) ? HERE[localStatus] : undefined) ?? "held-here", facts };
 	if (upstreamActive) return { answer: "active", facts };
 	return { answer: upstreamStatus === "deleted" ? "deleted-at-pds" : "inactive-at-pds", detail: upstreamStatus, facts };
@@ -262,7 +260,10 @@ function judgeStatus(account: AccountView | null): Finding<"status"> {
 
 function judgeQuota(account: AccountView | null): Finding<"quota"> {
 	if (account === null) return { answer: "no-account" };
-	return { answer: account.localStatus === WAITS_FOR_ROOM ? "no-room" : "has-room" };
+	const { waitingSinceUs } = account;
+	if (waitingSinceUs === null) return { answer: "has-room" };
+	// A worker does not know since when.
+	return { answer: "no-room", facts: { waitingSince: waitingSinceUs === 0 ? null : timeOf(waitingSinceUs / 1000) } };
 }
 
 function judgeRepo(facts: WhyFacts, { hostname }: ControlView): Finding<"repo"> {
@@ -292,9 +293,11 @@ function judgeHostRepo({ hostRejection }: ControlView): Finding<"repo"> {
 	};
 }
 
+const OTHER_GATES: ReadonlySet<RejectionReason> = new Set(["host-mismatch", "account-inactive", "account-throttled"]);
+
 /** Rejections that an earlier gate tells of. */
 function isOfOtherGate(reason: RejectionReason): boolean {
-	return reason === "host-mismatch" || reason === "account-inactive" || reason in IDENTITY_ANSWERS;
+	return OTHER_GATES.has(reason) || reason in IDENTITY_ANSWERS;
 }
 
 function acceptedFacts(account: AccountView | null): GateFacts {

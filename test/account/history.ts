@@ -1,3 +1,4 @@
+import { placeOf, waitingAt } from "../../src/account/place.ts";
 import type { AccountState } from "../../src/account/state.ts";
 import type { Resolution } from "../../src/identity/identity.ts";
 import { foldRecords } from "../../src/index/fold.ts";
@@ -5,13 +6,14 @@ import type { AccountRow } from "../../src/index/store.ts";
 import { arrivalOf, type Sender } from "../../src/ingest/arrival.ts";
 import { AccountCache } from "../../src/ingest/did/accounts.ts";
 import { Operator } from "../../src/ingest/did/operator.ts";
+import { Places } from "../../src/ingest/did/places.ts";
 import { Shard } from "../../src/ingest/did/shard.ts";
 import { LastRejections } from "../../src/ingest/last-rejections.ts";
 import type { Outcome } from "../../src/ingest/outcome.ts";
 import { Handover } from "../../src/log/handover.ts";
 import { decodeControl } from "../../src/log/record/control.ts";
 import { type Entry, readEntry } from "../../src/log/record/entry.ts";
-import { tellsOfRepo } from "../../src/log/record/message-facts.ts";
+import { decodeFact, tellsOfRepo } from "../../src/log/record/message-facts.ts";
 import { RecordKind } from "../../src/log/record/record.ts";
 import type { StoredRecord } from "../../src/log/record/stored-record.ts";
 import { Counters } from "../../src/observe/counters.ts";
@@ -64,6 +66,9 @@ export class Bench {
 	/** Times that the operator changed the account's status, and that consumers were told so. */
 	changes = 0;
 	changesTold = 0;
+	/** Places at hosts that were refused, and times that an account that waited got one. */
+	refused = 0;
+	admitted = 0;
 
 	constructor() {
 		const ring = createRingBuffer(RING_BYTES);
@@ -73,7 +78,8 @@ export class Bench {
 
 	/** How often each thing happened, by name. The test is only meaningful if each did. */
 	get happened() {
-		const { comparisons, passed, moves, deletions, restarts, evictions, changes, changesTold } = this;
+		const { comparisons, passed, moves, deletions, restarts, evictions, changes, changesTold, refused, admitted } =
+			this;
 		const counters = counted(this.counters);
 		const foundActive = counters.of("accounts_found_active_total");
 		return {
@@ -85,11 +91,14 @@ export class Bench {
 			evictions,
 			changes,
 			changesTold,
+			refused,
+			admitted,
 			repeats: counters.of("messages_replayed_total"),
 			fullRings: counters.of("ring_full_total"),
 			foundActive,
 			// The other messages that the relay made itself.
-			tombstones: counters.of("messages_accepted_total") - passed - foundActive,
+			tombstones:
+				counters.of("messages_accepted_total") - passed - foundActive - counters.of("accounts_throttled_total"),
 		};
 	}
 
@@ -110,6 +119,12 @@ export class History {
 	readonly #rng: Rng;
 	#shard: Shard;
 	#operator: Operator;
+	#places: Places;
+	/** The numbers of accounts that have a place at each host, and that wait for one, as the shard reports them. */
+	#taken = new Map<number, number>();
+	#waiting = new Map<number, number>();
+	/** The host at which the account waits, as the records of the log say. */
+	#waitsAt: number | null = null;
 	#accounts: AccountCache;
 	/** Statuses that the operator is about to set. */
 	readonly #pending = new Set<string | null>();
@@ -137,6 +152,7 @@ export class History {
 		this.#row = rng.int(4) === 0 ? takenDownHere() : null;
 		this.#localStatus = this.#row?.localStatus ?? null;
 		this.#accounts = this.#newCache();
+		this.#places = this.#newPlaces();
 		this.#shard = this.#newShard();
 		this.#operator = this.#newOperator();
 	}
@@ -155,6 +171,7 @@ export class History {
 		this.#bench.restarts++;
 		this.#known = null;
 		this.#accounts = this.#newCache();
+		this.#places = this.#newPlaces();
 		this.#shard = this.#newShard();
 		this.#operator = this.#newOperator();
 	}
@@ -162,11 +179,20 @@ export class History {
 	/** Sends several messages at once. Their admission waits for whatever it needs. */
 	async #burst(count: number): Promise<void> {
 		for (let sent = 0; sent < count; sent++)
-			if (this.#rng.int(6) === 0) this.#operate(this.#rng.pick(LOCAL_STATUSES));
-			else this.#send(this.#rng.pick(SENDERS), this.#message());
+			switch (this.#rng.weighted({ operator: 3, room: 2, message: 13 })) {
+				case "operator":
+					this.#operate(this.#rng.pick(LOCAL_STATUSES));
+					break;
+				case "room":
+					this.#admitWaiting();
+					break;
+				case "message":
+					this.#send(this.#rng.pick(SENDERS), this.#message());
+			}
 		for (let turn = 1; this.#unsettled > 0; turn++) {
 			if (turn === TURNS_MAX) throw new Error("a message is never settled");
 			await null;
+			this.#places.flush();
 			if (turn % TURNS_PER_DRAIN === 0) this.#sequence();
 		}
 		this.#sequence();
@@ -219,12 +245,56 @@ export class History {
 		});
 	}
 
+	/** There is room at a host, so that the account gets a place if it waits there. */
+	#admitWaiting(): void {
+		this.#unsettled++;
+		const { hostId } = this.#rng.pick(SENDERS);
+		void this.#operator.admitWaiting(DID, hostId).then((isAdmitted) => {
+			this.#unsettled--;
+			if (isAdmitted) this.#bench.admitted++;
+		});
+	}
+
+	/** The part of the control thread: grants some places, and refuses others. */
+	#newPlaces(): Places {
+		const add = (counts: Map<number, number>, host: number, change: number): void => {
+			counts.set(host, (counts.get(host) ?? 0) + change);
+		};
+		this.#taken = new Map([[placeOf(this.#row) ?? 0, 1]]);
+		this.#waiting = new Map([[waitingAt(this.#row) ?? 0, 1]]);
+		const places = new Places(0, ({ asked, changes }) => {
+			if (places !== this.#places) return;
+			for (const { hostId, taken, waiting } of changes) {
+				add(this.#taken, hostId, taken);
+				add(this.#waiting, hostId, waiting);
+			}
+			const granted = asked.map(() => this.#rng.int(3) > 0);
+			for (const [at, { hostId }] of asked.entries()) if (granted[at]) add(this.#taken, hostId, 1);
+			this.#bench.refused += granted.filter((isGranted) => !isGranted).length;
+			places.answered(granted);
+		});
+		return places;
+	}
+
+	/** The reports of the shard sum up to where the account is. */
+	#checkPlaces(): void {
+		this.#places.flush();
+		for (const { hostId } of SENDERS) {
+			const reported = [this.#taken.get(hostId) ?? 0, this.#waiting.get(hostId) ?? 0];
+			const real = [Number(placeOf(this.#row) === hostId), Number(waitingAt(this.#row) === hostId)];
+			if (!Bun.deepEquals(reported, real)) throw new Error(`${reported} are reported of host ${hostId}, not ${real}`);
+		}
+	}
+
 	/** No commit passes while the operator's status holds, and each `#account` tells it, or the one that is about to be set. */
 	#checkTold(record: StoredRecord): void {
 		const control = decodeControl(record);
 		if (control?.kind === "localStatus") this.#localStatus = control.facts.value?.status ?? null;
 		const local = this.#localStatus;
 		if (tellsOfRepo(record.kind) && local !== null) throw new Error(`a commit passed although the account is ${local}`);
+		if (tellsOfRepo(record.kind) && this.#waitsAt === record.host)
+			throw new Error("a commit passed although the account waits");
+		this.#noteWait(record);
 		if (record.kind !== RecordKind.account) return;
 		const scanned = scanFrame(record.frame);
 		if (scanned.kind !== "message" || scanned.message.type !== "account") throw new Error("no #account");
@@ -234,8 +304,18 @@ export class History {
 		if (!isRight) throw new Error(`consumers were told ${status ?? active} although the account is ${local}`);
 	}
 
+	/** A wait ends by an admission, by a deletion, and when the account moves. */
+	#noteWait(record: StoredRecord): void {
+		const fact = decodeFact(record);
+		if (fact === null) return;
+		if (fact.type === "status" && fact.waits === true) this.#waitsAt = record.host;
+		else if (fact.type === "status" && (fact.waits === false || fact.status === "deleted")) this.#waitsAt = null;
+		else if (record.host !== this.#waitsAt && (fact.type !== "identity" || fact.isHome)) this.#waitsAt = null;
+	}
+
 	#compare(): void {
 		this.#pending.clear();
+		this.#checkPlaces();
 		if (this.#localStatus !== null && this.#told !== null) {
 			const { active, status } = this.#told;
 			if (active || status !== this.#localStatus) throw new Error(`consumers were not told of ${this.#localStatus}`);
@@ -302,6 +382,7 @@ export class History {
 		return new Operator({
 			accounts: this.#accounts,
 			handover: { push: (entry) => handover.push(entry), acknowledged: () => this.#acknowledged },
+			places: this.#places,
 			clock: () => NOW_MS,
 		});
 	}
@@ -322,6 +403,7 @@ export class History {
 				refresh: look,
 			},
 			repoStatus: { isActive: async () => this.#rng.int(2) === 0 },
+			places: this.#places,
 			handover,
 			rules: { engine: GOOD_ENGINE, strict: false, clock: () => NOW_MS, counters },
 			allowLocalhost: false,
@@ -348,6 +430,7 @@ function takenDownHere(): AccountRow {
 		upstreamActive: true,
 		upstreamStatus: null,
 		localStatus: "takendown",
+		waitingSinceUs: null,
 		statusLsn: 0,
 		rev: null,
 		commit: null,
@@ -404,6 +487,7 @@ function isSameState(a: AccountState, b: AccountState): boolean {
 		a.upstreamActive === b.upstreamActive &&
 		a.upstreamStatus === b.upstreamStatus &&
 		a.localStatus === b.localStatus &&
+		(a.waitingSinceUs === null) === (b.waitingSinceUs === null) &&
 		a.rev === b.rev &&
 		isSameCid(a.commit, b.commit) &&
 		isSameCid(a.data, b.data)

@@ -36,6 +36,7 @@ describe("an unknown account", () => {
 			upstreamActive: true,
 			upstreamStatus: null,
 			localStatus: null,
+			waitingSinceUs: null,
 			statusLsn: 0,
 			rev: REPO.rev,
 			commit: CID,
@@ -86,6 +87,26 @@ describe("a repo", () => {
 		])
 			expect(next(state, kept, at(1, 2, 2))).toMatchObject({ rev: REPO.rev, commit: CID, data: DATA });
 	});
+});
+
+test("an account waits for a place from the record on that says so, until one says that it does not, or it is deleted or moves", () => {
+	const own = (waits: boolean): AccountFact => ({ type: "status", active: true, status: null, timeMs: 0, waits });
+	const late = { ...at(1, 2, 2), timeUs: 20 };
+	const waiting = next(after([REPO, at(1, 1, 1)]), own(true), late);
+	expect(waiting).toMatchObject({ host: 1, waitingSinceUs: 20, upstreamActive: true });
+	for (const [fact, place, waitingSinceUs] of [
+		[own(true), { ...at(1, 3, 3), timeUs: 30 }, 20],
+		[status("deactivated"), at(1, 3, 3), 20],
+		[status(null), at(1, 3, 3), 20],
+		[identity(true), at(1, 3, 3), 20],
+		[own(false), at(1, 3, 3), null],
+		[status("deleted"), at(1, 3, 3), null],
+		[identity(true), at(2, 3, 3), null],
+		[REPO, at(2, 3, 3), null],
+		[status(null), at(2, 3, 3), null],
+		[own(true), { ...at(2, 3, 3), timeUs: 30 }, 30],
+	] as const)
+		expect(next(waiting, fact, place)?.waitingSinceUs ?? null).toBe(waitingSinceUs);
 });
 
 test("the last time is the greatest that an #identity or #account of the present host gave", () => {

@@ -7,22 +7,30 @@ const TAKEN_DOWN = ["takendown", "suspended", "deleted"];
 /** Every status that an account can have, at its host and here. */
 const ALL = STATUSES.flatMap((localStatus) =>
 	STATUSES.flatMap((upstreamStatus) =>
-		[true, false].map((upstreamActive) => ({ localStatus, upstreamStatus, upstreamActive })),
+		[true, false].flatMap((upstreamActive) =>
+			[null, 0, 9].map((waitingSinceUs) => ({ localStatus, upstreamStatus, upstreamActive, waitingSinceUs })),
+		),
 	),
 );
 
-test("an account is active only if both its host and this relay say so", () => {
-	for (const account of ALL) expect(isActive(account)).toBe(account.upstreamActive && account.localStatus === null);
+test("an account is active only if both its host and this relay say so, and it does not wait for a place", () => {
+	for (const account of ALL)
+		expect(isActive(account)).toBe(
+			account.upstreamActive && account.localStatus === null && account.waitingSinceUs === null,
+		);
 });
 
-test("the effective status is the operator's if there is one, else the host's, which an active account may have too", () => {
+test("the effective status is the operator's if there is one, `throttled` while an account waits that is active at its host, else the host's", () => {
 	for (const account of ALL) {
-		const { localStatus, upstreamActive, upstreamStatus } = account;
+		const { localStatus, upstreamActive, upstreamStatus, waitingSinceUs } = account;
 		const { active, status } = effectiveStatus(account);
 		if (localStatus !== null) expect([active, status]).toEqual([false, localStatus]);
+		else if (waitingSinceUs !== null && upstreamActive) expect([active, status]).toEqual([false, "throttled"]);
 		else expect([active, status]).toEqual([upstreamActive, upstreamStatus ?? undefined]);
 	}
-	expect(effectiveStatus({ localStatus: null, upstreamActive: true, upstreamStatus: null })).toEqual({ active: true });
+	expect(
+		effectiveStatus({ localStatus: null, upstreamActive: true, upstreamStatus: null, waitingSinceUs: null }),
+	).toEqual({ active: true });
 });
 
 test("an account is taken down by its host or by the operator, by no status of its owner, and by none of an active account", () => {
@@ -37,7 +45,8 @@ test("an account is taken down by its host or by the operator, by no status of i
 });
 
 test("an account counts as one of its host until the host says that it is deleted", () => {
-	for (const account of ALL) expect(isDeletedAtHost(account)).toBe(account.upstreamStatus === "deleted");
+	for (const account of ALL)
+		expect(isDeletedAtHost(account)).toBe(!account.upstreamActive && account.upstreamStatus === "deleted");
 });
 
 test("listRepos names the active accounts that have a repo", () => {

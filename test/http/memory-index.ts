@@ -1,4 +1,12 @@
-import type { Account, Host, IndexReader, StoredAction, StoredIdentity, Takedown } from "../../src/index/store.ts";
+import type {
+	Account,
+	Host,
+	IndexReader,
+	StoredAction,
+	StoredIdentity,
+	Takedown,
+	WaitingAccount,
+} from "../../src/index/store.ts";
 import { NEVER_CONNECTED } from "../../src/log/record/host-connection.ts";
 
 /** An index in memory. */
@@ -38,6 +46,7 @@ export class MemoryIndex implements IndexReader {
 			upstreamActive: true,
 			upstreamStatus: null,
 			localStatus: null,
+			waitingSinceUs: null,
 			statusLsn: 0,
 			rev: "3l3qo2vuowo2b",
 			commit: COMMIT,
@@ -73,6 +82,18 @@ export class MemoryIndex implements IndexReader {
 
 	async takenDownSince(): Promise<Takedown[]> {
 		throw new Error("no HTTP method asks for this");
+	}
+
+	async waiting(): Promise<WaitingAccount[]> {
+		throw new Error("no HTTP method of the reads asks for this");
+	}
+
+	async waitingBefore(): Promise<number> {
+		throw new Error("no HTTP method of the reads asks for this");
+	}
+
+	async waitingCounts(): Promise<{ host: number; count: number }[]> {
+		throw new Error("no HTTP method of the reads asks for this");
 	}
 
 	async policies(): Promise<never[]> {

@@ -10,6 +10,7 @@ const DID = "did:plc:aaaaaaaaaaaaaaaaaaaaaaaa";
 const BY: Requester = { admin: true, ip: "192.0.2.1" };
 const SUCCESS = { status: 200, json: { success: "true" } };
 const OK = { ok: true } as const;
+const QUOTA = { hostname: "pds.com", limit: 5, accounts: 5, waiting: 2 };
 const SETTINGS = { disableRequestCrawl: true, newHostsPerDayMax: 9, accountLimit: 8 };
 
 /** What was asked of the control thread. */
@@ -31,6 +32,9 @@ beforeEach(() => {
 		domainBans: noted("domainBans", { ...OK, domains: [{ domain: "bad.com", sinceMs: 1 }] }),
 		changeHosts: noted("changeHosts", OK),
 		hostPolicies: noted("hostPolicies", { ...OK, hosts: [] }),
+		hostQuota: noted("hostQuota", { ...OK, quota: QUOTA }),
+		recountAccounts: noted("recountAccounts", { ...OK, quota: QUOTA, before: 9 }),
+		accountWait: noted("accountWait", { ...OK, wait: null }),
 		dropHost: noted("dropHost", OK),
 		connectedHosts: noted("connectedHosts", { ...OK, hostnames: [] }),
 		settings: noted("settings", { ...OK, settings: SETTINGS }),
@@ -67,6 +71,13 @@ async function expectInvalid(path: string, body?: object | string): Promise<void
 }
 
 describe("accounts", () => {
+	test("are asked for whether they wait for a place", async () => {
+		expect(await ask("repo/wait?did=did:plc:a")).toEqual({ status: 200, json: { wait: null } });
+		expect(calls).toEqual([["accountWait", "did:plc:a", BY]]);
+		calls = [];
+		await expectInvalid("repo/wait");
+	});
+
 	test.each([
 		["takeDown", "takendown"],
 		["suspend", "suspended"],
@@ -133,6 +144,18 @@ describe("hosts", () => {
 		calls = [];
 		await expectInvalid("subs/killUpstream?host=pds.com&block=true", {});
 		expect((await ask("subs/getUpstreamConns")).json).toEqual([]);
+	});
+
+	test("are asked for how many accounts they have and may have, and have them counted anew", async () => {
+		expect(await ask("pds/quota?host=pds.com")).toEqual({ status: 200, json: QUOTA });
+		expect(await ask("pds/recount?host=pds.com", {})).toEqual({ status: 200, json: { ...QUOTA, before: 9 } });
+		expect(calls).toEqual([
+			["hostQuota", "pds.com", BY],
+			["recountAccounts", "pds.com", BY],
+		]);
+		calls = [];
+		await expectInvalid("pds/quota");
+		await expectInvalid("pds/recount", {});
 	});
 
 	test("get the limits that a change names, one or many at once", async () => {

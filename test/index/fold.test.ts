@@ -75,6 +75,7 @@ describe("accounts", () => {
 				upstreamActive: true,
 				upstreamStatus: null,
 				localStatus: null,
+				waitingSinceUs: null,
 				statusLsn: 0,
 				rev: records.rev(5),
 				commit: expect.anything(),

@@ -96,6 +96,7 @@ function followerOf(source: FollowedLog): Follower {
 			writer,
 			counters,
 			onTakedowns: (takedowns) => told.push(...takedowns),
+			onRecounts: () => {},
 		}),
 		log: source,
 		position,

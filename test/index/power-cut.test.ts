@@ -45,7 +45,7 @@ class Life {
 		onCleanup(() => void this.#index.store.close());
 		const { position, counters } = this.#log;
 		this.#follower = new Follower({
-			sink: new IndexSink({ writer: this.#index, counters, onTakedowns: () => {} }),
+			sink: new IndexSink({ writer: this.#index, counters, onTakedowns: () => {}, onRecounts: () => {} }),
 			log: this.#log.reader(),
 			position,
 			mark: { move: () => {} },

@@ -3,6 +3,7 @@ import {
 	encodeCursorsFacts,
 	encodeDidDocumentFacts,
 	encodeHostFacts,
+	encodeRecountFacts,
 	type HostFacts,
 } from "../../src/log/record/control.ts";
 import { encodeAccountFacts, encodeIdentityFacts, encodeRepoFacts } from "../../src/log/record/facts.ts";
@@ -103,6 +104,15 @@ export function hostPolicy(values: Partial<HostPolicy> = {}): HostPolicy {
 export function adminAction(values: Partial<AdminAction> = {}): Unsequenced {
 	const action = { atMs: 1_700_000_000_000, by: "192.0.2.1", action: "takeDown", subject: "did:plc:a" };
 	return record(RecordKind.adminAction, CONTROL, encodeAdminAction({ ...action, before: "", after: "", ...values }));
+}
+
+export function recount(host: number): Unsequenced {
+	return record(RecordKind.recount, CONTROL, encodeRecountFacts({ host }));
+}
+
+/** An `#account` of the relay's own, from which on the account waits for a place at its host, or waits no more. */
+export function waiting(from: From, did: string, waits: boolean, timeUs = 1_700_000_000_000_000): Unsequenced {
+	return { ...account(from, did, null), flags: waits ? RecordFlag.waits : RecordFlag.admitted, timeUs };
 }
 
 /** Gives records consecutive lsns, and seqs that count the messages among them. */

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from "bun:test";
+import { isDeletedAtHost } from "../../src/account/status.ts";
 import { type ClaimingLog, ForeignIndexError } from "../../src/index/claim.ts";
 import {
 	ACTIONS_MAX,
@@ -52,8 +53,12 @@ const OTHER_LOG_ID = "7d0c2a4e-1f6b-4c8d-8e3a-9b5f7a1c3e20";
 /** A log that has given out no lsn. */
 export const NEW_LOG: ClaimingLog = { id: LOG_ID, lsnUsedMax: 0, initialSeq: 1 };
 
-/** A history with records of every kind. The same arguments give the same history. */
-export function history(length: number, seed = 1, accounts = 20): StoredRecord[] {
+/**
+ * A history with records of every kind. The same arguments give the same history.
+ *
+ * @param withPlaces whether accounts wait for places at their hosts, and hosts are recounted
+ */
+export function history(length: number, seed = 1, accounts = 20, withPlaces = false): StoredRecord[] {
 	let state = seed;
 	const below = (limit: number): number => {
 		state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff;
@@ -77,6 +82,11 @@ export function history(length: number, seed = 1, accounts = 20): StoredRecord[]
 			() => records.policy("domainBan", `d${below(5)}.example`, below(2) === 0 ? null : { sinceMs: at }),
 			() => records.adminAction({ atMs: at, subject: did }),
 		];
+		const placed = [
+			() => records.waiting(from, did, below(3) > 0, 1_700_000_000_000_000 + at),
+			() => records.recount(from[0]),
+		];
+		if (withPlaces) makers.push(...placed);
 		list.push(makers[below(makers.length)]?.() ?? records.identity(from, did));
 	}
 	return records.sequence(list);
@@ -92,12 +102,13 @@ const NO_CHANGES: RowChanges = {
 	hostIdMax: 3,
 	unknownHostRecords: 0,
 	takedowns: [],
+	recounts: [],
 };
 
 /** The hosts whose rows have a wrong `accountCount`. */
 function miscounted({ hosts, accounts }: Dump): Host[] {
 	return hosts.filter(({ id, accountCount }) => {
-		const own = accounts.filter(({ host, upstreamStatus }) => host === id && upstreamStatus !== "deleted");
+		const own = accounts.filter((account) => account.host === id && !isDeletedAtHost(account));
 		return own.length !== accountCount;
 	});
 }
@@ -157,6 +168,7 @@ export function storeCases(name: string, makePlace: () => Promise<Place>): void 
 				lastTimeMs: 1_700_000_000_123,
 				upstreamActive: false,
 				upstreamStatus: "suspended",
+				waitingSinceUs: null,
 				statusLsn: 3,
 				localStatus: null,
 				rev: records.rev(1),
@@ -238,6 +250,55 @@ export function storeCases(name: string, makePlace: () => Promise<Place>): void 
 		});
 	});
 
+	describe(`${name}: account limits of hosts`, () => {
+		test("those that wait are named by host, in the order in which they came", async () => {
+			const all = history(2_000, 5, 120, true);
+			const writer = await place.writer();
+			await writer.apply(all);
+			const { accounts } = await place.dump();
+			const counts = new Map<number, number>();
+			for (const host of [1, 2, 3]) {
+				const waiting = accounts
+					.flatMap(({ host: at, did, waitingSinceUs: sinceUs }) =>
+						at === host && sinceUs !== null ? [{ did, sinceUs }] : [],
+					)
+					.sort((a, b) => a.sinceUs - b.sinceUs);
+				expect(waiting.length).toBeGreaterThan(2);
+				counts.set(host, waiting.length);
+				expect(await writer.store.waiting(host, 0, 100)).toEqual(waiting);
+				for (const [at, { sinceUs }] of waiting.entries()) {
+					expect(await writer.store.waitingBefore(host, sinceUs)).toBe(at);
+					expect(await writer.store.waiting(host, sinceUs, 1)).toEqual(waiting.slice(at + 1, at + 2));
+				}
+			}
+			expect(await writer.store.waiting(4, 0, 100)).toEqual([]);
+			expect(new Map((await writer.store.waitingCounts()).map(({ host, count }) => [host, count]))).toEqual(counts);
+			await writer.store.close();
+		});
+
+		test("a count that is wrong is right after a recount, with what the same batch changes", async () => {
+			const all = history(600, 6, 20, true);
+			const writer = await place.writer();
+			await writer.apply(all);
+			const right = await place.dump();
+			const wrong = right.hosts.map((host) => ({ ...host, accountCount: host.accountCount + 7 * host.id }));
+			await writer.store.write({ ...NO_CHANGES, hosts: wrong }, { after: 600, last: 600 }, LOG_ID);
+			const { recounts } = await writer.apply(
+				records.sequence(
+					[records.commit([2, 1], "did:plc:new", 1), records.recount(2), records.commit([2, 2], "did:plc:newer", 1)],
+					601,
+				),
+			);
+			const count = right.hosts.find(({ id }) => id === 2)?.accountCount ?? 0;
+			expect(recounts).toEqual([{ host: 2, before: count + 14, counted: count }]);
+			const after = await place.dump();
+			expect(after.hosts.map(({ id, accountCount }) => [id, accountCount])).toEqual(
+				right.hosts.map(({ id, accountCount }) => [id, accountCount + (id === 2 ? 2 : 7 * id)]),
+			);
+			await writer.store.close();
+		});
+	});
+
 	describe(`${name}: applying`, () => {
 		test("no records change nothing", async () => {
 			const writer = await place.writer();
@@ -247,7 +308,7 @@ export function storeCases(name: string, makePlace: () => Promise<Place>): void 
 		});
 
 		test.each([1, 7, 100, 1000])("in batches of %d leads to the same rows, with correct counts", async (size) => {
-			const all = history(1000);
+			const all = history(1000, 1, 20, true);
 			const writer = await place.writer();
 			for (let at = 0; at < all.length; at += size) await writer.apply(all.slice(at, at + size));
 			await writer.store.close();
@@ -257,7 +318,7 @@ export function storeCases(name: string, makePlace: () => Promise<Place>): void 
 		});
 
 		test("from any later record on, as after a loss of the index, adds no false host and miscounts none", async () => {
-			const all = history(1000, 4);
+			const all = history(1000, 4, 20, true);
 			for (const start of [1, 2, 3, 50, 400, 900, 990]) {
 				const rest = all.slice(start);
 				const named = new Set(
@@ -394,7 +455,13 @@ export function storeCases(name: string, makePlace: () => Promise<Place>): void 
 			const { store } = writer;
 			const list = [records.host(1), records.host(2), records.commit([1, 1], "did:plc:a", 1)];
 			await writer.apply(records.sequence(list));
-			const keys = { dids: new Set(["did:plc:a", "did:plc:b"]), hosts: new Set([2, 3]), introduced: new Set<number>() };
+			const none = new Set<number>();
+			const keys = {
+				dids: new Set(["did:plc:a", "did:plc:b"]),
+				hosts: new Set([2, 3]),
+				introduced: none,
+				recounted: none,
+			};
 			const { rows, checkpoint } = await store.load(keys);
 			expect(checkpoint).toBe(3);
 			expect(rows.account("did:plc:a")).toMatchObject({ host: 1, rev: records.rev(1) });
@@ -547,7 +614,12 @@ export function storeCases(name: string, makePlace: () => Promise<Place>): void 
 			const writer = await place.writer();
 			const did = "did:plc:unseen";
 			const told = await writer.apply(records.sequence([records.host(1), records.localStatus(did, "suspended")]));
-			expect(told).toEqual({ checkpoint: 2, takedowns: [{ did, takenDownSinceLsn: 2 }], unknownHostRecords: 0 });
+			expect(told).toEqual({
+				checkpoint: 2,
+				takedowns: [{ did, takenDownSinceLsn: 2 }],
+				recounts: [],
+				unknownHostRecords: 0,
+			});
 			expect(await writer.store.account(did)).toMatchObject({ host: 0, localStatus: "suspended", commit: null });
 			await writer.apply(records.sequence([records.account([1, 1], did, null)], 3));
 			expect(await writer.store.account(did)).toMatchObject({ host: 1, localStatus: "suspended" });

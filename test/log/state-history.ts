@@ -76,6 +76,7 @@ export function stateHistory(rng: Rng, length: number): records.Unsequenced[] {
 				() => records.policy("setting", `setting${rng.int(3)}`, rng.pick([null, { value: rng.int(9) }])),
 			])(),
 		action: () => records.adminAction({ atMs: rng.int(99) }),
+		recount: () => records.recount(aHost()),
 		later: () =>
 			laterState(FIRST_LATER_KIND + rng.int(LATER_STATE_KINDS), rng.bytes(rng.int(3)), encode({ is: rng.int(100) })),
 		laterRemoved: () => laterState(FIRST_LATER_KIND + rng.int(LATER_STATE_KINDS), rng.bytes(rng.int(3)), NOTHING),
@@ -85,7 +86,7 @@ export function stateHistory(rng: Rng, length: number): records.Unsequenced[] {
 		commit: () => records.commit([aHost(), rng.int(1000)], `did:plc:${rng.int(9)}`, rng.int(100)),
 		account: () => records.account([aHost(), rng.int(1000)], `did:plc:${rng.int(9)}`, rng.pick([null, "deleted"])),
 	};
-	const often = { newHost: 2, host: 3, cursors: 6, later: 6, laterRemoved: 2, policy: 3, action: 1 };
+	const often = { newHost: 2, host: 3, cursors: 6, later: 6, laterRemoved: 2, policy: 3, action: 1, recount: 1 };
 	const weights = { ...often, passing: 1, document: 1, commit: 2, account: 1 };
 	// A host's own record comes before all others that name it.
 	return [records.host(1), ...Array.from({ length }, () => parts[rng.weighted(weights)]())];

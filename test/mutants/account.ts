@@ -51,8 +51,8 @@ export const ACCOUNT_MUTANTS: readonly Mutant[] = [
 	{
 		name: "an account keeps its status when it moves to another host",
 		file: "account/next.ts",
-		find: "lastTimeMs: 0, ...ACTIVE, statusLsn: lsn };",
-		replace: "lastTimeMs: 0, statusLsn: lsn };",
+		find: "lastTimeMs: 0, ...ACTIVE, waitingSinceUs: null, statusLsn: lsn };",
+		replace: "lastTimeMs: 0, waitingSinceUs: null, statusLsn: lsn };",
 		tests: NEXT,
 	},
 	{
@@ -65,7 +65,7 @@ export const ACCOUNT_MUTANTS: readonly Mutant[] = [
 	{
 		name: "commits from before an account moved are still left out",
 		file: "account/next.ts",
-		find: "...ACTIVE, statusLsn: lsn };",
+		find: "...ACTIVE, waitingSinceUs: null, statusLsn: lsn };",
 		replace: "...ACTIVE };",
 		tests: NEXT,
 	},
@@ -79,15 +79,15 @@ export const ACCOUNT_MUTANTS: readonly Mutant[] = [
 	{
 		name: "messages of an account that the operator took down pass",
 		file: "account/status.ts",
-		find: "return localStatus === null && upstreamActive;",
-		replace: "return upstreamActive;",
+		find: "return localStatus === null && upstreamActive && waitingSinceUs === null;",
+		replace: "return upstreamActive && waitingSinceUs === null;",
 		tests: STATUS,
 	},
 	{
 		name: "the host's status overrides the operator's",
 		file: "account/status.ts",
-		find: "account.localStatus ?? account.upstreamStatus",
-		replace: "account.upstreamStatus ?? account.localStatus",
+		find: "account.localStatus ?? (isThrottled ? THROTTLED : account.upstreamStatus)",
+		replace: "(isThrottled ? THROTTLED : account.upstreamStatus) ?? account.localStatus",
 		tests: STATUS,
 	},
 	{

@@ -236,7 +236,7 @@ export const HOST_LIMIT_MUTANTS: readonly Mutant[] = [
 	{
 		name: "a repeat is only a rejection",
 		file: "ingest/did/shard.ts",
-		find: "arrival.settle(REPEATED);",
+		find: "this.#settle(arrival, REPEATED);",
 		replace: "arrival.settle(REJECTED);",
 		tests: ["ingest/did/repeats.test.ts"],
 	},

@@ -38,7 +38,7 @@ export const NET_MUTANTS: readonly Mutant[] = [
 	{
 		name: "an internal error keeps the connection",
 		file: "ingest/did/shard.ts",
-		find: 'arrival.settle(rejection.reason === "internal-error" ? FAILED : REJECTED);',
+		find: 'this.#settle(arrival, rejection.reason === "internal-error" ? FAILED : REJECTED);',
 		replace: "arrival.settle(REJECTED);",
 		tests: SHARD,
 	},

@@ -67,8 +67,8 @@ export const POLICY_MUTANTS: readonly Mutant[] = [
 	{
 		name: "the shard does not know what the operator set until the index does",
 		file: "ingest/did/operator.ts",
-		find: "if (state !== null) accounts.set(did, { ...state, position });",
-		replace: "",
+		find: "accounts.set(did, { ...state, position });\n\t\t\tplaces.note",
+		replace: "places.note",
 		tests: AGREEMENT,
 	},
 	{

@@ -15,6 +15,7 @@ import { PLC_MUTANTS } from "./plc.ts";
 import { POLICY_MUTANTS } from "./policy.ts";
 import { PREPARED_MUTANTS } from "./prepared.ts";
 import { PUBLIC_PORT_MUTANTS } from "./public-port.ts";
+import { QUOTA_MUTANTS } from "./quota.ts";
 import { READING_PLACE_MUTANTS } from "./reading-place.ts";
 import { TEXT_MUTANTS } from "./texts.ts";
 import { WHY_MUTANTS } from "./why.ts";
@@ -830,6 +831,7 @@ export const MUTANTS: readonly Mutant[] = [
 	...HOSTS_MUTANTS,
 	...PLC_MUTANTS,
 	...POLICY_MUTANTS,
+	...QUOTA_MUTANTS,
 	...HOST_LIMIT_MUTANTS,
 	...WHY_MUTANTS,
 	...ADMIN_MUTANTS,

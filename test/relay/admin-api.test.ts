@@ -141,6 +141,10 @@ const UNKNOWN: Record<string, UnknownSubject | null> = {
 	"POST /admin/pds/unblock": { query: `host=${UNKNOWN_HOST}`, status: 200 },
 	"POST /admin/pds/changeLimits": { body: { host: `x.${UNKNOWN_HOST}`, repo_limit: 1 }, status: 404 },
 	"GET /admin/pds/policies": null,
+	"GET /admin/pds/quota": { query: `host=x.${UNKNOWN_HOST}`, status: 404 },
+	"POST /admin/pds/recount": { query: `host=x.${UNKNOWN_HOST}`, status: 404 },
+	// Nothing holds an account of which nothing is known.
+	"GET /admin/repo/wait": { query: `did=${UNKNOWN_DID}`, status: 200 },
 	"POST /admin/subs/killUpstream": { query: `host=${UNKNOWN_HOST}`, status: 400 },
 	"GET /admin/subs/getUpstreamConns": null,
 	"GET /admin/subs/getEnabled": null,

@@ -3,9 +3,9 @@ import type { SimAccount } from "../sim/account.ts";
 import { RelayRig, until } from "./rig.ts";
 
 /** So few a second that most of what a test sends waits for a while. */
-const LIMITS = { RELAY_HOST_EVENT_LIMITS: "8/s,100000/h,100000/d", RELAY_DEFAULT_ACCOUNT_LIMIT: "0" };
+const LIMITS = { RELAY_HOST_EVENT_LIMITS: "8/s,100000/h,100000/d", RELAY_DEFAULT_ACCOUNT_LIMIT: "2" };
 /** So few an hour that what a test sends waits for as long as the test runs. */
-const HOURLY_LIMITS = { RELAY_HOST_EVENT_LIMITS: "50/s,20/h,100000/d", RELAY_DEFAULT_ACCOUNT_LIMIT: "0" };
+const HOURLY_LIMITS = { RELAY_HOST_EVENT_LIMITS: "50/s,18/h,100000/d", RELAY_DEFAULT_ACCOUNT_LIMIT: "2" };
 
 async function rigWith(
 	seed: string,
@@ -83,7 +83,7 @@ describe("a host beyond its limits", () => {
 	test("reads on for the other accounts while one imports more than fits in memory, also over a kill", async () => {
 		const { rig, busy, calm } = await rigWith("host limits import", {
 			RELAY_HOST_EVENT_LIMITS: "150/s,100000/h,100000/d",
-			RELAY_DEFAULT_ACCOUNT_LIMIT: "0",
+			RELAY_DEFAULT_ACCOUNT_LIMIT: "2",
 			// The least.
 			RELAY_HOST_BUFFER_BYTES: "5000000",
 		});

@@ -223,7 +223,7 @@ test("a host's strictness is its own, whichever worker has the DID, and survives
 }, 300_000);
 
 test("messages that wait for a host's limits pass when the operator raises them, for that host or for all", async () => {
-	const env = { RELAY_HOST_EVENT_LIMITS: "50/s,10/h,100000/d", RELAY_DEFAULT_ACCOUNT_LIMIT: "0" };
+	const env = { RELAY_HOST_EVENT_LIMITS: "50/s,9/h,100000/d", RELAY_DEFAULT_ACCOUNT_LIMIT: "1" };
 	const rig = await RelayRig.start({ seed: "raised limits", hosts: 2, accounts: 2 }, env);
 	const { network, relay } = rig;
 	const [first, second] = network.accounts;
@@ -279,7 +279,7 @@ test("settings survive a restart and a lost index, and each action is a line of 
 		expect((await relay.admin("settings")).json).toEqual({
 			disableRequestCrawl: false,
 			newHostsPerDayMax: 7,
-			accountLimit: 100,
+			accountLimit: 1_000_000,
 		});
 		await indexed(relay);
 		const { actions } = (await relay.admin("actions")).json as { actions: Record<string, unknown>[] };

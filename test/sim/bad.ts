@@ -16,10 +16,12 @@ export interface BadOutcome {
 	heal: () => void;
 }
 
-/** The reasons that a message can cause. An internal error needs a bug in the relay. */
-export type BadReason = Exclude<RejectionReason, "internal-error">;
+/** The reasons that a message can cause. An internal error needs a bug in the relay, and a throttled account a relay with a limit. */
+export type BadReason = Exclude<RejectionReason, "internal-error" | "account-throttled">;
 
-export const BAD_REASONS = REJECTION_REASON_NAMES.filter((reason): reason is BadReason => reason !== "internal-error");
+export const BAD_REASONS = REJECTION_REASON_NAMES.filter(
+	(reason): reason is BadReason => reason !== "internal-error" && reason !== "account-throttled",
+);
 
 type BadScript = (network: SimNetwork, account: SimAccount) => Promise<BadOutcome>;
 

@@ -143,6 +143,7 @@ export class RelayProcess {
 				RELAY_ADMIN_PASSWORD: ADMIN_PASSWORD,
 				// The hosts of a simulation have no limits, unless a test gives them some.
 				RELAY_HOST_EVENT_LIMITS: "none",
+				RELAY_DEFAULT_ACCOUNT_LIMIT: "1000000",
 				RELAY_DRAIN_TIMEOUT: `${DRAIN_MS_MAX}ms`,
 				...this.#options.env,
 				...changes,

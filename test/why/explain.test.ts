@@ -99,7 +99,7 @@ const CASES: readonly Case[] = [
 	of("status", "unknown", (facts) => {
 		facts.account = { untold: "the index does not answer" };
 	}),
-	of("quota", "no-room", (facts) => facts.accountIs({ localStatus: "throttled" })),
+	of("quota", "no-room", (facts) => facts.accountIs({ waitingSinceUs: 9 })),
 	of("repo", "rejected", (facts) => facts.reject(rejection("signature-invalid"))),
 	of("repo", "accepted-since", (facts) => facts.reject(rejection("rev-stale", { passedSince: true }))),
 	of("repo", "nothing-yet", (facts) => facts.accountIs({ rev: null })),

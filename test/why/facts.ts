@@ -35,6 +35,7 @@ export const ACCOUNT: AccountView = {
 	upstreamActive: true,
 	upstreamStatus: null,
 	localStatus: null,
+	waitingSinceUs: null,
 	rev: "3l4w7ujaqsk2x",
 };
 

@@ -46,6 +46,7 @@ export const COPIED_TABLES: readonly CopiedTable[] = [
 			upstream_active: "boolean",
 			upstream_status: "text",
 			local_status: "text",
+			waiting_since_us: "integer",
 			status_lsn: "integer",
 			taken_down: "boolean",
 			rev: "text",

@@ -1,6 +1,15 @@
 import { connectionFrom } from "../../log/record/host-connection.ts";
 import type { PolicyKind } from "../../log/record/policy-facts.ts";
-import type { Account, Host, IndexReader, Policy, StoredAction, StoredIdentity, Takedown } from "../store.ts";
+import type {
+	Account,
+	Host,
+	IndexReader,
+	Policy,
+	StoredAction,
+	StoredIdentity,
+	Takedown,
+	WaitingAccount,
+} from "../store.ts";
 import { StoreBroken, StoreUnavailable } from "../store-fault.ts";
 import { Database } from "./database.ts";
 import { Lookups } from "./lookups.ts";
@@ -13,7 +22,8 @@ const CONNECTIONS_MAX = 2;
 export const HOST_COLUMNS = `id, hostname, insecure, status, cursor, gaps, last_gap AS "lastGap", account_count AS "accountCount",
 	connection`;
 export const ACCOUNT_COLUMNS = `id, did, host, host_seq AS "hostSeq", last_time_ms AS "lastTimeMs", upstream_active AS "upstreamActive",
-	upstream_status AS "upstreamStatus", local_status AS "localStatus", status_lsn AS "statusLsn", rev, commit_cid AS "commit",
+	upstream_status AS "upstreamStatus", local_status AS "localStatus", waiting_since_us AS "waitingSinceUs",
+	status_lsn AS "statusLsn", rev, commit_cid AS "commit",
 	data_cid AS data`;
 const IDENTITY_COLUMNS = `did, signing_key AS "signingKey", pds, tombstoned, resolved_at_ms AS "resolvedAtMs"`;
 
@@ -93,6 +103,30 @@ export class PostgresReader implements IndexReader {
 				WHERE taken_down AND status_lsn >= ${lsn} ORDER BY status_lsn DESC LIMIT ${limit}`,
 		);
 		return [...takedowns];
+	}
+
+	async waiting(host: number, afterUs: number, limit: number): Promise<WaitingAccount[]> {
+		const waiting = await this.database.run(
+			(sql) => sql<WaitingAccount[]>`SELECT did, waiting_since_us AS "sinceUs" FROM account
+				WHERE host = ${host} AND waiting_since_us > ${afterUs} ORDER BY waiting_since_us LIMIT ${limit}`,
+		);
+		return [...waiting];
+	}
+
+	async waitingBefore(host: number, sinceUs: number): Promise<number> {
+		const [row] = await this.database.run(
+			(sql) => sql<{ count: number }[]>`SELECT count(*) AS count FROM account
+				WHERE host = ${host} AND waiting_since_us < ${sinceUs}`,
+		);
+		return row?.count ?? 0;
+	}
+
+	async waitingCounts(): Promise<{ host: number; count: number }[]> {
+		const counts = await this.database.run(
+			(sql) => sql<{ host: number; count: number }[]>`SELECT host, count(*) AS count FROM account
+				WHERE waiting_since_us IS NOT NULL GROUP BY host`,
+		);
+		return [...counts];
 	}
 
 	policies<K extends PolicyKind>(kind: K, afterKey: string, limit: number): Promise<Policy<K>[]> {

@@ -26,6 +26,7 @@ CREATE TABLE account (
 	host_seq bigint NOT NULL,
 	last_time_ms bigint NOT NULL,
 	status_lsn bigint NOT NULL,
+	waiting_since_us bigint,
 	upstream_active boolean NOT NULL,
 	taken_down boolean NOT NULL,
 	did text COLLATE "C" NOT NULL UNIQUE,
@@ -37,6 +38,8 @@ CREATE TABLE account (
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02);
 
 CREATE INDEX account_taken_down ON account (status_lsn) WHERE taken_down;
+
+CREATE INDEX account_waiting ON account (host, waiting_since_us) WHERE waiting_since_us IS NOT NULL;
 
 CREATE TABLE identity (
 	did text COLLATE "C" PRIMARY KEY,

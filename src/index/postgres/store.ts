@@ -24,7 +24,7 @@ import { ensureSchema, makeDurable } from "./schema.ts";
 import { UPSERT_ACCOUNTS, UPSERT_ACTIONS, UPSERT_HOSTS, UPSERT_IDENTITIES, UPSERT_POLICIES } from "./tables.ts";
 import { sharedSession, WriterLock } from "./writer-lock.ts";
 
-/** Time for a scan of all accounts, which only a host needs whose row was lost. */
+/** Time for a scan of all accounts, which only a host needs whose row was lost, or whose accounts are counted anew. */
 const SCAN_MS_MAX = 600_000;
 
 interface Meta {
@@ -123,13 +123,14 @@ class PostgresStore extends PostgresReader implements Store {
 		this.#accountIdMax = meta.accountIdMax;
 		this.#accountIds = new Map(Array.from(accounts.values(), ({ did, id }) => [did, id]));
 		const hosts: Host[] = [];
-		const lost: number[] = [];
+		const counted: number[] = [];
 		for (const id of new Set([...keys.hosts, ...Array.from(accounts.values(), ({ host }) => host)])) {
 			const host = known.get(id);
 			if (host !== undefined) hosts.push({ ...host });
-			else if (keys.introduced.has(id) && id <= meta.hostIdMax) lost.push(id);
+			if (host === undefined ? keys.introduced.has(id) && id <= meta.hostIdMax : keys.recounted.has(id))
+				counted.push(id);
 		}
-		const accountCounts = lost.length === 0 ? new Map<number, number>() : await this.#countAccounts(lost);
+		const accountCounts = counted.length === 0 ? new Map<number, number>() : await this.#countAccounts(counted);
 		const loaded = { accounts: [...accounts.values()], hosts, accountCounts, hostIdMax: meta.hostIdMax };
 		return { rows: new LoadedRows(keys, loaded), checkpoint: meta.lsn };
 	}
@@ -184,7 +185,7 @@ class PostgresStore extends PostgresReader implements Store {
 		const counts = await this.database.transaction(async (sql) => {
 			await sql`SELECT set_config('statement_timeout', ${String(SCAN_MS_MAX)}, true)`;
 			return await sql<{ host: number; count: number }[]>`SELECT host, count(*) AS count FROM account
-				WHERE host = ANY (${arrayOf(hosts)}::bigint[]) AND upstream_status IS DISTINCT FROM ${DELETED} GROUP BY host`;
+				WHERE host = ANY (${arrayOf(hosts)}::bigint[]) AND (upstream_active OR upstream_status IS DISTINCT FROM ${DELETED}) GROUP BY host`;
 		}, SCAN_MS_MAX);
 		return new Map(counts.map(({ host, count }) => [host, count]));
 	}

@@ -25,6 +25,7 @@ const ACCOUNT: readonly Column<Account>[] = [
 	{ name: "did", type: "text", value: ({ did }) => did },
 	{ name: "upstream_status", type: "text", value: ({ upstreamStatus }) => upstreamStatus },
 	{ name: "local_status", type: "text", value: ({ localStatus }) => localStatus },
+	{ name: "waiting_since_us", type: "bigint", value: ({ waitingSinceUs }) => waitingSinceUs },
 	{ name: "rev", type: "text", value: ({ rev }) => rev },
 	{ name: "commit_cid", type: "bytea", value: ({ commit }) => commit },
 	{ name: "data_cid", type: "bytea", value: ({ data }) => data },

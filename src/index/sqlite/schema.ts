@@ -27,6 +27,10 @@ CREATE TABLE admin_action (
 ) STRICT;
 `;
 
+/** Finds the accounts that wait for room in their host's account limit, in their order. */
+const WAITING_INDEX =
+	"CREATE INDEX account_waiting ON account (host, waiting_since_us) WHERE waiting_since_us IS NOT NULL";
+
 /**
  * DIDs are text, CIDs are binary. Accounts have a rowid because it is their paging key and keeps the index of DIDs small. Identities
  * are looked up by DID only, so they need no rowid. A host's `connection` is JSON, or null if nothing is known of it: no statement
@@ -55,6 +59,7 @@ CREATE TABLE account (
 	upstream_active INTEGER NOT NULL,
 	upstream_status TEXT,
 	local_status TEXT,
+	waiting_since_us INTEGER,
 	status_lsn INTEGER NOT NULL,
 	taken_down INTEGER NOT NULL,
 	rev TEXT,
@@ -63,6 +68,7 @@ CREATE TABLE account (
 ) STRICT;
 
 CREATE INDEX account_taken_down ON account (status_lsn) WHERE taken_down = 1;
+${WAITING_INDEX};
 
 CREATE TABLE identity (
 	did TEXT PRIMARY KEY,
@@ -125,6 +131,8 @@ const MIGRATIONS: readonly Migration[] = [
 		database.run(`INSERT INTO policy (kind, key, value, told)
 			SELECT 'localStatus', did, json_object('status', local_status), 0 FROM account WHERE local_status IS NOT NULL`);
 		database.run("ALTER TABLE host ADD COLUMN connection TEXT");
+		database.run("ALTER TABLE account ADD COLUMN waiting_since_us INTEGER");
+		database.run(WAITING_INDEX);
 	},
 ];
 

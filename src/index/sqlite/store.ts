@@ -23,6 +23,7 @@ import {
 	type StoredAction,
 	type StoredIdentity,
 	type Takedown,
+	type WaitingAccount,
 } from "../store.ts";
 import { StoreBroken } from "../store-fault.ts";
 import { DatabaseFiles } from "./database-files.ts";
@@ -43,13 +44,19 @@ type HostColumns = Columns<Omit<Host, "connection">> & { connection: string | nu
 const SELECT_HOST = `SELECT id, hostname, insecure, status, cursor, gaps, last_gap AS lastGap, account_count AS accountCount,
 	connection FROM host`;
 const SELECT_ACCOUNT = `SELECT id, did, host, host_seq AS hostSeq, last_time_ms AS lastTimeMs, upstream_active AS upstreamActive,
-	upstream_status AS upstreamStatus, local_status AS localStatus, status_lsn AS statusLsn, rev, commit_cid AS "commit", data_cid AS data
+	upstream_status AS upstreamStatus, local_status AS localStatus, waiting_since_us AS waitingSinceUs, status_lsn AS statusLsn,
+	rev, commit_cid AS "commit", data_cid AS data
 	FROM account`;
 const SELECT_IDENTITY = `SELECT did, signing_key AS signingKey, pds, tombstoned, resolved_at_ms AS resolvedAtMs
 	FROM identity`;
 
 const SELECT_TAKEN_DOWN = `SELECT did, status_lsn AS takenDownSinceLsn FROM account
 	WHERE taken_down = 1 AND status_lsn >= ? ORDER BY status_lsn DESC LIMIT ?`;
+
+const SELECT_WAITING = `SELECT did, waiting_since_us AS sinceUs FROM account
+	WHERE host = ? AND waiting_since_us > ? ORDER BY waiting_since_us LIMIT ?`;
+const COUNT_WAITING_BEFORE = "SELECT count(*) AS count FROM account WHERE host = ? AND waiting_since_us < ?";
+const COUNT_WAITING = "SELECT host, count(*) AS count FROM account WHERE waiting_since_us IS NOT NULL GROUP BY host";
 
 const SELECT_POLICY = "SELECT key, value FROM policy WHERE kind = ? AND key > ?";
 const UPSERT_POLICY = `INSERT INTO policy (kind, key, value, told) VALUES (?, ?, ?, 1)
@@ -61,7 +68,8 @@ const INSERT_ACTION = `INSERT INTO admin_action (lsn, at_ms, address, action, su
 const TRIM_ACTIONS = `DELETE FROM admin_action WHERE lsn <= (SELECT lsn FROM admin_action ORDER BY lsn DESC LIMIT 1 OFFSET ?)`;
 
 const MOVE_CHECKPOINT = "UPDATE checkpoint SET lsn = ?, host_id_max = ? WHERE lsn = ? AND log_id = ?";
-const COUNT_ACCOUNTS = "SELECT count(*) AS count FROM account WHERE host = ? AND upstream_status IS NOT ?";
+const COUNT_ACCOUNTS =
+	"SELECT count(*) AS count FROM account WHERE host = ? AND NOT (upstream_active = 0 AND upstream_status IS ?)";
 
 const UPSERT_HOST = `INSERT INTO host (id, hostname, insecure, status, cursor, gaps, last_gap, account_count, connection)
 	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -69,11 +77,12 @@ const UPSERT_HOST = `INSERT INTO host (id, hostname, insecure, status, cursor, g
 		cursor = excluded.cursor, gaps = excluded.gaps, last_gap = excluded.last_gap, account_count = excluded.account_count,
 		connection = excluded.connection`;
 const UPSERT_ACCOUNT = `INSERT INTO account
-	(did, host, host_seq, last_time_ms, upstream_active, upstream_status, local_status, status_lsn, taken_down, rev, commit_cid, data_cid)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	(did, host, host_seq, last_time_ms, upstream_active, upstream_status, local_status, waiting_since_us, status_lsn, taken_down, rev,
+		commit_cid, data_cid)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 	ON CONFLICT (did) DO UPDATE SET host = excluded.host, host_seq = excluded.host_seq, last_time_ms = excluded.last_time_ms,
 		upstream_active = excluded.upstream_active, upstream_status = excluded.upstream_status,
-		local_status = excluded.local_status, status_lsn = excluded.status_lsn, taken_down = excluded.taken_down,
+		local_status = excluded.local_status, waiting_since_us = excluded.waiting_since_us, status_lsn = excluded.status_lsn, taken_down = excluded.taken_down,
 		rev = excluded.rev, commit_cid = excluded.commit_cid, data_cid = excluded.data_cid`;
 const UPSERT_IDENTITY = `INSERT INTO identity (did, signing_key, pds, tombstoned, resolved_at_ms) VALUES (?, ?, ?, ?, ?)
 	ON CONFLICT (did) DO UPDATE SET signing_key = excluded.signing_key, pds = excluded.pds,
@@ -131,6 +140,9 @@ class SqliteReader implements IndexReader {
 	readonly #hosts: Statement<HostColumns, [number, number]>;
 	readonly #repos: Statement<Columns<Account>, [number, number]>;
 	readonly #takenDown: Statement<Takedown, [number, number]>;
+	readonly #waiting: Statement<WaitingAccount, [host: number, afterUs: number, limit: number]>;
+	readonly #waitingBefore: Statement<{ count: number }, [host: number, sinceUs: number]>;
+	readonly #waitingCounts: Statement<{ host: number; count: number }, []>;
 	readonly #policies: Statement<PolicyColumns, [kind: string, afterKey: string, limit: number]>;
 	readonly #untold: Statement<PolicyColumns, [kind: string, afterKey: string, limit: number]>;
 	readonly #actions: Statement<StoredAction, [beforeLsn: number, limit: number]>;
@@ -145,6 +157,9 @@ class SqliteReader implements IndexReader {
 		this.#hosts = database.prepare(`${SELECT_HOST} WHERE id > ? ORDER BY id LIMIT ?`);
 		this.#repos = database.prepare(`${SELECT_ACCOUNT} WHERE id > ? AND commit_cid IS NOT NULL ORDER BY id LIMIT ?`);
 		this.#takenDown = database.prepare(SELECT_TAKEN_DOWN);
+		this.#waiting = database.prepare(SELECT_WAITING);
+		this.#waitingBefore = database.prepare(COUNT_WAITING_BEFORE);
+		this.#waitingCounts = database.prepare(COUNT_WAITING);
 		this.#policies = database.prepare(`${SELECT_POLICY} ORDER BY key LIMIT ?`);
 		this.#untold = database.prepare(`${SELECT_POLICY} AND told = 0 ORDER BY key LIMIT ?`);
 		this.#actions = database.prepare(SELECT_ACTIONS);
@@ -182,6 +197,18 @@ class SqliteReader implements IndexReader {
 
 	takenDownSince(lsn: number, limit: number): Promise<Takedown[]> {
 		return this.files.attempt(() => this.#takenDown.all(lsn, limit));
+	}
+
+	waiting(host: number, afterUs: number, limit: number): Promise<WaitingAccount[]> {
+		return this.files.attempt(() => this.#waiting.all(host, afterUs, limit));
+	}
+
+	waitingBefore(host: number, sinceUs: number): Promise<number> {
+		return this.files.attempt(() => this.#waitingBefore.get(host, sinceUs)?.count ?? 0);
+	}
+
+	waitingCounts(): Promise<{ host: number; count: number }[]> {
+		return this.files.attempt(() => this.#waitingCounts.all());
 	}
 
 	policies<K extends PolicyKind>(kind: K, afterKey: string, limit: number): Promise<Policy<K>[]> {
@@ -305,8 +332,8 @@ class SqliteStore extends SqliteReader implements Store {
 		for (const id of hostIds) {
 			const columns = this.#hostRow.get(id);
 			if (columns !== null) hosts.push(toHost(columns));
-			// This scans all accounts. Only a host whose row was lost can have accounts already.
-			else if (keys.introduced.has(id) && id <= hostIdMax)
+			// This scans all accounts. Of hosts without a row, only one whose row was lost can have accounts already.
+			if (columns === null ? keys.introduced.has(id) && id <= hostIdMax : keys.recounted.has(id))
 				accountCounts.set(id, this.#countAccounts.get(id, DELETED)?.count ?? 0);
 		}
 		return { rows: new LoadedRows(keys, { accounts, hosts, accountCounts, hostIdMax }), checkpoint };
@@ -345,6 +372,7 @@ class SqliteStore extends SqliteReader implements Store {
 			row.upstreamActive,
 			row.upstreamStatus,
 			row.localStatus,
+			row.waitingSinceUs,
 			row.statusLsn,
 			isTakenDown(row),
 			row.rev,

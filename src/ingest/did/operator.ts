@@ -1,14 +1,17 @@
 import { next } from "../../account/next.ts";
+import { waitingAt } from "../../account/place.ts";
 import type { AccountState } from "../../account/state.ts";
 import type { Handover } from "../../log/handover.ts";
 import { controlEntry, type Entry, policyEntry } from "../../log/record/entry.ts";
 import type { LocalStatusChange } from "../../policy/messages.ts";
 import type { AccountCache } from "./accounts.ts";
 import { ownAccountMessage } from "./admit/account.ts";
+import type { Places } from "./places.ts";
 
 export interface OperatorOptions {
 	accounts: Pick<AccountCache, "get" | "load" | "set">;
 	handover: Pick<Handover, "push" | "acknowledged">;
+	places: Pick<Places, "note">;
 	clock: () => number;
 }
 
@@ -37,8 +40,27 @@ export class Operator {
 		for (;;) {
 			const account = accounts.get(change.did);
 			if (account === undefined) await accounts.load(change.did);
-			else if (await this.#handOver(this.#steps(account, change), change.did))
+			else if (await this.#handOver(account, this.#steps(account, change), change.did))
 				return { before: account?.localStatus ?? null };
+		}
+	}
+
+	/**
+	 * Gives an account that waits at this host the place that is kept for it there: consumers are told its status. Resolves when that is
+	 * durable, with false if the account does not wait there any more.
+	 */
+	async admitWaiting(did: string, hostId: number): Promise<boolean> {
+		const { accounts, clock } = this.#options;
+		for (;;) {
+			const account = accounts.get(did);
+			if (account === undefined) {
+				await accounts.load(did);
+				continue;
+			}
+			if (account === null || waitingAt(account) !== hostId) return false;
+			const upstream = { active: account.upstreamActive, status: account.upstreamStatus, waits: false };
+			const { entry, fact } = ownAccountMessage(did, account, upstream, clock);
+			if (await this.#handOver(account, [{ entry, state: next(account, fact, entry) }], did)) return true;
 		}
 	}
 
@@ -50,9 +72,10 @@ export class Operator {
 	}
 
 	/** Returns whether all is durable. If not, the ring was full and has room now; the account may be another by now. */
-	async #handOver(steps: readonly Step[], did: string): Promise<boolean> {
-		const { accounts, handover } = this.#options;
+	async #handOver(account: AccountState | null, steps: readonly Step[], did: string): Promise<boolean> {
+		const { accounts, handover, places } = this.#options;
 		let position = 0;
+		let before = account;
 		for (const { entry, state } of steps) {
 			const end = handover.push(entry);
 			if (end === null) {
@@ -60,7 +83,10 @@ export class Operator {
 				return false;
 			}
 			position = end;
-			if (state !== null) accounts.set(did, { ...state, position });
+			if (state === null) continue;
+			accounts.set(did, { ...state, position });
+			places.note(before, state, false);
+			before = state;
 		}
 		while (handover.acknowledged() < position) await this.#rung();
 		return true;

@@ -1,7 +1,9 @@
 // ingest/did/: the work on DIDs: the order of messages, waiting, the account's state. It knows nothing of sockets.
 
-import { next } from "../../account/next.ts";
+import { atHost, next } from "../../account/next.ts";
+import { placeOf } from "../../account/place.ts";
 import { type AccountState, NO_HOST } from "../../account/state.ts";
+import { isActive } from "../../account/status.ts";
 import type { IdentityCache } from "../../identity/cache.ts";
 import type { Resolution } from "../../identity/identity.ts";
 import type { Handover } from "../../log/handover.ts";
@@ -15,12 +17,13 @@ import { reportFailure } from "../../runtime/boundary.ts";
 import { endThreadOnFailure } from "../../runtime/thread.ts";
 import type { Admitted, Arrival, Sender, UpstreamStatus } from "../arrival.ts";
 import type { LastRejections } from "../last-rejections.ts";
-import { FAILED, REJECTED, REPEATED } from "../outcome.ts";
+import { FAILED, type Outcome, REJECTED, REPEATED } from "../outcome.ts";
 import { messagesRejected } from "../rejections.ts";
 import type { AccountCache } from "./accounts.ts";
 import { ownAccountMessage } from "./admit/account.ts";
 import type { AdmissionRules } from "./admit/admission.ts";
 import { ADMISSIONS, isRepeat } from "./admit/table.ts";
+import type { Places } from "./places.ts";
 import type { RepoStatusProbe } from "./repo-status.ts";
 
 const messagesAccepted = counter("messages_accepted_total", "messages handed to the sequencer");
@@ -29,12 +32,17 @@ const accountsFoundActive = counter(
 	"accounts_found_active_total",
 	"accounts that were active again at their host without an #account that said so",
 );
+const accountsThrottled = counter(
+	"accounts_throttled_total",
+	"accounts that had to wait when they came to a host, since it had as many as its account limit allows",
+);
 const parkedMessages = gauge("parked_messages", "messages that wait for their DID's identity or account");
 
 export interface ShardOptions {
 	accounts: AccountCache;
 	identities: Pick<IdentityCache, "get" | "peek" | "lookup" | "recheck" | "refresh">;
 	repoStatus: Pick<RepoStatusProbe, "isActive">;
+	places: Pick<Places, "ask" | "giveBack" | "note">;
 	handover: Handover;
 	rules: AdmissionRules;
 	/** Whether a did:web may name localhost and a port. */
@@ -212,7 +220,12 @@ export class Shard {
 		rules.counters.add(messagesRejected.of(rejection.reason));
 		onRejection(arrival, rejection);
 		lastRejections.note(arrival.sender, arrival.message, rejection.reason, rejection.message, rules.clock());
-		arrival.settle(rejection.reason === "internal-error" ? FAILED : REJECTED);
+		this.#settle(arrival, rejection.reason === "internal-error" ? FAILED : REJECTED);
+	}
+
+	#settle(arrival: Arrival, outcome: Outcome): void {
+		if (arrival.place === "granted") this.#options.places.giveBack(arrival.sender.hostId);
+		arrival.settle(outcome);
 	}
 
 	/** Hands a message over and settles it. If the ring is full it is admitted again later, since its account may change until then. */
@@ -231,19 +244,22 @@ export class Shard {
 		const { sender, message } = arrival;
 		this.#options.lastRejections.passed(sender.hostId, message.did, message.type);
 		handover.time(arrival.arrivedAtMs);
-		arrival.settle({ rejected: false, ring: handover.ring, position });
+		this.#settle(arrival, { rejected: false, ring: handover.ring, position });
 		return null;
 	}
 
 	/** Hands one entry over and stores its account's new state. Returns the ring position after it, or null if the ring is full. */
 	#push(arrival: Arrival, { entry, fact }: Admitted): number | null {
-		const { handover, accounts, rules } = this.#options;
+		const { handover, accounts, places, rules } = this.#options;
 		const position = handover.push(entry);
 		if (position === null) return null;
 		const { did } = arrival.message;
 		const before = accounts.peek(did);
 		const state = next(before, fact, entry);
-		if (state !== null && state !== before) accounts.set(did, { ...state, position });
+		if (state !== null && state !== before) {
+			accounts.set(did, { ...state, position });
+			if (places.note(before, state, arrival.place === "granted")) arrival.place = null;
+		}
 		rules.counters.add(messagesAccepted);
 		return position;
 	}
@@ -274,14 +290,40 @@ export class Shard {
 		if (account === undefined) return this.#options.accounts.load(message.did);
 		if (isRepeat(arrival, account)) {
 			this.#options.rules.counters.add(messagesReplayed);
-			arrival.settle(REPEATED);
+			this.#settle(arrival, REPEATED);
 			return null;
 		}
 		const resolution = this.#resolution(arrival, account);
 		if (resolution instanceof Promise) return resolution;
 		const admitted = ADMISSIONS[message.type].admit(arrival, account, resolution, this.#rulesFor(arrival));
 		if (admitted === "ask-host") return this.#askHost(arrival, resolution);
-		return admitted === "retry" ? this.#refresh(arrival) : admitted;
+		if (admitted === "retry") return this.#refresh(arrival);
+		return takesPlace(account, admitted) ? this.#place(arrival, account, admitted) : admitted;
+	}
+
+	/**
+	 * For a message by which its account comes to a host, or is there again after its deletion: asks for a place. If there is none, the
+	 * relay's own `#account` says that the account waits, and the message is admitted as any other of such an account.
+	 */
+	#place(arrival: Arrival, account: AccountState | null, admitted: Admitted): Admitted | Promise<unknown> | null {
+		const { places, rules } = this.#options;
+		const { sender, message } = arrival;
+		if (arrival.place === null) return this.#askForPlace(arrival, places.ask(sender));
+		const here = accountAt(account, sender.hostId);
+		if (arrival.place === "granted") {
+			const isTold = account === null || isActive(account) || !isActive(here) || admitted.preceding !== undefined;
+			if (isTold || admitted.fact.type === "status") return admitted;
+			// It was inactive where it was before, and consumers were told that.
+			return { ...admitted, preceding: ownAccountMessage(message.did, here, ACTIVE, rules.clock) };
+		}
+		const own = ownAccountMessage(message.did, here, { ...ACTIVE, waits: true }, rules.clock);
+		if (this.#push(arrival, own) === null) return this.#waitForRoom();
+		rules.counters.add(accountsThrottled);
+		return this.#admit(arrival);
+	}
+
+	async #askForPlace(arrival: Arrival, asked: Promise<boolean>): Promise<void> {
+		arrival.place = (await asked) ? "granted" : "refused";
 	}
 
 	#resolution(arrival: Arrival, account: AccountState | null): Resolution | Promise<unknown> {
@@ -314,6 +356,23 @@ export class Shard {
 	async #await(arrival: Arrival, lookup: Promise<Resolution>): Promise<void> {
 		arrival.resolution = await lookup;
 	}
+}
+
+const ACTIVE = { active: true, status: null } as const;
+
+/** Whether an account takes a place at its host by an admitted message, and has none there before. */
+function takesPlace(account: AccountState | null, { preceding, fact, entry }: Admitted): boolean {
+	// Nearly all messages are of accounts that have their place.
+	if (account !== null && account.host === entry.host && placeOf(account) === entry.host) return false;
+	const before = preceding === undefined ? account : next(account, preceding.fact, preceding.entry);
+	const after = placeOf(next(before, fact, entry));
+	return after !== null && after !== placeOf(account);
+}
+
+/** The account at a host to which it comes. Seqs of another host mean nothing there. */
+function accountAt(account: AccountState | null, host: number): AccountState {
+	const state = atHost(account, host);
+	return account?.host === host ? state : { ...state, hostSeq: 0 };
 }
 
 function laneOf({ message, sender }: Arrival): string {

@@ -49,13 +49,19 @@ export interface DidDocumentFacts {
 	resolvedAtMs: number;
 }
 
+/** The facts of a `recount` record. */
+export interface RecountFacts {
+	/** The host's id. */
+	host: number;
+}
+
 /**
  * The kinds of control records. Their codes are 16 or above, and must never change. What the index does with them is in
  * `index/fold.ts`.
  *
  * A kind with `isState` has records with the flag `state`: their facts are a key and its value (`state-facts.ts`), and the last
  * value of each key is part of the log's state (`log/state.ts`). Each segment begins with the state, so retention never loses such
- * a record, even under a release that does not know its kind. Codes 24 to 31 are reserved for later kinds, with or without that
+ * a record, even under a release that does not know its kind. Codes 25 to 31 are reserved for later kinds, with or without that
  * flag. A release skips those that it does not know.
  *
  * A kind with `hasRemovals` also says something when it takes the value of a key away.
@@ -83,6 +89,8 @@ const KINDS = {
 	setting: { code: 22, ...policyKind("setting") },
 	/** An admin did something: a line of the audit log. */
 	adminAction: { code: 23, isState: false, hasRemovals: false, encode: encodeAdminAction, decode: decodeAdminAction },
+	/** The index is to count the accounts of a host anew. */
+	recount: { code: 24, isState: false, hasRemovals: false, encode: encodeRecountFacts, decode: decodeRecountFacts },
 } as const;
 
 function policyKind<K extends PolicyKind>(kind: K) {
@@ -158,6 +166,15 @@ export function decodeCursorsFacts(facts: Uint8Array): CursorsFacts {
 		cursors.push({ host: bytes.readUInt32LE(at), seq: isNull ? null : readU64(bytes, at + 4) });
 	}
 	return { cursors };
+}
+
+/** Layout: the host's id (u32). */
+export function encodeRecountFacts({ host }: RecountFacts): Uint8Array {
+	return hostKey(host);
+}
+
+export function decodeRecountFacts(facts: Uint8Array): RecountFacts {
+	return { host: hostOfKey(facts) };
 }
 
 /** The key of a host in the log's state. */

@@ -34,9 +34,16 @@ const CODECS: Readonly<Record<FactType, FactCodec>> = {
 		decode: (facts) => ({ type: "repo", ...decodeRepoFacts(facts) }),
 	},
 	status: {
-		flags: () => 0,
+		flags({ waits }) {
+			if (waits === undefined) return 0;
+			return waits ? RecordFlag.waits : RecordFlag.admitted;
+		},
 		encode: (fact) => encodeAccountFacts(fact),
-		decode: (facts) => ({ type: "status", ...decodeAccountFacts(facts) }),
+		decode(facts, flags) {
+			const fact = { type: "status", ...decodeAccountFacts(facts) } as const;
+			if ((flags & RecordFlag.waits) !== 0) return { ...fact, waits: true };
+			return (flags & RecordFlag.admitted) === 0 ? fact : { ...fact, waits: false };
+		},
 	},
 	identity: {
 		flags: ({ isHome }) => (isHome ? RecordFlag.home : 0),

@@ -68,6 +68,10 @@ export const RecordFlag = {
 	lenient: 2,
 	/** An `#identity` came from the host that the DID document names. Any host may send one. */
 	home: 4,
+	/** From this `#account` of the relay on, the account waits for room in its host's account limit. */
+	waits: 8,
+	/** From this `#account` of the relay on, it waits no more. */
+	admitted: 16,
 	/** The control record is part of the log's state: its facts give a key the value that it has from here on. */
 	state: 64,
 	/** The control record repeats a part of the log's state that older segments have. */

@@ -221,7 +221,7 @@ export function copyCases(
 			const changes: ((rows: readonly Row[]) => readonly Row[])[] = [
 				(rows) => rows.slice(1),
 				(rows) => rows.map((row, at) => (at === 7 ? row.with(3, Number(row[3]) + 1) : row)),
-				(rows) => rows.map((row, at) => (at === 7 ? row.with(11, new Uint8Array(36)) : row)),
+				(rows) => rows.map((row, at) => (at === 7 ? row.with(12, new Uint8Array(36)) : row)),
 				(rows) => rows.map((row, at) => (at === 7 ? row.with(6, "") : row)),
 			];
 			for (const change of changes) {

@@ -117,7 +117,7 @@ class Bench {
 	#follow(writer: IndexWriter, onMove: (lsn: number) => void): Follower {
 		const { counters, position } = this.log;
 		return new Follower({
-			sink: new IndexSink({ writer, counters, onTakedowns: () => {} }),
+			sink: new IndexSink({ writer, counters, onTakedowns: () => {}, onRecounts: () => {} }),
 			log: this.log.reader(),
 			position,
 			mark: { move: onMove },

@@ -36,7 +36,7 @@ export class SchemaPlace implements Place {
 				last_gap AS "lastGap", account_count AS "accountCount", connection FROM host ORDER BY id`;
 			const accounts = await sql<Account[]>`SELECT id, did, host, host_seq AS "hostSeq", last_time_ms AS "lastTimeMs",
 				upstream_active AS "upstreamActive", upstream_status AS "upstreamStatus", local_status AS "localStatus",
-				status_lsn AS "statusLsn", rev, commit_cid AS "commit", data_cid AS data FROM account ORDER BY id`;
+				waiting_since_us AS "waitingSinceUs", status_lsn AS "statusLsn", rev, commit_cid AS "commit", data_cid AS data FROM account ORDER BY id`;
 			const identities = await sql<StoredIdentity[]>`SELECT did, signing_key AS "signingKey", pds, tombstoned,
 				resolved_at_ms AS "resolvedAtMs" FROM identity ORDER BY did`;
 			const policies = await sql<Dump["policies"]>`SELECT * FROM policy ORDER BY kind, key`;

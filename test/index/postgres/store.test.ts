@@ -190,10 +190,23 @@ describeWithPostgres("PostgreSQL", () => {
 			const { writer } = await impatientWriter();
 			await writer.apply(history(20));
 			const before = await place.dump();
-			const { rows } = await writer.store.load({ dids: new Set(), hosts: new Set([1]), introduced: new Set() });
+			const { rows } = await writer.store.load({
+				dids: new Set(),
+				hosts: new Set([1]),
+				introduced: new Set(),
+				recounted: new Set(),
+			});
 			const host = rows.host(1);
 			if (host === null) return expect.unreachable("there is no host");
-			const changes = { accounts: [], identities: [], outdated: [], policies: [], actions: [], takedowns: [] };
+			const changes = {
+				accounts: [],
+				identities: [],
+				outdated: [],
+				policies: [],
+				actions: [],
+				takedowns: [],
+				recounts: [],
+			};
 			const writing = writer.store.write(
 				{ ...changes, hosts: [{ ...host, lastGap: "a\0b" }], hostIdMax: 3, unknownHostRecords: 0 },
 				{ after: 20, last: 21 },
@@ -414,7 +427,14 @@ describeWithPostgres("PostgreSQL", () => {
 				(sql) => sql`SELECT DISTINCT attname FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND
 					(attnum = ANY (indkey) OR pg_get_expr(indpred, indrelid) ~ attname) WHERE indrelid = 'account'::regclass`,
 			);
-			expect(columns.map((row) => row["attname"]).sort()).toEqual(["did", "id", "status_lsn", "taken_down"]);
+			expect(columns.map((row) => row["attname"]).sort()).toEqual([
+				"did",
+				"host",
+				"id",
+				"status_lsn",
+				"taken_down",
+				"waiting_since_us",
+			]);
 		});
 
 		test.each([

@@ -34,7 +34,8 @@ export class FilePlace implements Place {
 			last_gap AS lastGap, account_count AS accountCount, connection FROM host ORDER BY id`);
 		const accounts = all<With<Account, { upstreamActive: Flag }>>(`SELECT id, did, host, host_seq AS hostSeq,
 			last_time_ms AS lastTimeMs, upstream_active AS upstreamActive, upstream_status AS upstreamStatus,
-			local_status AS localStatus, status_lsn AS statusLsn, rev, commit_cid AS "commit", data_cid AS data FROM account ORDER BY id`);
+			local_status AS localStatus, waiting_since_us AS waitingSinceUs, status_lsn AS statusLsn,
+			rev, commit_cid AS "commit", data_cid AS data FROM account ORDER BY id`);
 		const identities = all<
 			With<StoredIdentity, { tombstoned: Flag }>
 		>(`SELECT did, signing_key AS signingKey, pds, tombstoned,

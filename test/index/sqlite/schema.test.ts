@@ -169,6 +169,7 @@ test.each(OLDER)("a database of an older version keeps its rows and becomes like
 		upstreamActive: false,
 		upstreamStatus: "takendown",
 		localStatus: null,
+		waitingSinceUs: null,
 		statusLsn: 50,
 		...repo,
 	});

@@ -16,6 +16,7 @@ function stateAt(position: number): CachedAccount {
 		upstreamActive: true,
 		upstreamStatus: null,
 		localStatus: null,
+		waitingSinceUs: null,
 		statusLsn: 0,
 		rev: `rev ${position}`,
 		data: null,

@@ -32,7 +32,12 @@ class Bench {
 		this.#reader = new RingReader(ring);
 		this.#handover = new Handover(0, new RingWriter(ring), new Doorbell(), counters);
 		this.cache = new AccountCache({ account: async () => row, seenLsn: Number.POSITIVE_INFINITY }, 10, counters);
-		this.operator = new Operator({ accounts: this.cache, handover: this.#handover, clock: () => NOW_MS });
+		this.operator = new Operator({
+			accounts: this.cache,
+			handover: this.#handover,
+			places: { note: () => false },
+			clock: () => NOW_MS,
+		});
 	}
 
 	/** Takes what is in the ring, and makes it durable. */
@@ -63,7 +68,7 @@ const EMPTY_ENTRY: Entry = {
 
 function rowOf(localStatus: string | null, upstreamStatus: string | null): Account {
 	return {
-		...{ id: 1, did: DID, host: 3, hostSeq: 77, lastTimeMs: 5, statusLsn: 9 },
+		...{ id: 1, did: DID, host: 3, hostSeq: 77, lastTimeMs: 5, waitingSinceUs: null, statusLsn: 9 },
 		...{ upstreamActive: upstreamStatus === null, upstreamStatus, localStatus },
 		...{ rev: null, commit: null, data: null },
 	};
@@ -107,7 +112,8 @@ describe("what the operator sets", () => {
 			const before = row?.localStatus ?? null;
 			expect(answer).toEqual({ before });
 			const upstream = { upstreamActive: row?.upstreamActive ?? true, upstreamStatus: row?.upstreamStatus ?? null };
-			const effective = (localStatus: string | null) => effectiveStatus({ ...upstream, localStatus });
+			const effective = (localStatus: string | null) =>
+				effectiveStatus({ ...upstream, localStatus, waitingSinceUs: null });
 			const { active, status: shown = null } = effective(status);
 			const told = { did: DID, active, status: shown, time: new Date(NOW_MS).toISOString() };
 			const from = { host: row?.host ?? 0, upstreamSeq: row?.hostSeq ?? 0 };

@@ -1,3 +1,4 @@
+import { placeOf } from "../../../src/account/place.ts";
 import { IdentityCache } from "../../../src/identity/cache.ts";
 import type { Resolution } from "../../../src/identity/identity.ts";
 import { signingKeyOfDidKey } from "../../../src/identity/signing-key.ts";
@@ -86,6 +87,11 @@ export class ShardRig {
 					await this.#answers;
 					return this.activeAtHost.has(did);
 				},
+			},
+			places: {
+				ask: async () => true,
+				giveBack: () => {},
+				note: (before, after) => placeOf(after) !== placeOf(before),
 			},
 			handover: new Handover(0, new RingWriter(ring), new Doorbell(), counters),
 			rules: { engine, strict, clock, counters },

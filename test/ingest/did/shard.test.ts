@@ -24,6 +24,7 @@ function rowOf(account: SimAccount, changes: Partial<Account> = {}): Account {
 		upstreamActive: true,
 		upstreamStatus: null,
 		localStatus: null,
+		waitingSinceUs: null,
 		statusLsn: 0,
 		rev: null,
 		commit: null,
@@ -376,7 +377,9 @@ describe("identity", () => {
 		rig.identity(account, "https://two.example");
 		rig.send(await account.commit(), 1, 2);
 		await rig.settle();
-		expect(rig.entries().length).toBe(1);
+		const messages = rig.entries().map(({ frame }) => scanFrame(frame));
+		// Consumers were told that it is deactivated.
+		expect(messages).toMatchObject([{ message: { type: "account", active: true } }, { message: { type: "commit" } }]);
 	});
 
 	test("handles are not passed on", async () => {

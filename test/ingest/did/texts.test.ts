@@ -62,7 +62,7 @@ test("a status with a NUL is refused also of an account that the operator has ta
 	const account = await ShardRig.account("taken down");
 	const row = {
 		...{ id: 1, did: account.did, host: 1, hostSeq: 0, lastTimeMs: 0, upstreamActive: true, upstreamStatus: null },
-		...{ localStatus: "takendown", statusLsn: 1, rev: null, commit: null, data: null },
+		...{ localStatus: "takendown", waitingSinceUs: null, statusLsn: 1, rev: null, commit: null, data: null },
 	};
 	const rig = new ShardRig({ accounts: [row] });
 	rig.identity(account);

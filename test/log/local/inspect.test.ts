@@ -64,7 +64,7 @@ function filled<Fs extends MemoryFs>(fs: Fs): { fs: Fs; path: string; log: TestL
 	log.append(
 		laterEntry(25, RecordFlag.state, encodeStateFacts({ key: Buffer.from("k"), value: encode({ of: [1, "two"] }) })),
 		laterEntry(26, RecordFlag.state, encodeStateFacts({ key: Buffer.from("k"), value: Buffer.alloc(0) })),
-		laterEntry(200, 16, Buffer.from([1, 2, 3])),
+		laterEntry(200, 32, Buffer.from([1, 2, 3])),
 	);
 	return { fs, log, path: segmentPath(directory, 1) };
 }
@@ -81,7 +81,7 @@ describe("a segment", () => {
 			{ lsn: 4, seq: 2, kind: "cursors", says: [[3, 7]] },
 			{ lsn: 5, seq: 2, kind: 25, flags: ["state"], says: { key: "6b", value: { of: [1, "two"] } } },
 			{ lsn: 6, seq: 2, kind: 26, says: { key: "6b", value: null } },
-			{ lsn: 7, seq: 2, kind: 200, flags: ["16"], says: { facts: "010203", factsBytes: 3 } },
+			{ lsn: 7, seq: 2, kind: 200, flags: ["32"], says: { facts: "010203", factsBytes: 3 } },
 		]);
 		const times = records(parts).map(({ time }) => time);
 		expect(new Set(times).size).toBe(7);

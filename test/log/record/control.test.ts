@@ -16,7 +16,7 @@ describe("control records", () => {
 	test("keep their codes, since older logs have them", () => {
 		expect(CONTROL_CODES).toEqual({
 			...{ cursors: 16, host: 17, didDocument: 18 },
-			...{ localStatus: 19, hostPolicy: 20, domainBan: 21, setting: 22, adminAction: 23 },
+			...{ localStatus: 19, hostPolicy: 20, domainBan: 21, setting: 22, adminAction: 23, recount: 24 },
 		});
 	});
 

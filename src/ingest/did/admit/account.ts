@@ -1,4 +1,5 @@
 import { encode } from "@atcute/cbor";
+import { atHost } from "../../../account/next.ts";
 import type { AccountState } from "../../../account/state.ts";
 import { type EffectiveStatus, effectiveStatus } from "../../../account/status.ts";
 import type { Resolution } from "../../../identity/identity.ts";
@@ -24,9 +25,10 @@ export function admitAccount(
 	const { did, active, status } = message;
 	const flags = checkTime(message.time, rules);
 	checkStatus(status);
-	const localStatus = account?.localStatus ?? null;
-	const effective = effectiveStatus({ localStatus, upstreamActive: active, upstreamStatus: status });
-	const changed = localStatus === null ? arrival : withFields(arrival, statusChanges(effective));
+	const { localStatus, waitingSinceUs } = atHost(account, sender.hostId);
+	const effective = effectiveStatus({ localStatus, waitingSinceUs, upstreamActive: active, upstreamStatus: status });
+	const isOurs = localStatus !== null || waitingSinceUs !== null;
+	const changed = isOurs ? withFields(arrival, statusChanges(effective)) : arrival;
 	const fact = { type: "status", did, active, status, timeMs: timeMsOf(message) } as const;
 	return { entry: messageEntry(changed, flags, fact), fact };
 }
@@ -36,20 +38,22 @@ export function admitAccount(
  * last upstream seq that we have for the account. So it neither moves the account nor makes a later message of the host look like a
  * repeat.
  *
- * @param upstream the account's status at its host
+ * @param upstream the account's status at its host; `waits` says whether it waits from now on for room in its host's account limit
  */
 export function ownAccountMessage(
 	did: string,
-	{ host, hostSeq, localStatus }: Pick<AccountState, "host" | "hostSeq" | "localStatus">,
-	{ active, status }: UpstreamStatus,
+	{ host, hostSeq, localStatus, ...account }: Pick<AccountState, "host" | "hostSeq" | "localStatus" | "waitingSinceUs">,
+	{ active, status, waits }: UpstreamStatus & { waits?: boolean },
 	clock: () => number,
 ): Admitted {
 	const time = new Date(clock()).toISOString();
-	const effective = effectiveStatus({ localStatus, upstreamActive: active, upstreamStatus: status });
+	const waitingSinceUs = waits === undefined ? account.waitingSinceUs : waits ? 0 : null;
+	const effective = effectiveStatus({ localStatus, waitingSinceUs, upstreamActive: active, upstreamStatus: status });
 	// The sequencer gives the frame its seq. Until then it needs a valid one.
 	const frame = encodeFrame("account", { seq: 1, did, time, ...effective });
 	// The frame's time is ours, so the fact has none: the times of a host's messages are compared only with each other.
-	const fact = { type: "status", did, active, status, timeMs: 0 } as const;
+	const told = { type: "status", did, active, status, timeMs: 0 } as const;
+	const fact = waits === undefined ? told : { ...told, waits };
 	const entry = messageEntry({ ...rescan(frame), sender: { hostId: host } }, 0, fact);
 	return { entry: { ...entry, upstreamSeq: hostSeq }, fact };
 }

@@ -80,13 +80,14 @@ function admitRepo<M extends RepoMessage>(
  * For an account that we know as inactive: whether its host, asked because of this message, says that it is active. Then we have
  * missed an `#account`. The host is asked once for each message, and not for a message that is stale anyway.
  *
- * @throws Rejection `account-inactive` if the message must be dropped
+ * @throws Rejection `account-inactive` or `account-throttled` if the message must be dropped
  */
 function mayBeActive<M extends RepoMessage>(
 	account: AccountState,
 	{ message, activeAtHost }: Arrival<M>,
 	checks: RepoChecks<M>,
 ): "yes" | "ask-host" {
+	if (account.waitingSinceUs !== null) throw new Rejection("account-throttled");
 	if (account.localStatus !== null || isStale(message, account, checks) || activeAtHost === false) {
 		throw new Rejection("account-inactive");
 	}

@@ -1,0 +1,108 @@
+import type { Mutant } from "./table.ts";
+
+const AGREEMENT = ["account/agreement.test.ts"];
+const STATUS = ["account/status.test.ts"];
+const QUOTA = ["policy/quota.test.ts"];
+const STORE = ["index/sqlite/store.test.ts"];
+
+/** Faults in the account limits of hosts. */
+export const QUOTA_MUTANTS: readonly Mutant[] = [
+	{
+		name: "commits of accounts that wait for a place pass",
+		file: "account/status.ts",
+		find: "upstreamActive && waitingSinceUs === null;",
+		replace: "upstreamActive;",
+		tests: STATUS,
+	},
+	{
+		name: "a wait hides from consumers that an account is deleted or taken down at its host",
+		file: "account/status.ts",
+		find: "account.waitingSinceUs !== null && account.upstreamActive;",
+		replace: "account.waitingSinceUs !== null;",
+		tests: STATUS,
+	},
+	{
+		name: "an account that moves goes on waiting for a place at its old host",
+		file: "account/next.ts",
+		find: "...ACTIVE, waitingSinceUs: null, statusLsn",
+		replace: "...ACTIVE, statusLsn",
+		tests: ["account/next.test.ts"],
+	},
+	{
+		name: "an account has a place although it is told deleted and active at once",
+		file: "account/status.ts",
+		find: "return !upstreamActive && upstreamStatus === DELETED;",
+		replace: "return upstreamStatus === DELETED;",
+		tests: STATUS,
+	},
+	{
+		name: "a deleted account goes on waiting",
+		file: "account/next.ts",
+		find: "if (isDeletion(fact) || fact.waits === false) return null;",
+		replace: "if (fact.waits === false) return null;",
+		tests: ["account/next.test.ts"],
+	},
+	{
+		name: "a deleted account keeps its place",
+		file: "ingest/did/places.ts",
+		find: "if (left !== null && left !== taken) this.#change(left, -1, 0);",
+		replace: "if (left !== null && taken !== null && left !== taken) this.#change(left, -1, 0);",
+		tests: AGREEMENT,
+	},
+	{
+		name: "a place that is granted for a message that is then rejected is lost",
+		file: "ingest/did/shard.ts",
+		find: 'if (arrival.place === "granted") this.#options.places.giveBack(arrival.sender.hostId);',
+		replace: "",
+		tests: AGREEMENT,
+	},
+	{
+		name: "an account that gets a place after a wait is not counted",
+		file: "ingest/did/operator.ts",
+		find: "places.note(before, state, false);",
+		replace: "places.note(before, state, true);",
+		tests: AGREEMENT,
+	},
+	{
+		name: "new accounts pass those that wait",
+		file: "policy/quota.ts",
+		find: "places.taken + Math.max(places.waiting, places.reserved) >= limit",
+		replace: "places.taken + places.reserved >= limit",
+		tests: QUOTA,
+	},
+	{
+		name: "a host gets one account more than its limit",
+		file: "policy/quota.ts",
+		find: "Math.max(places.waiting, places.reserved) >= limit",
+		replace: "Math.max(places.waiting, places.reserved) > limit",
+		tests: QUOTA,
+	},
+	{
+		name: "accounts are admitted beyond the limit while others are being admitted",
+		file: "policy/quota.ts",
+		find: "Math.min(ADMITTED_AT_ONCE, limit - taken - reserved)",
+		replace: "Math.min(ADMITTED_AT_ONCE, limit - reserved)",
+		tests: QUOTA,
+	},
+	{
+		name: "after a start the accounts that wait count as if they had places",
+		file: "policy/quota.ts",
+		find: "quota.#change(places, accountCount - waits, waits);",
+		replace: "quota.#change(places, accountCount, waits);",
+		tests: QUOTA,
+	},
+	{
+		name: "a recount overwrites what has changed since",
+		file: "policy/quota.ts",
+		find: "this.#change(places, recount.counted - recount.before, 0);",
+		replace: "this.#change(places, recount.counted - places.taken, 0);",
+		tests: QUOTA,
+	},
+	{
+		name: "a recount leaves the row of the host as it is",
+		file: "index/fold.ts",
+		find: "host.accountCount = counted;",
+		replace: "",
+		tests: STORE,
+	},
+];

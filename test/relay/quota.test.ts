@@ -1,0 +1,128 @@
+import { expect, test } from "bun:test";
+import { rmSync } from "node:fs";
+import type { SimAccount } from "../sim/account.ts";
+import { isIndexed, RelayRig, until } from "./rig.ts";
+
+const SUCCESS = { status: 200, json: { success: "true" } };
+
+interface Quota {
+	limit: number | null;
+	accounts: number;
+	waiting: number;
+}
+
+function hostnameOf({ network }: RelayRig): string {
+	const [host] = network.hosts;
+	if (host === undefined) throw new Error("the network has no host");
+	return host.hostname;
+}
+
+async function quotaOf(rig: RelayRig): Promise<Quota> {
+	const { json } = await rig.relay.admin(`pds/quota?host=${hostnameOf(rig)}`);
+	const { limit, accounts, waiting } = json as Quota;
+	return { limit, accounts, waiting };
+}
+
+/** Ends the process without a drain, and starts it again; without its index, if that is to be lost. */
+async function crash({ relay, network, consumer }: RelayRig, loses: "nothing" | "index"): Promise<void> {
+	const connections = network.hosts.map((host) => host.cursors.length);
+	relay.kill();
+	await relay.exited();
+	if (loses === "index")
+		for (const suffix of ["", "-wal", "-shm"]) rmSync(`${relay.indexPath}${suffix}`, { force: true });
+	await relay.start();
+	await consumer.connect();
+	await until(() => network.hosts.every((host, at) => host.cursors.length > (connections[at] ?? 0)));
+}
+
+/** What consumers were told of an account, in order: `throttled`, true for active, or that a commit came. */
+function toldOf({ consumer }: RelayRig, { did }: SimAccount): (string | boolean | null)[] {
+	return consumer.events
+		.filter((event) => event.did === did)
+		.map(({ type, active, status }) => (type === "account" ? (status ?? active ?? null) : type));
+}
+
+async function statusOf({ relay }: RelayRig, { did }: SimAccount): Promise<unknown> {
+	const origin = relay.firehoseOrigin.replace("ws", "http");
+	const response = await fetch(`${origin}/xrpc/com.atproto.sync.getRepoStatus?did=${did}`);
+	const { active, status } = (await response.json()) as { active: boolean; status?: string };
+	return [active, status];
+}
+
+/** Sends a commit of an account that waits. It must not pass. */
+async function expectThrottled(rig: RelayRig, account: SimAccount): Promise<void> {
+	const before = (await rig.stats()).rejected["account-throttled"];
+	rig.network.send(account, await account.commit(), "account-throttled");
+	await until(async () => (await rig.stats()).rejected["account-throttled"] > before);
+	await rig.consumer.until(() => toldOf(rig, account).length > 0);
+	expect(toldOf(rig, account)).toEqual(["throttled"]);
+}
+
+async function expectPassing(rig: RelayRig, account: SimAccount): Promise<void> {
+	const before = toldOf(rig, account).length;
+	rig.network.send(account, await account.commit());
+	await rig.consumer.until(() => toldOf(rig, account).slice(before).includes("commit"));
+}
+
+test("accounts beyond a host's limit wait, over a crash and a lost index, and are admitted in order when there is room", async () => {
+	const env = { RELAY_DEFAULT_ACCOUNT_LIMIT: "2", RELAY_INGEST_WORKERS: "2" };
+	const rig = await RelayRig.start({ seed: "account limit", hosts: 1, accounts: 5 }, env);
+	const { network, relay, consumer } = rig;
+	const [first, second, third, fourth, fifth] = network.accounts;
+	if (!first || !second || !third || !fourth || !fifth) throw new Error("the network has no five accounts");
+	try {
+		for (const account of [first, second]) await expectPassing(rig, account);
+		for (const account of [third, fourth, fifth]) await expectThrottled(rig, account);
+		for (const loses of ["nothing", "index"] as const) {
+			await crash(rig, loses);
+			await expectThrottled(rig, third);
+			await expectPassing(rig, second);
+			await until(async () => isIndexed((await rig.stats()).log));
+			expect(await quotaOf(rig)).toEqual({ limit: 2, accounts: 2, waiting: 3 });
+			expect(await statusOf(rig, fourth)).toEqual([false, "throttled"]);
+			const wait = (await relay.admin(`repo/wait?did=${fourth.did}`)).json;
+			expect(wait).toMatchObject({
+				wait: { hostname: hostnameOf(rig), limit: 2, accounts: 2, waiting: 3, position: 2 },
+			});
+		}
+		network.send(first, first.account(false, "deleted"));
+		await consumer.until(() => toldOf(rig, third).at(-1) === true);
+		await expectPassing(rig, third);
+		await expectThrottled(rig, fourth);
+		const host = hostnameOf(rig);
+		expect(await relay.admin("pds/changeLimits", { host, repo_limit: 9 })).toEqual(SUCCESS);
+		await consumer.until(() => [fourth, fifth].every((account) => toldOf(rig, account).at(-1) === true));
+		for (const account of [second, third, fourth, fifth]) await expectPassing(rig, account);
+		const recount = { hostname: host, limit: 9, accounts: 4, waiting: 0, before: 4 };
+		expect(await relay.admin(`pds/recount?host=${host}`, {})).toEqual({ status: 200, json: recount });
+		expect(await statusOf(rig, fourth)).toEqual([true, undefined]);
+		await crash(rig, "nothing");
+		expect(await quotaOf(rig)).toEqual({ limit: 9, accounts: 4, waiting: 0 });
+	} finally {
+		await rig.stop();
+	}
+}, 300_000);
+
+test("a host has never more accounts than its limit, however often the relay is killed while they come", async () => {
+	const env = { RELAY_DEFAULT_ACCOUNT_LIMIT: "5", RELAY_INGEST_WORKERS: "3" };
+	const rig = await RelayRig.start({ seed: "account limit killed", hosts: 1, accounts: 24 }, env);
+	const { network, consumer } = rig;
+	const committed = (): number => network.accounts.filter((account) => toldOf(rig, account).includes("commit")).length;
+	try {
+		for (let round = 0; round < 4; round++) {
+			for (const account of network.accounts.slice(6 * round, 6 * round + 6))
+				network.send(account, await account.commit());
+			const events = consumer.events.length;
+			await consumer.until(() => consumer.events.length > events);
+			await crash(rig, "nothing");
+		}
+		await until(async () => Bun.deepEquals(await quotaOf(rig), { limit: 5, accounts: 5, waiting: 19 }));
+		expect(committed()).toBe(5);
+		// Each that waits is told so.
+		await consumer.until(
+			() => network.accounts.filter((account) => toldOf(rig, account).at(-1) === "throttled").length === 19,
+		);
+	} finally {
+		await rig.stop();
+	}
+}, 300_000);
