@@ -57,6 +57,13 @@ export const QUOTA_MUTANTS: readonly Mutant[] = [
 		tests: AGREEMENT,
 	},
 	{
+		name: "consumers are not told that an account is active which was not where it was before",
+		file: "ingest/did/shard.ts",
+		find: 'if (isTold || admitted.fact.type === "status") return admitted;',
+		replace: "if (isTold || !isTold) return admitted;",
+		tests: ["ingest/did/migration.test.ts"],
+	},
+	{
 		name: "an account that gets a place after a wait is not counted",
 		file: "ingest/did/operator.ts",
 		find: "places.note(before, state, false);",
