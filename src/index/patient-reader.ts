@@ -147,7 +147,8 @@ export function openPlainReader(url: string, counters: Counters): Promise<IndexR
 	return openPatiently(url, patienceOf(counters), () => openIndexReader(url));
 }
 
-function patienceOf(counters: Counters): PatienceOptions {
+/** How a thread waits that reads the index, or what is in its database: it is counted and logged as a thread that can't read the index. */
+export function patienceOf(counters: Counters): PatienceOptions {
 	const clock = (): number => performance.now();
 	const stall = new Stall({ part: "index_reads", counters, reasonOf: storeFaultReason, clock, onChange: () => {} });
 	return { stall, sleep: Bun.sleep };

@@ -1,4 +1,6 @@
 import { type IdentityMirror, type MirroredResolution, resolutionOfData } from "../identity/mirror.ts";
+import { openPatiently } from "../index/open.ts";
+import { patienceOf } from "../index/patient-reader.ts";
 import { StoreUnavailable } from "../index/store-fault.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
@@ -54,12 +56,13 @@ export class StoredMirror implements IdentityMirror {
 	}
 }
 
-/** Opens the mirror for a thread that resolves DIDs. Null if the PLC directory is not mirrored. */
+/** Opens the mirror for a thread that resolves DIDs. Waits for a database on a network. Null if the PLC directory is not mirrored. */
 export async function openIdentityMirror(
 	config: { plcMirror: boolean; databaseUrl: string; allowInsecureHosts: boolean },
 	counters: Counters,
 ): Promise<IdentityMirror | null> {
 	if (!config.plcMirror) return null;
-	const reader = await openMirrorReader(config.databaseUrl);
+	const { databaseUrl } = config;
+	const reader = await openPatiently(databaseUrl, patienceOf(counters), () => openMirrorReader(databaseUrl));
 	return new StoredMirror(reader, { allowInsecure: config.allowInsecureHosts, counters });
 }

@@ -1,4 +1,6 @@
 import { setPriority } from "node:os";
+import { openPatiently } from "../index/open.ts";
+import { patienceOf } from "../index/patient-reader.ts";
 import type { Counters } from "../observe/counters.ts";
 import { contain } from "../runtime/boundary.ts";
 import { startOnPath } from "../runtime/start-error.ts";
@@ -34,10 +36,10 @@ serveRole<MirrorStart, never, never>((): WorkerRole<MirrorStart, never> => {
 		const keys = new RotationKeys(selectSignatureCheck(verifyEngine));
 		const clock = Date.now;
 		const place = mirrorPlace(databaseUrl);
-		store = await startOnPath("databaseUrl", place, () => openMirrorStore(databaseUrl));
-		const mirror = await startOnPath("databaseUrl", place, () =>
-			Mirror.open({ store, directory, keys, counters, clock }),
-		);
+		const patiently = <Opened>(open: () => Promise<Opened>): Promise<Opened> =>
+			startOnPath("databaseUrl", place, () => openPatiently(databaseUrl, patienceOf(counters), open));
+		store = await patiently(() => openMirrorStore(databaseUrl));
+		const mirror = await patiently(() => Mirror.open({ store, directory, keys, counters, clock }));
 		const options = { directory, userAgent: USER_AGENT, clock };
 		follower = new MirrorFollower({
 			mirror,

@@ -1,14 +1,43 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { SimAccount } from "../sim/account.ts";
 import type { SimMessage } from "../sim/message.ts";
+import { SimNetwork } from "../sim/network.ts";
 import type { PlcLog } from "../sim/plc-log.ts";
 import { sharedPostgres } from "../sim/postgres.ts";
 import { describeWithPostgres } from "../sim/postgres-programs.ts";
-import { RelayRig, until } from "./rig.ts";
+import { RelayProcess } from "../sim/relay-process.ts";
+import { RELAY_COMMAND, RelayRig, until } from "./rig.ts";
 
 describe("a mirror beside an index in SQLite", () => mirrors(async () => ({})));
 describeWithPostgres("a mirror and an index in PostgreSQL", () => {
 	mirrors(async () => ({ DATABASE_URL: (await (await sharedPostgres()).newDatabase()).url }));
+});
+
+describeWithPostgres("a start with a mirror in PostgreSQL", () => {
+	test("waits for a connection that the server does not give, and goes on with it", async () => {
+		const server = await sharedPostgres();
+		const database = await server.newDatabase();
+		// One for the index's writer, two for the control thread's reader.
+		await server.sql(`ALTER ROLE ${database.name} CONNECTION LIMIT 3`);
+		const network = new SimNetwork({ seed: "few connections", hosts: 1, accounts: 1, hasPlcLog: true });
+		await network.start();
+		const env = { DATABASE_URL: database.url, RELAY_PLC_MIRROR: "true" };
+		const relay = await RelayProcess.create({ command: RELAY_COMMAND, plcUrl: network.plc.url, env });
+		try {
+			const started = relay.start();
+			const waits = until(async () => (await Bun.file(relay.logPath).text()).includes("the index can't be read"));
+			await Promise.race([waits, started]);
+			await server.sql(`ALTER ROLE ${database.name} CONNECTION LIMIT -1`);
+			await started;
+			await waits;
+			expect((await relay.stats()).threads).toContainKey("plc mirror");
+			expect(await relay.stop()).toBe(0);
+		} finally {
+			await relay.stop();
+			await network.stop();
+			await relay.remove();
+		}
+	}, 300_000);
 });
 
 /** @param newStore gives the environment of a relay with an index that is new */
