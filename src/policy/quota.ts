@@ -67,6 +67,7 @@ export class Quota {
 	readonly #options: QuotaOptions;
 	readonly #byId = new Map<number, Places>();
 	readonly #lines: LogLimiter;
+	#isStopped = false;
 	/** Those who wait for a recount, by the host's id. */
 	readonly #recounts = new Map<number, PromiseWithResolvers<Recount | null>>();
 
@@ -90,6 +91,11 @@ export class Quota {
 			}
 		quota.#checkLater();
 		return quota;
+	}
+
+	/** Admits no more of those that wait: the reader is about to be closed. */
+	stop(): void {
+		this.#isStopped = true;
 	}
 
 	/** Takes what an ingest worker reports, and answers what it asks. */
@@ -177,6 +183,7 @@ export class Quota {
 
 	#checkLater(): void {
 		this.#options.timing.after(CHECK_INTERVAL_MS, () => {
+			if (this.#isStopped) return;
 			this.#checkLater();
 			for (const places of this.#byId.values())
 				if (places.waiting > 0 && !places.isAdmitting && this.#room(places) > 0)
@@ -186,6 +193,7 @@ export class Quota {
 
 	/** How many of those that wait can be admitted. */
 	#room({ hostname, taken, reserved }: Places): number {
+		if (this.#isStopped) return 0;
 		const limit = this.#options.limitOf(hostname);
 		return limit === null ? ADMITTED_AT_ONCE : Math.min(ADMITTED_AT_ONCE, limit - taken - reserved);
 	}

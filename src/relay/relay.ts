@@ -12,6 +12,7 @@ import type { IndexReader } from "../index/store.ts";
 import type { IndexEvent } from "../index/worker.ts";
 import { Appender } from "../log/appender.ts";
 import { logOf } from "../observe/log.ts";
+import type { Quota } from "../policy/quota.ts";
 import { tellUntold } from "../policy/untold.ts";
 import { startOnPath } from "../runtime/start-error.ts";
 import { systemTiming } from "../runtime/timing.ts";
@@ -47,6 +48,7 @@ interface Parts {
 	reader: IndexReader;
 	hosts: HostManager;
 	bootstrap: Bootstrap;
+	quota: Quota;
 	internal: Bun.Server<undefined>;
 	guard: DescriptorGuard | null;
 }
@@ -135,7 +137,9 @@ export class Relay {
 			internal.closeIdleConnections();
 		});
 		announce(config, internal, adminPasswords.length > 0);
-		return new Relay({ threads, reader, hosts, bootstrap: startBootstrap(config, hosts, counts.own), internal, guard });
+		const { quota } = control;
+		const bootstrap = startBootstrap(config, hosts, counts.own);
+		return new Relay({ threads, reader, hosts, bootstrap, quota, internal, guard });
 	}
 
 	/**
@@ -143,10 +147,11 @@ export class Relay {
 	 * consumers get what is published and are told to come back. They have half of `drainTimeoutMs` for that.
 	 */
 	async drain(): Promise<void> {
-		const { threads, reader, hosts, bootstrap, internal, guard } = this.#parts;
+		const { threads, reader, hosts, bootstrap, quota, internal, guard } = this.#parts;
 		const { log, index, mirror, ingest, reads, fanout } = threads;
 		void bootstrap.stop();
 		hosts.stop();
+		quota.stop();
 		await Promise.all([...ingest.map((thread) => thread.drain()), mirror?.drain()]);
 		await log.drain();
 		await Promise.all([...fanout.map((thread) => thread.drain()), index.drain()]);

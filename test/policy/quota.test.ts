@@ -179,6 +179,16 @@ describe("the account limit of a host", () => {
 		expect([...one.waiting]).toEqual([]);
 	});
 
+	test("admits nobody any more once it is stopped", async () => {
+		const one = await world(1);
+		for (const did of ["a", "b"]) one.come(did);
+		one.catchUp();
+		one.limit = 9;
+		one.quota.stop();
+		await one.pass(5_000);
+		expect(one.admitted).toEqual([]);
+	});
+
 	test("says of an account which gate holds it: the limit, how many there are, since when, and its position", async () => {
 		const one = await world(1);
 		for (const did of ["a", "b", "c"]) one.come(did);
