@@ -8,7 +8,8 @@ import { indexCommand } from "./index/copy/command.ts";
 import { InspectError, inspectLogFile } from "./log/access.ts";
 import { logOf, setUpLog } from "./observe/log.ts";
 import { adminPasswordsOf } from "./relay/admin-passwords.ts";
-import { Relay, StartStopped } from "./relay/relay.ts";
+import { Relay } from "./relay/relay.ts";
+import { StartStopped } from "./relay/stoppable-start.ts";
 import { LineOutput } from "./runtime/line-output.ts";
 import { type Failure, failureOf } from "./runtime/thread.ts";
 import { VERSION } from "./version.ts";
@@ -168,7 +169,7 @@ async function serve({ config, warnings }: { config: Config; warnings: string[] 
 
 /**
  * Drains the relay and ends the process with code 0, or with code 1 if that takes too long. A start that is under way is
- * finished first, unless it waits for the index.
+ * given up, unless it has begun to follow hosts: then it is finished first.
  */
 async function drain(started: Promise<Relay>, signal: string, timeoutMs: number): Promise<never> {
 	const log = logOf("relay");

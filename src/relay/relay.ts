@@ -27,8 +27,8 @@ import { serveInternal } from "./internal-port.ts";
 import { loadPolicy } from "./policy.ts";
 import { controlHandover, createSharedMemory } from "./shared-memory.ts";
 import { Stalls } from "./stalls.ts";
+import { StoppableStart } from "./stoppable-start.ts";
 import {
-	type Common,
 	createThreads,
 	delaysOf,
 	type FanoutThread,
@@ -53,15 +53,10 @@ interface Parts {
 	guard: DescriptorGuard | null;
 }
 
-/** A start was stopped while it waited for the index. Nothing was taken from a host or shown to a consumer; the log is closed. */
-export class StartStopped extends Error {
-	override readonly name = "StartStopped";
-}
-
 export interface RelayOptions {
 	/** Called when a thread dies. It must end the process. */
 	onFailure: Listeners["onFailure"];
-	/** Aborted when the relay is to stop. It ends a start that waits for the index, which may take any time. */
+	/** Aborted when the relay is to stop. It ends a start, which may wait for the index for any time. */
 	stop?: AbortSignal;
 	/** The ingest workers' entry file. A bench passes its own, to measure without an engine. */
 	ingestEntry?: URL;
@@ -112,30 +107,29 @@ export class Relay {
 		await startLog(threads.log, common);
 		// Health says what the rest of the start waits for, such as a database.
 		const internal = await serveInternal(config, shared, counts, stalls, threads, budget, () => hosts);
-		await startIndexUnless(stop, threads, common);
-		const reader = await openPatientReader(config.databaseUrl, counts.own);
+		const stoppable = new StoppableStart(stop, () => threads.log.drain());
+		await stoppable.step(startIndex(threads.index, common));
+		const reader = await stoppable.step(openPatientReader(config.databaseUrl, counts.own));
 		const handover = controlHandover(shared, counts.own);
 		const appender = new Appender(handover, systemTiming);
-		const policy = await loadPolicy(config, reader, appender);
+		const policy = await stoppable.step(loadPolicy(config, reader, appender));
 		hosts = createHostManager(config, shared, counts.own, reader, handover, policy, {
 			command: (worker, command) => threads.ingest[worker]?.command(command),
 			delays: (hostId) => delaysOf(threads.ingest, hostId),
 		});
 		const logStall = (): string | null => stalls.log;
 		const writes = { appender, counters: counts.own, logStall };
-		control = await createControl({ config, hosts, ...policy, reader, ...threads, ...writes });
+		control = await stoppable.step(createControl({ config, hosts, ...policy, reader, ...threads, ...writes }));
 		// After the host manager, which sees whether the log is new, and before the threads that may append other values.
-		await tellUntold(reader, appender);
-		await startMirror(threads.mirror, common);
-		await startIngest(threads.ingest, common, policy.policies.strictness());
+		await stoppable.step(tellUntold(reader, appender));
+		await stoppable.step(startMirror(threads.mirror, common));
+		await stoppable.step(startIngest(threads.ingest, common, policy.policies.strictness()));
 		fanout = threads.fanout;
-		await startPublicPort(threads, common, { consumersMax, adminPasswords });
+		await stoppable.step(startPublicPort(threads, common, { consumersMax, adminPasswords }));
+		stoppable.end();
 		await hosts.start();
 		stalls.isStarting = false;
-		const guard = startGuard(config, counts, budget, () => {
-			for (const thread of fanout) thread.command({ type: "closeIdle" });
-			internal.closeIdleConnections();
-		});
+		const guard = startGuard(config, counts, budget, () => closeIdle(threads, internal));
 		announce(config, internal, adminPasswords.length > 0);
 		const { quota } = control;
 		const bootstrap = startBootstrap(config, hosts, counts.own);
@@ -162,20 +156,9 @@ export class Relay {
 	}
 }
 
-/**
- * Starts the index. If the start is stopped before that is done, closes the log.
- * @throws StartStopped
- */
-async function startIndexUnless(stop: AbortSignal | undefined, { index, log }: Threads, common: Common): Promise<void> {
-	const stopped = Promise.withResolvers<"stopped">();
-	const onStop = (): void => stopped.resolve("stopped");
-	stop?.addEventListener("abort", onStop);
-	if (stop?.aborted === true) onStop();
-	const outcome = await Promise.race([startIndex(index, common), stopped.promise]);
-	stop?.removeEventListener("abort", onStop);
-	if (outcome !== "stopped") return;
-	await log.drain();
-	throw new StartStopped("the start was stopped while it waited for the index");
+function closeIdle({ fanout }: Threads, internal: Bun.Server<undefined>): void {
+	for (const thread of fanout) thread.command({ type: "closeIdle" });
+	internal.closeIdleConnections();
 }
 
 /** Gives an event of the index to whom it concerns. */

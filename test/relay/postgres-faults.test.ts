@@ -213,6 +213,23 @@ describeWithPostgres("a relay with its index in PostgreSQL", (programs) => {
 		await rig.consumer.connect();
 	}, 300_000);
 
+	test("SIGTERM ends a start whose index is open, and whose other threads wait for a connection", async () => {
+		const { relay } = rig;
+		expect(await relay.stop()).toBe(0);
+		// The writer and one reader get in.
+		const limit = (connections: number): Promise<string[]> =>
+			server.sql(`ALTER DATABASE ${database.name} CONNECTION LIMIT ${connections}`);
+		await limit(2);
+		const ended = relay.start().catch((error: Error) => error.message);
+		const stalled = async (): Promise<number> => (await rig.stats()).counters.of("index_reads_stalled");
+		await until(async () => (await stalled().catch(() => 0)) > 0);
+		expect(await relay.stop()).toBe(0);
+		expect(await ended).toBe("the relay ended with code 0 at its start");
+		await limit(-1);
+		await relay.start();
+		await rig.consumer.connect();
+	}, 300_000);
+
 	/** Accounts that the relay has in memory, and the index all messages of. */
 	async function knownAccounts(): Promise<SimAccount[]> {
 		const { network } = rig;
