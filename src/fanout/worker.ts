@@ -94,7 +94,7 @@ class FanoutWorker implements WorkerRole<FanoutWorkerOptions, FanoutCommand, Con
 		// By a timer, not by the reads: while the log does not grow, live consumers read nothing. It may not grow because the disk is full,
 		// and closing removed segments gives space back.
 		setInterval(() => contain("the timer for removed segments", () => reader.closeRemoved()), CLOSE_REMOVED_MS);
-		const index = await openPatientReader(config.databaseUrl, counters);
+		const index = await openPatientReader(config.databaseUrl, options.log.marks, counters);
 		const takedowns = new Takedowns(counters);
 		const { firstLsn } = position.snapshot();
 		takedowns.update((await index.takenDownSince(firstLsn, TAKEDOWNS_MAX)).reverse(), firstLsn);

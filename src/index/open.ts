@@ -21,7 +21,7 @@ interface StoreKind {
 	folder(url: string): string | null;
 	/** Whether a start waits for it. A file that can't be used at the start is a mistake in the settings more often than not. */
 	isWaitedFor: boolean;
-	openReader(url: string): Promise<IndexReader>;
+	openReader(url: string, appliedLsn: () => number): Promise<IndexReader>;
 	openStore(url: string): Promise<Store>;
 	openCopySource(url: string): Promise<CopySide>;
 	openCopyTarget(url: string): Promise<CopySide>;
@@ -97,10 +97,11 @@ export async function openPatiently<Opened>(
 /**
  * Opens the index for reading. The writer must have been opened before, since it makes the tables.
  *
+ * @param appliedLsn the lsn up to which the writer has applied the log. It never goes back, even if the database does.
  * @throws StoreBroken if it is not an index of this program's schema version
  */
-export async function openIndexReader(url: string): Promise<IndexReader> {
-	return await kindOf(url).openReader(url);
+export async function openIndexReader(url: string, appliedLsn: () => number): Promise<IndexReader> {
+	return await kindOf(url).openReader(url, appliedLsn);
 }
 
 /**

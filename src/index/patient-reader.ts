@@ -1,6 +1,8 @@
 import { RETRY_MS, Stall } from "../disk/stall.ts";
+import { Marks } from "../log/marks.ts";
 import type { PolicyKind } from "../log/record/policy-facts.ts";
 import type { Counters } from "../observe/counters.ts";
+import { INDEX_MARK } from "./mark.ts";
 import { openIndexReader, openPatiently } from "./open.ts";
 import type {
 	Account,
@@ -37,10 +39,6 @@ export class PatientReader implements IndexReader {
 	constructor(reader: IndexReader, options: PatienceOptions) {
 		this.#reader = reader;
 		this.#options = options;
-	}
-
-	get seenLsn(): number {
-		return this.#reader.seenLsn;
 	}
 
 	account(did: string): Promise<Account | null> {
@@ -134,17 +132,27 @@ export class PatientReader implements IndexReader {
  * Opens a patient reader of the index. Waits for a database on a network.
  * @throws StoreBroken if it is not an index of this program's schema version
  */
-export async function openPatientReader(url: string, counters: Counters): Promise<PatientReader> {
+export async function openPatientReader(
+	url: string,
+	marks: SharedArrayBuffer,
+	counters: Counters,
+): Promise<PatientReader> {
 	const patience = patienceOf(counters);
-	return new PatientReader(await openPatiently(url, patience, () => openIndexReader(url)), patience);
+	return new PatientReader(await openPatiently(url, patience, () => openIndexReader(url, appliedOf(marks))), patience);
 }
 
 /**
  * Opens a reader whose callers are told when a read fails. Waits for a database on a network.
  * @throws StoreBroken if it is not an index of this program's schema version
  */
-export function openPlainReader(url: string, counters: Counters): Promise<IndexReader> {
-	return openPatiently(url, patienceOf(counters), () => openIndexReader(url));
+export function openPlainReader(url: string, marks: SharedArrayBuffer, counters: Counters): Promise<IndexReader> {
+	return openPatiently(url, patienceOf(counters), () => openIndexReader(url, appliedOf(marks)));
+}
+
+/** Makes a function that tells how far the index is, by the marks of the log. */
+function appliedOf(marks: SharedArrayBuffer): () => number {
+	const mark = new Marks(marks).mark(INDEX_MARK.name);
+	return () => mark.lsn ?? 0;
 }
 
 /** How a thread waits that reads the index, or what is in its database: it is counted and logged as a thread that can't read the index. */

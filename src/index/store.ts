@@ -69,13 +69,11 @@ export const ACTIONS_MAX = 100_000;
 /**
  * Reads the index. Every thread opens a reader of its own. A read rejects with `StoreUnavailable` if the store fails for now and the
  * same call may succeed later, and with `StoreBroken` if the store can't be used any more.
+ *
+ * An answer contains all that the index had applied when it was asked for. A database in a server can go back, as by a crash of the
+ * server or in a failover: then reads reject with `StoreUnavailable` until the index has been brought up again.
  */
 export interface IndexReader {
-	/**
-	 * What records up to this lsn tell of accounts is in all that `account` answers from now on. A database in a server can go back, as in a
-	 * failover: then `account` rejects with `StoreUnavailable` until the index has been brought up again.
-	 */
-	readonly seenLsn: number;
 	account(did: string): Promise<Account | null>;
 	identity(did: string): Promise<StoredIdentity | null>;
 	hostByName(hostname: string): Promise<Host | null>;

@@ -231,7 +231,7 @@ class IngestWorker implements WorkerRole<IngestOptions, IngestCommand, IngestSer
 		const { config } = options;
 		const position = new LogPosition(options.log.position);
 		const applied = new Marks(options.log.marks).mark(INDEX_MARK.name);
-		const index = await openPatientReader(config.databaseUrl, counters);
+		const index = await openPatientReader(config.databaseUrl, options.log.marks, counters);
 		const rings = options.handovers.map((buffer) => new RingWriter(buffer));
 		const own = rings[options.worker];
 		if (own === undefined) throw new RangeError(`no ring for worker ${options.worker}`);

@@ -12,6 +12,8 @@ const BATCH_BYTES_MAX = 32 * 1024 * 1024;
 const RECORDS_MORE = 80;
 /** Time in which a stop is noticed if no record comes. A new record wakes the follower at once. */
 const WAIT_MS = 250;
+/** After so many waits without a record, the follower looks whether the sink has gone back. */
+const IDLE_WAITS = 4;
 /**
  * Time in which records gather before they are applied: a transaction costs about the same for one as for hundreds, and its
  * syncs delay the log's. Nobody waits for a sink: shards know what the index has not applied yet.
@@ -26,7 +28,7 @@ const GATHER_MS = 25;
 export interface Sink {
 	/** Its name in log lines. */
 	readonly name: string;
-	/** Lsn of the last record that it has stored; 0 before the first. Called at the start. */
+	/** Lsn of the last record that it has stored; 0 before the first. Called at the start, and from time to time while no record comes. */
 	cursor(): Promise<number>;
 	/**
 	 * Stores consecutive records, which have no frames here, and the last one's lsn as the cursor: all of it or nothing. Returns the
@@ -86,6 +88,9 @@ export class Follower {
 	readonly #options: FollowerOptions;
 	/** Lsn of the last record that the sink has stored or that is lost. */
 	#cursor = 0;
+	/** Lsn of the last record that the sink has stored, as it last said. */
+	#storedLsn = 0;
+	#idleWaits = 0;
 	/** How many records the sink gets at a time for now. */
 	#recordsMax = RECORDS_MAX;
 	#isStopping = false;
@@ -110,6 +115,7 @@ export class Follower {
 			);
 		// An empty log has lost no records, whatever lsn it begins with.
 		if (cursor === 0 && lastLsn < firstLsn) cursor = lastLsn;
+		this.#storedLsn = cursor;
 		this.#advance(cursor);
 		while (this.#cursor < lastLsn && ["some", "full"].includes(await this.#step()));
 		await this.#untilDone(() => sink.caughtUp({ cursor, firstLsn, lastLsn }));
@@ -123,7 +129,9 @@ export class Follower {
 			const isStopping = this.#isStopping;
 			const step = await this.#step();
 			if (step === "stopped" || (step === "nothing" && isStopping)) return;
-			if (step === "nothing") await position.wait(this.#cursor, WAIT_MS, "durableLsn");
+			if (step !== "nothing") this.#idleWaits = 0;
+			else if (++this.#idleWaits % IDLE_WAITS === 0) await this.#lookBack();
+			else await position.wait(this.#cursor, WAIT_MS, "durableLsn");
 			// If the log is busy, messages of the control thread would not get through without this turn of the event loop.
 			if (step === "full" || isStopping) await new Promise((resolve) => setImmediate(resolve));
 			else await sleep(GATHER_MS);
@@ -181,6 +189,7 @@ export class Follower {
 		const cursor = await this.#untilDone(() => this.#give(records.slice(0, this.#recordsMax)));
 		if (cursor === null) return "stopped";
 		this.#advance(cursor);
+		this.#storedLsn = cursor;
 		return cursor < last.lsn ? "not all" : "done";
 	}
 
@@ -193,6 +202,14 @@ export class Follower {
 			this.#recordsMax = Math.ceil(this.#recordsMax / 2);
 			throw error;
 		}
+	}
+
+	/** Goes back to the sink's cursor if a crash of its database has undone what was stored: its readers wait for that. */
+	async #lookBack(): Promise<void> {
+		const cursor = await this.#untilDone(() => this.#options.sink.cursor());
+		if (cursor === null || cursor >= this.#storedLsn) return;
+		this.#storedLsn = cursor;
+		this.#cursor = cursor;
 	}
 
 	/** Tells the sink of a gap, and goes on after it. */

@@ -29,11 +29,11 @@ const NICENESS = 10;
 serveRole<ReadsWorkerOptions, never, never, Control>((_, control): WorkerRole<ReadsWorkerOptions, never> => {
 	let index: IndexReader;
 
-	async function start({ config, ports }: ReadsWorkerOptions, counters: Counters): Promise<void> {
+	async function start({ config, log, ports }: ReadsWorkerOptions, counters: Counters): Promise<void> {
 		// If cores are short, reads must wait rather than consumers. On Linux this sets the priority of the thread; elsewhere it
 		// would set that of the whole process.
 		if (process.platform === "linux") setPriority(NICENESS);
-		index = await openPlainReader(config.databaseUrl, counters);
+		index = await openPlainReader(config.databaseUrl, log.marks, counters);
 		const { readsPerIpPerS: perS } = config;
 		const rateLimit = new RateLimit({ perS, burst: BURST_S * perS, keysMax: ADDRESSES_MAX });
 		const allowInsecure = config.allowInsecureHosts;

@@ -109,7 +109,7 @@ export class Relay {
 		const internal = await serveInternal(config, shared, counts, stalls, threads, budget, () => hosts);
 		const stoppable = new StoppableStart(stop, () => threads.log.drain());
 		await stoppable.step(startIndex(threads.index, common));
-		const reader = await stoppable.step(openPatientReader(config.databaseUrl, counts.own));
+		const reader = await stoppable.step(openPatientReader(config.databaseUrl, shared.log.marks, counts.own));
 		const handover = controlHandover(shared, counts.own);
 		const appender = new Appender(handover, systemTiming);
 		const policy = await stoppable.step(loadPolicy(config, reader, appender));

@@ -374,7 +374,7 @@ export class History {
 
 	#newCache(): AccountCache {
 		const account = async () => (this.#row === null ? null : { ...this.#row, id: 1 });
-		return new AccountCache({ account, seenLsn: Number.POSITIVE_INFINITY }, 1, this.#bench.counters);
+		return new AccountCache({ account }, 1, this.#bench.counters);
 	}
 
 	#newOperator(): Operator {

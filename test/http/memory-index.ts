@@ -11,7 +11,6 @@ import { NEVER_CONNECTED } from "../../src/log/record/host-connection.ts";
 
 /** An index in memory. */
 export class MemoryIndex implements IndexReader {
-	readonly seenLsn = Number.POSITIVE_INFINITY;
 	readonly hostRows: Host[] = [];
 	readonly accountRows: Account[] = [];
 	readonly identityRows: StoredIdentity[] = [];

@@ -46,7 +46,7 @@ test("the thread starts on an empty log, makes the index, and drains", async () 
 		log: memory,
 	};
 	await Promise.race([thread.start(options), failed.promise]);
-	const reader = await openIndexReader(databaseUrl);
+	const reader = await openIndexReader(databaseUrl, () => 0);
 	expect(await reader.checkpoint()).toBe(0);
 	await reader.close();
 	await Promise.race([thread.drain(), failed.promise]);

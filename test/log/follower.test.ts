@@ -131,6 +131,31 @@ test("each call of a sink that fails is made again until it succeeds, and the ma
 	expect([sink.gaps, sink.lsns, marks]).toEqual([[[1, 1]], [2], [0, 1, 2]]);
 });
 
+test("a sink that goes back while no record comes is brought up again, and a lost record at the log's end is told once", async () => {
+	append(5);
+	const reader = log.reader();
+	const follower = followerOf({
+		read: (cursor) => (cursor < 3 ? reader.read(cursor) : cursor === 3 ? new Gap(6) : null),
+	});
+	let looks = 0;
+	sink.before = (call) => {
+		if (call === "cursor") looks++;
+	};
+	await followerOf(reader).catchUp();
+	sink.lsns.length = sink.kept = 3;
+	await follower.catchUp();
+	expect(sink.gaps).toEqual([[4, 5]]);
+	const running = follower.run();
+	while (looks < 4) await new Promise((resolve) => setImmediate(resolve));
+	expect(sink.gaps).toEqual([[4, 5]]);
+	sink.lsns.length = sink.kept = 1;
+	while (sink.kept < 3 && looks < 20) await new Promise((resolve) => setImmediate(resolve));
+	expect(sink.kept).toBeGreaterThanOrEqual(3);
+	follower.stop();
+	await running;
+	expect(sink.lsns).toEqual(upTo(sink.kept));
+});
+
 test("a sink that has gone back gets again what it has lost, and the mark stays", async () => {
 	const rng = new Rng("a sink that goes back");
 	const mark = new Marks(createMarksBuffer([{ name: "sink", lagBytesMax: null }])).mark("sink");

@@ -684,8 +684,8 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "the index's mark passes records before they are applied",
 		file: "log/follower.ts",
-		find: "const cursor = await this.#untilDone(",
-		replace: "this.#advance(last.lsn);\n\t\tconst cursor = await this.#untilDone(",
+		find: "const cursor = await this.#untilDone(() => this.#give(",
+		replace: "this.#advance(last.lsn);\n\t\tconst cursor = await this.#untilDone(() => this.#give(",
 		tests: ["index/follower.test.ts"],
 	},
 	{

@@ -11,6 +11,7 @@ import type {
 	WaitingAccount,
 } from "../store.ts";
 import { StoreBroken, StoreUnavailable } from "../store-fault.ts";
+import type { Sql } from "./client.ts";
 import { Database } from "./database.ts";
 import { Lookups } from "./lookups.ts";
 import { arrayOf } from "./rows.ts";
@@ -31,12 +32,12 @@ const IDENTITY_COLUMNS = `did, signing_key AS "signingKey", pds, tombstoned, res
  * Opens the index for reading. The writer must have been opened before, since it makes the tables.
  * @throws SchemaError if the database is not an index of this program's schema version
  */
-export async function openPostgresReader(url: string): Promise<IndexReader> {
+export async function openPostgresReader(url: string, appliedLsn: () => number): Promise<IndexReader> {
 	const session = { name: "standpipe reader", settings: { default_transaction_read_only: "on" } };
 	const database = new Database(url, session, CONNECTIONS_MAX);
 	try {
 		await checkSchema(database);
-		return new PostgresReader(database);
+		return new PostgresReader(database, appliedLsn);
 	} catch (error) {
 		await database.close();
 		throw error;
@@ -52,16 +53,14 @@ export function toHost({ connection, ...columns }: HostColumns): Host {
 
 export class PostgresReader implements IndexReader {
 	protected readonly database: Database;
-	readonly #accounts = new Lookups((dids) => this.#accountsUpToDate(dids));
-	#seenLsn = 0;
+	readonly #appliedLsn: () => number;
+	readonly #accounts = new Lookups((dids) => this.accountsOf(dids));
 	readonly #identities = new Lookups((dids) => this.#identitiesOf(dids));
 
-	constructor(database: Database) {
+	/** @param appliedLsn what every answer must contain, as `openIndexReader` says */
+	constructor(database: Database, appliedLsn: () => number) {
 		this.database = database;
-	}
-
-	get seenLsn(): number {
-		return this.#seenLsn;
+		this.#appliedLsn = appliedLsn;
 	}
 
 	account(did: string): Promise<Account | null> {
@@ -73,14 +72,14 @@ export class PostgresReader implements IndexReader {
 	}
 
 	async hostByName(hostname: string): Promise<Host | null> {
-		const [host] = await this.database.run(
+		const [host] = await this.#read(
 			(sql) => sql<HostColumns[]>`SELECT ${sql.unsafe(HOST_COLUMNS)} FROM host WHERE hostname = ${hostname}`,
 		);
 		return host === undefined ? null : toHost(host);
 	}
 
 	async hosts(afterId: number, limit: number): Promise<Host[]> {
-		const hosts = await this.database.run(
+		const hosts = await this.#read(
 			(sql) =>
 				sql<
 					HostColumns[]
@@ -90,7 +89,7 @@ export class PostgresReader implements IndexReader {
 	}
 
 	async repos(afterId: number, limit: number): Promise<Account[]> {
-		const accounts = await this.database.run(
+		const accounts = await this.#read(
 			(sql) => sql<Account[]>`SELECT ${sql.unsafe(ACCOUNT_COLUMNS)} FROM account
 				WHERE id > ${afterId} AND commit_cid IS NOT NULL ORDER BY id LIMIT ${limit}`,
 		);
@@ -98,7 +97,7 @@ export class PostgresReader implements IndexReader {
 	}
 
 	async takenDownSince(lsn: number, limit: number): Promise<Takedown[]> {
-		const takedowns = await this.database.run(
+		const takedowns = await this.#read(
 			(sql) => sql<Takedown[]>`SELECT did, status_lsn AS "takenDownSinceLsn" FROM account
 				WHERE taken_down AND status_lsn >= ${lsn} ORDER BY status_lsn DESC LIMIT ${limit}`,
 		);
@@ -106,7 +105,7 @@ export class PostgresReader implements IndexReader {
 	}
 
 	async waiting(host: number, afterUs: number, limit: number): Promise<WaitingAccount[]> {
-		const waiting = await this.database.run(
+		const waiting = await this.#read(
 			(sql) => sql<WaitingAccount[]>`SELECT did, waiting_since_us AS "sinceUs" FROM account
 				WHERE host = ${host} AND waiting_since_us > ${afterUs} ORDER BY waiting_since_us LIMIT ${limit}`,
 		);
@@ -114,7 +113,7 @@ export class PostgresReader implements IndexReader {
 	}
 
 	async waitingBefore(host: number, sinceUs: number): Promise<number> {
-		const [row] = await this.database.run(
+		const [row] = await this.#read(
 			(sql) => sql<{ count: number }[]>`SELECT count(*) AS count FROM account
 				WHERE host = ${host} AND waiting_since_us < ${sinceUs}`,
 		);
@@ -122,7 +121,7 @@ export class PostgresReader implements IndexReader {
 	}
 
 	async waitingCounts(): Promise<{ host: number; count: number }[]> {
-		const counts = await this.database.run(
+		const counts = await this.#read(
 			(sql) => sql<{ host: number; count: number }[]>`SELECT host, count(*) AS count FROM account
 				WHERE waiting_since_us IS NOT NULL GROUP BY host`,
 		);
@@ -138,19 +137,23 @@ export class PostgresReader implements IndexReader {
 	}
 
 	async actions(beforeLsn: number, limit: number): Promise<StoredAction[]> {
-		const actions = await this.database.run(
+		const actions = await this.#read(
 			(sql) => sql<StoredAction[]>`SELECT lsn, at_ms AS "atMs", address AS "by", action, subject, before, after
 				FROM admin_action WHERE lsn < ${beforeLsn} ORDER BY lsn DESC LIMIT ${limit}`,
 		);
 		return [...actions];
 	}
 
+	/** Whatever the index has applied before: a database that has gone back says so here. */
 	async checkpoint(): Promise<number> {
-		return (await this.#progress()).lsn;
+		const [row] = await this.database.run((sql) => sql<{ lsn: number }[]>`SELECT lsn FROM meta`);
+		if (row === undefined) throw new StoreBroken(`${this.database.place} has lost its row of meta`);
+		return row.lsn;
 	}
 
 	async hostIdMax(): Promise<number> {
-		return (await this.#progress()).hostIdMax;
+		const [row] = await this.#read((sql) => sql<{ hostIdMax: number }[]>`SELECT host_id_max AS "hostIdMax" FROM meta`);
+		return row?.hostIdMax ?? 0;
 	}
 
 	close(): Promise<void> {
@@ -159,40 +162,15 @@ export class PostgresReader implements IndexReader {
 
 	/** The accounts of these DIDs that have a row. */
 	protected async accountsOf(dids: Iterable<string>): Promise<Map<string, Account>> {
-		const accounts = await this.database.run(
+		const accounts = await this.#read(
 			(sql) =>
 				sql<Account[]>`SELECT ${sql.unsafe(ACCOUNT_COLUMNS)} FROM account WHERE did = ANY (${arrayOf(dids)}::text[])`,
 		);
 		return new Map(accounts.map((account) => [account.did, account]));
 	}
 
-	/**
-	 * The same, with the checkpoint that they belong to.
-	 * @throws StoreUnavailable if the database was further before
-	 */
-	async #accountsUpToDate(dids: Iterable<string>): Promise<Map<string, Account>> {
-		const seenLsn = this.#seenLsn;
-		// There is one row at least, with nulls if there is no account.
-		const rows = await this.database.run(
-			(sql) => sql<(Account & { lsn: number })[]>`SELECT lsn, ${sql.unsafe(ACCOUNT_COLUMNS)}
-				FROM meta LEFT JOIN account ON did = ANY (${arrayOf(dids)}::text[])`,
-		);
-		const { place } = this.database;
-		const lsn = rows[0]?.lsn;
-		if (lsn === undefined) throw new StoreBroken(`${place} has lost its row of meta`);
-		if (lsn < seenLsn)
-			throw new StoreUnavailable(
-				"database-behind",
-				`${place} is at record ${lsn} of the log, and was at ${seenLsn} before: it has gone back, or is a standby`,
-			);
-		this.#seenLsn = Math.max(this.#seenLsn, lsn);
-		const accounts = new Map<string, Account>();
-		for (const { lsn: _lsn, ...account } of rows) if (account.did !== null) accounts.set(account.did, account);
-		return accounts;
-	}
-
 	async #identitiesOf(dids: Iterable<string>): Promise<Map<string, StoredIdentity>> {
-		const identities = await this.database.run(
+		const identities = await this.#read(
 			(sql) =>
 				sql<
 					StoredIdentity[]
@@ -207,18 +185,30 @@ export class PostgresReader implements IndexReader {
 		limit: number,
 		untoldOnly: boolean,
 	): Promise<Policy<K>[]> {
-		const policies = await this.database.run(
+		const policies = await this.#read(
 			(sql) => sql<{ key: string; value: string }[]>`SELECT key, value FROM policy
 				WHERE kind = ${kind} AND key > ${afterKey} ${sql.unsafe(untoldOnly ? "AND NOT told" : "")} ORDER BY key LIMIT ${limit}`,
 		);
 		return policies.map(({ key, value }) => ({ kind, key, value: JSON.parse(value) }));
 	}
 
-	async #progress(): Promise<{ lsn: number; hostIdMax: number }> {
-		const [row] = await this.database.run(
-			(sql) => sql<{ lsn: number; hostIdMax: number }[]>`SELECT lsn, host_id_max AS "hostIdMax" FROM meta`,
+	/**
+	 * Executes one statement.
+	 * @throws StoreUnavailable if the database has gone back before what the index has applied
+	 */
+	async #read<Rows>(statement: (sql: Sql) => Promise<Rows>): Promise<Rows> {
+		const appliedLsn = this.#appliedLsn();
+		// Both go over one connection, in this order. A crash of the server between them would have ended it.
+		const [lsn, rows] = await this.database.run((sql) =>
+			Promise.all([sql<{ lsn: number }[]>`SELECT lsn FROM meta`.then(([meta]) => meta?.lsn ?? null), statement(sql)]),
 		);
-		if (row === undefined) throw new StoreBroken(`${this.database.place} has lost its row of meta`);
-		return row;
+		const { place } = this.database;
+		if (lsn === null) throw new StoreBroken(`${place} has lost its row of meta`);
+		if (lsn < appliedLsn)
+			throw new StoreUnavailable(
+				"database-behind",
+				`${place} is at record ${lsn} of the log, and was at ${appliedLsn} before: it has gone back, or is a standby`,
+			);
+		return rows;
 	}
 }

@@ -95,7 +95,8 @@ class PostgresStore extends PostgresReader implements Store {
 	#loadedAt: number | null = null;
 
 	constructor(database: Database, lock: WriterLock, id: string, writerBefore: string | null) {
-		super(database);
+		// Its reads begin from what the database holds, and its writes go on from there.
+		super(database, () => 0);
 		this.#lock = lock;
 		this.#id = id;
 		this.#writerBefore = writerBefore;

@@ -130,8 +130,6 @@ function opened<Opened>(database: Database, setUp: () => Opened): Opened {
 }
 
 class SqliteReader implements IndexReader {
-	/** The file does not go back while the relay runs. */
-	readonly seenLsn = Number.POSITIVE_INFINITY;
 	protected readonly database: Database;
 	protected readonly files: DatabaseFiles;
 	readonly #account: Statement<Columns<Account>, [string]>;

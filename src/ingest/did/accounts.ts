@@ -37,8 +37,7 @@ const ABSENCES_SHARE = 1 / 8;
 
 /**
  * States of the accounts that a shard has used lately. On a miss the index is asked. Its answer is right only if it has applied
- * the account's last change. So an entry stays in the cache until then, even if the cache must grow beyond its limit. It also stays until
- * the reader has seen that the index has it: then the reader notices if the index goes back.
+ * the account's last change. So an entry stays in the cache until then, even if the cache must grow beyond its limit.
  */
 export class AccountCache {
 	readonly #entries = new Map<string, CachedAccount>();
@@ -46,7 +45,7 @@ export class AccountCache {
 	readonly #absences = new Set<string>();
 	/** Such DIDs that were just read, before the first `get`. Each has a message waiting, which will call `get`. */
 	readonly #newAbsences = new Set<string>();
-	readonly #index: Pick<IndexReader, "account" | "seenLsn">;
+	readonly #index: Pick<IndexReader, "account">;
 	readonly #entriesMax: number;
 	readonly #counters: Counters;
 	/** Changes up to this ring position are in the index. */
@@ -54,7 +53,7 @@ export class AccountCache {
 	/** A position on its way to become the applied one, and the log's end at the time it had become durable. */
 	#mark: { position: number; lsn: number | null } | null = null;
 
-	constructor(index: Pick<IndexReader, "account" | "seenLsn">, entriesMax: number, counters: Counters) {
+	constructor(index: Pick<IndexReader, "account">, entriesMax: number, counters: Counters) {
 		this.#index = index;
 		this.#entriesMax = entriesMax;
 		this.#counters = counters;
@@ -116,7 +115,7 @@ export class AccountCache {
 		if (applied > lsnUsedMax) throw new Damage(`the index has applied lsn ${applied}, the log ends at ${lsnUsedMax}`);
 		this.#mark ??= { position, lsn: null };
 		if (this.#mark.lsn === null && acknowledged >= this.#mark.position) this.#mark.lsn = lastLsn;
-		if (this.#mark.lsn !== null && Math.min(applied, this.#index.seenLsn) >= this.#mark.lsn) {
+		if (this.#mark.lsn !== null && applied >= this.#mark.lsn) {
 			this.#appliedPosition = this.#mark.position;
 			this.#mark = null;
 		}

@@ -105,7 +105,7 @@ class Bench {
 		});
 		await follower.catchUp();
 		expect(applied).toBe(this.log.position.snapshot().lastLsn);
-		const reader = await openIndexReader(this.database.url);
+		const reader = await openIndexReader(this.database.url, () => 0);
 		expect(await rowsOf(reader)).toEqual(await rowsOf(sqlite.store));
 		await reader.close();
 		await sqlite.store.close();
@@ -360,7 +360,7 @@ describeWithPostgres("the index in PostgreSQL", (programs) => {
 			const bench = await Bench.open(server);
 			bench.append(history(200, 70));
 			await bench.done();
-			const reader = await openIndexReader(bench.database.url);
+			const reader = await openIndexReader(bench.database.url, () => 0);
 			onCleanup(() => reader.close());
 			const before = await rowsOf(reader);
 			// Otherwise the last records are lost with the server, until its writer goes on.

@@ -27,7 +27,7 @@ export class SchemaPlace implements Place {
 	}
 
 	reader(): Promise<IndexReader> {
-		return openIndexReader(this.url);
+		return openIndexReader(this.url, () => 0);
 	}
 
 	async dump(): Promise<Dump> {

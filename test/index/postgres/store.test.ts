@@ -237,17 +237,31 @@ describeWithPostgres("PostgreSQL", () => {
 
 		test("that is lost keeps a reader from answering with what was before it, until it is made again", async () => {
 			const { writer } = await impatientWriter();
-			const reader = await openIndexReader(place.url);
+			let appliedLsn = 0;
+			const reader = await openIndexReader(place.url, () => appliedLsn);
 			expect(await reader.account("did:plc:a")).toBeNull();
 			const all = [records.host(1), records.commit([1, 1], "did:plc:a", 1), records.commit([1, 2], "did:plc:b", 2)];
 			await writer.apply(records.sequence(all));
 			expect((await reader.account("did:plc:a"))?.hostSeq).toBe(1);
-			expect(reader.seenLsn).toBe(3);
+			appliedLsn = 3;
 			await place.sql((sql) => sql`UPDATE meta SET lsn = 2`);
-			for (const did of ["did:plc:a", "did:plc:absent"]) {
-				const error = await reader.account(did).catch((caught: unknown) => caught);
+			const fresh = await openIndexReader(place.url, () => appliedLsn);
+			for (const read of [
+				() => reader.account("did:plc:a"),
+				() => fresh.account("did:plc:absent"),
+				() => fresh.identity("did:plc:a"),
+				() => fresh.hosts(0, 10),
+				() => fresh.hostByName("pds1.example.com"),
+				() => fresh.hostIdMax(),
+				() => fresh.takenDownSince(0, 10),
+				() => fresh.policies("domainBan", "", 10),
+				() => fresh.repos(0, 10),
+			]) {
+				const error = await read().catch((caught: unknown) => caught);
 				expect(storeFaultReason(error)).toBe("database-behind");
 			}
+			expect(await fresh.checkpoint()).toBe(2);
+			await fresh.close();
 			await place.sql((sql) => sql`UPDATE meta SET lsn = 3`);
 			expect((await reader.account("did:plc:b"))?.hostSeq).toBe(2);
 			expect(await reader.account("did:plc:absent")).toBeNull();
@@ -310,7 +324,10 @@ describeWithPostgres("PostgreSQL", () => {
 				const theirs = await makePlace();
 				await theirs.sql((sql) => sql.unsafe(`CREATE TABLE ${table} (a int)`));
 				await expectRefusal(openIndexWriter(theirs.url, NEW_LOG), "holds no index, but another program's tables");
-				await expectRefusal(openIndexReader(theirs.url), "holds no index");
+				await expectRefusal(
+					openIndexReader(theirs.url, () => 0),
+					"holds no index",
+				);
 				const tables = await theirs.sql(
 					(sql) => sql`SELECT tablename FROM pg_tables WHERE schemaname = current_schema()`,
 				);
@@ -322,7 +339,7 @@ describeWithPostgres("PostgreSQL", () => {
 			await (await place.writer()).store.close();
 			await place.sql((sql) => sql`UPDATE meta SET schema_version = 99`);
 			const sentence = `schema version 99; this program uses schema version ${SCHEMA_VERSION}`;
-			for (const open of [() => openIndexWriter(place.url, NEW_LOG), () => openIndexReader(place.url)]) {
+			for (const open of [() => openIndexWriter(place.url, NEW_LOG), () => openIndexReader(place.url, () => 0)]) {
 				await expect(open()).rejects.toBeInstanceOf(SchemaError);
 				await expectRefusal(open(), sentence);
 			}
@@ -336,7 +353,10 @@ describeWithPostgres("PostgreSQL", () => {
 		});
 
 		test("for a reader that comes before the writer", async () => {
-			await expectRefusal(openIndexReader(place.url), "holds no index");
+			await expectRefusal(
+				openIndexReader(place.url, () => 0),
+				"holds no index",
+			);
 		});
 	});
 

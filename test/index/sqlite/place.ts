@@ -22,7 +22,7 @@ export class FilePlace implements Place {
 	}
 
 	async reader(): Promise<IndexReader> {
-		return openIndexReader(`sqlite://${this.path}`);
+		return openIndexReader(`sqlite://${this.path}`, () => 0);
 	}
 
 	async dump(): Promise<Dump> {

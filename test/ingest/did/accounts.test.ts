@@ -41,7 +41,7 @@ function cacheOver(rows: ReadonlyMap<string, CachedAccount> = new Map()) {
 		const row = rows.get(did);
 		return row === undefined ? null : { id: 1, did, ...row };
 	};
-	const index = { account, seenLsn: Number.POSITIVE_INFINITY };
+	const index = { account };
 	return {
 		index,
 		cache: new AccountCache(index, ENTRIES_MAX, counters),
@@ -149,24 +149,6 @@ test("however the other threads advance while they are read, no state is forgott
 		evictions += counters().of("account_evictions_total");
 	}
 	expect(evictions).toBeGreaterThan(1_000);
-});
-
-test("no state is forgotten before the index was seen to have it: otherwise its going back would not be noticed", () => {
-	const { cache, index, counters } = cacheOver();
-	index.seenLsn = 4;
-	const fill = (from: number): void => {
-		for (let n = 0; n < ENTRIES_MAX; n++) cache.set(`did ${from + n}`, stateAt(from + n + 1));
-	};
-	fill(0);
-	const all = { position: ENTRIES_MAX, acknowledged: ENTRIES_MAX, lastLsn: 5, applied: 5 };
-	cache.noteProgress(progress(all));
-	fill(ENTRIES_MAX);
-	expect(counters().of("account_evictions_total")).toBe(0);
-	index.seenLsn = 5;
-	cache.noteProgress(progress(all));
-	cache.set("another", stateAt(100));
-	expect(counters().of("account_evictions_total")).toBeGreaterThan(0);
-	expect(cache.get("did 0")).toBeUndefined();
 });
 
 test("made-up DIDs push no account out, and each is answered for the message that waits for it", async () => {

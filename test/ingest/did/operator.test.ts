@@ -31,7 +31,7 @@ class Bench {
 		const counters = new Counters();
 		this.#reader = new RingReader(ring);
 		this.#handover = new Handover(0, new RingWriter(ring), new Doorbell(), counters);
-		this.cache = new AccountCache({ account: async () => row, seenLsn: Number.POSITIVE_INFINITY }, 10, counters);
+		this.cache = new AccountCache({ account: async () => row }, 10, counters);
 		this.operator = new Operator({
 			accounts: this.cache,
 			handover: this.#handover,

@@ -60,8 +60,7 @@ export class ShardRig {
 		const ring = createRingBuffer(ringBytes);
 		this.reader = new RingReader(ring);
 		const clock = (): number => this.nowMs;
-		const index: Pick<IndexReader, "account" | "seenLsn"> = {
-			seenLsn: Number.POSITIVE_INFINITY,
+		const index: Pick<IndexReader, "account"> = {
 			account: async (did) => accounts.find((account) => account.did === did) ?? null,
 		};
 		this.shard = new Shard({
