@@ -1,6 +1,6 @@
 // index/sqlite/: the store that is embedded in the process. It knows rows, and nothing of the log's records.
 
-import { Database, type Statement } from "bun:sqlite";
+import type { Database, Statement } from "bun:sqlite";
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DELETED, isTakenDown } from "../../account/status.ts";
@@ -26,13 +26,9 @@ import {
 	type WaitingAccount,
 } from "../store.ts";
 import { StoreBroken } from "../store-fault.ts";
+import { openForReading, openForWriting } from "./connection.ts";
 import { DatabaseFiles } from "./database-files.ts";
 import { checkSchema, ensureSchema } from "./schema.ts";
-
-/** How long a statement waits for another thread's lock. By default SQLite does not wait at all. */
-const BUSY_TIMEOUT_MS = 5000;
-/** Size that the write-ahead log is cut back to after it has grown. */
-const WAL_BYTES_KEPT = 16 * 1024 * 1024;
 
 type Flag = 0 | 1;
 
@@ -93,9 +89,7 @@ const UPSERT_IDENTITY = `INSERT INTO identity (did, signing_key, pds, tombstoned
  * @throws SchemaError if the file is not an index of this program's schema version
  */
 export function openSqliteReader(path: string): IndexReader {
-	const database = new Database(path, { readonly: true });
-	return opened(database, () => {
-		database.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+	return openForReading(path, (database) => {
 		checkSchema(database);
 		return new SqliteReader(database);
 	});
@@ -107,26 +101,10 @@ export function openSqliteReader(path: string): IndexReader {
  */
 export function openSqliteStore(path: string): Store {
 	mkdirSync(dirname(path), { recursive: true });
-	const database = new Database(path, { create: true, readwrite: true });
-	return opened(database, () => {
-		database.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
-		database.run("PRAGMA journal_mode = WAL");
-		// If a power cut undoes transactions, their records are applied again from the log. So transactions need no sync of their own.
-		database.run("PRAGMA synchronous = NORMAL");
-		database.run(`PRAGMA journal_size_limit = ${WAL_BYTES_KEPT}`);
+	return openForWriting(path, (database) => {
 		ensureSchema(database);
 		return new SqliteStore(database);
 	});
-}
-
-/** Closes the database if `setUp` throws. */
-function opened<Opened>(database: Database, setUp: () => Opened): Opened {
-	try {
-		return setUp();
-	} catch (error) {
-		database.close();
-		throw error;
-	}
 }
 
 class SqliteReader implements IndexReader {

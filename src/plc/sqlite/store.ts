@@ -1,15 +1,13 @@
 // plc/sqlite/: the mirror's tables in an SQLite file of their own. It knows rows, and no rules of did:plc.
 
-import { Database, type Statement } from "bun:sqlite";
+import type { Database, Statement } from "bun:sqlite";
+import { openForReading, openForWriting } from "../../index/sqlite/connection.ts";
 import { DatabaseFiles } from "../../index/sqlite/database-files.ts";
 import { StoreBroken } from "../../index/store-fault.ts";
 import type { DidState } from "../chain.ts";
 import { decodeData, decodeState, didKeyBytes, encodeState } from "../state-codec.ts";
 import type { Mirrored, MirrorReader, MirrorStore, Progress } from "../store.ts";
 
-const BUSY_TIMEOUT_MS = 5000;
-/** Size that the write-ahead log is cut back to after it has grown. */
-const WAL_BYTES_KEPT = 16 * 1024 * 1024;
 const SCHEMA_VERSION = 1;
 
 const TABLES = `
@@ -38,18 +36,13 @@ const UPSERT_STATE =
  * @throws StoreBroken if the file holds something else
  */
 export function openSqliteMirror(path: string): Promise<MirrorStore> {
-	return DatabaseFiles.at(path).attempt(() => {
-		const database = new Database(path, { create: true, readwrite: true });
-		return opened(database, () => {
-			database.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
-			database.run("PRAGMA journal_mode = WAL");
-			// If a power cut undoes transactions, what they wrote is asked for again, since the progress is undone with it.
-			database.run("PRAGMA synchronous = NORMAL");
-			database.run(`PRAGMA journal_size_limit = ${WAL_BYTES_KEPT}`);
+	return DatabaseFiles.at(path).attempt(() =>
+		// What a power cut undoes is asked for again, since the progress is undone with it.
+		openForWriting(path, (database) => {
 			ensureSchema(database);
 			return new SqliteMirrorStore(database);
-		});
-	});
+		}),
+	);
 }
 
 /**
@@ -57,24 +50,12 @@ export function openSqliteMirror(path: string): Promise<MirrorStore> {
  * @throws StoreBroken if the file holds something else
  */
 export function openSqliteMirrorReader(path: string): Promise<MirrorReader> {
-	return DatabaseFiles.at(path).attempt(() => {
-		const database = new Database(path, { readonly: true });
-		return opened(database, () => {
-			database.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+	return DatabaseFiles.at(path).attempt(() =>
+		openForReading(path, (database) => {
 			checkSchema(database);
 			return new SqliteMirrorReader(database);
-		});
-	});
-}
-
-/** Closes the database if `setUp` throws. */
-function opened<Opened>(database: Database, setUp: () => Opened): Opened {
-	try {
-		return setUp();
-	} catch (error) {
-		database.close();
-		throw error;
-	}
+		}),
+	);
 }
 
 function ensureSchema(database: Database): void {
