@@ -33,10 +33,6 @@ function startRig(seed: string): Promise<RelayRig> {
 	);
 }
 
-function removeIndex(relay: RelayProcess): void {
-	for (const suffix of ["", "-wal", "-shm"]) rmSync(`${relay.indexPath}${suffix}`, { force: true });
-}
-
 /** A stopped relay whose index is gone, and whose log does not have the first records of its hosts any more. */
 async function withoutIndex(seed: string): Promise<{ rig: RelayRig; hosts: ListedHost[] }> {
 	const rig = await startRig(seed);
@@ -54,7 +50,7 @@ async function withoutIndex(seed: string): Promise<{ rig: RelayRig; hosts: Liste
 	await relay.start();
 	const hosts = await listedHosts(relay);
 	expect(await relay.stop()).toBe(0);
-	removeIndex(relay);
+	relay.removeIndex();
 	return { rig, hosts };
 }
 
@@ -154,7 +150,7 @@ test("a new log that takes the index of another over learns the hosts from it, a
 		const hosts = await listedHosts(relay);
 		expect(hosts.map(({ hostname }) => hostname)).toEqual(network.hosts.map(({ hostname }) => hostname));
 		expect(await relay.stop()).toBe(0);
-		removeIndex(relay);
+		relay.removeIndex();
 
 		await relay.start(later);
 		expect(await listedHosts(relay)).toEqual(hosts);

@@ -1,5 +1,4 @@
 import { expect, test } from "bun:test";
-import { rmSync } from "node:fs";
 import { SimConsumer } from "../sim/consumer.ts";
 import type { RelayProcess } from "../sim/relay-process.ts";
 import { Rng } from "../sim/rng.ts";
@@ -113,8 +112,7 @@ test("what an operator was told is set holds after a kill at any moment; of what
 			relay.kill();
 			isKilled = true;
 			await Promise.all([relay.exited(), ...operators]);
-			if (round % ROUNDS_PER_LOSS === ROUNDS_PER_LOSS - 1)
-				for (const suffix of ["", "-wal", "-shm"]) rmSync(`${relay.indexPath}${suffix}`, { force: true });
+			if (round % ROUNDS_PER_LOSS === ROUNDS_PER_LOSS - 1) relay.removeIndex();
 			await relay.start();
 			for (const [name, value] of await held(relay)) {
 				const subject = all.find((one) => one.name === name);

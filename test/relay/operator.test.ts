@@ -1,5 +1,4 @@
 import { describe, expect, test } from "bun:test";
-import { rmSync } from "node:fs";
 import type { SimAccount } from "../sim/account.ts";
 import { brokenCommit } from "../sim/broken-commit.ts";
 import { SimConsumer } from "../sim/consumer.ts";
@@ -14,18 +13,6 @@ const SUCCESS = { status: 200, json: { success: "true" } };
 /** Waits until the index has all that the log has. */
 function indexed(relay: RelayProcess): Promise<void> {
 	return until(async () => isIndexed((await relay.stats()).log));
-}
-
-/** Ends the process without a drain, and starts it again; without its index, if that is to be lost. */
-async function crash({ relay, network, consumer }: RelayRig, loses: "nothing" | "index"): Promise<void> {
-	const connections = network.hosts.map((host) => host.cursors.length);
-	relay.kill();
-	await relay.exited();
-	if (loses === "index")
-		for (const suffix of ["", "-wal", "-shm"]) rmSync(`${relay.indexPath}${suffix}`, { force: true });
-	await relay.start();
-	await consumer.connect();
-	await until(() => network.hosts.every((host, at) => host.cursors.length > (connections[at] ?? 0)));
 }
 
 /** The messages of an account that a new consumer gets from the beginning, each as its type. */
@@ -93,7 +80,7 @@ describe("an account that the operator takes down", () => {
 			await expectHeldBack(rig, gone, other);
 			await until(withheld);
 			for (const loses of ["nothing", "index"] as const) {
-				await crash(rig, loses);
+				await rig.crash(loses);
 				await expectHeldBack(rig, gone, other);
 				expect(await withheld()).toBe(true);
 				await indexed(relay);
@@ -127,7 +114,7 @@ describe("an account that the operator takes down", () => {
 			for (const [at, loses] of (["nothing", "nothing", "index"] as const).entries()) {
 				const account = unseen[at];
 				if (account === undefined) throw new Error("there is no such account");
-				if (at > 0) await crash(rig, loses);
+				if (at > 0) await rig.crash(loses);
 				network.send(account, account.identity());
 				network.send(account, account.account(true));
 				await expectHeldBack(rig, account, other);
@@ -273,7 +260,7 @@ test("settings survive a restart and a lost index, and each action is a line of 
 			expect((await relay.admin("subs/perDayLimit")).json).toEqual({ limit: 7 });
 			expect((await relay.admin("pds/policies")).json).toEqual({ hosts: [policy] });
 			expect(((await (await crawl()).json()) as { error: string }).error).toBe("Forbidden");
-			await crash(rig, loses);
+			await rig.crash(loses);
 		}
 		expect(await relay.admin("settings", { disableRequestCrawl: null })).toEqual(SUCCESS);
 		expect((await relay.admin("settings")).json).toEqual({

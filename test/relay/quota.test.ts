@@ -1,5 +1,4 @@
 import { expect, test } from "bun:test";
-import { rmSync } from "node:fs";
 import type { SimAccount } from "../sim/account.ts";
 import { isIndexed, RelayRig, until } from "./rig.ts";
 
@@ -21,18 +20,6 @@ async function quotaOf(rig: RelayRig): Promise<Quota> {
 	const { json } = await rig.relay.admin(`pds/quota?host=${hostnameOf(rig)}`);
 	const { limit, accounts, waiting } = json as Quota;
 	return { limit, accounts, waiting };
-}
-
-/** Ends the process without a drain, and starts it again; without its index, if that is to be lost. */
-async function crash({ relay, network, consumer }: RelayRig, loses: "nothing" | "index"): Promise<void> {
-	const connections = network.hosts.map((host) => host.cursors.length);
-	relay.kill();
-	await relay.exited();
-	if (loses === "index")
-		for (const suffix of ["", "-wal", "-shm"]) rmSync(`${relay.indexPath}${suffix}`, { force: true });
-	await relay.start();
-	await consumer.connect();
-	await until(() => network.hosts.every((host, at) => host.cursors.length > (connections[at] ?? 0)));
 }
 
 /** What consumers were told of an account, in order: `throttled`, true for active, or that a commit came. */
@@ -74,7 +61,7 @@ test("accounts beyond a host's limit wait, over a crash and a lost index, and ar
 		for (const account of [first, second]) await expectPassing(rig, account);
 		for (const account of [third, fourth, fifth]) await expectThrottled(rig, account);
 		for (const loses of ["nothing", "index"] as const) {
-			await crash(rig, loses);
+			await rig.crash(loses);
 			await expectThrottled(rig, third);
 			await expectPassing(rig, second);
 			await until(async () => isIndexed((await rig.stats()).log));
@@ -96,7 +83,7 @@ test("accounts beyond a host's limit wait, over a crash and a lost index, and ar
 		const recount = { hostname: host, limit: 9, accounts: 4, waiting: 0, before: 4 };
 		expect(await relay.admin(`pds/recount?host=${host}`, {})).toEqual({ status: 200, json: recount });
 		expect(await statusOf(rig, fourth)).toEqual([true, undefined]);
-		await crash(rig, "nothing");
+		await rig.crash("nothing");
 		expect(await quotaOf(rig)).toEqual({ limit: 9, accounts: 4, waiting: 0 });
 	} finally {
 		await rig.stop();
@@ -114,7 +101,7 @@ test("a host has never more accounts than its limit, however often the relay is 
 				network.send(account, await account.commit());
 			const events = consumer.events.length;
 			await consumer.until(() => consumer.events.length > events);
-			await crash(rig, "nothing");
+			await rig.crash("nothing");
 		}
 		await until(async () => Bun.deepEquals(await quotaOf(rig), { limit: 5, accounts: 5, waiting: 19 }));
 		expect(committed()).toBe(5);

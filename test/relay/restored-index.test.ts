@@ -31,9 +31,9 @@ async function sqlite(): Promise<CopiedIndex> {
 			database.run("VACUUM INTO ?", [copied]);
 			database.close();
 		},
-		putBack: async ({ indexPath }) => {
-			for (const suffix of ["", "-wal", "-shm"]) rmSync(`${indexPath}${suffix}`, { force: true });
-			copyFileSync(copied, indexPath);
+		putBack: async (relay) => {
+			relay.removeIndex();
+			copyFileSync(copied, relay.indexPath);
 		},
 		close: async () => rmSync(folder, { recursive: true }),
 	};

@@ -55,6 +55,18 @@ export class RelayRig {
 		return rig;
 	}
 
+	/** Ends the relay without a drain, and starts it again; without its index, if that is to be lost. */
+	async crash(loses: "nothing" | "index"): Promise<void> {
+		const { relay, network, consumer } = this;
+		const connections = network.hosts.map((host) => host.cursors.length);
+		relay.kill();
+		await relay.exited();
+		if (loses === "index") relay.removeIndex();
+		await relay.start();
+		await consumer.connect();
+		await until(() => network.hosts.every((host, at) => host.cursors.length > (connections[at] ?? 0)));
+	}
+
 	async stop(): Promise<void> {
 		await this.consumer.disconnect();
 		await this.relay.stop();

@@ -1,4 +1,4 @@
-import { closeSync, openSync } from "node:fs";
+import { closeSync, openSync, rmSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -253,6 +253,11 @@ export class RelayProcess {
 	/** Kills the process at once, by SIGKILL. */
 	kill(): void {
 		this.#child?.kill("SIGKILL");
+	}
+
+	/** Removes the index of a relay that does not run. */
+	removeIndex(): void {
+		for (const suffix of ["", "-wal", "-shm"]) rmSync(`${this.indexPath}${suffix}`, { force: true });
 	}
 
 	/** Removes its state and log. */

@@ -11,7 +11,7 @@ import {
 } from "../copy/tables.ts";
 import { StoreBroken, StoreUnavailable } from "../store-fault.ts";
 import type { TransactionSql } from "./client.ts";
-import { Database } from "./database.ts";
+import { Database, opened } from "./database.ts";
 import { arrayOf } from "./rows.ts";
 import { checkSchema, createSchema } from "./schema.ts";
 import { checkServer } from "./store.ts";
@@ -71,16 +71,13 @@ interface SideOptions {
 
 async function open(url: string, { name, settings, prepare, pageMsMax }: SideOptions): Promise<CopySide> {
 	const database = new Database(url, { name, settings: { ...SETTINGS, ...settings } });
-	try {
+	return await opened(database, async () => {
 		await checkServer(database, url);
 		const lock = new WriterLock(database, name, Bun.sleep, 1);
 		await takeAlone(database, lock);
 		await prepare(database);
 		return new PostgresSide(database, lock, pageMsMax);
-	} catch (error) {
-		await database.close();
-		throw error;
-	}
+	});
 }
 
 /** Takes the lock that a relay's writer has as long as it runs. */

@@ -101,3 +101,13 @@ export class Database {
 		void sql.end({ timeout: 0 });
 	}
 }
+
+/** Does what makes the database ready for use. Closes its connections if that fails. */
+export async function opened<Opened>(database: Database, setUp: () => Promise<Opened>): Promise<Opened> {
+	try {
+		return await setUp();
+	} catch (error) {
+		await database.close();
+		throw error;
+	}
+}

@@ -12,7 +12,7 @@ import type {
 } from "../store.ts";
 import { StoreBroken, StoreUnavailable } from "../store-fault.ts";
 import type { Sql } from "./client.ts";
-import { Database } from "./database.ts";
+import { Database, opened } from "./database.ts";
 import { Lookups } from "./lookups.ts";
 import { arrayOf } from "./rows.ts";
 import { checkSchema } from "./schema.ts";
@@ -35,13 +35,10 @@ const IDENTITY_COLUMNS = `did, signing_key AS "signingKey", pds, tombstoned, res
 export async function openPostgresReader(url: string, appliedLsn: () => number): Promise<IndexReader> {
 	const session = { name: "standpipe reader", settings: { default_transaction_read_only: "on" } };
 	const database = new Database(url, session, CONNECTIONS_MAX);
-	try {
+	return await opened(database, async () => {
 		await checkSchema(database);
 		return new PostgresReader(database, appliedLsn);
-	} catch (error) {
-		await database.close();
-		throw error;
-	}
+	});
 }
 
 /** A host's row. What is known of its connection is JSON. */

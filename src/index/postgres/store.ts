@@ -17,7 +17,7 @@ import {
 } from "../store.ts";
 import { StoreBroken, StoreUnavailable } from "../store-fault.ts";
 import type { TransactionSql } from "./client.ts";
-import { Database } from "./database.ts";
+import { Database, opened } from "./database.ts";
 import { HOST_COLUMNS, type HostColumns, PostgresReader, toHost } from "./reader.ts";
 import { arrayOf, type Upsert } from "./rows.ts";
 import { ensureSchema, makeDurable } from "./schema.ts";
@@ -46,17 +46,14 @@ export async function openPostgresStore(url: string, sleep: (ms: number) => Prom
 	const name = `standpipe writer ${id}`;
 	// If a crash of the server undoes transactions, their records are applied again from the log.
 	const database = new Database(url, { name, settings: { synchronous_commit: "off" } });
-	try {
+	return await opened(database, async () => {
 		await checkServer(database, url);
 		const lock = new WriterLock(database, name, sleep);
 		await lock.hold();
 		await ensureSchema(database);
 		const [meta] = await database.run((sql) => sql<{ writer: string | null }[]>`SELECT writer FROM meta`);
 		return new PostgresStore(database, lock, id, meta?.writer ?? null);
-	} catch (error) {
-		await database.close();
-		throw error;
-	}
+	});
 }
 
 /** @throws StoreBroken if the server can't hold an index, or if a second connection can get the session of the first */

@@ -1,7 +1,7 @@
 // plc/postgres/: the mirror's tables in the index's PostgreSQL database. It knows rows, and no rules of did:plc.
 
 import type { TransactionSql } from "../../index/postgres/client.ts";
-import { Database } from "../../index/postgres/database.ts";
+import { Database, opened } from "../../index/postgres/database.ts";
 import { Lookups } from "../../index/postgres/lookups.ts";
 import { arrayOf, type Column, Upsert } from "../../index/postgres/rows.ts";
 import { makeDurable } from "../../index/postgres/schema.ts";
@@ -74,16 +74,6 @@ export async function openPostgresMirrorReader(url: string): Promise<MirrorReade
 		await checkSchema(database);
 		return new PostgresMirrorReader(database);
 	});
-}
-
-/** Closes the connections if `setUp` fails. */
-async function opened<Opened>(database: Database, setUp: () => Promise<Opened>): Promise<Opened> {
-	try {
-		return await setUp();
-	} catch (error) {
-		await database.close();
-		throw error;
-	}
 }
 
 async function hasTables(sql: TransactionSql): Promise<boolean> {
