@@ -1,13 +1,12 @@
+import { DurableWaits } from "../log/durable-waits.ts";
 import type { Handover } from "../log/handover.ts";
 import type { CursorsFacts, HostFacts } from "../log/record/control.ts";
 import { controlEntry } from "../log/record/entry.ts";
 import type { Timing } from "../runtime/timing.ts";
 
-/** Interval at which the control thread checks which of its records are durable. One check serves all of them. */
-const POLL_MS = 5;
-
-/** A record that waits for space in the ring, or, once there, until it is durable. */
+/** A record of a host that waits for space in the ring. */
 interface Waiting {
+	facts: HostFacts;
 	/** Called when the record is durable. */
 	resolves: (() => void)[];
 }
@@ -18,18 +17,15 @@ interface Waiting {
  */
 export class HostLog {
 	readonly #handover: Handover;
-	readonly #timing: Timing;
 	/** Records that wait for space in the ring, by the host's id. */
-	readonly #unsent = new Map<number, Waiting & { facts: HostFacts }>();
+	readonly #unsent = new Map<number, Waiting>();
 	/** Records of cursors that wait for space in the ring, in their order. */
-	readonly #unsentCursors: (Waiting & { facts: CursorsFacts })[] = [];
-	/** Records in the ring, in its order. */
-	readonly #sent: (Waiting & { position: number })[] = [];
-	#isPolling = false;
+	readonly #unsentCursors: { facts: CursorsFacts; resolve: () => void }[] = [];
+	readonly #waits: DurableWaits;
 
 	constructor(handover: Handover, timing: Timing) {
 		this.#handover = handover;
-		this.#timing = timing;
+		this.#waits = new DurableWaits({ handover, timing, send: () => this.#send() });
 	}
 
 	/** Resolves when the record, or a later one of the same host, is durable. */
@@ -38,54 +34,33 @@ export class HostLog {
 		const resolves = this.#unsent.get(facts.id)?.resolves ?? [];
 		resolves.push(resolve);
 		this.#unsent.set(facts.id, { facts, resolves });
-		this.#send();
-		this.#poll();
+		this.#waits.send();
 		return promise;
 	}
 
 	/** Resolves when the record is durable. */
 	appendCursors(facts: CursorsFacts): Promise<void> {
 		const { promise, resolve } = Promise.withResolvers<void>();
-		this.#unsentCursors.push({ facts, resolves: [resolve] });
-		this.#send();
-		this.#poll();
+		this.#unsentCursors.push({ facts, resolve });
+		this.#waits.send();
 		return promise;
 	}
 
-	#send(): void {
+	#send(): boolean {
 		for (const [id, { facts, resolves }] of this.#unsent) {
 			const position = this.#handover.push(controlEntry("host", facts));
-			if (position === null) return;
+			if (position === null) return true;
 			this.#unsent.delete(id);
-			this.#sent.push({ position, resolves });
+			this.#waits.add(position, () => {
+				for (const resolve of resolves) resolve();
+			});
 		}
 		for (let first = this.#unsentCursors[0]; first !== undefined; first = this.#unsentCursors[0]) {
 			const position = this.#handover.push(controlEntry("cursors", first.facts));
-			if (position === null) return;
+			if (position === null) return true;
 			this.#unsentCursors.shift();
-			this.#sent.push({ position, resolves: first.resolves });
+			this.#waits.add(position, first.resolve);
 		}
-	}
-
-	#poll(): void {
-		const waiting = this.#sent.length + this.#unsent.size + this.#unsentCursors.length;
-		if (this.#isPolling || waiting === 0) return;
-		this.#isPolling = true;
-		this.#timing.after(POLL_MS, () => {
-			this.#isPolling = false;
-			try {
-				this.#send();
-				this.#acknowledge();
-			} finally {
-				this.#poll();
-			}
-		});
-	}
-
-	#acknowledge(): void {
-		const acknowledged = this.#handover.acknowledged();
-		const open = this.#sent.findIndex(({ position }) => position > acknowledged);
-		for (const { resolves } of this.#sent.splice(0, open < 0 ? this.#sent.length : open))
-			for (const resolve of resolves) resolve();
+		return false;
 	}
 }

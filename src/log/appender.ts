@@ -1,16 +1,12 @@
 import type { Timing } from "../runtime/timing.ts";
+import { DurableWaits } from "./durable-waits.ts";
 import type { Handover } from "./handover.ts";
 import type { Entry } from "./record/entry.ts";
 
-/** Interval at which it is checked what has become durable. One check serves all that wait. */
-const POLL_MS = 5;
-
-/** Entries that stand in this order. */
+/** Entries that stand in this order and are not all in the ring yet. */
 interface Group {
-	/** Those that are not in the ring yet. */
+	/** Those that are not. */
 	rest: Entry[];
-	/** Ring position after the last one that is in the ring. */
-	position: number;
 	resolve(): void;
 }
 
@@ -19,54 +15,34 @@ interface Group {
  * they were given. How many may wait for room in the ring is for the callers to limit.
  */
 export class Appender {
-	readonly #handover: Pick<Handover, "push" | "acknowledged">;
-	readonly #timing: Timing;
-	/** Those that wait for room, or until they are durable, in their order. */
-	readonly #groups: Group[] = [];
-	#isPolling = false;
+	readonly #handover: Pick<Handover, "push">;
+	readonly #unsent: Group[] = [];
+	readonly #waits: DurableWaits;
 
 	constructor(handover: Pick<Handover, "push" | "acknowledged">, timing: Timing) {
 		this.#handover = handover;
-		this.#timing = timing;
+		this.#waits = new DurableWaits({ handover, timing, send: () => this.#send() });
 	}
 
 	/** Appends entries in this order. Resolves when all of them are durable. */
 	append(...entries: Entry[]): Promise<void> {
 		if (entries.length === 0) return Promise.resolve();
 		const { promise, resolve } = Promise.withResolvers<void>();
-		this.#groups.push({ rest: entries, position: 0, resolve });
-		this.#send();
-		this.#poll();
+		this.#unsent.push({ rest: entries, resolve });
+		this.#waits.send();
 		return promise;
 	}
 
-	#send(): void {
-		for (const group of this.#groups)
+	#send(): boolean {
+		for (let group = this.#unsent[0]; group !== undefined; group = this.#unsent[0]) {
 			for (let entry = group.rest[0]; entry !== undefined; entry = group.rest[0]) {
 				const position = this.#handover.push(entry);
-				if (position === null) return;
+				if (position === null) return true;
 				group.rest.shift();
-				group.position = position;
+				if (group.rest.length === 0) this.#waits.add(position, group.resolve);
 			}
-	}
-
-	#poll(): void {
-		if (this.#isPolling || this.#groups.length === 0) return;
-		this.#isPolling = true;
-		this.#timing.after(POLL_MS, () => {
-			this.#isPolling = false;
-			try {
-				this.#send();
-				this.#acknowledge();
-			} finally {
-				this.#poll();
-			}
-		});
-	}
-
-	#acknowledge(): void {
-		const acknowledged = this.#handover.acknowledged();
-		const open = this.#groups.findIndex(({ rest, position }) => rest.length > 0 || position > acknowledged);
-		for (const { resolve } of this.#groups.splice(0, open < 0 ? this.#groups.length : open)) resolve();
+			this.#unsent.shift();
+		}
+		return false;
 	}
 }

@@ -206,9 +206,9 @@ export const POLICY_MUTANTS: readonly Mutant[] = [
 	},
 	{
 		name: "a record of the control thread is called durable when it is in the ring",
-		file: "log/appender.ts",
-		find: "rest.length > 0 || position > acknowledged",
-		replace: "rest.length > 0",
+		file: "log/durable-waits.ts",
+		find: "findIndex(({ position }) => position > acknowledged)",
+		replace: "findIndex(() => false)",
 		tests: ["log/appender.test.ts"],
 	},
 ];
