@@ -1,7 +1,6 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
-import { type PostgresDatabase, PostgresServer } from "../../test/sim/postgres.ts";
-import { findPostgres } from "../../test/sim/postgres-programs.ts";
+import { startPostgres } from "../../test/sim/postgres.ts";
 
 /** A store of the index that a bench measures. */
 export interface BenchStore {
@@ -28,21 +27,12 @@ export function sqliteStore(directory: string): BenchStore {
  * @throws {Error} if there is no PostgreSQL
  */
 export async function postgresStore(): Promise<BenchStore & { stop(): Promise<void> }> {
-	const programs = findPostgres();
-	if (typeof programs === "string") throw new Error(programs);
-	const server = await PostgresServer.start(programs);
-	const databases = new Map<string, PostgresDatabase>();
+	const server = await startPostgres();
 	return {
 		name: "PostgreSQL",
-		newUrl: async () => {
-			const database = await server.newDatabase();
-			databases.set(database.url, database);
-			return database.url;
-		},
+		newUrl: async () => (await server.newDatabase()).url,
 		bytes: async (url) => {
-			const database = databases.get(url);
-			if (database === undefined) throw new RangeError("that is no database of this server");
-			const [size] = await server.sqlIn(database, "SELECT pg_database_size(current_database())");
+			const [size] = await server.sqlIn({ url }, "SELECT pg_database_size(current_database())");
 			return Number(size);
 		},
 		stop: () => server.stop(),

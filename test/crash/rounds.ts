@@ -1,8 +1,7 @@
 import { RELAY_COMMAND, until } from "../relay/rig.ts";
 import { SimConsumer } from "../sim/consumer.ts";
 import { SimNetwork } from "../sim/network.ts";
-import { PostgresServer } from "../sim/postgres.ts";
-import { findPostgres } from "../sim/postgres-programs.ts";
+import { type PostgresServer, startPostgres } from "../sim/postgres.ts";
 import { RelayProcess } from "../sim/relay-process.ts";
 import { Rng } from "../sim/rng.ts";
 import type { StoreUnderTest } from "../sim/store-under-test.ts";
@@ -287,12 +286,6 @@ export async function runRounds({ rounds, seed, store, firstRig = 0, onRound }: 
 	const ended = await Promise.allSettled(Array.from({ length: RIGS_AT_ONCE }, worker));
 	for (const end of ended) if (end.status === "rejected") throw end.reason;
 	return summary;
-}
-
-async function startPostgres(): Promise<PostgresServer> {
-	const programs = findPostgres();
-	if (typeof programs === "string") throw new Error(programs);
-	return await PostgresServer.start(programs);
 }
 
 type RigOptions = Pick<CrashOptions, "rounds" | "seed" | "store"> & {

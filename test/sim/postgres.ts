@@ -147,7 +147,7 @@ export class PostgresServer {
 	}
 
 	/** The same in one of the tests' databases, as the role that owns it. */
-	sqlIn({ url }: PostgresDatabase, ...statements: string[]): Promise<string[]> {
+	sqlIn({ url }: Pick<PostgresDatabase, "url">, ...statements: string[]): Promise<string[]> {
 		return this.#psql(url, statements);
 	}
 
@@ -360,17 +360,25 @@ function stateOf(pid: number): string | null {
 	}
 }
 
+/**
+ * Makes and starts a server.
+ * @throws {Error} if there is no PostgreSQL: ask `findPostgres` before, or test in `describeWithPostgres`
+ */
+export function startPostgres(): Promise<PostgresServer> {
+	const programs = findPostgres();
+	if (typeof programs === "string") throw new Error(programs);
+	return PostgresServer.start(programs);
+}
+
 let shared: Promise<PostgresServer> | null = null;
 
 /**
  * The server that the tests of this process share. It starts with the first call. Tests that do something to the server itself start
  * their own.
  *
- * @throws {Error} if there is no PostgreSQL: ask `findPostgres` before, or test in `describeWithPostgres`
+ * @throws {Error} as `startPostgres`
  */
 export function sharedPostgres(): Promise<PostgresServer> {
-	const programs = findPostgres();
-	if (typeof programs === "string") throw new Error(programs);
-	shared ??= PostgresServer.start(programs);
+	shared ??= startPostgres();
 	return shared;
 }

@@ -16,6 +16,12 @@ export const DID = "did:plc:ewvi7nxzyoun6zhxrhs64oiz";
 export const PDS = "pds.example.com";
 export const OTHER = "other.example.com";
 
+/** What the gates of an account answer, in their order, if nothing holds it. */
+export const ALL_PASS = [
+	...["known", "allowed", "connected", "within-limits", "resolved"],
+	...["matches", "active", "has-room", "accepted", "written"],
+];
+
 const AT_MS = Date.UTC(2026, 10, 26);
 
 export const HOST: HostView = {
