@@ -6,6 +6,7 @@ import type { DelayedHost } from "../control/delays.ts";
 import type { AddedHost } from "../control/hosts.ts";
 import type { RuntimeSettings } from "../control/policy.ts";
 import type { HostView } from "../control/why.ts";
+import { hostPages } from "../index/pages.ts";
 import type { Host, IndexReader } from "../index/store.ts";
 import type { CursorsFacts, HostFacts } from "../log/record/control.ts";
 import { isSameConnection, NEVER_CONNECTED } from "../log/record/host-connection.ts";
@@ -34,7 +35,6 @@ const hostsKnown = gauge("hosts_known", "hosts known");
 
 /** Connections that are made at once. A handshake takes a few ms of a core, and waits for the host for a hundred times that. */
 export const DIALS_MAX = 128;
-const HOSTS_PAGE = 1000;
 /** Probes of hosts of lists that run at once. */
 export const LISTED_PROBES_MAX = 16;
 /** What is new of hosts is written to the log this long after it became known, so a host causes at most one record in this time. */
@@ -190,12 +190,10 @@ export class HostManager {
 	async start(): Promise<void> {
 		const { reader, timing } = this.#options;
 		let connected = 0;
-		let page = await reader.hosts(0, HOSTS_PAGE);
-		while (page.length > 0) {
+		for await (const page of hostPages(reader)) {
 			for (const row of page) this.#know(row, row.cursor);
 			connected += page.filter(({ connection }) => connection.connected).length;
 			if (this.#options.isLogNew) await this.#tellLog(page);
-			page = await reader.hosts(this.#idMax, HOSTS_PAGE);
 		}
 		// No id is given away twice: accounts may still be filed under one whose host's row was lost.
 		this.#idMax = Math.max(this.#idMax, await reader.hostIdMax());

@@ -3,6 +3,7 @@ import type { StoredRecord } from "../log/record/stored-record.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
 import { counter, gauge } from "../observe/metric.ts";
+import { hostPages } from "./pages.ts";
 import type { Recount, Takedown } from "./store.ts";
 import type { IndexWriter } from "./writer.ts";
 
@@ -15,8 +16,6 @@ const hostsLost = gauge(
 	"hosts_lost",
 	"hosts that were lost with an earlier index database, as this start found, and that are not followed any more",
 );
-
-const HOSTS_PAGE = 1_000;
 
 const log = logOf("index");
 
@@ -90,8 +89,7 @@ export class IndexSink implements Sink {
 	async #countHosts(): Promise<{ known: number; lost: number }> {
 		const { store } = this.#options.writer;
 		let known = 0;
-		let page = await store.hosts(0, HOSTS_PAGE);
-		for (; page.length > 0; page = await store.hosts(page.at(-1)?.id ?? 0, HOSTS_PAGE)) known += page.length;
+		for await (const page of hostPages(store)) known += page.length;
 		return { known, lost: (await store.hostIdMax()) - known };
 	}
 }

@@ -1,3 +1,4 @@
+import { policyPages } from "../index/pages.ts";
 import type { IndexReader } from "../index/store.ts";
 import type { Appender } from "../log/appender.ts";
 import { controlEntry, type Entry, policyEntry } from "../log/record/entry.ts";
@@ -16,8 +17,6 @@ import type { ActionBy } from "./messages.ts";
 type KeptKind = Exclude<PolicyKind, "localStatus">;
 
 type Kept = { readonly [K in KeptKind]: Map<string, PolicyValues[K]> };
-
-const PAGE = 1_000;
 
 const log = logOf("policy");
 
@@ -50,8 +49,7 @@ export class Policies {
 	}
 
 	async #load<K extends KeptKind>(kind: K, reader: Pick<IndexReader, "policies">): Promise<void> {
-		let page = await reader.policies(kind, "", PAGE);
-		for (; page.length > 0; page = await reader.policies(kind, page.at(-1)?.key ?? "", PAGE))
+		for await (const page of policyPages(reader, kind))
 			for (const { key, value } of page) this.#mapOf(kind).set(key, value);
 	}
 

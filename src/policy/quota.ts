@@ -1,6 +1,7 @@
 import { waitingAt } from "../account/place.ts";
 import { type ControlResult, refusal } from "../control/api.ts";
 import type { AccountWait, HostQuota } from "../control/quota.ts";
+import { hostPages } from "../index/pages.ts";
 import type { IndexReader, Recount } from "../index/store.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
@@ -20,7 +21,6 @@ const accountsAdmitted = counter(
 const CHECK_INTERVAL_MS = 1_000;
 /** Accounts that are read from the index, and admitted, at once. */
 const ADMITTED_AT_ONCE = 100;
-const HOSTS_PAGE = 1_000;
 /** How long a recount may take: the index reads all accounts. */
 const RECOUNT_MS_MAX = 25_000;
 const LINES = { intervalMs: 60_000, keysMax: 10_000 };
@@ -82,8 +82,7 @@ export class Quota {
 		const quota = new Quota(options);
 		const { reader } = options;
 		const waiting = new Map((await reader.waitingCounts()).map(({ host, count }) => [host, count]));
-		let page = await reader.hosts(0, HOSTS_PAGE);
-		for (; page.length > 0; page = await reader.hosts(page.at(-1)?.id ?? 0, HOSTS_PAGE))
+		for await (const page of hostPages(reader))
 			for (const { id, hostname, accountCount } of page) {
 				const places = quota.#placesAt(id, hostname);
 				const waits = waiting.get(id) ?? 0;

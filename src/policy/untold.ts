@@ -1,12 +1,11 @@
 // policy/: what the operator sets while the relay runs. What each policy leads to is in the rooms that ask for it.
 
+import { untoldPolicyPages } from "../index/pages.ts";
 import type { IndexReader } from "../index/store.ts";
 import type { Appender } from "../log/appender.ts";
 import { policyEntry } from "../log/record/entry.ts";
 import { POLICY_KINDS } from "../log/record/policy-facts.ts";
 import { logOf } from "../observe/log.ts";
-
-const PAGE = 1_000;
 
 const log = logOf("policy");
 
@@ -20,12 +19,10 @@ export async function tellUntold(
 	appender: Pick<Appender, "append">,
 ): Promise<void> {
 	let told = 0;
-	for (const kind of POLICY_KINDS) {
-		let page = await reader.untoldPolicies(kind, "", PAGE);
-		for (; page.length > 0; page = await reader.untoldPolicies(kind, page.at(-1)?.key ?? "", PAGE)) {
+	for (const kind of POLICY_KINDS)
+		for await (const page of untoldPolicyPages(reader, kind)) {
 			await appender.append(...page.map(({ key, value }) => policyEntry(kind, key, value)));
 			told += page.length;
 		}
-	}
 	if (told > 0) log.info("the log was told {count} policies that only the index had", { count: told });
 }

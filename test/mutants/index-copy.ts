@@ -36,8 +36,8 @@ export const INDEX_COPY_MUTANTS: readonly Mutant[] = [
 	{
 		name: "of a table only the first page is copied",
 		file: "index/copy/copy.ts",
-		find: "page = await rows.page(table, page.at(-1) ?? null, ROWS_PER_PAGE);",
-		replace: "page = [];",
+		find: "pages((after: Row | null) => rows.page(table, after, ROWS_PER_PAGE))",
+		replace: "pages(async (after: Row | null) => (after === null ? rows.page(table, after, ROWS_PER_PAGE) : []))",
 		tests: COPY,
 	},
 	{

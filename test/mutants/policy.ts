@@ -115,9 +115,9 @@ export const POLICY_MUTANTS: readonly Mutant[] = [
 	},
 	{
 		name: "of many untold policies only the first are told",
-		file: "policy/untold.ts",
-		find: 'for (; page.length > 0; page = await reader.untoldPolicies(kind, page.at(-1)?.key ?? "", PAGE)) {',
-		replace: "for (; page.length > 0; page = []) {",
+		file: "index/pages.ts",
+		find: "page = await read(page.at(-1) ?? null)",
+		replace: "page = []",
 		tests: ["policy/untold.test.ts"],
 	},
 	{

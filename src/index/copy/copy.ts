@@ -1,5 +1,6 @@
 // index/copy/: moves an index from one database to another, while no relay runs. It knows tables and rows, and not what they mean.
 
+import { pages } from "../pages.ts";
 import { StoreBroken } from "../store-fault.ts";
 import { Checksum } from "./checksum.ts";
 import { type CopyRows, type CopySide, type Progress, ROWS_PER_PAGE } from "./side.ts";
@@ -88,11 +89,8 @@ async function checkRows(target: CopyRows, sums: Sums, place: string, onRows: (c
 	}
 }
 
-async function* pagesOf(rows: CopyRows, table: CopiedTable): AsyncIterable<Row[]> {
-	for (let page = await rows.page(table, null, ROWS_PER_PAGE); page.length > 0; ) {
-		yield page;
-		page = await rows.page(table, page.at(-1) ?? null, ROWS_PER_PAGE);
-	}
+function pagesOf(rows: CopyRows, table: CopiedTable): AsyncIterable<Row[]> {
+	return pages((after: Row | null) => rows.page(table, after, ROWS_PER_PAGE));
 }
 
 /** A function that adds up rows and reports them. */
