@@ -6,6 +6,7 @@ import { openPostgresSource, openPostgresTarget } from "./postgres/copy-side.ts"
 import { postgresPlace } from "./postgres/database.ts";
 import { openPostgresReader } from "./postgres/reader.ts";
 import { openPostgresStore } from "./postgres/store.ts";
+import { type ByScheme, byScheme, sqlitePath } from "./scheme.ts";
 import { openSqliteSource, openSqliteTarget } from "./sqlite/copy-side.ts";
 import { DatabaseFiles } from "./sqlite/database-files.ts";
 import { openSqliteReader, openSqliteStore } from "./sqlite/store.ts";
@@ -27,21 +28,16 @@ interface StoreKind {
 	openCopyTarget(url: string): Promise<CopySide>;
 }
 
-const SQLITE = "sqlite://";
-
-const POSTGRES: StoreKind = {
-	place: postgresPlace,
-	folder: () => null,
-	isWaitedFor: true,
-	openReader: openPostgresReader,
-	openCopySource: openPostgresSource,
-	openCopyTarget: openPostgresTarget,
-	openStore: (url) => openPostgresStore(url),
-};
-
-const KINDS: Readonly<Record<string, StoreKind>> = {
-	postgres: POSTGRES,
-	postgresql: POSTGRES,
+const KINDS: ByScheme<StoreKind> = {
+	postgres: {
+		place: postgresPlace,
+		folder: () => null,
+		isWaitedFor: true,
+		openReader: openPostgresReader,
+		openCopySource: openPostgresSource,
+		openCopyTarget: openPostgresTarget,
+		openStore: (url) => openPostgresStore(url),
+	},
 	sqlite: {
 		place: sqlitePath,
 		folder: (url) => dirname(sqlitePath(url)),
@@ -139,16 +135,10 @@ export async function openCopyTarget(url: string): Promise<CopySide> {
 }
 
 function kindOf(url: string): StoreKind {
-	const kind = KINDS[url.slice(0, url.indexOf(":"))];
-	if (kind === undefined) throw new RangeError(`no store is known for a URL that begins like ${url.slice(0, 12)}`);
-	return kind;
+	return byScheme(KINDS, url);
 }
 
 function openFile<Opened>(url: string, open: (path: string) => Opened): Promise<Opened> {
 	const path = sqlitePath(url);
 	return DatabaseFiles.at(path).attempt(() => open(path));
-}
-
-function sqlitePath(url: string): string {
-	return url.slice(SQLITE.length);
 }

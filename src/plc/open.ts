@@ -1,5 +1,6 @@
 import { dirname, join } from "node:path";
 import { postgresPlace } from "../index/postgres/database.ts";
+import { type ByScheme, byScheme, sqlitePath } from "../index/scheme.ts";
 import { openPostgresMirror, openPostgresMirrorReader } from "./postgres/store.ts";
 import { openSqliteMirror, openSqliteMirrorReader } from "./sqlite/store.ts";
 import type { MirrorReader, MirrorStore } from "./store.ts";
@@ -12,26 +13,22 @@ interface StoreKind {
 	openReader(databaseUrl: string): Promise<MirrorReader>;
 }
 
-const SQLITE = "sqlite://";
 /**
  * Beside the index. An SQLite file has one writer at a time, and syncs all that is in it together: in the index's file the mirror
  * would delay the index.
  */
 const FILE = "plc-mirror.sqlite";
 
-const POSTGRES: StoreKind = {
-	place: postgresPlace,
-	openStore: openPostgresMirror,
-	openReader: openPostgresMirrorReader,
-};
-
-const KINDS: Readonly<Record<string, StoreKind>> = {
-	postgres: POSTGRES,
-	postgresql: POSTGRES,
+const KINDS: ByScheme<StoreKind> = {
+	postgres: {
+		place: postgresPlace,
+		openStore: openPostgresMirror,
+		openReader: openPostgresMirrorReader,
+	},
 	sqlite: {
-		place: sqlitePath,
-		openStore: (url) => openSqliteMirror(sqlitePath(url)),
-		openReader: (url) => openSqliteMirrorReader(sqlitePath(url)),
+		place: mirrorPath,
+		openStore: (url) => openSqliteMirror(mirrorPath(url)),
+		openReader: (url) => openSqliteMirrorReader(mirrorPath(url)),
 	},
 };
 
@@ -57,11 +54,9 @@ export function openMirrorReader(databaseUrl: string): Promise<MirrorReader> {
 }
 
 function kindOf(url: string): StoreKind {
-	const kind = KINDS[url.slice(0, url.indexOf(":"))];
-	if (kind === undefined) throw new RangeError(`no mirror is known for a URL that begins like ${url.slice(0, 12)}`);
-	return kind;
+	return byScheme(KINDS, url);
 }
 
-function sqlitePath(url: string): string {
-	return join(dirname(url.slice(SQLITE.length)), FILE);
+function mirrorPath(url: string): string {
+	return join(dirname(sqlitePath(url)), FILE);
 }
