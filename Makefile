@@ -10,7 +10,7 @@ RUST_SOURCES := $(shell find native -name target -prune -o -name fuzz -prune -o 
 # A decoder that others wrote, with which a test checks the relay's frames.
 RUST_DECODER := test/protocol/decoders/rust
 
-.PHONY: demo test run build native check format docs bench crash fuzz fuzz-edge fuzz-native mutants network kubernetes-schemas image-test clean
+.PHONY: demo test run build native check format docs bench crash fuzz fuzz-edge fuzz-native mutants network kubernetes-schemas debian-packages image-test clean
 
 # A small synthetic network, the relay and a consumer, offline, until Ctrl-C.
 demo: dist/standpipe
@@ -34,7 +34,7 @@ native/.built: $(RUST_SOURCES)
 	@sh native/build.sh
 	@touch $@
 
-test: dist/standpipe network kubernetes-schemas
+test: dist/standpipe network kubernetes-schemas debian-packages
 	$(BUN) test --timeout 300000
 
 check: node_modules/.installed
@@ -101,6 +101,11 @@ network: node_modules/.installed
 # Installs the schemas that the manifests below k8s/ are checked against.
 kubernetes-schemas:
 	@sh test/k8s/install.sh
+
+# Programs that tests run beside the relay. Tests of a program that can't be installed are skipped, and say so.
+TEST_PACKAGES := chromium prometheus
+debian-packages:
+	@sh test/debian-packages.sh $(TEST_PACKAGES)
 
 # Builds the image of the Dockerfile, without a registry of images, and runs it as Kubernetes does. It takes root, Debian's
 # buildah, debootstrap and crun, and some minutes; on a machine that can't, it says so and is skipped.
