@@ -14,10 +14,12 @@ import { dropFrom, encodeProgram, NETWORKS_MAX } from "./packet-filter.ts";
 const connectionsEnded = counter(
 	"connections_ended_total",
 	"connections without a request that were ended because they took too many descriptors",
+	"If it grows, somebody opens connections without asking anything: find the networks with `ss -tn` and keep them out with a packet filter.",
 );
 const networksRefused = counter(
 	"networks_refused_total",
 	"times a network was refused new connections for a while because it had too many",
+	"If it grows, one network floods the public port: keep it out with a packet filter, or set `RELAY_TRUST_PROXY` if it is your proxy.",
 );
 
 const DESCRIPTORS = "/proc/self/fd";

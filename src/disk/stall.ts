@@ -27,25 +27,46 @@ const PARTS: Readonly<Record<StallPart, Part>> = {
 		log: "log",
 		cant: "the log can't be written",
 		again: "the log is written again",
-		stalled: gauge("log_stalled", "1 while the log can't be written; `/_health` says why"),
+		stalled: gauge(
+			"log_stalled",
+			"1 while the log can't be written; `/_health` says why",
+			"Free space on the log's disk, or mend it: hosts are paused until then, and nothing is lost.",
+		),
 		stalls: counter(
 			"log_stalls_total",
 			"times the log could not be written for a while, because the disk failed or was full",
+			"If it grows, look at the disk's free space and at the kernel's log for errors of the disk.",
 		),
 	},
 	index: {
 		log: "index",
 		cant: "the index can't be written",
 		again: "the index is written again",
-		stalled: gauge("index_stalled", "1 while the index can't be written; `/_health` says why"),
-		stalls: counter("index_stalls_total", "times the index could not be written for a while"),
+		stalled: gauge(
+			"index_stalled",
+			"1 while the index can't be written; `/_health` says why",
+			"Mend the database or its disk: the log goes on, and the index catches up later.",
+		),
+		stalls: counter(
+			"index_stalls_total",
+			"times the index could not be written for a while",
+			"If it grows, look at the database's load and space; `docs/operations.md` has each reason.",
+		),
 	},
 	index_reads: {
 		log: "index",
 		cant: "the index can't be read",
 		again: "the index is read again",
-		stalled: gauge("index_reads_stalled", "threads that wait because they can't read the index"),
-		stalls: counter("index_reads_stalls_total", "times a thread could not read the index for a while, and waited"),
+		stalled: gauge(
+			"index_reads_stalled",
+			"threads that wait because they can't read the index",
+			"Mend the database: messages of accounts that are not in memory wait for it.",
+		),
+		stalls: counter(
+			"index_reads_stalls_total",
+			"times a thread could not read the index for a while, and waited",
+			"If it grows, look at the database's load and connections.",
+		),
 	},
 };
 

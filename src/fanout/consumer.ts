@@ -11,23 +11,43 @@ import type { Takedowns } from "./takedowns.ts";
 const logReadFailures = counter(
 	"log_read_failures_total",
 	"consumers closed because the log could not be read for them",
+	"If it grows, look in the log lines for the segment that can't be read, and check the disk.",
 );
-const framesSent = counter("frames_sent_total", "frames sent to consumers");
-const bytesSent = counter("bytes_sent_total", "bytes of frames sent to consumers");
+const framesSent = counter(
+	"frames_sent_total",
+	"frames sent to consumers",
+	"If it stops while messages are accepted and consumers are connected, look at the fan-out thread in `/_stats`.",
+);
+const bytesSent = counter(
+	"bytes_sent_total",
+	"bytes of frames sent to consumers",
+	"Compare it with the line's capacity: near that, consumers fall back together.",
+);
 const framesTakenDown = counter(
 	"frames_taken_down_total",
 	"frames not sent to a consumer because their account is taken down",
+	"Nothing to do: this is what a takedown is for.",
 );
 const consumersSlow = counter(
 	"consumers_slow_total",
 	"times a consumer was paused because its socket's buffer reached the watermark",
+	"If it grows all the time, the network out of here is full or some consumers are slow: `/admin/consumers/list` shows their lag.",
 );
 const consumersTooSlow = counter(
 	"consumers_too_slow_total",
 	"consumers closed because they were far behind and read slower than the floor rate",
+	"If many are dropped, look at your own network first, then at `RELAY_SLOW_CONSUMER_RATE`.",
 );
-const consumersDead = counter("consumers_dead_total", "consumers cut off because they took nothing or did not answer");
-const consumersNoisy = counter("consumers_noisy_total", "consumers closed because they sent too many messages");
+const consumersDead = counter(
+	"consumers_dead_total",
+	"consumers cut off because they took nothing or did not answer",
+	"A few are normal. If it grows fast, look at the network and at a proxy's timeouts.",
+);
+const consumersNoisy = counter(
+	"consumers_noisy_total",
+	"consumers closed because they sent too many messages",
+	"Nothing to do for single ones: consumers have nothing to send here. If one comes back all the time, keep its address out.",
+);
 
 /** Bytes that one consumer may be sent before the next one has its turn. */
 export const TURN_BYTES_MAX = 1024 * 1024;

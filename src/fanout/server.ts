@@ -19,8 +19,13 @@ import type { Takedowns } from "./takedowns.ts";
 const consumersRefused = counter(
 	"consumers_refused_total",
 	"consumers refused because a limit on their number was reached",
+	"If these are wanted consumers, raise `RELAY_MAX_CONSUMERS` or `RELAY_MAX_CONSUMERS_PER_IP`; behind a proxy set `RELAY_TRUST_PROXY`.",
 );
-const consumersConnected = gauge("consumers_connected", "consumers connected now");
+const consumersConnected = gauge(
+	"consumers_connected",
+	"consumers connected now",
+	"If it falls at once, look at the public port and at the proxy; if it is near `RELAY_MAX_CONSUMERS`, raise that.",
+);
 
 /**
  * The longest message that a consumer may send. A longer one ends the connection. What consumers send is thrown away, but the runtime

@@ -7,6 +7,7 @@ import { counter } from "../observe/metric.ts";
 const takedownEvictions = counter(
 	"takedown_evictions_total",
 	"accounts whose takedown was forgotten because there were too many: consumers get their earlier frames again",
+	"If it is not 0, the takedowns of these accounts no longer cover what was sent before: shorten `RELAY_REPLAY_WINDOW`.",
 );
 
 /** Accounts to remember, of about 150 bytes each. An account is forgotten when the log has no record from before its status changed. */

@@ -8,6 +8,7 @@ import { type NoSlot, ProbeSlots, type ProbeSlotsOptions } from "./probe-slots.t
 const crawlsLimited = counter(
 	"crawls_limited_total",
 	"crawl requests refused because their address had reached its limit of probes or of failed probes",
+	"Nothing to do: the limits on strangers work. Add wanted hosts as an admin.",
 );
 
 /** Failed probes that one address may cause in an hour. Each costs a DNS lookup and a connection. */

@@ -1,8 +1,16 @@
 import type { Counters } from "../observe/counters.ts";
 import { gauge } from "../observe/metric.ts";
 
-const hostsDialling = gauge("hosts_dialling", "connections to hosts that are being made now");
-const hostsQueued = gauge("hosts_queued", "hosts that wait for their turn to dial");
+const hostsDialling = gauge(
+	"hosts_dialling",
+	"connections to hosts that are being made now",
+	"If it stays high, many hosts do not answer: look at your network and at your resolver.",
+);
+const hostsQueued = gauge(
+	"hosts_queued",
+	"hosts that wait for their turn to dial",
+	"It falls to 0 after a start. If it does not, look at your network and at your resolver.",
+);
 
 /** Something that waits for its turn to dial. */
 export interface Dialler {

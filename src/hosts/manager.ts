@@ -31,7 +31,11 @@ import { NetworkWatch } from "./network-watch.ts";
 import { ProbeError } from "./probe.ts";
 import { type HostFact, initialState } from "./state.ts";
 
-const hostsKnown = gauge("hosts_known", "hosts known");
+const hostsKnown = gauge(
+	"hosts_known",
+	"hosts known",
+	"If it jumps, somebody adds hosts: `RELAY_NEW_HOSTS_PER_DAY_LIMIT` limits that.",
+);
 
 /** Connections that are made at once. A handshake takes a few ms of a core, and waits for the host for a hundred times that. */
 export const DIALS_MAX = 128;

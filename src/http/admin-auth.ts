@@ -13,10 +13,12 @@ import { errorResponse } from "./response.ts";
 const wrongPasswords = counter(
 	"admin_wrong_passwords_total",
 	"requests of the admin API with a wrong user or password",
+	"If it grows and it was not you, somebody guesses: the log lines have the address. Keep it out, and let the admin API be reached from your network only.",
 );
 const adminsLimited = counter(
 	"admin_limited_total",
 	"requests of the admin API refused without a look at their password, since their address had sent too many wrong ones",
+	"If it grows, somebody guesses passwords; behind a proxy set `RELAY_TRUST_PROXY`, or you may be locked out with them.",
 );
 
 /** How long the answer to a wrong password takes. */

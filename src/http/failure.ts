@@ -8,6 +8,7 @@ import { errorResponse } from "./response.ts";
 const httpFailures = counter(
 	"http_failures_total",
 	"HTTP requests that failed by a fault of the relay, answered with 500 or 503",
+	"If it grows, look in the log lines for the error: 503 means that the index is away or too many reads wait.",
 );
 
 const LINE_INTERVAL_MS = 60_000;

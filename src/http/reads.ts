@@ -19,7 +19,11 @@ import { check, hostnameParameter, pageCursorParameter } from "./parameters.ts";
 import { errorResponse, XrpcError } from "./response.ts";
 import { addWhyRoute, WHY_READS, type WhyOptions } from "./why.ts";
 
-const httpRateLimited = counter("http_rate_limited_total", "HTTP requests refused because their address made too many");
+const httpRateLimited = counter(
+	"http_rate_limited_total",
+	"HTTP requests refused because their address made too many",
+	"If wanted clients are refused, raise `RELAY_MAX_READS_PER_IP`; behind a proxy set `RELAY_TRUST_PROXY`.",
+);
 
 export interface ReadsAppOptions {
 	index: IndexReader;

@@ -11,10 +11,15 @@ import { bodyOf } from "./parameters.ts";
 import { SYNC } from "./reads.ts";
 import { isAdminPath } from "./same-origin.ts";
 
-const forwards = counter("sibling_requests_total", "requests passed on to sibling relays, by what became of them", {
-	name: "outcome",
-	values: ["accepted", "refused", "failed", "dropped"],
-});
+const forwards = counter(
+	"sibling_requests_total",
+	"requests passed on to sibling relays, by what became of them",
+	"If `failed`, `refused` or `dropped` grows, look in the log lines for the sibling, and at its password.",
+	{
+		name: "outcome",
+		values: ["accepted", "refused", "failed", "dropped"],
+	},
+);
 
 /** How long a sibling may take to answer. */
 export const SIBLING_MS_MAX = 10_000;

@@ -18,39 +18,58 @@ import type { DidResolver } from "./resolver.ts";
 import { Turns } from "./turns.ts";
 import { steadyWallMs } from "./wall-clock.ts";
 
-const identityLookups = counter("identity_lookups_total", "DID documents asked for over the network");
+const identityLookups = counter(
+	"identity_lookups_total",
+	"DID documents asked for over the network",
+	"If it grows much faster than usual, the cache is too small (`standpipe_identity_evictions_total`) or a host sends many new DIDs.",
+);
 const identityLookupSeconds = histogram(
 	"identity_lookup_seconds",
 	"time from a request for a DID document to its answer or failure",
+	"If `plc` is slow, look at your network and at the state of the PLC directory; the mirror makes most lookups needless.",
 	[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
 	{ name: "method", values: ["plc", "web"] },
 );
-const identityFailures = counter("identity_failures_total", "lookups that failed");
+const identityFailures = counter(
+	"identity_failures_total",
+	"lookups that failed",
+	"If most lookups fail, the PLC directory or your network is down: known accounts go on for three days.",
+);
 const identityRefreshes = counter(
 	"identity_refreshes_total",
 	"forced refreshes after an #identity, a bad signature or a host mismatch",
+	"If it grows fast, some host sends bad signatures or `#identity` messages: `standpipe_messages_rejected_total` tells more.",
 );
 const identityRefreshesLimited = counter(
 	"identity_refreshes_limited_total",
 	"times a forced refresh had to wait because the DID had one a moment ago",
+	"Nothing to do: a DID that changes too often waits. If it grows fast, look for the host that causes it.",
 );
 const identityStaleUses = counter(
 	"identity_stale_uses_total",
 	"times an outdated identity stayed in use for a while, because the directory or the did:web host failed",
+	"If it grows, the PLC directory or a did:web host is down: nothing is lost for three days.",
 );
 const identityWaits = counter(
 	"identity_waits_total",
 	"failed lookups that are tried again, because messages can't be judged without them",
+	"If it grows, messages wait for the PLC directory or a did:web host; look at your network.",
 );
 const identityLookupsLimited = counter(
 	"identity_lookups_limited_total",
 	"times a host's lookups had to wait because it named too many DIDs that are not its own",
+	"If it grows, a host names many DIDs of others. It only slows that host; ban it if it does not end.",
 );
 const identityOutages = counter(
 	"identity_outages_total",
 	"times the PLC directory began to fail, or asked the relay to wait",
+	"If it grows, look at the PLC directory's state and at your network.",
 );
-const identityEvictions = counter("identity_evictions_total", "identities evicted because the cache was full");
+const identityEvictions = counter(
+	"identity_evictions_total",
+	"identities evicted because the cache was full",
+	"If it grows fast, raise `RELAY_IDENT_CACHE_SIZE`: each eviction may cost a lookup.",
+);
 
 export interface IdentityCacheLimits extends ResolutionLimits {
 	/**

@@ -7,14 +7,20 @@ import { hostPages } from "./pages.ts";
 import type { Recount, Takedown } from "./store.ts";
 import type { IndexWriter } from "./writer.ts";
 
-const indexRecords = counter("index_records_total", "records applied to the index");
+const indexRecords = counter(
+	"index_records_total",
+	"records applied to the index",
+	"If it stops while records are appended, look at `standpipe_index_stalled` and at the database.",
+);
 const indexUnknownHostRecords = counter(
 	"index_unknown_host_records_total",
 	"times a record named a host that the index does not know because its row was lost",
+	"If it is not 0, an index database was lost or is an old copy: add the missing hosts anew.",
 );
 const hostsLost = gauge(
 	"hosts_lost",
 	"hosts that were lost with an earlier index database, as this start found, and that are not followed any more",
+	"If it is not 0, add these hosts anew, such as with `standpipe hosts pull`.",
 );
 
 const log = logOf("index");

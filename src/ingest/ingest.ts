@@ -42,8 +42,16 @@ import type { Peer } from "./peer-link.ts";
 import { Routes } from "./routes.ts";
 import { IngestWhy } from "./why.ts";
 
-const enginesNative = gauge("engines_native", "ingest workers that verify with the native engine");
-const enginesPortable = gauge("engines_portable", "ingest workers that verify with the portable engine");
+const enginesNative = gauge(
+	"engines_native",
+	"ingest workers that verify with the native engine",
+	"If it is 0, the log line at the start says why the engine does not load: often the temporary folder does not allow execution.",
+);
+const enginesPortable = gauge(
+	"engines_portable",
+	"ingest workers that verify with the portable engine",
+	"If it is not 0, verification takes ten times the processor: the log line at the start says why the native engine does not load.",
+);
 
 type UsedSettings =
 	| "ingestWorkers"

@@ -6,6 +6,7 @@ import { serveIngest } from "./ingest.ts";
 const enginePanics = counter(
 	"engine_panics_total",
 	"messages on which the native engine failed, and which the portable one judged",
+	"If it is not 0, report it: the native engine has a fault. The message was judged all the same.",
 );
 
 serveIngest((choice, counters) => {

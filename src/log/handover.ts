@@ -5,10 +5,15 @@ import { OnceATurn } from "../runtime/once-a-turn.ts";
 import type { RingWriter } from "../runtime/ring.ts";
 import { type Entry, entryBytes, writeEntry } from "./record/entry.ts";
 
-const ringFull = counter("ring_full_total", "times a ring was full and its writer had to wait");
+const ringFull = counter(
+	"ring_full_total",
+	"times a ring was full and its writer had to wait",
+	"If it grows fast, the disk or a thread is slower than what comes: look at `standpipe_log_sync_seconds` and at the processor.",
+);
 const messageDurableSeconds = histogram(
 	"message_durable_seconds",
 	"how long a message took from its arrival at the thread of its DID until it was durable; each thread times one at a time",
+	"If p99 is above a second, look at `standpipe_log_sync_seconds` first, then at the processor and at the PLC directory.",
 	[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
 );
 

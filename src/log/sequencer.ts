@@ -14,7 +14,11 @@ import {
 	writeRecordHeader,
 } from "./record/record.ts";
 
-const recordsAppended = counter("records_appended_total", "records appended to the log");
+const recordsAppended = counter(
+	"records_appended_total",
+	"records appended to the log",
+	"If it stops while messages are accepted, look at `standpipe_log_stalled`.",
+);
 
 /** A ring that the sequencer reads, and the doorbell of the thread that fills it. */
 export interface Producer {

@@ -3,7 +3,11 @@
 /**
  * What the relay counts. A metric is declared where it is counted, at the top of that file, and nothing else has to know it:
  *
- *     const framesIgnored = counter("frames_ignored_total", "frames with an op or type that we don't know, skipped");
+ *     const framesIgnored = counter(
+ *     	"frames_ignored_total",
+ *     	"frames with an op or type that we don't know, skipped",
+ *     	"If it grows, look for an update of the relay.",
+ *     );
  *
  * A thread has the metrics of the modules that it has loaded, so the same metric may have another cell in another thread.
  */
@@ -22,8 +26,10 @@ export interface MetricLabel<Value extends string = string> {
 interface Declared {
 	/** Its name in /metrics is `standpipe_` and this name. */
 	name: string;
-	/** What it means, in words for the operator. */
+	/** What it means, in words for the operator, without a period at its end. */
 	help: string;
+	/** What the operator does when it looks wrong: whole sentences. */
+	advice: string;
 	/** Null if it is counted without a label. */
 	label: MetricLabel | null;
 	/** Its first cell in the thread's row. Each value of its label has `cellsEach` cells, in the order of the values. */
@@ -76,6 +82,10 @@ export class LabelledMetric<Value extends string, One = Metric> {
 }
 
 const NAME = /^[a-z][a-z0-9]*(_[a-z0-9]+)*$/;
+/** In one line, and the period comes after it in `/metrics`. */
+const HELP = /^[^\n]*[^\n.\s]$/;
+/** A sentence, or several: it begins with a capital or a label's value. */
+const ADVICE = /^[A-Z`][^\n]*\.$/;
 
 const declared = new Map<string, Declaration>();
 let cellsUsed = 0;
@@ -85,19 +95,26 @@ let cellsUsed = 0;
  *
  * @param name ends with `_total`
  * @param help what it means, in words for the operator
+ * @param advice what the operator does when it looks wrong
  * @param label given if there is one number for each value of a label
- * @throws {RangeError} if the name is taken or malformed, the label has a value twice or none, or there are no cells left
+ * @throws {RangeError} if the name is taken or malformed, help or advice is not in its form, the label has a value twice or none, or there
+ *   are no cells left
  */
-export function counter(name: string, help: string): Metric;
+export function counter(name: string, help: string, advice: string): Metric;
 export function counter<Value extends string>(
 	name: string,
 	help: string,
+	advice: string,
 	label: MetricLabel<Value>,
 ): LabelledMetric<Value>;
-export function counter(name: string, help: string, label: MetricLabel | null = null): Metric | LabelledMetric<string> {
+export function counter(
+	name: string,
+	help: string,
+	advice: string,
+	label: MetricLabel | null = null,
+): Metric | LabelledMetric<string> {
 	if (!name.endsWith("_total")) throw new RangeError(`a counter's name ends with _total: ${name}`);
-	const cell = declare({ name, help, kind: "counter", label });
-	return label === null ? { cell } : new LabelledMetric(label.values, (at) => ({ cell: cell + at }));
+	return numbersOf({ name, help, advice, kind: "counter", label });
 }
 
 /**
@@ -105,11 +122,25 @@ export function counter(name: string, help: string, label: MetricLabel | null = 
  *
  * @param name does not end with `_total`
  * @param help what it means, in words for the operator
- * @throws {RangeError} if the name is taken or malformed, or there are no cells left
+ * @param advice what the operator does when it looks wrong
+ * @param label given if there is one number for each value of a label
+ * @throws {RangeError} as `counter` does
  */
-export function gauge(name: string, help: string): Metric {
+export function gauge(name: string, help: string, advice: string): Metric;
+export function gauge<Value extends string>(
+	name: string,
+	help: string,
+	advice: string,
+	label: MetricLabel<Value>,
+): LabelledMetric<Value>;
+export function gauge(
+	name: string,
+	help: string,
+	advice: string,
+	label: MetricLabel | null = null,
+): Metric | LabelledMetric<string> {
 	if (name.endsWith("_total")) throw new RangeError(`a gauge's name does not end with _total: ${name}`);
-	return { cell: declare({ name, help, kind: "gauge", label: null }) };
+	return numbersOf({ name, help, advice, kind: "gauge", label });
 }
 
 /**
@@ -117,21 +148,23 @@ export function gauge(name: string, help: string): Metric {
  *
  * @param name ends with the unit, such as `_seconds`
  * @param help what is measured, in words for the operator
+ * @param advice what the operator does when it looks wrong
  * @param bounds the greatest value of each bucket but the last; at most `BOUNDS_MAX`, above zero, in rising order
  * @param label given if there is one histogram for each value of a label
- * @throws {RangeError} if the name is taken or malformed, the bounds break these rules, the label has a value twice or none, or
- *   there are no cells left
+ * @throws {RangeError} as `counter` does, or if the bounds break these rules
  */
-export function histogram(name: string, help: string, bounds: readonly number[]): Histogram;
+export function histogram(name: string, help: string, advice: string, bounds: readonly number[]): Histogram;
 export function histogram<Value extends string>(
 	name: string,
 	help: string,
+	advice: string,
 	bounds: readonly number[],
 	label: MetricLabel<Value>,
 ): LabelledMetric<Value, Histogram>;
 export function histogram(
 	name: string,
 	help: string,
+	advice: string,
 	bounds: readonly number[],
 	label: MetricLabel | null = null,
 ): Histogram | LabelledMetric<string, Histogram> {
@@ -140,7 +173,7 @@ export function histogram(
 	if (label?.name === "le") throw new RangeError(`the label le is for the bounds of ${name}`);
 	if (bounds.length === 0 || bounds.length > BOUNDS_MAX || !areRising(bounds))
 		throw new RangeError(`the bounds of ${name} are not 1 to ${BOUNDS_MAX} numbers above zero, in rising order`);
-	const cell = declare({ name, help, kind: "histogram", label, bounds });
+	const cell = declare({ name, help, advice, kind: "histogram", label, bounds });
 	const make = (at: number): Histogram => ({ firstCell: cell + at * histogramCells(bounds), bounds });
 	return label === null ? make(0) : new LabelledMetric(label.values, make);
 }
@@ -155,12 +188,24 @@ export function declarations(): Declaration[] {
 	return [...declared.values()];
 }
 
+/** What `/metrics` says of a metric: its meaning, then what to do. */
+export function helpLine({ help, advice }: Pick<Declared, "help" | "advice">): string {
+	return `${help}. ${advice}`;
+}
+
 type Undeclared = Omit<NumberDeclaration, "cell"> | Omit<HistogramDeclaration, "cell">;
+
+function numbersOf(metric: Omit<NumberDeclaration, "cell">): Metric | LabelledMetric<string> {
+	const cell = declare(metric);
+	return metric.label === null ? { cell } : new LabelledMetric(metric.label.values, (at) => ({ cell: cell + at }));
+}
 
 /** Returns the metric's first cell. */
 function declare(metric: Undeclared): number {
-	const { name, label } = metric;
+	const { name, help, advice, label } = metric;
 	if (!NAME.test(name)) throw new RangeError(`not a metric's name: ${name}`);
+	if (!HELP.test(help)) throw new RangeError(`the help of ${name} is empty or ends with a period`);
+	if (!ADVICE.test(advice)) throw new RangeError(`the advice of ${name} is not a sentence`);
 	if (declared.has(name)) throw new RangeError(`the metric ${name} is declared twice`);
 	const values = label?.values ?? [""];
 	if (values.length === 0 || new Set(values).size < values.length)

@@ -10,6 +10,7 @@ export interface ThreadCounters {
 interface Total {
 	name: string;
 	help: string;
+	advice: string;
 	/** Over all values of its label, if it has one. For a histogram, how many values it has observed. */
 	total: number;
 	/** Null if it has no label. */
@@ -104,9 +105,9 @@ function readHistogram(declaration: HistogramDeclaration, sumAt: (at: number) =>
 }
 
 /** @param numbers one for each value of the label */
-function totalOf({ name, help, label }: Declaration, numbers: readonly number[]): Total {
+function totalOf({ name, help, advice, label }: Declaration, numbers: readonly number[]): Total {
 	const total = numbers.reduce((all, one) => all + one, 0);
-	if (label === null) return { name, help, total, by: null };
+	if (label === null) return { name, help, advice, total, by: null };
 	const totals = Object.fromEntries(label.values.map((value, at) => [value, numbers[at] ?? 0]));
-	return { name, help, total, by: { label: label.name, totals } };
+	return { name, help, advice, total, by: { label: label.name, totals } };
 }

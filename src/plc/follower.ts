@@ -9,12 +9,21 @@ import type { ExportStream, Taken } from "./export-stream.ts";
 import { readLines } from "./fold.ts";
 import type { Mirror } from "./mirror.ts";
 
-const pages = counter("plc_mirror_pages_total", "pages of the PLC directory's export that the mirror has read");
+const pages = counter(
+	"plc_mirror_pages_total",
+	"pages of the PLC directory's export that the mirror has read",
+	"If it stops and `standpipe_plc_mirror_lag_seconds` rises, look in the log lines for the directory's answer.",
+);
 const failures = counter(
 	"plc_mirror_failures_total",
 	"times the mirror could not go on for a while: the directory or the mirror's database failed",
+	"If it grows, look in the log lines: the directory is asked instead of the mirror meanwhile.",
 );
-const streams = counter("plc_mirror_streams_total", "times the mirror connected to the PLC directory's stream");
+const streams = counter(
+	"plc_mirror_streams_total",
+	"times the mirror connected to the PLC directory's stream",
+	"If it grows fast, the directory's stream does not hold: look at your network.",
+);
 
 /** Time from one page to the next while there are more. The public directory allows no more requests than this over time. */
 export const PAGE_INTERVAL_MS = 600;

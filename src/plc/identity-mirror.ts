@@ -12,6 +12,7 @@ import type { MirrorReader } from "./store.ts";
 const lookups = counter(
 	"plc_mirror_lookups_total",
 	"DIDs looked up in the mirror: `known`; `unknown`, which are asked for at the directory; `failed`, because its database did",
+	"If `failed` grows, mend the mirror's database; if `unknown` grows, the mirror lags or is not complete yet.",
 	{ name: "outcome", values: ["known", "unknown", "failed"] },
 );
 

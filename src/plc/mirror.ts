@@ -8,15 +8,21 @@ import { REFUSAL_REASONS, type Refusal } from "./refusal.ts";
 import type { RotationKeys } from "./rotation-keys.ts";
 import type { MirrorStore, Progress } from "./store.ts";
 
-const accepted = counter("plc_mirror_operations_total", "operations of the PLC directory that the mirror accepted");
+const accepted = counter(
+	"plc_mirror_operations_total",
+	"operations of the PLC directory that the mirror accepted",
+	"If it stops and `standpipe_plc_mirror_lag_seconds` rises, look in the log lines for the directory's answer.",
+);
 const refused = counter(
 	"plc_mirror_refused_total",
 	"lines of the PLC directory's export that changed nothing in the mirror, by reason",
+	"`repeated` and `outdated` are harmless. If another reason grows, the directory gives out what did:plc does not allow: the log lines name the DIDs.",
 	{ name: "reason", values: REFUSAL_REASONS },
 );
 const lag = gauge(
 	"plc_mirror_lag_seconds",
 	"age of the state that the mirror holds: while it reads the export for the first time, the age of the last operation read",
+	"Above `RELAY_PLC_MIRROR_MAX_LAG` the directory is asked instead: look at `standpipe_plc_mirror_failures_total` and in the log lines.",
 );
 
 /** A reason for refusals is logged at most this often. */

@@ -11,10 +11,15 @@ import { LogLimiter } from "../runtime/log-limiter.ts";
 import type { Timing } from "../runtime/timing.ts";
 import type { PlacesCommand, PlacesEvent } from "./messages.ts";
 
-const accountsWaiting = gauge("accounts_waiting", "accounts that wait for a place in their host's account limit");
+const accountsWaiting = gauge(
+	"accounts_waiting",
+	"accounts that wait for a place in their host's account limit",
+	"If wanted accounts wait, raise the host's `repo_limit`, or `RELAY_DEFAULT_ACCOUNT_LIMIT`.",
+);
 const accountsAdmitted = counter(
 	"accounts_admitted_total",
 	"accounts that had waited for a place in their host's account limit, and got one",
+	"Nothing to do: places became free.",
 );
 
 /** How often hosts at which accounts wait are looked at. */

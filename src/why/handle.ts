@@ -9,10 +9,15 @@ import { RateLimit } from "../runtime/rate-limit.ts";
 import { RecentMap } from "../runtime/recent-map.ts";
 import { systemTiming, type Timing } from "../runtime/timing.ts";
 
-const handleLookups = counter("handle_lookups_total", "handles looked up over the network, for those who ask why");
+const handleLookups = counter(
+	"handle_lookups_total",
+	"handles looked up over the network, for those who ask why",
+	"If it grows fast, somebody asks why for many handles: limits hold, and nothing else is slowed.",
+);
 const handleLookupsLimited = counter(
 	"handle_lookups_limited_total",
 	"handles that were not looked up, since too many lookups were asked for",
+	"Nothing to do: the limit keeps the relay from being used to look up handles.",
 );
 
 /** A stranger names the host that is asked. So few lookups are made, whoever asks, and each is small. */

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { fullName, PROCESS_GAUGES } from "../../src/http/metrics.ts";
 import { GENERATED_PAGES, withTable } from "./generated-pages.ts";
 import { declaredMetrics } from "./metrics-table.ts";
 import { readPage } from "./page.ts";
@@ -37,4 +38,20 @@ test("metrics of every kind of thread are found", async () => {
 	const names = (await declaredMetrics()).map(({ name }) => name);
 	for (const name of ["engine_panics_total", "records_appended_total", "index_records_total", "frames_sent_total"])
 		expect(names).toContain(name);
+});
+
+test("every metric says what it means and what to do when it looks wrong", async () => {
+	for (const { name, help, advice } of [...(await declaredMetrics()), ...PROCESS_GAUGES]) {
+		expect([name, help]).toEqual([name, expect.stringMatching(/^\S[^\n]*[^\s.]$/)]);
+		expect([name, advice]).toEqual([name, expect.stringMatching(/^[A-Z`][^\n]{8,}\.$/)]);
+		expect(advice).not.toContain(help);
+	}
+});
+
+test("metrics that the words of others name exist", async () => {
+	const all = [...(await declaredMetrics()).map((one) => ({ ...one, name: fullName(one.name) })), ...PROCESS_GAUGES];
+	const names = new Set(all.map(({ name }) => name));
+	const named = all.flatMap(({ help, advice }) => `${help} ${advice}`.match(/\b(standpipe|process)_\w+/g) ?? []);
+	expect(named.length).toBeGreaterThan(20);
+	expect(named.filter((name) => !names.has(name))).toEqual([]);
 });

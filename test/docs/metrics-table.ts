@@ -5,16 +5,16 @@ import { markdownTable } from "./markdown-table.ts";
 
 /** Every metric of `/metrics` as a Markdown table, by name. */
 export async function metricsTable(): Promise<string> {
-	const counted = (await declaredMetrics()).map(({ name, help, kind, label }) => ({
-		name: fullName(name),
-		kind,
-		meaning: label === null ? help : `${help}; ${labelText(label)}`,
+	const counted = (await declaredMetrics()).map((metric) => ({
+		...metric,
+		name: fullName(metric.name),
+		labels: metric.label === null ? "" : labelText(metric.label),
 	}));
-	const ofProcess = PROCESS_GAUGES.map(({ name, help }) => ({ name, kind: "gauge" as const, meaning: help }));
+	const ofProcess = PROCESS_GAUGES.map((metric) => ({ ...metric, kind: "gauge" as const, labels: "" }));
 	const rows = [...counted, ...ofProcess].sort((a, b) => (a.name < b.name ? -1 : 1));
 	return markdownTable(
-		["metric", "type", "meaning"],
-		rows.map(({ name, kind, meaning }) => [`\`${name}\``, kind, meaning]),
+		["metric", "type", "labels", "meaning", "what to do"],
+		rows.map(({ name, kind, labels, help, advice }) => [`\`${name}\``, kind, labels, help, advice]),
 	);
 }
 
@@ -32,5 +32,5 @@ export async function declaredMetrics(): Promise<Declaration[]> {
 function labelText({ name, values }: MetricLabel): string {
 	const areReasons = Bun.deepEquals(values, REJECTION_REASON_NAMES);
 	const from = areReasons ? "see [reasons.md](reasons.md)" : values.map((value) => `\`${value}\``).join(", ");
-	return `by \`${name}\`: ${from}`;
+	return `\`${name}\`: ${from}`;
 }

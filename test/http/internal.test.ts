@@ -9,11 +9,15 @@ import { Totals } from "../../src/observe/totals.ts";
 import { REJECTION_REASON_NAMES } from "../../src/protocol/reasons.ts";
 import { VERSION } from "../../src/version.ts";
 
-const windfalls = counter("windfalls_total", "apples that fell");
-const baskets = gauge("full_baskets", "baskets that are full now");
-const fruits = counter("fruits_total", "fruits, by colour", { name: "colour", values: ["green", "red"] });
-const falls = histogram("fall_seconds", "how long an apple falls", [0.5, 2, 10]);
-const walks = histogram("walk_seconds", "how long a walk takes, by weather", [60], {
+const windfalls = counter("windfalls_total", "apples that fell", "Pick them up.");
+const baskets = gauge("full_baskets", "baskets that are full now", "Empty them.");
+const fullness = gauge("pots", "pots, by what they are", "Look into them.", {
+	name: "state",
+	values: ["full", "empty"],
+});
+const fruits = counter("fruits_total", "fruits, by colour", "Wait.", { name: "colour", values: ["green", "red"] });
+const falls = histogram("fall_seconds", "how long an apple falls", "Look at the tree's height.", [0.5, 2, 10]);
+const walks = histogram("walk_seconds", "how long a walk takes, by weather", "Walk faster.", [60], {
 	name: "weather",
 	values: ["sun", "rain"],
 });
@@ -50,6 +54,7 @@ beforeEach(() => {
 	for (const value of [0.25, 11]) counters[1]?.observe(falls, value);
 	counters[1]?.observe(walks.of("rain"), 90);
 	counters[1]?.add(fruits.of("red"));
+	counters[1]?.add(fullness.of("full"), -3);
 });
 
 describe("/metrics", () => {
@@ -59,7 +64,7 @@ describe("/metrics", () => {
 		const text = await lines();
 		expect(text).toContain("standpipe_windfalls_total 10");
 		expect(text).toContain("# TYPE standpipe_windfalls_total counter");
-		expect(text).toContain("# HELP standpipe_windfalls_total apples that fell");
+		expect(text).toContain("# HELP standpipe_windfalls_total apples that fell. Pick them up.");
 		expect(text).toContain("standpipe_full_baskets 2");
 		expect(text).toContain("# TYPE standpipe_full_baskets gauge");
 		expect(text).toContain("process_resident_memory_bytes 4096");
@@ -75,6 +80,9 @@ describe("/metrics", () => {
 		const text = await lines();
 		expect(text).toContain('standpipe_fruits_total{colour="green"} 0');
 		expect(text).toContain('standpipe_fruits_total{colour="red"} 1');
+		expect(text).toContain("# TYPE standpipe_pots gauge");
+		expect(text).toContain('standpipe_pots{state="full"} -3');
+		expect(text).toContain('standpipe_pots{state="empty"} 0');
 		expect(text).toContain('standpipe_messages_rejected_total{reason="rev-stale"} 2');
 		expect(text).toContain('standpipe_messages_lenient_total{reason="mst-partial"} 1');
 		for (const reason of REJECTION_REASON_NAMES) {
@@ -86,7 +94,7 @@ describe("/metrics", () => {
 		const text = await lines();
 		const of = (name: string): string[] => text.filter((line) => line.includes(name));
 		expect(of("fall_seconds")).toEqual([
-			"# HELP standpipe_fall_seconds how long an apple falls",
+			"# HELP standpipe_fall_seconds how long an apple falls. Look at the tree's height.",
 			"# TYPE standpipe_fall_seconds histogram",
 			'standpipe_fall_seconds_bucket{le="0.5"} 3',
 			'standpipe_fall_seconds_bucket{le="2"} 4',
@@ -96,7 +104,7 @@ describe("/metrics", () => {
 			"standpipe_fall_seconds_count 6",
 		]);
 		expect(of("walk_seconds")).toEqual([
-			"# HELP standpipe_walk_seconds how long a walk takes, by weather",
+			"# HELP standpipe_walk_seconds how long a walk takes, by weather. Walk faster.",
 			"# TYPE standpipe_walk_seconds histogram",
 			'standpipe_walk_seconds_bucket{weather="sun",le="60"} 0',
 			'standpipe_walk_seconds_bucket{weather="sun",le="+Inf"} 0',

@@ -12,15 +12,15 @@ import {
 import { Totals } from "../../src/observe/totals.ts";
 import { Rng } from "../sim/rng.ts";
 
-const apples = counter("test_apples_total", "apples that fell");
-const pears = counter("test_pears_total", "pears, by colour", { name: "colour", values: ["green", "red"] });
-const baskets = gauge("test_baskets", "baskets that are full");
+const apples = counter("test_apples_total", "apples that fell", "Pick them up.");
+const pears = counter("test_pears_total", "pears, by colour", "Wait.", { name: "colour", values: ["green", "red"] });
+const baskets = gauge("test_baskets", "baskets that are full", "Empty them.");
 
 /** Histograms with any bounds, with and without a label. */
 const BOUNDS = [[1], [0.5, 2, 4], Array.from({ length: BOUNDS_MAX }, (_, at) => 2 ** (at - 8))];
-const plain = BOUNDS.map((bounds, at) => histogram(`plain_${at}_seconds`, "how long", bounds));
+const plain = BOUNDS.map((bounds, at) => histogram(`plain_${at}_seconds`, "how long", "Look.", bounds));
 const labelled = BOUNDS.map((bounds, at) =>
-	histogram(`labelled_${at}_bytes`, "how long", bounds, { name: "end", values: ["head", "tail"] }),
+	histogram(`labelled_${at}_bytes`, "how long", "Look.", bounds, { name: "end", values: ["head", "tail"] }),
 );
 
 function totalsOf(...threads: Counters[]): Totals {
@@ -38,31 +38,48 @@ describe("a metric", () => {
 	test("is declared with its meaning, and has one cell for each value of its label", () => {
 		const mine = declarations().filter(({ name }) => name.startsWith("test_"));
 		expect(mine.map(({ cell, ...rest }) => rest)).toEqual([
-			{ name: "test_apples_total", help: "apples that fell", kind: "counter", label: null },
+			{ name: "test_apples_total", help: "apples that fell", advice: "Pick them up.", kind: "counter", label: null },
 			{
 				name: "test_pears_total",
 				help: "pears, by colour",
+				advice: "Wait.",
 				kind: "counter",
 				label: { name: "colour", values: ["green", "red"] },
 			},
-			{ name: "test_baskets", help: "baskets that are full", kind: "gauge", label: null },
+			{ name: "test_baskets", help: "baskets that are full", advice: "Empty them.", kind: "gauge", label: null },
 		]);
 		const [first = 0] = mine.map(({ cell }) => cell);
 		expect(mine.map(({ cell }) => cell - first)).toEqual([0, 1, 3]);
 	});
 
 	test.each<[string, () => unknown, RegExp]>([
-		["a name that is taken", () => gauge("test_baskets", "more of them"), /declared twice/],
-		["a name in capitals", () => gauge("test_Baskets", ""), /not a metric's name/],
-		["a name with a space", () => gauge("test baskets", ""), /not a metric's name/],
-		["a counter without _total", () => counter("test_plums", ""), /ends with _total/],
-		["a gauge with _total", () => gauge("test_plums_total", ""), /does not end with _total/],
-		["a label without values", () => counter("test_plums_total", "", { name: "kind", values: [] }), /twice, or none/],
-		["a value twice", () => counter("test_plums_total", "", { name: "kind", values: ["a", "a"] }), /twice, or none/],
+		["a name that is taken", () => gauge("test_baskets", "more of them", "Look."), /declared twice/],
+		["a name in capitals", () => gauge("test_Baskets", "what", "Look."), /not a metric's name/],
+		["a name with a space", () => gauge("test baskets", "what", "Look."), /not a metric's name/],
+		["a counter without _total", () => counter("test_plums", "what", "Look."), /ends with _total/],
+		["a gauge with _total", () => gauge("test_plums_total", "what", "Look."), /does not end with _total/],
+		[
+			"a label without values",
+			() => counter("test_plums_total", "what", "Look.", { name: "kind", values: [] }),
+			/twice, or none/,
+		],
+		["no meaning", () => counter("test_plums_total", "", "Look."), /the help of test_plums_total/],
+		["a meaning with a period", () => counter("test_plums_total", "plums.", "Look."), /the help of/],
+		["a meaning of two lines", () => gauge("test_plums", "plums\nand more", "Look."), /the help of/],
+		...["", "Look", "look.", "Look.\nThen wait.", "."].map((advice): [string, () => unknown, RegExp] => [
+			`the advice ${JSON.stringify(advice)}`,
+			() => gauge("test_plums", "plums", advice),
+			/the advice of test_plums is not a sentence/,
+		]),
+		[
+			"a value twice",
+			() => counter("test_plums_total", "what", "Look.", { name: "kind", values: ["a", "a"] }),
+			/twice, or none/,
+		],
 		[
 			"more values than there are cells",
 			() =>
-				counter("test_plums_total", "", {
+				counter("test_plums_total", "what", "Look.", {
 					name: "kind",
 					values: Array.from({ length: CELLS_MAX }, (_, at) => `${at}`),
 				}),
@@ -77,18 +94,27 @@ describe("a metric", () => {
 	test.each<[string, () => unknown, RegExp]>([
 		...["total", "bucket", "count", "sum"].map((ending): [string, () => unknown, RegExp] => [
 			`a name that ends with _${ending}`,
-			() => histogram(`unborn_${ending}`, "", [1]),
+			() => histogram(`unborn_${ending}`, "what", "Look.", [1]),
 			/ends with its unit/,
 		]),
-		["a name that is taken", () => histogram("test_baskets", "", [1]), /declared twice/],
-		["a label le", () => histogram("unborn_seconds", "", [1], { name: "le", values: ["a"] }), /the label le/],
-		["a label without values", () => histogram("unborn_seconds", "", [1], { name: "a", values: [] }), /twice, or none/],
+		["a name that is taken", () => histogram("test_baskets", "what", "Look.", [1]), /declared twice/],
+		[
+			"a label le",
+			() => histogram("unborn_seconds", "what", "Look.", [1], { name: "le", values: ["a"] }),
+			/the label le/,
+		],
+		[
+			"a label without values",
+			() => histogram("unborn_seconds", "what", "Look.", [1], { name: "a", values: [] }),
+			/twice, or none/,
+		],
 		[
 			"more bounds than may be",
 			() =>
 				histogram(
 					"unborn_seconds",
-					"",
+					"what",
+					"Look.",
 					Array.from({ length: BOUNDS_MAX + 1 }, (_, at) => at + 1),
 				),
 			/1 to 32 numbers/,
@@ -96,14 +122,14 @@ describe("a metric", () => {
 		...[[], [0], [-1], [1, 1], [2, 1], [1, Number.NaN], [1, Number.POSITIVE_INFINITY]].map(
 			(bounds): [string, () => unknown, RegExp] => [
 				`the bounds ${bounds}`,
-				() => histogram("unborn_seconds", "", bounds),
+				() => histogram("unborn_seconds", "what", "Look.", bounds),
 				/1 to 32 numbers above zero, in rising order/,
 			],
 		),
 		[
 			"more cells than there are",
 			() =>
-				histogram("unborn_seconds", "", [1], {
+				histogram("unborn_seconds", "what", "Look.", [1], {
 					name: "kind",
 					values: Array.from({ length: CELLS_MAX / 3 }, (_, at) => `${at}`),
 				}),
@@ -132,11 +158,19 @@ describe("totals", () => {
 		other.add(baskets, -2);
 		const totals = totalsOf(one, other);
 		expect(totals.read().filter(({ name }) => name.startsWith("test_"))).toEqual([
-			{ name: "test_apples_total", help: "apples that fell", kind: "counter", total: 42, by: null },
-			{ name: "test_baskets", help: "baskets that are full", kind: "gauge", total: 3, by: null },
+			{
+				name: "test_apples_total",
+				help: "apples that fell",
+				advice: "Pick them up.",
+				kind: "counter",
+				total: 42,
+				by: null,
+			},
+			{ name: "test_baskets", help: "baskets that are full", advice: "Empty them.", kind: "gauge", total: 3, by: null },
 			{
 				name: "test_pears_total",
 				help: "pears, by colour",
+				advice: "Wait.",
 				kind: "counter",
 				total: 6,
 				by: { label: "colour", totals: { green: 1, red: 5 } },
@@ -216,7 +250,7 @@ describe("totals", () => {
 				for (const name of shuffled(rng, names).slice(rng.int(names.length))) {
 					const values = Array.from({ length: labels.get(name) ?? 0 }, (_, at) => `v${at}`);
 					const label = values.length === 0 ? null : { name: "label", values };
-					metrics.push({ name, help: "", kind: "gauge", label, cell: numbers.length });
+					metrics.push({ name, help: "", advice: "", kind: "gauge", label, cell: numbers.length });
 					const own = Array.from({ length: Math.max(values.length, 1) }, () => rng.int(1000) - 500);
 					numbers.push(...own);
 					const before = expected.get(name) ?? own.map(() => 0);
@@ -239,9 +273,10 @@ describe("totals", () => {
 	});
 
 	test("refuse a thread that declares another metric of the same name", () => {
-		const metric: Declaration = { name: "a_total", help: "", kind: "counter", label: null, cell: 0 };
+		const metric: Declaration = { name: "a_total", help: "", advice: "", kind: "counter", label: null, cell: 0 };
 		const others: Declaration[] = [
 			{ ...metric, help: "else" },
+			{ ...metric, advice: "Else." },
 			{ ...metric, kind: "gauge" },
 			{ ...metric, label: { name: "b", values: ["c"] } },
 			{ ...metric, kind: "histogram", bounds: [1] },

@@ -8,10 +8,15 @@ import { type AddHosts, type IntakeCounts, takeIn } from "./intake.ts";
 import { listRelay } from "./relay-listing.ts";
 import { type Sleep, SourceError, systemSleep } from "./source.ts";
 
-const hostPulls = counter("host_pulls_total", "times that hosts were pulled from another relay, by outcome", {
-	name: "outcome",
-	values: ["done", "failed"],
-});
+const hostPulls = counter(
+	"host_pulls_total",
+	"times that hosts were pulled from another relay, by outcome",
+	"If `failed` grows, look in the log lines for the relay of `RELAY_BOOTSTRAP` and why it failed.",
+	{
+		name: "outcome",
+		values: ["done", "failed"],
+	},
+);
 
 const FIRST_RETRY_MS = 60_000;
 /** A pull begins up to this part of its interval earlier, so that relays that were started together don't all ask at once. */

@@ -8,10 +8,12 @@ import { Damage } from "../../runtime/boundary.ts";
 const accountEvictions = counter(
 	"account_evictions_total",
 	"account states removed from the cache because it was full",
+	"If it grows fast, more accounts are active than the cache holds: each eviction may cost a read of the index.",
 );
 const accountCacheOverflows = counter(
 	"account_cache_overflows_total",
 	"times the account cache was full of states the index had not applied yet",
+	"If it grows, the index is too slow for the log: look at the database.",
 );
 
 /** What a shard knows of an account: the index's row, and the changes that the index has not applied yet. */

@@ -9,10 +9,12 @@ import { Semaphore } from "../../runtime/semaphore.ts";
 const repoStatusRequests = counter(
 	"repo_status_requests_total",
 	"times a host was asked whether an account is active, because a commit came while the account was inactive here",
+	"If it grows fast, a host does not announce when its accounts are active again; tell its operator.",
 );
 const repoStatusLimited = counter(
 	"repo_status_limited_total",
 	"times a host was not asked whether an account is active, because the host or the account had been asked too recently",
+	"Nothing to do: the limit keeps hosts from being asked too often.",
 );
 
 /** How often hosts are asked, and for how long. The limits apply to each ingest worker by itself. */

@@ -26,17 +26,31 @@ import { ADMISSIONS, isRepeat } from "./admit/table.ts";
 import type { Places } from "./places.ts";
 import type { RepoStatusProbe } from "./repo-status.ts";
 
-const messagesAccepted = counter("messages_accepted_total", "messages handed to the sequencer");
-const messagesReplayed = counter("messages_replayed_total", "messages dropped because the host had sent them before");
+const messagesAccepted = counter(
+	"messages_accepted_total",
+	"messages handed to the sequencer",
+	"If it stops, look at `standpipe_hosts_connected`, `standpipe_log_stalled` and `standpipe_parked_messages`, in this order.",
+);
+const messagesReplayed = counter(
+	"messages_replayed_total",
+	"messages dropped because the host had sent them before",
+	"It grows after reconnections. If it grows all the time, a host repeats itself: the log lines name it.",
+);
 const accountsFoundActive = counter(
 	"accounts_found_active_total",
 	"accounts that were active again at their host without an #account that said so",
+	"If it grows fast, a host does not announce when its accounts are active again; tell its operator.",
 );
 const accountsThrottled = counter(
 	"accounts_throttled_total",
 	"accounts that had to wait when they came to a host, since it had as many as its account limit allows",
+	"If wanted accounts wait, raise the host's `repo_limit`, or `RELAY_DEFAULT_ACCOUNT_LIMIT`.",
 );
-const parkedMessages = gauge("parked_messages", "messages that wait for their DID's identity or account");
+const parkedMessages = gauge(
+	"parked_messages",
+	"messages that wait for their DID's identity or account",
+	"If it stays high, look at the PLC directory (`standpipe_identity_waits_total`) and at the index (`standpipe_index_reads_stalled`).",
+);
 
 export interface ShardOptions {
 	accounts: AccountCache;

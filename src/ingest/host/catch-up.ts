@@ -13,12 +13,18 @@ import { HostWindow } from "./window.ts";
 const messagesLeftOut = counter(
 	"messages_left_out_total",
 	"messages that an account had too many waiting of, and that its host is asked for again later",
+	"Nothing is lost: the host is asked again. If it grows all the time, raise the host's event limits.",
 );
 const accountsLeftOut = gauge(
 	"accounts_left_out",
 	"accounts of which messages are left out, and asked for again later",
+	"If it does not fall, raise the host's event limits; `/_stats` names the hosts under `delayedHosts`.",
 );
-const catchUpRounds = counter("catch_up_rounds_total", "connections to hosts for messages that were left out");
+const catchUpRounds = counter(
+	"catch_up_rounds_total",
+	"connections to hosts for messages that were left out",
+	"If it grows all the time, raise the event limits of the hosts that `/_stats` names under `delayedHosts`.",
+);
 
 /** Accounts of one host that can be left out. Messages of further ones wait in memory, until the host is paused. */
 const ACCOUNTS_MAX = 1_000;

@@ -16,11 +16,24 @@ import { AccountShares } from "./shares.ts";
 const messagesDelayed = counter(
 	"messages_delayed_total",
 	"messages that had to wait because of a limit of their host, by the window whose limit it was",
+	"If a wanted host is delayed often, raise its event limits, or add its domain to `RELAY_TRUSTED_DOMAINS`.",
 	{ name: "window", values: WINDOW_NAMES },
 );
-const delayedMessages = gauge("delayed_messages", "messages that wait because of a limit of their host");
-const delayedBytes = gauge("delayed_bytes", "bytes of messages that wait because of a limit of their host");
-const delayedHosts = gauge("delayed_hosts", "hosts of which messages wait because of a limit");
+const delayedMessages = gauge(
+	"delayed_messages",
+	"messages that wait because of a limit of their host",
+	"If it stays high, `/_stats` names the hosts under `delayedHosts`: raise their event limits, or leave them waiting.",
+);
+const delayedBytes = gauge(
+	"delayed_bytes",
+	"bytes of messages that wait because of a limit of their host",
+	"It is limited by `RELAY_HOST_BUFFER_BYTES` for each host. If it stays high, look at `delayedHosts` in `/_stats`.",
+);
+const delayedHosts = gauge(
+	"delayed_hosts",
+	"hosts of which messages wait because of a limit",
+	"If it stays high, `/_stats` names the hosts under `delayedHosts`: raise their event limits, or leave them waiting.",
+);
 
 /** A message that waits. */
 export interface Delayed {

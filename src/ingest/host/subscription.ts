@@ -30,36 +30,77 @@ import { HostSocket } from "./socket.ts";
 import type { SocketEnd } from "./socket-fault.ts";
 import { HostWindow, type Slot, WINDOW_SLOTS_MAX } from "./window.ts";
 
-const framesReceived = counter("frames_received_total", "WebSocket messages received from hosts");
-const bytesReceived = counter("bytes_received_total", "bytes of WebSocket messages received from hosts");
+const framesReceived = counter(
+	"frames_received_total",
+	"WebSocket messages received from hosts",
+	"If it stops, look at `standpipe_hosts_connected` and at your network; then at `standpipe_log_stalled`, since a stalled log pauses hosts.",
+);
+const bytesReceived = counter(
+	"bytes_received_total",
+	"bytes of WebSocket messages received from hosts",
+	"Compare it with the line's capacity: near that, hosts fall back.",
+);
 const framesNoncanonical = counter(
 	"frames_noncanonical_total",
 	"valid frames that some consumers could not have read, and that were rewritten",
+	"Nothing to do: they are made readable. Tell the host's operator if it is one host.",
 );
-const framesIgnored = counter("frames_ignored_total", "frames with an op or type that we don't know, skipped");
-const hostInfos = counter("host_infos_total", "notices from hosts, such as that a cursor is outdated");
-const hostErrors = counter("host_errors_total", "error frames from hosts");
+const framesIgnored = counter(
+	"frames_ignored_total",
+	"frames with an op or type that we don't know, skipped",
+	"If it grows, hosts send a kind of message that is newer than this release: look for an update.",
+);
+const hostInfos = counter(
+	"host_infos_total",
+	"notices from hosts, such as that a cursor is outdated",
+	"If it grows, look at `standpipe_host_outdated_cursors_total` and in the log lines.",
+);
+const hostErrors = counter(
+	"host_errors_total",
+	"error frames from hosts",
+	"If it grows, the log lines say which host sent which error; tell its operator.",
+);
 const hostOutdatedCursors = counter(
 	"host_outdated_cursors_total",
 	"times a host could not replay from our cursor, so that some of its messages were missed",
+	"If it grows, the relay was away for longer than hosts keep messages: consumers of their accounts need a `#sync` or a fetch of the repo.",
 );
 const hostGaps = counter(
 	"host_gaps_total",
 	"times messages of a host may have been missed: the log says of which host, after which seq and why",
+	"If it grows, read the log lines: if the hosts are at fault, tell their operators; if the relay was down too long, keep it up.",
 );
-const hostConnects = counter("host_connects_total", "successful connections to hosts");
-const hostDisconnects = counter("host_disconnects_total", "connections to hosts that ended");
+const hostConnects = counter(
+	"host_connects_total",
+	"successful connections to hosts",
+	"If it grows as fast as `standpipe_host_disconnects_total` all the time, connections do not hold: look at your network.",
+);
+const hostDisconnects = counter(
+	"host_disconnects_total",
+	"connections to hosts that ended",
+	"If it jumps, many connections ended at once: look at your network. `standpipe_host_ends_total` has the reasons.",
+);
 const hostEnds = counter(
 	"host_ends_total",
 	"connections to hosts that ended, and attempts to connect that failed, by the reason",
+	"The label says whose fault it is: many `dns`, `unreachable` or `timeout` at once are your network's, a single host's are its own.",
 	{ name: "fault", values: HOST_FAULT_NAMES },
 );
 const hostPauses = counter(
 	"host_pauses_total",
 	"times a host's socket was paused because a budget of bytes was reached",
+	"If it grows fast, verification or the disk is slower than what hosts send: look at the processor and at `standpipe_log_sync_seconds`.",
 );
-const hostsConnected = gauge("hosts_connected", "hosts connected now");
-const inflightBytes = gauge("inflight_bytes", "bytes received from hosts and not yet durable or rejected");
+const hostsConnected = gauge(
+	"hosts_connected",
+	"hosts connected now",
+	"If it falls at once, look at your network; if single hosts are missing, `standpipe hosts list` says why.",
+);
+const inflightBytes = gauge(
+	"inflight_bytes",
+	"bytes received from hosts and not yet durable or rejected",
+	"If it stays near its limit, the relay is slower than what hosts send: look at the processor, the disk and the PLC directory.",
+);
 
 /** After more messages out of order than this, the connection is closed and made again. */
 const SEQ_VIOLATIONS_MAX = 100;

@@ -9,6 +9,7 @@ import type { RepoChecks } from "./repo.ts";
 const discontinuities = counter(
 	"discontinuities_total",
 	"commits passed on although they don't chain to the state we had",
+	"A few are normal after a gap. If it grows fast, a host leaves out commits; look at `standpipe_host_gaps_total`.",
 );
 
 export const COMMIT_CHECKS: RepoChecks<CommitMessage> = {

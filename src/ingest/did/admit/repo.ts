@@ -18,6 +18,7 @@ import { keyAtHome } from "./home.ts";
 const messagesVerified = counter(
 	"messages_verified_total",
 	"commits and syncs whose signature and structure were checked and found good",
+	"If it stops while frames are received, look at `standpipe_messages_rejected_total` and `standpipe_parked_messages`.",
 );
 
 type RepoMessage = CommitMessage | SyncMessage;

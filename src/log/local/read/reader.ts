@@ -20,6 +20,7 @@ import { cachedBytes, partAfter, RecentChunks } from "./recent-chunks.ts";
 const batchesEvicted = counter(
 	"batches_evicted_total",
 	"batches dropped from the readers' caches because these were full",
+	"Nothing to do while consumers keep up. If it grows fast, many consumers read old parts of the log at once.",
 );
 
 export interface LogReaderOptions {

@@ -7,6 +7,7 @@ import { removableSegments, type Segment } from "./retention.ts";
 const logMarksLost = counter(
 	"log_marks_lost_total",
 	"times a reader of the log was so far behind that retention waited for it no longer",
+	"If it is not 0, the index was down for longer than the log is kept: make the log longer (`RELAY_REPLAY_WINDOW`, `RELAY_REPLAY_BYTES`) and mend the database.",
 );
 
 const log = logOf("log");

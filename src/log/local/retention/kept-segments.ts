@@ -11,7 +11,11 @@ import { type SegmentId, segmentName } from "../segment/segment.ts";
 import { Holds } from "./holds.ts";
 import { expiredSegments, type Segment, segmentsOfBytes } from "./retention.ts";
 
-const segmentsRemoved = counter("segments_removed_total", "segments removed by retention");
+const segmentsRemoved = counter(
+	"segments_removed_total",
+	"segments removed by retention",
+	"If segments are removed earlier than `RELAY_REPLAY_WINDOW` says, the disk or `RELAY_REPLAY_BYTES` is too small.",
+);
 
 export interface KeptSegmentsOptions {
 	directory: string;

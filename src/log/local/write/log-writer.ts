@@ -27,16 +27,26 @@ import { type LogEndPlace, NumbersInUse, type SyncMode } from "./numbers-in-use.
 import { reappendUnsynced } from "./reappend.ts";
 import { restate } from "./restate.ts";
 
-const logBytes = counter("log_bytes_total", "bytes appended to the log");
-const logSyncs = counter("log_syncs_total", "syncs of the log to disk");
+const logBytes = counter(
+	"log_bytes_total",
+	"bytes appended to the log",
+	"Its rate times `RELAY_REPLAY_WINDOW` is the space that the log needs.",
+);
+const logSyncs = counter(
+	"log_syncs_total",
+	"syncs of the log to disk",
+	"If it stops while frames are received, look at `standpipe_log_stalled`.",
+);
 const logSyncSeconds = histogram(
 	"log_sync_seconds",
 	"how long it took to write a batch of the log and sync it; in sync mode write, to sync what was written",
+	"If p99 is above 0.1 s, the disk is slow or shared: each batch of messages waits for a sync.",
 	[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
 );
 const segmentsBegun = counter(
 	"segments_begun_total",
 	"segments begun, in a file that was prepared or in one that grows",
+	"If `growing` grows, there is too little space to prepare segments: syncs take longer then.",
 	{
 		name: "file",
 		values: ["prepared", "growing"],
