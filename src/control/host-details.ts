@@ -32,8 +32,8 @@ export interface HostDetail {
 	accountCount: number;
 	gaps: number;
 	lastGap: string | null;
-	/** The most accounts that it is expected to have. */
-	accountLimit: number;
+	/** The most accounts that may have a place there; null for any number. */
+	accountLimit: number | null;
 	/** How many messages may pass; null for any number. */
 	limits: EventLimits | null;
 	/** Zeros if no worker has followed it since the start. */

@@ -16,8 +16,8 @@ export interface HostDetailsOptions {
 	usage(afterId: number, lastId: number): Promise<HostUsage[]>;
 	policyOf(hostname: string): HostPolicy;
 	banOf(hostname: string): Ban | null;
-	/** How many accounts it is expected to have at most. */
-	accountLimitOf(hostname: string): number;
+	/** How many accounts may have a place there; null for any number. */
+	accountLimitOf(hostname: string): number | null;
 	limitsOf(hostname: string): EventLimits | null;
 }
 

@@ -14,14 +14,14 @@ export interface EventLimitSettings {
  * How many messages of a host may pass in a second, an hour and a day; null for any number. More for a host that may have more accounts:
  * one a second for each thousand, one an hour and ten a day for each (as the reference relay has it).
  *
- * @param accountLimit how many accounts it may have
+ * @param accountLimit how many accounts it may have; null for any number, as only a trusted host may
  */
 export function eventLimitsOf(
 	hostname: string,
-	accountLimit: number,
+	accountLimit: number | null,
 	{ hostEventLimits, trustedHostEventLimits, trustedDomains }: EventLimitSettings,
 ): EventLimits | null {
-	if (isTrusted(hostname, trustedDomains)) return trustedHostEventLimits;
+	if (accountLimit === null || isTrusted(hostname, trustedDomains)) return trustedHostEventLimits;
 	if (hostEventLimits === null) return null;
 	const { perS, perHour, perDay } = hostEventLimits;
 	return {

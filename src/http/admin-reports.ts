@@ -84,7 +84,7 @@ function listedHost(detail: HostDetail): object {
 		Blocked: status === "banned",
 		CrawlRateLimit: 0,
 		RepoCount: accountCount,
-		RepoLimit: accountLimit,
+		RepoLimit: accountLimit ?? -1,
 		HasActiveConnection: connected,
 		EventsSeenSinceStartup: usage.messages,
 		PerSecondEventRate: rateOf(limits?.perS, 1, used?.second),

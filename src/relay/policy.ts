@@ -1,9 +1,10 @@
 import type { EventLimits } from "../config/setting.ts";
 import type { Config } from "../config/settings.ts";
 import type { RuntimeSettings } from "../control/policy.ts";
-import { eventLimitsOf } from "../hosts/event-limits.ts";
+import { eventLimitsOf, isTrusted } from "../hosts/event-limits.ts";
 import type { IndexReader } from "../index/store.ts";
 import type { Appender } from "../log/appender.ts";
+import { accountLimitOf } from "../policy/account-limit.ts";
 import { type Ban, Policies } from "../policy/policies.ts";
 import { runtimeSettings } from "../policy/settings.ts";
 
@@ -21,14 +22,18 @@ export async function loadPolicy(config: Config, reader: IndexReader, appender: 
 
 /** What holds for a host by what is configured and set. */
 export function hostRules(config: Config, { policies, settings }: Policy) {
-	const accountLimitOf = (hostname: string): number =>
-		policies.hostPolicy(hostname).accountLimit ?? settings.accountLimit;
+	const limitOf = (hostname: string): number | null =>
+		accountLimitOf({
+			own: policies.hostPolicy(hostname).accountLimit,
+			isTrusted: isTrusted(hostname, config.trustedDomains),
+			general: settings.accountLimit,
+		});
 	return {
-		/** How many accounts it is expected to have at most. */
-		accountLimitOf,
+		/** How many accounts may have a place there; null for any number. */
+		accountLimitOf: limitOf,
 		/** How many messages may pass; null for any number. */
 		limitsOf: (hostname: string): EventLimits | null =>
-			policies.hostPolicy(hostname).eventLimits ?? eventLimitsOf(hostname, accountLimitOf(hostname), config),
+			policies.hostPolicy(hostname).eventLimits ?? eventLimitsOf(hostname, limitOf(hostname), config),
 		banOf: (hostname: string): Ban | null => policies.banOf(hostname),
 	};
 }

@@ -1,5 +1,4 @@
 import type { Config } from "../config/settings.ts";
-import { isTrusted } from "../hosts/event-limits.ts";
 import type { HostManager } from "../hosts/manager.ts";
 import type { IndexReader } from "../index/store.ts";
 import type { Appender } from "../log/appender.ts";
@@ -8,7 +7,7 @@ import type { Counters } from "../observe/counters.ts";
 import { Quota } from "../policy/quota.ts";
 import { systemTiming } from "../runtime/timing.ts";
 import { workerOf } from "../runtime/worker-of.ts";
-import type { Policy } from "./policy.ts";
+import { hostRules, type Policy } from "./policy.ts";
 import { at } from "./shared-memory.ts";
 import type { IngestThread } from "./threads.ts";
 
@@ -31,7 +30,7 @@ export function loadQuota(parts: QuotaParts): Promise<Quota> {
 	return Quota.load({
 		reader,
 		hostIdOf: (hostname) => hosts.hostIdOf(hostname),
-		limitOf: (hostname) => accountLimitOf(hostname, parts, config),
+		limitOf: hostRules(config, parts).accountLimitOf,
 		answer: (worker, command) => at(ingest, worker).command(command),
 		async admit(did, hostId) {
 			const { requests } = at(ingest, workerOf(did, ingest.length));
@@ -42,10 +41,4 @@ export function loadQuota(parts: QuotaParts): Promise<Quota> {
 		counters,
 		timing: systemTiming,
 	});
-}
-
-/** How many accounts may have a place at a host; null for any number. */
-function accountLimitOf(hostname: string, { policies, settings }: Policy, { trustedDomains }: Config): number | null {
-	const { accountLimit } = policies.hostPolicy(hostname);
-	return accountLimit ?? (isTrusted(hostname, trustedDomains) ? null : settings.accountLimit);
 }
