@@ -1,34 +1,29 @@
 // hosts/: which hosts are followed, and who may add one. The connections are in ingest/host/.
 
 import type { EventLimits } from "../config/setting.ts";
-import { type ControlResult, type Refusal, type Requester, refusal } from "../control/api.ts";
+import { type ControlResult, type Requester, refusal } from "../control/api.ts";
 import type { DelayedHost } from "../control/delays.ts";
 import type { AddedHost } from "../control/hosts.ts";
-import type { RuntimeSettings } from "../control/policy.ts";
 import type { HostView } from "../control/why.ts";
 import { hostPages } from "../index/pages.ts";
 import type { Host, IndexReader } from "../index/store.ts";
 import type { CursorsFacts, HostFacts } from "../log/record/control.ts";
 import { isSameConnection, NEVER_CONNECTED } from "../log/record/host-connection.ts";
-import { HostnameError, mayBePrivate, type ParsedHostname, parseHostname } from "../net/hostname.ts";
-import type { Counters } from "../observe/counters.ts";
+import type { ParsedHostname } from "../net/hostname.ts";
 import { logOf } from "../observe/log.ts";
 import { gauge } from "../observe/metric.ts";
-import type { Ban } from "../policy/policies.ts";
 import { contain } from "../runtime/boundary.ts";
 import { LogLimiter } from "../runtime/log-limiter.ts";
-import { Semaphore } from "../runtime/semaphore.ts";
 import type { Timing } from "../runtime/timing.ts";
 import { workerOf } from "../runtime/worker-of.ts";
-import { CrawlGate, HOST_BANNED, HOST_NOT_FOUND } from "./crawl-gate.ts";
-import { DayQuota } from "./day-quota.ts";
+import { Crawls, type CrawlsOptions } from "./crawls.ts";
 import { DialQueue } from "./dial-queue.ts";
 import { HostDriver } from "./host-driver.ts";
 import { hostViewOf } from "./host-view.ts";
 import { byActivity, ManagedHost } from "./managed-host.ts";
 import type { HostCommand, HostDelays, HostEvent, HostGapEvent, HostTarget } from "./messages.ts";
 import { NetworkWatch } from "./network-watch.ts";
-import { ProbeError } from "./probe.ts";
+import { banned, parsedOr400, reasonOf, refusedBy, STARTING, STOPPED } from "./refusals.ts";
 import { type HostFact, initialState } from "./state.ts";
 
 const hostsKnown = gauge(
@@ -39,8 +34,6 @@ const hostsKnown = gauge(
 
 /** Connections that are made at once. A handshake takes a few ms of a core, and waits for the host for a hundred times that. */
 export const DIALS_MAX = 128;
-/** Probes of hosts of lists that run at once. */
-export const LISTED_PROBES_MAX = 16;
 /** What is new of hosts is written to the log this long after it became known, so a host causes at most one record in this time. */
 export const RECORD_DELAY_MS = 1_000;
 /** This long after the start, hosts that have not been reached yet no longer count as connected in the log. */
@@ -53,11 +46,8 @@ const STATUS_LINES_MAX = 10_000;
 
 const log = logOf("hosts");
 
-/** On whose word a host is added or dialled: that of a list has no weight. */
-type Asker = "operator" | "stranger" | "list";
-
 /** What the manager needs of the rest of the relay. */
-export interface HostManagerOptions {
+export interface HostManagerOptions extends Omit<CrawlsOptions, "hosts" | "nowMs"> {
 	/** Reads an index that has caught up with the log, so that no host's id is given away twice. */
 	reader: IndexReader;
 	/** Number of ingest workers. */
@@ -73,18 +63,10 @@ export interface HostManagerOptions {
 	appendCursors(facts: CursorsFacts): Promise<void>;
 	/** The log had no records at this start. What the index has of hosts is then from another log. */
 	isLogNew: boolean;
-	/** @throws ProbeError */
-	probe(host: ParsedHostname, allowInsecure: boolean): Promise<void>;
 	timing: Timing;
 	date(): Date;
 	/** Uniform in [0, 1). */
 	random(): number;
-	counters: Counters;
-	allowInsecureHosts: boolean;
-	/** Those that can be changed while the relay runs. They are read each time. */
-	settings: Readonly<Pick<RuntimeSettings, "disableRequestCrawl" | "newHostsPerDayMax">>;
-	/** Why the operator has banned a host; null if it is not banned. */
-	banOf(hostname: string): Ban | null;
 }
 
 /**
@@ -93,18 +75,14 @@ export interface HostManagerOptions {
  */
 export class HostManager {
 	readonly #options: HostManagerOptions;
-	readonly #quota: DayQuota;
 	readonly #byName = new Map<string, ManagedHost>();
 	readonly #byId = new Map<number, ManagedHost>();
-	readonly #gate: CrawlGate;
-	readonly #listedProbes = new Semaphore(LISTED_PROBES_MAX);
+	readonly #crawls: Crawls;
 	readonly #dials: DialQueue;
 	readonly #network = new NetworkWatch();
 	readonly #statusLines: LogLimiter;
 	/** Hosts of which the log does not know everything. */
 	readonly #unrecorded = new Set<ManagedHost>();
-	/** The requests for new hosts that run now, by who may share them and the host's name. */
-	readonly #crawls = new Map<string, Promise<ControlResult>>();
 	/** Unix ms at zero of the monotonic clock. So the date does not jump while the relay runs. */
 	readonly #epochMs: number;
 	#idMax = 0;
@@ -116,8 +94,12 @@ export class HostManager {
 		const { timing, counters } = options;
 		const nowMs = (): number => timing.nowMs();
 		this.#epochMs = options.date().getTime() - nowMs();
-		this.#quota = new DayQuota(() => options.settings.newHostsPerDayMax, nowMs);
-		this.#gate = new CrawlGate({ counters, nowMs });
+		const known = {
+			find: (hostname: string) => this.#byName.get(hostname),
+			add: (host: ParsedHostname) => this.#add(host),
+			append: (facts: HostFacts) => options.append(facts),
+		};
+		this.#crawls = new Crawls({ ...options, hosts: known, nowMs });
 		this.#dials = new DialQueue(DIALS_MAX, counters);
 		this.#statusLines = new LogLimiter({ intervalMs: STATUS_LINE_INTERVAL_MS, keysMax: STATUS_LINES_MAX, nowMs });
 	}
@@ -312,102 +294,23 @@ export class HostManager {
 		return { ok: true, hosts };
 	}
 
-	/**
-	 * Starts following a host, or reconnects to it now (rulebook 5). Requests for one new host that run at once share one probe.
-	 * Admins have none of the limits on strangers, and may add `localhost:PORT` if the configuration allows it.
-	 */
+	/** Starts following a host, or reconnects to it now (rulebook 5). */
 	async requestCrawl(input: string, by: Requester): Promise<ControlResult> {
-		const { admin } = by;
-		const { allowInsecureHosts, settings, banOf } = this.#options;
 		if (this.#isStopped) return STOPPED;
 		// A host that is not loaded yet would be taken for a new one.
-		if (!this.#isStarted) return STARTING;
-		if (settings.disableRequestCrawl && !admin) return refusal(403, "Forbidden", "this relay takes no crawl requests");
-		const parsed = parsedOr400(input, admin && allowInsecureHosts);
-		if ("ok" in parsed) return parsed;
-		const ban = banOf(parsed.hostname);
-		if (ban !== null) return refusedBy(ban, parsed.hostname);
-		const known = this.#byName.get(parsed.hostname);
-		if (known !== undefined) return this.#crawlKnown(known, admin ? "operator" : "stranger");
-		if (admin) return this.#share("admin", parsed.hostname, () => this.#crawlNew(parsed, "operator"));
-		return this.#gate.run(by.ip, () => this.#share("public", parsed.hostname, () => this.#crawlWithinQuota(parsed)));
+		return this.#isStarted ? this.#crawls.requestCrawl(input, by) : STARTING;
 	}
 
-	/**
-	 * Adds hosts of a list that others may have made. Each passes the gate of `requestCrawl`, but for the limits on strangers. A host that is
-	 * known stays as it is.
-	 */
+	/** Adds hosts of a list that others may have made. */
 	async addListed(hostnames: readonly string[]): Promise<ControlResult<{ hosts: AddedHost[] }>> {
 		if (this.#isStopped) return STOPPED;
-		if (!this.#isStarted) return STARTING;
-		const hosts = await Promise.all(
-			hostnames.map(async (hostname): Promise<AddedHost> => {
-				const result = await this.#addListed(hostname);
-				if (result.ok) return { hostname, outcome: result.isNew ? "new" : "known" };
-				return { hostname, outcome: "refused", error: result.error, message: result.message };
-			}),
-		);
-		return { ok: true, hosts };
+		return this.#isStarted ? this.#crawls.addListed(hostnames) : STARTING;
 	}
 
-	async #addListed(input: string): Promise<ControlResult<{ isNew: boolean }>> {
-		const { allowInsecureHosts, banOf } = this.#options;
-		const parsed = parsedOr400(input, allowInsecureHosts);
-		if ("ok" in parsed) return parsed;
-		const { hostname } = parsed;
-		const ban = banOf(hostname);
-		if (ban !== null) return refusedBy(ban, hostname);
-		const known = this.#byName.get(hostname);
-		if (known !== undefined) return known.driver.state.phase === "barred" ? banned(known) : { ok: true, isNew: false };
-		// A relay's list is not to be dialled before the hosts that are dialled already, so nobody asks for these.
-		const result = await this.#share("list", hostname, () =>
-			this.#listedProbes.run(() => this.#crawlNew(parsed, "list")),
-		);
-		return result.ok ? { ok: true, isNew: true } : result;
-	}
-
-	#share(by: string, hostname: string, crawl: () => Promise<ControlResult>): Promise<ControlResult> {
-		const key = `${by} ${hostname}`;
-		const running = this.#crawls.get(key) ?? crawl().finally(() => this.#crawls.delete(key));
-		this.#crawls.set(key, running);
-		return running;
-	}
-
-	async #crawlWithinQuota(parsed: ParsedHostname): Promise<ControlResult> {
-		// The host may have become known while this request waited.
-		const known = this.#byName.get(parsed.hostname);
-		if (known !== undefined) return this.#crawlKnown(known, "stranger");
-		if (!this.#quota.take()) {
-			const rule = `this relay takes ${this.#options.settings.newHostsPerDayMax} new hosts in 24 hours, try again later`;
-			return refusal(429, "RateLimitExceeded", rule, Math.ceil(this.#quota.waitMs() / 1000));
-		}
-		const result = await this.#crawlNew(parsed, "stranger");
-		if (!result.ok) this.#quota.giveBack();
-		return result;
-	}
-
-	#crawlKnown(host: ManagedHost, by: Asker): ControlResult {
-		host.driver.tell(by === "list" ? { type: "start" } : { type: "asked", by });
-		return host.driver.state.phase === "barred" ? banned(host) : { ok: true };
-	}
-
-	async #crawlNew(parsed: ParsedHostname, by: Asker): Promise<ControlResult> {
-		try {
-			await this.#options.probe(parsed, mayBePrivate(parsed));
-		} catch (error) {
-			if (!(error instanceof ProbeError)) throw error;
-			const rule = `host ${parsed.hostname} ${error.message}`;
-			return error.isRelay ? refusal(403, HOST_BANNED, rule) : refusal(400, HOST_NOT_FOUND, rule);
-		}
-		// An admin and a stranger may have asked for the host at the same time.
-		const known = this.#byName.get(parsed.hostname);
-		if (known !== undefined) return this.#crawlKnown(known, by);
+	/** Makes a new host known, which is not recorded yet. */
+	#add(parsed: ParsedHostname): ManagedHost {
 		const news = { gaps: 0, lastGap: null, connection: { ...NEVER_CONNECTED, firstSeenMs: this.#nowMs() } };
-		const host = this.#know({ id: this.#idMax + 1, ...parsed, status: "idle", ...news }, null);
-		log.info("host {hostname} is new, with id {id}", { hostname: host.hostname, id: host.id });
-		// The host's record must be in the log before its first message.
-		await this.#options.append(host.facts);
-		return this.#crawlKnown(host, by);
+		return this.#know({ id: this.#idMax + 1, ...parsed, status: "idle", ...news }, null);
 	}
 
 	#know(facts: HostFacts, cursor: number | null): ManagedHost {
@@ -477,31 +380,4 @@ export class HostManager {
 function connectionOfRow({ status, connection }: HostFacts): HostFacts["connection"] {
 	if (status !== "banned" || !isSameConnection(connection, NEVER_CONNECTED)) return connection;
 	return { ...connection, lastError: { fault: "relay-loop", text: "it is a relay itself", atMs: 0 } };
-}
-
-const STARTING = refusal(503, "ServiceUnavailable", "the relay is starting, try again in a moment", 1);
-const STOPPED = refusal(503, "ServiceUnavailable", "the relay is shutting down");
-
-/** Why a host is banned, for people. */
-function reasonOf(ban: Ban): string {
-	return ban.by === "host" ? "the operator has banned this host" : `the operator has banned the domain ${ban.domain}`;
-}
-
-function refusedBy(ban: Ban, hostname: string): Refusal {
-	return refusal(403, HOST_BANNED, `host ${hostname} is not followed: ${reasonOf(ban)}`);
-}
-
-/** Refuses a host that is not dialled. Without a ban of the operator's it is a relay. */
-function banned({ hostname, driver }: ManagedHost): Refusal {
-	const why = driver.state.ban ?? "it is a relay itself, and following it would make a loop";
-	return refusal(403, HOST_BANNED, `host ${hostname} is not followed: ${why}`);
-}
-
-function parsedOr400(input: string, allowInsecure: boolean): ParsedHostname | Refusal {
-	try {
-		return parseHostname(input, { allowLocalhost: allowInsecure, allowInsecure });
-	} catch (error) {
-		if (!(error instanceof HostnameError)) throw error;
-		return refusal(400, "InvalidRequest", `hostname: ${error.message}`);
-	}
 }

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "bun:test";
-import { LISTED_PROBES_MAX } from "../../src/hosts/manager.ts";
+import { LISTED_PROBES_MAX } from "../../src/hosts/crawls.ts";
 import { ProbeError } from "../../src/hosts/probe.ts";
 import type { Ban } from "../../src/policy/policies.ts";
 import { ADMIN, Bench, row, SETTINGS } from "./manager-bench.ts";

@@ -142,8 +142,8 @@ export const HOST_STATE_MUTANTS: readonly Mutant[] = [
 	{
 		name: "a host can be asked for before all are known",
 		file: "hosts/manager.ts",
-		find: "// A host that is not loaded yet would be taken for a new one.\n\t\tif (!this.#isStarted) return STARTING;",
-		replace: "",
+		find: "return this.#isStarted ? this.#crawls.requestCrawl(input, by) : STARTING;",
+		replace: "return this.#crawls.requestCrawl(input, by);",
 		tests: MANAGER,
 	},
 	{

@@ -178,7 +178,7 @@ export const POLICY_MUTANTS: readonly Mutant[] = [
 	},
 	{
 		name: "an admin's request passes a ban",
-		file: "hosts/manager.ts",
+		file: "hosts/crawls.ts",
 		find: "if (ban !== null) return refusedBy(ban, parsed.hostname);",
 		replace: "if (ban !== null && !admin) return refusedBy(ban, parsed.hostname);",
 		tests: ["hosts/manager.test.ts"],

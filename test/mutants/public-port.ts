@@ -160,7 +160,7 @@ export const PUBLIC_PORT_MUTANTS: readonly Mutant[] = [
 	},
 	{
 		name: "one stranger's limit refuses another stranger",
-		file: "hosts/manager.ts",
+		file: "hosts/crawls.ts",
 		find: 'this.#gate.run(by.ip, () => this.#share("public", parsed.hostname, () => this.#crawlWithinQuota(parsed)))',
 		replace:
 			'this.#share("public", parsed.hostname, () => this.#gate.run(by.ip, () => this.#crawlWithinQuota(parsed)))',
