@@ -4,6 +4,7 @@
  * PORT FRAME_BYTES`. It prints `ready` when it listens, and runs until it is killed.
  */
 import { join } from "node:path";
+import { Health } from "../../src/control/health.ts";
 import { createConsumerCountBuffer } from "../../src/fanout/consumer-count.ts";
 import type { FanoutWorkerOptions } from "../../src/fanout/worker.ts";
 import { openSqliteStore } from "../../src/index/sqlite/store.ts";
@@ -62,6 +63,7 @@ async function startFanout(): Promise<void> {
 		consumerCountBuffer: createConsumerCountBuffer(CONSUMERS_MAX),
 		readsPort,
 		adminPasswords: [],
+		health: new Health().buffer,
 		worker: 0,
 	};
 	await thread.start(options, [readsPort]);

@@ -8,13 +8,16 @@
  * - `too-many-files`: this process, or the system, has as many files open as it may; nothing is wrong with the disk
  * - `sync-failed`: written data could not be made durable
  */
-export type DiskFaultReason =
-	| "disk-full"
-	| "disk-reserve"
-	| "io-error"
-	| "read-only"
-	| "sync-failed"
-	| "too-many-files";
+export const DISK_FAULT_REASONS = [
+	"disk-full",
+	"disk-reserve",
+	"io-error",
+	"read-only",
+	"sync-failed",
+	"too-many-files",
+] as const;
+
+export type DiskFaultReason = (typeof DISK_FAULT_REASONS)[number];
 
 /** The disk or the database that holds our data does not work for now. The relay waits, and tries again. */
 export abstract class Unavailable extends Error {

@@ -29,7 +29,7 @@ const PARTS: Readonly<Record<StallPart, Part>> = {
 		again: "the log is written again",
 		stalled: gauge(
 			"log_stalled",
-			"1 while the log can't be written; `/_health` says why",
+			"1 while the log can't be written; `/_readyz` says why",
 			"Free space on the log's disk, or mend it: hosts are paused until then, and nothing is lost.",
 		),
 		stalls: counter(
@@ -44,7 +44,7 @@ const PARTS: Readonly<Record<StallPart, Part>> = {
 		again: "the index is written again",
 		stalled: gauge(
 			"index_stalled",
-			"1 while the index can't be written; `/_health` says why",
+			"1 while the index can't be written; `/_readyz` says why",
 			"Mend the database or its disk: the log goes on, and the index catches up later.",
 		),
 		stalls: counter(

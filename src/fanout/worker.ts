@@ -2,6 +2,7 @@ import type { Hono } from "hono";
 import type { Control } from "../control/api.ts";
 import { controlOver } from "../control/client.ts";
 import type { ConsumerService } from "../control/consumers.ts";
+import { Health } from "../control/health.ts";
 import { createAdminApp } from "../http/admin.ts";
 import type { ClientEnv } from "../http/base.ts";
 import { forwardToSiblings } from "../http/siblings.ts";
@@ -44,6 +45,8 @@ export interface FanoutWorkerOptions extends WorkerContext<UsedSettings> {
 	/** Limit of the consumers of all fan-out threads together, and the memory in which they are counted. */
 	consumersMax: number;
 	consumerCountBuffer: SharedArrayBuffer;
+	/** How the relay is, for probes. The control thread keeps it. */
+	health: SharedArrayBuffer;
 	/** Passwords of the admin API. None turns it off. */
 	adminPasswords: readonly string[];
 }
@@ -98,7 +101,7 @@ class FanoutWorker implements WorkerRole<FanoutWorkerOptions, FanoutCommand, Con
 		const takedowns = new Takedowns(counters);
 		const { firstLsn } = position.snapshot();
 		takedowns.update((await index.takenDownSince(firstLsn, TAKEDOWNS_MAX)).reverse(), firstLsn);
-		const app = this.#createApp(options, index, counters);
+		const app = this.#createApp(options, counters);
 		const { apiBind, consumersPerIpMax, trustProxy } = config;
 		const server = await startListening(
 			"apiBind",
@@ -127,8 +130,7 @@ class FanoutWorker implements WorkerRole<FanoutWorkerOptions, FanoutCommand, Con
 
 	/** What the port serves besides the streams. */
 	#createApp(
-		{ config, adminPasswords: passwords, readsPort }: FanoutWorkerOptions,
-		index: IndexReader,
+		{ config, adminPasswords: passwords, readsPort, health }: FanoutWorkerOptions,
 		counters: Counters,
 	): Hono<ClientEnv> {
 		const control = this.#control;
@@ -136,7 +138,7 @@ class FanoutWorker implements WorkerRole<FanoutWorkerOptions, FanoutCommand, Con
 		const forward = forwardToSiblings({ origins: config.siblingRelays, counters });
 		const app = createXrpcApp({
 			read: (target, ip) => reads.read(target, ip),
-			lookAtIndex: () => index.checkpoint(),
+			health: new Health(health),
 			control,
 			forward,
 			counters,

@@ -12,7 +12,7 @@ const ANSWER_BYTES_MAX = 64 * 1024;
  * @returns what is wrong, in words; null if nothing is. That nobody answers is something wrong too
  */
 export async function askHealth(internal: Bind, timeoutMs = ANSWER_MS_MAX): Promise<string | null> {
-	const url = `${localOrigin(internal)}/_health`;
+	const url = `${localOrigin(internal)}/_readyz`;
 	try {
 		const response = await fetch(url, { signal: AbortSignal.timeout(timeoutMs), redirect: "manual" });
 		const text = await readText(response);

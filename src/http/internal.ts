@@ -1,13 +1,13 @@
 import type { Hono } from "hono";
 import type { DelayedHost } from "../control/delays.ts";
+import type { Health } from "../control/health.ts";
 import type { Counters } from "../observe/counters.ts";
 import { residentMemory } from "../observe/resident-memory.ts";
 import type { Distribution, HistogramTotal, Totals } from "../observe/totals.ts";
 import type { ThreadState } from "../runtime/thread-state.ts";
-import { VERSION } from "../version.ts";
 import { type ClientEnv, createBaseApp } from "./base.ts";
+import { answerAlive, healthHandler } from "./health.ts";
 import { type LogPosition, leOf, METRICS_CONTENT_TYPE, type Measurements, renderMetrics } from "./metrics.ts";
-import { errorResponse } from "./response.ts";
 
 export interface InternalAppOptions {
 	/** The counters of all threads together. */
@@ -19,10 +19,9 @@ export interface InternalAppOptions {
 	threads: () => Promise<Record<string, ThreadState>>;
 	/** The hosts of which messages wait because of limits. */
 	delayed?: () => Promise<DelayedHost[]>;
-	/** What is wrong with the relay, in words; null if nothing is. */
-	health: () => string | null;
-	/** Whether the start is over: consumers are served and hosts are dialled. */
-	isServing: () => boolean;
+	health: Health;
+	/** Brings up to date what of health nobody tells by itself. */
+	refreshHealth?: () => void;
 	rssBytes?: () => number;
 	/** Open descriptors of the process, and how many it may have; 0 if the system does not tell. */
 	openFiles?: () => { open: number; max: number };
@@ -33,7 +32,7 @@ export interface InternalAppOptions {
  * public.
  */
 export function createInternalApp(options: InternalAppOptions): Hono<ClientEnv> {
-	const { totals, counters, log, threads, health, isServing } = options;
+	const { totals, counters, log, threads, health, refreshHealth } = options;
 	const { rssBytes = residentMemory(), openFiles = () => ({ open: 0, max: 0 }), delayed = async () => [] } = options;
 	const measure = (): Measurements => ({
 		totals: totals.read(),
@@ -42,16 +41,8 @@ export function createInternalApp(options: InternalAppOptions): Hono<ClientEnv> 
 		openFiles: openFiles(),
 	});
 	const app = createBaseApp(counters);
-	const well = { status: "ok", version: VERSION };
-	app.get("/_health", (context) => {
-		const fault = health();
-		return fault === null ? context.json(well) : errorResponse(503, "Unhealthy", fault);
-	});
-	// For probes of what restarts the relay or cuts it off from consumers: neither mends a disk or a database.
-	app.get("/_live", (context) => context.json(well));
-	app.get("/_ready", (context) =>
-		isServing() ? context.json(well) : errorResponse(503, "Starting", health() ?? "the relay is starting"),
-	);
+	app.get("/_healthz", answerAlive);
+	app.get("/_readyz", healthHandler(health, refreshHealth));
 	app.get("/metrics", async (context) =>
 		context.body(await renderMetrics(measure()), 200, { "Content-Type": METRICS_CONTENT_TYPE }),
 	);

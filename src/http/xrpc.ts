@@ -1,10 +1,11 @@
 import type { Hono, MiddlewareHandler } from "hono";
 import type { Control } from "../control/api.ts";
+import type { Health } from "../control/health.ts";
 import type { Counters } from "../observe/counters.ts";
 import { VERSION } from "../version.ts";
 import { type ClientEnv, createBaseApp } from "./base.ts";
 import { crawlHandler } from "./crawl.ts";
-import { createHealth } from "./health.ts";
+import { healthHandler } from "./health.ts";
 import { READ_METHODS, SYNC } from "./reads.ts";
 import { errorResponse, shortened } from "./response.ts";
 import { WHY_PATH } from "./why.ts";
@@ -12,8 +13,7 @@ import { WHY_PATH } from "./why.ts";
 export interface XrpcAppOptions {
 	/** Answers a read of the index, by its path and query. */
 	read: (target: string, ip: string) => Promise<Response>;
-	/** Rejects if the index does not answer. */
-	lookAtIndex: () => Promise<unknown>;
+	health: Health;
 	control: Pick<Control, "requestCrawl">;
 	/** Sees each request for a host, and its answer. */
 	forward?: MiddlewareHandler<ClientEnv>;
@@ -26,12 +26,12 @@ The firehose is a WebSocket at /xrpc/com.atproto.sync.subscribeRepos
 `;
 
 /** The public HTTP API of rulebook 5, except subscribeRepos, and the landing page. */
-export function createXrpcApp({ read, lookAtIndex, control, forward, counters }: XrpcAppOptions): Hono<ClientEnv> {
+export function createXrpcApp({ read, health, control, forward, counters }: XrpcAppOptions): Hono<ClientEnv> {
 	const app = createBaseApp(counters);
-	const health = createHealth(lookAtIndex);
+	const answerHealth = healthHandler(health);
 	app.get("/", (context) => context.text(LANDING, 200, { "Content-Type": "text/plain; charset=utf-8" }));
-	app.get("/_health", health);
-	app.get("/xrpc/_health", health);
+	app.get("/_health", answerHealth);
+	app.get("/xrpc/_health", answerHealth);
 	for (const method of ["requestCrawl", "notifyOfUpdate"]) {
 		if (forward !== undefined) app.use(`${SYNC}${method}`, forward);
 		app.post(`${SYNC}${method}`, crawlHandler(control, false));

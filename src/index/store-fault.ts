@@ -1,4 +1,4 @@
-import { type DiskFaultReason, diskFaultReason, Unavailable } from "../disk/fault.ts";
+import { DISK_FAULT_REASONS, diskFaultReason, Unavailable } from "../disk/fault.ts";
 import { Damage } from "../runtime/boundary.ts";
 
 /**
@@ -11,15 +11,18 @@ import { Damage } from "../runtime/boundary.ts";
  * - `database-read-only`: the server takes no writes, as a standby does
  * - `database-behind`: the database lacks what it had before, as after a failover, until it is brought up again
  */
-export type DatabaseFaultReason =
-	| "database-unreachable"
-	| "database-full"
-	| "database-slow"
-	| "database-read-only"
-	| "database-behind";
+const DATABASE_FAULT_REASONS = [
+	"database-unreachable",
+	"database-full",
+	"database-slow",
+	"database-read-only",
+	"database-behind",
+] as const;
 
 /** Why a store can't be used for now. An embedded database has the disk's reasons. */
-export type StoreFaultReason = DiskFaultReason | DatabaseFaultReason;
+export const STORE_FAULT_REASONS = [...DISK_FAULT_REASONS, ...DATABASE_FAULT_REASONS] as const;
+
+export type StoreFaultReason = (typeof STORE_FAULT_REASONS)[number];
 
 /** The store can't do this for now. The same call may succeed later. */
 export class StoreUnavailable extends Unavailable {

@@ -1,4 +1,5 @@
 import type { Config } from "../config/settings.ts";
+import type { Health } from "../control/health.ts";
 import type { DescriptorBudget } from "../descriptors/budget.ts";
 import { countDescriptors } from "../descriptors/guard.ts";
 import type { HostManager } from "../hosts/manager.ts";
@@ -9,8 +10,8 @@ import { Marks } from "../log/marks.ts";
 import { LogPosition } from "../log/position.ts";
 import { startListening } from "../runtime/start-error.ts";
 import type { Counts } from "./counts.ts";
+import { noteReads } from "./health.ts";
 import type { SharedMemory } from "./shared-memory.ts";
-import type { Stalls } from "./stalls.ts";
 import { statesOf, type Threads } from "./threads.ts";
 
 /** Serves health and metrics on the control thread, so that a busy data path can't fail a probe. */
@@ -18,7 +19,7 @@ export function serveInternal(
 	config: Config,
 	shared: SharedMemory,
 	{ own: counters, totals }: Counts,
-	stalls: Stalls,
+	health: Health,
 	threads: Threads,
 	budget: DescriptorBudget | null,
 	hosts: () => HostManager | undefined,
@@ -34,8 +35,8 @@ export function serveInternal(
 		},
 		threads: () => statesOf(threads),
 		delayed: async () => (await hosts()?.delayedHosts(null))?.hosts ?? [],
-		health: () => stalls.fault(totals.count("index_reads_stalled") > 0),
-		isServing: () => !stalls.isStarting,
+		health,
+		refreshHealth: () => noteReads(health, totals),
 		openFiles: () => ({ open: countDescriptors(), max: budget?.limit ?? 0 }),
 	});
 	const { metricsListen } = config;

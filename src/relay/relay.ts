@@ -2,6 +2,7 @@
 
 import { mkdirSync } from "node:fs";
 import type { Config } from "../config/settings.ts";
+import type { Health } from "../control/health.ts";
 import { budgetDescriptors } from "../descriptors/budget.ts";
 import type { DescriptorGuard } from "../descriptors/guard.ts";
 import type { HostManager } from "../hosts/manager.ts";
@@ -22,11 +23,11 @@ import { adminPasswordsOf } from "./admin-passwords.ts";
 import { type ControlOwners, createControl } from "./control.ts";
 import { createCounts } from "./counts.ts";
 import { startGuard } from "./descriptor-guard.ts";
+import { watchHealth } from "./health.ts";
 import { createHostManager, startBootstrap } from "./host-manager.ts";
 import { serveInternal } from "./internal-port.ts";
 import { loadPolicy } from "./policy.ts";
 import { controlHandover, createSharedMemory } from "./shared-memory.ts";
-import { Stalls } from "./stalls.ts";
 import { StoppableStart } from "./stoppable-start.ts";
 import {
 	createThreads,
@@ -83,16 +84,17 @@ export class Relay {
 	): Promise<Relay> {
 		await makeFolders(config);
 		const adminPasswords = await adminPasswordsOf(config);
-		const stalls = new Stalls();
+		const counts = createCounts();
+		const health = watchHealth(counts.totals, stop);
 		let hosts: HostManager | undefined;
 		let control: ControlOwners | undefined;
 		// Index events before the fan-out threads start need not reach them: they start from what the index holds by then.
 		let fanout: readonly FanoutThread[] = [];
 		const threads = createThreads(config, ingestEntry, {
 			onLogStall: (reason) => {
-				stalls.log = reason;
+				health.log = reason;
 			},
-			onIndexEvent: (event) => passOn(event, stalls, control, fanout),
+			onIndexEvent: (event) => passOn(event, health, control, fanout),
 			onHostEvent: (event) => hosts?.onEvent(event),
 			onPlaces: (event) => control?.quota.onPlaces(event),
 			onLenient: ({ hostnames }) => control?.ratchet.noteLenient(hostnames),
@@ -102,11 +104,10 @@ export class Relay {
 		const budget = budgetDescriptors(config);
 		const consumersMax = budget?.consumersMax ?? config.consumersMax;
 		const shared = createSharedMemory(config, consumersMax);
-		const counts = createCounts();
 		const common = { config, shared, totals: counts.totals };
 		await startLog(threads.log, common);
 		// Health says what the rest of the start waits for, such as a database.
-		const internal = await serveInternal(config, shared, counts, stalls, threads, budget, () => hosts);
+		const internal = await serveInternal(config, shared, counts, health, threads, budget, () => hosts);
 		const stoppable = new StoppableStart(stop, () => threads.log.drain());
 		await stoppable.step(startIndex(threads.index, common));
 		const reader = await stoppable.step(openPatientReader(config.databaseUrl, shared.log.marks, counts.own));
@@ -117,7 +118,7 @@ export class Relay {
 			command: (worker, command) => threads.ingest[worker]?.command(command),
 			delays: (hostId) => delaysOf(threads.ingest, hostId),
 		});
-		const logStall = (): string | null => stalls.log;
+		const logStall = (): string | null => health.log;
 		const writes = { appender, counters: counts.own, logStall };
 		control = await stoppable.step(createControl({ config, hosts, ...policy, reader, ...threads, ...writes }));
 		// After the host manager, which sees whether the log is new, and before the threads that may append other values.
@@ -125,10 +126,10 @@ export class Relay {
 		await stoppable.step(startMirror(threads.mirror, common));
 		await stoppable.step(startIngest(threads.ingest, common, policy.policies.strictness()));
 		fanout = threads.fanout;
-		await stoppable.step(startPublicPort(threads, common, { consumersMax, adminPasswords }));
+		await stoppable.step(startPublicPort(threads, common, { consumersMax, adminPasswords, health: health.buffer }));
 		stoppable.end();
 		await hosts.start();
-		stalls.isStarting = false;
+		health.isStarting = false;
 		const guard = startGuard(config, counts, budget, () => closeIdle(threads, internal));
 		announce(config, internal, adminPasswords.length > 0);
 		const { quota } = control;
@@ -164,11 +165,11 @@ function closeIdle({ fanout }: Threads, internal: Bun.Server<undefined>): void {
 /** Gives an event of the index to whom it concerns. */
 function passOn(
 	event: IndexEvent,
-	stalls: Stalls,
+	health: Health,
 	control: ControlOwners | undefined,
 	fanout: readonly FanoutThread[],
 ): void {
-	if (event.type === "stall") stalls.index = event.reason;
+	if (event.type === "stall") health.index = event.reason;
 	else if (event.type === "recounts") control?.quota.noteRecounts(event.recounts);
 	else for (const thread of fanout) thread.command(event);
 }

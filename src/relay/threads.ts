@@ -162,7 +162,7 @@ export async function startIngest(
 }
 
 /** What the fan-out threads are started with, beside settings and memory. */
-export type FanoutParts = Pick<FanoutWorkerOptions, "consumersMax" | "adminPasswords">;
+export type FanoutParts = Pick<FanoutWorkerOptions, "consumersMax" | "adminPasswords" | "health">;
 
 /** Starts the threads of the public port, and the thread that reads the index for them, with a port to each. */
 export async function startPublicPort(

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import type { Hono } from "hono";
 import type { Control, ControlResult, Requester } from "../../src/control/api.ts";
+import { Health } from "../../src/control/health.ts";
 import { createAdminApp } from "../../src/http/admin.ts";
 import type { ClientEnv } from "../../src/http/base.ts";
 import { createXrpcApp } from "../../src/http/xrpc.ts";
@@ -38,7 +39,7 @@ function appWith(password: string | null): Hono<ClientEnv> {
 	const counters = new Counters();
 	const app = createXrpcApp({
 		read: async () => new Response(null, { status: 500 }),
-		lookAtIndex: async () => undefined,
+		health: new Health(),
 		control,
 		counters,
 	});

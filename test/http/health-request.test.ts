@@ -27,12 +27,12 @@ describe("askHealth", () => {
 		answer = () => Response.json({ status: "ok" });
 		for (const listen of [`:${port4}`, `0.0.0.0:${port4}`, `[::]:${port4}`, `127.0.0.1:${port4}`, `[::1]:${port6}`])
 			expect([listen, await ask(listen)]).toEqual([listen, null]);
-		expect(asked).toEqual(Array(5).fill("/_health"));
+		expect(asked).toEqual(Array(5).fill("/_readyz"));
 	});
 
 	test("gives the relay's own words if something is wrong", async () => {
 		answer = () => errorResponse(503, "Unhealthy", FAULT);
-		expect(await ask(`:${port4}`)).toBe(`http://127.0.0.1:${port4}/_health answers 503: ${FAULT}`);
+		expect(await ask(`:${port4}`)).toBe(`http://127.0.0.1:${port4}/_readyz answers 503: ${FAULT}`);
 	});
 
 	test("takes no other answer for health: not a redirect, nor the page of another server", async () => {

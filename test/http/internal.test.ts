@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import type { Hono } from "hono";
+import { Health } from "../../src/control/health.ts";
 import type { ClientEnv } from "../../src/http/base.ts";
 import { createInternalApp } from "../../src/http/internal.ts";
 import { messagesLenient, messagesRejected } from "../../src/ingest/rejections.ts";
@@ -23,8 +24,8 @@ const walks = histogram("walk_seconds", "how long a walk takes, by weather", "Wa
 });
 
 let counters: Counters[];
-let fault: string | null;
-let isServing: boolean;
+let health: Health;
+let isReadStalled: boolean;
 let app: Hono<ClientEnv>;
 
 beforeEach(() => {
@@ -32,15 +33,18 @@ beforeEach(() => {
 	counters = [own, new Counters()];
 	const totals = new Totals();
 	for (const thread of counters) totals.include(thread.share());
-	fault = null;
-	isServing = true;
+	health = new Health();
+	isReadStalled = false;
+	health.isStarting = false;
 	app = createInternalApp({
 		totals,
 		counters: own,
 		log: () => ({ firstSeq: 3, lastSeq: 9, lastLsn: 12, appliedLsn: 11 }),
 		threads: async () => ({ fanout: { isAnswering: false, memory: null } }),
-		health: () => fault,
-		isServing: () => isServing,
+		health,
+		refreshHealth: () => {
+			health.areReadsStalled = isReadStalled;
+		},
 		rssBytes: () => 4_096,
 		openFiles: () => ({ open: 12, max: 175 }),
 	});
@@ -158,24 +162,20 @@ test("/_stats has the same as JSON", async () => {
 	});
 });
 
-test("/_health says what is wrong", async () => {
-	expect(await (await app.request("/_health")).json()).toEqual({ status: "ok", version: VERSION });
-	fault = "the disk is full";
-	const response = await app.request("/_health");
+test("/_healthz answers 200 whatever is wrong, /_readyz says what is", async () => {
+	expect(await (await app.request("/_readyz")).json()).toEqual({ status: "ok", version: VERSION });
+	health.log = "disk-full";
+	health.isDraining = true;
+	const response = await app.request("/_readyz");
 	expect(response.status).toBe(503);
-	expect(await response.json()).toEqual({ error: "Unhealthy", message: "the disk is full" });
+	expect(await response.json()).toEqual({ error: "Unhealthy", message: health.fault() });
+	const alive = await app.request("/_healthz");
+	expect([alive.status, await alive.json()]).toEqual([200, { status: "ok", version: VERSION }]);
 });
 
-test("/_live answers 200 whatever is wrong, /_ready once the start is over", async () => {
-	const answers = async () => [(await app.request("/_live")).status, (await app.request("/_ready")).status];
-	for (const one of [null, "the disk is full"]) {
-		fault = one;
-		isServing = false;
-		expect(await answers()).toEqual([200, 503]);
-		isServing = true;
-		expect(await answers()).toEqual([200, 200]);
-		expect(await (await app.request("/_ready")).json()).toEqual({ status: "ok", version: VERSION });
-	}
-	isServing = false;
-	expect(await (await app.request("/_ready")).json()).toEqual({ error: "Starting", message: "the disk is full" });
+test("/_readyz looks for what nobody tells", async () => {
+	isReadStalled = true;
+	expect((await app.request("/_readyz")).status).toBe(503);
+	isReadStalled = false;
+	expect((await app.request("/_readyz")).status).toBe(200);
 });

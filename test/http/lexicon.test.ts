@@ -9,6 +9,7 @@ import { mainSchema as notifyOfUpdate } from "@atcute/atproto/types/sync/notifyO
 import { mainSchema as requestCrawl } from "@atcute/atproto/types/sync/requestCrawl";
 import { safeParse } from "@atcute/lexicons/validations";
 import type { Hono } from "hono";
+import { Health } from "../../src/control/health.ts";
 import type { ClientEnv } from "../../src/http/base.ts";
 import { createReadsApp } from "../../src/http/reads.ts";
 import { createXrpcApp } from "../../src/http/xrpc.ts";
@@ -55,7 +56,7 @@ beforeEach(() => {
 	const reads = createReadsApp({ index, counters, rateLimit, why: NO_WHY });
 	app = createXrpcApp({
 		read: async (target, ip) => reads.request(target, undefined, { ip }),
-		lookAtIndex: async () => undefined,
+		health: new Health(),
 		counters,
 		control: {
 			async requestCrawl(hostname) {

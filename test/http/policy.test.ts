@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import type { Control, Requester } from "../../src/control/api.ts";
+import { Health } from "../../src/control/health.ts";
 import { createAdminApp } from "../../src/http/admin.ts";
 import { createXrpcApp } from "../../src/http/xrpc.ts";
 import { Counters } from "../../src/observe/counters.ts";
@@ -49,7 +50,7 @@ async function ask(path: string, body?: object | string): Promise<{ status: numb
 	const counters = new Counters();
 	const app = createXrpcApp({
 		read: async () => new Response(null, { status: 500 }),
-		lookAtIndex: async () => undefined,
+		health: new Health(),
 		control,
 		counters,
 	}).route("/", createAdminApp({ passwords: ["s3cret"], control, counters }));

@@ -61,8 +61,8 @@ describe.skipIf(typeof found === "string")("the image", () => {
 		return {
 			container,
 			consumer: new SimConsumer(`ws://127.0.0.1:${api}`),
-			isReady: async () => (await status(internal, "/_ready")) === 200,
-			health: () => Promise.all([status(api, "/_health"), status(internal, "/_health"), status(internal, "/metrics")]),
+			isReady: async () => (await status(internal, "/_readyz")) === 200,
+			health: () => Promise.all([status(api, "/_health"), status(internal, "/_readyz"), status(internal, "/metrics")]),
 			metric: async (name: string): Promise<number> => {
 				const text = await (await fetch(`http://127.0.0.1:${internal}/metrics`)).text();
 				return Number(new RegExp(`^standpipe_${name} (\\d+)$`, "m").exec(text)?.[1]);

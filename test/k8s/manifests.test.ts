@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { BlockList, isIPv6 } from "node:net";
 import { resolve } from "node:path";
 import { loadConfig, settingsTable } from "../../src/config/settings.ts";
+import { Health } from "../../src/control/health.ts";
 import { createInternalApp } from "../../src/http/internal.ts";
 import { isPublicAddress } from "../../src/net/address.ts";
 import { Counters } from "../../src/observe/counters.ts";
@@ -139,22 +140,25 @@ describe.skipIf(typeof kustomize === "string").each(RENDERED)("k8s/%s", (name, r
 
 	test("asks by its probes what no full disk changes, and restarts no relay that is starting", async () => {
 		const { startupProbe, livenessProbe, readinessProbe } = container;
-		let isServing = false;
+		const health = new Health();
+		health.log = "disk-full";
+		health.index = "database-unreachable";
 		const app = createInternalApp({
 			totals: new Totals(),
 			counters: new Counters(),
 			log: () => ({ firstSeq: 0, lastSeq: 0, lastLsn: 0, appliedLsn: 0 }),
 			threads: async () => ({}),
-			health: () => "the disk is full",
-			isServing: () => isServing,
+			health,
 		});
 		const answers = async () => {
 			const paths = [startupProbe, livenessProbe, readinessProbe].map(({ httpGet }) => httpGet.path);
 			return Promise.all(paths.map(async (path) => (await app.request(path)).status));
 		};
 		expect(await answers()).toEqual([200, 200, 503]);
-		isServing = true;
+		health.isStarting = false;
 		expect(await answers()).toEqual([200, 200, 200]);
+		health.isDraining = true;
+		expect(await answers()).toEqual([200, 200, 503]);
 		for (const { httpGet } of [startupProbe, livenessProbe, readinessProbe]) expect(httpGet.port).toBe("internal");
 	});
 

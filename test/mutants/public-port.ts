@@ -61,11 +61,18 @@ export const PUBLIC_PORT_MUTANTS: readonly Mutant[] = [
 		tests: XRPC,
 	},
 	{
-		name: "each health request reads the index",
-		file: "http/health.ts",
-		find: "nowMs() - lookedAtMs >= LOOK_INTERVAL_MS",
-		replace: "nowMs() >= lookedAtMs",
-		tests: XRPC,
+		name: "a relay that was told to stop stays ready",
+		file: "control/health.ts",
+		find: 'return isDraining ? ["the relay is shutting down"] : [];',
+		replace: "return [];",
+		tests: ["control/health.test.ts", "k8s/manifests.test.ts"],
+	},
+	{
+		name: "a probe that leaves one check out leaves all of the same kind out",
+		file: "control/health.ts",
+		find: "HEALTH_CHECKS.filter((check) => !except.includes(check))",
+		replace: "HEALTH_CHECKS.filter((check) => except.length === 0 && check.length > 0)",
+		tests: ["control/health.test.ts"],
 	},
 	{
 		name: "one address may have all waiting requests",

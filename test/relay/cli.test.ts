@@ -66,7 +66,7 @@ describe("the command line", () => {
 		const listen = `127.0.0.1:${server.port}`;
 		expect(await run(["health"], { RELAY_METRICS_LISTEN: listen })).toEqual({ code: 0, out: "ok\n", err: "" });
 		status = 503;
-		const out = `http://${listen}/_health answers 503: the index can't be read\n`;
+		const out = `http://${listen}/_readyz answers 503: the index can't be read\n`;
 		expect(await run(["health", "--metrics-listen", listen])).toEqual({ code: 1, out, err: "" });
 		server.stop(true);
 		expect(await run(["health"], { RELAY_METRICS_LISTEN: listen })).toMatchObject({ code: 1, err: "" });

@@ -11,6 +11,17 @@ import { RELAY_COMMAND } from "./rig.ts";
 
 const SUBSCRIBE = "/xrpc/com.atproto.sync.subscribeRepos";
 const CRAWL = "/xrpc/com.atproto.sync.requestCrawl";
+const PATHS = [
+	"/",
+	"/_health",
+	"/_readyz",
+	"/metrics",
+	"/_stats",
+	SUBSCRIBE,
+	CRAWL,
+	"/admin/pds/requestCrawl",
+	"//x/y",
+];
 const REQUESTS = 600;
 const AT_ONCE = 20;
 /** How long an incomplete request is waited for. No verdict depends on it: a later answer is not looked at. */
@@ -35,13 +46,17 @@ afterAll(async () => {
 const fromBoth = (request: string): Promise<string[]> =>
 	Promise.all([ports.api, ports.internal].map((port) => exchange(port, request)));
 
+/** Both ports' answers about health. @param rest of the request, after the path */
+const healthAtBoth = (rest: string): Promise<string[]> =>
+	Promise.all([exchange(ports.api, `GET /_health${rest}`), exchange(ports.internal, `GET /_readyz${rest}`)]);
+
 describe("health, as load balancers ask for it", () => {
 	test.each([
-		["without a Host", "GET /_health HTTP/1.0\r\n\r\n"],
-		["with an empty Host", "GET /_health HTTP/1.1\r\nHost: \r\nConnection: close\r\n\r\n"],
-		["with a Host that is none", "GET /_health HTTP/1.1\r\nHost: h:99999\r\nConnection: close\r\n\r\n"],
-	])("%s", async (_what, request) => {
-		for (const answer of await fromBoth(request)) {
+		["without a Host", " HTTP/1.0\r\n\r\n"],
+		["with an empty Host", " HTTP/1.1\r\nHost: \r\nConnection: close\r\n\r\n"],
+		["with a Host that is none", " HTTP/1.1\r\nHost: h:99999\r\nConnection: close\r\n\r\n"],
+	])("%s", async (_what, rest) => {
+		for (const answer of await healthAtBoth(rest)) {
 			expect(answer).toStartWith("HTTP/1.1 200");
 			expect(answer).toContain('"status":"ok"');
 		}
@@ -53,7 +68,7 @@ function drawRequest(rng: Rng): string {
 	const noise = (max: number): string => Buffer.from(rng.bytes(rng.int(max))).toString("latin1");
 	if (rng.int(20) === 0) return noise(400);
 	const method = rng.pick(["GET", "GET", "POST", "HEAD", "OPTIONS", "CONNECT", "TRACE", "PUT", "FOO", noise(6)]);
-	const path = rng.pick(["/", "/_health", "/metrics", "/_stats", SUBSCRIBE, CRAWL, "/admin/pds/requestCrawl", "//x/y"]);
+	const path = rng.pick(PATHS);
 	const read = rng.pick(["listRepos", "listHosts", "getRepoStatus", "getRepo", "getLatestCommit", "getHostStatus"]);
 	const target = rng.pick([
 		path,
@@ -107,7 +122,7 @@ test("whatever bytes come, no answer shows a stack or a page of HTML, and the ne
 	}
 	// Some of the requests reached the handlers, not only the parser.
 	for (const status of ["200", "400", "404", "405"]) expect(statuses.get(status)).toBeGreaterThan(0);
-	for (const answer of await fromBoth("GET /_health HTTP/1.0\r\n\r\n")) expect(answer).toStartWith("HTTP/1.1 200");
+	for (const answer of await healthAtBoth(" HTTP/1.0\r\n\r\n")) expect(answer).toStartWith("HTTP/1.1 200");
 	const { counters } = await relay.stats();
 	expect(counters.of("http_failures_total")).toBe(0);
 	expect(await Bun.file(relay.logPath).text()).not.toContain('"level":"error"');

@@ -99,11 +99,11 @@ describeWithPostgres("a relay whose index is in PostgreSQL", (programs) => {
 		const waiting =
 			"SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
 		await until(async () => (await server.sqlIn(database, waiting))[0] !== "0");
-		expect(await status(relay.internalPort, "/_live")).toBe(200);
-		expect(await status(relay.internalPort, "/_ready")).toBe(503);
+		expect(await status(relay.internalPort, "/_healthz")).toBe(200);
+		expect(await status(relay.internalPort, "/_readyz?exclude=log,index")).toBe(503);
 		await release();
 		await starting;
-		expect(await status(relay.internalPort, "/_ready")).toBe(200);
+		expect(await status(relay.internalPort, "/_readyz?exclude=log,index")).toBe(200);
 		for (const { hostname } of network.hosts) await relay.requestCrawl(hostname);
 		await rig.stop();
 	}, 300_000);

@@ -367,7 +367,8 @@ test("`:PORT` listens on both families, at both servers", async () => {
 	const reader = child.stdout.getReader();
 	for (let out = ""; !out.includes("serves on"); ) out += new TextDecoder().decode((await reader.read()).value);
 	for (const host of LOOPBACKS.map((address) => (address.includes(":") ? `[${address}]` : address)))
-		for (const { port } of [api, internal]) expect((await fetch(`http://${host}:${port}/_health`)).status).toBe(200);
+		for (const at of [`${api.port}/_health`, `${internal.port}/_readyz`])
+			expect((await fetch(`http://${host}:${at}`)).status).toBe(200);
 	child.kill("SIGTERM");
 	expect(await child.exited).toBe(0);
 }, 300_000);

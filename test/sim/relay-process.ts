@@ -163,7 +163,7 @@ export class RelayProcess {
 
 	async #healthy(): Promise<boolean> {
 		try {
-			return (await fetch(`http://127.0.0.1:${this.#internalPort}/_health`)).ok;
+			return (await fetch(`http://127.0.0.1:${this.#internalPort}/_readyz`)).ok;
 		} catch {
 			return false;
 		}
@@ -177,7 +177,7 @@ export class RelayProcess {
 
 	/** What is wrong according to its health answer; null if nothing is. */
 	async fault(): Promise<string | null> {
-		const response = await fetch(`http://127.0.0.1:${this.#internalPort}/_health`);
+		const response = await fetch(`http://127.0.0.1:${this.#internalPort}/_readyz`);
 		return response.ok ? null : ((await response.json()) as { message: string }).message;
 	}
 

@@ -1,11 +1,11 @@
 import { Damage } from "../../runtime/boundary.ts";
-import { type DatabaseFaultReason, StoreBroken, type StoreFaultReason, StoreUnavailable } from "../store-fault.ts";
+import { StoreBroken, type StoreFaultReason, StoreUnavailable } from "../store-fault.ts";
 
 /**
  * Failures that can pass without a change of the settings or the program, by SQLSTATE. Any other means that the database is not what it
  * must be, that the server refuses this relay, or that a statement is wrong: this is final.
  */
-const REASONS: Readonly<Record<string, DatabaseFaultReason>> = {
+const REASONS: Readonly<Record<string, StoreFaultReason>> = {
 	"25006": "database-read-only",
 	"25P03": "database-slow",
 	// The server's own limit of a transaction's time, since PostgreSQL 17.
@@ -20,7 +20,7 @@ const REASONS: Readonly<Record<string, DatabaseFaultReason>> = {
 };
 
 /** The same, by the first two characters of the SQLSTATE. */
-const CLASS_REASONS: Readonly<Record<string, DatabaseFaultReason>> = {
+const CLASS_REASONS: Readonly<Record<string, StoreFaultReason>> = {
 	// The connection is lost.
 	"08": "database-unreachable",
 	// Deadlocks, and transactions that can't be put in an order.
