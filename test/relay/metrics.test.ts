@@ -22,6 +22,8 @@ test("no metric has lost its name, its meaning, its type or one of its labels", 
 	const lines = (await response.text()).split("\n").filter((line) => line !== "");
 	const says = new Set(lines.map((line) => (line.startsWith("#") ? line : line.replace(/ [^ ]+$/, ""))));
 	expect(says.size).toBe(lines.length);
+	// What to do comes after the meaning.
+	for (const line of lines) if (line.startsWith("# HELP ")) says.add(line.slice(0, line.indexOf(". ")));
 	expect(SAID.filter((line) => !says.has(line))).toEqual([]);
 	// The same as JSON.
 	const answer = await fetch(`http://127.0.0.1:${rig.relay.internalPort}/_stats`);
