@@ -3,6 +3,7 @@
 import type { ControlResult, Requester } from "./answer.ts";
 import type { ConsumerControl } from "./consumers.ts";
 import type { DelayedHost } from "./delays.ts";
+import type { FailureControl } from "./failures.ts";
 import type { HostDetailControl } from "./host-details.ts";
 import type { HostControl } from "./hosts.ts";
 import type { PolicyControl } from "./policy.ts";
@@ -17,7 +18,13 @@ export { type ControlResult, type Refusal, type Requester, refusal } from "./ans
  *
  * The last argument of each action says who asks, so that the requests of every stranger are counted.
  */
-export interface Control extends PolicyControl, HostControl, HostDetailControl, ConsumerControl, QuotaControl {
+export interface Control
+	extends PolicyControl,
+		HostControl,
+		HostDetailControl,
+		ConsumerControl,
+		QuotaControl,
+		FailureControl {
 	/** Asks the relay to follow a host, or to reconnect to it now. */
 	requestCrawl(hostname: string, by: Requester): Promise<ControlResult>;
 	/** For an operator: the hosts that are connected now. */

@@ -1,6 +1,7 @@
 import type { AccountState } from "../account/state.ts";
 import type { RejectionReason } from "../protocol/reasons.ts";
 import type { DelayedAccount, DelayReason, DelayReport } from "./delays.ts";
+import type { ReasonCounts } from "./failures.ts";
 
 /** What somebody knows, or why it can't be known now, for people. */
 export type Told<T> = { readonly told: T } | { readonly untold: string };
@@ -93,6 +94,8 @@ export interface HostWorkerView {
 	delays: DelayView | null;
 	/** The last message of it that this worker has rejected; null if it remembers none. */
 	rejection: LastRejection | null;
+	/** How many messages of it failed at this worker, by reason. */
+	failures: ReasonCounts[];
 }
 
 /** What waits of a host because of its limits, in a form that takes no time to make. */
@@ -119,6 +122,8 @@ export interface ControlView {
 	delays: Told<DelayView | null>;
 	/** The last message of the host that was rejected, of whatever account. */
 	hostRejection: Told<LastRejection | null>;
+	/** How many of its messages failed since the relay's start, by reason: the most first. */
+	hostFailures: Told<ReasonCounts[]>;
 	/** Why the log can't be written now; null if it can. */
 	logStall: string | null;
 }

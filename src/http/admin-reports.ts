@@ -2,6 +2,7 @@ import type { Hono } from "hono";
 import * as v from "valibot";
 import type { Control } from "../control/api.ts";
 import type { ConsumerReport } from "../control/consumers.ts";
+import { FAILING_HOSTS_MAX } from "../control/failures.ts";
 import type { HostDetail } from "../control/host-details.ts";
 import { INTEGER_MAX } from "../protocol/limits.ts";
 import type { ClientEnv } from "./base.ts";
@@ -24,6 +25,19 @@ const ROWS_QUERY = v.object({
 	cursor: pageCursorParameter,
 });
 const HOST_QUERY = v.object({ host: hostnameParameter }, "`host` is required");
+const FAILURES_RULE = `\`limit\` must be an integer from 1 to ${FAILING_HOSTS_MAX}`;
+const FAILURES_QUERY = v.object({
+	host: v.optional(hostnameParameter),
+	limit: v.pipe(
+		v.optional(v.string(), "20"),
+		v.regex(/^\d{1,3}$/, FAILURES_RULE),
+		v.transform(Number),
+		v.minValue(1, FAILURES_RULE),
+		v.maxValue(FAILING_HOSTS_MAX, FAILURES_RULE),
+	),
+	/** How many hosts the pages before had. */
+	cursor: pageCursorParameter,
+});
 const ID_RULE = "`id` must be one that `/admin/consumers/list` gave";
 const CONSUMER_QUERY = v.object(
 	{
@@ -49,6 +63,20 @@ export function addReportRoutes(app: Hono<ClientEnv>, control: Control): void {
 		const { host } = readQuery(HOST_QUERY, context);
 		const result = await control.hostDetail(host, requester(context, true));
 		return answer(context, result, ({ host: detail, delays }) => ({ ...detail, delays }));
+	});
+	app.get("/admin/pds/failures", async (context) => {
+		const { host, limit, cursor } = readQuery(FAILURES_QUERY, context);
+		const by = requester(context, true);
+		if (host !== undefined)
+			return answer(context, await control.hostFailures(host, by), ({ sinceMs, failures }) => ({
+				sinceMs,
+				...failures,
+			}));
+		const result = await control.failingHosts(cursor, limit, by);
+		return answer(context, result, ({ sinceMs, total, hosts }) => ({
+			...{ sinceMs, total, hosts },
+			cursor: cursor + hosts.length < total && hosts.length > 0 ? String(cursor + hosts.length) : undefined,
+		}));
 	});
 	app.get("/admin/consumers/list", async (context) => {
 		const { limit, cursor } = readQuery(ROWS_QUERY, context);

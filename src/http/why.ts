@@ -4,6 +4,7 @@ import { HostnameError, parseHostname } from "../net/hostname.ts";
 import { networkOf } from "../net/network.ts";
 import { isDid } from "../protocol/syntax.ts";
 import { type Explanation, explain, type WhyFacts } from "../why/explain.ts";
+import { failuresOf } from "../why/failures.ts";
 import { type HandleAnswer, handleFault } from "../why/handle.ts";
 import type { ClientEnv } from "./base.ts";
 import { readQuery } from "./parameters.ts";
@@ -39,8 +40,9 @@ export function addWhyRoute(app: Hono<ClientEnv>, options: WhyOptions): void {
 		context.header("Cache-Control", "no-store");
 		context.header("X-Content-Type-Options", "nosniff");
 		if ("host" in asked) {
-			const explanation = explain(await options.inquiry.ofHost(asked.host, ip));
-			return context.json({ host: asked.host, ...described(explanation) });
+			const facts = await options.inquiry.ofHost(asked.host, ip);
+			const explanation = explain(facts);
+			return context.json({ host: asked.host, ...described(explanation), failures: failuresOf(facts) });
 		}
 		const did = "did" in asked ? asked.did : await didOf(asked.handle, networkOf(ip), options);
 		const explanation = explain(await options.inquiry.ofAccount(did, ip));

@@ -2,6 +2,7 @@ import type { AccountFact } from "../account/next.ts";
 import type { Resolution } from "../identity/identity.ts";
 import type { Entry } from "../log/record/entry.ts";
 import type { Message } from "../protocol/kinds/table.ts";
+import type { RejectionReason } from "../protocol/reasons.ts";
 import type { Outcome } from "./outcome.ts";
 
 /** Who sent a message. */
@@ -31,6 +32,8 @@ export interface Arrival<M extends Message = Message> {
 	activeAtHost: boolean | null;
 	/** Whether the place in its host's account limit that its account needs is granted. Null if none was asked for, or if it is taken. */
 	place: "granted" | "refused" | null;
+	/** The strict rule that it breaks, if it is admitted all the same. Null if it breaks none. */
+	lenientReason: RejectionReason | null;
 	/** The status of which the relay's own `#account` must still follow it into the log. Set once the message itself is handed over. */
 	following: UpstreamStatus | null;
 }
@@ -70,6 +73,7 @@ export function arrivalOf(
 		refreshed: false,
 		activeAtHost: null,
 		place: null,
+		lenientReason: null,
 		following: null,
 	};
 }

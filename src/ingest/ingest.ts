@@ -1,6 +1,7 @@
 // ingest/: the thread that follows hosts and verifies messages. It writes nothing to disk.
 
 import type { EngineChoice } from "../config/bounds.ts";
+import type { FailureTotals, WorkerFailures } from "../control/failures.ts";
 import type { HostUsage } from "../control/host-details.ts";
 import type { HostWorkerView, WorkerView } from "../control/why.ts";
 import type { HostCommand, HostDelays, HostEvent } from "../hosts/messages.ts";
@@ -37,6 +38,7 @@ import { RepoStatusProbe } from "./did/repo-status.ts";
 import { Shard, type ShardOptions } from "./did/shard.ts";
 import { Budget } from "./host/budget.ts";
 import { Hosts } from "./host/hosts.ts";
+import { HostFailures } from "./host-failures.ts";
 import { LastRejections } from "./last-rejections.ts";
 import type { Peer } from "./peer-link.ts";
 import { Routes } from "./routes.ts";
@@ -115,6 +117,10 @@ export interface IngestService {
 	whyHost(hostId: number, did: string | null): Promise<HostWorkerView>;
 	/** What has come of the hosts of this worker with an id above the first one, up to the last one. */
 	usage(afterId: number, lastId: number): Promise<HostUsage[]>;
+	/** How many messages of each host have failed at this worker. */
+	failureTotals(): Promise<FailureTotals[]>;
+	/** What has failed of the messages of these hosts at this worker. Hosts of which nothing has are left out. */
+	failures(hostIds: readonly number[]): Promise<WorkerFailures[]>;
 	/** How strict to be from now on with messages of a host, of the DIDs that this worker has; null: as with all other hosts. */
 	setStrictness(hostname: string, strictness: Strictness | null): Promise<void>;
 }
@@ -145,10 +151,10 @@ function createShard(parts: {
 	places: Places;
 	handover: Handover;
 	engine: Engine;
-	lastRejections: LastRejections;
+	failures: HostFailures;
 	counters: Counters;
-}): { shard: Shard; identities: IdentityCache } {
-	const { config, index, mirror, accounts, places, handover, engine, lastRejections, counters } = parts;
+}): { shard: Shard; identities: IdentityCache; lastRejections: LastRejections } {
+	const { config, index, mirror, accounts, places, handover, engine, failures, counters } = parts;
 	const allowInsecure = config.allowInsecureHosts;
 	const identities = new IdentityCache({
 		resolver: new DidResolver({ plcUrl: config.plcHost, allowInsecure, userAgent: USER_AGENT }),
@@ -161,6 +167,7 @@ function createShard(parts: {
 		counters,
 		limits: { ...IDENTITY_CACHE_LIMITS, entriesMax: Math.ceil(config.identityCacheSize / config.ingestWorkers) },
 	});
+	const lastRejections = new LastRejections();
 	const shard: Shard = new Shard({
 		accounts,
 		identities,
@@ -170,9 +177,10 @@ function createShard(parts: {
 		rules: { engine, strict: !config.lenientSyncValidation, clock: Date.now, counters },
 		allowLocalhost: allowInsecure,
 		onRejection: logRejections(),
+		failures,
 		lastRejections,
 	});
-	return { shard, identities };
+	return { shard, identities, lastRejections };
 }
 
 /** Logs rejections at level debug. */
@@ -210,6 +218,7 @@ interface Parts {
 	operator: Operator;
 	why: IngestWhy;
 	places: Places;
+	failures: HostFailures;
 	handover: Handover;
 	doorbell: Doorbell;
 }
@@ -227,6 +236,8 @@ class IngestWorker implements WorkerRole<IngestOptions, IngestCommand, IngestSer
 		setLocalStatus: (change) => this.#started().operator.setLocalStatus(change),
 		whyAccount: (did, hostIds) => this.#started().why.account(did, hostIds),
 		whyHost: (hostId, did) => this.#started().why.host(hostId, did),
+		failureTotals: () => this.#parts?.failures.totals() ?? [],
+		failures: (hostIds) => this.#parts?.failures.of(hostIds) ?? [],
 		setStrictness: (hostname, strictness) => this.#started().shard.setStrictness(hostname, strictness),
 	};
 
@@ -251,9 +262,9 @@ class IngestWorker implements WorkerRole<IngestOptions, IngestCommand, IngestSer
 		const accounts = new AccountCache(index, Math.ceil(ACCOUNT_CACHE_ENTRIES / config.ingestWorkers), counters);
 		const places = new Places(options.worker, this.#emit);
 		const mirror = await openIdentityMirror(config, counters);
-		const lastRejections = new LastRejections();
-		const parts = { config, index, mirror, accounts, places, handover, engine, lastRejections, counters };
-		const { shard, identities } = createShard(parts);
+		const failures = new HostFailures(counters);
+		const parts = { config, index, mirror, accounts, places, handover, engine, failures, counters };
+		const { shard, identities, lastRejections } = createShard(parts);
 		for (const [hostname, strictness] of options.strictness) shard.setStrictness(hostname, strictness);
 		const routes = new Routes(options.worker, options.peers.map(openPeer), (arrival) => shard.submit(arrival));
 		const hosts = new Hosts({
@@ -261,6 +272,7 @@ class IngestWorker implements WorkerRole<IngestOptions, IngestCommand, IngestSer
 			hostBufferBytes: config.hostBufferBytes,
 			userAgent: USER_AGENT,
 			counters,
+			failures,
 			deliver: (arrival) => routes.route(arrival),
 			emit: this.#emit,
 			acknowledged: (ring) => rings[ring]?.acknowledged() ?? 0,
@@ -268,8 +280,8 @@ class IngestWorker implements WorkerRole<IngestOptions, IngestCommand, IngestSer
 		});
 
 		const operator = new Operator({ accounts, handover, places, clock: Date.now });
-		const why = new IngestWhy({ accounts, identities, lastRejections, shard, hosts });
-		this.#parts = { hosts, shard, handover, doorbell, operator, places, why };
+		const why = new IngestWhy({ accounts, identities, lastRejections, failures, shard, hosts });
+		this.#parts = { hosts, shard, handover, doorbell, operator, places, why, failures };
 
 		const keepBooks = (): void => {
 			hosts.storeCursors();

@@ -84,12 +84,6 @@ export class LastRejections {
 		return found.sort((a, b) => b.atMs - a.atMs);
 	}
 
-	/** The last rejection of a host's messages; null if none is remembered. */
-	ofHost(hostId: number): LastRejection | null {
-		const last = [...(this.#hosts.get(hostId)?.values() ?? [])].at(-1);
-		return last === undefined ? null : { ...last };
-	}
-
 	#forgetAny(): void {
 		for (const [hostId, entries] of this.#hosts) {
 			this.#forgetOldest(hostId, entries);

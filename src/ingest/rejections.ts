@@ -3,7 +3,6 @@ import { REJECTION_REASON_NAMES } from "../protocol/reasons.ts";
 
 const byReason = { name: "reason", values: REJECTION_REASON_NAMES };
 
-/** Counted in `ingest/host/` and in `ingest/did/`, each of which checks different rules. */
 export const messagesRejected = counter(
 	"messages_rejected_total",
 	"messages dropped, by the rule they broke",

@@ -4,14 +4,16 @@ import { identityViewOf } from "../why/identity-view.ts";
 import type { AccountCache } from "./did/accounts.ts";
 import type { Shard } from "./did/shard.ts";
 import type { Hosts } from "./host/hosts.ts";
+import type { HostFailures } from "./host-failures.ts";
 import type { LastRejections } from "./last-rejections.ts";
 
 export interface IngestWhyParts {
 	accounts: Pick<AccountCache, "peek">;
 	identities: Pick<IdentityCache, "peek">;
-	lastRejections: Pick<LastRejections, "of" | "ofHost">;
+	lastRejections: Pick<LastRejections, "of">;
+	failures: Pick<HostFailures, "countsOf" | "lastRejection">;
 	shard: Pick<Shard, "waitingOf">;
-	hosts: Pick<Hosts, "delayView" | "lastRejection">;
+	hosts: Pick<Hosts, "delayView">;
 	/** The clock of arrivals. */
 	nowMs?: () => number;
 }
@@ -40,11 +42,12 @@ export class IngestWhy {
 	}
 
 	host(hostId: number, did: string | null): HostWorkerView {
-		const { lastRejections, hosts } = this.#parts;
-		const unread = hosts.lastRejection(hostId);
-		const rejected = lastRejections.ofHost(hostId);
-		const isUnreadLater = (unread?.atMs ?? Number.NEGATIVE_INFINITY) > (rejected?.atMs ?? Number.NEGATIVE_INFINITY);
-		return { delays: hosts.delayView(hostId, did), rejection: isUnreadLater ? unread : rejected };
+		const { failures, hosts } = this.#parts;
+		return {
+			delays: hosts.delayView(hostId, did),
+			rejection: failures.lastRejection(hostId),
+			failures: failures.countsOf(hostId),
+		};
 	}
 }
 

@@ -15,6 +15,7 @@ import { Ratchet } from "../policy/ratchet.ts";
 import type { Served } from "../runtime/requests.ts";
 import { systemTiming } from "../runtime/timing.ts";
 import { workerOf } from "../runtime/worker-of.ts";
+import { Failures } from "./failures.ts";
 import { FanoutConsumers } from "./fanout-consumers.ts";
 import { hostRules, type Policy } from "./policy.ts";
 import { loadQuota } from "./quota.ts";
@@ -76,7 +77,8 @@ export async function createControl(parts: ControlParts): Promise<ControlOwners>
 		...hostRules(config, parts),
 	});
 	const consumers = new FanoutConsumers(fanout);
-	const served = serveControl({ policy, hosts, quota, details, consumers, ingest, logStall, noted });
+	const failures = new Failures({ hosts, ingest, sinceMs: Date.now() });
+	const served = serveControl({ policy, hosts, quota, details, failures, consumers, ingest, logStall, noted });
 	return { served, ratchet, quota };
 }
 
@@ -87,6 +89,7 @@ interface Owners {
 	hosts: HostManager;
 	quota: Quota;
 	details: HostDetails;
+	failures: Failures;
 	consumers: FanoutConsumers;
 	ingest: readonly IngestThread[];
 	/** Adds a line to the audit log if an admin asks. */
@@ -95,7 +98,7 @@ interface Owners {
 }
 
 function serveControl(owners: Owners): Served<Control> {
-	const { policy, hosts, quota, details, consumers, ingest, logStall, noted } = owners;
+	const { policy, hosts, quota, details, failures, consumers, ingest, logStall, noted } = owners;
 	return {
 		hostQuota: (hostname) => quota.hostQuota(hostname),
 		accountWait: (did) => quota.accountWait(did),
@@ -134,6 +137,8 @@ function serveControl(owners: Owners): Served<Control> {
 		consumers: (afterId, limit) => consumers.list(afterId, limit),
 		hostDetails: (afterId, limit) => details.list(afterId, limit),
 		hostDetail: (hostname) => details.one(hostname),
+		hostFailures: (hostname) => failures.hostFailures(hostname),
+		failingHosts: (skip, limit) => failures.failingHosts(skip, limit),
 		delayedHosts: (hostname) => hosts.delayedHosts(hostname),
 		why: (question) => whyOf(question, hosts, ingest, logStall()),
 		connectedHosts: () => ({ ok: true, hostnames: hosts.connected() }),

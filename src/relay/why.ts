@@ -5,6 +5,7 @@ import type { HostManager } from "../hosts/manager.ts";
 import type { IngestService } from "../ingest/ingest.ts";
 import type { Requests, Unanswered } from "../runtime/requests.ts";
 import { workerOf } from "../runtime/worker-of.ts";
+import { merged } from "./failures.ts";
 import { at } from "./shared-memory.ts";
 
 /** How long a worker may take to tell what it knows. Two are asked in turn, and whoever asked us waits for less than two seconds. */
@@ -36,7 +37,7 @@ export async function whyOf(
 	return { ok: true, view: { hostname: sender, host, accountHost, worker, ...ofHost, logStall } };
 }
 
-const NOTHING = { delays: { told: null }, hostRejection: { told: null } } as const;
+const NOTHING = { delays: { told: null }, hostRejection: { told: null }, hostFailures: { told: [] } };
 
 function nameOf(hostId: number | null, hosts: KnownHosts): string | null {
 	return hostId === null || hostId === NO_HOST ? null : hosts.hostnameOf(hostId);
@@ -58,7 +59,7 @@ async function askHost(
 	hostname: string,
 	did: string | null,
 	ingest: readonly Worker[],
-): Promise<Pick<ControlView, "delays" | "hostRejection">> {
+): Promise<Pick<ControlView, "delays" | "hostRejection" | "hostFailures">> {
 	const replies = await Promise.all(
 		ingest.map(({ requests }) => requests.request("whyHost", [hostId, did], { timeoutMs: WORKER_MS_MAX })),
 	);
@@ -66,7 +67,7 @@ async function askHost(
 		return reply.answered ? { told: reply.answer } : { untold: reasonOf(reply.why) };
 	});
 	const own = at(told, workerOf(hostname, ingest.length));
-	return { delays: "told" in own ? { told: own.told.delays } : own, hostRejection: lastOf(told) };
+	return { delays: "told" in own ? { told: own.told.delays } : own, hostRejection: lastOf(told), ...countsOf(told) };
 }
 
 function lastOf(views: readonly Told<HostWorkerView>[]): Told<LastRejection | null> {
@@ -77,6 +78,12 @@ function lastOf(views: readonly Told<HostWorkerView>[]): Told<LastRejection | nu
 		if (rejection !== null && rejection.atMs > (last?.atMs ?? Number.NEGATIVE_INFINITY)) last = rejection;
 	}
 	return { told: last };
+}
+
+function countsOf(views: readonly Told<HostWorkerView>[]): Pick<ControlView, "hostFailures"> {
+	const untold = views.find((view) => "untold" in view);
+	if (untold !== undefined) return { hostFailures: untold };
+	return { hostFailures: { told: merged(views.flatMap((view) => ("told" in view ? view.told.failures : []))) } };
 }
 
 function reasonOf(why: Unanswered): string {

@@ -7,7 +7,7 @@ const USAGE = "usage: standpipe why DID|HANDLE|HOST [--relay URL] [--json]";
 
 /** More than the relay takes for an answer. */
 const ANSWER_MS_MAX = 15_000;
-/** Nine gates with their facts take some 10 kB. */
+/** The gates with their facts take some 10 kB, what failed for each reason as much again. */
 const ANSWER_BYTES_MAX = 256 * 1024;
 const ANSWER = v.object({
 	verdict: v.picklist(["passes", "held", "not-known", "unknown"]),
@@ -22,6 +22,12 @@ const ANSWER = v.object({
 			action: v.nullable(v.string()),
 			facts: v.record(v.string(), v.union([v.string(), v.number(), v.boolean(), v.null()])),
 		}),
+	),
+	/** Of a host. Relays of earlier releases do not tell. */
+	failures: v.optional(
+		v.nullable(
+			v.array(v.object({ reason: v.string(), rejected: v.number(), lenient: v.number(), lastAt: v.string() })),
+		),
 	),
 });
 type Answer = v.InferOutput<typeof ANSWER>;
@@ -140,7 +146,7 @@ const MARKS: Readonly<Record<AnswerGate["state"], string>> = {
 	"not-reached": "-",
 };
 
-function tell(subject: string, { verdict, gates }: Answer, output: WhyOutput): void {
+function tell(subject: string, { verdict, gates, failures }: Answer, output: WhyOutput): void {
 	const line = (text: string): void => output.line(printable(text));
 	line(`${subject}: ${HEADLINES[verdict]}`);
 	for (const { gate, state, answer, words, detail, action, facts } of gates) {
@@ -153,6 +159,8 @@ function tell(subject: string, { verdict, gates }: Answer, output: WhyOutput): v
 		more("what can be done", action);
 		for (const [name, value] of Object.entries(facts)) if (value !== null) more(name, String(value));
 	}
+	for (const { reason, rejected, lenient, lastAt } of failures ?? [])
+		line(`${"failed".padEnd(8)} ${reason}: ${rejected} dropped, ${lenient} passed leniently, the last at ${lastAt}`);
 }
 
 /**

@@ -8,6 +8,7 @@ import { AccountCache } from "../../src/ingest/did/accounts.ts";
 import { Operator } from "../../src/ingest/did/operator.ts";
 import { Places } from "../../src/ingest/did/places.ts";
 import { Shard } from "../../src/ingest/did/shard.ts";
+import { HostFailures } from "../../src/ingest/host-failures.ts";
 import { LastRejections } from "../../src/ingest/last-rejections.ts";
 import type { Outcome } from "../../src/ingest/outcome.ts";
 import { Handover } from "../../src/log/handover.ts";
@@ -408,6 +409,7 @@ export class History {
 			rules: { engine: GOOD_ENGINE, strict: false, clock: () => NOW_MS, counters },
 			allowLocalhost: false,
 			onRejection: () => {},
+			failures: new HostFailures(counters),
 			lastRejections: new LastRejections(),
 		});
 	}

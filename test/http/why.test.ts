@@ -5,6 +5,7 @@ import { createReadsApp } from "../../src/http/reads.ts";
 import { WHY_READS } from "../../src/http/why.ts";
 import { networkOf } from "../../src/net/network.ts";
 import { Counters } from "../../src/observe/counters.ts";
+import { REJECTION_REASONS } from "../../src/protocol/reasons.ts";
 import { RateLimit } from "../../src/runtime/rate-limit.ts";
 import type { Explanation } from "../../src/why/explain.ts";
 import type { HandleAnswer } from "../../src/why/handle.ts";
@@ -71,6 +72,23 @@ describe("why", () => {
 		expect(answer.words).toContain("banned");
 		expect(answer.action.length).toBeGreaterThan(5);
 		expect(asked).toEqual([`host ${PDS} by 192.0.2.1`]);
+	});
+
+	test("tells of a host what failed since the relay's start, by reason, or that this can't be known now", async () => {
+		const counts = { reason: "rev-stale", rejected: 3, lenient: 1, firstAtMs: 0, lastAtMs: 1_000 } as const;
+		facts.view = { ...facts.view, hostFailures: { told: [counts] } };
+		const { answer } = await why(`host=${PDS}`);
+		expect(answer).toMatchObject({
+			failures: [
+				{
+					...{ reason: "rev-stale", meaning: REJECTION_REASONS["rev-stale"].meaning, rejected: 3, lenient: 1 },
+					...{ firstAt: "1970-01-01T00:00:00.000Z", lastAt: "1970-01-01T00:00:01.000Z" },
+				},
+			],
+		});
+		facts.view = { ...facts.view, hostFailures: { untold: "busy" } };
+		expect((await why(`host=${PDS}`)).answer).toMatchObject({ failures: null });
+		expect("failures" in (await why(`did=${DID}`)).answer).toBe(false);
 	});
 
 	test("is answered for a handle, which is looked up for the client that asks", async () => {

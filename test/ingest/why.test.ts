@@ -3,13 +3,21 @@ import { IngestWhy } from "../../src/ingest/why.ts";
 import { brokenCommit } from "../sim/broken-commit.ts";
 import { ShardRig } from "./did/shard-rig.ts";
 
-const NO_HOSTS = { delayView: () => null, lastRejection: () => null };
+const NO_HOSTS = { delayView: () => null };
 
 function whyOf(rig: ShardRig): IngestWhy {
 	const nothing = { peek: () => null };
-	const { shard, lastRejections } = rig;
+	const { shard, lastRejections, failures } = rig;
 	const nowMs = (): number => rig.nowMs;
-	return new IngestWhy({ accounts: nothing, identities: nothing, lastRejections, shard, hosts: NO_HOSTS, nowMs });
+	return new IngestWhy({
+		accounts: nothing,
+		identities: nothing,
+		lastRejections,
+		failures,
+		shard,
+		hosts: NO_HOSTS,
+		nowMs,
+	});
 }
 
 describe("a worker tells", () => {
@@ -67,34 +75,5 @@ describe("a worker tells", () => {
 		release();
 		await rig.settle();
 		expect(why.account(account.did, [1]).waiting).toBe(0);
-	});
-
-	test("the later of what could not be read and what was rejected for its content", () => {
-		const told = (atMs: number) => ({
-			...{ hostname: "one.example", did: null, type: null, reason: "frame-malformed", detail: "", upstreamSeq: null },
-			...{ atMs, passedSince: false },
-		});
-		const parts = (unreadMs: number | null, rejectedMs: number | null) =>
-			new IngestWhy({
-				accounts: { peek: () => null },
-				identities: { peek: () => null },
-				shard: { waitingOf: () => null },
-				lastRejections: {
-					of: () => [],
-					ofHost: () => (rejectedMs === null ? null : { ...told(rejectedMs), reason: "rev-stale" }),
-				},
-				hosts: {
-					delayView: () => null,
-					lastRejection: () => (unreadMs === null ? null : { ...told(unreadMs), reason: "frame-malformed" }),
-				},
-			});
-		for (const [unreadMs, rejectedMs, reason] of [
-			[1, 2, "rev-stale"],
-			[2, 1, "frame-malformed"],
-			[null, 1, "rev-stale"],
-			[1, null, "frame-malformed"],
-			[null, null, undefined],
-		] as const)
-			expect(parts(unreadMs, rejectedMs).host(1, null).rejection?.reason).toBe(reason);
 	});
 });

@@ -4,6 +4,7 @@ const EXPLAIN = ["why/explain.test.ts"];
 const INQUIRY = ["why/inquiry.test.ts"];
 const HANDLE = ["why/handle.test.ts"];
 const REJECTIONS = ["ingest/last-rejections.test.ts"];
+const FAILURES = ["ingest/host-failures.test.ts"];
 const VIEW = ["relay/why-view.test.ts"];
 const HTTP = ["http/why.test.ts"];
 const COMMAND = ["why/command.test.ts"];
@@ -93,6 +94,35 @@ export const WHY_MUTANTS: readonly Mutant[] = [
 		find: "this.#options.lastRejections.passed(sender.hostId, message.did, message.type);",
 		replace: "",
 		tests: ["ingest/why.test.ts"],
+	},
+	{
+		name: "the example of a failure is the first one, not the last",
+		file: "ingest/host-failures.ts",
+		find: "entry.example = {",
+		replace: "entry.example ??= {",
+		tests: FAILURES,
+	},
+	{
+		name: "examples of failures are remembered without a limit",
+		file: "ingest/host-failures.ts",
+		find: "if (this.#withExample.size > this.#examplesMax) this.#forgetOldest();",
+		replace: "",
+		tests: FAILURES,
+	},
+	{
+		name: "what several workers have counted of a host is that of the last one",
+		file: "relay/failures.ts",
+		find: "other === undefined ? one : mergedPair(one, other)",
+		replace: "one",
+		tests: FAILURES,
+	},
+	{
+		name: "a message that waits for room in the ring is counted as passed leniently each time that it is tried",
+		file: "ingest/did/shard.ts",
+		find: "const position = this.#push(arrival, admitted);",
+		replace:
+			"if (arrival.lenientReason !== null) this.#noteLenient(arrival, arrival.lenientReason);\n\t\tconst position = this.#push(arrival, admitted);",
+		tests: ["ingest/did/shard.test.ts"],
 	},
 	{
 		name: "what the index has counts for newer than what a worker has",

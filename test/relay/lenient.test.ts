@@ -52,6 +52,9 @@ describe.each([
 		const sum = (counts: Record<string, number>): number =>
 			Object.values(counts).reduce((all, count) => all + count, 0);
 		expect([sum(rejected), sum(passedOn)]).toEqual(lenient === "true" ? [0, CASES.length] : [CASES.length, 0]);
+		const { json } = await rig.relay.admin(`pds/failures?host=${rig.network.hosts[0]?.hostname}`);
+		const report = json as { rejected: number; lenient: number };
+		expect([report.rejected, report.lenient]).toEqual([sum(rejected), sum(passedOn)]);
 		expect(rig.network.hosts.map(({ cursors }) => cursors.length)).toEqual([1]);
 		expect(rig.consumer.errors).toEqual([]);
 	});

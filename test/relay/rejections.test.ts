@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import type { FailureExample } from "../../src/control/failures.ts";
 import type { SimAccount } from "../sim/account.ts";
 import { BAD_REASONS, type BadReason, sendBad } from "../sim/bad.ts";
 import { RelayRig, until } from "./rig.ts";
@@ -58,4 +59,49 @@ test("no other message was rejected, and none came twice or out of order", async
 	expect(Object.values(rejected).reduce((sum, count) => sum + count, 0)).toBe(BAD_REASONS.length);
 	expect(rig.consumer.orderViolations).toBe(0);
 	expect(rig.consumer.errors).toEqual([]);
+});
+
+interface Report {
+	hostname: string;
+	rejected: number;
+	lenient: number;
+	reasons: { reason: string; rejected: number; example?: FailureExample | null }[];
+}
+
+test("the operator sees of each host what failed, by reason, with the last example; and everybody the counts", async () => {
+	const { relay, network } = rig;
+	const { json } = await relay.admin("pds/failures");
+	const listed = json as { sinceMs: number; total: number; hosts: Report[] };
+	expect([listed.total, listed.hosts.length]).toEqual([2, 2]);
+	expect(listed.sinceMs).toBeLessThanOrEqual(Date.now());
+	const all: Report["reasons"] = [];
+	for (const { hostname } of network.hosts) {
+		const report = (await relay.admin(`pds/failures?host=${hostname}`)).json as Report;
+		all.push(...report.reasons);
+		expect(report.rejected).toBe(report.reasons.reduce((sum, one) => sum + one.rejected, 0));
+		const inList = listed.hosts.find((one) => one.hostname === hostname);
+		const { rejected, reasons } = report;
+		expect(inList).toEqual({
+			...{ hostname, rejected, lenient: 0 },
+			reasons: reasons.map(({ example: _, ...counts }) => counts),
+		});
+		const why = await fetch(`http://127.0.0.1:${relay.apiPort}/api/why?host=${hostname}`);
+		const { failures } = (await why.json()) as { failures: { reason: string; rejected: number }[] };
+		expect(failures.map(({ reason, rejected }) => [reason, rejected])).toEqual(
+			report.reasons.map(({ reason, rejected }) => [reason, rejected]),
+		);
+	}
+	for (const reason of BAD_REASONS) {
+		const found = all.filter((one) => one.reason === reason);
+		expect([reason, found.reduce((sum, { rejected }) => sum + rejected, 0)]).toEqual([reason, 1]);
+		expect(found[0]?.example).toMatchObject({ outcome: "rejected", detail: expect.stringMatching(/^.+$/) });
+	}
+	const signature = all.find(({ reason }) => reason === "signature-invalid")?.example;
+	expect(accounts.map(({ did }) => did)).toContain(signature?.did ?? "");
+	expect(signature).toMatchObject({ type: "commit", rev: expect.any(String), upstreamSeq: expect.any(Number) });
+	const first = (await relay.admin("pds/failures?limit=1")).json as { hosts: Report[]; cursor: string };
+	const second = (await relay.admin(`pds/failures?limit=1&cursor=${first.cursor}`)).json as typeof first;
+	expect([...first.hosts, ...second.hosts]).toEqual(listed.hosts);
+	expect(second.cursor).toBeUndefined();
+	expect((await relay.admin("pds/failures?host=nowhere.example.com")).status).toBe(404);
 });

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from "bun:test";
+import type { ReasonCounts } from "../../src/control/failures.ts";
 import type { HostView, LastRejection, WorkerView } from "../../src/control/why.ts";
 import type { IngestService } from "../../src/ingest/ingest.ts";
 import { type KnownHosts, whyOf } from "../../src/relay/why.ts";
@@ -37,11 +38,19 @@ function workers(): { requests: Pick<Requests<IngestService>, "request"> }[] {
 				asked.push(`${method} ${JSON.stringify(args)} of ${number}`);
 				if (slow.has(number)) return { answered: false, why: "timeout" };
 				const isOwner = workerOf(hosts.hostnameOf(Number(args[0])) ?? "", WORKERS) === number;
-				const ofHost = { delays: isOwner ? delays("host", false) : null, rejection: rejections[number] ?? null };
+				const rejected = rejections[number] ?? null;
+				const ofHost = {
+					...{ delays: isOwner ? delays("host", false) : null, rejection: rejected },
+					failures: rejected === null ? [] : [countsOf(rejected)],
+				};
 				return { answered: true, answer: method === "whyAccount" ? account : ofHost };
 			},
 		} as unknown as Pick<Requests<IngestService>, "request">,
 	}));
+}
+
+function countsOf({ reason, atMs }: LastRejection): ReasonCounts {
+	return { reason, rejected: 1, lenient: 2, firstAtMs: atMs - 1, lastAtMs: atMs };
 }
 
 async function view(question: Parameters<typeof whyOf>[0]) {
@@ -83,6 +92,9 @@ describe("what the control thread gathers", () => {
 		const told = await view({ did: null, hostname: PDS, hostId: null });
 		expect(told).toMatchObject({ worker: null, hostRejection: { told: { reason: "rev-future" } } });
 		expect(told.delays).toEqual({ told: delays("host", false) });
+		expect(told.hostFailures).toEqual({
+			told: [rejections[2], rejections[0]].map((one) => countsOf(one as LastRejection)),
+		});
 		expect(await view({ did: null, hostname: "no.example.com", hostId: null })).toMatchObject({
 			...{ hostname: "no.example.com", host: null, hostRejection: { told: null } },
 		});
@@ -97,5 +109,6 @@ describe("what the control thread gathers", () => {
 		slow = new Set([ofHost]);
 		const told = await view({ did: null, hostname: PDS, hostId: null });
 		expect(told).toMatchObject({ host: { hostname: PDS }, delays: { untold: expect.any(String) } });
+		expect("untold" in told.hostFailures).toBe(true);
 	});
 });

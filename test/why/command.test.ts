@@ -48,6 +48,15 @@ describe("the command why", () => {
 		expect(complaints).toEqual([]);
 	});
 
+	test("tells of a host what failed, by reason", async () => {
+		const failed = { reason: "rev-stale", meaning: "old", rejected: 3, lenient: 1, lastAt: "2026-11-26T00:00:00.000Z" };
+		answer = () => Response.json({ host: PDS, ...explain({ ...new Facts().all, did: null }), failures: [failed] });
+		expect(await run(PDS)).toBe(0);
+		expect(lines.at(-1)).toBe(
+			"failed   rev-stale: 3 dropped, 1 passed leniently, the last at 2026-11-26T00:00:00.000Z",
+		);
+	});
+
 	test("tells of the gate that holds what is known and what can be done, and exits with 1", async () => {
 		const facts = new Facts();
 		facts.reject(rejection("signature-invalid"));

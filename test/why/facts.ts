@@ -84,6 +84,7 @@ export class Facts {
 		worker: { told: WORKER },
 		delays: { told: null },
 		hostRejection: { told: null },
+		hostFailures: { told: [] },
 		logStall: null,
 	};
 	noView: string | null = null;

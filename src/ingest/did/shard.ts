@@ -11,14 +11,15 @@ import type { DidDocumentFacts } from "../../log/record/control.ts";
 import { controlEntry, type Entry } from "../../log/record/entry.ts";
 import type { Strictness } from "../../log/record/policy-facts.ts";
 import { counter, gauge } from "../../observe/metric.ts";
+import type { RejectionReason } from "../../protocol/reasons.ts";
 import { Rejection } from "../../protocol/rejection.ts";
 import { didMethod, isDid } from "../../protocol/syntax.ts";
 import { reportFailure } from "../../runtime/boundary.ts";
 import { endThreadOnFailure } from "../../runtime/thread.ts";
 import type { Admitted, Arrival, Sender, UpstreamStatus } from "../arrival.ts";
+import type { HostFailures } from "../host-failures.ts";
 import type { LastRejections } from "../last-rejections.ts";
 import { FAILED, type Outcome, REJECTED, REPEATED } from "../outcome.ts";
-import { messagesRejected } from "../rejections.ts";
 import type { AccountCache } from "./accounts.ts";
 import { ownAccountMessage } from "./admit/account.ts";
 import type { AdmissionRules } from "./admit/admission.ts";
@@ -63,7 +64,9 @@ export interface ShardOptions {
 	allowLocalhost: boolean;
 	/** Called for each rejection, to log it. */
 	onRejection: (arrival: Arrival, rejection: Rejection) => void;
-	/** Remembers rejections, for those who ask. */
+	/** Counts what fails, by host. */
+	failures: Pick<HostFailures, "rejected" | "lenient">;
+	/** Remembers rejections by account, for those who ask. */
 	lastRejections: Pick<LastRejections, "note" | "passed">;
 }
 
@@ -146,10 +149,7 @@ export class Shard {
 	/** How strict to be from now on with messages of a host; null: as with all others. */
 	setStrictness(hostname: string, strictness: Strictness | null): void {
 		if (strictness === null) this.#rules.delete(hostname);
-		else {
-			const onLenient = (): void => void this.#lenient.add(hostname);
-			this.#rules.set(hostname, { ...this.#options.rules, strict: strictness === "enforce", onLenient });
-		}
+		else this.#rules.set(hostname, { ...this.#options.rules, strict: strictness === "enforce" });
 	}
 
 	/** The hosts with a strictness of their own, of which messages have passed since the last call that break a strict rule. */
@@ -225,13 +225,13 @@ export class Shard {
 
 	/** Settles a message that broke a rule, or on which our own code failed. Throws `error` itself if it is fatal. */
 	#reject(arrival: Arrival, error: unknown): void {
-		const { rules, onRejection, lastRejections } = this.#options;
+		const { rules, onRejection, failures, lastRejections } = this.#options;
 		const { type, did } = arrival.message;
 		const isRule = error instanceof Rejection;
 		if (!isRule)
 			reportFailure(`an admission of #${type}`, error, { did, host: arrival.sender.hostname }, arrival.frame);
 		const rejection = isRule ? error : new Rejection("internal-error");
-		rules.counters.add(messagesRejected.of(rejection.reason));
+		failures.rejected(arrival.sender, arrival.message, rejection.reason, rejection.message);
 		onRejection(arrival, rejection);
 		lastRejections.note(arrival.sender, arrival.message, rejection.reason, rejection.message, rules.clock());
 		this.#settle(arrival, rejection.reason === "internal-error" ? FAILED : REJECTED);
@@ -257,9 +257,15 @@ export class Shard {
 		}
 		const { sender, message } = arrival;
 		this.#options.lastRejections.passed(sender.hostId, message.did, message.type);
+		if (arrival.lenientReason !== null) this.#noteLenient(arrival, arrival.lenientReason);
 		handover.time(arrival.arrivedAtMs);
 		this.#settle(arrival, { rejected: false, ring: handover.ring, position });
 		return null;
+	}
+
+	#noteLenient({ sender, message }: Arrival, reason: RejectionReason): void {
+		this.#options.failures.lenient(sender, message, reason);
+		if (this.#rules.has(sender.hostname)) this.#lenient.add(sender.hostname);
 	}
 
 	/** Hands one entry over and stores its account's new state. Returns the ring position after it, or null if the ring is full. */
@@ -299,6 +305,7 @@ export class Shard {
 	/** Returns null if the message was a repeat, which is now settled, and a promise if the message has to wait. */
 	#admit(arrival: Arrival): Admitted | Promise<unknown> | null {
 		const { message } = arrival;
+		arrival.lenientReason = null;
 		checkDid(message.did, this.#options.allowLocalhost);
 		const account = this.#options.accounts.get(message.did);
 		if (account === undefined) return this.#options.accounts.load(message.did);

@@ -1,5 +1,5 @@
 import type { HostUsage } from "../../control/host-details.ts";
-import type { DelayView, LastRejection } from "../../control/why.ts";
+import type { DelayView } from "../../control/why.ts";
 import { DELAYED_HOSTS_MAX, type HostCommand, type HostDelays, type HostTarget } from "../../hosts/messages.ts";
 import type { Handover } from "../../log/handover.ts";
 import { controlEntry } from "../../log/record/entry.ts";
@@ -80,11 +80,6 @@ export class Hosts {
 	/** What waits of a host because of its limits, in short; null if nothing does. @param did an account of which more is told */
 	delayView(hostId: number, did: string | null): DelayView | null {
 		return this.#subscriptions.get(hostId)?.delayView(did) ?? null;
-	}
-
-	/** The last message of a host that could not be taken in at all; null if there was none. */
-	lastRejection(hostId: number): LastRejection | null {
-		return this.#subscriptions.get(hostId)?.lastRejection ?? null;
 	}
 
 	/** What has come of the hosts with an id above the first one, up to the last one. */

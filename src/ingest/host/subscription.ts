@@ -3,7 +3,7 @@
 import type { EventLimits } from "../../config/setting.ts";
 import type { DelayReport } from "../../control/delays.ts";
 import type { HostUsage } from "../../control/host-details.ts";
-import type { DelayView, LastRejection } from "../../control/why.ts";
+import type { DelayView } from "../../control/why.ts";
 import { HOST_FAULT_NAMES, type HostFault } from "../../hosts/fault.ts";
 import type { HostEvent, HostGapReason, HostTarget } from "../../hosts/messages.ts";
 import type { Counters } from "../../observe/counters.ts";
@@ -19,8 +19,8 @@ import { reportFailure } from "../../runtime/boundary.ts";
 import { LogLimiter } from "../../runtime/log-limiter.ts";
 import { systemTiming, type Timing } from "../../runtime/timing.ts";
 import { type Arrival, arrivalOf, type Sender } from "../arrival.ts";
+import type { HostFailures } from "../host-failures.ts";
 import { FAILED, type Outcome, REJECTED } from "../outcome.ts";
-import { messagesRejected } from "../rejections.ts";
 import { type Budget, type HostBudget, MESSAGE_OVERHEAD_BYTES } from "./budget.ts";
 import { CatchUp } from "./catch-up.ts";
 import { type Delayed, Delays } from "./delays.ts";
@@ -114,8 +114,6 @@ const THROTTLED_AFTER_MS = 10_000;
 const LOG_INTERVAL_MS = 60_000;
 const LOG_KINDS_MAX = 128;
 
-/** Of a rejection that is remembered. */
-const DETAIL_CHARS_MAX = 300;
 /** Messages are left out, and none waits now. */
 const NOTHING_WAITS = { forMs: 0, messages: 0, bytes: 0, accounts: 0, next: null, account: null };
 
@@ -126,6 +124,8 @@ export interface SubscriptionOptions {
 	hostBufferBytes: number;
 	userAgent: string;
 	counters: Counters;
+	/** Counts what fails, by host. */
+	failures: Pick<HostFailures, "rejected">;
 	/** Takes each message to its DID's shard. `settle` is called exactly once. */
 	deliver: (arrival: Arrival) => void;
 	/**
@@ -189,7 +189,6 @@ export class HostSubscription {
 	/** Whether a message has come, other than the one at our cursor. */
 	#madeProgress = false;
 	#isOpen = false;
-	#lastRejection: LastRejection | null = null;
 	/** Why we end the connection, if we do. */
 	#ending: SocketEnd | null = null;
 
@@ -250,11 +249,6 @@ export class HostSubscription {
 		if (view === null && leftOut === 0) return null;
 		const isLeftOut = did !== null && this.#catchUp?.has(did) === true;
 		return { ...(view ?? NOTHING_WAITS), leftOut, isLeftOut };
-	}
-
-	/** The last message that could not be taken in at all; null if there was none. */
-	get lastRejection(): LastRejection | null {
-		return this.#lastRejection;
 	}
 
 	/** What has come of the host since the start. */
@@ -440,17 +434,20 @@ export class HostSubscription {
 		this.#messages++;
 		counters.add(framesReceived);
 		counters.add(bytesReceived, bytes.length);
+		let read: Message | null = null;
 		try {
 			const { scanned, frame, rewritten } = readFrame(bytes);
 			if (rewritten) counters.add(framesNoncanonical);
-			if (scanned.kind === "message") this.#message(frame, scanned.message);
-			else this.#notice(scanned);
+			if (scanned.kind === "message") {
+				read = scanned.message;
+				this.#message(frame, read);
+			} else this.#notice(scanned);
 		} catch (error) {
 			const isRule = error instanceof Rejection;
 			if (!isRule) reportFailure("a frame's intake", error, { host: this.#host.hostname }, bytes);
-			const { reason, message } = isRule ? error : new Rejection("internal-error");
-			if (CLOSE_CODES[reason] === undefined) this.#reject(reason, message);
-			else this.#unreadable(reason, message, reason === "internal-error");
+			const { reason, message: detail } = isRule ? error : new Rejection("internal-error");
+			if (CLOSE_CODES[reason] === undefined) this.#reject(reason, detail, read);
+			else this.#unreadable(reason, detail, reason === "internal-error");
 		}
 	}
 
@@ -622,7 +619,7 @@ export class HostSubscription {
 
 	/** Skips a message that can't be read. Its seq is unknown, so the low-water mark stays where it is. */
 	#unreadable(reason: RejectionReason, detail: string, isLast: boolean): void {
-		this.#reject(reason, detail);
+		this.#reject(reason, detail, null);
 		this.#unreadableInRow++;
 		if (this.#gapNotedAt !== this.#received) {
 			this.#gapNotedAt = this.#received;
@@ -647,12 +644,9 @@ export class HostSubscription {
 		});
 	}
 
-	#reject(reason: RejectionReason, detail: string): void {
-		this.#options.counters.add(messagesRejected.of(reason));
-		this.#lastRejection = {
-			...{ hostname: this.#host.hostname, did: null, type: null, upstreamSeq: null, passedSince: false },
-			...{ reason, detail: detail.slice(0, DETAIL_CHARS_MAX).toWellFormed(), atMs: Date.now() },
-		};
+	/** @param message null if it could not be read so far */
+	#reject(reason: RejectionReason, detail: string, message: Message | null): void {
+		this.#options.failures.rejected(this.#sender, message, reason, detail);
 		this.#log("debug", "rejected a frame of {host}: {detail}", `rejection ${reason}`, { detail });
 	}
 

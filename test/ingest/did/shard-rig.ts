@@ -6,6 +6,7 @@ import type { Account, IndexReader } from "../../../src/index/store.ts";
 import { arrivalOf, type Sender } from "../../../src/ingest/arrival.ts";
 import { AccountCache } from "../../../src/ingest/did/accounts.ts";
 import { Shard } from "../../../src/ingest/did/shard.ts";
+import { HostFailures } from "../../../src/ingest/host-failures.ts";
 import { LastRejections } from "../../../src/ingest/last-rejections.ts";
 import type { Outcome } from "../../../src/ingest/outcome.ts";
 import { Handover } from "../../../src/log/handover.ts";
@@ -37,6 +38,7 @@ export interface RigOptions {
 export class ShardRig {
 	readonly shard: Shard;
 	readonly reader: RingReader;
+	readonly failures: HostFailures;
 	readonly lastRejections = new LastRejections();
 	readonly outcomes: Outcome[] = [];
 	nowMs = Date.now();
@@ -60,6 +62,7 @@ export class ShardRig {
 		const ring = createRingBuffer(ringBytes);
 		this.reader = new RingReader(ring);
 		const clock = (): number => this.nowMs;
+		this.failures = new HostFailures(counters, clock);
 		const index: Pick<IndexReader, "account"> = {
 			account: async (did) => accounts.find((account) => account.did === did) ?? null,
 		};
@@ -95,6 +98,7 @@ export class ShardRig {
 			handover: new Handover(0, new RingWriter(ring), new Doorbell(), counters),
 			rules: { engine, strict, clock, counters },
 			allowLocalhost: false,
+			failures: this.failures,
 			lastRejections: this.lastRejections,
 			onRejection: () => {},
 		});

@@ -578,6 +578,32 @@ test("a lenient relay passes and counts what only the strict rules drop", async 
 	}
 });
 
+test("what passes leniently is counted when it is in the ring, once, and not if it is dropped for another reason", async () => {
+	const rig = new ShardRig({ strict: false, ringBytes: 16_384 });
+	const account = await ShardRig.account("counted");
+	rig.identity(account);
+	const commits = await Promise.all(Array.from({ length: 20 }, () => account.commit()));
+	for (const [at, message] of commits.entries())
+		rig.send({ ...message, body: { ...message.body, tooBig: true } }, at + 1);
+	const [first] = commits;
+	if (first === undefined) throw new Error("there is a commit");
+	rig.send({ ...first, body: { ...first.body, tooBig: true } }, 21);
+	let passed = 0;
+	for (let turn = 0; turn < 200 && passed < 20; turn++) {
+		await rig.settle();
+		const lenient = rig.failures.of([1])[0]?.reasons.find(({ reason }) => reason === "too-big-flag")?.lenient ?? 0;
+		passed += rig.entries().length;
+		expect(lenient).toBeLessThanOrEqual(passed);
+		rig.shard.ringHasRoom();
+	}
+	await rig.settle();
+	expect(rig.counters.of("ring_full_total")).toBeGreaterThan(0);
+	expect(rig.failures.of([1])[0]?.reasons).toMatchObject([
+		{ reason: "too-big-flag", rejected: 0, lenient: 20, example: { did: account.did, upstreamSeq: 20, ops: 1 } },
+		{ reason: "rev-stale", rejected: 1, lenient: 0, example: { did: account.did, upstreamSeq: 21 } },
+	]);
+});
+
 test("a host's own strictness takes the place of the relay's, until it is taken back, and is no other host's", async () => {
 	for (const strict of [true, false]) {
 		const rig = new ShardRig({ strict });

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import type { EventLimits } from "../../../src/config/setting.ts";
 import { Budget } from "../../../src/ingest/host/budget.ts";
 import { HostSubscription } from "../../../src/ingest/host/subscription.ts";
+import { HostFailures } from "../../../src/ingest/host-failures.ts";
 import { REJECTED } from "../../../src/ingest/outcome.ts";
 import { Counters } from "../../../src/observe/counters.ts";
 import { counted } from "../../observe/counted.ts";
@@ -33,6 +34,7 @@ class Follower {
 				hostBufferBytes: BUFFER_BYTES,
 				userAgent: "a test",
 				counters: this.counters,
+				failures: new HostFailures(this.counters),
 				deliver: ({ message, settle }) => {
 					const seqs = this.delivered.get(message.did) ?? [];
 					this.delivered.set(message.did, seqs);

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { Budget } from "../../../src/ingest/host/budget.ts";
 import { Hosts } from "../../../src/ingest/host/hosts.ts";
+import { HostFailures } from "../../../src/ingest/host-failures.ts";
 import { type Outcome, REJECTED } from "../../../src/ingest/outcome.ts";
 import { Handover } from "../../../src/log/handover.ts";
 import { decodeCursorsFacts } from "../../../src/log/record/control.ts";
@@ -51,6 +52,7 @@ beforeEach(async () => {
 		hostBufferBytes: BUDGET_BYTES,
 		userAgent: "a test",
 		counters,
+		failures: new HostFailures(counters),
 		deliver: ({ message, settle }) => {
 			storedWithFirst ??= storedCursors();
 			arrivals.push({ seq: message.seq, settle });

@@ -7,6 +7,7 @@ import type { HostEvent } from "../../../src/hosts/messages.ts";
 import { detailOf, initialState, statusOf } from "../../../src/hosts/state.ts";
 import { Budget } from "../../../src/ingest/host/budget.ts";
 import { HostSubscription } from "../../../src/ingest/host/subscription.ts";
+import { HostFailures } from "../../../src/ingest/host-failures.ts";
 import { type Outcome, REJECTED, REPEATED } from "../../../src/ingest/outcome.ts";
 import { NEVER_CONNECTED } from "../../../src/log/record/host-connection.ts";
 import { Counters } from "../../../src/observe/counters.ts";
@@ -54,6 +55,7 @@ class Bench {
 				hostBufferBytes,
 				userAgent: "a test",
 				counters: this.counters,
+				failures: new HostFailures(this.counters),
 				deliver: ({ message, settle }) => {
 					if (this.fault !== null) throw this.fault;
 					this.delivered.push(message.seq);

@@ -23,7 +23,7 @@ export function admitAccount(
 	const isLast = resolution.outcome === "tombstoned" && account?.host === sender.hostId;
 	if (!isLast && keyAtHome(arrival, resolution) === "retry") return "retry";
 	const { did, active, status } = message;
-	const flags = checkTime(message.time, rules);
+	const flags = checkTime(arrival, rules);
 	checkStatus(status);
 	const { localStatus, waitingSinceUs } = atHost(account, sender.hostId);
 	const effective = effectiveStatus({ localStatus, waitingSinceUs, upstreamActive: active, upstreamStatus: status });

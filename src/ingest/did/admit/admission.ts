@@ -12,15 +12,12 @@ import { isDatetime } from "../../../protocol/syntax.ts";
 import { isStorable } from "../../../protocol/text.ts";
 import type { Engine } from "../../../verify/engine.ts";
 import type { Admitted, Arrival, Sender } from "../../arrival.ts";
-import { messagesLenient } from "../../rejections.ts";
 
 /** What an admission depends on besides the message. */
 export interface AdmissionRules {
 	engine: Engine;
 	/** If false, messages that only the strict rules would drop are passed and counted. */
 	strict: boolean;
-	/** If present, called when such a message passes. */
-	onLenient?: () => void;
 	clock: () => number;
 	counters: Counters;
 }
@@ -45,17 +42,19 @@ export interface Admission<M extends Message = Message> {
 	): Admitted | "retry" | "ask-host";
 }
 
-/** For a message that breaks a strict rule: rejects it if this relay is strict, else counts it and returns its record's flags. */
-export function strictly(reason: RejectionReason, rules: AdmissionRules): number {
-	if (rules.strict) throw new Rejection(reason);
-	rules.counters.add(messagesLenient.of(reason));
-	rules.onLenient?.();
+/**
+ * For a message that breaks a strict rule: rejects it if this relay is strict with its host. Else notes that in the arrival, so that it is
+ * counted when it passes, and returns its record's flags.
+ */
+export function strictly(reason: RejectionReason, arrival: Arrival, { strict }: AdmissionRules): number {
+	if (strict) throw new Rejection(reason);
+	arrival.lenientReason = reason;
 	return RecordFlag.lenient;
 }
 
 /** Checks the `time` of an `#identity` or `#account`; the engine checks that of commits and syncs. Returns record flags. */
-export function checkTime(time: string, rules: AdmissionRules): number {
-	return isDatetime(time) ? 0 : strictly("time-syntax", rules);
+export function checkTime(arrival: Arrival, rules: AdmissionRules): number {
+	return isDatetime(arrival.message.time) ? 0 : strictly("time-syntax", arrival, rules);
 }
 
 /** Checks the `status` of an `#account`, which the index stores. @throws Rejection `status-syntax` */

@@ -22,9 +22,10 @@ export const COMMIT_CHECKS: RepoChecks<CommitMessage> = {
 	verify: (engine, frame, message, key) => engine.verifyCommit(frame, message, key),
 
 	/** Check 14: a commit that doesn't chain to the state that we have is passed on, and its record is flagged. */
-	compare({ since, prevData }, known, _commit, flags, rules) {
+	compare(arrival, known, _commit, flags, rules) {
+		const { since, prevData } = arrival.message;
 		if (known.rev === null || known.data === null) return 0;
-		if (prevData === null) return flags === 0 ? strictly("prev-data-missing", rules) : 0;
+		if (prevData === null) return flags === 0 ? strictly("prev-data-missing", arrival, rules) : 0;
 		if (since === known.rev && Buffer.compare(prevData, known.data) === 0) return 0;
 		rules.counters.add(discontinuities);
 		return RecordFlag.discontinuous;

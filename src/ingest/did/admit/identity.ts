@@ -28,7 +28,7 @@ export function admitIdentity(
 	if (known === null && !isHome && sameIdentity(arrival.before, resolution)) {
 		throw new Rejection("host-mismatch", "and nothing changed");
 	}
-	const flags = checkTime(message.time, rules);
+	const flags = checkTime(arrival, rules);
 	// The relay doesn't resolve handles, so it does not pass on a handle that it can't vouch for.
 	const stripped = message.handle === null ? arrival : withFields(arrival, WITHOUT_HANDLE);
 	const fact = { type: "identity", did: message.did, isHome, timeMs: timeMsOf(message) } as const;

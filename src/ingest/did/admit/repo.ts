@@ -36,7 +36,7 @@ export interface RepoChecks<M extends RepoMessage> {
 	 * @param commit CID of the message's commit
 	 * @param flags the record flags so far: a message that is passed leniently is counted for its first reason only
 	 */
-	compare(message: M, known: AccountState, commit: Uint8Array, flags: number, rules: AdmissionRules): number;
+	compare(arrival: Arrival<M>, known: AccountState, commit: Uint8Array, flags: number, rules: AdmissionRules): number;
 }
 
 /** Makes the checks 4 to 14 of rulebook 2.6, for a kind of message about a repo. */
@@ -65,9 +65,9 @@ function admitRepo<M extends RepoMessage>(
 
 	const verdict = checks.verify(rules.engine, frame, message, key);
 	if (verdict.reason === "signature-invalid" && !arrival.refreshed) return "retry";
-	let flags = passes(verdict, rules);
+	let flags = passes(verdict, arrival, rules);
 	const { commit, data } = repoOf(verdict);
-	flags |= checks.compare(message, before, commit, flags, rules);
+	flags |= checks.compare(arrival, before, commit, flags, rules);
 	rules.counters.add(messagesVerified);
 
 	const { did, rev } = message;
@@ -114,9 +114,9 @@ function isStale<M extends RepoMessage>({ rev }: M, known: AccountState, checks:
 }
 
 /** Returns the record flags of a verdict, or throws its rejection. */
-function passes(verdict: Verdict, rules: AdmissionRules): number {
+function passes(verdict: Verdict, arrival: Arrival, rules: AdmissionRules): number {
 	if (verdict.reason === null) return 0;
-	return verdict.strictOnly ? strictly(verdict.reason, rules) : reject(verdict.reason);
+	return verdict.strictOnly ? strictly(verdict.reason, arrival, rules) : reject(verdict.reason);
 }
 
 function reject(reason: RejectionReason): never {

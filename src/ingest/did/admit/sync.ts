@@ -11,7 +11,7 @@ export const SYNC_CHECKS: RepoChecks<SyncMessage> = {
 	verify: (engine, frame, message, key) => engine.verifySync(frame, message, key),
 
 	/** If it repeats the last rev, its commit must be the one that we have. */
-	compare({ rev }, known, commit) {
+	compare({ message: { rev } }, known, commit) {
 		if (known.commit === null || rev !== known.rev) return 0;
 		if (Buffer.compare(known.commit, commit) !== 0) throw new Rejection("sync-fork");
 		return 0;
