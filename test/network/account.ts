@@ -1,4 +1,4 @@
-import type { Pds } from "./net.ts";
+import type { Pds } from "./pds.ts";
 import { bearer, procedure, query } from "./xrpc.ts";
 
 const PASSWORD = "hunter2hunter2";

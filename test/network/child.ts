@@ -1,8 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
+import { until } from "./until.ts";
 
 const LOG_LINES_MAX = 500;
 const STOP_GRACE_MS = 60_000;
+const BOOT_DEADLINE_MS = 240_000;
 
 export interface ChildOptions {
 	name: string;
@@ -86,6 +88,17 @@ export class Child {
 		this.#lastLines.push(line.slice(0, 2000));
 		if (this.#lastLines.length > LOG_LINES_MAX) this.#lastLines.shift();
 	}
+}
+
+/** Waits until a process is ready. @throws Error if it ends instead */
+export async function isReady(child: Child, ready: () => boolean): Promise<void> {
+	await until(
+		`${child.name} to be ready`,
+		BOOT_DEADLINE_MS,
+		() => ready() || child.isGone,
+		() => child.log,
+	);
+	if (child.isGone) throw new Error(`${child.name} ended as it started:\n${child.log}`);
 }
 
 /**

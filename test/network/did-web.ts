@@ -1,6 +1,6 @@
 import { Secp256k1PrivateKeyExportable } from "@atcute/crypto";
 import { Account } from "./account.ts";
-import type { Pds } from "./net.ts";
+import type { Pds } from "./pds.ts";
 import { query } from "./xrpc.ts";
 
 /** An account with a did:web, and the server of its document. */

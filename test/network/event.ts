@@ -34,7 +34,18 @@ export function asRelayed(event: FirehoseEvent): FirehoseEvent {
 	return event.kind === "identity" ? { ...event, handle: null } : event;
 }
 
-/** The part of a stream that @atproto/sync hands out. It hands out ops, so a commit without ops is not among them. */
+/** An `#account` by the relay's own word. @param status null for an active account */
+export function ownAccountEvent({ did }: { did: string }, status: string | null): FirehoseEvent {
+	return { kind: "account", seq: 0, did, active: status === null, status };
+}
+
+/**
+ * The part of a stream that @atproto/sync hands out. It hands out ops, so a commit without ops is not among them. Nor is an account that
+ * is throttled: the library knows no such status.
+ */
 export function asAtprotoSyncTellsIt(events: readonly FirehoseEvent[]): FirehoseEvent[] {
-	return events.filter((event) => event.kind !== "commit" || event.ops.length > 0);
+	return events.filter(
+		(event) =>
+			(event.kind !== "commit" || event.ops.length > 0) && (event.kind !== "account" || event.status !== "throttled"),
+	);
 }

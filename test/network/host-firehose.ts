@@ -19,28 +19,33 @@ export class HostFirehose {
 	readonly events: FirehoseEvent[] = [];
 	/** The error that ended the stream too early. */
 	fault: string | null = null;
-	readonly #socket: WebSocket;
+	readonly #hostname: string;
+	#socket: WebSocket | null = null;
 
 	/** @param hostname of the PDS: `localhost:PORT` */
 	constructor(hostname: string) {
-		this.#socket = new WebSocket(`ws://${hostname}/xrpc/com.atproto.sync.subscribeRepos?cursor=0`);
-		this.#socket.binaryType = "arraybuffer";
-		this.#socket.addEventListener("message", ({ data }) => {
+		this.#hostname = hostname;
+	}
+
+	/** Connects, and reads on after the last event. Resolves when it is connected. */
+	open(): Promise<void> {
+		const cursor = this.events.at(-1)?.seq ?? 0;
+		const socket = new WebSocket(`ws://${this.#hostname}/xrpc/com.atproto.sync.subscribeRepos?cursor=${cursor}`);
+		this.#socket = socket;
+		socket.binaryType = "arraybuffer";
+		socket.addEventListener("message", ({ data }) => {
 			try {
 				this.events.push(decodeFrame(new Uint8Array(data as ArrayBuffer)));
 			} catch (error) {
 				this.fault = String(error);
 			}
 		});
-		this.#socket.addEventListener("close", ({ code, reason }) => {
-			this.fault ??= `closed by the host: ${code} ${reason}`;
+		socket.addEventListener("close", ({ code, reason }) => {
+			if (this.#socket === socket) this.fault ??= `closed by the host: ${code} ${reason}`;
 		});
-	}
-
-	opened(): Promise<void> {
 		return new Promise((resolve, reject) => {
 			const timer = setTimeout(() => reject(new Error("the PDS's firehose does not open")), OPEN_DEADLINE_MS);
-			this.#socket.addEventListener("open", () => {
+			socket.addEventListener("open", () => {
 				clearTimeout(timer);
 				resolve();
 			});
@@ -48,7 +53,9 @@ export class HostFirehose {
 	}
 
 	close(): void {
-		this.#socket.close();
+		const socket = this.#socket;
+		this.#socket = null;
+		socket?.close();
 	}
 }
 

@@ -1,5 +1,5 @@
 import { Account } from "./account.ts";
-import type { Pds } from "./net.ts";
+import type { Pds } from "./pds.ts";
 import { query, request } from "./xrpc.ts";
 
 /**

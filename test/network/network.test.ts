@@ -1,31 +1,31 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { expect } from "bun:test";
 import { Account } from "./account.ts";
-import type { ConsumerName } from "./consumer.ts";
 import { createDidWebAccount, type DidWebAccount } from "./did-web.ts";
-import { asAtprotoSyncTellsIt, byAccount, type FirehoseEvent } from "./event.ts";
+import { asAtprotoSyncTellsIt } from "./event.ts";
+import {
+	ANSWER_DEADLINE_MS,
+	expectAnswer,
+	expectExactly,
+	expectLatestCommitOf,
+	expectRefusal,
+	expectReplay,
+	expectStatus,
+	isCommit,
+} from "./expectations.ts";
 import { migrate } from "./migration.ts";
-import type { Pds } from "./net.ts";
-import { Stage } from "./stage.ts";
-import { findTools, type Tools } from "./tools.ts";
+import type { Pds } from "./pds.ts";
+import { play } from "./play.ts";
+import type { Stage } from "./stage.ts";
 import { until } from "./until.ts";
 import { procedure, query, request, type XrpcFailure } from "./xrpc.ts";
-
-const SETUP_TIMEOUT_MS = 900_000;
-const TEST_TIMEOUT_MS = 1_200_000;
-const ANSWER_DEADLINE_MS = 240_000;
 
 /** How many of a burst's commits a consumer has when the relay is killed; one round each. */
 const KILL_AFTER_COMMITS = [10, 75, 150];
 const BURST_POSTS_PER_ACCOUNT = 60;
 const ROUNDS_WHILE_FROZEN = 60;
 
-const tools = findTools();
-if (typeof tools === "string")
-	describe.skip(`the network test (skipped: ${tools})`, () => playOn({ node: "", relay: [] }));
-else describe("between reference PDSes and real consumers", () => playOn(tools));
-
-/** The tests run in order on one stage. After each of them every event is delivered. */
-function playOn(found: Tools): void {
+/** After each act every event is delivered. */
+play("between reference PDSes and real consumers", {}, ({ before, after, act }) => {
 	let stage: Stage;
 	let first: Pds;
 	let second: Pds;
@@ -35,17 +35,11 @@ function playOn(found: Tools): void {
 	/** Accounts that are not active, and that listRepos must not list. */
 	const gone = new Set<string>();
 
-	beforeAll(async () => {
-		stage = await Stage.set(found);
-		[first, second] = stage.net.pdses as [Pds, Pds];
-	}, SETUP_TIMEOUT_MS);
-
-	afterAll(async () => {
-		await webby?.stop();
-		await stage?.clear();
-	}, SETUP_TIMEOUT_MS);
-
-	const act = (name: string, body: () => Promise<void>): void => test(name, body, TEST_TIMEOUT_MS);
+	before((set, ...pdses) => {
+		stage = set;
+		[first, second] = pdses;
+	});
+	after(async () => webby?.stop());
 
 	act("records pass: created, updated, deleted, and 200 in one commit", async () => {
 		alice = await Account.create(first, "alice");
@@ -64,7 +58,7 @@ function playOn(found: Tools): void {
 
 		await stage.everythingArrives();
 		expectExactly(stage);
-		await expectLatestCommitOf(alice, bob);
+		await expectLatestCommitOf(stage, alice, bob);
 	});
 
 	act("an account of DID method web passes", async () => {
@@ -73,28 +67,28 @@ function playOn(found: Tools): void {
 
 		await stage.everythingArrives();
 		expectExactly(stage);
-		await expectLatestCommitOf(webby.account);
+		await expectLatestCommitOf(stage, webby.account);
 	});
 
 	act("a handle change, a deactivation, a takedown and their reversal pass, and the API follows", async () => {
 		await alice.changeHandle("alice-renamed");
 		await alice.deactivate();
-		await expectStatus(alice.did, { active: false, status: "deactivated" });
-		await expectRefusal("com.atproto.sync.getLatestCommit", { did: alice.did }, "RepoDeactivated");
+		await expectStatus(stage, alice.did, { active: false, status: "deactivated" });
+		await expectRefusal(stage, "com.atproto.sync.getLatestCommit", { did: alice.did }, "RepoDeactivated");
 		await alice.activate();
-		await expectStatus(alice.did, { active: true });
+		await expectStatus(stage, alice.did, { active: true });
 
 		await bob.setTakedown(true);
-		await expectStatus(bob.did, { active: false, status: "takendown" });
-		await expectRefusal("com.atproto.sync.getRepo", { did: bob.did }, "RepoTakendown");
+		await expectStatus(stage, bob.did, { active: false, status: "takendown" });
+		await expectRefusal(stage, "com.atproto.sync.getRepo", { did: bob.did }, "RepoTakendown");
 		await bob.setTakedown(false);
-		await expectStatus(bob.did, { active: true });
+		await expectStatus(stage, bob.did, { active: true });
 
 		await alice.post("back");
 		await bob.post("back");
 		await stage.everythingArrives();
 		expectExactly(stage);
-		await expectLatestCommitOf(alice, bob);
+		await expectLatestCommitOf(stage, alice, bob);
 	});
 
 	act("deleted accounts pass as deleted", async () => {
@@ -110,7 +104,7 @@ function playOn(found: Tools): void {
 		expectExactly(stage);
 		for (const { did } of [carol, dave]) {
 			gone.add(did);
-			await expectStatus(did, { active: false, status: "deleted" });
+			await expectStatus(stage, did, { active: false, status: "deleted" });
 		}
 	});
 
@@ -141,8 +135,8 @@ function playOn(found: Tools): void {
 		await alice.post("after the farewell");
 		await stage.everythingArrives();
 		expectExactly(stage);
-		await expectStatus(alice.did, { active: true });
-		await expectLatestCommitOf(alice);
+		await expectStatus(stage, alice.did, { active: true });
+		await expectLatestCommitOf(stage, alice);
 		await expectAnswer(
 			() => stage.relay.rejections(),
 			(rejected) => expect(rejected).toEqual({ "commit-rev-mismatch": 1, "host-mismatch": late.length }),
@@ -153,7 +147,7 @@ function playOn(found: Tools): void {
 		await expectRepoRedirects(alice, bob, webby.account);
 		await expectHosts();
 		await expectListing();
-		await expectRefusal("com.atproto.sync.getRepoStatus", { did: `did:plc:${"a".repeat(24)}` }, "RepoNotFound");
+		await expectRefusal(stage, "com.atproto.sync.getRepoStatus", { did: `did:plc:${"a".repeat(24)}` }, "RepoNotFound");
 		const crawl = procedure(stage.relay.origin, "com.atproto.sync.requestCrawl", { hostname: first.hostname });
 		expect(
 			await crawl.then(
@@ -185,7 +179,7 @@ function playOn(found: Tools): void {
 			await stage.relay.hostsConnected(2);
 			await stage.everythingArrives();
 			expectExactly(stage, isCommit);
-			await expectLatestCommitOf(...accounts);
+			await expectLatestCommitOf(stage, ...accounts);
 		});
 	}
 
@@ -210,7 +204,7 @@ function playOn(found: Tools): void {
 			const live = stage.consumers["atcute-firehose"].events.filter(
 				({ did, kind }) => !gone.has(did) || (kind !== "commit" && kind !== "sync"),
 			);
-			await expectReplay("atcute-firehose", 0, live);
+			await expectReplay(stage, "atcute-firehose", 0, live);
 		},
 	);
 
@@ -219,53 +213,13 @@ function playOn(found: Tools): void {
 		// @atproto/sync checks a commit of any age with the present key, so this comes after the migration.
 		const { seq: cursor = 0 } = live.at(-BURST_POSTS_PER_ACCOUNT) ?? {};
 		const missed = live.filter(({ seq }) => seq > cursor);
-		await expectReplay("atcute-firehose", cursor, missed);
-		await expectReplay("skyware-firehose", cursor, missed);
-		await expectReplay("atproto-sync", cursor, asAtprotoSyncTellsIt(missed));
+		await expectReplay(stage, "atcute-firehose", cursor, missed);
+		await expectReplay(stage, "skyware-firehose", cursor, missed);
+		await expectReplay(stage, "atproto-sync", cursor, asAtprotoSyncTellsIt(missed));
 	});
-
-	/** Connects another consumer, and expects these events of it. */
-	async function expectReplay(name: ConsumerName, cursor: number, expected: readonly FirehoseEvent[]): Promise<void> {
-		expect(expected.length).toBeGreaterThan(0);
-		const late = stage.connect(name, cursor);
-		try {
-			await until("the end of the log", ANSWER_DEADLINE_MS, () => late.events.length >= expected.length);
-			expect(late.events.toSorted((a, b) => a.seq - b.seq)).toEqual(expected.slice());
-			expect(late.faults).toEqual([]);
-		} finally {
-			await late.stop();
-		}
-	}
 
 	async function createAccounts(round: number): Promise<Account[]> {
 		return Promise.all(stage.net.pdses.map((pds) => Account.create(pds, `writer${round}`)));
-	}
-
-	async function expectStatus(did: string, status: { active: boolean; status?: string }): Promise<void> {
-		await expectAnswer(
-			() => query<Record<string, unknown>>(stage.relay.origin, "com.atproto.sync.getRepoStatus", { did }),
-			(answer) => expect(answer).toMatchObject({ did, ...status }),
-		);
-	}
-
-	async function expectRefusal(nsid: string, parameters: Record<string, string>, error: string): Promise<void> {
-		const answer = request(stage.relay.origin, nsid, { parameters });
-		expect(
-			await answer.then(
-				() => "an answer",
-				(failure: XrpcFailure) => failure.error,
-			),
-		).toBe(error);
-	}
-
-	async function expectLatestCommitOf(...accounts: Account[]): Promise<void> {
-		await stage.relay.indexed();
-		for (const { pds, did } of accounts) {
-			const [atPds, atRelay] = await Promise.all(
-				[pds.origin, stage.relay.origin].map((origin) => query(origin, "com.atproto.sync.getLatestCommit", { did })),
-			);
-			expect(atRelay).toEqual(atPds);
-		}
 	}
 
 	async function expectRepoRedirects(...accounts: Account[]): Promise<void> {
@@ -290,7 +244,7 @@ function playOn(found: Tools): void {
 				status: "active",
 			});
 		}
-		await expectRefusal("com.atproto.sync.getHostStatus", { hostname: "unknown.example.com" }, "HostNotFound");
+		await expectRefusal(stage, "com.atproto.sync.getHostStatus", { hostname: "unknown.example.com" }, "HostNotFound");
 	}
 
 	/** Reads the list in pages of two, and compares it with what the PDSes say of each account. */
@@ -316,56 +270,4 @@ function playOn(found: Tools): void {
 		);
 		expect(repos.find(({ did }) => did === alice.did)).toMatchObject({ head: cid, rev });
 	}
-}
-
-/**
- * Expects that each consumer has what the relay must pass on, once and in each account's order, and that all have the same.
- * @param compared the events that must have come once; after a crash, a host may send the others again
- */
-function expectExactly(stage: Stage, compared: (event: FirehoseEvent) => boolean = () => true): void {
-	const { "atproto-sync": sync, "skyware-firehose": skyware, "atcute-firehose": atcute } = stage.consumers;
-	for (const { faults } of [sync, skyware, atcute]) expect(faults).toEqual([]);
-	expect(byAccount(atcute.events.filter(compared))).toEqual(byAccount(stage.expected().filter(compared)));
-	expect(skyware.events).toEqual(atcute.events);
-	const told = asAtprotoSyncTellsIt(atcute.events);
-	// It works on several accounts at once, so only the order within each account is that of the stream.
-	expect(byAccount(sync.events)).toEqual(byAccount(told));
-	expect(sync.events.toSorted((a, b) => a.seq - b.seq)).toEqual(told);
-	expectRising(
-		"seq",
-		atcute.events.map(({ seq }) => seq),
-	);
-	for (const [did, commits] of Object.entries(Object.groupBy(atcute.events.filter(isCommit), ({ did }) => did))) {
-		expectRising(
-			`rev of ${did}`,
-			(commits ?? []).map(({ rev }) => rev),
-		);
-	}
-}
-
-function isCommit(event: FirehoseEvent): event is FirehoseEvent & { kind: "commit" } {
-	return event.kind === "commit";
-}
-
-function expectRising<Place extends number | string>(what: string, places: readonly Place[]): void {
-	const fault = places.findIndex((place, at) => at > 0 && place <= (places[at - 1] ?? place));
-	expect({ what, fault, around: fault < 0 ? [] : places.slice(fault - 1, fault + 1) }).toEqual({
-		what,
-		fault: -1,
-		around: [],
-	});
-}
-
-/** Asks until the answer is as expected. The relay's index is a little later than its firehose. */
-async function expectAnswer<Answer>(ask: () => Promise<Answer>, check: (answer: Answer) => void): Promise<void> {
-	const deadline = performance.now() + ANSWER_DEADLINE_MS;
-	for (;;) {
-		try {
-			check(await ask());
-			return;
-		} catch (error) {
-			if (performance.now() > deadline) throw error;
-		}
-		await Bun.sleep(50);
-	}
-}
+});

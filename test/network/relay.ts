@@ -6,7 +6,7 @@ import { freePort } from "../sim/relay-process.ts";
 import { storeUnderTest } from "../sim/store-under-test.ts";
 import { Child } from "./child.ts";
 import { until } from "./until.ts";
-import { basicAuth } from "./xrpc.ts";
+import { basicAuth, XrpcFailure } from "./xrpc.ts";
 
 const START_DEADLINE_MS = 240_000;
 const CONNECT_DEADLINE_MS = 240_000;
@@ -29,7 +29,7 @@ export class Relay {
 	readonly #internalOrigin: string;
 	readonly #command: readonly string[];
 	readonly #folder: string;
-	readonly #settings: Readonly<Record<string, string>>;
+	#settings: Readonly<Record<string, string>>;
 	#child: Child;
 
 	private constructor(command: readonly string[], settings: Readonly<Record<string, string>>) {
@@ -52,11 +52,11 @@ export class Relay {
 		this.#child = this.#spawn();
 	}
 
-	/** Starts a relay without data, on the store that `STANDPIPE_TEST_STORE` names. */
-	static async start(command: readonly string[], plcOrigin: string): Promise<Relay> {
-		const settings: Record<string, string> = { RELAY_PLC_HOST: plcOrigin };
-		if (storeUnderTest() === "postgres") settings["DATABASE_URL"] = (await (await sharedPostgres()).newDatabase()).url;
-		const relay = new Relay(command, settings);
+	/** Starts a relay without data, on the store that `STANDPIPE_TEST_STORE` names. @param settings environment variables */
+	static async start(command: readonly string[], settings: Readonly<Record<string, string>>): Promise<Relay> {
+		const isPostgres = storeUnderTest() === "postgres";
+		const store = isPostgres ? { DATABASE_URL: (await (await sharedPostgres()).newDatabase()).url } : {};
+		const relay = new Relay(command, { ...store, ...settings });
 		try {
 			await relay.#isHealthy();
 		} catch (error) {
@@ -68,15 +68,21 @@ export class Relay {
 
 	/** Adds hosts as an admin, and waits until the relay follows them. A new host's past is not replayed. */
 	async addHosts(hostnames: readonly string[]): Promise<void> {
-		for (const hostname of hostnames) {
-			const response = await fetch(`${this.origin}/admin/pds/requestCrawl`, {
-				method: "POST",
-				headers: { "content-type": "application/json", authorization: basicAuth(ADMIN_PASSWORD) },
-				body: JSON.stringify({ hostname }),
-			});
-			if (!response.ok) throw new Error(`adding ${hostname}: ${response.status} ${await response.text()}`);
-		}
-		await this.hostsConnected(hostnames.length);
+		const before = (await this.stats()).counters.hosts_connected;
+		for (const hostname of hostnames) await this.admin("pds/requestCrawl", { hostname });
+		await this.hostsConnected(before + hostnames.length);
+	}
+
+	/**
+	 * Calls the admin API: with a body by POST, without one by GET. The answer's type is not checked.
+	 * @throws XrpcFailure if the answer is not a success
+	 */
+	async admin<Output>(path: string, body?: unknown): Promise<Output> {
+		const headers = { "content-type": "application/json", authorization: basicAuth(ADMIN_PASSWORD) };
+		const sent = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
+		const response = await fetch(`${this.origin}/admin/${path}`, { headers, ...sent });
+		if (!response.ok) throw new XrpcFailure(path, response.status, await response.text());
+		return (await response.json()) as Output;
 	}
 
 	async hostsConnected(count: number): Promise<void> {
@@ -117,8 +123,14 @@ export class Relay {
 		await this.#child.kill();
 	}
 
-	/** Starts the relay again with the same data. */
-	async restart(): Promise<void> {
+	/** Ends it, and leaves its data. */
+	async end(): Promise<void> {
+		await this.#child.stop();
+	}
+
+	/** Starts the relay again with the same data. @param settings that change from now on */
+	async restart(settings: Readonly<Record<string, string>> = {}): Promise<void> {
+		this.#settings = { ...this.#settings, ...settings };
 		this.#child = this.#spawn();
 		await this.#isHealthy();
 	}

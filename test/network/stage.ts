@@ -1,8 +1,10 @@
 import { Account } from "./account.ts";
 import { CONSUMER_NAMES, Consumer, type ConsumerName } from "./consumer.ts";
+import { DirectoryTap } from "./directory-tap.ts";
 import { asAtprotoSyncTellsIt, asRelayed, describeEvent, type FirehoseEvent } from "./event.ts";
 import { HostFirehose } from "./host-firehose.ts";
-import { bootNet, type Net, type Pds } from "./net.ts";
+import { bootNet, type Net } from "./net.ts";
+import type { Pds } from "./pds.ts";
 import { Relay } from "./relay.ts";
 import type { Tools } from "./tools.ts";
 import { until } from "./until.ts";
@@ -19,18 +21,36 @@ interface Watched {
 	marker: Account;
 	/** Seqs of events that a relay must not pass on. */
 	dropped: Set<number>;
+	isDown: boolean;
+}
+
+export interface StageOptions {
+	/** Settings of the relay, as environment variables. */
+	relay?: Readonly<Record<string, string>>;
+	/** How many of the PDSes the relay follows from the start. */
+	followed?: number;
 }
 
 /** Everything that the network test uses: two PDSes, the relay, three consumers, and the PDSes' firehoses to compare them with. */
 export class Stage {
 	readonly net: Net;
+	/** The relay's way to the PLC directory. */
+	readonly directory: DirectoryTap;
 	readonly relay: Relay;
 	readonly consumers: Readonly<Record<ConsumerName, Consumer>>;
 	readonly #watched: readonly Watched[];
+	/** Accounts whose events are not compared with what their PDSes say. */
+	readonly #apart = new Set<string>();
 	readonly #node: string;
 
-	private constructor(net: Net, relay: Relay, watched: readonly Watched[], node: string) {
+	private constructor(
+		net: Net,
+		{ directory, relay }: { directory: DirectoryTap; relay: Relay },
+		watched: readonly Watched[],
+		node: string,
+	) {
 		this.net = net;
+		this.directory = directory;
 		this.relay = relay;
 		this.#watched = watched;
 		this.#node = node;
@@ -38,11 +58,13 @@ export class Stage {
 	}
 
 	/** Sets up all of it. Nothing is written before the relay and the readers are connected. */
-	static async set({ node, relay: command }: Tools): Promise<Stage> {
+	static async set({ node, relay: command }: Tools, options: StageOptions = {}): Promise<Stage> {
+		const { relay: settings = {}, followed = PDS_COUNT } = options;
 		const net = await bootNet(node, PDS_COUNT);
-		const relay = await Relay.start(command, net.plcOrigin);
-		await relay.addHosts(net.pdses.map(({ hostname }) => hostname));
-		return new Stage(net, relay, await Promise.all(net.pdses.map(watch)), node);
+		const directory = new DirectoryTap(net.plcOrigin);
+		const relay = await Relay.start(command, { RELAY_PLC_HOST: directory.origin, ...settings });
+		await relay.addHosts(net.pdses.slice(0, followed).map(({ hostname }) => hostname));
+		return new Stage(net, { directory, relay }, await Promise.all(net.pdses.map(watch)), node);
 	}
 
 	/** Connects one more consumer, which gets all of the log, or what is after a cursor. */
@@ -55,13 +77,15 @@ export class Stage {
 		for (const { firehose } of this.#watched) firehose.close();
 		await Promise.all(Object.values(this.consumers).map((consumer) => consumer.stop()));
 		await this.relay.stop();
+		await this.directory.stop();
 		await this.net.stop();
 	}
 
 	/** Waits until the test's readers of the PDSes' firehoses have all that the PDSes did so far. */
 	async truthIsComplete(): Promise<void> {
 		await Promise.all(
-			this.#watched.map(async ({ pds, firehose, marker }) => {
+			this.#watched.map(async ({ pds, firehose, marker, isDown }) => {
+				if (isDown) return;
 				const { rev } = await marker.post("mark");
 				await until(`the mark on the firehose of ${pds.hostname}`, TRUTH_DEADLINE_MS, () => {
 					if (firehose.fault !== null) throw new Error(firehose.fault);
@@ -81,11 +105,38 @@ export class Stage {
 		for (const { seq } of events) this.#watchedOf(at).dropped.add(seq);
 	}
 
+	/** Leaves an account to the caller's own judgement: the relay adds events to its stream, or leaves some out. */
+	judgeApart({ did }: { did: string }): void {
+		this.#apart.add(did);
+	}
+
+	/** The events of a consumer, without those of accounts that are judged apart. */
+	compared(events: readonly FirehoseEvent[]): FirehoseEvent[] {
+		return events.filter(({ did }) => !this.#apart.has(did));
+	}
+
+	/** Stops a PDS, after the test has read its firehose to the end. */
+	async stopPds(pds: Pds): Promise<void> {
+		await this.truthIsComplete();
+		const watched = this.#watchedOf(pds);
+		watched.isDown = true;
+		watched.firehose.close();
+		await pds.stop();
+	}
+
+	async startPds(pds: Pds): Promise<void> {
+		const watched = this.#watchedOf(pds);
+		await pds.start();
+		await watched.firehose.open();
+		watched.isDown = false;
+	}
+
 	/** The events that the relay must pass on, in each account's order, according to the PDSes. */
 	expected(): FirehoseEvent[] {
-		return this.#watched.flatMap(({ firehose, dropped }) =>
+		const all = this.#watched.flatMap(({ firehose, dropped }) =>
 			firehose.events.filter(({ seq }) => !dropped.has(seq)).map(asRelayed),
 		);
+		return this.compared(all);
 	}
 
 	/** Waits until each consumer has as much as the relay must have passed on by now. */
@@ -120,8 +171,8 @@ export class Stage {
 
 async function watch(pds: Pds): Promise<Watched> {
 	const firehose = new HostFirehose(pds.hostname);
-	await firehose.opened();
-	return { pds, firehose, marker: await Account.create(pds, "marker"), dropped: new Set() };
+	await firehose.open();
+	return { pds, firehose, marker: await Account.create(pds, "marker"), dropped: new Set(), isDown: false };
 }
 
 /** Expected events that did not arrive as often as expected. */
