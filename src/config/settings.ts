@@ -408,7 +408,10 @@ function readFlags(args: readonly string[], faults: string[]): Map<SettingName, 
 
 function unknownFlag(name: string): string {
 	const near = nearest(name, [...BY_FLAG.keys()]);
-	const hint = near === null ? "--help lists them" : `did you mean --${near}? --help lists them`;
+	const hint =
+		near === null
+			? "`standpipe serve --help` lists them"
+			: `did you mean --${near}? \`standpipe serve --help\` lists them`;
 	return `--${name.slice(0, 64)}: there is no such flag; ${hint}`;
 }
 

@@ -7,6 +7,16 @@ const FULL_PIPE_MS = 5;
 /** Tells a terminal to erase the line that the cursor is in, and to go on at its beginning. */
 const ERASE_LINE = "\r\u001b[2K";
 
+/** Where a command's report goes. */
+export interface ReportOutput {
+	/** Adds a line. Returns false once nobody reads any more. */
+	line(text: string): boolean;
+	/** Shows a text that the next line or text replaces. */
+	status(text: string): void;
+	/** Whether texts can be replaced. */
+	readonly isTerminal: boolean;
+}
+
 /** Writes a command's lines to a file, a terminal, or a pipe whose other end may be slow or closed. */
 export class LineOutput {
 	readonly #write: (bytes: Buffer) => number;

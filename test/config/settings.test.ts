@@ -304,7 +304,8 @@ describe("generated command lines", () => {
 			expect(faults).toHaveLength(1);
 			expect(faults[0]).not.toContain("hunter2");
 			if (mistake === "positional") expect(faults[0]).toMatch(/^argument \d is neither a flag nor/);
-			else if (mistake === "mistyped") expect(faults[0]).toMatch(/^--.*: there is no such flag; .*--help lists them$/);
+			else if (mistake === "mistyped")
+				expect(faults[0]).toMatch(/^--.*: there is no such flag; .*`standpipe serve --help` lists them$/);
 			else expect(faults[0]).toStartWith(`${flag}: its value is missing; expected `);
 		}
 	});
@@ -319,7 +320,7 @@ describe("generated command lines", () => {
 				if (letter !== next)
 					expect(faultsOf([`--${left}${next}${letter}${right}`])[0]).toContain(`did you mean --${flag}?`);
 			}
-		expect(faultsOf(["--colour"])).toEqual(["--colour: there is no such flag; --help lists them"]);
+		expect(faultsOf(["--colour"])).toEqual(["--colour: there is no such flag; `standpipe serve --help` lists them"]);
 		expect(faultsOf(["-bind", ":1"])).toHaveLength(2);
 	});
 });

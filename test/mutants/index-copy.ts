@@ -69,10 +69,10 @@ export const INDEX_COPY_MUTANTS: readonly Mutant[] = [
 		tests: COPY,
 	},
 	{
-		name: "a copy that fails ends with code 0",
-		file: "index/copy/command.ts",
-		find: "complain(messageOf(error));\n\t\treturn 1;",
-		replace: "complain(messageOf(error));\n\t\treturn 0;",
+		name: "a copy that fails ends with the code of a misuse",
+		file: "cli/index-copy.ts",
+		find: "new Failed(messageOf(error))",
+		replace: "new Misuse(messageOf(error))",
 		tests: RELAY,
 	},
 ];

@@ -7,7 +7,7 @@ const REJECTIONS = ["ingest/last-rejections.test.ts"];
 const FAILURES = ["ingest/host-failures.test.ts"];
 const VIEW = ["relay/why-view.test.ts"];
 const HTTP = ["http/why.test.ts"];
-const COMMAND = ["why/command.test.ts"];
+const COMMAND = ["cli/why.test.ts"];
 
 /** Faults in what the relay says of why messages do not pass. */
 export const WHY_MUTANTS: readonly Mutant[] = [
@@ -168,7 +168,7 @@ export const WHY_MUTANTS: readonly Mutant[] = [
 	},
 	{
 		name: "what strangers wrote goes to the terminal as it is",
-		file: "why/command.ts",
+		file: "cli/why.ts",
 		find: 'gu, "\\uFFFD");',
 		replace: 'gu, "$&");',
 		tests: COMMAND,

@@ -23,7 +23,7 @@ async function run(args: string[], env: Record<string, string> = {}) {
 
 describe("the command line", () => {
 	test("--help names every setting, --version the version", async () => {
-		const { code, out } = await run(["--help"]);
+		const { code, out } = await run(["serve", "--help"]);
 		expect(code).toBe(0);
 		expect(out).toContain("RELAY_REPLAY_WINDOW");
 		expect(await run(["--version"])).toMatchObject({ code: 0, out: "0.1.0\n" });
@@ -41,16 +41,22 @@ describe("the command line", () => {
 	});
 
 	test("a mistyped command or flag gets one line with the nearest one that exists, and nothing is started", async () => {
-		for (const [args, line] of [
-			[["server"], 'there is no command "server"; did you mean "serve"? --help lists commands and settings'],
-			[["help"], 'there is no command "help"; did you mean "--help"? --help lists commands and settings'],
-			[["crawl", "--bind", ":1"], 'there is no command "crawl"; --help lists commands and settings'],
-		] as const)
-			expect(await run([...args])).toEqual({ code: 2, out: "", err: `${line}\n` });
+		for (const [args, lines] of [
+			[["server"], ["error: unknown command 'server'", "(Did you mean serve?)"]],
+			[
+				["hosts", "pul"],
+				["error: unknown command 'pul'", "(Did you mean pull?)"],
+			],
+			[["crawl", "--bind", ":1"], ["error: unknown command 'crawl'"]],
+		] as const) {
+			const { code, out, err } = await run([...args]);
+			expect({ code, out }).toEqual({ code: 2, out: "" });
+			expect(err.split("\n").slice(0, lines.length)).toEqual([...lines]);
+		}
 		const { code, out, err } = await run(["--persist-dri", "x", "--bind"]);
 		expect({ code, out }).toEqual({ code: 2, out: "" });
 		expect(err.trimEnd().split("\n").slice(1)).toEqual([
-			"  --persist-dri: there is no such flag; did you mean --persist-dir? --help lists them",
+			"  --persist-dri: there is no such flag; did you mean --persist-dir? `standpipe serve --help` lists them",
 			"  --bind: its value is missing; expected `:PORT` for all addresses of both families, or `ADDRESS:PORT`, with an IPv6 address in brackets",
 		]);
 	});

@@ -68,7 +68,8 @@ test("a mistyped command gets code 2 and a sentence, and no password is shown", 
 	]) {
 		const { code, out, err } = await run(...args);
 		expect({ code, out }).toEqual({ code: 2, out: "" });
-		expect(err).toBe("usage: standpipe index copy --from URL --to URL [--json]\n");
+		expect(err).toStartWith("error: ");
+		expect(err).not.toContain(file);
 	}
 	for (const url of ["mysql://relay:secret@db/relay", "postgres://relay:secret@db", "/relay:secret@db", "sqlite://"]) {
 		for (const [from, to] of [

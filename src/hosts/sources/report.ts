@@ -1,15 +1,7 @@
 import type { AddedHost } from "../../control/hosts.ts";
+import type { ReportOutput } from "../../runtime/line-output.ts";
 import type { ListedHost } from "./admin-client.ts";
 import type { IntakeCounts } from "./intake.ts";
-
-/** Where the lines of a report go. */
-export interface ReportOutput {
-	line(text: string): void;
-	/** Shows a text that the next line or text replaces. */
-	status(text: string): void;
-	/** Whether texts can be replaced. */
-	readonly isTerminal: boolean;
-}
 
 /** Hosts between two lines of progress, if no line can be replaced. */
 const HOSTS_PER_LINE = 500;

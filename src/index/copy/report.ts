@@ -1,13 +1,5 @@
+import type { ReportOutput } from "../../runtime/line-output.ts";
 import type { Copied, CopyStep } from "./copy.ts";
-
-/** Where the lines of a report go. */
-export interface ReportOutput {
-	line(text: string): void;
-	/** Shows a text that the next line or text replaces. */
-	status(text: string): void;
-	/** Whether texts can be replaced. */
-	readonly isTerminal: boolean;
-}
 
 const PHASES = { copy: "copied", check: "checked" } as const;
 /** Percent between two lines if no line can be replaced. */

@@ -8,7 +8,7 @@ function reported(format: "text" | "json", isTerminal: boolean, rowsTotal: numbe
 	const written: string[] = [];
 	const output = {
 		isTerminal,
-		line: (text: string) => void written.push(text),
+		line: (text: string) => written.push(text) > 0,
 		status: (text: string) => void written.push(`~${text}`),
 	};
 	const report = new CopyReport(format, output);

@@ -1,9 +1,10 @@
-import { parseArgs } from "node:util";
+import { Command } from "commander";
 import * as v from "valibot";
+import { localOrigin } from "../config/setting.ts";
 import { readBody } from "../net/bounded-fetch.ts";
 import { messageOf } from "../observe/log-value.ts";
-
-const USAGE = "usage: standpipe why DID|HANDLE|HOST [--relay URL] [--json]";
+import type { ReportOutput } from "../runtime/line-output.ts";
+import { type CommandContext, Misuse, settingsOf } from "./command.ts";
 
 /** More than the relay takes for an answer. */
 const ANSWER_MS_MAX = 15_000;
@@ -38,52 +39,29 @@ const REFUSAL = v.object({ error: v.string(), message: v.string() });
 /** Exit codes: 0 messages pass, 1 a gate holds them, 2 the relay does not know, or can't be asked. */
 const EXIT_CODES: Readonly<Record<Answer["verdict"], number>> = { passes: 0, held: 1, "not-known": 2, unknown: 2 };
 
-export interface WhyOutput {
-	line(text: string): void;
+/** The command `why`, which asks a relay why messages of an account or a host do not pass. */
+export function whyCommand(context: CommandContext): Command {
+	return new Command("why")
+		.description(
+			"tell why messages of an account or a host do not pass: exit code 0 if they do, 1 if something holds them, 2 if the relay does not know",
+		)
+		.argument("<subject>", "a DID, a handle, or the name of a host")
+		.option("--relay <url>", "the relay to ask (without it: the one on this machine, by RELAY_API_BIND)")
+		.option("--json", "print the answer as one line of JSON", false)
+		.action(async (subject: string, { relay, json }: { relay?: string; json: boolean }) => {
+			if (subject === "") throw new Misuse("why takes a DID, a handle, or the name of a host");
+			const asked = await askAny(relayOf(context, relay), parametersOf(subject));
+			if ("fault" in asked) throw new Misuse(printable(asked.fault));
+			if (json) context.output.line(printable(JSON.stringify(asked.json)));
+			else tell(subject, asked.answer, context.output);
+			context.exitWith(EXIT_CODES[asked.answer.verdict]);
+		});
 }
 
-/**
- * The command `why`. Returns the code to exit with.
- * @param complain writes a line about what went wrong
- * @param ownRelay the origin of the relay on this machine, which is asked if no other is named. Called only then
- */
-export async function whyCommand(
-	args: string[],
-	output: WhyOutput,
-	complain: (text: string) => void,
-	ownRelay: () => string,
-): Promise<number> {
-	const request = readRequest(args);
-	if (request === null) {
-		complain(USAGE);
-		return 2;
-	}
-	const { subject, json } = request;
-	const origin = originOf(request.relay ?? ownRelay());
-	if (origin === null) {
-		complain("--relay: expected an origin, such as https://relay.example.com");
-		return 2;
-	}
-	const asked = await askAny(origin, parametersOf(subject));
-	if ("fault" in asked) {
-		complain(printable(asked.fault));
-		return 2;
-	}
-	if (json) output.line(printable(JSON.stringify(asked.json)));
-	else tell(subject, asked.answer, output);
-	return EXIT_CODES[asked.answer.verdict];
-}
-
-function readRequest(args: string[]): { subject: string; relay: string | undefined; json: boolean } | null {
-	const options = { relay: { type: "string" }, json: { type: "boolean", default: false } } as const;
-	try {
-		const { values, positionals } = parseArgs({ args, options, strict: true, allowPositionals: true });
-		const [subject] = positionals;
-		if (subject === undefined || subject === "" || positionals.length > 1) return null;
-		return { subject, relay: values.relay, json: values.json };
-	} catch {
-		return null;
-	}
+function relayOf(context: CommandContext, relay: string | undefined): string {
+	const origin = originOf(relay ?? localOrigin(settingsOf(context, []).config.apiBind));
+	if (origin === null) throw new Misuse("--relay: expected an origin, such as https://relay.example.com");
+	return origin;
 }
 
 function originOf(text: string): string | null {
@@ -112,7 +90,7 @@ async function askAny(origin: string, parameters: readonly [name: string, value:
 		if ("answer" in asked && asked.answer.verdict !== "not-known") return asked;
 		first ??= asked;
 	}
-	return first ?? { fault: USAGE };
+	return first ?? { fault: "nothing is asked for" };
 }
 
 async function ask(url: string): Promise<Asked> {
@@ -146,8 +124,8 @@ const MARKS: Readonly<Record<AnswerGate["state"], string>> = {
 	"not-reached": "-",
 };
 
-function tell(subject: string, { verdict, gates, failures }: Answer, output: WhyOutput): void {
-	const line = (text: string): void => output.line(printable(text));
+function tell(subject: string, { verdict, gates, failures }: Answer, output: ReportOutput): void {
+	const line = (text: string): void => void output.line(printable(text));
 	line(`${subject}: ${HEADLINES[verdict]}`);
 	for (const { gate, state, answer, words, detail, action, facts } of gates) {
 		line(`${MARKS[state].padEnd(8)} ${gate.padEnd(15)} ${state === "not-reached" ? answer : words}`);
