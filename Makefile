@@ -34,8 +34,10 @@ native/.built: $(RUST_SOURCES)
 	@sh native/build.sh
 	@touch $@
 
+# Two processes share the test files: many files wait for relays and databases that they start.
+TEST_PROCESSES := 2
 test: dist/standpipe network kubernetes-schemas debian-packages
-	$(BUN) test --timeout 300000
+	$(BUN) test --timeout 300000 --parallel=$(TEST_PROCESSES)
 
 check: node_modules/.installed
 	node_modules/.bin/tsc --noEmit
