@@ -6,6 +6,7 @@ import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
 import { counter } from "../observe/metric.ts";
 import { LogLimiter } from "../runtime/log-limiter.ts";
+import { systemTiming, type Timing } from "../runtime/timing.ts";
 import { excessOf, type PlainLimits } from "./excess.ts";
 import { isTooManyFiles, withHeadroom } from "./headroom.ts";
 import { type Connection, Libc } from "./libc.ts";
@@ -23,9 +24,15 @@ const networksRefused = counter(
 );
 
 const DESCRIPTORS = "/proc/self/fd";
-/** Time between two checks; shorter while the guard finds too many. */
-export const CHECK_MS = 100;
+/**
+ * Time between two checks. Within these bounds, it is the time in which strangers could take all descriptors that are left. A check
+ * wakes the thread, which costs more than the look itself. The time is shorter while the guard finds too many.
+ */
+export const CHECK_MS_MIN = 100;
+export const CHECK_MS_MAX = 500;
 export const CHECK_UNDER_PRESSURE_MS = 10;
+/** More connections than threads accept in a millisecond. */
+const OPENED_PER_MS_MAX = 50;
 /** A network that has opened too many connections can't open more for this long. */
 export const REFUSED_MS = 10_000;
 const REPORT_INTERVAL_MS = 60_000;
@@ -48,13 +55,14 @@ export interface DescriptorGuardOptions {
 	/** The public port. */
 	port: number;
 	limits: PlainLimits;
+	/** How many descriptors the process may have open. */
+	descriptorsMax: number;
 	/** Descriptors that are accounted for: what the relay needs itself, its hosts and its consumers. */
 	expected: () => number;
 	counters: Counters;
 	/** Asks the servers to close idle connections that have had an answer. */
 	closeIdle: () => void;
-	/** Monotonic milliseconds. */
-	nowMs?: () => number;
+	timing?: Timing;
 }
 
 /**
@@ -66,28 +74,36 @@ export interface DescriptorGuardOptions {
  */
 export class DescriptorGuard {
 	readonly #options: DescriptorGuardOptions;
-	readonly #nowMs: () => number;
+	readonly #timing: Timing;
 	readonly #reports = new LogLimiter({ intervalMs: REPORT_INTERVAL_MS, keysMax: 1 });
 	/** Refused networks, in the order in which their refusals end. */
 	readonly #refused = new Map<string, { address: string; endsAtMs: number }>();
-	#timer: ReturnType<typeof setTimeout> | null = null;
+	#cancelNext: () => void = () => {};
 
 	constructor(options: DescriptorGuardOptions) {
 		this.#options = options;
-		this.#nowMs = options.nowMs ?? (() => performance.now());
+		this.#timing = options.timing ?? systemTiming;
 	}
 
 	/** Checks at intervals, until `stop`. */
 	start(): void {
 		const look = (): void => {
-			this.#timer = setTimeout(look, this.check() ? CHECK_UNDER_PRESSURE_MS : CHECK_MS);
+			const delayMs = this.check() ? CHECK_UNDER_PRESSURE_MS : this.#calmMs();
+			this.#cancelNext = this.#timing.after(delayMs, look);
 		};
 		look();
 	}
 
 	stop(): void {
-		if (this.#timer !== null) clearTimeout(this.#timer);
-		this.#timer = null;
+		this.#cancelNext();
+	}
+
+	/** Time until the next check, if this one has found no more than is accounted for. */
+	#calmMs(): number {
+		// Those that were refused come again when their time is over.
+		if (this.#refused.size > 0) return CHECK_MS_MIN;
+		const left = this.#options.descriptorsMax - this.#options.system.count();
+		return Math.min(Math.max(left / OPENED_PER_MS_MAX, CHECK_MS_MIN), CHECK_MS_MAX);
 	}
 
 	/** Checks once. Returns whether there were too many connections, or the check failed: then the next one comes soon. */
@@ -102,7 +118,7 @@ export class DescriptorGuard {
 
 	#check(): boolean {
 		const { system, port, limits, expected, counters, closeIdle } = this.#options;
-		const mayEndRefusal = this.#firstEndMs() <= this.#nowMs();
+		const mayEndRefusal = this.#firstEndMs() <= this.#timing.nowMs();
 		// So few connections can't be above any limit.
 		const plainFew = Math.min(limits.plainMax, limits.plainPerNetworkMax ?? limits.plainMax);
 		const isMany = system.count() - expected() > plainFew;
@@ -123,7 +139,7 @@ export class DescriptorGuard {
 
 	/** Notes networks to refuse from now on. Returns whether any of them is new. */
 	#refuse(addresses: readonly string[]): boolean {
-		const endsAtMs = this.#nowMs() + REFUSED_MS;
+		const endsAtMs = this.#timing.nowMs() + REFUSED_MS;
 		let isNew = false;
 		for (const address of addresses.slice(0, NETWORKS_MAX)) {
 			const network = networkOf(address);
@@ -140,7 +156,7 @@ export class DescriptorGuard {
 	/** The addresses to refuse. Forgets those whose time is over, and the oldest if there are too many. */
 	#addressesRefused(): string[] {
 		for (const [network, { endsAtMs }] of this.#refused) {
-			if (endsAtMs > this.#nowMs() && this.#refused.size <= NETWORKS_MAX) break;
+			if (endsAtMs > this.#timing.nowMs() && this.#refused.size <= NETWORKS_MAX) break;
 			this.#refused.delete(network);
 		}
 		return Array.from(this.#refused.values(), ({ address }) => address);

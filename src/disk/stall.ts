@@ -105,7 +105,7 @@ export class Stall<Reason extends string = DiskFaultReason> {
 	 * @throws what else `work` throws
 	 */
 	attempt(work: () => void): boolean {
-		if (this.#reason !== null && this.#options.clock() - this.#triedAtMs < retryMs(this.#reason)) return false;
+		if (this.untilRetryMs > 0) return false;
 		try {
 			work();
 		} catch (error) {
@@ -114,6 +114,12 @@ export class Stall<Reason extends string = DiskFaultReason> {
 		}
 		this.end();
 		return true;
+	}
+
+	/** Milliseconds until `attempt` may do its work again. */
+	get untilRetryMs(): number {
+		if (this.#reason === null) return 0;
+		return Math.max(0, this.#triedAtMs + retryMs(this.#reason) - this.#options.clock());
 	}
 
 	/** Lets the next attempt come at once. */

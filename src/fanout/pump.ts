@@ -4,8 +4,6 @@ import type { Consumer, Turn } from "./consumer.ts";
 
 /** After this long the pump returns to the event loop, so that sockets, timers and requests are served. */
 export const SLICE_MS = 5;
-/** How often the position of the log is looked at, even if no notice says that it moved. */
-const POSITION_WAIT_MS = 1_000;
 
 /**
  * Gives consumers their turns. It knows which of them may have something to read. It works in slices, so that neither one consumer
@@ -64,7 +62,7 @@ export class Pump {
 	async follow(): Promise<void> {
 		let { lastLsn } = this.#position.snapshot();
 		while (!this.#stopped) {
-			await this.#position.wait(lastLsn, POSITION_WAIT_MS);
+			await this.#position.wait(lastLsn, Number.POSITIVE_INFINITY);
 			const span = this.#position.snapshot();
 			if (span.lastLsn === lastLsn) continue;
 			lastLsn = span.lastLsn;
@@ -85,6 +83,7 @@ export class Pump {
 		await this.#empty.promise;
 		clearTimeout(timer);
 		this.#stopped = true;
+		this.#position.wake();
 		for (const consumer of this.#consumers) consumer.terminate();
 	}
 

@@ -43,6 +43,10 @@ export class IndexSink implements Sink {
 		this.#options = options;
 	}
 
+	get canGoBack(): boolean {
+		return this.#options.writer.store.canGoBack;
+	}
+
 	cursor(): Promise<number> {
 		return this.#options.writer.store.checkpoint();
 	}

@@ -166,6 +166,8 @@ export interface Span {
  * batch changes. Its errors are those of `IndexReader`.
  */
 export interface Store extends IndexReader {
+	/** Whether a crash of the database can undo, while the relay goes on, what a `write` has stored. */
+	readonly canGoBack: boolean;
 	/** The id of the log that it is the index of; null if no log has claimed it. */
 	logId(): Promise<string | null>;
 	/** Makes it the index of a log, also if it is another log's. That log has not told its policies. */

@@ -10,10 +10,8 @@ const RECORDS_MAX = 5000;
 const BATCH_BYTES_MAX = 32 * 1024 * 1024;
 /** After a failure a sink gets half as many records, since a slow database may never finish more. Each success adds so many. */
 const RECORDS_MORE = 80;
-/** Time in which a stop is noticed if no record comes. A new record wakes the follower at once. */
-const WAIT_MS = 250;
-/** After so many waits without a record, the follower looks whether the sink has gone back. */
-const IDLE_WAITS = 4;
+/** While no record comes, the follower looks so often whether the sink has gone back, if it can. */
+const LOOK_BACK_MS = 1_000;
 /**
  * Time in which records gather before they are applied: a transaction costs about the same for one as for hundreds, and its
  * syncs delay the log's. Nobody waits for a sink: shards know what the index has not applied yet.
@@ -28,7 +26,9 @@ const GATHER_MS = 25;
 export interface Sink {
 	/** Its name in log lines. */
 	readonly name: string;
-	/** Lsn of the last record that it has stored; 0 before the first. Called at the start, and from time to time while no record comes. */
+	/** Whether a crash of its database can undo, while this process goes on, what it has stored. */
+	readonly canGoBack: boolean;
+	/** Lsn of the last record that it has stored; 0 before the first. Called at the start, and from time to time while no record comes if the sink can go back. */
 	cursor(): Promise<number>;
 	/**
 	 * Stores consecutive records, which have no frames here, and the last one's lsn as the cursor: all of it or nothing. Returns the
@@ -54,6 +54,7 @@ export interface SinkStart {
 export interface FollowedPosition {
 	snapshot(): Pick<PositionSnapshot, "firstLsn" | "lastLsn" | "lsnUsedMax" | "durableLsn">;
 	wait(lsn: number, timeoutMs: number, end: LogEnd): Promise<void>;
+	wake(): void;
 }
 
 /** The log's records, as a follower needs them. */
@@ -90,7 +91,6 @@ export class Follower {
 	#cursor = 0;
 	/** Lsn of the last record that the sink has stored, as it last said. */
 	#storedLsn = 0;
-	#idleWaits = 0;
 	/** How many records the sink gets at a time for now. */
 	#recordsMax = RECORDS_MAX;
 	#isStopping = false;
@@ -124,14 +124,14 @@ export class Follower {
 
 	/** Follows the log until `stop` is called, and then to its end. */
 	async run(): Promise<void> {
-		const { position, sleep } = this.#options;
+		const { sleep } = this.#options;
+		let hasWaited = false;
 		for (;;) {
 			const isStopping = this.#isStopping;
 			const step = await this.#step();
 			if (step === "stopped" || (step === "nothing" && isStopping)) return;
-			if (step !== "nothing") this.#idleWaits = 0;
-			else if (++this.#idleWaits % IDLE_WAITS === 0) await this.#lookBack();
-			else await position.wait(this.#cursor, WAIT_MS, "durableLsn");
+			if (step === "nothing" && hasWaited) await this.#lookBack();
+			hasWaited = step === "nothing" && (await this.#wait());
 			// If the log is busy, messages of the control thread would not get through without this turn of the event loop.
 			if (step === "full" || isStopping) await new Promise((resolve) => setImmediate(resolve));
 			else await sleep(GATHER_MS);
@@ -144,6 +144,16 @@ export class Follower {
 	 */
 	stop(): void {
 		this.#isStopping = true;
+		this.#options.position.wake();
+	}
+
+	/** Waits for the next record, or until it is time to look back. Returns whether that time is now. */
+	async #wait(): Promise<boolean> {
+		const { position, sink } = this.#options;
+		// A stop may have come during the step, and its wake before this wait.
+		if (this.#isStopping) return false;
+		await position.wait(this.#cursor, sink.canGoBack ? LOOK_BACK_MS : Number.POSITIVE_INFINITY, "durableLsn");
+		return sink.canGoBack;
 	}
 
 	/**

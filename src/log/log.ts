@@ -49,8 +49,11 @@ export interface AppendLog {
 
 /** What the sequencer's thread needs of the log in addition. */
 export interface Log extends AppendLog {
-	/** Does what is due by the clock. Call it after each step, and several times a second if there are no steps. */
-	keepUp(): void;
+	/**
+	 * Does what is due by the clock. Call it after each step. Returns after how many milliseconds the next step and the next call must
+	 * follow, if nothing causes them before.
+	 */
+	keepUp(): number;
 	/** Whether work off this thread is under way that has to end before `close`. */
 	readonly isBusy: boolean;
 	/** Lets the next try after a failure come at once. */
@@ -62,8 +65,10 @@ export interface Log extends AppendLog {
 /** How far the log is published, such as `LogPosition`. */
 export interface Position {
 	snapshot(): PublishedSpan;
-	/** Resolves when a record with an lsn above `lsn` is published, or after `timeoutMs`. It may resolve earlier. */
+	/** Resolves when a record with an lsn above `lsn` is published, or after `timeoutMs`, which may be `Infinity`. It may resolve earlier. */
 	wait(lsn: number, timeoutMs: number): Promise<void>;
+	/** Ends all waits. */
+	wake(): void;
 }
 
 /** What the log holds, in the numbers that consumers see. */

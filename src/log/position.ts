@@ -87,10 +87,16 @@ export class LogPosition {
 		numbers.wake();
 	}
 
+	/** Ends all waits, on every thread. Whoever wants to go on waiting waits again. */
+	wake(): void {
+		this.#numbers.wake();
+	}
+
 	/**
-	 * Resolves at once if the log has got past `lsn`, else at the next publication or after `timeoutMs`. So the log need not have
-	 * got past `lsn` then.
+	 * Resolves at once if the log has got past `lsn`, else at the next publication, at a `wake`, or after `timeoutMs`. So the log need
+	 * not have got past `lsn` then.
 	 *
+	 * @param timeoutMs may be `Infinity`: a wait without an end costs nothing
 	 * @param end `durableLsn` to wait for durable records
 	 */
 	async wait(lsn: number, timeoutMs: number, end: LogEnd = "lastLsn"): Promise<void> {

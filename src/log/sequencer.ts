@@ -68,6 +68,8 @@ export class Sequencer {
 		this.acknowledge();
 		if (this.#taken.length === 0) {
 			if (!this.#log.prepare()) return false;
+			// It may have made durable what was published before.
+			this.acknowledge();
 			this.#takeBatch();
 			if (this.#taken.length === 0) return false;
 		}

@@ -25,8 +25,6 @@ export interface SequencerStart extends WorkerContext<UsedSettings> {
 	doorbell: SharedArrayBuffer;
 }
 
-/** How long the loop may sleep before it does what is due by the clock. */
-const SLEEP_MS_MAX = 200;
 /** How long the loop may go on without a turn of the event loop, which brings the control thread's messages. */
 const TURN_MS_MAX = 20;
 
@@ -73,8 +71,8 @@ class SequencerLoop {
 			const step = this.#sequencer.step();
 			const wasIdle = !(step instanceof Promise ? await step : step);
 			if (wasIdle && this.#isStopping && !this.#log.isBusy) break;
-			this.#log.keepUp();
-			if (wasIdle) await this.#doorbell.sleep(ticket, SLEEP_MS_MAX);
+			const untilDueMs = this.#log.keepUp();
+			if (wasIdle) await this.#doorbell.sleep(ticket, untilDueMs);
 			if (performance.now() < turnEndsAtMs) continue;
 			await new Promise(setImmediate);
 			turnEndsAtMs = performance.now() + TURN_MS_MAX;

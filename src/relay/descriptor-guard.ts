@@ -31,6 +31,7 @@ export function startGuard(
 			plainPerNetworkMax: config.trustProxy ? null : plainPerNetworkMax,
 			answeredPerNetworkMax: config.trustProxy ? null : plainPerNetworkMax + consumersPerIpMax,
 		},
+		descriptorsMax: budget.limit,
 		expected: () => {
 			const connected = totals.count("hosts_connected") + totals.count("consumers_connected");
 			return Math.min(budget.own, budget.limit / 4) + connected;

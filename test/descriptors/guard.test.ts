@@ -1,6 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { connect } from "node:net";
 import {
+	CHECK_MS_MAX,
+	CHECK_MS_MIN,
+	CHECK_UNDER_PRESSURE_MS,
 	DescriptorGuard,
 	type DescriptorSystem,
 	openDescriptorSystem,
@@ -10,15 +13,17 @@ import type { Connection } from "../../src/descriptors/libc.ts";
 import { Counters } from "../../src/observe/counters.ts";
 import { counted } from "../observe/counted.ts";
 import { until } from "../relay/rig.ts";
+import { FakeTiming } from "../sim/fake-timing.ts";
 
 const OWN = 50;
 const LIMITS = { plainMax: 20, plainPerNetworkMax: 5, answeredPerNetworkMax: 30 };
 const LISTENER = 7;
 
 /** A process that holds `OWN` descriptors and these connections. */
-function rigOf(connections: Connection[], isFailing = () => false) {
+function rigOf(connections: Connection[], isFailing = () => false, descriptorsMax = 1_000) {
 	const counters = new Counters();
-	const seen = { looks: 0, closeIdle: 0, nowMs: 0, refused: [] as (readonly string[])[] };
+	const timing = new FakeTiming();
+	const seen = { checks: 0, looks: 0, closeIdle: 0, refused: [] as (readonly string[])[] };
 	const system: DescriptorSystem = {
 		count: () => OWN + connections.length,
 		look() {
@@ -37,12 +42,16 @@ function rigOf(connections: Connection[], isFailing = () => false) {
 		system,
 		port: 1,
 		limits: LIMITS,
-		expected: () => OWN,
+		descriptorsMax,
+		expected() {
+			seen.checks++;
+			return OWN;
+		},
 		counters,
 		closeIdle,
-		nowMs: () => seen.nowMs,
+		timing,
 	});
-	return { guard, seen, ended: () => counted(counters).of("connections_ended_total") };
+	return { guard, timing, seen, ended: () => counted(counters).of("connections_ended_total") };
 }
 
 function plain(count: number, { isAnswered = false } = {}): Connection[] {
@@ -69,29 +78,29 @@ describe("the guard", () => {
 
 	test("has the system refuse new connections of a greedy network for a while, once for each while", () => {
 		const connections = plain(100);
-		const { guard, seen } = rigOf(connections);
+		const { guard, timing, seen } = rigOf(connections);
 		guard.check();
 		expect(seen.refused).toEqual([["192.0.2.1"]]);
 		connections.push(...plain(100));
 		guard.check();
-		seen.nowMs = REFUSED_MS - 1;
+		timing.pass(REFUSED_MS - 1);
 		guard.check();
 		expect(seen.refused).toEqual([["192.0.2.1"]]);
-		seen.nowMs = REFUSED_MS;
+		timing.pass(1);
 		guard.check();
 		expect(seen.refused).toEqual([["192.0.2.1"], []]);
 	});
 
 	test("goes on refusing a network that still holds too many answered connections", () => {
 		const connections = plain(31, { isAnswered: true });
-		const { guard, seen } = rigOf(connections);
+		const { guard, timing, seen } = rigOf(connections);
 		guard.check();
 		expect(seen.refused).toEqual([["192.0.2.1"]]);
-		seen.nowMs = REFUSED_MS;
+		timing.pass(REFUSED_MS);
 		guard.check();
 		expect(seen.refused).toEqual([["192.0.2.1"], ["192.0.2.1"]]);
 		connections.length = 20;
-		seen.nowMs = 2 * REFUSED_MS;
+		timing.pass(REFUSED_MS);
 		guard.check();
 		expect(seen.refused.at(-1)).toEqual([]);
 	});
@@ -102,6 +111,36 @@ describe("the guard", () => {
 		guard.check();
 		expect(connections).toHaveLength(100);
 		expect(seen.closeIdle).toBe(1);
+	});
+
+	test("checks seldom while many descriptors are left, and more often the fewer there are", () => {
+		let before = Number.POSITIVE_INFINITY;
+		for (const descriptorsMax of [1_000_000, 40_000, 20_000, 10_000, 1_000]) {
+			const { guard, timing, seen } = rigOf([], () => false, descriptorsMax);
+			guard.start();
+			seen.checks = 0;
+			const first = timing.nextMs;
+			expect(first).toBeLessThanOrEqual(before);
+			expect(first).toBeGreaterThanOrEqual(CHECK_MS_MIN);
+			expect(first).toBeLessThanOrEqual(CHECK_MS_MAX);
+			before = first;
+			timing.pass(10 * first);
+			expect(seen.checks).toBe(10);
+			guard.stop();
+			expect(timing.waiting).toBe(0);
+		}
+		expect(before).toBe(CHECK_MS_MIN);
+	});
+
+	test("checks often while it refuses a network, and at once after it has ended connections", () => {
+		const connections = plain(100);
+		const { guard, timing } = rigOf(connections, () => false, 1_000_000);
+		guard.start();
+		expect(timing.nextMs).toBe(CHECK_UNDER_PRESSURE_MS);
+		timing.pass(timing.nextMs);
+		expect(timing.nextMs).toBe(CHECK_MS_MIN);
+		timing.pass(REFUSED_MS);
+		expect(timing.nextMs).toBe(CHECK_MS_MAX);
 	});
 
 	test("looks again if it had no descriptor to look with", () => {

@@ -91,7 +91,14 @@ export class MemoryLog implements Position, RecordReader {
 
 	async wait(lsn: number, timeoutMs: number): Promise<void> {
 		if (this.#lastLsn > lsn) return;
-		await Promise.race([this.#grown.promise, Bun.sleep(timeoutMs)]);
+		const waits: Promise<void>[] = [this.#grown.promise];
+		if (timeoutMs !== Number.POSITIVE_INFINITY) waits.push(Bun.sleep(timeoutMs));
+		await Promise.race(waits);
+	}
+
+	wake(): void {
+		this.#grown.resolve();
+		this.#grown = Promise.withResolvers<void>();
 	}
 
 	find(place: LogPlace): number {

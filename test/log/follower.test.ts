@@ -15,6 +15,7 @@ const DISK_FULL = Object.assign(new Error("by the test"), { code: "ENOSPC" });
 /** A sink in memory, which fails when the test says so. */
 class FakeSink implements Sink {
 	readonly name = "sink";
+	canGoBack = true;
 	readonly lsns: number[] = [];
 	readonly gaps: [from: number, to: number][] = [];
 	readonly starts: SinkStart[] = [];
@@ -141,6 +142,9 @@ test("a sink that goes back while no record comes is brought up again, and a los
 	sink.before = (call) => {
 		if (call === "cursor") looks++;
 	};
+	// Whole waits would take the test seconds.
+	const real = log.position.wait.bind(log.position);
+	log.position.wait = (lsn, timeoutMs, end) => real(lsn, Math.min(timeoutMs, 1), end);
 	await followerOf(reader).catchUp();
 	sink.lsns.length = sink.kept = 3;
 	await follower.catchUp();
@@ -154,6 +158,37 @@ test("a sink that goes back while no record comes is brought up again, and a los
 	follower.stop();
 	await running;
 	expect(sink.lsns).toEqual(upTo(sink.kept));
+});
+
+test("a sink that can't go back is not asked while no record comes, and no timer runs: a record or a stop ends the wait", async () => {
+	sink.canGoBack = false;
+	let looks = 0;
+	sink.before = (call) => {
+		if (call === "cursor") looks++;
+	};
+	const waits: number[] = [];
+	const real = log.position.wait.bind(log.position);
+	log.position.wait = (lsn, timeoutMs, end) => {
+		waits.push(timeoutMs);
+		return real(lsn, timeoutMs, end);
+	};
+	const follower = followerOf(log.reader());
+	await follower.catchUp();
+	const running = follower.run();
+	const turns = async (): Promise<void> => {
+		for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+	};
+	await turns();
+	for (let count = 1; count <= 5; count++) {
+		append(1);
+		while (sink.kept < log.position.snapshot().lastLsn) await new Promise((resolve) => setImmediate(resolve));
+		await turns();
+		expect(waits).toHaveLength(count + 1);
+	}
+	follower.stop();
+	await running;
+	expect(looks).toBe(1);
+	expect(new Set(waits)).toEqual(new Set([Number.POSITIVE_INFINITY]));
 });
 
 test("a sink that has gone back gets again what it has lost, and the mark stays", async () => {

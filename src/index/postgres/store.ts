@@ -79,6 +79,8 @@ export async function checkServer(database: Database, url: string): Promise<void
 }
 
 class PostgresStore extends PostgresReader implements Store {
+	/** Commits are not synced (`synchronous_commit`), and a failover may lose the latest. */
+	readonly canGoBack = true;
 	readonly #lock: WriterLock;
 	readonly #id: string;
 	/** The one that wrote before this one. A crash of the server can undo all that this one wrote. */

@@ -219,6 +219,8 @@ class SqliteReader implements IndexReader {
 }
 
 class SqliteStore extends SqliteReader implements Store {
+	/** Its database runs in this process. */
+	readonly canGoBack = false;
 	readonly #accountRow: Statement<Columns<Account>, [string]>;
 	readonly #hostRow: Statement<HostColumns, [number]>;
 	readonly #upsertHost: Statement;

@@ -131,8 +131,8 @@ class LaterLog implements Log {
 		return this.#log.append(batch);
 	}
 
-	keepUp(): void {
-		this.#log.keepUp();
+	keepUp(): number {
+		return this.#log.keepUp();
 	}
 
 	retryNow(): void {

@@ -111,6 +111,8 @@ const PREPARED_SEGMENTS_MIN = 8;
 const MAINTENANCE_MS = 60_000;
 /** How long written records may wait for their sync in mode `write`. */
 const SYNC_INTERVAL_MS = 200;
+/** How often the log looks whether the next segment's file is prepared, if nothing else happens. */
+const PREPARING_POLL_MS = 200;
 
 const log = logOf("log");
 
@@ -279,7 +281,7 @@ export class LogWriter implements Log {
 	 * Ends and removes old segments, about once a minute. Has the next segment's file prepared. In sync mode `write`, has written
 	 * records synced, one sync at a time.
 	 */
-	keepUp(): void {
+	keepUp(): number {
 		const { elapsedMs, onProgress = () => {} } = this.#options;
 		const nowMs = elapsedMs();
 		if (nowMs - this.#maintainedAtMs >= MAINTENANCE_MS) {
@@ -287,9 +289,23 @@ export class LogWriter implements Log {
 			this.maintain();
 		}
 		this.#prepareNext();
-		if (!this.isUnsynced || nowMs - this.#syncedAtMs < SYNC_INTERVAL_MS) return;
-		this.#syncedAtMs = nowMs;
-		void this.syncInBackground().then(onProgress);
+		if (this.isUnsynced && nowMs - this.#syncedAtMs >= SYNC_INTERVAL_MS) {
+			this.#syncedAtMs = nowMs;
+			void this.syncInBackground().then(onProgress);
+		}
+		return this.#untilDueMs(nowMs);
+	}
+
+	/** Time until something is due by the clock. The end of a sync in the background is told by `onProgress`. */
+	#untilDueMs(nowMs: number): number {
+		const untilMaintenanceMs = this.#maintainedAtMs + MAINTENANCE_MS - nowMs;
+		// A stop waits for the file, and nothing tells that a piece of it is written.
+		if (this.#prepared.isBusy) return Math.min(PREPARING_POLL_MS, untilMaintenanceMs);
+		if (this.#isSyncing) return untilMaintenanceMs;
+		if (this.#stall.reason !== null) return Math.min(this.#stall.untilRetryMs, untilMaintenanceMs);
+		if (this.#kept.isBelowReserve || this.#mustRotate() || this.#hasUnpublishedState) return 0;
+		if (!this.isUnsynced) return untilMaintenanceMs;
+		return Math.min(Math.max(0, this.#syncedAtMs + SYNC_INTERVAL_MS - nowMs), untilMaintenanceMs);
 	}
 
 	/** Makes an old active segment end before the next batch, and removes segments that need not be kept. */
