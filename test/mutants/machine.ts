@@ -26,7 +26,7 @@ export const MACHINE_MUTANTS: readonly Mutant[] = [
 	{
 		name: "a network is refused for ever",
 		file: "descriptors/guard.ts",
-		find: "this.#firstEndMs() <= this.#nowMs()",
+		find: "this.#firstEndMs() <= this.#timing.nowMs()",
 		replace: "false",
 		tests: GUARD,
 	},
@@ -134,6 +134,13 @@ export const MACHINE_MUTANTS: readonly Mutant[] = [
 		find: "count += sumAt(first + bucket);",
 		replace: "count = sumAt(first + bucket);",
 		tests: METRIC,
+	},
+	{
+		name: "the log sleeps although it has found that the disk is below its reserve",
+		file: "log/local/write/log-writer.ts",
+		find: "if (this.#kept.isBelowReserve || this.#mustRotate()",
+		replace: "if (this.#mustRotate()",
+		tests: ["log/local/keep-up.test.ts"],
 	},
 	{
 		name: "the log's syncs are measured in milliseconds",
