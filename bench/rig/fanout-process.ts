@@ -3,11 +3,13 @@
  * The main thread appends to the log, as the sequencer does. Arguments: `fanout DIR PORT FRAME_BYTES LIVE_PER_S` or `bare DIR
  * PORT FRAME_BYTES`. It prints `ready` when it listens, and runs until it is killed.
  */
+
 import { join } from "node:path";
 import { Health } from "../../src/control/health.ts";
 import { createConsumerCountBuffer } from "../../src/fanout/consumer-count.ts";
 import type { FanoutWorkerOptions } from "../../src/fanout/worker.ts";
 import { openSqliteStore } from "../../src/index/sqlite/store.ts";
+import { createMessageTimesBuffer } from "../../src/log/message-times.ts";
 import { type Failure, Thread } from "../../src/runtime/thread.ts";
 import type { BareFanoutOptions } from "./bare-fanout-worker.ts";
 import { PreparedLog } from "./prepared-log.ts";
@@ -46,6 +48,7 @@ async function startFanout(): Promise<void> {
 	const { port1: readsPort } = new MessageChannel();
 	const options: FanoutWorkerOptions = {
 		log: log.memory,
+		messageTimes: createMessageTimesBuffer(),
 		config: {
 			persistDir: directory,
 			databaseUrl,

@@ -110,6 +110,7 @@ export class Consumer {
 	readonly #counters: Counters;
 	readonly #clock: () => number;
 	readonly #place: ReadingPlace;
+	#isLive: boolean;
 	#state: "streaming" | "paused" | "closing" = "streaming";
 	/** Set when the consumer is to be closed, at once or when it has caught up. */
 	#closeWith: { code: number; reason: string } | null = null;
@@ -127,6 +128,7 @@ export class Consumer {
 		this.#socket = options.socket;
 		this.#stream = options.stream;
 		this.#place = new ReadingPlace(options.cursor, options.span);
+		this.#isLive = options.cursor === "live";
 		this.#counters = options.counters;
 		this.#clock = options.clock;
 		this.#floor = options.floor;
@@ -139,6 +141,11 @@ export class Consumer {
 	/** Lsn of the last record that the socket took or that was not for this consumer; null until the start is found. */
 	get lsn(): number | null {
 		return this.#place.lsn;
+	}
+
+	/** Whether it has been at the log's end since it connected. Before that it replays. */
+	get isLive(): boolean {
+		return this.#isLive;
 	}
 
 	/** Records of the log after its place; null until the start is found. May be too high. */
@@ -170,6 +177,7 @@ export class Consumer {
 	turn(reader: RecordReader): Turn {
 		if (!this.#isStreaming()) return "blocked";
 		const turn = this.#socket.cork(() => this.#send(reader));
+		if (turn === "caught-up") this.#isLive = true;
 		if (turn === "caught-up" && this.#closeWith !== null) this.#beginClosing();
 		// Inside the cork the buffered amount is not up to date.
 		if (this.#state === "closing") this.#closeWhenEmpty();

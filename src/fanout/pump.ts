@@ -1,9 +1,17 @@
 import type { Position, RecordReader } from "../log/log.ts";
 import { contain, reportFailure } from "../runtime/boundary.ts";
 import type { Consumer, Turn } from "./consumer.ts";
+import type { Deliveries } from "./deliveries.ts";
 
 /** After this long the pump returns to the event loop, so that sockets, timers and requests are served. */
 export const SLICE_MS = 5;
+
+export interface PumpOptions {
+	/** Monotonic milliseconds. */
+	clock?: (() => number) | undefined;
+	/** Told of each turn in which a live consumer was given records. */
+	deliveries?: Pick<Deliveries, "turned"> | undefined;
+}
 
 /**
  * Gives consumers their turns. It knows which of them may have something to read. It works in slices, so that neither one consumer
@@ -14,6 +22,7 @@ export class Pump {
 	readonly #position: Position;
 	readonly #reader: RecordReader;
 	readonly #clock: () => number;
+	readonly #deliveries: PumpOptions["deliveries"];
 	readonly #consumers = new Set<Consumer>();
 	/** Those that were not at the log's end when they connected, or after their last turn. */
 	readonly #behind = new Set<Consumer>();
@@ -27,11 +36,11 @@ export class Pump {
 	#stopped = false;
 	#draining = false;
 
-	/** @param clock monotonic milliseconds */
-	constructor(position: Position, reader: RecordReader, clock: () => number = () => performance.now()) {
+	constructor(position: Position, reader: RecordReader, options: PumpOptions = {}) {
 		this.#position = position;
 		this.#reader = reader;
-		this.#clock = clock;
+		this.#clock = options.clock ?? (() => performance.now());
+		this.#deliveries = options.deliveries;
 	}
 
 	add(consumer: Consumer): void {
@@ -129,7 +138,11 @@ export class Pump {
 
 	#turn(consumer: Consumer): Turn {
 		try {
-			return consumer.turn(this.#reader);
+			const { isLive, lsn } = consumer;
+			const turn = consumer.turn(this.#reader);
+			if (isLive && lsn !== null && consumer.lsn !== null && consumer.lsn > lsn)
+				this.#deliveries?.turned(lsn, consumer.lsn);
+			return turn;
 		} catch (error) {
 			reportFailure("a consumer's turn", error);
 			consumer.terminate();

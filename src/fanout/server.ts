@@ -10,6 +10,7 @@ import { endThreadOnFailure } from "../runtime/thread.ts";
 import { SERVER_NAME } from "../version.ts";
 import { BACKPRESSURE_BYTES_MAX, Consumer } from "./consumer.ts";
 import type { ConsumerCount } from "./consumer-count.ts";
+import type { Deliveries } from "./deliveries.ts";
 import type { PaceFloor } from "./pace.ts";
 import { Pump } from "./pump.ts";
 import { Roster, type RosterThread } from "./roster.ts";
@@ -58,6 +59,8 @@ export interface FanoutOptions {
 	/** Answers everything but the streams. `request.url` parses; `ip` is the sender's address. */
 	app: (request: Request, client: { ip: string }) => Response | Promise<Response>;
 	counters: Counters;
+	/** Counts how long messages took to the consumers; none if nobody asks. */
+	deliveries?: Pick<Deliveries, "turned">;
 	/** The rate at which consumers that are far behind have to read. */
 	floor: PaceFloor;
 	takedowns: Takedowns;
@@ -99,7 +102,7 @@ export class FanoutServer {
 	constructor(options: FanoutOptions) {
 		this.#options = options;
 		this.#streams = new Map(options.streams.map((stream) => [stream.path, stream]));
-		this.#pump = new Pump(options.position, options.reader);
+		this.#pump = new Pump(options.position, options.reader, { deliveries: options.deliveries });
 		this.#clock = options.clock ?? (() => performance.now());
 		this.roster = new Roster({
 			...options.thread,

@@ -12,6 +12,7 @@ import type { IndexReader } from "../index/store.ts";
 import type { TakedownEvent } from "../index/worker.ts";
 import { openSharedReader } from "../log/access.ts";
 import type { SharedReader } from "../log/log.ts";
+import { MessageTimes } from "../log/message-times.ts";
 import { LogPosition } from "../log/position.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
@@ -22,6 +23,7 @@ import { startListening } from "../runtime/start-error.ts";
 import { linkOver, serveRole, type WorkerRole } from "../runtime/thread.ts";
 import type { WorkerContext } from "../runtime/worker-context.ts";
 import { ConsumerCount } from "./consumer-count.ts";
+import { Deliveries } from "./deliveries.ts";
 import { FanoutServer } from "./server.ts";
 import { subscribeRepos } from "./subscribe-repos.ts";
 import { TAKEDOWNS_MAX, Takedowns } from "./takedowns.ts";
@@ -47,6 +49,8 @@ export interface FanoutWorkerOptions extends WorkerContext<UsedSettings> {
 	consumerCountBuffer: SharedArrayBuffer;
 	/** How the relay is, for probes. The control thread keeps it. */
 	health: SharedArrayBuffer;
+	/** Memory of the messages' times, which the sequencer writes. */
+	messageTimes: SharedArrayBuffer;
 	/** Passwords of the admin API. None turns it off. */
 	adminPasswords: readonly string[];
 }
@@ -119,6 +123,7 @@ class FanoutWorker implements WorkerRole<FanoutWorkerOptions, FanoutCommand, Con
 					reader,
 					consumerCount: new ConsumerCount({ consumersMax, consumersPerIpMax }, consumerCountBuffer),
 					counters,
+					deliveries: new Deliveries(new MessageTimes(options.messageTimes), counters),
 					takedowns,
 					app: (request, client) => app.fetch(request, client),
 				}),

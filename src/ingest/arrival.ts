@@ -20,6 +20,10 @@ export interface Arrival<M extends Message = Message> {
 	readonly message: M;
 	/** When it arrived, by the monotonic clock. A refresh of its identity must have begun later. */
 	readonly arrivedAtMs: number;
+	/** When its frame came from the host's socket, by `steadyMs`, also if another thread owns the socket. 0 if that is not known. */
+	readonly receivedMs: number;
+	/** When the thread of its DID took it on, by `steadyMs`. */
+	takenOnMs: number;
 	/** Called exactly once, when the message is rejected or handed over. */
 	readonly settle: (outcome: Outcome) => void;
 	/** The result of the lookup that was made for this message. Null if none was made. */
@@ -60,6 +64,7 @@ export function arrivalOf(
 	frame: Uint8Array,
 	message: Message,
 	settle: Arrival["settle"],
+	receivedMs = 0,
 	arrivedAtMs = performance.now(),
 ): Arrival {
 	return {
@@ -68,6 +73,8 @@ export function arrivalOf(
 		message,
 		settle,
 		arrivedAtMs,
+		receivedMs,
+		takenOnMs: 0,
 		resolution: null,
 		before: null,
 		refreshed: false,

@@ -30,6 +30,7 @@ import { endThreadOnFailure, serveRole, type WorkerRole } from "../runtime/threa
 import type { WorkerContext } from "../runtime/worker-context.ts";
 import type { Engine } from "../verify/engine.ts";
 import { EngineError } from "../verify/select.ts";
+import { timed } from "../verify/timed.ts";
 import { USER_AGENT } from "../version.ts";
 import { AccountCache } from "./did/accounts.ts";
 import { Operator } from "./did/operator.ts";
@@ -257,7 +258,7 @@ class IngestWorker implements WorkerRole<IngestOptions, IngestCommand, IngestSer
 		const doorbell = new Doorbell(options.doorbell);
 		const handover = new Handover(options.worker, own, new Doorbell(options.sequencerDoorbell), counters);
 
-		const engine = makeEngine(this.#createEngine, config.verifyEngine, counters);
+		const engine = timed(makeEngine(this.#createEngine, config.verifyEngine, counters), counters);
 		counters.add(engine.name === "native" ? enginesNative : enginesPortable);
 		const accounts = new AccountCache(index, Math.ceil(ACCOUNT_CACHE_ENTRIES / config.ingestWorkers), counters);
 		const places = new Places(options.worker, this.#emit);

@@ -30,8 +30,12 @@ export interface Peer {
 
 /** The messages from the other worker. */
 export interface PeerEvents {
-	/** A frame for a DID of this worker, in newly allocated memory. The answer is `sendOutcome` with the same ticket. */
-	frame(sender: Sender, ticket: number, frame: Buffer): void;
+	/**
+	 * A frame for a DID of this worker, in newly allocated memory. The answer is `sendOutcome` with the same ticket.
+	 *
+	 * @param receivedMs as it was sent
+	 */
+	frame(sender: Sender, ticket: number, frame: Buffer, receivedMs: number): void;
 	/** The outcome of the frame that was sent with this ticket. */
 	outcome(ticket: number, outcome: Outcome): void;
 }
@@ -40,10 +44,10 @@ export interface PeerEvents {
 const Kind = { frame: 0, outcome: 1, part: 2 } as const;
 
 /**
- * Layout of a frame: kind u8, unused u8, hostname length u16, host u32, ticket f64, frame length u32; then the hostname, and as
- * much of the frame as fits.
+ * Layout of a frame: kind u8, unused u8, hostname length u16, host u32, ticket f64, frame length u32, time of receipt f64; then the hostname,
+ * and as much of the frame as fits.
  */
-const FRAME_HEADER_BYTES = 20;
+const FRAME_HEADER_BYTES = 28;
 /** Layout of a part: kind u8, unused (3 bytes); then the next bytes of the frame that was begun before. */
 const PART_HEADER_BYTES = 4;
 /** Layout of an outcome: kind u8, verdict u8, unused u16, ring u32, position f64, ticket f64. */
@@ -54,7 +58,7 @@ const Verdict = { passed: 0, rejected: 1, failed: 2, repeated: 3 } as const;
 
 /** Something that waits for room in the ring. A frame may have been written in part. */
 type Outgoing =
-	| { type: "frame"; sender: Sender; ticket: number; frame: Uint8Array; written: number }
+	| { type: "frame"; sender: Sender; ticket: number; frame: Uint8Array; receivedMs: number; written: number }
 	| { type: "outcome"; ticket: number; outcome: Outcome };
 
 /**
@@ -68,7 +72,7 @@ export class PeerLink {
 	readonly #recordBytesMax: number;
 	#unsent: Outgoing[] = [];
 	/** The frame of which the other worker has sent a part so far. */
-	#incoming: { sender: Sender; ticket: number; frame: Buffer; received: number } | null = null;
+	#incoming: { sender: Sender; ticket: number; frame: Buffer; receivedMs: number; received: number } | null = null;
 
 	/** @throws RangeError if the ring is too small for the header of a frame */
 	constructor(peer: Peer) {
@@ -78,9 +82,9 @@ export class PeerLink {
 			throw new RangeError(`a ring of ${peer.outbound.capacityBytes} bytes is too small for two workers`);
 	}
 
-	/** Sends a frame. Its bytes must not change until its outcome has come back. */
-	sendFrame(sender: Sender, ticket: number, frame: Uint8Array): void {
-		this.#send({ type: "frame", sender, ticket, frame, written: 0 });
+	/** Sends a frame. Its bytes must not change until its outcome has come back. @param receivedMs when it came from the host's socket */
+	sendFrame(sender: Sender, ticket: number, frame: Uint8Array, receivedMs: number): void {
+		this.#send({ type: "frame", sender, ticket, frame, receivedMs, written: 0 });
 	}
 
 	sendOutcome(ticket: number, outcome: Outcome): void {
@@ -121,13 +125,13 @@ export class PeerLink {
 	/** Writes what is left of `outgoing`. Returns false if there was no room for all of it. */
 	#write(outgoing: Outgoing): boolean {
 		if (outgoing.type === "outcome") return writeOutcome(this.#peer.outbound, outgoing.ticket, outgoing.outcome);
-		const { frame, sender, ticket } = outgoing;
+		const { frame } = outgoing;
 		const { outbound } = this.#peer;
 		if (outgoing.written === 0) {
-			const headBytes = FRAME_HEADER_BYTES + sender.hostname.length;
+			const headBytes = FRAME_HEADER_BYTES + outgoing.sender.hostname.length;
 			const target = outbound.reserve(Math.min(headBytes + frame.length, this.#recordBytesMax));
 			if (target === null) return false;
-			writeFrameHeader(target, sender, ticket, frame.length);
+			writeFrameHeader(target, outgoing);
 			outgoing.written = fill(target, headBytes, frame, 0);
 		}
 		while (outgoing.written < frame.length) {
@@ -153,7 +157,7 @@ export class PeerLink {
 		incoming.received += record.copy(incoming.frame, incoming.received, start);
 		if (incoming.received < incoming.frame.length) return;
 		this.#incoming = null;
-		events.frame(incoming.sender, incoming.ticket, incoming.frame);
+		events.frame(incoming.sender, incoming.ticket, incoming.frame, incoming.receivedMs);
 	}
 
 	#begin(record: Buffer): void {
@@ -164,16 +168,20 @@ export class PeerLink {
 			hostId: record.readUInt32LE(4),
 			hostname: record.toString("latin1", FRAME_HEADER_BYTES, FRAME_HEADER_BYTES + record.readUInt16LE(2)),
 		};
-		this.#incoming = { sender, ticket: record.readDoubleLE(8), frame: Buffer.allocUnsafeSlow(frameBytes), received: 0 };
+		const frame = Buffer.allocUnsafeSlow(frameBytes);
+		const receivedMs = record.readDoubleLE(20);
+		this.#incoming = { sender, ticket: record.readDoubleLE(8), frame, receivedMs, received: 0 };
 	}
 }
 
-function writeFrameHeader(target: Buffer, sender: Sender, ticket: number, frameBytes: number): void {
+function writeFrameHeader(target: Buffer, outgoing: Extract<Outgoing, { type: "frame" }>): void {
+	const { sender, ticket, frame, receivedMs } = outgoing;
 	target[0] = Kind.frame;
 	target.writeUInt16LE(sender.hostname.length, 2);
 	target.writeUInt32LE(sender.hostId, 4);
 	target.writeDoubleLE(ticket, 8);
-	target.writeUInt32LE(frameBytes, 16);
+	target.writeUInt32LE(frame.length, 16);
+	target.writeDoubleLE(receivedMs, 20);
 	target.write(sender.hostname, FRAME_HEADER_BYTES, "latin1");
 }
 

@@ -46,7 +46,7 @@ export class Routes {
 		if (link === undefined) throw new RangeError(`no worker ${worker}`);
 		const ticket = ++this.#ticket;
 		this.#away.set(ticket, arrival);
-		link.sendFrame(arrival.sender, ticket, arrival.frame);
+		link.sendFrame(arrival.sender, ticket, arrival.frame, arrival.receivedMs);
 		this.#flush.schedule();
 	}
 
@@ -62,7 +62,7 @@ export class Routes {
 
 	#eventsOf(link: PeerLink): PeerEvents {
 		return {
-			frame: (sender, ticket, frame) => {
+			frame: (sender, ticket, frame, receivedMs) => {
 				const settle = (outcome: Outcome): void => {
 					link.sendOutcome(ticket, outcome);
 					this.#flush.schedule();
@@ -75,7 +75,7 @@ export class Routes {
 					settle(FAILED);
 					return;
 				}
-				this.#deliver(arrivalOf(sender, frame, message, settle));
+				this.#deliver(arrivalOf(sender, frame, message, settle, receivedMs));
 			},
 			outcome: (ticket, outcome) => {
 				const arrival = this.#away.get(ticket);

@@ -3,7 +3,7 @@ import { counter, histogram } from "../observe/metric.ts";
 import type { Doorbell } from "../runtime/doorbell.ts";
 import { OnceATurn } from "../runtime/once-a-turn.ts";
 import type { RingWriter } from "../runtime/ring.ts";
-import { type Entry, entryBytes, writeEntry } from "./record/entry.ts";
+import { type Entry, type EntryTimes, entryBytes, writeEntry } from "./record/entry.ts";
 
 const ringFull = counter(
 	"ring_full_total",
@@ -51,15 +51,19 @@ export class Handover {
 		return this.#writer.acknowledged();
 	}
 
-	/** Hands an entry over. Returns the ring position after it. Null if the ring is full: try again when the sequencer rings. */
-	push(entry: Entry): number | null {
+	/**
+	 * Hands an entry over. Returns the ring position after it. Null if the ring is full: try again when the sequencer rings.
+	 *
+	 * @param times of a message that came from a host
+	 */
+	push(entry: Entry, times?: EntryTimes): number | null {
 		const target = this.#writer.reserve(entryBytes(entry));
 		if (target === null) {
 			this.#counters.add(ringFull);
 			this.flush();
 			return null;
 		}
-		writeEntry(target, entry);
+		writeEntry(target, entry, times);
 		this.#flush.schedule();
 		return this.#writer.position;
 	}

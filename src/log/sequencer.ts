@@ -1,11 +1,13 @@
 import type { Counters } from "../observe/counters.ts";
-import { counter } from "../observe/metric.ts";
+import { counter, histogram, LATENCY_BOUNDS_S } from "../observe/metric.ts";
 import { Major } from "../protocol/cbor.ts";
 import { headBytes, writeHead } from "../protocol/cbor-head.ts";
 import type { Doorbell } from "../runtime/doorbell.ts";
 import type { RingReader } from "../runtime/ring.ts";
+import { steadyMs } from "../runtime/steady-clock.ts";
 import { type AppendLog, BATCH_BYTES, BATCH_BYTES_MAX, type UnsealedBatch } from "./log.ts";
-import { type Entry, readEntry } from "./record/entry.ts";
+import type { MessageTimes } from "./message-times.ts";
+import { type Entry, entryHandedOverMs, entryReceivedMs, readEntry } from "./record/entry.ts";
 import {
 	isMessageKind,
 	RECORD_BYTES_MAX,
@@ -18,6 +20,14 @@ const recordsAppended = counter(
 	"records_appended_total",
 	"records appended to the log",
 	"If it stops while messages are accepted, look at `standpipe_log_stalled`.",
+);
+
+const messageLogSeconds = histogram(
+	"message_log_seconds",
+	"how long a message took from the thread of its DID until the log had published it: in sync mode always after its sync, in sync mode " +
+		"write after its write",
+	"If it is high, compare it with `standpipe_log_sync_seconds`: the disk is slow, or the processor has no time for the log's thread.",
+	LATENCY_BOUNDS_S,
 );
 
 /** A ring that the sequencer reads, and the doorbell of the thread that fills it. */
@@ -35,6 +45,7 @@ export class Sequencer {
 	readonly #log: AppendLog;
 	readonly #producers: readonly Producer[];
 	readonly #counters: Counters;
+	readonly #times: MessageTimes | null;
 	readonly #buffer = Buffer.allocUnsafeSlow(BATCH_BYTES_MAX);
 	#used = 0;
 	/** Of the next record in the buffer. */
@@ -51,10 +62,12 @@ export class Sequencer {
 	/** The producer that the next batch begins with. */
 	#first = 0;
 
-	constructor(log: AppendLog, producers: readonly Producer[], counters: Counters) {
+	/** @param times gets the times of the messages; null if nobody asks for them */
+	constructor(log: AppendLog, producers: readonly Producer[], counters: Counters, times: MessageTimes | null = null) {
 		this.#log = log;
 		this.#producers = producers;
 		this.#counters = counters;
+		this.#times = times;
 	}
 
 	/**
@@ -79,6 +92,7 @@ export class Sequencer {
 
 	#settle(isAppended: boolean): boolean {
 		if (!isAppended) return false;
+		this.#notePublished();
 		const ends = this.#taken.map((producer) => ({ producer, position: producer.ring.position }));
 		this.#undurable.push({ lsn: this.#batch.lastLsn, ends });
 		this.acknowledge();
@@ -86,6 +100,18 @@ export class Sequencer {
 		if (this.#undurable.length > 0) for (const producer of this.#taken) producer.doorbell.ring();
 		this.#taken = [];
 		return true;
+	}
+
+	/** Counts how long the messages of the batch took, and lets readers know when they were published. */
+	#notePublished(): void {
+		if (this.#times === null) return;
+		const nowMs = steadyMs();
+		for (let lsn = this.#batch.firstLsn; lsn <= this.#batch.lastLsn; lsn++) {
+			const handedOverMs = this.#times.handedOverMs(lsn);
+			if (handedOverMs === 0) continue;
+			this.#times.notePublished(lsn, nowMs);
+			this.#counters.time(messageLogSeconds, handedOverMs, nowMs);
+		}
 	}
 
 	/** Acknowledges to the producers what has become durable. Each step does so, too. */
@@ -130,6 +156,7 @@ export class Sequencer {
 		while (this.#used < usedMax) {
 			const bytes = ring.next();
 			if (bytes === null) break;
+			this.#times?.note(this.#nextLsn, entryReceivedMs(bytes), entryHandedOverMs(bytes));
 			this.#writeRecord(readEntry(bytes));
 			records += 1;
 		}

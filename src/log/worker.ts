@@ -7,6 +7,7 @@ import { endThreadOnFailure, serveRole } from "../runtime/thread.ts";
 import type { WorkerContext } from "../runtime/worker-context.ts";
 import { openLog } from "./access.ts";
 import type { Log } from "./log.ts";
+import { MessageTimes } from "./message-times.ts";
 import { type Producer, Sequencer } from "./sequencer.ts";
 
 type UsedSettings =
@@ -23,6 +24,8 @@ export interface SequencerStart extends WorkerContext<UsedSettings> {
 	rings: { buffer: SharedArrayBuffer; doorbell: SharedArrayBuffer }[];
 	/** The sequencer's own, which the producers ring. */
 	doorbell: SharedArrayBuffer;
+	/** Memory of the messages' times. */
+	messageTimes: SharedArrayBuffer;
 }
 
 /** How long the loop may go on without a turn of the event loop, which brings the control thread's messages. */
@@ -45,7 +48,7 @@ class SequencerLoop {
 		const producers = options.rings.map(
 			(ring): Producer => ({ ring: new RingReader(ring.buffer), doorbell: new Doorbell(ring.doorbell) }),
 		);
-		this.#sequencer = new Sequencer(this.#log, producers, counters);
+		this.#sequencer = new Sequencer(this.#log, producers, counters, new MessageTimes(options.messageTimes));
 		this.#stopped = this.#run();
 	}
 

@@ -27,6 +27,15 @@ export class Counters {
 		this.#addTo(firstCell + bounds.length + 1, value);
 	}
 
+	/**
+	 * Counts a duration in a histogram of seconds. If it ends before it begins, it counts as 0: the clocks of two threads may differ a little.
+	 *
+	 * @param beganMs as `endedMs`, in milliseconds of the same clock
+	 */
+	time(histogram: Histogram, beganMs: number, endedMs: number): void {
+		this.observe(histogram, Math.max(endedMs - beganMs, 0) / 1000);
+	}
+
 	/** What the control thread needs to add this thread's numbers to those of other threads. */
 	share(): ThreadCounters {
 		return { row: this.#row, metrics: declarations() };

@@ -17,6 +17,11 @@ export const CELLS_MAX = 1_024;
 /** Bounds that a histogram may have. */
 export const BOUNDS_MAX = 32;
 
+/** Bounds for how long a message took, in seconds: from a tenth of a millisecond to five minutes. */
+export const LATENCY_BOUNDS_S = [
+	0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300,
+] as const;
+
 /** A label by which a metric is counted, with all values that the label can have. */
 export interface MetricLabel<Value extends string = string> {
 	name: string;

@@ -5,6 +5,7 @@ import type { IngestOptions } from "../ingest/ingest.ts";
 import { peerRingBytes } from "../ingest/peer-link.ts";
 import { createLogMemory, type LogMemory } from "../log/access.ts";
 import { Handover } from "../log/handover.ts";
+import { createMessageTimesBuffer } from "../log/message-times.ts";
 import type { Counters } from "../observe/counters.ts";
 import { Doorbell } from "../runtime/doorbell.ts";
 import { createRingBuffer, RING_BYTES_MIN, RingWriter } from "../runtime/ring.ts";
@@ -19,6 +20,7 @@ export interface SharedMemory {
 	log: LogMemory;
 	sequencerDoorbell: SharedArrayBuffer;
 	consumerCount: SharedArrayBuffer;
+	messageTimes: SharedArrayBuffer;
 	/** Those of the control thread first, then those of each ingest worker. */
 	producers: { ring: SharedArrayBuffer; doorbell: SharedArrayBuffer }[];
 	/** Rings from each ingest worker to each other one. */
@@ -37,6 +39,7 @@ export function createSharedMemory(config: Config, consumersMax: number): Shared
 		log: createLogMemory([INDEX_MARK]),
 		sequencerDoorbell: new Doorbell().buffer,
 		consumerCount: createConsumerCountBuffer(consumersMax),
+		messageTimes: createMessageTimesBuffer(),
 		producers: [producer(CONTROL_RING_BYTES), ...Array.from({ length: workers }, () => producer(HANDOVER_RING_BYTES))],
 		peers: Array.from({ length: workers }, (_, from) =>
 			Array.from({ length: workers }, (_, to) => createRingBuffer(from === to ? RING_BYTES_MIN : peerBytes)),

@@ -134,6 +134,7 @@ export async function startLog(thread: LogThread, { config, shared, totals }: Co
 		...contextOf(config, shared),
 		rings: shared.producers.map(({ ring, doorbell }) => ({ buffer: ring, doorbell })),
 		doorbell: shared.sequencerDoorbell,
+		messageTimes: shared.messageTimes,
 	});
 	totals.include(counters);
 }
@@ -183,6 +184,7 @@ export async function startPublicPort(
 				...parts,
 				worker,
 				consumerCountBuffer: shared.consumerCount,
+				messageTimes: shared.messageTimes,
 				readsPort,
 			};
 			totals.include(await thread.start(options, [readsPort]));

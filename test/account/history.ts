@@ -340,7 +340,7 @@ export class History {
 			if (!rejected) this.#bench.passed++;
 		};
 		this.#unsettled++;
-		this.#shard.submit(arrivalOf(sender, frame, scanned, settle, 0));
+		this.#shard.submit(arrivalOf(sender, frame, scanned, settle, 0, 0));
 	}
 
 	#message(): Message {

@@ -56,7 +56,7 @@ describe.each([0.02, 1, 7])("fairness, with turns of %d ms", (turnMs) => {
 
 	beforeEach(() => {
 		nowMs = 0;
-		pump = new Pump(log, log, () => nowMs);
+		pump = new Pump(log, log, { clock: () => nowMs });
 		log.appendFrames(HISTORY, FRAME_BYTES);
 	});
 

@@ -43,6 +43,7 @@ interface Routed {
 	sender: Sender;
 	frame: Uint8Array;
 	message: Message;
+	receivedMs: number;
 }
 
 function frameOf(did: string, seq: number, padding: number): Uint8Array {
@@ -73,10 +74,11 @@ class Workers {
 		this.#rng = new Rng(seed);
 		this.#routes = peersOf(workers, ringBytes).map(
 			(peers, worker) =>
-				new Routes(worker, peers, ({ sender, frame, message, settle }) => {
+				new Routes(worker, peers, ({ sender, frame, message, receivedMs, settle }) => {
 					expect(workerOf(message.did, workers)).toBe(worker);
 					const routed = this.#frames.get(message.seq);
 					expect(routed?.sender).toEqual(sender);
+					expect(receivedMs).toBe(routed?.receivedMs ?? 0);
 					expect(Buffer.compare(frame, routed?.frame ?? Buffer.of())).toBe(0);
 					this.arrived.set(message.did, [...(this.arrived.get(message.did) ?? []), message.seq]);
 					const outcomes: Outcome[] = [
@@ -98,14 +100,15 @@ class Workers {
 		const worker = Bun.hash.crc32(`host of ${did}`) % this.#routes.length;
 		const hostname = HOSTNAMES[Bun.hash.crc32(did) % HOSTNAMES.length] ?? "";
 		const frame = frameOf(did, seq, padding);
-		const routed = { sender: { hostId: worker + 1, hostname }, frame, message: messageOf(frame) };
+		const sender = { hostId: worker + 1, hostname };
+		const routed = { sender, frame, message: messageOf(frame), receivedMs: 1_700_000_000_000 + seq / 7 };
 		this.#frames.set(seq, routed);
 		this.sent.set(did, [...(this.sent.get(did) ?? []), seq]);
 		const settle = (outcome: Outcome): void => {
 			expect(this.cameBack.has(seq)).toBe(false);
 			this.cameBack.set(seq, outcome);
 		};
-		this.#routes[worker]?.route(arrivalOf(routed.sender, frame, routed.message, settle));
+		this.#routes[worker]?.route(arrivalOf(routed.sender, frame, routed.message, settle, routed.receivedMs));
 	}
 
 	/** Gives a random worker a turn, or settles a message. */

@@ -10,6 +10,7 @@ import { segmentName } from "../../src/log/local/segment/segment.ts";
 import { LogWriter, type LogWriterOptions } from "../../src/log/local/write/log-writer.ts";
 import type { BlockingReader } from "../../src/log/log.ts";
 import { createMarksBuffer, Marks } from "../../src/log/marks.ts";
+import { MessageTimes } from "../../src/log/message-times.ts";
 import { LogPosition } from "../../src/log/position.ts";
 import { Batch, type Gap } from "../../src/log/record/batch.ts";
 import { controlEntry, type Entry, entryBytes, writeEntry } from "../../src/log/record/entry.ts";
@@ -93,6 +94,7 @@ export class TestLog {
 	readonly marks: Marks;
 	readonly ring: RingWriter;
 	readonly doorbell = new Doorbell();
+	readonly times = new MessageTimes();
 	readonly writer: LogWriter;
 	readonly sequencer: Sequencer;
 	#isOpen = true;
@@ -127,6 +129,7 @@ export class TestLog {
 			this.writer,
 			[{ ring: new RingReader(buffer), doorbell: this.doorbell }],
 			this.counters,
+			this.times,
 		);
 	}
 

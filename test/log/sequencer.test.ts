@@ -7,6 +7,8 @@ import { RECORD_OPS_MAX, RecordKind } from "../../src/log/record/record.ts";
 import { Sequencer } from "../../src/log/sequencer.ts";
 import { Doorbell } from "../../src/runtime/doorbell.ts";
 import { createRingBuffer, RingReader, RingWriter } from "../../src/runtime/ring.ts";
+import { steadyMs } from "../../src/runtime/steady-clock.ts";
+import { observed } from "../observe/counted.ts";
 import { Rng } from "../sim/rng.ts";
 import {
 	decodeFrame,
@@ -255,6 +257,35 @@ describe("sequencing", () => {
 		expect(seen.length).toBe(61);
 		expect(seen.findIndex((line) => line.endsWith("p1 0"))).toBeLessThan(60);
 		expect(log.count("records_appended_total")).toBe(61);
+	});
+
+	test("messages that have times are counted when they are published, and readers find the times by lsn", () => {
+		const rng = new Rng("times of messages");
+		const log = new TestLog(temporaryDirectory(), new MemoryFs());
+		const stages = { receivedMs: steadyMs() - 20_000, handedOverMs: steadyMs() - 10_000 };
+		const timed: boolean[] = [];
+		for (let step = 0; step < 20; step++) {
+			for (let i = 0; i <= rng.int(10); i++) {
+				timed.push(rng.int(3) > 0);
+				const entry = messageEntry(`${timed.length}`);
+				const target = log.ring.reserve(entryBytes(entry));
+				if (target === null) throw new Error("the test's ring is too small");
+				writeEntry(target, entry, timed.at(-1) === true ? stages : undefined);
+			}
+			log.ring.publish();
+			expect(log.times.publishedMs(timed.length)).toBe(0);
+			log.step();
+		}
+		for (const [index, isTimed] of timed.entries()) {
+			expect(log.times.receivedMs(index + 1)).toBe(isTimed ? stages.receivedMs : 0);
+			expect(log.times.publishedMs(index + 1)).toBeWithin(isTimed ? stages.handedOverMs + 10_000 : 0, steadyMs() + 1);
+			if (!isTimed) expect(log.times.publishedMs(index + 1)).toBe(0);
+		}
+		const { total, distributions } = observed(log.counters, "message_log_seconds");
+		expect(total).toBe(timed.filter((isTimed) => isTimed).length);
+		expect(distributions[0]?.sum).toBeGreaterThanOrEqual(total * 10);
+		// The log itself has nothing of it.
+		expect(readAll(log.reader())).toEqual(timed.map((_, index) => `${index + 1} ${index + 1}`));
 	});
 
 	test("an idle step does nothing", () => {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { DiskFaultReason } from "../../src/disk/fault.ts";
 import { createLogMemory, openBlockingReader } from "../../src/log/access.ts";
+import { createMessageTimesBuffer } from "../../src/log/message-times.ts";
 import { entryBytes, writeEntry } from "../../src/log/record/entry.ts";
 import type { SequencerStart } from "../../src/log/worker.ts";
 import { Counters } from "../../src/observe/counters.ts";
@@ -32,6 +33,7 @@ describe("the sequencer's thread", () => {
 					rings: [{ buffer: ringBuffer, doorbell: producer.buffer }],
 					doorbell: own.buffer,
 					log,
+					messageTimes: createMessageTimesBuffer(),
 					config: {
 						persistDir: directory,
 						databaseUrl: "",

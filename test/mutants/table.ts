@@ -11,6 +11,7 @@ import { LOG_NUMBERS_MUTANTS } from "./log-numbers.ts";
 import { LOG_STATE_MUTANTS } from "./log-state.ts";
 import { MACHINE_MUTANTS } from "./machine.ts";
 import { NET_MUTANTS } from "./net.ts";
+import { OBSERVE_MUTANTS } from "./observe.ts";
 import { PLC_MUTANTS } from "./plc.ts";
 import { POLICY_MUTANTS } from "./policy.ts";
 import { PREPARED_MUTANTS } from "./prepared.ts";
@@ -829,6 +830,7 @@ export const MUTANTS: readonly Mutant[] = [
 	...IDENTITY_MUTANTS,
 	...HOST_STATE_MUTANTS,
 	...HOSTS_MUTANTS,
+	...OBSERVE_MUTANTS,
 	...PLC_MUTANTS,
 	...POLICY_MUTANTS,
 	...QUOTA_MUTANTS,

@@ -119,9 +119,9 @@ export const WHY_MUTANTS: readonly Mutant[] = [
 	{
 		name: "a message that waits for room in the ring is counted as passed leniently each time that it is tried",
 		file: "ingest/did/shard.ts",
-		find: "const position = this.#push(arrival, admitted);",
+		find: "const position = this.#push(arrival, admitted, times);",
 		replace:
-			"if (arrival.lenientReason !== null) this.#noteLenient(arrival, arrival.lenientReason);\n\t\tconst position = this.#push(arrival, admitted);",
+			"if (arrival.lenientReason !== null) this.#noteLenient(arrival, arrival.lenientReason);\n\t\tconst position = this.#push(arrival, admitted, times);",
 		tests: ["ingest/did/shard.test.ts"],
 	},
 	{

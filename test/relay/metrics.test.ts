@@ -48,6 +48,29 @@ test("no metric has lost its name, its meaning, its type or one of its labels", 
 	expect(stats["rssBytes"]).toBeGreaterThan(0);
 });
 
+test("each stage counts how long messages took", async () => {
+	const [account] = rig.network.accounts;
+	if (account === undefined) throw new Error("the network has no account");
+	const sent = 20;
+	for (let message = 0; message < sent; message++) rig.network.send(account, await account.commit());
+	await until(() => rig.received(account.did).length === sent);
+	const response = await fetch(`http://127.0.0.1:${rig.relay.internalPort}/metrics`);
+	const text = await response.text();
+	const count = (name: string): number => {
+		const counts = [...text.matchAll(new RegExp(`^standpipe_${name}_count(?:{.*})? (\\d+)$`, "gm"))];
+		return counts.reduce((sum, [, value]) => sum + Number(value), 0);
+	};
+	for (const name of ["message_intake", "message_admission", "message_log"])
+		expect([name, count(`${name}_seconds`)]).toEqual([name, sent]);
+	// A message that has to wait after its verification is verified again.
+	expect(count("verification_seconds")).toBeGreaterThanOrEqual(sent);
+	// Each turn of the consumer counts one of its messages.
+	for (const name of ["message_fanout", "host_to_consumer"]) {
+		expect(count(`${name}_seconds`)).toBeWithin(1, sent + 1);
+		expect(text).toContain(`standpipe_${name}_seconds_bucket{le="300"} ${count(`${name}_seconds`)}\n`);
+	}
+});
+
 test("each thread reports its state", async () => {
 	let states: Record<string, ThreadState> = {};
 	// On a busy machine one answer may come too late.

@@ -8,13 +8,14 @@ import type { IdentityCache } from "../../identity/cache.ts";
 import type { Resolution } from "../../identity/identity.ts";
 import type { Handover } from "../../log/handover.ts";
 import type { DidDocumentFacts } from "../../log/record/control.ts";
-import { controlEntry, type Entry } from "../../log/record/entry.ts";
+import { controlEntry, type Entry, type EntryTimes } from "../../log/record/entry.ts";
 import type { Strictness } from "../../log/record/policy-facts.ts";
-import { counter, gauge } from "../../observe/metric.ts";
+import { counter, gauge, histogram, LATENCY_BOUNDS_S } from "../../observe/metric.ts";
 import type { RejectionReason } from "../../protocol/reasons.ts";
 import { Rejection } from "../../protocol/rejection.ts";
 import { didMethod, isDid } from "../../protocol/syntax.ts";
 import { reportFailure } from "../../runtime/boundary.ts";
+import { steadyMs } from "../../runtime/steady-clock.ts";
 import { endThreadOnFailure } from "../../runtime/thread.ts";
 import type { Admitted, Arrival, Sender, UpstreamStatus } from "../arrival.ts";
 import type { HostFailures } from "../host-failures.ts";
@@ -52,6 +53,22 @@ const parkedMessages = gauge(
 	"messages that wait for their DID's identity or account",
 	"If it stays high, look at the PLC directory (`standpipe_identity_waits_total`) and at the index (`standpipe_index_reads_stalled`).",
 );
+const messageIntakeSeconds = histogram(
+	"message_intake_seconds",
+	"how long a message took from its host's socket until the thread of its DID took it on: the scan, the way between threads, and the wait for " +
+		"its host's event limits",
+	"If it is high, look at `standpipe_messages_delayed_total` and at the event limits of the hosts that `/_stats` names under `delayedHosts`. If " +
+		"nothing is delayed, the ingest threads have no time: look at the processor.",
+	LATENCY_BOUNDS_S,
+);
+const messageAdmissionSeconds = histogram(
+	"message_admission_seconds",
+	"how long a message took from there until it was handed to the log: its verification, and the waits for its identity, its account and room " +
+		"in the ring",
+	"If p99 is high and `standpipe_verification_seconds` is not, messages wait: look at `standpipe_identity_lookup_seconds`, at " +
+		"`standpipe_ring_full_total` and at the database.",
+	LATENCY_BOUNDS_S,
+);
 
 export interface ShardOptions {
 	accounts: AccountCache;
@@ -62,6 +79,8 @@ export interface ShardOptions {
 	rules: AdmissionRules;
 	/** Whether a did:web may name localhost and a port. */
 	allowLocalhost: boolean;
+	/** As `steadyMs`; that one by default. */
+	steadyMs?: () => number;
 	/** Called for each rejection, to log it. */
 	onRejection: (arrival: Arrival, rejection: Rejection) => void;
 	/** Counts what fails, by host. */
@@ -85,11 +104,13 @@ export const WEB_WAITING_BYTES_MAX = 1024 * 1024;
  */
 export class Shard {
 	readonly #options: ShardOptions;
+	readonly #steadyMs: () => number;
 	readonly #lanes = new Map<string, Arrival[]>();
 	/** Control entries that wait because the ring was full. */
 	readonly #unsent: Entry[] = [];
 	#room: PromiseWithResolvers<void> | null = null;
 	#parked = 0;
+	readonly #times: EntryTimes = { receivedMs: 0, handedOverMs: 0 };
 	/** The rules for messages of hosts with a strictness of their own, by hostname. */
 	readonly #rules = new Map<string, AdmissionRules>();
 	readonly #lenient = new Set<string>();
@@ -98,6 +119,7 @@ export class Shard {
 
 	constructor(options: ShardOptions) {
 		this.#options = options;
+		this.#steadyMs = options.steadyMs ?? steadyMs;
 	}
 
 	/** Messages that wait in lanes. */
@@ -114,6 +136,10 @@ export class Shard {
 
 	/** Takes a message. It is settled now or later. */
 	submit(arrival: Arrival): void {
+		if (arrival.receivedMs > 0) {
+			arrival.takenOnMs = this.#steadyMs();
+			this.#options.rules.counters.time(messageIntakeSeconds, arrival.receivedMs, arrival.takenOnMs);
+		}
 		// Usually nothing waits. Then the lane's name need not be made.
 		const lane = this.#lanes.size === 0 ? undefined : this.#lanes.get(laneOf(arrival));
 		if (lane !== undefined) {
@@ -249,8 +275,10 @@ export class Shard {
 			if (this.#push(arrival, admitted.preceding) === null) return this.#waitForRoom();
 			rules.counters.add(accountsFoundActive);
 		}
-		const position = this.#push(arrival, admitted);
+		const times = this.#timesOf(arrival);
+		const position = this.#push(arrival, admitted, times);
 		if (position === null) return this.#waitForRoom();
+		if (times !== undefined) rules.counters.time(messageAdmissionSeconds, arrival.takenOnMs, times.handedOverMs);
 		if (admitted.following !== undefined) {
 			arrival.following = admitted.following;
 			return this.#attempt(arrival);
@@ -268,10 +296,23 @@ export class Shard {
 		if (this.#rules.has(sender.hostname)) this.#lenient.add(sender.hostname);
 	}
 
-	/** Hands one entry over and stores its account's new state. Returns the ring position after it, or null if the ring is full. */
-	#push(arrival: Arrival, { entry, fact }: Admitted): number | null {
+	/** The times of a message that came from a host, and is handed over now. The object is used again. */
+	#timesOf({ receivedMs, following }: Arrival): EntryTimes | undefined {
+		// What follows a message is the relay's own, and has no times.
+		if (receivedMs === 0 || following !== null) return undefined;
+		this.#times.receivedMs = receivedMs;
+		this.#times.handedOverMs = this.#steadyMs();
+		return this.#times;
+	}
+
+	/**
+	 * Hands one entry over and stores its account's new state. Returns the ring position after it, or null if the ring is full.
+	 *
+	 * @param times of the message itself, not of what precedes or follows it
+	 */
+	#push(arrival: Arrival, { entry, fact }: Admitted, times?: EntryTimes): number | null {
 		const { handover, accounts, places, rules } = this.#options;
-		const position = handover.push(entry);
+		const position = handover.push(entry, times);
 		if (position === null) return null;
 		const { did } = arrival.message;
 		const before = accounts.peek(did);

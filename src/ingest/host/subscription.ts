@@ -17,6 +17,7 @@ import { Rejection } from "../../protocol/rejection.ts";
 import { isRelay } from "../../protocol/relay-token.ts";
 import { reportFailure } from "../../runtime/boundary.ts";
 import { LogLimiter } from "../../runtime/log-limiter.ts";
+import { monotonicMsOf, steadyMs } from "../../runtime/steady-clock.ts";
 import { systemTiming, type Timing } from "../../runtime/timing.ts";
 import { type Arrival, arrivalOf, type Sender } from "../arrival.ts";
 import type { HostFailures } from "../host-failures.ts";
@@ -430,6 +431,7 @@ export class HostSubscription {
 	}
 
 	#frame(bytes: Buffer): void {
+		const receivedMs = steadyMs();
 		const { counters } = this.#options;
 		this.#messages++;
 		counters.add(framesReceived);
@@ -440,7 +442,7 @@ export class HostSubscription {
 			if (rewritten) counters.add(framesNoncanonical);
 			if (scanned.kind === "message") {
 				read = scanned.message;
-				this.#message(frame, read);
+				this.#message(frame, read, receivedMs);
 			} else this.#notice(scanned);
 		} catch (error) {
 			const isRule = error instanceof Rejection;
@@ -451,7 +453,7 @@ export class HostSubscription {
 		}
 	}
 
-	#message(frame: Uint8Array, message: Message): void {
+	#message(frame: Uint8Array, message: Message, receivedMs: number): void {
 		if (message.seq <= this.#lastSeq) {
 			if (++this.#seqViolations > SEQ_VIOLATIONS_MAX) this.#hangUp(1008, "seq-not-increasing", "unreadable");
 			throw new Rejection("seq-not-increasing", `${message.seq} after ${this.#lastSeq}`);
@@ -462,12 +464,12 @@ export class HostSubscription {
 		this.#lastSeq = message.seq;
 		this.#received = message.seq;
 		if (this.#mustLeaveOut(message, frame.length)) this.window.skip(message.seq);
-		else this.#take(frame, message, this.window);
+		else this.#take(frame, message, this.window, receivedMs);
 		if (this.window.size >= WINDOW_SLOTS_MAX) this.#socket?.pause();
 	}
 
-	/** Takes a message in: it passes now or waits. */
-	#take(frame: Uint8Array, message: Message, window: HostWindow): void {
+	/** Takes a message in: it passes now or waits. @param receivedMs when its frame came, by `steadyMs` */
+	#take(frame: Uint8Array, message: Message, window: HostWindow, receivedMs: number): void {
 		const isFirst = window.lowWater === null;
 		const slot = window.arrive(message.seq);
 		if (isFirst) this.#options.storeCursor();
@@ -480,7 +482,7 @@ export class HostSubscription {
 			this.#budget.release(bytes);
 			if (outcome.rejected && outcome.internalError) this.#hangUp(1011, "internal-error", "internal");
 		};
-		const arrival = arrivalOf(this.#sender, frame, message, settle);
+		const arrival = arrivalOf(this.#sender, frame, message, settle, receivedMs, monotonicMsOf(receivedMs));
 		if (this.#delays.passes(message.did)) this.#deliver(arrival, slot);
 		else this.#delays.wait({ did: message.did, bytes, arrival, slot });
 	}
@@ -494,7 +496,7 @@ export class HostSubscription {
 			...{ hostname, insecure, userAgent, counters, timing: this.#timing },
 			received: () => this.#received,
 			hasRoom: (did, bytes, part) => !this.#budgetPaused && this.#hasRoom(did, bytes, part),
-			take: (frame, late, window) => this.#take(frame, late, window),
+			take: (frame, late, window) => this.#take(frame, late, window, steadyMs()),
 			onMissed: (detail) => this.#noteGap("outdated-cursor", detail),
 		});
 		const { did } = message;

@@ -15,9 +15,19 @@ import { RecordFlag, type RecordKind } from "./record.ts";
  * |     21 | flags        | u8   |                                                         |
  * |     22 | factsLength  | u16  |                                                         |
  * |     24 | ops          | u16  | of a commit; 0 for everything else                      |
- * |     26 | facts, then the frame with the host's seq in it                               |||
+ * |     26 | receivedMs   | f64  | of `steadyMs`, as the next one; both 0 if they are not  |
+ * |     34 | handedOverMs | f64  | known, as for control records. The log does not get them |
+ * |     42 | facts, then the frame with the host's seq in it                               |||
  */
-export const ENTRY_HEADER_BYTES = 26;
+export const ENTRY_HEADER_BYTES = 42;
+
+/** When a message came from its host, and when the thread of its DID has handed it over. Both are 0 if they are not known. */
+export interface EntryTimes {
+	receivedMs: number;
+	handedOverMs: number;
+}
+
+const UNTIMED: EntryTimes = { receivedMs: 0, handedOverMs: 0 };
 
 export interface Entry {
 	kind: RecordKind;
@@ -69,7 +79,7 @@ export function entryBytes(entry: Entry): number {
 }
 
 /** Writes an entry into a ring's reserved bytes. @param target as long as `entryBytes` says */
-export function writeEntry(target: Buffer, entry: Entry): void {
+export function writeEntry(target: Buffer, entry: Entry, times: EntryTimes = UNTIMED): void {
 	target.writeDoubleLE(entry.upstreamSeq, 0);
 	target.writeUInt32LE(entry.host, 8);
 	target.writeUInt32LE(entry.seqStart, 12);
@@ -78,8 +88,20 @@ export function writeEntry(target: Buffer, entry: Entry): void {
 	target[21] = entry.flags;
 	target.writeUInt16LE(entry.facts.length, 22);
 	target.writeUInt16LE(entry.ops, 24);
+	target.writeDoubleLE(times.receivedMs, 26);
+	target.writeDoubleLE(times.handedOverMs, 34);
 	target.set(entry.facts, ENTRY_HEADER_BYTES);
 	target.set(entry.frame, ENTRY_HEADER_BYTES + entry.facts.length);
+}
+
+/** When the message of an entry was received; 0 if that is not known. */
+export function entryReceivedMs(source: Buffer): number {
+	return source.readDoubleLE(26);
+}
+
+/** When an entry was handed over; 0 if that is not known. */
+export function entryHandedOverMs(source: Buffer): number {
+	return source.readDoubleLE(34);
 }
 
 /** Reads an entry; its facts and frame are views into `source`. */

@@ -12,12 +12,13 @@ import type { Outcome } from "../../../src/ingest/outcome.ts";
 import { Handover } from "../../../src/log/handover.ts";
 import { type Entry, readEntry } from "../../../src/log/record/entry.ts";
 import { Counters } from "../../../src/observe/counters.ts";
+import type { HistogramTotal } from "../../../src/observe/totals.ts";
 import { scanFrame } from "../../../src/protocol/frame.ts";
 import { Doorbell } from "../../../src/runtime/doorbell.ts";
 import { createRingBuffer, RingReader, RingWriter } from "../../../src/runtime/ring.ts";
 import type { Engine } from "../../../src/verify/engine.ts";
 import { createPortableEngine } from "../../../src/verify/portable/engine.ts";
-import { counted, countedBy } from "../../observe/counted.ts";
+import { counted, countedBy, observed } from "../../observe/counted.ts";
 import { SimAccount } from "../../sim/account.ts";
 import { SimClock } from "../../sim/clock.ts";
 import { encodeFrame, type SimMessage } from "../../sim/message.ts";
@@ -99,6 +100,7 @@ export class ShardRig {
 			rules: { engine, strict, clock, counters },
 			allowLocalhost: false,
 			failures: this.failures,
+			steadyMs: clock,
 			lastRejections: this.lastRejections,
 			onRejection: () => {},
 		});
@@ -165,7 +167,7 @@ export class ShardRig {
 		if (scanned.kind !== "message") throw new Error("the simulator made no message");
 		const sender: Sender = { hostId, hostname: `${["zero", "one", "two"][hostId]}.example` };
 		this.shard.submit(
-			arrivalOf(sender, frame, scanned.message, (outcome) => this.outcomes.push(outcome), this.#tick()),
+			arrivalOf(sender, frame, scanned.message, (outcome) => this.outcomes.push(outcome), this.nowMs, this.#tick()),
 		);
 	}
 
@@ -197,6 +199,11 @@ export class ShardRig {
 
 	get rejected(): Partial<Record<string, number>> {
 		return countedBy(this.#counters, "messages_rejected_total");
+	}
+
+	/** What a histogram has observed so far. */
+	observed(name: string): HistogramTotal {
+		return observed(this.#counters, name);
 	}
 
 	get counters() {

@@ -97,6 +97,50 @@ describe("order", () => {
 	});
 });
 
+describe("times", () => {
+	test("admission counts the wait for an identity and for room in the ring, once for each message that is handed over", async () => {
+		const rig = new ShardRig({ ringBytes: 32_768 });
+		const [account, fine] = [await ShardRig.account("waits"), await ShardRig.account("does not")];
+		rig.identity(account);
+		rig.identity(fine);
+		const release = rig.holdLookups(account.did);
+		rig.send(await account.commit(), 1);
+		rig.send(await fine.commit(), 2);
+		await rig.settle();
+		expect(rig.observed("message_intake_seconds").total).toBe(2);
+		expect(rig.observed("message_admission_seconds").total).toBe(1);
+		rig.nowMs += 5_000;
+		release();
+		await rig.settle();
+		expect(rig.observed("message_admission_seconds").total).toBe(2);
+		const [{ sum } = { sum: 0 }] = rig.observed("message_admission_seconds").distributions;
+		expect(sum).toBeGreaterThanOrEqual(5);
+		expect(sum).toBeLessThan(6);
+
+		// Nobody empties the ring, so in the end messages wait for room in it.
+		let seq = 2;
+		while (rig.shard.parked === 0) {
+			rig.send(await fine.commit(), ++seq);
+			await rig.settle();
+		}
+		expect(rig.observed("message_admission_seconds").total).toBe(seq - 1);
+		rig.nowMs += 7_000;
+		expect(rig.entries().length).toBe(seq - 1);
+		rig.shard.ringHasRoom();
+		await rig.settle();
+		expect(rig.observed("message_admission_seconds").total).toBe(seq);
+		const [after = { sum: 0 }] = rig.observed("message_admission_seconds").distributions;
+		expect(after.sum - sum).toBeGreaterThanOrEqual(7);
+
+		// What is rejected is not handed over.
+		rig.send(await account.commit(), ++seq, 2);
+		await rig.settle();
+		expect(rig.outcomes.at(-1)).toMatchObject({ rejected: true });
+		expect(rig.observed("message_intake_seconds").total).toBe(seq);
+		expect(rig.observed("message_admission_seconds").total).toBe(seq - 1);
+	});
+});
+
 describe("state", () => {
 	test("a commit whose rev was seen is stale; one that doesn't chain is passed on and flagged", async () => {
 		const rig = new ShardRig();

@@ -31,7 +31,7 @@ test("a number of ops above what a record can hold is clipped", () => {
 			...{ rev: "3l3qo2vuowo2b", since: null, commit: new Uint8Array(36), prevData: null },
 		};
 		const { did, rev, commit } = message;
-		const arrival = arrivalOf({ hostId: 1, hostname: "one.example" }, new Uint8Array(1), message, () => {}, 0);
+		const arrival = arrivalOf({ hostId: 1, hostname: "one.example" }, new Uint8Array(1), message, () => {});
 		return messageEntry(arrival, 0, { type: "repo", did, rev, commit, data: commit, touched: null }).ops;
 	};
 	expect([0, 1, RECORD_OPS_MAX, RECORD_OPS_MAX + 1, 2 ** 31].map(entryOf)).toEqual([
