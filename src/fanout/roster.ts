@@ -84,6 +84,12 @@ export class Roster implements Served<ConsumerService> {
 		}
 	}
 
+	/** How many records each consumer is behind. */
+	*lags(): Generator<number> {
+		const lastLsn = this.#options.lastLsn();
+		for (const { consumer } of this.#entries.values()) yield consumer.lag(lastLsn) ?? 0;
+	}
+
 	consumers(afterId: number, limit: number): ConsumerReport[] {
 		const reports: ConsumerReport[] = [];
 		for (const entry of this.#entries.values()) {

@@ -11,6 +11,7 @@ import { SERVER_NAME } from "../version.ts";
 import { BACKPRESSURE_BYTES_MAX, Consumer } from "./consumer.ts";
 import type { ConsumerCount } from "./consumer-count.ts";
 import type { Deliveries } from "./deliveries.ts";
+import { noteLags } from "./lags.ts";
 import type { PaceFloor } from "./pace.ts";
 import { Pump } from "./pump.ts";
 import { Roster, type RosterThread } from "./roster.ts";
@@ -137,6 +138,7 @@ export class FanoutServer {
 	check(): void {
 		this.#pump.check();
 		this.roster.measure();
+		noteLags(this.roster.lags(), this.#options.counters);
 	}
 
 	/** Sends consumers what is published, closes them with 1001, and stops listening. Cuts off those that have not taken it in time. */

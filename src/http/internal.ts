@@ -1,20 +1,24 @@
 import type { Hono } from "hono";
 import type { DelayedHost } from "../control/delays.ts";
 import type { Health } from "../control/health.ts";
+import type { Figures } from "../monitor/figures.ts";
+import { samplesOf } from "../monitor/reading.ts";
+import { READINGS } from "../monitor/readings.ts";
 import type { Counters } from "../observe/counters.ts";
-import { residentMemory } from "../observe/resident-memory.ts";
 import type { Distribution, HistogramTotal, Totals } from "../observe/totals.ts";
 import type { ThreadState } from "../runtime/thread-state.ts";
 import { type ClientEnv, createBaseApp } from "./base.ts";
 import { answerAlive, healthHandler } from "./health.ts";
-import { type LogPosition, leOf, METRICS_CONTENT_TYPE, type Measurements, renderMetrics } from "./metrics.ts";
+import { leOf, METRICS_CONTENT_TYPE, type Measurements, renderMetrics } from "./metrics.ts";
+import { scrapeCache } from "./scrape-cache.ts";
 
 export interface InternalAppOptions {
 	/** The counters of all threads together. */
 	totals: Totals;
 	/** The counters of the thread that serves this app. */
 	counters: Counters;
-	log: () => LogPosition;
+	/** What no thread counts, now. Must not wait. */
+	figures: () => Figures;
 	/** The state of each thread now, by its name. */
 	threads: () => Promise<Record<string, ThreadState>>;
 	/** The hosts of which messages wait because of limits. */
@@ -22,9 +26,8 @@ export interface InternalAppOptions {
 	health: Health;
 	/** Brings up to date what of health nobody tells by itself. */
 	refreshHealth?: () => void;
-	rssBytes?: () => number;
-	/** Open descriptors of the process, and how many it may have; 0 if the system does not tell. */
-	openFiles?: () => { open: number; max: number };
+	/** Monotonic milliseconds. */
+	nowMs?: () => number;
 }
 
 /**
@@ -32,20 +35,14 @@ export interface InternalAppOptions {
  * public.
  */
 export function createInternalApp(options: InternalAppOptions): Hono<ClientEnv> {
-	const { totals, counters, log, threads, health, refreshHealth } = options;
-	const { rssBytes = residentMemory(), openFiles = () => ({ open: 0, max: 0 }), delayed = async () => [] } = options;
-	const measure = (): Measurements => ({
-		totals: totals.read(),
-		log: log(),
-		rssBytes: rssBytes(),
-		openFiles: openFiles(),
-	});
+	const { totals, counters, figures, threads, health, refreshHealth } = options;
+	const { delayed = async () => [], nowMs = () => performance.now() } = options;
+	const measure = (): Measurements => ({ totals: totals.read(), figures: figures() });
+	const scrape = scrapeCache(() => renderMetrics(measure()), nowMs);
 	const app = createBaseApp(counters);
 	app.get("/_healthz", answerAlive);
 	app.get("/_readyz", healthHandler(health, refreshHealth));
-	app.get("/metrics", async (context) =>
-		context.body(await renderMetrics(measure()), 200, { "Content-Type": METRICS_CONTENT_TYPE }),
-	);
+	app.get("/metrics", async (context) => context.body(await scrape(), 200, { "Content-Type": METRICS_CONTENT_TYPE }));
 	app.get("/_stats", async (context) => {
 		const [states, delayedHosts] = await Promise.all([threads(), delayed()]);
 		return context.json({ ...statsOf(measure()), threads: states, delayedHosts });
@@ -59,8 +56,11 @@ const OWN_WORDS: Readonly<Record<string, string>> = {
 	messages_lenient_total: "lenient",
 };
 
-/** Measurements as JSON: numbers by name, and if they have a label, by name and value. Histograms are apart. */
-function statsOf({ totals, ...rest }: Measurements): object {
+/**
+ * Measurements as JSON: numbers by name, and if they have a label, by name and value. Histograms are apart, and so are `readings`, which
+ * no thread counts: each has a list of series, with labels and value.
+ */
+function statsOf({ totals, figures }: Measurements): object {
 	const counters: Record<string, number | Record<string, number>> = {};
 	const beside: typeof counters = {};
 	const histograms: Record<string, object> = {};
@@ -71,7 +71,9 @@ function statsOf({ totals, ...rest }: Measurements): object {
 		else if (word === undefined) counters[name] = by?.totals ?? total;
 		else beside[word] = by?.totals ?? total;
 	}
-	return { counters, ...beside, histograms, ...rest };
+	const { log, openFiles, process } = figures;
+	const readings = Object.fromEntries(READINGS.map((reading) => [reading.name, samplesOf(reading, figures)]));
+	return { counters, ...beside, histograms, log, openFiles, rssBytes: process.rssBytes, readings };
 }
 
 function histogramOf({ bounds, by, distributions }: HistogramTotal): object {

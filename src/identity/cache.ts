@@ -4,11 +4,11 @@ import type { StoredIdentity } from "../index/store.ts";
 import type { DidDocumentFacts } from "../log/record/control.ts";
 import type { Counters } from "../observe/counters.ts";
 import { logOf } from "../observe/log.ts";
-import { counter, histogram } from "../observe/metric.ts";
+import { counter, gauge, histogram } from "../observe/metric.ts";
 import { contain } from "../runtime/boundary.ts";
 import { LogLimiter } from "../runtime/log-limiter.ts";
 import { factsOf, resolutionOfStored } from "./facts.ts";
-import { type Resolution, sameIdentity, type Unavailable } from "./identity.ts";
+import { OUTCOMES, type Resolution, sameIdentity, type Unavailable } from "./identity.ts";
 import { LastTimes } from "./last-times.ts";
 import { type Answer, type Asker, Lookup } from "./lookup.ts";
 import type { IdentityMirror } from "./mirror.ts";
@@ -29,6 +29,22 @@ const identityLookupSeconds = histogram(
 	"If `plc` is slow, look at your network and at the state of the PLC directory; the mirror makes most lookups needless.",
 	[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
 	{ name: "method", values: ["plc", "web"] },
+);
+const identityAnswers = counter(
+	"identity_answers_total",
+	"what lookups of DID documents ended with; `unavailable` is tried again",
+	"If `unavailable` is most of it, the PLC directory or your network is down. `malformed` and `not-found` are the accounts' fault.",
+	{ name: "outcome", values: OUTCOMES },
+);
+const identityCacheEntries = gauge(
+	"identity_cache_entries",
+	"identities in memory",
+	"Compare it with `standpipe_identity_cache_limit_entries`: when it is full, `RELAY_IDENT_CACHE_SIZE` may be too small.",
+);
+const identityCacheLimit = gauge(
+	"identity_cache_limit_entries",
+	"identities that may be in memory",
+	"`RELAY_IDENT_CACHE_SIZE` sets it; a sixteenth of that is for lookups that found nothing.",
 );
 const identityFailures = counter(
 	"identity_failures_total",
@@ -187,6 +203,7 @@ export class IdentityCache {
 		this.#resolved = new Resolutions(limits, evicted);
 		const share = (limit: number): number => Math.ceil(limit * FAILURES_SHARE);
 		this.#failed = new Resolutions({ entriesMax: share(limits.entriesMax), bytesMax: share(limits.bytesMax) }, evicted);
+		counters.set(identityCacheLimit, limits.entriesMax + share(limits.entriesMax));
 		this.#plcOutage = new Outage(this.#random);
 		this.#outageLines = new LogLimiter({ intervalMs: OUTAGE_LINE_INTERVAL_MS, keysMax: 2, nowMs: this.#clock });
 		this.#plcTurns = this.#turns(limits.lookupsMax, this.#plcOutage);
@@ -207,6 +224,11 @@ export class IdentityCache {
 			clock: this.#clock,
 			sleep: this.#sleep,
 		});
+	}
+
+	/** Brings the metric of its size up to date. */
+	measure(): void {
+		this.#counters.set(identityCacheEntries, this.#resolved.size + this.#failed.size);
 	}
 
 	/** The cached resolution of the DID if it is still good, or null. */
@@ -407,6 +429,7 @@ export class IdentityCache {
 			lookup.asking = false;
 			const metric = identityLookupSeconds.of(isPlc(lookup.did) ? "plc" : "web");
 			this.#counters.observe(metric, (this.#clock() - lookup.beganAtMs) / 1000);
+			this.#counters.add(identityAnswers.of(resolution.outcome));
 			if (resolution.outcome === "unavailable") this.#tryFailed(lookup, resolution);
 			else this.#answered(lookup, resolution, askedAtWallMs);
 		} catch (error) {

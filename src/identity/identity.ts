@@ -21,6 +21,15 @@ export type Resolution =
 	| { outcome: "malformed"; detail: string }
 	| Unavailable;
 
+/** Every outcome. */
+export const OUTCOMES = [
+	"resolved",
+	"not-found",
+	"tombstoned",
+	"malformed",
+	"unavailable",
+] as const satisfies readonly Resolution["outcome"][];
+
 export interface Unavailable {
 	outcome: "unavailable";
 	detail: string;

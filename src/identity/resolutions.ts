@@ -39,6 +39,10 @@ export class Resolutions {
 		this.#known = new RecentMap({ ...limits, bytesOf, onForgotten: onEvicted });
 	}
 
+	get size(): number {
+		return this.#known.size;
+	}
+
 	/** The resolution of a DID; null if there is none, or it is no longer good. */
 	get(did: string, nowMs: number): Resolution | null {
 		const known = this.find(did);

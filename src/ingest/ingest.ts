@@ -286,6 +286,7 @@ class IngestWorker implements WorkerRole<IngestOptions, IngestCommand, IngestSer
 
 		const keepBooks = (): void => {
 			hosts.storeCursors();
+			identities.measure();
 			accounts.noteProgress({
 				position: handover.position,
 				acknowledged: () => handover.acknowledged(),

@@ -30,6 +30,12 @@ const messageLogSeconds = histogram(
 	LATENCY_BOUNDS_S,
 );
 
+const messagesSequenced = counter(
+	"messages_sequenced_total",
+	"messages that got their seq",
+	"If it stops while messages are accepted, look at `standpipe_log_stalled`.",
+);
+
 /** A ring that the sequencer reads, and the doorbell of the thread that fills it. */
 export interface Producer {
 	ring: RingReader;
@@ -140,6 +146,7 @@ export class Sequencer {
 			const share = (BATCH_BYTES - this.#used) / (count - turn);
 			if (producer !== undefined && this.#take(producer.ring, this.#used + share)) taken.push(producer);
 		}
+		this.#counters.add(messagesSequenced, this.#nextSeq - this.#log.nextSeq);
 		this.#first = count === 0 ? 0 : (this.#first + 1) % count;
 		this.#taken = taken;
 		this.#batch = {

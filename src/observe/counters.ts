@@ -13,6 +13,11 @@ export class Counters {
 		this.#addTo(cell, amount);
 	}
 
+	/** Sets a gauge to what this thread has of it. The process's gauge is the sum over its threads. */
+	set({ cell }: Metric, value: number): void {
+		this.#row[cell] = value;
+	}
+
 	/**
 	 * Counts a value in its bucket, and adds it to the sum.
 	 *

@@ -71,6 +71,11 @@ export class Totals {
 		return read(summed).total;
 	}
 
+	/** Whether a thread has declared a metric of this name: before the workers are ready, theirs are not known. */
+	has(name: string): boolean {
+		return this.#metrics.has(name);
+	}
+
 	/** All metrics now, by name. A number that is being written may be its old or its new one. */
 	read(): MetricTotal[] {
 		return [...this.#metrics.values()].map(read).sort((a, b) => (a.name < b.name ? -1 : 1));

@@ -1,16 +1,13 @@
 import type { Config } from "../config/settings.ts";
 import type { Health } from "../control/health.ts";
 import type { DescriptorBudget } from "../descriptors/budget.ts";
-import { countDescriptors } from "../descriptors/guard.ts";
 import type { HostManager } from "../hosts/manager.ts";
 import { createEdge, withUrl } from "../http/edge.ts";
 import { createInternalApp } from "../http/internal.ts";
-import { INDEX_MARK } from "../index/mark.ts";
-import { Marks } from "../log/marks.ts";
-import { LogPosition } from "../log/position.ts";
 import { startListening } from "../runtime/start-error.ts";
 import type { Counts } from "./counts.ts";
 import { noteReads } from "./health.ts";
+import { createMonitor } from "./monitor.ts";
 import type { SharedMemory } from "./shared-memory.ts";
 import { statesOf, type Threads } from "./threads.ts";
 
@@ -24,20 +21,15 @@ export function serveInternal(
 	budget: DescriptorBudget | null,
 	hosts: () => HostManager | undefined,
 ): Promise<Bun.Server<undefined>> {
-	const position = new LogPosition(shared.log.position);
-	const applied = new Marks(shared.log.marks).mark(INDEX_MARK.name);
+	const monitor = createMonitor({ config, shared, totals, health, threads, budget, hosts });
 	const app = createInternalApp({
 		totals,
 		counters,
-		log: () => {
-			const { firstSeq, lastSeq, lastLsn } = position.snapshot();
-			return { firstSeq, lastSeq, lastLsn, appliedLsn: applied.lsn ?? 0 };
-		},
+		figures: () => monitor.figures(),
 		threads: () => statesOf(threads),
 		delayed: async () => (await hosts()?.delayedHosts(null))?.hosts ?? [],
 		health,
 		refreshHealth: () => noteReads(health, totals),
-		openFiles: () => ({ open: countDescriptors(), max: budget?.limit ?? 0 }),
 	});
 	const { metricsListen } = config;
 	return startListening("metricsListen", metricsListen, (hostname) =>

@@ -28,6 +28,11 @@ export class RecentMap<Key, Value> {
 		return this.#entries.size;
 	}
 
+	/** Of all entries together. */
+	get bytes(): number {
+		return this.#bytes;
+	}
+
 	/** The value of a key. Counts as a use of the entry. */
 	get(key: Key): Value | undefined {
 		const value = this.#entries.get(key);

@@ -25,6 +25,16 @@ export function createRingBuffer(capacityBytes: number): SharedArrayBuffer {
 	return new SharedArrayBuffer(CONTROL_BYTES + capacityBytes);
 }
 
+/** Bytes of a ring that are filled, published or read and not yet released, and how many it has room for. Any thread may ask. */
+export function ringFill(buffer: SharedArrayBuffer): { usedBytes: number; capacityBytes: number } {
+	const control = new BigInt64Array(buffer, 0, CONTROL_BYTES / 8);
+	// The reading end first: it can't be beyond what the writing end has published by then.
+	const read = Atomics.load(control, READ_POSITION);
+	const written = Atomics.load(control, WRITE_POSITION);
+	const capacityBytes = buffer.byteLength - CONTROL_BYTES;
+	return { usedBytes: Math.min(Number(written - read), capacityBytes), capacityBytes };
+}
+
 class Ring {
 	protected readonly control: BigInt64Array;
 	protected readonly bytes: Buffer;

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { fullName, PROCESS_GAUGES } from "../../src/http/metrics.ts";
+import { fullName } from "../../src/http/metrics.ts";
+import { READINGS } from "../../src/monitor/readings.ts";
 import { GENERATED_PAGES, withTable } from "./generated-pages.ts";
 import { declaredMetrics } from "./metrics-table.ts";
 import { readPage } from "./page.ts";
@@ -41,7 +42,7 @@ test("metrics of every kind of thread are found", async () => {
 });
 
 test("every metric says what it means and what to do when it looks wrong", async () => {
-	for (const { name, help, advice } of [...(await declaredMetrics()), ...PROCESS_GAUGES]) {
+	for (const { name, help, advice } of [...(await declaredMetrics()), ...READINGS]) {
 		expect([name, help]).toEqual([name, expect.stringMatching(/^\S[^\n]*[^\s.]$/)]);
 		expect([name, advice]).toEqual([name, expect.stringMatching(/^[A-Z`][^\n]{8,}\.$/)]);
 		expect(advice).not.toContain(help);
@@ -49,7 +50,7 @@ test("every metric says what it means and what to do when it looks wrong", async
 });
 
 test("metrics that the words of others name exist", async () => {
-	const all = [...(await declaredMetrics()).map((one) => ({ ...one, name: fullName(one.name) })), ...PROCESS_GAUGES];
+	const all = [...(await declaredMetrics()).map((one) => ({ ...one, name: fullName(one.name) })), ...READINGS];
 	const names = new Set(all.map(({ name }) => name));
 	const named = all.flatMap(({ help, advice }) => `${help} ${advice}`.match(/\b(standpipe|process)_\w+/g) ?? []);
 	expect(named.length).toBeGreaterThan(20);

@@ -1,4 +1,5 @@
-import { fullName, PROCESS_GAUGES } from "../../src/http/metrics.ts";
+import { fullName } from "../../src/http/metrics.ts";
+import { READINGS } from "../../src/monitor/readings.ts";
 import type { Declaration, MetricLabel } from "../../src/observe/metric.ts";
 import { REJECTION_REASON_NAMES } from "../../src/protocol/reasons.ts";
 import { markdownTable } from "./markdown-table.ts";
@@ -10,7 +11,12 @@ export async function metricsTable(): Promise<string> {
 		name: fullName(metric.name),
 		labels: metric.label === null ? "" : labelText(metric.label),
 	}));
-	const ofProcess = PROCESS_GAUGES.map((metric) => ({ ...metric, kind: "gauge" as const, labels: "" }));
+	const ofProcess = READINGS.map(({ labels, ...metric }) => ({
+		...metric,
+		labels: Object.entries(labels)
+			.map(([name, values]) => `\`${name}\`: ${values}`)
+			.join("; "),
+	}));
 	const rows = [...counted, ...ofProcess].sort((a, b) => (a.name < b.name ? -1 : 1));
 	return markdownTable(
 		["metric", "type", "labels", "meaning", "what to do"],

@@ -3,12 +3,14 @@ import type { Hono } from "hono";
 import { Health } from "../../src/control/health.ts";
 import type { ClientEnv } from "../../src/http/base.ts";
 import { createInternalApp } from "../../src/http/internal.ts";
+import { SCRAPE_MS } from "../../src/http/scrape-cache.ts";
 import { messagesLenient, messagesRejected } from "../../src/ingest/rejections.ts";
 import { Counters } from "../../src/observe/counters.ts";
 import { counter, gauge, histogram } from "../../src/observe/metric.ts";
 import { Totals } from "../../src/observe/totals.ts";
 import { REJECTION_REASON_NAMES } from "../../src/protocol/reasons.ts";
 import { VERSION } from "../../src/version.ts";
+import { FIGURES } from "../monitor/figures.ts";
 
 const windfalls = counter("windfalls_total", "apples that fell", "Pick them up.");
 const baskets = gauge("full_baskets", "baskets that are full now", "Empty them.");
@@ -26,6 +28,7 @@ const walks = histogram("walk_seconds", "how long a walk takes, by weather", "Wa
 let counters: Counters[];
 let health: Health;
 let isReadStalled: boolean;
+let nowMs = 0;
 let app: Hono<ClientEnv>;
 
 beforeEach(() => {
@@ -39,14 +42,13 @@ beforeEach(() => {
 	app = createInternalApp({
 		totals,
 		counters: own,
-		log: () => ({ firstSeq: 3, lastSeq: 9, lastLsn: 12, appliedLsn: 11 }),
+		figures: () => FIGURES,
+		nowMs: () => nowMs,
 		threads: async () => ({ fanout: { isAnswering: false, memory: null } }),
 		health,
 		refreshHealth: () => {
 			health.areReadsStalled = isReadStalled;
 		},
-		rssBytes: () => 4_096,
-		openFiles: () => ({ open: 12, max: 175 }),
 	});
 	for (const row of counters) {
 		row.add(windfalls, 5);
@@ -78,6 +80,10 @@ describe("/metrics", () => {
 		expect(text).toContain("standpipe_log_last_seq 9");
 		expect(text).toContain("standpipe_log_last_lsn 12");
 		expect(text).toContain("standpipe_index_applied_lsn 11");
+		expect(text).toContain('standpipe_hosts{status="offline"} 2');
+		expect(text).toContain('standpipe_build_info{version="1.2.3",engine="native",bun="1.4.5",platform="linux-x64"} 1');
+		expect(text).toContain("# TYPE process_cpu_seconds_total counter");
+		expect(text).toContain("process_cpu_seconds_total 1.5");
 	});
 
 	test("has every value of a label, counted or not", async () => {
@@ -122,12 +128,21 @@ describe("/metrics", () => {
 	});
 
 	test("follows the counters, and adds nothing up twice", async () => {
-		await lines();
+		const before = await lines();
 		counters[1]?.add(windfalls, 1);
 		counters[1]?.add(baskets, -1);
+		nowMs += SCRAPE_MS - 1;
+		expect(await lines()).toEqual(before);
+		nowMs += 1;
 		const text = await lines();
 		expect(text).toContain("standpipe_windfalls_total 11");
 		expect(text).toContain("standpipe_full_baskets 1");
+	});
+
+	test("leaves out what is not known now, and writes what strangers chose so that it can be read back", async () => {
+		const text = await lines();
+		expect(text.filter((line) => /^(# TYPE )?standpipe_log_size_limit_bytes/.test(line))).toEqual([]);
+		expect(text).toContain('standpipe_thread_heap_bytes{thread="a \\"b\\" \\\\ \\n c"} 600');
 	});
 
 	test("is in the format of Prometheus", async () => {
@@ -143,6 +158,14 @@ test("/_stats has the same as JSON", async () => {
 		rejected: { "rev-stale": 2, "car-malformed": 0 },
 		lenient: { "mst-partial": 1 },
 		log: { firstSeq: 3, lastSeq: 9, lastLsn: 12, appliedLsn: 11 },
+		readings: {
+			standpipe_ready: [{ labels: {}, value: 1 }],
+			standpipe_memory_bytes: [
+				{ labels: { part: "heap" }, value: 1_000 },
+				{ labels: { part: "file" }, value: 96 },
+				{ labels: { part: "native" }, value: 3_000 },
+			],
+		},
 		rssBytes: 4_096,
 		openFiles: { open: 12, max: 175 },
 		threads: { fanout: { isAnswering: false, memory: null } },

@@ -7,7 +7,7 @@ import { signingKeyOfDidKey } from "../../src/identity/signing-key.ts";
 import type { StoredIdentity } from "../../src/index/store.ts";
 import type { DidDocumentFacts } from "../../src/log/record/control.ts";
 import { Counters } from "../../src/observe/counters.ts";
-import { counted, observed } from "../observe/counted.ts";
+import { counted, countedBy, observed } from "../observe/counted.ts";
 import { DID, K256_DID_KEY } from "./documents.ts";
 import { FakeTime, settle } from "./fake-time.ts";
 
@@ -110,6 +110,11 @@ export class CacheRig {
 
 	counted(name: string): number {
 		return counted(this.#counters).of(name);
+	}
+
+	/** The network's answers, by outcome. */
+	answers(): Record<string, number> {
+		return countedBy(this.#counters, "identity_answers_total");
 	}
 
 	/** By the DID's method: how many answers the network gave, and how many seconds they took together. */

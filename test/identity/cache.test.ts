@@ -75,6 +75,10 @@ describe("lookup", () => {
 			{ did: plc(1), signingKey: null, pds: null, tombstoned: true, ...common },
 		]);
 		expect(rig.counted("identity_failures_total")).toBe(2);
+		expect(rig.answers()).toEqual({ resolved: 1, tombstoned: 1, "not-found": 1, malformed: 1 });
+		rig.cache.measure();
+		expect(rig.counted("identity_cache_entries")).toBe(4);
+		expect(rig.counted("identity_cache_limit_entries")).toBeGreaterThan(4);
 	});
 
 	test("keeps each answer for its time", async () => {

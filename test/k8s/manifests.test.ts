@@ -7,6 +7,7 @@ import { createInternalApp } from "../../src/http/internal.ts";
 import { isPublicAddress } from "../../src/net/address.ts";
 import { Counters } from "../../src/observe/counters.ts";
 import { Totals } from "../../src/observe/totals.ts";
+import { FIGURES } from "../monitor/figures.ts";
 import { Rng } from "../sim/rng.ts";
 import { findKustomize, findValidator, render } from "./kustomize.ts";
 import {
@@ -146,7 +147,7 @@ describe.skipIf(typeof kustomize === "string").each(RENDERED)("k8s/%s", (name, r
 		const app = createInternalApp({
 			totals: new Totals(),
 			counters: new Counters(),
-			log: () => ({ firstSeq: 0, lastSeq: 0, lastLsn: 0, appliedLsn: 0 }),
+			figures: () => FIGURES,
 			threads: async () => ({}),
 			health,
 		});

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { createRingBuffer, RingReader, RingWriter } from "../../src/runtime/ring.ts";
+import { createRingBuffer, RingReader, RingWriter, ringFill } from "../../src/runtime/ring.ts";
 import { Rng } from "../sim/rng.ts";
 
 function ringOf(capacityBytes: number): { writer: RingWriter; reader: RingReader } {
@@ -91,4 +91,22 @@ describe("a ring", () => {
 		}
 		worker.terminate();
 	});
+});
+
+test("a ring tells any thread how much of it is filled, until the reader gives the space back", () => {
+	const buffer = createRingBuffer(1_024);
+	const [writer, reader] = [new RingWriter(buffer), new RingReader(buffer)];
+	const rng = new Rng("ring fill");
+	const filled: number[] = [];
+	for (let round = 0; round < 500; round++) {
+		if (rng.int(2) === 0 && writer.reserve(rng.int(200)) !== null) {
+			writer.publish();
+			filled.push(writer.position);
+		} else if (reader.next() !== null) {
+			reader.release();
+			filled.shift();
+		}
+		expect(ringFill(buffer)).toEqual({ usedBytes: writer.position - reader.position, capacityBytes: 1_024 });
+		if (filled.length === 0) expect(ringFill(buffer).usedBytes).toBe(0);
+	}
 });

@@ -2,7 +2,7 @@ import type { AccountState } from "../../account/state.ts";
 import type { Account, IndexReader } from "../../index/store.ts";
 import type { PositionSnapshot } from "../../log/position.ts";
 import type { Counters } from "../../observe/counters.ts";
-import { counter } from "../../observe/metric.ts";
+import { counter, gauge } from "../../observe/metric.ts";
 import { Damage } from "../../runtime/boundary.ts";
 
 const accountEvictions = counter(
@@ -14,6 +14,22 @@ const accountCacheOverflows = counter(
 	"account_cache_overflows_total",
 	"times the account cache was full of states the index had not applied yet",
 	"If it grows, the index is too slow for the log: look at the database.",
+);
+
+const accountCacheEntries = gauge(
+	"account_cache_entries",
+	"account states in memory",
+	"Compare it with `standpipe_account_cache_limit_entries`: when it is full, accounts of long ago are read from the index again.",
+);
+const accountCacheLimit = gauge(
+	"account_cache_limit_entries",
+	"account states that may be in memory",
+	"Nothing to do: it is fixed, and here to compare with.",
+);
+const accountCacheMisses = counter(
+	"account_cache_misses_total",
+	"accounts that were read from the index because their state was not in memory",
+	"It grows after a start. If it stays near the rate of messages, the cache is too small for the network.",
 );
 
 /** What a shard knows of an account: the index's row, and the changes that the index has not applied yet. */
@@ -59,6 +75,7 @@ export class AccountCache {
 		this.#index = index;
 		this.#entriesMax = entriesMax;
 		this.#counters = counters;
+		counters.set(accountCacheLimit, entriesMax);
 	}
 
 	/** The state; null for an account that we have never seen; undefined if `load` must be called first. */
@@ -78,6 +95,7 @@ export class AccountCache {
 
 	/** Reads the account from the index, so that `get` knows it. */
 	async load(did: string): Promise<void> {
+		this.#counters.add(accountCacheMisses);
 		const row = await this.#index.account(did);
 		if (this.#entries.has(did)) return;
 		if (row === null) this.#newAbsences.add(did);
@@ -100,7 +118,7 @@ export class AccountCache {
 	}
 
 	/**
-	 * Learns how far the index is. Must be called from time to time.
+	 * Learns how far the index is, and brings the metric of the cache's size up to date. Must be called from time to time.
 	 *
 	 * Records are published before they are acknowledged, and before they are applied. So `published` is read last. If it were read
 	 * earlier it could lack acknowledged records, and states that the index has not applied yet would count as applied.
@@ -108,6 +126,7 @@ export class AccountCache {
 	 * @throws Damage if the readings contradict each other
 	 */
 	noteProgress(progress: Progress): void {
+		this.#counters.set(accountCacheEntries, this.#entries.size);
 		const { position } = progress;
 		const acknowledged = progress.acknowledged();
 		const applied = progress.applied();

@@ -70,6 +70,15 @@ const messageAdmissionSeconds = histogram(
 	LATENCY_BOUNDS_S,
 );
 
+const identityCacheUses = counter(
+	"identity_cache_uses_total",
+	"messages whose account's identity was in memory, and messages that had to wait for it",
+	"If `miss` stays above a tenth long after a start, raise `RELAY_IDENT_CACHE_SIZE`.",
+	{ name: "result", values: ["hit", "miss"] },
+);
+const identityHits = identityCacheUses.of("hit");
+const identityMisses = identityCacheUses.of("miss");
+
 export interface ShardOptions {
 	accounts: AccountCache;
 	identities: Pick<IdentityCache, "get" | "peek" | "lookup" | "recheck" | "refresh">;
@@ -390,11 +399,13 @@ export class Shard {
 
 	#resolution(arrival: Arrival, account: AccountState | null): Resolution | Promise<unknown> {
 		if (arrival.resolution !== null) return arrival.resolution;
-		const { identities } = this.#options;
+		const { identities, rules } = this.#options;
 		const { did, type } = arrival.message;
-		if (!ADMISSIONS[type].looksUpAnew)
-			return identities.get(did) ?? this.#await(arrival, identities.lookup(did, arrival.sender));
-
+		if (!ADMISSIONS[type].looksUpAnew) {
+			const known = identities.get(did);
+			rules.counters.add(known === null ? identityMisses : identityHits);
+			return known ?? this.#await(arrival, identities.lookup(did, arrival.sender));
+		}
 		arrival.before = identities.peek(did);
 		// From another host than the account's own: lookups are less frequent, and a known older document is no answer.
 		if (isForeign(account, arrival.before, arrival.sender)) return this.#refresh(arrival);

@@ -50,11 +50,15 @@ function cacheOver(rows: ReadonlyMap<string, CachedAccount> = new Map()) {
 }
 
 test("the index is asked for an account once", async () => {
-	const { cache } = cacheOver(new Map([["a", stateAt(7)]]));
+	const { cache, counters } = cacheOver(new Map([["a", stateAt(7)]]));
 	expect(cache.get("a")).toBeUndefined();
 	await Promise.all([cache.load("a"), cache.load("b")]);
 	expect(cache.get("a")).toMatchObject({ rev: "rev 7", position: 0 });
 	expect(cache.get("b")).toBeNull();
+	expect(counters().of("account_cache_misses_total")).toBe(2);
+	cache.noteProgress(progress({ position: 0, acknowledged: 0, lastLsn: 0, applied: 0 }));
+	expect(counters().of("account_cache_entries")).toBe(1);
+	expect(counters().of("account_cache_limit_entries")).toBe(ENTRIES_MAX);
 });
 
 test("a row that arrives late does not replace a newer state", async () => {

@@ -2,7 +2,7 @@
 
 import type { Counters } from "../../../observe/counters.ts";
 import { logOf } from "../../../observe/log.ts";
-import { counter } from "../../../observe/metric.ts";
+import { counter, gauge } from "../../../observe/metric.ts";
 import { RecentMap } from "../../../runtime/recent-map.ts";
 import type { BlockingReader, LogPlace } from "../../log.ts";
 import { Batch, Gap } from "../../record/batch.ts";
@@ -17,6 +17,16 @@ import { BufferPool } from "./buffer-pool.ts";
 import { type Chunk, parseChunk } from "./chunk.ts";
 import { cachedBytes, partAfter, RecentChunks } from "./recent-chunks.ts";
 
+const logCacheBytes = gauge(
+	"log_cache_bytes",
+	"bytes of the log that threads keep in memory for the next reader",
+	"Compare it with `standpipe_log_cache_limit_bytes`. It is full while consumers replay.",
+);
+const logCacheLimit = gauge(
+	"log_cache_limit_bytes",
+	"bytes of the log that threads may keep in memory, but for what they read at the moment",
+	"Nothing to do: it is fixed, and here to compare with.",
+);
 const batchesEvicted = counter(
 	"batches_evicted_total",
 	"batches dropped from the readers' caches because these were full",
@@ -91,6 +101,7 @@ export class LogReader implements BlockingReader {
 
 	constructor(options: LogReaderOptions) {
 		this.#options = options;
+		options.counters.set(logCacheLimit, options.cacheBytesMax);
 		const onEvict = (chunk: Chunk): void => {
 			this.#memory.give(chunk.bytes);
 			options.counters.add(batchesEvicted);
@@ -282,8 +293,9 @@ export class LogReader implements BlockingReader {
 		this.#chunks.set(place.key, this.#parse(segment, range.start, range, bytes));
 	}
 
-	/** Closes segments that retention has removed. The disk gets their space back when nobody has them open any more. */
+	/** To be called now and then: closes segments that retention has removed, and brings the metric of the cache up to date. The disk gets their space back when nobody has them open any more. */
 	closeRemoved(): void {
+		this.#options.counters.set(logCacheBytes, this.#recent.bytes + this.#chunks.bytes);
 		const { firstLsn: oldest } = this.#options.active.snapshot();
 		for (const [firstLsn] of this.#open) if (firstLsn < oldest) this.#close(firstLsn);
 	}

@@ -43,6 +43,10 @@ export class RecentChunks {
 		this.#onEvict = onEvict;
 	}
 
+	get bytes(): number {
+		return this.#bytes;
+	}
+
 	find(cursor: number): Batch | Gap | null {
 		if (cursor < this.#lsnAfter || cursor >= this.lastLsn) return null;
 		const found = this.#chunks[firstAfter(this.#lastLsns, this.#chunks.length, cursor)];

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { diskFaultReason } from "../../../disk/fault.ts";
 import type { Counters } from "../../../observe/counters.ts";
 import { logOf } from "../../../observe/log.ts";
-import { counter } from "../../../observe/metric.ts";
+import { counter, gauge } from "../../../observe/metric.ts";
 import type { Marks } from "../../marks.ts";
 import { freeBytesIfKnown, type LogFs } from "../log-fs.ts";
 import { removeIfThere } from "../segment/new-file.ts";
@@ -15,6 +15,27 @@ const segmentsRemoved = counter(
 	"segments_removed_total",
 	"segments removed by retention",
 	"If segments are removed earlier than `RELAY_REPLAY_WINDOW` says, the disk or `RELAY_REPLAY_BYTES` is too small.",
+);
+
+const logSegments = gauge(
+	"log_segments",
+	"segments of the log",
+	"If it grows beyond what the replay window needs, a reader of the log holds them back: look at `standpipe_log_reader_lag_records`.",
+);
+const logSizeBytes = gauge(
+	"log_size_bytes",
+	"bytes of the log's segments, and of the file that is prepared for the next one",
+	"Compare it with `standpipe_log_size_limit_bytes` and with the disk. `RELAY_REPLAY_BYTES` limits it.",
+);
+const logOldestAgeSeconds = gauge(
+	"log_oldest_age_seconds",
+	"age of the oldest record that consumers can replay, give or take a segment",
+	"If it stays below `standpipe_log_replay_window_seconds` on a relay that has run for longer, the disk or `RELAY_REPLAY_BYTES` is too small.",
+);
+const logDiskFreeBytes = gauge(
+	"log_disk_free_bytes",
+	"bytes that are free on the log's disk",
+	"If it nears `standpipe_log_disk_reserve_bytes`, segments are removed early, and then hosts are paused: free space, or shorten the log.",
 );
 
 export interface KeptSegmentsOptions {
@@ -86,6 +107,18 @@ export class KeptSegments {
 	noteEnd(bytes: number, hasFailedSync: boolean): void {
 		const newest = this.#segments.at(-1);
 		if (newest !== undefined) Object.assign(newest, { bytes, hasFailedSync });
+	}
+
+	/** Brings the metrics up to date. @param activeBytes what the active segment has by now */
+	measure(activeBytes: number): void {
+		const { fs, directory, counters, elapsedMs, prepared } = this.#options;
+		const segments = [...this.#leftover, ...this.#segments];
+		const sealedBytes = segments.slice(0, -1).reduce((sum, { bytes }) => sum + bytes, 0);
+		counters.set(logSegments, segments.length);
+		counters.set(logSizeBytes, sealedBytes + activeBytes + prepared.bytes);
+		counters.set(logOldestAgeSeconds, (elapsedMs() - (this.#segments[0]?.bornMs ?? elapsedMs())) / 1000);
+		const freeBytes = freeBytesIfKnown(fs, directory);
+		if (Number.isFinite(freeBytes)) counters.set(logDiskFreeBytes, freeBytes);
 	}
 
 	/**

@@ -109,6 +109,8 @@ const NO_RECORDS = Buffer.alloc(0);
 const PREPARED_SEGMENTS_MIN = 8;
 
 const MAINTENANCE_MS = 60_000;
+/** How often the metrics of the segments and the disk are brought up to date. */
+const MEASURE_MS = 5_000;
 /** How long written records may wait for their sync in mode `write`. */
 const SYNC_INTERVAL_MS = 200;
 /** How often the log looks whether the next segment's file is prepared, if nothing else happens. */
@@ -145,6 +147,7 @@ export class LogWriter implements Log {
 	/** Due at once, since the disk may have filled up before the start. */
 	#maintainedAtMs = Number.NEGATIVE_INFINITY;
 	#syncedAtMs: number;
+	#measuredAtMs = Number.NEGATIVE_INFINITY;
 
 	/**
 	 * Opens the log, recovers what a crash left of it, and publishes its end.
@@ -287,6 +290,10 @@ export class LogWriter implements Log {
 		if (nowMs - this.#maintainedAtMs >= MAINTENANCE_MS) {
 			this.#maintainedAtMs = nowMs;
 			this.maintain();
+		}
+		if (nowMs - this.#measuredAtMs >= MEASURE_MS) {
+			this.#measuredAtMs = nowMs;
+			this.#orFail(() => this.#kept.measure(this.#active.state.end));
 		}
 		this.#prepareNext();
 		if (this.isUnsynced && nowMs - this.#syncedAtMs >= SYNC_INTERVAL_MS) {

@@ -312,6 +312,32 @@ describe("maintenance", () => {
 		expect(readAll(log.reader(), firstSeq - 1).length).toBe(41 - firstSeq);
 	});
 
+	test("metrics say what the files are, how old the log is, and what the disk has free", () => {
+		let elapsedMs = 0;
+		const fs = new MemoryFs();
+		const options = { segmentBytes: 1_000, replayBytesMax: 5_000, elapsedMs: () => elapsedMs };
+		const log = new TestLog(temporaryDirectory(), fs, options);
+		const rng = new Rng("log metrics");
+		for (let round = 0; round < 60; round++) {
+			log.appendLabels([`a${round}`], 100 + rng.int(400));
+			log.setApplied(round + 1);
+			fs.freeDiskBytes = 1_000_000 + rng.int(1_000_000);
+			elapsedMs += 5_000 + rng.int(5_000);
+			log.writer.keepUp();
+			const segments = Array.from(fs.files).filter(([path]) => path.endsWith(".seg"));
+			expect(log.count("log_segments")).toBe(segments.length);
+			const bytes = segments.reduce((sum, [, { content }]) => sum + content.length, 0);
+			expect(log.count("log_size_bytes")).toBeLessThanOrEqual(bytes);
+			// Footers are not counted.
+			expect(log.count("log_size_bytes")).toBeGreaterThan(bytes - 200 * segments.length);
+			expect(log.count("log_disk_free_bytes")).toBe(fs.freeDiskBytes);
+			expect(log.count("log_oldest_age_seconds")).toBeGreaterThan(0);
+			expect(log.count("log_oldest_age_seconds")).toBeLessThanOrEqual(elapsedMs / 1000);
+		}
+		expect(log.count("segments_removed_total")).toBeGreaterThan(3);
+		expect(log.count("log_oldest_age_seconds")).toBeLessThan(elapsedMs / 2_000);
+	});
+
 	test("by bytes: what the index has not applied stays", () => {
 		const { log } = fiveSegments({ replayBytesMax: 2_000 }, 2);
 		log.writer.maintain();

@@ -1,0 +1,29 @@
+import type { Figures } from "../../src/monitor/figures.ts";
+
+/** Figures of a relay that runs. The name of one thread has all that a label has to escape. */
+export const FIGURES: Figures = {
+	log: { firstSeq: 3, lastSeq: 9, lastLsn: 12, appliedLsn: 11 },
+	readers: [{ name: "index", lagRecords: 1 }],
+	rings: [{ name: "control", usedBytes: 8, capacityBytes: 1_024 }],
+	process: {
+		cpuSeconds: 1.5,
+		startTimeSeconds: 1_700_000_000,
+		rssBytes: 4_096,
+		fileBytes: 96,
+		virtualBytes: 1_000_000,
+		threads: 7,
+	},
+	openFiles: { open: 12, max: 175 },
+	heapBytes: { control: 400, 'a "b" \\ \n c': 600 },
+	pageCacheBytes: 5_000,
+	hosts: { active: 5, throttled: 1, idle: 0, offline: 2, banned: 3 },
+	limits: {
+		inflightBytes: 1_000_000,
+		consumers: 100,
+		diskReserveBytes: 512,
+		replayBytes: null,
+		replayWindowSeconds: 3_600,
+	},
+	build: { version: "1.2.3", engine: "native", bun: "1.4.5", platform: "linux-x64" },
+	isReady: true,
+};
