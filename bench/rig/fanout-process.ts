@@ -53,6 +53,7 @@ async function startFanout(): Promise<void> {
 			persistDir: directory,
 			databaseUrl,
 			logLevel: "warning",
+			logFormat: "json",
 			apiBind: { host: "127.0.0.1", port },
 			fanoutWorkers: 1,
 			siblingRelays: [],

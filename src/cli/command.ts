@@ -1,7 +1,8 @@
 // cli/: the command line: which commands there are, what they take, and what they exit with. What they do is in other rooms.
 
 import { availableParallelism } from "node:os";
-import { type Config, ConfigError, loadConfig } from "../config/settings.ts";
+import { type Config, ConfigError, loadConfig, secretsOf } from "../config/settings.ts";
+import { hideSecrets } from "../observe/masking.ts";
 import type { ReportOutput } from "../runtime/line-output.ts";
 
 /** What a command ended with. A program may rely on it. */
@@ -34,7 +35,9 @@ export interface CommandContext {
  */
 export function settingsOf({ env }: CommandContext, args: readonly string[]): { config: Config; warnings: string[] } {
 	try {
-		return loadConfig(args, env, { cores: availableParallelism() });
+		const loaded = loadConfig(args, env, { cores: availableParallelism() });
+		hideSecrets(secretsOf(loaded.config));
+		return loaded;
 	} catch (error) {
 		throw error instanceof ConfigError ? new Misuse(error.message) : error;
 	}

@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import { Command, Option } from "commander";
+import { readSecretFile, SecretFileError } from "../config/secret-file.ts";
 import { localOrigin, origin } from "../config/setting.ts";
 import type { Config } from "../config/settings.ts";
 import { AdminClient } from "../hosts/sources/admin-client.ts";
@@ -8,8 +8,7 @@ import { takeIn } from "../hosts/sources/intake.ts";
 import { listRelay } from "../hosts/sources/relay-listing.ts";
 import { IntakeReport, reportHost } from "../hosts/sources/report.ts";
 import { type ListedHosts, SourceError } from "../hosts/sources/source.ts";
-import { messageOf } from "../observe/log-value.ts";
-import { adminPasswordsOf } from "../relay/admin-passwords.ts";
+import { hideSecrets } from "../observe/masking.ts";
 import { USER_AGENT } from "../version.ts";
 import { type CommandContext, Failed, Misuse, settingsOf } from "./command.ts";
 
@@ -96,25 +95,28 @@ async function clientOf(context: CommandContext, { relay, passwordFile }: HostsO
 	const { config } = settingsOf(context, []);
 	return {
 		relay: relay === undefined ? localOrigin(config.apiBind) : originOf(relay, "--relay"),
-		password: passwordFile === undefined ? await ownPassword(config) : readPassword(passwordFile),
+		password: passwordFile === undefined ? ownPassword(config) : readPassword(passwordFile),
 	};
 }
 
-async function ownPassword(config: Config): Promise<string> {
-	const [password] = await adminPasswordsOf(config);
+function ownPassword(config: Config): string {
+	const [password] = config.adminPasswords;
 	if (password !== undefined) return password;
 	throw new Misuse("the admin password is missing: set RELAY_ADMIN_PASSWORD, or give --password-file FILE");
 }
 
+/** The first line of a file. */
 function readPassword(file: string): string {
-	let line: string | undefined;
+	let password: string;
 	try {
-		[line] = readFileSync(file, "utf8").split(/\r?\n/, 1);
+		[password = ""] = readSecretFile(file).split(/\r?\n/, 1);
 	} catch (error) {
-		throw new Failed(`--password-file: ${messageOf(error)}`);
+		if (error instanceof SecretFileError) throw new Failed(`--password-file: the file ${error.message}`);
+		throw error;
 	}
-	if (line === undefined || line === "") throw new Failed("--password-file: its first line is empty");
-	return line;
+	if (password === "") throw new Failed("--password-file: its first line is empty");
+	hideSecrets([password]);
+	return password;
 }
 
 function originOf(text: string, name: string): string {

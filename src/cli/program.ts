@@ -1,5 +1,6 @@
 import addCompletion from "@bomb.sh/tab/commander";
 import { Command, CommanderError } from "commander";
+import { masked } from "../observe/masking.ts";
 import { LineOutput, type ReportOutput } from "../runtime/line-output.ts";
 import { VERSION } from "../version.ts";
 import { type CommandContext, EXIT, Failed, Misuse } from "./command.ts";
@@ -30,7 +31,7 @@ export async function runCommandLine(
 	const context = {
 		env,
 		output: reportOutput(lines),
-		complain: (text: string) => void process.stderr.write(`${text}\n`),
+		complain: (text: string) => void process.stderr.write(`${masked(text)}\n`),
 	};
 	const code = await run(args, context);
 	lines.flush();

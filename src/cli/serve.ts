@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { Config } from "../config/settings.ts";
+import { type Config, secretsOf } from "../config/settings.ts";
 import { logOf, setUpLog } from "../observe/log.ts";
 import { Relay } from "../relay/relay.ts";
 import { StartStopped } from "../relay/stoppable-start.ts";
@@ -16,7 +16,7 @@ export function serveCommand(context: CommandContext): Command {
 }
 
 async function serve({ config, warnings }: { config: Config; warnings: string[] }): Promise<void> {
-	setUpLog(config.logLevel);
+	setUpLog({ level: config.logLevel, format: config.logFormat, secrets: secretsOf(config) });
 	const log = logOf("relay");
 	for (const warning of warnings) log.warning(warning);
 	const stopping = new AbortController();

@@ -18,7 +18,10 @@ export interface Setting<Value> {
 	unsetText?: string;
 	/** One line, for `--help` and the table. */
 	meaning: string;
-	/** The value is never shown, not even in an error message. */
+	/**
+	 * The value is never shown, not even in an error message. It can also be given in a file, by the first variable's name or flag with
+	 * `_FILE`, or as a credential of systemd of the variable's name.
+	 */
 	secret?: boolean;
 }
 
@@ -37,6 +40,10 @@ export interface ValueKind<Value> {
 	parse: (text: string) => Value;
 	/** The flag may stand without a value, which means true. */
 	isSwitch?: boolean;
+	/** How the text of a file is read, if not like a value that is given directly. `parse`'s errors. */
+	parseFile?: (text: string) => Value;
+	/** The parts of a secret value that must not be shown; without it the value, which is a text. */
+	secretsIn?(value: Value): readonly string[];
 }
 
 /** Where a server listens. */
@@ -211,12 +218,16 @@ export const indexUrl: ValueKind<string> = {
 		else if (!/^sqlite:\/\/[^?#\0]+$/.test(text)) throw new RangeError();
 		return text;
 	},
+	secretsIn(text) {
+		const password = isPostgresUrl(text) ? parsePostgresUrl(text).password : null;
+		return password === null ? [] : [password, new URL(text).password];
+	},
 };
 
-/** Passwords that may hold at once, from a setting or a file. */
-export const PASSWORDS_MAX = 100;
+/** Passwords that may hold at once. */
+const PASSWORDS_MAX = 100;
 
-/** Passwords, separated by commas. Spaces around them are left out, as the reference relay does. */
+/** Passwords, separated by commas. Spaces around them are left out, as the reference relay does. In a file each line is one. */
 export const passwords: ValueKind<readonly string[]> = {
 	accepts: `up to ${PASSWORDS_MAX} passwords separated by commas, none of them empty`,
 	parse(text) {
@@ -224,6 +235,12 @@ export const passwords: ValueKind<readonly string[]> = {
 		if (all.length > PASSWORDS_MAX || all.includes("")) throw new RangeError();
 		return all;
 	},
+	parseFile(text) {
+		const all = text.split(/\r?\n/).filter((line) => line !== "");
+		if (all.length > PASSWORDS_MAX) throw new RangeError(`up to ${PASSWORDS_MAX} passwords, one a line`);
+		return all;
+	},
+	secretsIn: (all) => all,
 };
 
 function within(value: number, min: number, max: number): number {

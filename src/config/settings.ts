@@ -1,9 +1,12 @@
 // config/: what an operator may set, and its defaults. Limits that nobody may set are constants where they are used.
 
-import { LOG_LEVELS } from "../observe/log.ts";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { LOG_FORMATS, LOG_LEVELS } from "../observe/log.ts";
 import { FRAME_BYTES_MAX } from "../protocol/limits.ts";
 import { ENGINE_CHOICES, SEGMENT_BYTES_MAX } from "./bounds.ts";
 import { nearest } from "./nearest.ts";
+import { readSecretFile, SecretFileError } from "./secret-file.ts";
 import {
 	bind,
 	byteCount,
@@ -62,6 +65,7 @@ const SETTINGS = {
 		flagAliases: ["db-url"],
 		kind: indexUrl,
 		default: "sqlite://data/index.sqlite",
+		secret: true,
 		meaning:
 			"The index database. SQLite's file is created if it does not exist; in PostgreSQL the database must exist, and its tables are created. TLS is set by the parameters `sslmode`, `sslrootcert`, `sslcert` and `sslkey`.",
 	}),
@@ -90,17 +94,10 @@ const SETTINGS = {
 		kind: passwords,
 		default: null,
 		unset: () => [],
-		unsetText: "none: without RELAY_ADMIN_PASSWORD_FILE the admin API is closed",
+		unsetText: "none: the admin API is closed",
 		secret: true,
-		meaning: "Password of user `admin` at the admin API, or several of them: each opens it.",
-	}),
-	adminPasswordFile: setting<string | null>({
-		env: ["RELAY_ADMIN_PASSWORD_FILE"],
-		kind: path,
-		default: null,
-		unset: () => null,
 		meaning:
-			"File with further passwords, one a line. A password with a comma can only be given this way. The file is read at the start.",
+			"Password of user `admin` at the admin API, or several of them: each opens it. In a file they stand one a line, and may have commas.",
 	}),
 	siblingRelays: setting<readonly string[]>({
 		env: ["RELAY_SIBLING_RELAYS"],
@@ -305,6 +302,13 @@ const SETTINGS = {
 		default: "info",
 		meaning: "The lowest level of log lines that are written.",
 	}),
+	logFormat: setting({
+		env: ["RELAY_LOG_FORMAT"],
+		kind: oneOf(LOG_FORMATS),
+		default: "auto",
+		meaning:
+			"How log lines are written: one JSON object each (`json`), or for people (`text`), in colours on a terminal unless NO_COLOR is set. `auto` is `text` if standard output is a terminal.",
+	}),
 } as const;
 
 type Settings = typeof SETTINGS;
@@ -331,15 +335,22 @@ function setting<Value>(description: Setting<Value>): Setting<Value> {
 
 const ALL = Object.entries(SETTINGS) as [SettingName, Setting<unknown>][];
 
-/** Flags of a setting, without their dashes: `RELAY_API_BIND` gives `api-bind`. */
+/** `RELAY_API_BIND` gives `api-bind`. */
+function flagOf(variable: string): string {
+	return variable
+		.replace(/^RELAY_/, "")
+		.toLowerCase()
+		.replaceAll("_", "-");
+}
+
+/** Flags of a setting, without their dashes. */
 function flagsOf({ env: [name], flagAliases = [] }: Setting<unknown>): [string, ...string[]] {
-	return [
-		name
-			.replace(/^RELAY_/, "")
-			.toLowerCase()
-			.replaceAll("_", "-"),
-		...flagAliases,
-	];
+	return [flagOf(name), ...flagAliases];
+}
+
+/** The variable that names a file with a secret; null if the setting is none. */
+function fileVariableOf({ env: [name], secret }: Setting<unknown>): string | null {
+	return secret === true ? `${name}_FILE` : null;
 }
 
 /**
@@ -357,7 +368,8 @@ export function loadConfig(
 	const flags = readFlags(args, faults);
 	const values: Partial<Record<SettingName, unknown>> = {};
 	for (const [name, one] of ALL) {
-		const given = flags.get(name) ?? fromEnvironment(one, env);
+		const given =
+			onlyOne(flags.get(name) ?? [], faults) ?? onlyOne(fromEnvironment(one, env), faults) ?? credentialOf(one, env);
 		values[name] = given === null ? unsetValue(one, machine) : parseGiven(one, given, faults);
 	}
 	if (faults.length === 0) checkTogether(values as Config, faults);
@@ -365,23 +377,40 @@ export function loadConfig(
 	return { config: Object.freeze(values as Config), warnings: unknownVariables(env) };
 }
 
-/** Text that an operator gave for a setting, and the flag or variable that it came from. */
+/** Text that an operator gave for a setting, or the path of the file that has it, and the flag, variable or credential that says so. */
 interface Given {
 	by: string;
 	text: string;
+	isPath: boolean;
 }
 
-type KnownFlag = readonly [SettingName, Setting<unknown>];
+interface KnownFlag {
+	name: SettingName;
+	one: Setting<unknown>;
+	isPath: boolean;
+}
+
 const BY_FLAG = new Map<string, KnownFlag>(
-	ALL.flatMap((known) => flagsOf(known[1]).map((flag) => [flag, known] as const)),
+	ALL.flatMap(([name, one]): [string, KnownFlag][] => {
+		const file = fileVariableOf(one);
+		const flags = flagsOf(one).map((flag): [string, KnownFlag] => [flag, { name, one, isPath: false }]);
+		return file === null ? flags : [...flags, [flagOf(file), { name, one, isPath: true }]];
+	}),
 );
+
+/** A secret may be given itself or in a file, but not both. */
+function onlyOne([first, second]: readonly Given[], faults: string[]): Given | null {
+	if (first !== undefined && second !== undefined)
+		faults.push(`${first.by} and ${second.by} are both given: leave one of them out, since only one can count`);
+	return first ?? null;
+}
 
 /**
  * Reads `--flag value`, `--flag=value` and switches, whose value may be left out. An argument that is no flag is never shown:
  * it may be a password after a mistyped flag.
  */
-function readFlags(args: readonly string[], faults: string[]): Map<SettingName, Given> {
-	const given = new Map<SettingName, Given>();
+function readFlags(args: readonly string[], faults: string[]): Map<SettingName, readonly Given[]> {
+	const given = new Map<SettingName, readonly Given[]>();
 	for (let at = 0; at < args.length; at++) {
 		const [, name, inline] = /^--([^=]+)(?:=(.*))?$/s.exec(args[at] ?? "") ?? [];
 		if (name === undefined) {
@@ -397,11 +426,15 @@ function readFlags(args: readonly string[], faults: string[]): Map<SettingName, 
 			if (inline === undefined && hasNext) at++;
 			continue;
 		}
-		const [setting, one] = known;
+		const { name: setting, one, isPath } = known;
 		const text = inline ?? (hasNext ? next : one.kind.isSwitch ? "true" : "");
 		if (inline === undefined && hasNext) at++;
-		if (text === "") faults.push(`--${name}: its value is missing; expected ${one.kind.accepts}`);
-		else given.set(setting, { by: `--${name}`, text });
+		if (text === "") faults.push(`--${name}: its value is missing; expected ${isPath ? "a path" : one.kind.accepts}`);
+		else {
+			// The last one of a flag counts.
+			const others = (given.get(setting) ?? []).filter((other) => other.isPath !== isPath);
+			given.set(setting, [...others, { by: `--${name}`, text, isPath }]);
+		}
 	}
 	return given;
 }
@@ -415,28 +448,50 @@ function unknownFlag(name: string): string {
 	return `--${name.slice(0, 64)}: there is no such flag; ${hint}`;
 }
 
-function fromEnvironment(one: Setting<unknown>, env: Readonly<Record<string, string | undefined>>): Given | null {
-	for (const by of one.env) {
-		const text = env[by];
-		if (text !== undefined && text !== "") return { by, text };
-	}
-	return null;
+function fromEnvironment(one: Setting<unknown>, env: Readonly<Record<string, string | undefined>>): Given[] {
+	const given = (name: string, isPath: boolean): Given[] => {
+		const text = env[name] ?? "";
+		return text === "" ? [] : [{ by: name, text, isPath }];
+	};
+	const file = fileVariableOf(one);
+	const direct = one.env.flatMap((name) => given(name, false)).slice(0, 1);
+	return file === null ? direct : [...direct, ...given(file, true)];
+}
+
+/** A credential that systemd gives the service (`LoadCredential=`): a file with the variable's name, in a folder of the service's own. */
+function credentialOf(one: Setting<unknown>, env: Readonly<Record<string, string | undefined>>): Given | null {
+	const directory = env["CREDENTIALS_DIRECTORY"] ?? "";
+	if (one.secret !== true || directory === "") return null;
+	const [name] = one.env;
+	const path = join(directory, name);
+	return existsSync(path) ? { by: `credential ${name}`, text: path, isPath: true } : null;
 }
 
 function unsetValue(one: Setting<unknown>, machine: Machine): unknown {
 	return one.default === null ? one.unset?.(machine) : one.kind.parse(one.default);
 }
 
-function parseGiven(one: Setting<unknown>, { by, text }: Given, faults: string[]): unknown {
+function parseGiven(one: Setting<unknown>, { by, text, isPath }: Given, faults: string[]): unknown {
+	const { kind, secret } = one;
 	try {
-		return one.kind.parse(text);
+		const value = isPath ? (kind.parseFile ?? kind.parse)(readSecretFile(text)) : kind.parse(text);
+		if (!isPath && by.startsWith("--") && secretsIn(one, value).length > 0)
+			faults.push(`${by}: ${SECRET_FLAG_FAULT}${namesOf(one).join(" or ")}`);
+		return value;
 	} catch (error) {
-		if (!(error instanceof RangeError)) throw error;
-		const shown = one.secret ? "the value" : `"${withoutCredentials(text)}"`;
-		faults.push(`${by}: ${shown} is not valid; expected ${error.message || one.kind.accepts}`);
+		// Not even the path is shown: it may be the secret itself, given by the wrong name.
+		if (error instanceof SecretFileError) faults.push(`${by}: the file ${error.message}`);
+		else if (error instanceof RangeError) {
+			const shown = isPath ? "what the file has" : secret === true ? "the value" : `"${withoutCredentials(text)}"`;
+			faults.push(`${by}: ${shown} is not valid; expected ${error.message || kind.accepts}`);
+		} else throw error;
 		return undefined;
 	}
 }
+
+/** The runtime's report of a crash has the command line, and so has the list of processes. */
+const SECRET_FLAG_FAULT =
+	"a secret is not taken from the command line, which every user of the machine can read, and crash reports show; give it as ";
 
 /** Hides credentials, since a mistyped URL may contain a password. Nothing of a PostgreSQL URL is certain not to be a part of it. */
 function withoutCredentials(text: string): string {
@@ -458,7 +513,7 @@ function checkTogether(config: Config, faults: string[]): void {
 }
 
 function unknownVariables(env: Readonly<Record<string, string | undefined>>): string[] {
-	const known = new Set(ALL.flatMap(([, one]) => one.env));
+	const known = new Set(ALL.flatMap(([, one]) => namesOf(one)));
 	return Object.keys(env)
 		.filter((name) => name.startsWith("RELAY_") && !known.has(name))
 		.sort()
@@ -466,6 +521,32 @@ function unknownVariables(env: Readonly<Record<string, string | undefined>>): st
 			const near = nearest(name, [...known]);
 			return `${name} is set, but there is no such setting${near === null ? "" : `; did you mean ${near}?`}`;
 		});
+}
+
+/** All variables of a setting. */
+function namesOf(one: Setting<unknown>): string[] {
+	const file = fileVariableOf(one);
+	return file === null ? [...one.env] : [...one.env, file];
+}
+
+/** All flags of a setting, with their dashes. */
+function shownFlagsOf(one: Setting<unknown>): string[] {
+	const file = fileVariableOf(one);
+	const flags = file === null ? flagsOf(one) : [...flagsOf(one), flagOf(file)];
+	return flags.map((flag) => `--${flag}`);
+}
+
+/** What must not be shown of a configuration, or of the settings of it that a thread has. */
+export function secretsOf(config: Partial<Config>): string[] {
+	return ALL.flatMap(([name, one]) => {
+		const value: unknown = config[name];
+		return value === undefined ? [] : secretsIn(one, value);
+	});
+}
+
+function secretsIn({ kind, secret }: Setting<unknown>, value: unknown): readonly string[] {
+	if (secret !== true || value === null) return [];
+	return kind.secretsIn?.(value) ?? [String(value)];
 }
 
 /** How an error message names a setting: `RELAY_PERSIST_DIR (--persist-dir)`. */
@@ -481,8 +562,7 @@ function defaultText(one: Setting<unknown>): string {
 /** The settings as `--help` shows them. */
 export function settingsHelp(): string {
 	return ALL.map(([, one]) => {
-		const flags = flagsOf(one).map((flag) => `--${flag}`);
-		const names = `${flags.join(", ")}  (${one.env.join(", ")})`;
+		const names = `${shownFlagsOf(one).join(", ")}  (${namesOf(one).join(", ")})`;
 		return `  ${names}\n      ${one.meaning}\n      Accepts ${one.kind.accepts}. Default: ${defaultText(one)}\n`;
 	}).join("\n");
 }
@@ -491,9 +571,9 @@ export function settingsHelp(): string {
 export function settingsTable(): string {
 	const code = (names: readonly string[]): string => names.map((name) => `\`${name}\``).join(", ");
 	const rows = ALL.map(([, one]) => {
-		const flags = code(flagsOf(one).map((flag) => `--${flag}`));
+		const flags = code(shownFlagsOf(one));
 		const byDefault = one.default === null ? defaultText(one) : `\`${one.default}\``;
-		return `| ${code(one.env)} | ${flags} | ${byDefault} | ${one.meaning} Accepts ${one.kind.accepts}. |`;
+		return `| ${code(namesOf(one))} | ${flags} | ${byDefault} | ${one.meaning} Accepts ${one.kind.accepts}. |`;
 	});
 	return ["| variable | flag | default | meaning |", "|---|---|---|---|", ...rows, ""].join("\n");
 }

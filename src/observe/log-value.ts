@@ -1,3 +1,5 @@
+import { maskedBeginning } from "./masking.ts";
+
 /** Limits of one value in a log line. Strangers choose many of the values. */
 export const STRING_CHARS_MAX = 500;
 export const ITEMS_MAX = 20;
@@ -42,11 +44,11 @@ export function messageOf(error: unknown): string {
 }
 
 /**
- * The text itself, or its beginning and an ellipsis. Half of a surrogate pair, also one that was cut, becomes U+FFFD: many readers of JSON
+ * The text without secrets, or its beginning and an ellipsis. Half of a surrogate pair, also one that was cut, becomes U+FFFD: many readers of JSON
  * refuse a line with such an escape.
  */
 export function cut(text: string): string {
-	return text.length <= STRING_CHARS_MAX ? text.toWellFormed() : text.slice(0, STRING_CHARS_MAX).toWellFormed() + CUT;
+	return maskedBeginning(text, STRING_CHARS_MAX, CUT).toWellFormed();
 }
 
 function shorten(value: unknown, budget: LineBudget, depth: number): Loggable {

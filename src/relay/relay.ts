@@ -19,7 +19,6 @@ import { startOnPath } from "../runtime/start-error.ts";
 import { systemTiming } from "../runtime/timing.ts";
 import { VERSION } from "../version.ts";
 import { WORKER_ENTRIES } from "../workers.ts";
-import { adminPasswordsOf } from "./admin-passwords.ts";
 import { type ControlOwners, createControl } from "./control.ts";
 import { createCounts } from "./counts.ts";
 import { startGuard } from "./descriptor-guard.ts";
@@ -83,7 +82,7 @@ export class Relay {
 		{ onFailure, stop, ingestEntry = WORKER_ENTRIES.ingest }: RelayOptions,
 	): Promise<Relay> {
 		await makeFolders(config);
-		const adminPasswords = await adminPasswordsOf(config);
+		const { adminPasswords } = config;
 		const counts = createCounts();
 		const health = watchHealth(counts.totals, stop);
 		let hosts: HostManager | undefined;

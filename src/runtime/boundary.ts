@@ -51,7 +51,7 @@ export function reportFailure(
 	log.error("internal error in {place}: {failure}", {
 		...details,
 		place,
-		failure: error instanceof Error ? `${error.name}: ${error.message}`.slice(0, 500) : String(error).slice(0, 500),
+		failure: error instanceof Error ? `${error.name}: ${error.message}` : String(error),
 		stack: error instanceof Error ? error.stack?.split("\n").slice(1, 8) : undefined,
 		omitted,
 		...(frame === undefined ? {} : { frame: Buffer.from(frame.subarray(0, REPORTED_BYTES_MAX)).toString("hex") }),

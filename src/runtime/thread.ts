@@ -1,5 +1,6 @@
 // runtime/: what a process of several threads is made of. Nothing in it is specific to a relay.
 
+import { secretsOf } from "../config/settings.ts";
 import { Counters } from "../observe/counters.ts";
 import { setUpLog } from "../observe/log.ts";
 import { messageOf } from "../observe/log-value.ts";
@@ -122,7 +123,8 @@ export function serveRole<
 		}
 		before = before.then(async () => {
 			if (message.type === "start") {
-				setUpLog(message.options.config.logLevel);
+				const { config } = message.options;
+				setUpLog({ level: config.logLevel, format: config.logFormat, secrets: secretsOf(config) });
 				const counters = new Counters();
 				await served.start(message.options, counters);
 				started.resolve();

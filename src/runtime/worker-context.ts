@@ -5,7 +5,7 @@ import type { Config, SettingName } from "../config/settings.ts";
  * beside those that all workers use. The control thread sends all settings, a test only these.
  */
 export interface WorkerContext<Used extends SettingName = never> {
-	config: Pick<Config, "logLevel" | "persistDir" | "databaseUrl" | Used>;
+	config: Pick<Config, "logLevel" | "logFormat" | "persistDir" | "databaseUrl" | Used>;
 	/** Shared memory of the log: how far it goes, the index of the active segment, and how far named readers are. */
 	log: { position: SharedArrayBuffer; activeSegment: SharedArrayBuffer; marks: SharedArrayBuffer };
 }

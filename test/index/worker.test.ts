@@ -42,7 +42,7 @@ test("the thread starts on an empty log, makes the index, and drains", async () 
 		(name, error) => failed.reject(new Error(`${name}: ${error}`)),
 	);
 	const options: WorkerContext<"initialSeq"> = {
-		config: { persistDir: directory, databaseUrl, logLevel: "error", initialSeq: 1 },
+		config: { persistDir: directory, databaseUrl, logLevel: "error", logFormat: "json", initialSeq: 1 },
 		log: memory,
 	};
 	await Promise.race([thread.start(options), failed.promise]);

@@ -44,6 +44,7 @@ describe("the sequencer's thread", () => {
 						diskReserveBytes: 0,
 						initialSeq: 1,
 						logLevel: "warning",
+						logFormat: "json",
 					},
 				});
 				const ring = new RingWriter(ringBuffer);

@@ -4,7 +4,7 @@ const AUTH = ["http/admin-auth.test.ts"];
 const ADMIN = ["http/admin.test.ts"];
 const ROSTER = ["fanout/roster.test.ts"];
 const SIBLINGS = ["http/siblings.test.ts"];
-const FILE = ["relay/admin-passwords.test.ts"];
+const FILE = ["config/secret-file.test.ts"];
 
 /** Faults in what the operator is shown, and faults by which somebody who is not the operator could use the admin API, or keep guessing its password. */
 export const ADMIN_MUTANTS: readonly Mutant[] = [
@@ -101,7 +101,7 @@ export const ADMIN_MUTANTS: readonly Mutant[] = [
 	},
 	{
 		name: "an empty line of the file of passwords is an empty password",
-		file: "relay/admin-passwords.ts",
+		file: "config/setting.ts",
 		find: '.filter((line) => line !== "")',
 		replace: "",
 		tests: FILE,

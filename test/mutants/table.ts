@@ -12,6 +12,7 @@ import { LOG_STATE_MUTANTS } from "./log-state.ts";
 import { MACHINE_MUTANTS } from "./machine.ts";
 import { NET_MUTANTS } from "./net.ts";
 import { OBSERVE_MUTANTS } from "./observe.ts";
+import { OPERATIONS_MUTANTS } from "./operations.ts";
 import { PLC_MUTANTS } from "./plc.ts";
 import { POLICY_MUTANTS } from "./policy.ts";
 import { PREPARED_MUTANTS } from "./prepared.ts";
@@ -837,6 +838,7 @@ export const MUTANTS: readonly Mutant[] = [
 	...HOST_LIMIT_MUTANTS,
 	...WHY_MUTANTS,
 	...ADMIN_MUTANTS,
+	...OPERATIONS_MUTANTS,
 	{
 		name: "a disk's fault counts as a damaged database",
 		file: "index/sqlite/database-files.ts",

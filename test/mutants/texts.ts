@@ -59,8 +59,8 @@ export const TEXT_MUTANTS: readonly Mutant[] = [
 	{
 		name: "a log line may have half of a surrogate pair",
 		file: "observe/log-value.ts",
-		find: "text.slice(0, STRING_CHARS_MAX).toWellFormed() + CUT",
-		replace: "text.slice(0, STRING_CHARS_MAX) + CUT",
+		find: "maskedBeginning(text, STRING_CHARS_MAX, CUT).toWellFormed()",
+		replace: "maskedBeginning(text, STRING_CHARS_MAX, CUT)",
 		tests: ["observe/log.test.ts"],
 	},
 ];

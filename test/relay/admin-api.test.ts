@@ -8,7 +8,7 @@ import { Counters } from "../../src/observe/counters.ts";
 import { fakeControl } from "../control/fake-control.ts";
 import type { SimAccount } from "../sim/account.ts";
 import type { SimHost } from "../sim/host.ts";
-import { RelayProcess } from "../sim/relay-process.ts";
+import { ADMIN_PASSWORD, RelayProcess } from "../sim/relay-process.ts";
 import { isIndexed, RELAY_COMMAND, RelayRig, until } from "./rig.ts";
 
 const CURL = Bun.which("curl");
@@ -179,12 +179,13 @@ let host: SimHost;
 let account: SimAccount;
 
 beforeAll(async () => {
-	writeFileSync(PASSWORD_FILE, `${OTHER_PASSWORD}\n`);
+	writeFileSync(PASSWORD_FILE, `${ADMIN_PASSWORD}\n${OTHER_PASSWORD}\n`);
 	rig = await RelayRig.start(
 		{ seed: "admin api", hosts: 1, accounts: 2 },
 		{
 			RELAY_FANOUT_WORKERS: "2",
 			RELAY_HOST_EVENT_LIMITS: "50/s,2500/h,20000/d",
+			RELAY_ADMIN_PASSWORD: "",
 			RELAY_ADMIN_PASSWORD_FILE: PASSWORD_FILE,
 			RELAY_TRUST_PROXY: "true",
 		},

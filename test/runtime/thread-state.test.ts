@@ -17,7 +17,7 @@ import { LinkPair } from "./link-pair.ts";
 
 const MEMORY: ThreadMemory = { heapUsedBytes: 4, heapTotalBytes: 3, externalBytes: 2, arrayBufferBytes: 1 };
 const CONTEXT: WorkerContext = {
-	config: { logLevel: "error", persistDir: "", databaseUrl: "" },
+	config: { logLevel: "error", logFormat: "json", persistDir: "", databaseUrl: "" },
 	log: { position: new SharedArrayBuffer(8), activeSegment: new SharedArrayBuffer(8), marks: new SharedArrayBuffer(8) },
 };
 

@@ -5,7 +5,7 @@ import type { Asks, Serves } from "./asking-worker.ts";
 
 const OPTIONS = { timeoutMs: 60_000 };
 const CONTEXT: WorkerContext = {
-	config: { logLevel: "error", persistDir: "", databaseUrl: "" },
+	config: { logLevel: "error", logFormat: "json", persistDir: "", databaseUrl: "" },
 	log: { position: new SharedArrayBuffer(8), activeSegment: new SharedArrayBuffer(8), marks: new SharedArrayBuffer(8) },
 };
 

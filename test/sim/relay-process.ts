@@ -7,7 +7,7 @@ import type { RejectionReason } from "../../src/protocol/reasons.ts";
 import type { ThreadState } from "../../src/runtime/thread-state.ts";
 import { Counted } from "../observe/counted.ts";
 
-const ADMIN_PASSWORD = "only-for-the-simulation";
+export const ADMIN_PASSWORD = "only-for-the-simulation";
 const START_MS_MAX = 240_000;
 /** How long a drain may take. With the relay's own default, a test's verdict would depend on the speed of the machine. */
 const DRAIN_MS_MAX = 120_000;
