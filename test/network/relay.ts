@@ -145,15 +145,17 @@ export class Relay {
 	}
 
 	async #isHealthy(): Promise<void> {
-		const answers = (origin: string): Promise<boolean> =>
-			fetch(`${origin}/_health`).then(
+		const answers = (url: string): Promise<boolean> =>
+			fetch(url).then(
 				({ ok }) => ok,
 				() => false,
 			);
+		const isReady = async (): Promise<boolean> =>
+			(await answers(`${this.#internalOrigin}/_readyz`)) && (await answers(`${this.origin}/_health`));
 		await until(
 			"the relay to be healthy",
 			START_DEADLINE_MS,
-			async () => this.#child.isGone || ((await answers(this.#internalOrigin)) && (await answers(this.origin))),
+			async () => this.#child.isGone || (await isReady()),
 			() => this.#child.log,
 		);
 		if (this.#child.isGone) throw new Error(`the relay ended as it started:\n${this.#child.log}`);
