@@ -5,6 +5,7 @@ import type { FailureTotals, WorkerFailures } from "../control/failures.ts";
 import type { HostUsage } from "../control/host-details.ts";
 import type { HostWorkerView, WorkerView } from "../control/why.ts";
 import type { HostCommand, HostDelays, HostEvent } from "../hosts/messages.ts";
+import { HostTallies } from "../hosts/tallies.ts";
 import { IDENTITY_CACHE_LIMITS, IdentityCache } from "../identity/cache.ts";
 import type { IdentityMirror } from "../identity/mirror.ts";
 import { DidResolver } from "../identity/resolver.ts";
@@ -77,6 +78,7 @@ export interface IngestOptions extends WorkerContext<UsedSettings> {
 	peers: { worker: number; outbound: SharedArrayBuffer; inbound: SharedArrayBuffer; doorbell: SharedArrayBuffer }[];
 	doorbell: SharedArrayBuffer;
 	sequencerDoorbell: SharedArrayBuffer;
+	hostTallies: SharedArrayBuffer;
 	/** The hosts with a strictness of their own. */
 	strictness: readonly [hostname: string, strictness: Strictness][];
 }
@@ -212,6 +214,17 @@ function openPeer({ worker, outbound, inbound, doorbell }: IngestOptions["peers"
 	};
 }
 
+/** What the hosts of a worker need of its settings and its memory. */
+function hostSettings({ config, worker, hostTallies }: IngestOptions) {
+	return {
+		budget: new Budget(config.ingestBufferBytes),
+		hostBufferBytes: config.hostBufferBytes,
+		userAgent: USER_AGENT,
+		worker,
+		tallies: new HostTallies(hostTallies),
+	};
+}
+
 /** What a started worker has. */
 interface Parts {
 	hosts: Hosts;
@@ -269,9 +282,7 @@ class IngestWorker implements WorkerRole<IngestOptions, IngestCommand, IngestSer
 		for (const [hostname, strictness] of options.strictness) shard.setStrictness(hostname, strictness);
 		const routes = new Routes(options.worker, options.peers.map(openPeer), (arrival) => shard.submit(arrival));
 		const hosts = new Hosts({
-			budget: new Budget(config.ingestBufferBytes),
-			hostBufferBytes: config.hostBufferBytes,
-			userAgent: USER_AGENT,
+			...hostSettings(options),
 			counters,
 			failures,
 			deliver: (arrival) => routes.route(arrival),

@@ -7,5 +7,7 @@ export type Outcome =
 	| { rejected: false; ring: number; position: number };
 
 export const REJECTED: Outcome = { rejected: true, internalError: false, isRepeat: false };
+/** It waited, and is asked for again. */
+export const GIVEN_UP: Outcome = { rejected: true, internalError: false, isRepeat: false };
 export const FAILED: Outcome = { rejected: true, internalError: true, isRepeat: false };
 export const REPEATED: Outcome = { rejected: true, internalError: false, isRepeat: true };

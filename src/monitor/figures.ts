@@ -1,4 +1,5 @@
 import type { HostStatus } from "../protocol/host-status.ts";
+import type { HostSeries } from "./busiest-hosts.ts";
 
 /** How far the log is: what consumers see by seq, its records by lsn. */
 export interface PositionFigures {
@@ -68,6 +69,8 @@ export interface Figures {
 	pageCacheBytes: number | null;
 	/** How many hosts have each status. */
 	hosts: Readonly<Record<HostStatus, number>>;
+	/** The series of the busiest hosts, and of the rest. */
+	busiest: readonly HostSeries[];
 	limits: LimitFigures;
 	build: BuildFigures;
 	/** Whether consumers are served and the log and the index can be written. */

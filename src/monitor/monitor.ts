@@ -12,6 +12,7 @@ export interface MonitorSources extends Pick<Figures, "limits"> {
 	openFiles(): { open: number; max: number };
 	/** The status of each host; nothing before the hosts are loaded. */
 	hostStatuses(): Iterable<HostStatus>;
+	busiest(): Figures["busiest"];
 	/** The state of each thread now, by its name. It may take a second. */
 	threads(): Promise<Record<string, ThreadState>>;
 	build(): Figures["build"];
@@ -38,7 +39,7 @@ export class Monitor {
 
 	figures(): Figures {
 		this.#askForHeaps();
-		const { position, readers, rings, openFiles, hostStatuses, limits, build, isReady } = this.#sources;
+		const { position, readers, rings, openFiles, hostStatuses, busiest, limits, build, isReady } = this.#sources;
 		const { user, system } = process.cpuUsage();
 		const hosts = { active: 0, throttled: 0, idle: 0, offline: 0, banned: 0 };
 		for (const status of hostStatuses()) hosts[status]++;
@@ -55,6 +56,7 @@ export class Monitor {
 			heapBytes: this.#heapBytes,
 			pageCacheBytes: (this.#sources.pageCacheBytes ?? pageCacheBytes)(),
 			hosts,
+			busiest: busiest(),
 			limits,
 			build: build(),
 			isReady: isReady(),

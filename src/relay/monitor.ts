@@ -3,9 +3,11 @@ import type { Health } from "../control/health.ts";
 import type { DescriptorBudget } from "../descriptors/budget.ts";
 import { countDescriptors } from "../descriptors/guard.ts";
 import type { HostManager } from "../hosts/manager.ts";
+import { HostTallies } from "../hosts/tallies.ts";
 import { INDEX_MARK } from "../index/mark.ts";
 import { Marks } from "../log/marks.ts";
 import { LogPosition } from "../log/position.ts";
+import { BusiestHosts, type HostTallyOf } from "../monitor/busiest-hosts.ts";
 import type { LimitFigures, RingFigures } from "../monitor/figures.ts";
 import { Monitor } from "../monitor/monitor.ts";
 import type { Totals } from "../observe/totals.ts";
@@ -30,7 +32,10 @@ export function createMonitor({ config, shared, totals, health, threads, budget,
 	const position = new LogPosition(shared.log.position);
 	const marks = new Marks(shared.log.marks);
 	const applied = marks.mark(INDEX_MARK.name);
+	const tallies = new HostTallies(shared.hostTallies);
+	const busiest = new BusiestHosts(() => ({ hosts: talliesOf(tallies, hosts()), rest: tallies.readRest() }), Date.now);
 	return new Monitor({
+		busiest: () => busiest.series(),
 		position: () => {
 			const { firstSeq, lastSeq, lastLsn } = position.snapshot();
 			return { firstSeq, lastSeq, lastLsn, appliedLsn: applied.lsn ?? 0 };
@@ -56,6 +61,14 @@ export function createMonitor({ config, shared, totals, health, threads, budget,
 		isReady: () => health.fault() === null,
 		nowMs: () => performance.now(),
 	});
+}
+
+/** The tallies of all hosts that have one of their own. */
+function* talliesOf(tallies: HostTallies, manager: HostManager | undefined): Generator<HostTallyOf> {
+	for (const { id, hostname } of manager?.hosts() ?? []) {
+		const figures = tallies.read(id);
+		if (figures !== null) yield { hostname, ...figures };
+	}
 }
 
 /** The number of rings between ingest workers grows with the square of these, so they are one figure. */

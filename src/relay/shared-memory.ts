@@ -1,5 +1,6 @@
 import type { Config, SettingName } from "../config/settings.ts";
 import { createConsumerCountBuffer } from "../fanout/consumer-count.ts";
+import { createTalliesBuffer } from "../hosts/tallies.ts";
 import { INDEX_MARK } from "../index/mark.ts";
 import type { IngestOptions } from "../ingest/ingest.ts";
 import { peerRingBytes } from "../ingest/peer-link.ts";
@@ -21,6 +22,8 @@ export interface SharedMemory {
 	sequencerDoorbell: SharedArrayBuffer;
 	consumerCount: SharedArrayBuffer;
 	messageTimes: SharedArrayBuffer;
+	/** What comes of each host. */
+	hostTallies: SharedArrayBuffer;
 	/** Those of the control thread first, then those of each ingest worker. */
 	producers: { ring: SharedArrayBuffer; doorbell: SharedArrayBuffer }[];
 	/** Rings from each ingest worker to each other one. */
@@ -39,6 +42,7 @@ export function createSharedMemory(config: Config, consumersMax: number): Shared
 		log: createLogMemory([INDEX_MARK]),
 		sequencerDoorbell: new Doorbell().buffer,
 		consumerCount: createConsumerCountBuffer(consumersMax),
+		hostTallies: createTalliesBuffer(),
 		messageTimes: createMessageTimesBuffer(),
 		producers: [producer(CONTROL_RING_BYTES), ...Array.from({ length: workers }, () => producer(HANDOVER_RING_BYTES))],
 		peers: Array.from({ length: workers }, (_, from) =>
@@ -82,6 +86,7 @@ export function ingestMemory(
 		),
 		doorbell: doorbellOf(worker),
 		sequencerDoorbell: shared.sequencerDoorbell,
+		hostTallies: shared.hostTallies,
 	};
 }
 

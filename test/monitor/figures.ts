@@ -17,6 +17,10 @@ export const FIGURES: Figures = {
 	heapBytes: { control: 400, 'a "b" \\ \n c': 600 },
 	pageCacheBytes: 5_000,
 	hosts: { active: 5, throttled: 1, idle: 0, offline: 2, banned: 3 },
+	busiest: [
+		{ host: "a.example", events: 10, rejected: 1, delaySeconds: 2.5 },
+		{ host: "other", events: 3, rejected: 0, delaySeconds: 0 },
+	],
 	limits: {
 		inflightBytes: 1_000_000,
 		consumers: 100,

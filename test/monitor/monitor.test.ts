@@ -18,6 +18,7 @@ function bench() {
 		rings: () => [...FIGURES.rings],
 		openFiles: () => FIGURES.openFiles,
 		hostStatuses: () => ["active", "banned", "active"],
+		busiest: () => FIGURES.busiest,
 		threads: () => new Promise((resolve) => asked.push(resolve)),
 		limits: FIGURES.limits,
 		build: () => FIGURES.build,

@@ -55,6 +55,8 @@ export interface DelaysOptions<Item> {
 	limits: EventLimits | null;
 	timing: Timing;
 	counters: Counters;
+	/** Called when messages begin to wait, and when none waits any more. */
+	onWaiting?: (isWaiting: boolean) => void;
 	/** Takes a message that has waited. Must not throw. */
 	pass: (item: Item) => void;
 }
@@ -280,6 +282,7 @@ export class Delays<Item extends Delayed> {
 		const isWaiting = this.#messages > 0;
 		if (wasWaiting === isWaiting) return;
 		counters.add(delayedHosts, isWaiting ? 1 : -1);
+		this.#options.onWaiting?.(isWaiting);
 		this.#sinceMs = timing.nowMs();
 	}
 

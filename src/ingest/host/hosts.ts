@@ -1,11 +1,15 @@
 import type { HostUsage } from "../../control/host-details.ts";
 import type { DelayView } from "../../control/why.ts";
 import { DELAYED_HOSTS_MAX, type HostCommand, type HostDelays, type HostTarget } from "../../hosts/messages.ts";
+import type { HostTallies } from "../../hosts/tallies.ts";
 import type { Handover } from "../../log/handover.ts";
 import { controlEntry } from "../../log/record/entry.ts";
 import { HostSubscription, type SubscriptionOptions } from "./subscription.ts";
 
-export interface HostsOptions extends Omit<SubscriptionOptions, "storeCursor"> {
+export interface HostsOptions extends Omit<SubscriptionOptions, "storeCursor" | "tally"> {
+	/** Number of this worker. */
+	worker: number;
+	tallies: HostTallies;
 	/** The position up to which everything in a worker's ring is durable. */
 	acknowledged: (ring: number) => number;
 	handover: Handover;
@@ -61,7 +65,11 @@ export class Hosts {
 			known.setLimits(host.limits);
 			return known;
 		}
-		const subscription = new HostSubscription(host, { ...this.#options, storeCursor: () => this.storeCursors() });
+		const subscription = new HostSubscription(host, {
+			...this.#options,
+			tally: this.#options.tallies.of(host.id, this.#options.worker),
+			storeCursor: () => this.storeCursors(),
+		});
 		this.#subscriptions.set(host.id, subscription);
 		if (stored !== undefined) this.#stored.set(host.id, stored);
 		return subscription;

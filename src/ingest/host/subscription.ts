@@ -6,6 +6,7 @@ import type { HostUsage } from "../../control/host-details.ts";
 import type { DelayView } from "../../control/why.ts";
 import { HOST_FAULT_NAMES, type HostFault } from "../../hosts/fault.ts";
 import type { HostEvent, HostGapReason, HostTarget } from "../../hosts/messages.ts";
+import type { HostTally } from "../../hosts/tallies.ts";
 import type { Counters } from "../../observe/counters.ts";
 import { logOf } from "../../observe/log.ts";
 import { counter, gauge } from "../../observe/metric.ts";
@@ -21,7 +22,7 @@ import { monotonicMsOf, steadyMs } from "../../runtime/steady-clock.ts";
 import { systemTiming, type Timing } from "../../runtime/timing.ts";
 import { type Arrival, arrivalOf, type Sender } from "../arrival.ts";
 import type { HostFailures } from "../host-failures.ts";
-import { FAILED, type Outcome, REJECTED } from "../outcome.ts";
+import { FAILED, GIVEN_UP, type Outcome, REJECTED } from "../outcome.ts";
 import { type Budget, type HostBudget, MESSAGE_OVERHEAD_BYTES } from "./budget.ts";
 import { CatchUp } from "./catch-up.ts";
 import { type Delayed, Delays } from "./delays.ts";
@@ -121,6 +122,7 @@ const NOTHING_WAITS = { forMs: 0, messages: 0, bytes: 0, accounts: 0, next: null
 const log = logOf("ingest");
 
 export interface SubscriptionOptions {
+	tally: HostTally;
 	budget: Budget;
 	hostBufferBytes: number;
 	userAgent: string;
@@ -221,6 +223,7 @@ export class HostSubscription {
 			limits: host.limits,
 			timing: this.#timing,
 			counters: options.counters,
+			onWaiting: (isWaiting) => options.tally.noteWaiting(isWaiting),
 			pass: ({ arrival, slot }) => {
 				try {
 					this.#deliver(arrival, slot);
@@ -329,7 +332,7 @@ export class HostSubscription {
 		} else if (waiting.length > 0) {
 			this.#received = this.window.giveUp(new Set(waiting.map(({ slot }) => slot)));
 		}
-		for (const { arrival } of waiting) arrival.settle(REJECTED);
+		for (const { arrival } of waiting) arrival.settle(GIVEN_UP);
 	}
 
 	#dropCatchUp(): void {
@@ -435,6 +438,7 @@ export class HostSubscription {
 		const { counters } = this.#options;
 		this.#messages++;
 		counters.add(framesReceived);
+		this.#options.tally.addEvent();
 		counters.add(bytesReceived, bytes.length);
 		let read: Message | null = null;
 		try {
@@ -478,6 +482,7 @@ export class HostSubscription {
 		const settle = (outcome: Outcome): void => {
 			this.#options.counters.add(inflightBytes, -bytes);
 			window.settle(slot, outcome);
+			if (outcome === REJECTED || outcome === FAILED) this.#options.tally.addRejected();
 			if (outcome.rejected && outcome.isRepeat) this.#delays.takeBack(slot.passedAtMs);
 			this.#budget.release(bytes);
 			if (outcome.rejected && outcome.internalError) this.#hangUp(1011, "internal-error", "internal");
@@ -649,6 +654,7 @@ export class HostSubscription {
 	/** @param message null if it could not be read so far */
 	#reject(reason: RejectionReason, detail: string, message: Message | null): void {
 		this.#options.failures.rejected(this.#sender, message, reason, detail);
+		this.#options.tally.addRejected();
 		this.#log("debug", "rejected a frame of {host}: {detail}", `rejection ${reason}`, { detail });
 	}
 

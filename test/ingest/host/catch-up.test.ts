@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import type { EventLimits } from "../../../src/config/setting.ts";
+import { createTalliesBuffer, HostTallies } from "../../../src/hosts/tallies.ts";
 import { Budget } from "../../../src/ingest/host/budget.ts";
 import { HostSubscription } from "../../../src/ingest/host/subscription.ts";
 import { HostFailures } from "../../../src/ingest/host-failures.ts";
@@ -19,6 +20,7 @@ const LIMITS: EventLimits = { perS: 40, perHour: 1_000_000, perDay: 1_000_000 };
 class Follower {
 	readonly timing = new FakeTiming();
 	readonly counters = new Counters();
+	readonly tallies = new HostTallies(createTalliesBuffer());
 	/** The seqs of each account that were delivered, in order. */
 	readonly delivered = new Map<string, number[]>();
 	readonly subscription: HostSubscription;
@@ -35,6 +37,7 @@ class Follower {
 				userAgent: "a test",
 				counters: this.counters,
 				failures: new HostFailures(this.counters),
+				tally: this.tallies.of(1, 0),
 				deliver: ({ message, settle }) => {
 					const seqs = this.delivered.get(message.did) ?? [];
 					this.delivered.set(message.did, seqs);

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { createTalliesBuffer, HostTallies } from "../../../src/hosts/tallies.ts";
 import { Budget } from "../../../src/ingest/host/budget.ts";
 import { Hosts } from "../../../src/ingest/host/hosts.ts";
 import { HostFailures } from "../../../src/ingest/host-failures.ts";
@@ -53,6 +54,8 @@ beforeEach(async () => {
 		userAgent: "a test",
 		counters,
 		failures: new HostFailures(counters),
+		worker: 0,
+		tallies: new HostTallies(createTalliesBuffer()),
 		deliver: ({ message, settle }) => {
 			storedWithFirst ??= storedCursors();
 			arrivals.push({ seq: message.seq, settle });

@@ -5,6 +5,7 @@ import { DialQueue } from "../../../src/hosts/dial-queue.ts";
 import { HostDriver } from "../../../src/hosts/host-driver.ts";
 import type { HostEvent } from "../../../src/hosts/messages.ts";
 import { detailOf, initialState, statusOf } from "../../../src/hosts/state.ts";
+import { createTalliesBuffer, HostTallies } from "../../../src/hosts/tallies.ts";
 import { Budget } from "../../../src/ingest/host/budget.ts";
 import { HostSubscription } from "../../../src/ingest/host/subscription.ts";
 import { HostFailures } from "../../../src/ingest/host-failures.ts";
@@ -27,6 +28,7 @@ const HOUR_MS = 3_600_000;
 class Bench {
 	readonly timing = new FakeTiming();
 	readonly counters = new Counters();
+	readonly tallies = new HostTallies(createTalliesBuffer());
 	readonly delivered: number[] = [];
 	readonly events: HostEvent[] = [];
 	/** The mark at each call of `storeCursor`. */
@@ -56,6 +58,7 @@ class Bench {
 				userAgent: "a test",
 				counters: this.counters,
 				failures: new HostFailures(this.counters),
+				tally: this.tallies.of(1, 0),
 				deliver: ({ message, settle }) => {
 					if (this.fault !== null) throw this.fault;
 					this.delivered.push(message.seq);
@@ -674,7 +677,10 @@ describe("a host beyond its limits", () => {
 		follow(0, host.hostname, LIMITS);
 		emit(30);
 		await come(30);
+		expect(bench.tallies.read(1)).toMatchObject({ events: 30, rejected: SHARE });
+		expect(bench.tallies.read(1)?.waitingSinceMs).toBeGreaterThan(0);
 		bench.driver.tell({ type: "banned", why: "spam" });
+		expect(bench.tallies.read(1)).toEqual({ events: 30, rejected: SHARE, waitingSinceMs: 0 });
 		expect(bench.count("delayed_messages")).toBe(0);
 		expect(bench.count("inflight_bytes")).toBe(0);
 		expect(bench.lowWater).toBe(SHARE);
@@ -718,6 +724,7 @@ describe("a host beyond its limits", () => {
 		emit(20);
 		await come(520);
 		expect(bench.delivered.length).toBeLessThanOrEqual(505);
+		expect(bench.tallies.read(1)).toMatchObject({ events: 520, rejected: bench.delivered.length - 500 });
 	});
 
 	test("gets new limits at once", async () => {
