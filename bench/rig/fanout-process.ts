@@ -61,6 +61,8 @@ async function startFanout(): Promise<void> {
 			consumersPerIpMax: CONSUMERS_MAX,
 			slowConsumerBytesPerS: 1,
 			slowConsumerWindowMs: 3_600_000,
+			publicDashboard: false,
+			readsPerIpPerS: 20,
 			drainTimeoutMs: 10_000,
 		},
 		consumersMax: CONSUMERS_MAX,

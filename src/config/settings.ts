@@ -54,6 +54,13 @@ const SETTINGS = {
 		meaning:
 			"Address of the internal port, which serves metrics and health. It has no authentication: use a wider address only in a private network.",
 	}),
+	publicDashboard: setting({
+		env: ["RELAY_PUBLIC_DASHBOARD"],
+		kind: yesOrNo,
+		default: "false",
+		meaning:
+			"Shows the dashboard at `/` of the public port too: without addresses of consumers, the audit log and actions.",
+	}),
 	persistDir: setting({
 		env: ["RELAY_PERSIST_DIR", "RELAY_PERSISTER_DIR"],
 		kind: path,

@@ -2,6 +2,7 @@
 
 import type { ControlResult, Requester } from "./answer.ts";
 import type { ConsumerControl } from "./consumers.ts";
+import type { DashboardControl } from "./dashboard.ts";
 import type { DelayedHost } from "./delays.ts";
 import type { FailureControl } from "./failures.ts";
 import type { HostDetailControl } from "./host-details.ts";
@@ -24,7 +25,8 @@ export interface Control
 		HostDetailControl,
 		ConsumerControl,
 		QuotaControl,
-		FailureControl {
+		FailureControl,
+		DashboardControl {
 	/** Asks the relay to follow a host, or to reconnect to it now. */
 	requestCrawl(hostname: string, by: Requester): Promise<ControlResult>;
 	/** For an operator: the hosts that are connected now. */

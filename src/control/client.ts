@@ -1,5 +1,5 @@
 import { networkOf } from "../net/network.ts";
-import type { RequestLimits, Requests, Unanswered } from "../runtime/requests.ts";
+import type { RequestLimits, Requests, Served, Unanswered } from "../runtime/requests.ts";
 import { WORKER_REQUEST_LIMITS } from "../runtime/thread.ts";
 import { type Control, type Refusal, type Requester, refusal } from "./api.ts";
 
@@ -24,9 +24,31 @@ export function controlOver(requests: Requests<Control>, limits = WORKER_REQUEST
 		const reply = await requests.request(action, args, { timeoutMs: CONTROL_TIMEOUT_MS, client });
 		return reply.answered ? reply.answer : refusalFor(reply.why, limits);
 	};
+	return controlBy(ask);
+}
+
+/**
+ * The control thread's actions, called on that thread itself.
+ *
+ * @param served looked up for each call; undefined while the relay starts
+ */
+export function ownControl(served: () => Served<Control> | undefined): Control {
+	const call = async (action: Action, args: Arguments): Promise<Result> => {
+		const methods = served();
+		if (methods === undefined) return STARTING;
+		// Each method takes the arguments of its name, and the interface sees to it that callers give these.
+		return await (methods[action] as (...args: Arguments) => Result | Promise<Result>)(...args);
+	};
+	return controlBy(call);
+}
+
+const STARTING = refusal(503, "Starting", "the relay is starting");
+
+/** @param call makes a call of an action; it must not reject but for the relay's own failures */
+function controlBy(call: (action: Action, args: Arguments) => Promise<Result>): Control {
 	return new Proxy({} as Control, {
 		// Callers use only the interface's names. `await` also looks for `then`.
-		get: (_target, name) => (name === "then" ? undefined : (...args: Arguments) => ask(name as Action, args)),
+		get: (_target, name) => (name === "then" ? undefined : (...args: Arguments) => call(name as Action, args)),
 	});
 }
 

@@ -1,10 +1,10 @@
-import type { Hono } from "hono";
 import type { Control } from "../control/api.ts";
 import { controlOver } from "../control/client.ts";
 import type { ConsumerService } from "../control/consumers.ts";
 import { Health } from "../control/health.ts";
+import { createDashboardApp, isDashboardPath } from "../dashboard/app.ts";
+import { publicLimits } from "../dashboard/limits.ts";
 import { createAdminApp } from "../http/admin.ts";
-import type { ClientEnv } from "../http/base.ts";
 import { forwardToSiblings } from "../http/siblings.ts";
 import { createXrpcApp } from "../http/xrpc.ts";
 import { openPatientReader } from "../index/patient-reader.ts";
@@ -24,7 +24,7 @@ import { linkOver, serveRole, type WorkerRole } from "../runtime/thread.ts";
 import type { WorkerContext } from "../runtime/worker-context.ts";
 import { ConsumerCount } from "./consumer-count.ts";
 import { Deliveries } from "./deliveries.ts";
-import { FanoutServer } from "./server.ts";
+import { type FanoutOptions, FanoutServer } from "./server.ts";
 import { subscribeRepos } from "./subscribe-repos.ts";
 import { TAKEDOWNS_MAX, Takedowns } from "./takedowns.ts";
 
@@ -36,7 +36,9 @@ type UsedSettings =
 	| "consumersPerIpMax"
 	| "slowConsumerBytesPerS"
 	| "slowConsumerWindowMs"
-	| "drainTimeoutMs";
+	| "drainTimeoutMs"
+	| "publicDashboard"
+	| "readsPerIpPerS";
 
 /** The index must exist when the worker starts: its writer makes it. */
 export interface FanoutWorkerOptions extends WorkerContext<UsedSettings> {
@@ -105,7 +107,7 @@ class FanoutWorker implements WorkerRole<FanoutWorkerOptions, FanoutCommand, Con
 		const takedowns = new Takedowns(counters);
 		const { firstLsn } = position.snapshot();
 		takedowns.update((await index.takenDownSince(firstLsn, TAKEDOWNS_MAX)).reverse(), firstLsn);
-		const app = this.#createApp(options, counters);
+		const answer = this.#createAnswer(options, counters);
 		const { apiBind, consumersPerIpMax, trustProxy } = config;
 		const server = await startListening(
 			"apiBind",
@@ -125,7 +127,7 @@ class FanoutWorker implements WorkerRole<FanoutWorkerOptions, FanoutCommand, Con
 					counters,
 					deliveries: new Deliveries(new MessageTimes(options.messageTimes), counters),
 					takedowns,
-					app: (request, client) => app.fetch(request, client),
+					app: answer,
 				}),
 		);
 		logOf("fanout").info("the firehose is served on {host}:{port}", { host: apiBind.host, port: server.port });
@@ -134,21 +136,19 @@ class FanoutWorker implements WorkerRole<FanoutWorkerOptions, FanoutCommand, Con
 	}
 
 	/** What the port serves besides the streams. */
-	#createApp(
-		{ config, adminPasswords: passwords, readsPort, health }: FanoutWorkerOptions,
-		counters: Counters,
-	): Hono<ClientEnv> {
+	#createAnswer(options: FanoutWorkerOptions, counters: Counters): FanoutOptions["app"] {
+		const { config, adminPasswords: passwords, readsPort, health } = options;
 		const control = this.#control;
 		const reads = new ReadRequests(linkOver<ReadsService>(readsPort, { limits: READ_LIMITS }));
 		const forward = forwardToSiblings({ origins: config.siblingRelays, counters });
-		const app = createXrpcApp({
-			read: (target, ip) => reads.read(target, ip),
-			health: new Health(health),
-			control,
-			forward,
-			counters,
-		});
-		return app.route("/", createAdminApp({ passwords, control, forward, counters }));
+		const read = (target: string, ip: string): Promise<Response> => reads.read(target, ip);
+		const app = createXrpcApp({ read, health: new Health(health), control, forward, counters });
+		app.route("/", createAdminApp({ passwords, control, forward, counters }));
+		if (!config.publicDashboard) return (request, client) => app.fetch(request, client);
+		const limits = publicLimits(config.readsPerIpPerS);
+		const dashboard = createDashboardApp({ audience: "public", control, why: read, hasAdmin: false, limits, counters });
+		return (request, client) =>
+			(isDashboardPath(new URL(request.url).pathname) ? dashboard : app).fetch(request, client);
 	}
 
 	command(message: FanoutCommand): void {

@@ -1,7 +1,7 @@
 import type { HostView } from "../control/why.ts";
 import type { Ban } from "../policy/policies.ts";
 import type { HostFault } from "./fault.ts";
-import { faultOf, type HostState } from "./state.ts";
+import { detailOf, faultOf, type HostState } from "./state.ts";
 
 /** Faults whose own text may name what strangers can't see: addresses that only the relay's resolver gives, and the relay's insides. */
 const TEXTS_FOR_STRANGERS: Partial<Record<HostFault, string>> = {
@@ -16,6 +16,12 @@ export function hostViewOf(hostname: string, state: HostState, ban: Ban | null):
 		...{ hostname, phase, ban, connectedAtMs, lastEventMs, failures, nextAttemptMs },
 		lastError: lastErrorOf(state),
 	};
+}
+
+/** Why a host has its status, as `detailOf`, but without what strangers can't be told. */
+export function publicDetailOf(state: HostState): string {
+	const error = state.ban !== null || state.phase === "connected" ? null : lastErrorOf(state);
+	return error === null ? detailOf(state) : `${error.text}; ${error.advice}`;
 }
 
 function lastErrorOf(state: HostState): HostView["lastError"] {

@@ -91,11 +91,12 @@ export class HostFailures {
 
 	/** The last message of a host that was rejected; null if none is remembered. */
 	lastRejection(hostId: number): LastRejection | null {
-		const entry = this.#entries(hostId).findLast(({ example }) => example?.outcome === "rejected");
-		if (entry?.example === undefined || entry.example === null) return null;
-		const { hostname, reason, lastAtMs, example } = entry;
-		const { did, type, upstreamSeq, detail } = example;
-		return { hostname, did, type, reason, detail, upstreamSeq, atMs: lastAtMs, passedSince: false };
+		return this.#entries(hostId).flatMap(rejectionOf).at(-1) ?? null;
+	}
+
+	/** The last rejections that are remembered, one for each host and reason, the latest first. */
+	latest(limit: number): LastRejection[] {
+		return [...this.#withExample].flatMap(rejectionOf).reverse().slice(0, limit);
 	}
 
 	#entries(hostId: number): Entry[] {
@@ -133,6 +134,13 @@ export class HostFailures {
 		oldest.example = null;
 		this.#counters.add(examplesForgotten);
 	}
+}
+
+/** The rejection that an entry has as its example; none if it has another or none. */
+function rejectionOf({ hostname, reason, lastAtMs: atMs, example }: Entry): LastRejection[] {
+	if (example?.outcome !== "rejected") return [];
+	const { did, type, upstreamSeq, detail } = example;
+	return [{ hostname, did, type, reason, detail, upstreamSeq, atMs, passedSince: false }];
 }
 
 function partsOf(message: Message | null): Omit<FailureExample, "outcome" | "detail"> {

@@ -3,7 +3,7 @@
 import type { EngineChoice } from "../config/bounds.ts";
 import type { FailureTotals, WorkerFailures } from "../control/failures.ts";
 import type { HostUsage } from "../control/host-details.ts";
-import type { HostWorkerView, WorkerView } from "../control/why.ts";
+import type { HostWorkerView, LastRejection, WorkerView } from "../control/why.ts";
 import type { HostCommand, HostDelays, HostEvent } from "../hosts/messages.ts";
 import { HostTallies } from "../hosts/tallies.ts";
 import { IDENTITY_CACHE_LIMITS, IdentityCache } from "../identity/cache.ts";
@@ -124,6 +124,8 @@ export interface IngestService {
 	failureTotals(): Promise<FailureTotals[]>;
 	/** What has failed of the messages of these hosts at this worker. Hosts of which nothing has are left out. */
 	failures(hostIds: readonly number[]): Promise<WorkerFailures[]>;
+	/** The last rejections at this worker, one for each host and reason, the latest first. */
+	latestRejections(limit: number): Promise<LastRejection[]>;
 	/** How strict to be from now on with messages of a host, of the DIDs that this worker has; null: as with all other hosts. */
 	setStrictness(hostname: string, strictness: Strictness | null): Promise<void>;
 }
@@ -252,6 +254,7 @@ class IngestWorker implements WorkerRole<IngestOptions, IngestCommand, IngestSer
 		whyHost: (hostId, did) => this.#started().why.host(hostId, did),
 		failureTotals: () => this.#parts?.failures.totals() ?? [],
 		failures: (hostIds) => this.#parts?.failures.of(hostIds) ?? [],
+		latestRejections: (limit) => this.#parts?.failures.latest(limit) ?? [],
 		setStrictness: (hostname, strictness) => this.#started().shard.setStrictness(hostname, strictness),
 	};
 

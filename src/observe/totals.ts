@@ -76,6 +76,12 @@ export class Totals {
 		return this.#metrics.has(name);
 	}
 
+	/** A metric now; null if no thread has declared it, as before its thread is ready. */
+	metric(name: string): MetricTotal | null {
+		const summed = this.#metrics.get(name);
+		return summed === undefined ? null : read(summed);
+	}
+
 	/** All metrics now, by name. A number that is being written may be its old or its new one. */
 	read(): MetricTotal[] {
 		return [...this.#metrics.values()].map(read).sort((a, b) => (a.name < b.name ? -1 : 1));

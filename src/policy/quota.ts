@@ -139,6 +139,17 @@ export class Quota {
 		return places === undefined ? unknown(hostname) : { ok: true, quota: this.#quotaOf(places) };
 	}
 
+	/** The numbers of a host's accounts. Zeros if it is not known, or none has come yet. */
+	numbersOf(hostname: string): Omit<HostQuota, "hostname"> {
+		const id = this.#options.hostIdOf(hostname);
+		const places = id === null ? undefined : this.#byId.get(id);
+		return {
+			limit: this.#options.limitOf(hostname),
+			accounts: places?.taken ?? 0,
+			waiting: places?.waiting ?? 0,
+		};
+	}
+
 	async accountWait(did: string): Promise<{ ok: true; wait: AccountWait | null }> {
 		const { reader } = this.#options;
 		const account = await reader.account(did);

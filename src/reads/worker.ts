@@ -5,12 +5,12 @@ import { openPlainReader } from "../index/patient-reader.ts";
 import type { IndexReader } from "../index/store.ts";
 import type { Counters } from "../observe/counters.ts";
 import { RateLimit } from "../runtime/rate-limit.ts";
-import { linkOver, serveRole, type WorkerRole } from "../runtime/thread.ts";
+import { linkOver, serveRole } from "../runtime/thread.ts";
 import type { WorkerContext } from "../runtime/worker-context.ts";
 import { USER_AGENT } from "../version.ts";
 import { HandleResolver } from "../why/handle.ts";
 import { Inquiry } from "../why/inquiry.ts";
-import { READ_LIMITS } from "./requests.ts";
+import { READ_LIMITS, type ReadsService } from "./requests.ts";
 import { serveReads } from "./serve.ts";
 
 /** The index must exist: its writer makes it before this thread starts. */
@@ -26,8 +26,9 @@ const ADDRESSES_MAX = 100_000;
 
 const NICENESS = 10;
 
-serveRole<ReadsWorkerOptions, never, never, Control>((_, control): WorkerRole<ReadsWorkerOptions, never> => {
+serveRole<ReadsWorkerOptions, never, never, Control, ReadsService>((_, control) => {
 	let index: IndexReader;
+	let reads: ReadsService;
 
 	async function start({ config, log, ports }: ReadsWorkerOptions, counters: Counters): Promise<void> {
 		// If cores are short, reads must wait rather than consumers. On Linux this sets the priority of the thread; elsewhere it
@@ -43,9 +44,14 @@ serveRole<ReadsWorkerOptions, never, never, Control>((_, control): WorkerRole<Re
 			allowInsecure,
 		};
 		const app = createReadsApp({ index, counters, rateLimit, why });
-		const serves = serveReads((request, client) => app.fetch(request, client), counters);
-		for (const port of ports) linkOver(port, { serves: () => serves, limits: READ_LIMITS });
+		reads = serveReads((request, client) => app.fetch(request, client), counters);
+		for (const port of ports) linkOver(port, { serves: () => reads, limits: READ_LIMITS });
 	}
 
-	return { start, command: () => undefined, drain: () => index.close() };
+	return {
+		start,
+		command: () => undefined,
+		drain: () => index.close(),
+		serves: { read: (target, ip) => reads.read(target, ip) },
+	};
 });

@@ -1,6 +1,8 @@
 import type { Config } from "../config/settings.ts";
 import type { Control, Requester } from "../control/api.ts";
 import type { AddedHost } from "../control/hosts.ts";
+import type { Live } from "../dashboard/live.ts";
+import type { Tables } from "../dashboard/tables.ts";
 import { HostDetails } from "../hosts/details.ts";
 import type { HostManager } from "../hosts/manager.ts";
 import type { IndexReader } from "../index/store.ts";
@@ -15,6 +17,7 @@ import { Ratchet } from "../policy/ratchet.ts";
 import type { Served } from "../runtime/requests.ts";
 import { systemTiming } from "../runtime/timing.ts";
 import { workerOf } from "../runtime/worker-of.ts";
+import { dashboardTables } from "./dashboard.ts";
 import { Failures } from "./failures.ts";
 import { FanoutConsumers } from "./fanout-consumers.ts";
 import { hostRules, type Policy } from "./policy.ts";
@@ -39,6 +42,8 @@ export interface ControlParts extends Policy {
 	fanout: readonly FanoutThread[];
 	/** Why the log can't be written now; null if it can. */
 	logStall: () => string | null;
+	/** Of the dashboard. */
+	live: Live;
 }
 
 export interface ControlOwners {
@@ -50,7 +55,7 @@ export interface ControlOwners {
 
 /** Makes the owners of what can be asked of the control thread, but for the host manager. To be called before the ingest workers start. */
 export async function createControl(parts: ControlParts): Promise<ControlOwners> {
-	const { config, hosts, policies, settings, reader, ingest, fanout, logStall } = parts;
+	const { config, hosts, policies, settings, reader, ingest, fanout, logStall, live } = parts;
 	const quota = await loadQuota(parts);
 	const setStrictness = (hostname: string, strictness: Strictness | null): Promise<void> =>
 		tellStrictness(ingest, hostname, strictness);
@@ -78,7 +83,9 @@ export async function createControl(parts: ControlParts): Promise<ControlOwners>
 	});
 	const consumers = new FanoutConsumers(fanout);
 	const failures = new Failures({ hosts, ingest, sinceMs: Date.now() });
-	const served = serveControl({ policy, hosts, quota, details, failures, consumers, ingest, logStall, noted });
+	const tables = dashboardTables({ hosts, quota, consumers, ingest });
+	const owners = { policy, hosts, quota, details, failures, consumers, tables, live };
+	const served = serveControl({ ...owners, ingest, logStall, noted });
 	return { served, ratchet, quota };
 }
 
@@ -92,14 +99,18 @@ interface Owners {
 	failures: Failures;
 	consumers: FanoutConsumers;
 	ingest: readonly IngestThread[];
+	tables: Served<Tables>;
+	live: Live;
 	/** Adds a line to the audit log if an admin asks. */
 	noted: Noted;
 	logStall: () => string | null;
 }
 
 function serveControl(owners: Owners): Served<Control> {
-	const { policy, hosts, quota, details, failures, consumers, ingest, logStall, noted } = owners;
+	const { policy, hosts, quota, details, failures, consumers, ingest, tables, live, logStall, noted } = owners;
 	return {
+		...tables,
+		liveText: (sinceMs) => ({ ok: true, text: live.textSince(sinceMs) }),
 		hostQuota: (hostname) => quota.hostQuota(hostname),
 		accountWait: (did) => quota.accountWait(did),
 		async recountAccounts(hostname, by) {

@@ -3,6 +3,7 @@
 import { mkdirSync } from "node:fs";
 import type { Config } from "../config/settings.ts";
 import type { Health } from "../control/health.ts";
+import type { Live } from "../dashboard/live.ts";
 import { budgetDescriptors } from "../descriptors/budget.ts";
 import type { DescriptorGuard } from "../descriptors/guard.ts";
 import type { HostManager } from "../hosts/manager.ts";
@@ -49,6 +50,7 @@ interface Parts {
 	hosts: HostManager;
 	bootstrap: Bootstrap;
 	quota: Quota;
+	live: Live;
 	internal: Bun.Server<undefined>;
 	guard: DescriptorGuard | null;
 }
@@ -106,7 +108,8 @@ export class Relay {
 		const common = { config, shared, totals: counts.totals };
 		await startLog(threads.log, common);
 		// Health says what the rest of the start waits for, such as a database.
-		const internal = await serveInternal(config, shared, counts, health, threads, budget, () => hosts);
+		const known = { config, shared, counts, health, threads, budget, adminPasswords };
+		const { live, internal } = await serveInternal(known, { hosts: () => hosts, served: () => control?.served });
 		const stoppable = new StoppableStart(stop, () => threads.log.drain());
 		await stoppable.step(startIndex(threads.index, common));
 		const reader = await stoppable.step(openPatientReader(config.databaseUrl, shared.log.marks, counts.own));
@@ -118,7 +121,7 @@ export class Relay {
 			delays: (hostId) => delaysOf(threads.ingest, hostId),
 		});
 		const logStall = (): string | null => health.log;
-		const writes = { appender, counters: counts.own, logStall };
+		const writes = { appender, counters: counts.own, logStall, live };
 		control = await stoppable.step(createControl({ config, hosts, ...policy, reader, ...threads, ...writes }));
 		// After the host manager, which sees whether the log is new, and before the threads that may append other values.
 		await stoppable.step(tellUntold(reader, appender));
@@ -133,7 +136,7 @@ export class Relay {
 		announce(config, internal, adminPasswords.length > 0);
 		const { quota } = control;
 		const bootstrap = startBootstrap(config, hosts, counts.own);
-		return new Relay({ threads, reader, hosts, bootstrap, quota, internal, guard });
+		return new Relay({ threads, reader, hosts, bootstrap, quota, live, internal, guard });
 	}
 
 	/**
@@ -141,7 +144,7 @@ export class Relay {
 	 * consumers get what is published and are told to come back. They have half of `drainTimeoutMs` for that.
 	 */
 	async drain(): Promise<void> {
-		const { threads, reader, hosts, bootstrap, quota, internal, guard } = this.#parts;
+		const { threads, reader, hosts, bootstrap, quota, live, internal, guard } = this.#parts;
 		const { log, index, mirror, ingest, reads, fanout } = threads;
 		void bootstrap.stop();
 		hosts.stop();
@@ -152,6 +155,7 @@ export class Relay {
 		await reads.drain();
 		await reader.close();
 		guard?.stop();
+		live.stop();
 		await internal.stop(true);
 	}
 }

@@ -2,6 +2,7 @@ import type { Config } from "../config/settings.ts";
 import type { Control } from "../control/api.ts";
 import type { ConsumerService } from "../control/consumers.ts";
 import type { HostUsage } from "../control/host-details.ts";
+import type { LastRejection } from "../control/why.ts";
 import type { DiskFaultReason } from "../disk/fault.ts";
 import type { FanoutCommand, FanoutWorkerOptions } from "../fanout/worker.ts";
 import { DELAYED_HOSTS_MAX, type HostDelays, type HostEvent } from "../hosts/messages.ts";
@@ -11,6 +12,7 @@ import type { SequencerStart } from "../log/worker.ts";
 import type { Totals } from "../observe/totals.ts";
 import type { MirrorStart } from "../plc/worker.ts";
 import type { LenientEvent, PlacesEvent } from "../policy/messages.ts";
+import type { ReadsService } from "../reads/requests.ts";
 import type { ReadsWorkerOptions } from "../reads/worker.ts";
 import type { NoService, Served } from "../runtime/requests.ts";
 import { startListening } from "../runtime/start-error.ts";
@@ -24,7 +26,7 @@ export type LogThread = Thread<SequencerStart, never, DiskFaultReason | null>;
 export type IndexThread = Thread<WorkerContext, never, IndexEvent>;
 export type MirrorThread = Thread<MirrorStart, never, never>;
 export type IngestThread = Thread<IngestOptions, IngestCommand, IngestEvent, NoService, IngestService>;
-export type ReadsThread = Thread<ReadsWorkerOptions, never, never, Control>;
+export type ReadsThread = Thread<ReadsWorkerOptions, never, never, Control, ReadsService>;
 export type FanoutThread = Thread<FanoutWorkerOptions, FanoutCommand, never, Control, ConsumerService>;
 
 /** All threads of a relay but the control thread. */
@@ -118,6 +120,16 @@ export async function usageOf(threads: readonly IngestThread[], afterId: number,
 		threads.map(({ requests }) => requests.request("usage", [afterId, lastId], options)),
 	);
 	return replies.flatMap((reply) => (reply.answered ? reply.answer : []));
+}
+
+/** Up to so many of the latest rejections of all ingest workers, the latest first. */
+export async function latestRejectionsOf(threads: readonly IngestThread[], limit: number): Promise<LastRejection[]> {
+	const options = { timeoutMs: DELAYS_MS_MAX };
+	const replies = await Promise.all(
+		threads.map(({ requests }) => requests.request("latestRejections", [limit], options)),
+	);
+	const found = replies.flatMap((reply) => (reply.answered ? reply.answer : []));
+	return found.sort((a, b) => b.atMs - a.atMs).slice(0, limit);
 }
 
 /** What every thread of a relay is started with. */

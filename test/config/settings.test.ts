@@ -25,6 +25,7 @@ describe("defaults", () => {
 		expect(config).toEqual({
 			apiBind: { host: "::", port: 2470 },
 			metricsListen: { host: "127.0.0.1", port: 2471 },
+			publicDashboard: false,
 			persistDir: "data/log",
 			databaseUrl: "sqlite://data/index.sqlite",
 			plcHost: "https://plc.directory",

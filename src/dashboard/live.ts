@@ -1,0 +1,99 @@
+import { contain } from "../runtime/boundary.ts";
+import type { Timing } from "../runtime/timing.ts";
+import type { Reading } from "./reading.ts";
+import { COLUMNS, rowOf, type Sample, sampleBetween } from "./sample.ts";
+import { type Level, type Status, statusOf } from "./status.ts";
+
+/** How often the relay is measured for the dashboard. */
+export const SAMPLE_INTERVAL_MS = 2_000;
+/** A quarter of an hour, at some 200 bytes each. */
+export const SAMPLES_MAX = 450;
+
+/** How the relay is. */
+export interface LiveStatus extends Status {
+	/** Since when it has this level, in Unix ms. */
+	sinceMs: number;
+	atMs: number;
+}
+
+interface Entry {
+	reading: Reading;
+	atMs: number;
+	/** The sample up to this reading, as JSON. */
+	row: string;
+}
+
+/**
+ * Measures the relay every `SAMPLE_INTERVAL_MS`, whoever looks, and keeps the last `SAMPLES_MAX` samples. So what it costs does not depend on
+ * the number of pages that are open.
+ */
+export class Live {
+	readonly #read: () => Reading;
+	readonly #timing: Timing;
+	readonly #entries: Entry[] = [];
+	readonly #startedAtMs: number;
+	#last: Reading;
+	#sample: Sample | null = null;
+	#level: Level;
+	#sinceMs: number;
+	#statusJson: string | null = null;
+	#cancel: () => void = () => undefined;
+
+	constructor(read: () => Reading, timing: Timing) {
+		this.#read = read;
+		this.#timing = timing;
+		this.#last = read();
+		this.#startedAtMs = this.#sinceMs = this.#last.atMs;
+		this.#level = this.#statusNow().level;
+		this.#measureLater();
+	}
+
+	/** Measures no more. */
+	stop(): void {
+		this.#cancel();
+	}
+
+	#measureLater(): void {
+		this.#cancel = this.#timing.after(SAMPLE_INTERVAL_MS, () => {
+			contain("a measurement for the dashboard", () => this.measure());
+			this.#measureLater();
+		});
+	}
+
+	/** Takes a sample. */
+	measure(): void {
+		const reading = this.#read();
+		this.#sample = sampleBetween(this.#last, reading);
+		this.#last = reading;
+		this.#statusJson = null;
+		this.#entries.push({ reading, atMs: reading.atMs, row: rowOf(this.#sample) });
+		if (this.#entries.length > SAMPLES_MAX) this.#entries.shift();
+		const { level } = this.#statusNow();
+		if (level === this.#level) return;
+		this.#level = level;
+		this.#sinceMs = reading.atMs;
+	}
+
+	/** How the relay was when it was last measured. */
+	status(): LiveStatus {
+		return { ...this.#statusNow(), sinceMs: this.#sinceMs, atMs: this.#last.atMs };
+	}
+
+	#statusNow(): Status {
+		const readings = this.#entries.map(({ reading }) => reading);
+		return statusOf(this.#last, this.#sample, {
+			earliest: readings[0] ?? this.#last,
+			hostsConnectedMax: readings.reduce((most, { hostsConnected }) => Math.max(most, hostsConnected), 0),
+			startedAtMs: this.#startedAtMs,
+		});
+	}
+
+	/** The status, and the samples that were taken later than `sinceMs` (Unix ms), as JSON. */
+	textSince(sinceMs: number): string {
+		this.#statusJson ??= JSON.stringify(this.status());
+		const rows = this.#entries.filter(({ atMs }) => atMs > sinceMs).map(({ row }) => row);
+		return `{"status":${this.#statusJson},"columns":${COLUMNS_JSON},"rows":[${rows.join(",")}]}`;
+	}
+}
+
+const COLUMNS_JSON = JSON.stringify(COLUMNS);
