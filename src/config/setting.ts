@@ -133,6 +133,27 @@ export const eventLimits: ValueKind<EventLimits | null> = {
 	},
 };
 
+/** How the account limit of a host grows. */
+export interface AccountGrowth {
+	/** Accounts for each day on which the host's messages were good. */
+	perDay: number;
+	/** The limit at which growth ends. */
+	max: number;
+}
+
+/** The greatest limit of accounts. */
+export const ACCOUNTS_MAX = 100_000_000;
+
+/** How many accounts a day, and up to how many, such as `10/d,1000`, or `none`. */
+export const accountGrowth: ValueKind<AccountGrowth | null> = {
+	accepts: "accounts a day and the limit at which growth ends, such as 10/d,1000, or `none`",
+	parse(text) {
+		if (text.toLowerCase() === "none") return null;
+		const [, perDay, max] = /^(\d{1,9})\/d, ?(\d{1,9})$/.exec(text) ?? [];
+		return { perDay: within(Number(perDay), 1, ACCOUNTS_MAX), max: within(Number(max), 1, ACCOUNTS_MAX) };
+	},
+};
+
 /** Domains that a list may have. */
 const DOMAINS_MAX = 1_000;
 

@@ -8,6 +8,8 @@ import { ENGINE_CHOICES, SEGMENT_BYTES_MAX } from "./bounds.ts";
 import { nearest } from "./nearest.ts";
 import { readSecretFile, SecretFileError } from "./secret-file.ts";
 import {
+	ACCOUNTS_MAX,
+	accountGrowth,
 	bind,
 	byteCount,
 	domains,
@@ -201,10 +203,17 @@ const SETTINGS = {
 	}),
 	accountLimit: setting({
 		env: ["RELAY_DEFAULT_ACCOUNT_LIMIT", "RELAY_DEFAULT_REPO_LIMIT"],
-		kind: wholeNumber(0, 100_000_000),
+		kind: wholeNumber(0, ACCOUNTS_MAX),
 		default: "100",
 		meaning:
 			"How many accounts a host may have; further ones are throttled until there is room. RELAY_HOST_EVENT_LIMITS grow with it. Hosts of RELAY_TRUSTED_DOMAINS may have any number.",
+	}),
+	accountGrowth: setting({
+		env: ["RELAY_ACCOUNT_LIMIT_GROWTH"],
+		kind: accountGrowth,
+		default: "none",
+		meaning:
+			"By how many accounts RELAY_DEFAULT_ACCOUNT_LIMIT grows for a host with each day on which its messages were good, and the limit at which that ends. A limit that an admin has set for a host does not grow.",
 	}),
 	hostEventLimits: setting({
 		env: ["RELAY_HOST_EVENT_LIMITS"],

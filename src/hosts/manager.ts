@@ -16,6 +16,7 @@ import { contain } from "../runtime/boundary.ts";
 import { LogLimiter } from "../runtime/log-limiter.ts";
 import type { Timing } from "../runtime/timing.ts";
 import { workerOf } from "../runtime/worker-of.ts";
+import { ConductBook } from "./conduct-book.ts";
 import { Crawls, type CrawlsOptions } from "./crawls.ts";
 import { DialQueue } from "./dial-queue.ts";
 import { HostDriver } from "./host-driver.ts";
@@ -80,6 +81,7 @@ export class HostManager {
 	readonly #crawls: Crawls;
 	readonly #dials: DialQueue;
 	readonly #network = new NetworkWatch();
+	readonly #conduct: ConductBook;
 	readonly #statusLines: LogLimiter;
 	/** Hosts of which the log does not know everything. */
 	readonly #unrecorded = new Set<ManagedHost>();
@@ -100,6 +102,11 @@ export class HostManager {
 			append: (facts: HostFacts) => options.append(facts),
 		};
 		this.#crawls = new Crawls({ ...options, hosts: known, nowMs });
+		this.#conduct = new ConductBook({
+			timing,
+			nowMs: () => this.#nowMs(),
+			onGoodDay: (hostId, day) => this.#noteGoodDay(this.#reported(hostId), day),
+		});
 		this.#dials = new DialQueue(DIALS_MAX, counters);
 		this.#statusLines = new LogLimiter({ intervalMs: STATUS_LINE_INTERVAL_MS, keysMax: STATUS_LINES_MAX, nowMs });
 	}
@@ -126,6 +133,11 @@ export class HostManager {
 	/** A known host; undefined for others. */
 	find(hostname: string): Readonly<ManagedHost> | undefined {
 		return this.#byName.get(hostname);
+	}
+
+	/** On how many days the messages of a host were good; 0 if it is not known. */
+	goodDaysOf(hostname: string): number {
+		return this.#byName.get(hostname)?.driver.state.goodDays ?? 0;
 	}
 
 	isKnown(hostname: string): boolean {
@@ -224,6 +236,7 @@ export class HostManager {
 	stop(): void {
 		this.#recordAll();
 		this.#isStopped = true;
+		this.#conduct.stop();
 		for (const { driver } of this.#byId.values()) driver.tell({ type: "stop" });
 	}
 
@@ -232,6 +245,10 @@ export class HostManager {
 		if (this.#isStopped) return;
 		if (event.type === "heard") {
 			for (const id of event.hostIds) this.#reported(id).driver.tell({ type: "heard", agoMs: 0 });
+			return;
+		}
+		if (event.type === "counts") {
+			this.#conduct.note(event.counts);
 			return;
 		}
 		const host = this.#reported(event.hostId);
@@ -243,6 +260,12 @@ export class HostManager {
 		const host = this.#byId.get(hostId);
 		if (host === undefined) throw new RangeError(`an ingest worker reports on host ${hostId}, which is not known`);
 		return host;
+	}
+
+	/** Its account limit may have grown, and its limits of messages with that. */
+	#noteGoodDay(host: ManagedHost, day: number): void {
+		host.driver.tell({ type: "goodDay", day });
+		this.#applyLimits(host);
 	}
 
 	/**

@@ -40,7 +40,18 @@ export type HostEvent =
 	| HostConnectionEvent
 	/** Messages of these hosts have come since the last such event. */
 	| { type: "heard"; hostIds: number[] }
+	/** What has come of these hosts, and failed, since the last such event. */
+	| { type: "counts"; counts: HostCounts[] }
 	| HostGapEvent;
+
+/** What a worker has counted of a host. */
+export interface HostCounts {
+	hostId: number;
+	/** Messages that have come. Counted by the worker that follows the host. */
+	messages: number;
+	/** Messages that were rejected by the host's fault. Counted by the workers that have their DIDs. */
+	failed: number;
+}
 
 /** What becomes of an attempt to connect, and of the connection. */
 export type HostConnectionEvent =

@@ -30,6 +30,9 @@ export interface HostState {
 	/** Why it is not connected, or was not before. */
 	readonly lastError: HostError | null;
 	readonly throttled: Throttled | null;
+	/** Days on which its messages were good, and the last of them. */
+	readonly goodDays: number;
+	readonly lastGoodDay: number | null;
 	/** Why an operator has banned it; null if it is not banned. */
 	readonly ban: string | null;
 	/** Somebody has asked for it: it is dialled before those that have only been waiting. */
@@ -56,6 +59,8 @@ export type HostFact =
 	| { readonly type: "moved" }
 	/** Its last message came so many ms ago. */
 	| { readonly type: "heard"; readonly agoMs: number }
+	/** A day of it has ended on which its messages were good. */
+	| { readonly type: "goodDay"; readonly day: number }
 	/** Its messages are held back. */
 	| { readonly type: "throttled"; readonly why: string }
 	| { readonly type: "released" }
@@ -103,8 +108,9 @@ const TEXT_CHARS_MAX = 200;
 /** A host as the log knows it, before it is followed. @param seed any integer: hosts should have different ones */
 export function initialState(known: HostConnection, seed: number): HostState {
 	const { firstSeenMs, connectedAtMs, disconnectedAtMs, lastEventMs, failures, nextAttemptMs, lastError } = known;
+	const { goodDays, lastGoodDay } = known;
 	return {
-		...{ phase: "new", firstSeenMs },
+		...{ phase: "new", firstSeenMs, goodDays, lastGoodDay },
 		...{ connectedAtMs, disconnectedAtMs, lastEventMs, nextAttemptMs, lastError, throttled: null, ban: null },
 		// A host that was connected when the relay stopped has not failed since.
 		failures: known.connected ? 0 : failures,
@@ -114,7 +120,7 @@ export function initialState(known: HostConnection, seed: number): HostState {
 
 /** The part of a host's state that the log keeps. */
 export function connectionOf(state: HostState): HostConnection {
-	const { phase, firstSeenMs, ...facts } = state;
+	const { phase, firstSeenMs, goodDays, lastGoodDay, ...facts } = state;
 	const { connectedAtMs, disconnectedAtMs, lastEventMs, failures, nextAttemptMs, lastError, throttled } = facts;
 	return {
 		firstSeenMs,
@@ -126,6 +132,8 @@ export function connectionOf(state: HostState): HostConnection {
 		nextAttemptMs,
 		lastError,
 		throttled,
+		goodDays,
+		lastGoodDay,
 	};
 }
 
@@ -161,6 +169,9 @@ type Row = { readonly [T in HostFact["type"]]?: Step<T> };
 /** In every phase. */
 const ANYWHERE = {
 	heard: heard,
+	// A day counts once, also if the relay has started anew on it.
+	goodDay: (state, { day }) =>
+		day === state.lastGoodDay ? state : { ...state, goodDays: state.goodDays + 1, lastGoodDay: day },
 	banned: (state, { why }, nowMs) => ({ ...into(state, "barred"), ban: why, disconnectedAtMs: endOf(state, nowMs) }),
 	stop: (state) => into(state, "stopped"),
 } as const satisfies Row;

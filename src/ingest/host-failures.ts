@@ -9,6 +9,7 @@ import type { LastRejection } from "../control/why.ts";
 import type { Counters } from "../observe/counters.ts";
 import { cut } from "../observe/log-value.ts";
 import { counter } from "../observe/metric.ts";
+import { isHostsFault } from "../policy/growth.ts";
 import type { Message } from "../protocol/kinds/table.ts";
 import { REJECTION_REASONS, type RejectionReason } from "../protocol/reasons.ts";
 import type { Sender } from "./arrival.ts";
@@ -37,6 +38,8 @@ export class HostFailures {
 	readonly #examplesMax: number;
 	/** By the host's id, and then by reason: that comes last which failed last. */
 	readonly #hosts = new Map<number, Map<RejectionReason, Entry>>();
+	/** Messages that were rejected by the host's fault since the last `takeFaults`, by the host's id. */
+	#faults = new Map<number, number>();
 	/** The entries that have an example, those first whose example is oldest. */
 	readonly #withExample = new Set<Entry>();
 
@@ -56,12 +59,20 @@ export class HostFailures {
 	rejected(sender: Sender, message: Message | null, reason: RejectionReason, detail: string): void {
 		this.#counters.add(messagesRejected.of(reason));
 		this.#note(sender, message, reason, "rejected", detail);
+		if (isHostsFault(reason)) this.#faults.set(sender.hostId, (this.#faults.get(sender.hostId) ?? 0) + 1);
 	}
 
 	/** Notes that a message has passed although it breaks a strict rule. */
 	lenient(sender: Sender, message: Message, reason: RejectionReason): void {
 		this.#counters.add(messagesLenient.of(reason));
 		this.#note(sender, message, reason, "lenient", `${reason}: ${REJECTION_REASONS[reason].meaning}`);
+	}
+
+	/** How many messages of each host were rejected by the host's fault since the last call. */
+	takeFaults(): ReadonlyMap<number, number> {
+		const faults = this.#faults;
+		this.#faults = new Map();
+		return faults;
 	}
 
 	/** How many messages of each host failed. */

@@ -90,6 +90,8 @@ const ACCOUNT_CACHE_ENTRIES = 500_000;
 const CURSOR_INTERVAL_MS = 1_000;
 /** How often the host manager is told from which hosts messages come. */
 const HEARD_INTERVAL_MS = 30_000;
+/** How often the host manager is told how many messages have come and failed. What is not told when the relay stops is forgotten. */
+const COUNTS_INTERVAL_MS = 60_000;
 const WAKE_INTERVAL_MS = 1_000;
 /** How long a drain waits for messages on their way. The cursors stay before those that are left then. */
 const DRAIN_TIMEOUT_MS = 4_000;
@@ -311,7 +313,7 @@ class IngestWorker implements WorkerRole<IngestOptions, IngestCommand, IngestSer
 			if (hostnames.length > 0) this.#emit({ type: "lenient", hostnames });
 		};
 		setInterval(() => contain("the cursors' timer", keepBooks), CURSOR_INTERVAL_MS);
-		setInterval(() => contain("the report of hosts", () => hosts.reportHeard()), HEARD_INTERVAL_MS);
+		reportOnHosts(hosts, failures);
 		endThreadOnFailure(
 			runLoop(doorbell, () => {
 				handover.noteDurable();
@@ -352,6 +354,13 @@ class IngestWorker implements WorkerRole<IngestOptions, IngestCommand, IngestSer
 		hosts.storeCursors();
 		handover.flush();
 	}
+}
+
+/** Tells the host manager from time to time what comes of hosts. */
+function reportOnHosts(hosts: Hosts, failures: HostFailures): void {
+	setInterval(() => contain("the report of hosts", () => hosts.reportHeard()), HEARD_INTERVAL_MS);
+	const reportCounts = (): void => hosts.reportCounts(failures.takeFaults());
+	setInterval(() => contain("the report of counts", reportCounts), COUNTS_INTERVAL_MS);
 }
 
 /** Calls `work` each time the doorbell rings, and at least once a second. */

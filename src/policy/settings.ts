@@ -1,3 +1,4 @@
+import { ACCOUNTS_MAX } from "../config/setting.ts";
 import type { RuntimeSettings } from "../control/policy.ts";
 import type { Policies } from "./policies.ts";
 
@@ -12,7 +13,7 @@ interface Rule {
 export const SETTING_RULES: { readonly [N in Name]: Rule } = {
 	disableRequestCrawl: { text: "true or false", isKept: (value) => typeof value === "boolean" },
 	newHostsPerDayMax: upTo(1_000_000),
-	accountLimit: upTo(100_000_000),
+	accountLimit: upTo(ACCOUNTS_MAX),
 };
 
 function upTo(max: number): Rule {

@@ -79,7 +79,7 @@ export async function createControl(parts: ControlParts): Promise<ControlOwners>
 		reader,
 		usage: (afterId, lastId) => usageOf(ingest, afterId, lastId),
 		policyOf: (hostname) => policies.hostPolicy(hostname),
-		...hostRules(config, parts),
+		...hostRules(config, parts, hosts),
 	});
 	const consumers = new FanoutConsumers(fanout);
 	const failures = new Failures({ hosts, ingest, sinceMs: Date.now() });

@@ -35,12 +35,12 @@ export function createHostManager(
 ): HostManager {
 	const hostLog = new HostLog(handover, systemTiming);
 	const { firstLsn, lastLsn } = new LogPosition(shared.log.position).snapshot();
-	return new HostManager({
+	const hosts: HostManager = new HostManager({
 		reader,
 		workers: config.ingestWorkers,
 		command,
 		delays,
-		...hostRules(config, policy),
+		...hostRules(config, policy, { goodDaysOf: (hostname) => hosts.goodDaysOf(hostname) }),
 		append: (facts) => hostLog.append(facts),
 		appendCursors: (facts) => hostLog.appendCursors(facts),
 		isLogNew: lastLsn < firstLsn,
@@ -52,6 +52,7 @@ export function createHostManager(
 		allowInsecureHosts: config.allowInsecureHosts,
 		settings: policy.settings,
 	});
+	return hosts;
 }
 
 /** Begins to pull the hosts of other relays, if there are any to pull from. */

@@ -2,6 +2,7 @@ import type { EventLimits } from "../config/setting.ts";
 import type { Config } from "../config/settings.ts";
 import type { RuntimeSettings } from "../control/policy.ts";
 import { eventLimitsOf, isTrusted } from "../hosts/event-limits.ts";
+import type { HostManager } from "../hosts/manager.ts";
 import type { IndexReader } from "../index/store.ts";
 import type { Appender } from "../log/appender.ts";
 import { accountLimitOf } from "../policy/account-limit.ts";
@@ -20,13 +21,15 @@ export async function loadPolicy(config: Config, reader: IndexReader, appender: 
 	return { policies, settings: runtimeSettings(policies, config) };
 }
 
-/** What holds for a host by what is configured and set. */
-export function hostRules(config: Config, { policies, settings }: Policy) {
+/** What holds for a host by what is configured and set, and by how it has behaved. */
+export function hostRules(config: Config, { policies, settings }: Policy, hosts: Pick<HostManager, "goodDaysOf">) {
 	const limitOf = (hostname: string): number | null =>
 		accountLimitOf({
 			own: policies.hostPolicy(hostname).accountLimit,
 			isTrusted: isTrusted(hostname, config.trustedDomains),
 			general: settings.accountLimit,
+			goodDays: hosts.goodDaysOf(hostname),
+			growth: config.accountGrowth,
 		});
 	return {
 		/** How many accounts may have a place there; null for any number. */

@@ -16,7 +16,7 @@ const ADMIT_MS_MAX = 20_000;
 
 interface QuotaParts extends Policy {
 	config: Config;
-	hosts: Pick<HostManager, "hostIdOf">;
+	hosts: Pick<HostManager, "hostIdOf" | "goodDaysOf">;
 	/** Of an index that has caught up with the log. */
 	reader: IndexReader;
 	appender: Appender;
@@ -30,7 +30,7 @@ export function loadQuota(parts: QuotaParts): Promise<Quota> {
 	return Quota.load({
 		reader,
 		hostIdOf: (hostname) => hosts.hostIdOf(hostname),
-		limitOf: hostRules(config, parts).accountLimitOf,
+		limitOf: hostRules(config, parts, hosts).accountLimitOf,
 		answer: (worker, command) => at(ingest, worker).command(command),
 		async admit(did, hostId) {
 			const { requests } = at(ingest, workerOf(did, ingest.length));

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import type { EventLimits } from "../../src/config/setting.ts";
 import type { HostFault } from "../../src/hosts/fault.ts";
-import { DIALS_MAX, RECORD_DELAY_MS, START_GRACE_MS } from "../../src/hosts/manager.ts";
+import { DIALS_MAX, type HostManager, RECORD_DELAY_MS, START_GRACE_MS } from "../../src/hosts/manager.ts";
 import type { HostEndedEvent } from "../../src/hosts/messages.ts";
 import { ProbeError } from "../../src/hosts/probe.ts";
 import type { Host } from "../../src/index/store.ts";
@@ -634,6 +634,31 @@ describe("bans of the operator", () => {
 		expect(await manager.requestCrawl("new.com", ADMIN)).toMatchObject({ error: "HostBanned" });
 		expect(bench.dialled()).toEqual([]);
 	});
+});
+
+test("a good day of a host is in the log, and its new limits are told to its worker", async () => {
+	bench.rows.push(row(1, "a.com", "active", { goodDays: 4 }), row(2, "b.com"));
+	const limitsOf = (hostname: string): EventLimits => ({
+		perS: 1,
+		perHour: 1,
+		perDay: 1 + manager.goodDaysOf(hostname),
+	});
+	const manager: HostManager = bench.manager({ limitsOf });
+	await manager.start();
+	expect(["a.com", "b.com", "c.com"].map((hostname) => manager.goodDaysOf(hostname))).toEqual([4, 0, 0]);
+	const [a, b] = [1, 2].map((hostId) => ({ hostId, messages: 10, failed: 0 }));
+	if (a === undefined || b === undefined) throw new Error("there are two hosts");
+	manager.onEvent({ type: "counts", counts: [a, b] });
+	// Counted by another worker.
+	manager.onEvent({ type: "counts", counts: [{ hostId: 2, messages: 0, failed: 9 }] });
+	manager.onEvent({ type: "opened", ...bench.attempt(1) });
+	bench.timing.pass(25 * 3_600_000);
+	expect(["a.com", "b.com"].map((hostname) => manager.goodDaysOf(hostname))).toEqual([5, 0]);
+	const limits = { perS: 1, perHour: 1, perDay: 6 };
+	expect(bench.commands).toContainEqual({
+		...{ worker: workerOf("a.com", WORKERS), command: { type: "setLimits", hostId: 1, limits } },
+	});
+	expect(bench.appended.findLast(({ id }) => id === 1)?.connection).toMatchObject({ goodDays: 5 });
 });
 
 test("new limits are told to the workers of the hosts that they concern, once", async () => {

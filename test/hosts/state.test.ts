@@ -39,6 +39,7 @@ const FACTS = {
 	"ended as a relay": endedBy("relay-loop"),
 	moved: { type: "moved" },
 	heard: { type: "heard", agoMs: 0 },
+	goodDay: { type: "goodDay", day: 20_000 },
 	throttled: { type: "throttled", why: "too much" },
 	released: { type: "released" },
 	networkBack: { type: "networkBack", sinceMs: 0 },
@@ -161,6 +162,18 @@ describe("every fact in every phase", () => {
 		}
 	});
 
+	test("a good day counts once, and is remembered, in every phase but the last", () => {
+		for (const phase of PHASES) {
+			let { state, nowMs } = after(IN_PHASE[phase]);
+			for (const day of [20_000, 20_000, 20_001, 20_001, 20_003]) {
+				state = next(state, { type: "goodDay", day }, nowMs).state;
+				// The relay starts anew.
+				if (phase === "new") state = initialState(connectionOf(state), 1);
+			}
+			expect([state.goodDays, state.lastGoodDay]).toEqual(phase === "stopped" ? [0, null] : [3, 20_003]);
+		}
+	});
+
 	test("a relay that an operator asks for is dialled again, and a banned host is not", () => {
 		const relay = after([start, turn, endedBy("relay-loop")]);
 		expect(next(relay.state, FACTS["asked by a stranger"], relay.nowMs).state).toBe(relay.state);
@@ -238,6 +251,7 @@ class Driver {
 		}
 		if (this.isQueued && rng.int(2) === 0) return turn;
 		if (this.isConnected || (this.isDialling && rng.int(3) === 0)) {
+			if (rng.int(9) === 0) return { type: "goodDay", day: Math.floor(this.nowMs / (24 * HOUR_MS)) };
 			if (rng.int(4) > 0) return { type: "heard", agoMs: rng.int(1000) };
 			return endedBy(rng.pick(FAULTS), rng.int(2) === 0);
 		}

@@ -9,7 +9,7 @@ import { merged } from "../../src/relay/failures.ts";
 import { counted, countedBy } from "../observe/counted.ts";
 import { Rng } from "../sim/rng.ts";
 
-const REASONS: readonly RejectionReason[] = ["signature-invalid", "rev-stale", "mst-partial", "frame-malformed"];
+const REASONS: readonly RejectionReason[] = ["signature-invalid", "rev-stale", "account-throttled", "frame-malformed"];
 
 interface Failed {
 	hostId: number;
@@ -108,6 +108,11 @@ describe("the failures of a host's messages", () => {
 				const newest = all.findLast((one) => one.hostId === hostId);
 				if (newest?.outcome === "rejected" && examplesMax === 100) expect(last?.atMs).toBe(newest.atMs);
 			}
+			const faults = new Map<number, number>();
+			for (const { hostId, outcome, reason } of all)
+				if (outcome === "rejected" && reason !== "account-throttled") faults.set(hostId, (faults.get(hostId) ?? 0) + 1);
+			expect(new Map(memory.takeFaults())).toEqual(faults);
+			expect(memory.takeFaults().size).toBe(0);
 			const rejected = Object.values(countedBy(counters, "messages_rejected_total"));
 			expect(rejected.reduce((sum, one) => sum + one, 0)).toBe(all.filter((one) => one.outcome === "rejected").length);
 		}

@@ -44,6 +44,8 @@ export function aConnection(rng: Rng): HostConnection {
 		nextAttemptMs: aTime(),
 		lastError: rng.pick([null, { fault: rng.pick(["dns", "of-later"]), text: rng.text(9, "aé語"), atMs: rng.int(9) }]),
 		throttled: rng.pick([null, { sinceMs: rng.int(9), why: rng.text(9, "aé語") }]),
+		goodDays: rng.int(1_000),
+		lastGoodDay: rng.pick([null, 20_000 + rng.int(1_000)]),
 	};
 }
 

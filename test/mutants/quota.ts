@@ -3,6 +3,8 @@ import type { Mutant } from "./table.ts";
 const AGREEMENT = ["account/agreement.test.ts"];
 const STATUS = ["account/status.test.ts"];
 const QUOTA = ["policy/quota.test.ts"];
+const LIMIT = ["policy/account-limit.test.ts"];
+const GROWTH = ["policy/growth.test.ts"];
 const STORE = ["index/sqlite/store.test.ts"];
 
 /** Faults in the account limits of hosts. */
@@ -111,5 +113,68 @@ export const QUOTA_MUTANTS: readonly Mutant[] = [
 		find: "host.accountCount = counted;",
 		replace: "",
 		tests: STORE,
+	},
+	{
+		name: "a limit that an admin has set grows too",
+		file: "policy/account-limit.ts",
+		find: "own ?? (isTrusted ? null : grownLimit(general, goodDays, growth))",
+		replace: "isTrusted && own === null ? null : grownLimit(own ?? general, goodDays, growth)",
+		tests: LIMIT,
+	},
+	{
+		name: "growth of an account limit never ends",
+		file: "policy/growth.ts",
+		find: "Math.min(growth.max, general + growth.perDay * goodDays)",
+		replace: "general + growth.perDay * goodDays",
+		tests: LIMIT,
+	},
+	{
+		name: "a general limit above the end of growth falls to it",
+		file: "policy/growth.ts",
+		find: "return Math.max(general, Math.min(growth.max, general + growth.perDay * goodDays));",
+		replace: "return Math.min(growth.max, general + growth.perDay * goodDays);",
+		tests: LIMIT,
+	},
+	{
+		name: "any number of messages may fail on a good day",
+		file: "policy/growth.ts",
+		find: "(failed <= FAILED_FREE || failed * MESSAGES_PER_FAILED <= messages)",
+		replace: "failed < messages",
+		tests: GROWTH,
+	},
+	{
+		name: "a host at its account limit is blamed for what its waiting accounts send",
+		file: "policy/growth.ts",
+		find: '"account-throttled",\n',
+		replace: "\n",
+		tests: GROWTH,
+	},
+	{
+		name: "a day counts each time that the relay starts anew on it",
+		file: "hosts/state.ts",
+		find: "day === state.lastGoodDay ? state :",
+		replace: "day < 0 ? state :",
+		tests: ["hosts/state.test.ts"],
+	},
+	{
+		name: "a day of a host that sends nothing any more never ends",
+		file: "hosts/conduct-book.ts",
+		find: "if (today.day !== dayOf(hostId, now)) this.#end(hostId, today);",
+		replace: "void now;",
+		tests: ["hosts/conduct-book.test.ts"],
+	},
+	{
+		name: "what came on a day counts on the next one too",
+		file: "hosts/conduct-book.ts",
+		find: "if (known?.day === day) return known;",
+		replace: "if (known !== undefined) return known;",
+		tests: ["hosts/conduct-book.test.ts"],
+	},
+	{
+		name: "the worker of a host whose account limit has grown is not told its new limits of messages",
+		file: "hosts/manager.ts",
+		find: 'host.driver.tell({ type: "goodDay", day });\n\t\tthis.#applyLimits(host);',
+		replace: 'host.driver.tell({ type: "goodDay", day });',
+		tests: ["hosts/manager.test.ts"],
 	},
 ];

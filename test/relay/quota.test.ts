@@ -1,4 +1,7 @@
+import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
+import type { HostDetail } from "../../src/control/host-details.ts";
+import { openSqliteReader } from "../../src/index/sqlite/store.ts";
 import type { SimAccount } from "../sim/account.ts";
 import { isIndexed, RelayRig, until } from "./rig.ts";
 
@@ -85,6 +88,53 @@ test("accounts beyond a host's limit wait, over a crash and a lost index, and ar
 		expect(await statusOf(rig, fourth)).toEqual([true, undefined]);
 		await rig.crash("nothing");
 		expect(await quotaOf(rig)).toEqual({ limit: 9, accounts: 4, waiting: 0 });
+	} finally {
+		await rig.stop();
+	}
+}, 300_000);
+
+/** Gives the only host of a stopped relay's index so many good days. */
+function setGoodDays({ relay }: RelayRig, goodDays: number): void {
+	const index = new Database(relay.indexPath);
+	index.run("UPDATE host SET connection = json_set(connection, '$.goodDays', ?, '$.lastGoodDay', 20000)", [goodDays]);
+	index.close();
+}
+
+test("good days raise a host's limits, over a crash and a lost index, but not a limit that an admin has set", async () => {
+	const env = {
+		...{ RELAY_DEFAULT_ACCOUNT_LIMIT: "1", RELAY_ACCOUNT_LIMIT_GROWTH: "1/d,3", RELAY_INGEST_WORKERS: "2" },
+		RELAY_HOST_EVENT_LIMITS: "50/s,2500/h,20000/d",
+	};
+	const rig = await RelayRig.start({ seed: "account limit grows", hosts: 1, accounts: 4 }, env);
+	const { network, relay, consumer } = rig;
+	const [first, second, third, fourth] = network.accounts;
+	if (!first || !second || !third || !fourth) throw new Error("the network has no four accounts");
+	const host = hostnameOf(rig);
+	const detail = async () => (await relay.admin(`pds/host?host=${host}`)).json as HostDetail;
+	try {
+		await expectPassing(rig, first);
+		for (const account of [second, third, fourth]) await expectThrottled(rig, account);
+		expect((await detail()).limits?.perHour).toBe(2_501);
+		await until(async () => isIndexed((await rig.stats()).log));
+		const { connectedAtMs } = (await detail()).connection;
+		expect(await relay.stop()).toBe(0);
+		setGoodDays(rig, 9);
+		await relay.start();
+		await consumer.connect();
+		for (const account of [second, third]) await consumer.until(() => toldOf(rig, account).at(-1) === true);
+		await until(async () => Bun.deepEquals(await quotaOf(rig), { limit: 3, accounts: 3, waiting: 1 }));
+		expect(await detail()).toMatchObject({ accountLimit: 3, limits: { perHour: 2_503 }, connection: { goodDays: 9 } });
+		// The log has it from the first record of the host on.
+		const reader = openSqliteReader(relay.indexPath);
+		await until(async () => {
+			const row = await reader.hostByName(host);
+			return row !== null && (row.connection.connectedAtMs ?? 0) > (connectedAtMs ?? 0);
+		});
+		await reader.close();
+		await rig.crash("index");
+		expect(await quotaOf(rig)).toEqual({ limit: 3, accounts: 3, waiting: 1 });
+		expect(await relay.admin("pds/changeLimits", { host, repo_limit: 2 })).toEqual(SUCCESS);
+		expect(await quotaOf(rig)).toEqual({ limit: 2, accounts: 3, waiting: 1 });
 	} finally {
 		await rig.stop();
 	}

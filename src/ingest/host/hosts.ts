@@ -1,6 +1,12 @@
 import type { HostUsage } from "../../control/host-details.ts";
 import type { DelayView } from "../../control/why.ts";
-import { DELAYED_HOSTS_MAX, type HostCommand, type HostDelays, type HostTarget } from "../../hosts/messages.ts";
+import {
+	DELAYED_HOSTS_MAX,
+	type HostCommand,
+	type HostCounts,
+	type HostDelays,
+	type HostTarget,
+} from "../../hosts/messages.ts";
 import type { HostTallies } from "../../hosts/tallies.ts";
 import type { Handover } from "../../log/handover.ts";
 import { controlEntry } from "../../log/record/entry.ts";
@@ -118,6 +124,18 @@ export class Hosts {
 		const hostIds: number[] = [];
 		for (const [id, subscription] of this.#subscriptions) if (subscription.takeHeard()) hostIds.push(id);
 		if (hostIds.length > 0) this.#options.emit({ type: "heard", hostIds });
+	}
+
+	/** Reports what has come of the hosts since the last call. @param failed how many messages have failed by the host's fault, by its id */
+	reportCounts(failed: ReadonlyMap<number, number>): void {
+		const counts: HostCounts[] = [];
+		for (const [hostId, subscription] of this.#subscriptions) {
+			const messages = subscription.takeMessages();
+			if (messages > 0) counts.push({ hostId, messages, failed: 0 });
+		}
+		// Most of these hosts are followed by other workers.
+		for (const [hostId, count] of failed) counts.push({ hostId, messages: 0, failed: count });
+		if (counts.length > 0) this.#options.emit({ type: "counts", counts });
 	}
 
 	stopAll(): void {

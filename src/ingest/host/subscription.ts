@@ -173,6 +173,8 @@ export class HostSubscription {
 	#isThrottled = false;
 	/** Messages that have come since the start. */
 	#messages = 0;
+	/** Those of them that `takeMessages` has told of. */
+	#messagesTold = 0;
 	/** Whether a message has come since the last time that somebody asked. */
 	#heard = false;
 	/** The upstream seq to go on after: everything up to it has been received. Null for the host's live end. */
@@ -258,6 +260,13 @@ export class HostSubscription {
 	/** What has come of the host since the start. */
 	usage(): Omit<HostUsage, "hostId"> {
 		return { messages: this.#messages, used: this.#delays.used() };
+	}
+
+	/** How many messages have come since the last call. */
+	takeMessages(): number {
+		const messages = this.#messages - this.#messagesTold;
+		this.#messagesTold = this.#messages;
+		return messages;
 	}
 
 	/** Whether all that was received is durable, rejected or given up. */

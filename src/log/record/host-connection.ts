@@ -20,6 +20,10 @@ export interface HostConnection {
 	lastError: HostError | null;
 	/** Set while its messages are held back. */
 	throttled: Throttled | null;
+	/** Days on which its messages were good. */
+	goodDays: number;
+	/** The last of these days, counted since 1970; null if there was none. A host's days begin at a minute of their own. */
+	lastGoodDay: number | null;
 }
 
 export interface HostError {
@@ -49,6 +53,8 @@ export const NEVER_CONNECTED: Readonly<HostConnection> = {
 	nextAttemptMs: null,
 	lastError: null,
 	throttled: null,
+	goodDays: 0,
+	lastGoodDay: null,
 };
 
 /**
@@ -57,10 +63,12 @@ export const NEVER_CONNECTED: Readonly<HostConnection> = {
 export function connectionFrom(told: Partial<HostConnection> | null | undefined): HostConnection {
 	const { lastError, throttled, ...others } = { ...NEVER_CONNECTED, ...told };
 	const { firstSeenMs, connected, connectedAtMs, disconnectedAtMs, lastEventMs, failures, nextAttemptMs } = others;
+	const { goodDays, lastGoodDay } = others;
 	return {
 		...{ firstSeenMs, connected, connectedAtMs, disconnectedAtMs, lastEventMs, failures, nextAttemptMs },
 		lastError: lastError && withStorableTexts(lastError),
 		throttled: throttled && withStorableTexts(throttled),
+		...{ goodDays, lastGoodDay },
 	};
 }
 
@@ -77,6 +85,8 @@ export function isSameConnection(a: HostConnection, b: HostConnection): boolean 
 		a.lastError?.fault === b.lastError?.fault &&
 		a.lastError?.text === b.lastError?.text &&
 		a.throttled?.sinceMs === b.throttled?.sinceMs &&
-		a.throttled?.why === b.throttled?.why
+		a.throttled?.why === b.throttled?.why &&
+		a.goodDays === b.goodDays &&
+		a.lastGoodDay === b.lastGoodDay
 	);
 }

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import type { HostCounts } from "../../../src/hosts/messages.ts";
 import { createTalliesBuffer, HostTallies } from "../../../src/hosts/tallies.ts";
 import { Budget } from "../../../src/ingest/host/budget.ts";
 import { Hosts } from "../../../src/ingest/host/hosts.ts";
@@ -33,6 +34,7 @@ let durable: number;
 let storedWithFirst: unknown[] | null;
 let dial: () => void;
 let heard: number[];
+let counts: HostCounts[];
 
 beforeEach(async () => {
 	host = new SimHost();
@@ -48,6 +50,7 @@ beforeEach(async () => {
 	storedWithFirst = null;
 	dial = () => undefined;
 	heard = [];
+	counts = [];
 	hosts = new Hosts({
 		budget: new Budget(BUDGET_BYTES),
 		hostBufferBytes: BUDGET_BYTES,
@@ -64,6 +67,7 @@ beforeEach(async () => {
 			// As if the host manager had no delays.
 			if (event.type === "ended") setImmediate(() => dial());
 			if (event.type === "heard") heard.push(...event.hostIds);
+			if (event.type === "counts") counts.push(...event.counts);
 		},
 		acknowledged: () => durable,
 		handover,
@@ -183,6 +187,22 @@ test("a host is reported as heard once after messages have come, and not while n
 	await send(1);
 	hosts.reportHeard();
 	expect(heard).toEqual([HOST_ID, HOST_ID]);
+});
+
+test("what has come of hosts is reported once, with what failed of hosts that other workers follow", async () => {
+	await follow(0);
+	hosts.reportCounts(new Map());
+	expect(counts).toEqual([]);
+	await send(2);
+	hosts.reportCounts(new Map());
+	hosts.reportCounts(new Map());
+	expect(counts).toEqual([{ hostId: HOST_ID, messages: 2, failed: 0 }]);
+	await send(1);
+	hosts.reportCounts(new Map([[99, 3]]));
+	expect(counts.slice(1)).toEqual([
+		{ hostId: HOST_ID, messages: 1, failed: 0 },
+		{ hostId: 99, messages: 0, failed: 3 },
+	]);
 });
 
 test("a host that comes back is asked for messages after the last one received, durable or not", async () => {

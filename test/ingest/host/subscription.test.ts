@@ -68,7 +68,7 @@ class Bench {
 				storeCursor: () => this.stored.push(this.subscription.window.lowWater),
 				emit: (event) => {
 					this.events.push(event);
-					if (event.type !== "hostGap" && event.type !== "heard") this.driver.report(event);
+					if (event.type !== "hostGap" && event.type !== "heard" && event.type !== "counts") this.driver.report(event);
 				},
 				timing: this.timing,
 			},
