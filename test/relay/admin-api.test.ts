@@ -140,6 +140,7 @@ const UNKNOWN: Record<string, UnknownSubject | null> = {
 	"POST /admin/pds/block": { query: `host=${UNKNOWN_HOST}`, status: 200 },
 	"POST /admin/pds/unblock": { query: `host=${UNKNOWN_HOST}`, status: 200 },
 	"POST /admin/pds/changeLimits": { body: { host: `x.${UNKNOWN_HOST}`, repo_limit: 1 }, status: 404 },
+	"GET /admin/pds/failures": { query: `host=x.${UNKNOWN_HOST}`, status: 404 },
 	"GET /admin/pds/policies": null,
 	"GET /admin/pds/quota": { query: `host=x.${UNKNOWN_HOST}`, status: 404 },
 	"POST /admin/pds/recount": { query: `host=x.${UNKNOWN_HOST}`, status: 404 },
