@@ -159,7 +159,11 @@ describe("the relay says why", () => {
 			out: "",
 			err: expect.stringContaining("`did`"),
 		});
-		expect(await command()).toMatchObject({ code: 2, out: "", err: expect.stringContaining("usage") });
+		expect(await command()).toMatchObject({
+			code: 2,
+			out: "",
+			err: expect.stringContaining("missing required argument"),
+		});
 	});
 
 	test("a PDS is down, with what went wrong and the next attempt", async () => {
