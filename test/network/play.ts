@@ -9,7 +9,7 @@ const TEST_TIMEOUT_MS = 1_200_000;
 export interface Play {
 	/** Calls this once the stage is set. */
 	before: (begin: (stage: Stage, first: Pds, second: Pds) => void | Promise<void>) => void;
-	/** Calls this before the stage is cleared. */
+	/** Calls this when the stage is cleared. */
 	after: (end: () => Promise<void>) => void;
 	act: (name: string, body: () => Promise<void>) => void;
 }
@@ -36,8 +36,8 @@ function playOn(tools: Tools, options: StageOptions, declare: (play: Play) => vo
 		await begins(stage, first, second);
 	}, SETUP_TIMEOUT_MS);
 	afterAll(async () => {
-		await ends();
 		await stage?.clear();
+		await ends();
 	}, SETUP_TIMEOUT_MS);
 	declare({
 		before: (begin) => {
