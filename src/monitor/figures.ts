@@ -69,6 +69,8 @@ export interface Figures {
 	pageCacheBytes: number | null;
 	/** How many hosts have each status. */
 	hosts: Readonly<Record<HostStatus, number>>;
+	/** How many hosts are offline and have been down for a day or longer. */
+	hostsOfflineDay: number;
 	/** The series of the busiest hosts, and of the rest. */
 	busiest: readonly HostSeries[];
 	limits: LimitFigures;

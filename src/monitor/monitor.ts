@@ -10,20 +10,25 @@ export interface MonitorSources extends Pick<Figures, "limits"> {
 	readers(): ReaderFigures[];
 	rings(): RingFigures[];
 	openFiles(): { open: number; max: number };
-	/** The status of each host; nothing before the hosts are loaded. */
-	hostStatuses(): Iterable<HostStatus>;
+	/** Each host's status, and since when it is not connected (Unix ms; null if it is). Nothing before the hosts are loaded. */
+	hosts(): Iterable<{ status: HostStatus; downSinceMs: number | null }>;
 	busiest(): Figures["busiest"];
 	/** The state of each thread now, by its name. It may take a second. */
 	threads(): Promise<Record<string, ThreadState>>;
 	build(): Figures["build"];
 	isReady(): boolean;
+	/** Monotonic milliseconds. */
 	nowMs(): number;
+	/** Unix ms. */
+	dateMs(): number;
 	status?: () => ProcessStatus;
 	pageCacheBytes?: () => number | null;
 }
 
 /** The threads are asked for their heaps at most this often. */
 export const HEAPS_INTERVAL_MS = 10_000;
+
+const DAY_MS = 24 * 3_600_000;
 
 /** Reads the figures of the process. It never waits: what takes a while is as of the last seconds. */
 export class Monitor {
@@ -39,10 +44,8 @@ export class Monitor {
 
 	figures(): Figures {
 		this.#askForHeaps();
-		const { position, readers, rings, openFiles, hostStatuses, busiest, limits, build, isReady } = this.#sources;
+		const { position, readers, rings, openFiles, busiest, limits, build, isReady } = this.#sources;
 		const { user, system } = process.cpuUsage();
-		const hosts = { active: 0, throttled: 0, idle: 0, offline: 0, banned: 0 };
-		for (const status of hostStatuses()) hosts[status]++;
 		return {
 			log: position(),
 			readers: readers(),
@@ -55,12 +58,23 @@ export class Monitor {
 			openFiles: openFiles(),
 			heapBytes: this.#heapBytes,
 			pageCacheBytes: (this.#sources.pageCacheBytes ?? pageCacheBytes)(),
-			hosts,
+			...this.#hostFigures(),
 			busiest: busiest(),
 			limits,
 			build: build(),
 			isReady: isReady(),
 		};
+	}
+
+	#hostFigures(): Pick<Figures, "hosts" | "hostsOfflineDay"> {
+		const hosts = { active: 0, throttled: 0, idle: 0, offline: 0, banned: 0 };
+		const dayAgoMs = this.#sources.dateMs() - DAY_MS;
+		let hostsOfflineDay = 0;
+		for (const { status, downSinceMs } of this.#sources.hosts()) {
+			hosts[status]++;
+			if (status === "offline" && downSinceMs !== null && downSinceMs <= dayAgoMs) hostsOfflineDay++;
+		}
+		return { hosts, hostsOfflineDay };
 	}
 
 	/** A thread that does not answer keeps the figure that it had. */

@@ -16,6 +16,12 @@ export const RELAY_READINGS: readonly Reading[] = [
 		labels: { status: "`active`, `throttled`, `idle`, `offline`, `banned`" },
 		read: ({ hosts }) => Object.entries(hosts).map(([status, value]) => ({ labels: { status }, value })),
 	},
+	plainGauge(
+		"standpipe_hosts_offline_day",
+		"hosts that are offline and have been down for a day or longer",
+		"Nothing to do for single ones: they are dialled each hour. `standpipe hosts list` names them; tell their operators.",
+		({ hostsOfflineDay }) => hostsOfflineDay,
+	),
 	{
 		name: "standpipe_ring_used_bytes",
 		kind: "gauge",

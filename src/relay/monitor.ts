@@ -2,6 +2,7 @@ import type { Config } from "../config/settings.ts";
 import type { Health } from "../control/health.ts";
 import type { DescriptorBudget } from "../descriptors/budget.ts";
 import { countDescriptors } from "../descriptors/guard.ts";
+import type { ManagedHost } from "../hosts/managed-host.ts";
 import type { HostManager } from "../hosts/manager.ts";
 import { HostTallies } from "../hosts/tallies.ts";
 import { INDEX_MARK } from "../index/mark.ts";
@@ -11,6 +12,7 @@ import { BusiestHosts, type HostTallyOf } from "../monitor/busiest-hosts.ts";
 import type { LimitFigures, RingFigures } from "../monitor/figures.ts";
 import { Monitor } from "../monitor/monitor.ts";
 import type { Totals } from "../observe/totals.ts";
+import type { HostStatus } from "../protocol/host-status.ts";
 import { ringFill } from "../runtime/ring.ts";
 import { VERSION } from "../version.ts";
 import type { SharedMemory } from "./shared-memory.ts";
@@ -46,10 +48,7 @@ export function createMonitor({ config, shared, totals, health, threads, budget,
 		},
 		rings: () => ringsOf(shared),
 		openFiles: () => ({ open: countDescriptors(), max: budget?.limit ?? 0 }),
-		hostStatuses: () =>
-			hosts()
-				?.hosts()
-				.map(({ status }) => status) ?? [],
+		hosts: () => hosts()?.hosts().map(stateOf) ?? [],
 		threads: () => statesOf(threads),
 		limits: limitsOf(config, budget),
 		build: () => ({
@@ -60,7 +59,14 @@ export function createMonitor({ config, shared, totals, health, threads, budget,
 		}),
 		isReady: () => health.fault() === null,
 		nowMs: () => performance.now(),
+		dateMs: Date.now,
 	});
+}
+
+/** A host that was never connected has been down since the relay first heard of it. */
+function stateOf({ status, driver }: Readonly<ManagedHost>): { status: HostStatus; downSinceMs: number | null } {
+	const { phase, disconnectedAtMs, firstSeenMs } = driver.state;
+	return { status, downSinceMs: phase === "connected" ? null : (disconnectedAtMs ?? firstSeenMs ?? 0) };
 }
 
 /** The tallies of all hosts that have one of their own. */

@@ -17,6 +17,7 @@ export const FIGURES: Figures = {
 	heapBytes: { control: 400, 'a "b" \\ \n c': 600 },
 	pageCacheBytes: 5_000,
 	hosts: { active: 5, throttled: 1, idle: 0, offline: 2, banned: 3 },
+	hostsOfflineDay: 1,
 	busiest: [
 		{ host: "a.example", events: 10, rejected: 1, delaySeconds: 2.5 },
 		{ host: "other", events: 3, rejected: 0, delaySeconds: 0 },

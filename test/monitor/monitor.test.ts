@@ -3,21 +3,25 @@ import { HEAPS_INTERVAL_MS, Monitor } from "../../src/monitor/monitor.ts";
 import { pageCacheBytes } from "../../src/monitor/page-cache.ts";
 import { samplesOf } from "../../src/monitor/reading.ts";
 import { READINGS } from "../../src/monitor/readings.ts";
+import type { HostStatus } from "../../src/protocol/host-status.ts";
 import type { ThreadState } from "../../src/runtime/thread-state.ts";
 import { FIGURES } from "./figures.ts";
 
+const DAY_MS = 24 * 3_600_000;
 const memory = { heapUsedBytes: 1, heapTotalBytes: 2, externalBytes: 3, arrayBufferBytes: 4 };
 
 /** A monitor whose threads answer when the test says so. */
 function bench() {
 	const asked: ((states: Record<string, ThreadState>) => void)[] = [];
+	const hosts: { status: HostStatus; downSinceMs: number | null }[] = [];
 	const clock = { nowMs: 0 };
 	const monitor = new Monitor({
 		position: () => FIGURES.log,
 		readers: () => [...FIGURES.readers],
 		rings: () => [...FIGURES.rings],
 		openFiles: () => FIGURES.openFiles,
-		hostStatuses: () => ["active", "banned", "active"],
+		hosts: () => hosts,
+		dateMs: () => 100 * DAY_MS,
 		busiest: () => FIGURES.busiest,
 		threads: () => new Promise((resolve) => asked.push(resolve)),
 		limits: FIGURES.limits,
@@ -27,12 +31,21 @@ function bench() {
 		status: () => FIGURES.process,
 		pageCacheBytes: () => null,
 	});
-	return { asked, clock, monitor };
+	return { asked, clock, hosts, monitor };
 }
 
 describe("a monitor", () => {
 	test("counts hosts by status", () => {
-		expect(bench().monitor.figures().hosts).toEqual({ active: 2, throttled: 0, idle: 0, offline: 0, banned: 1 });
+		const { hosts, monitor } = bench();
+		const before = { active: 0, throttled: 0, idle: 0, offline: 0, banned: 0 };
+		expect(monitor.figures()).toMatchObject({ hosts: before, hostsOfflineDay: 0 });
+		hosts.push({ status: "active", downSinceMs: null }, { status: "banned", downSinceMs: 0 });
+		// Down for a day, for less, and for ever.
+		for (const downSinceMs of [99 * DAY_MS, 99 * DAY_MS + 1, 0]) hosts.push({ status: "offline", downSinceMs });
+		expect(monitor.figures()).toMatchObject({
+			hosts: { ...before, active: 1, banned: 1, offline: 3 },
+			hostsOfflineDay: 2,
+		});
 	});
 
 	test("waits for no thread: it has the heaps of the last answer, and asks again after a while", async () => {

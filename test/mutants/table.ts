@@ -10,6 +10,7 @@ import { INDEX_COPY_MUTANTS } from "./index-copy.ts";
 import { LOG_NUMBERS_MUTANTS } from "./log-numbers.ts";
 import { LOG_STATE_MUTANTS } from "./log-state.ts";
 import { MACHINE_MUTANTS } from "./machine.ts";
+import { METRICS_MUTANTS } from "./metrics.ts";
 import { NET_MUTANTS } from "./net.ts";
 import { OBSERVE_MUTANTS } from "./observe.ts";
 import { OPERATIONS_MUTANTS } from "./operations.ts";
@@ -821,6 +822,7 @@ export const MUTANTS: readonly Mutant[] = [
 	...LOG_NUMBERS_MUTANTS,
 	...PREPARED_MUTANTS,
 	...MACHINE_MUTANTS,
+	...METRICS_MUTANTS,
 	...NET_MUTANTS,
 	...ACCOUNT_MUTANTS,
 	...TEXT_MUTANTS,
