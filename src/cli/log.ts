@@ -1,22 +1,179 @@
-import { Command } from "commander";
-import { InspectError, inspectLogFile } from "../log/access.ts";
-import { type CommandContext, Failed } from "./command.ts";
+import { closeSync, openSync, writeSync } from "node:fs";
+import { Command, InvalidArgumentError, Option } from "commander";
+import {
+	type ExportCounts,
+	type ExportRange,
+	exportLogCar,
+	exportLogFiles,
+	InspectError,
+	inspectLogFile,
+	LOG_FAULTS,
+	type LogFault,
+	type LogSummary,
+	verifyLogFiles,
+} from "../log/access.ts";
+import { messageOf } from "../observe/log-value.ts";
+import { isDid } from "../protocol/syntax.ts";
+import { LineOutput } from "../runtime/line-output.ts";
+import { asciiJson, grouped } from "../runtime/report-text.ts";
+import { type CommandContext, EXIT, Failed, Misuse, settingsOf } from "./command.ts";
 
-/** The commands `log`, which read the log's files. */
-export function logCommand({ output }: CommandContext): Command {
-	const command = new Command("log").description("read the files of a log");
+interface ExportOptions {
+	from: number;
+	to: number;
+	did?: string;
+	format: "json" | "car";
+	out?: string;
+}
+
+/** The commands `log`, which read the log's files, also while a relay writes to them. */
+export function logCommand(context: CommandContext): Command {
+	const command = new Command("log").description("read the files of a log, also while a relay writes to them");
 	command.addCommand(
 		new Command("inspect")
-			.description("print the contents of a segment, line by line, also while a relay writes to it")
+			.description("print the contents of a segment, line by line")
 			.argument("<file>", "the segment")
 			.option("--json", "print one JSON object a line", false)
-			.action((file: string, { json }: { json: boolean }) => {
-				try {
-					inspectLogFile(file, json ? "json" : "text", (line) => output.line(line));
-				} catch (error) {
-					throw error instanceof InspectError ? new Failed(error.message) : error;
-				}
-			}),
+			.action((file: string, { json }: { json: boolean }) =>
+				readable(() => inspectLogFile(file, json ? "json" : "text", (line) => context.output.line(line))),
+			),
+	);
+	command.addCommand(
+		new Command("verify")
+			.description("check all files of a log: exit code 0 if they are sound, 1 if something is damaged or missing")
+			.argument("[folder]", "the log (default: RELAY_PERSIST_DIR)")
+			.option("--json", "print one JSON object a line", false)
+			.action((folder: string | undefined, { json }: { json: boolean }) => verify(context, folder, json)),
+	);
+	command.addCommand(
+		new Command("export")
+			.description("write the messages of a range, as one JSON object a line, or their blocks as a CAR file")
+			.argument("[folder]", "the log (default: RELAY_PERSIST_DIR)")
+			.option("--from <seq>", "the first seq", parseSeq, 1)
+			.option("--to <seq>", "the last seq", parseSeq, Number.MAX_SAFE_INTEGER)
+			.option("--did <did>", "messages of this account only", parseDid)
+			.addOption(new Option("--format <format>", "what is written").choices(["json", "car"]).default("json"))
+			.option("--out <file>", "a new file to write to (a CAR needs one)")
+			.action((folder: string | undefined, options: ExportOptions) => exportRange(context, folder, options)),
 	);
 	return command;
+}
+
+function readable<Result>(read: () => Result): Result {
+	try {
+		return read();
+	} catch (error) {
+		throw error instanceof InspectError ? new Failed(error.message) : error;
+	}
+}
+
+function folderOf(context: CommandContext, folder: string | undefined): string {
+	return folder ?? settingsOf(context, []).config.persistDir;
+}
+
+function verify(context: CommandContext, folder: string | undefined, json: boolean): void {
+	const { output } = context;
+	const summary = readable(() =>
+		verifyLogFiles(folderOf(context, folder), {
+			onFault: (fault) => output.line(json ? JSON.stringify({ part: "fault", ...fault }) : faultLine(fault)),
+			onSegment({ segments, records, bytes }) {
+				if (json) output.line(JSON.stringify({ part: "progress", segments, records, bytes }));
+				else if (output.isTerminal) output.status(`${segments} segments, ${grouped(records)} records`);
+			},
+		}),
+	);
+	if (json) output.line(JSON.stringify({ part: "done", ...summary }));
+	else for (const line of summaryLines(summary)) output.line(line);
+	if (summary.faults > 0) context.exitWith(EXIT.failed);
+}
+
+function faultLine({ fault, segment, detail }: LogFault): string {
+	return `${fault}: ${segment}: ${detail}: ${LOG_FAULTS[fault]}`;
+}
+
+function summaryLines(summary: LogSummary): string[] {
+	const {
+		segments,
+		bytes,
+		records,
+		messages,
+		firstSeq,
+		lastSeq,
+		firstTimeUs,
+		lastTimeUs,
+		seqsLeftOut,
+		unsealed,
+		faults,
+	} = summary;
+	const time = (us: number | null): string => (us === null ? "-" : new Date(us / 1000).toISOString());
+	const left = seqsLeftOut === 0 ? "" : `; ${grouped(seqsLeftOut)} seqs were left out, as after a crash`;
+	return [
+		`${segments} segments of ${grouped(bytes)} bytes with ${grouped(records)} records`,
+		...(messages === 0
+			? ["no messages"]
+			: [
+					`${grouped(messages)} messages, seq ${firstSeq} to ${lastSeq}${left}`,
+					`${time(firstTimeUs)} to ${time(lastTimeUs)}`,
+				]),
+		...(unsealed === 0 ? [] : [`${unsealed} segments have no footer, as after a crash`]),
+		faults === 0 ? "all is sound" : `${grouped(faults)} faults`,
+	];
+}
+
+async function exportRange(context: CommandContext, folder: string | undefined, options: ExportOptions): Promise<void> {
+	const { from: seqMin, to: seqMax, did = null, format, out } = options;
+	if (format === "car" && out === undefined) throw new Misuse("--format car: name a file with --out");
+	const directory = folderOf(context, folder);
+	const range = { seqMin, seqMax, did };
+	const file = out === undefined ? null : created(out);
+	try {
+		const { messages, damage } = await exportTo(file, context, directory, range, format);
+		const damaged = damage === 0 ? "" : `; ${damage} damaged stretches were passed over: see \`log verify\``;
+		context.complain(`${grouped(messages)} messages${damaged}`);
+		if (damage > 0) context.exitWith(EXIT.failed);
+	} catch (error) {
+		throw error instanceof InspectError ? new Failed(error.message) : error;
+	} finally {
+		if (file !== null) closeSync(file);
+	}
+}
+
+/** @param file null for standard output */
+async function exportTo(
+	file: number | null,
+	{ output }: CommandContext,
+	directory: string,
+	range: ExportRange,
+	format: ExportOptions["format"],
+): Promise<ExportCounts> {
+	const lines = file === null ? output : new LineOutput((bytes) => writeSync(file, bytes));
+	if (format === "car" && file !== null)
+		return exportLogCar(directory, range, (bytes) => {
+			for (let left = bytes; left.length > 0; ) left = left.subarray(writeSync(file, left));
+		});
+	const counts = exportLogFiles(directory, range, ({ timeUs, blocks: _, ...message }) =>
+		lines.line(asciiJson({ ...message, time: new Date(timeUs / 1000).toISOString() })),
+	);
+	if (lines instanceof LineOutput) lines.flush();
+	return counts;
+}
+
+/** The descriptor of a file that did not exist. */
+function created(path: string): number {
+	try {
+		return openSync(path, "wx");
+	} catch (error) {
+		throw new Failed(`--out: ${messageOf(error)}`);
+	}
+}
+
+function parseSeq(text: string): number {
+	const seq = Number(text);
+	if (/^\d{1,16}$/.test(text) && Number.isSafeInteger(seq)) return seq;
+	throw new InvalidArgumentError("expected a whole number");
+}
+
+function parseDid(text: string): string {
+	if (isDid(text)) return text;
+	throw new InvalidArgumentError("expected a DID");
 }

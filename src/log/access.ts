@@ -1,9 +1,13 @@
 import type { DiskFaultReason } from "../disk/fault.ts";
 import type { Counters } from "../observe/counters.ts";
+import { messageOf } from "../observe/log-value.ts";
 import { Damage } from "../runtime/boundary.ts";
 import { ActiveSegment, createActiveSegmentBuffer } from "./local/active-segment.ts";
-import { inspectSegment } from "./local/inspect.ts";
-import { type InspectFormat, JSON_LINES, TEXT_LINES } from "./local/inspect-text.ts";
+import { type ExportCounts, type ExportedMessage, type ExportRange, exportLog } from "./local/examine/export.ts";
+import { exportCar, TooManyCommits } from "./local/examine/export-car.ts";
+import { InspectError, inspectSegment } from "./local/examine/inspect.ts";
+import { type InspectFormat, JSON_LINES, TEXT_LINES } from "./local/examine/inspect-text.ts";
+import { type LogSummary, type VerifyOptions, verifyLog } from "./local/examine/verify.ts";
 import { systemLogFs } from "./local/log-fs.ts";
 import { readLogId } from "./local/log-id.ts";
 import { BackgroundReader } from "./local/read/background-reader.ts";
@@ -114,4 +118,59 @@ export function inspectLogFile(
 	inspectSegment(systemLogFs, path, (part) => line(INSPECT_FORMATS[format].line(part)));
 }
 
-export { InspectError } from "./local/inspect.ts";
+export { InspectError } from "./local/examine/inspect.ts";
+
+/**
+ * Checks the files of a log, as `verifyLog` says. A relay may write to them meanwhile.
+ *
+ * @throws InspectError if the log can't be read. The message says why
+ */
+export function verifyLogFiles(directory: string, options: VerifyOptions): LogSummary {
+	try {
+		return verifyLog(systemLogFs, directory, options);
+	} catch (error) {
+		throw unreadable(directory, error);
+	}
+}
+
+/**
+ * Gives the messages of a range of a log, as `exportLog` says. A relay may write to it meanwhile.
+ *
+ * @throws InspectError if the log can't be read. The message says why
+ */
+export function exportLogFiles(
+	directory: string,
+	range: ExportRange,
+	visit: (message: ExportedMessage) => boolean,
+): ExportCounts {
+	try {
+		return exportLog(systemLogFs, directory, range, visit);
+	} catch (error) {
+		throw unreadable(directory, error);
+	}
+}
+
+/**
+ * Writes the blocks of the messages of a range as a CAR, as `exportCar` says.
+ *
+ * @throws InspectError if that can't be done. The message says why
+ */
+export async function exportLogCar(
+	directory: string,
+	range: ExportRange,
+	write: (bytes: Uint8Array) => void,
+): Promise<ExportCounts> {
+	try {
+		return await exportCar(systemLogFs, directory, range, write);
+	} catch (error) {
+		throw error instanceof TooManyCommits ? new InspectError(error.message) : unreadable(directory, error);
+	}
+}
+
+export type { ExportCounts, ExportedMessage, ExportRange } from "./local/examine/export.ts";
+export type { LogFault, LogSummary, VerifyOptions } from "./local/examine/verify.ts";
+export { LOG_FAULTS } from "./local/examine/verify.ts";
+
+function unreadable(directory: string, error: unknown): InspectError {
+	return new InspectError(`the log in ${directory} can't be read: ${messageOf(error)}`);
+}

@@ -1,5 +1,6 @@
 import { ACCOUNT_MUTANTS } from "./account.ts";
 import { ADMIN_MUTANTS } from "./admin.ts";
+import { EXAMINE_MUTANTS } from "./examine.ts";
 import { FACTS_MUTANTS } from "./facts.ts";
 import { HOST_LIMIT_MUTANTS } from "./host-limits.ts";
 import { HOST_STATE_MUTANTS } from "./host-state.ts";
@@ -839,6 +840,7 @@ export const MUTANTS: readonly Mutant[] = [
 	...QUOTA_MUTANTS,
 	...HOST_LIMIT_MUTANTS,
 	...WHY_MUTANTS,
+	...EXAMINE_MUTANTS,
 	...ADMIN_MUTANTS,
 	...OPERATIONS_MUTANTS,
 	{

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { SegmentPart } from "../../src/log/local/inspect.ts";
+import type { SegmentPart } from "../../src/log/local/examine/inspect.ts";
 import { RELAY_COMMAND, RelayRig, until } from "./rig.ts";
 
 const [program = "", ...rest] = RELAY_COMMAND;

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { inspectSegment } from "../../src/log/local/inspect.ts";
+import { inspectSegment } from "../../src/log/local/examine/inspect.ts";
 import { systemLogFs } from "../../src/log/local/log-fs.ts";
 import type { RelayProcess } from "../sim/relay-process.ts";
 import { bulkyCommit } from "./bulky-commit.ts";

@@ -1,4 +1,5 @@
 import type { ReportOutput } from "../../runtime/line-output.ts";
+import { grouped } from "../../runtime/report-text.ts";
 import type { Copied, CopyStep } from "./copy.ts";
 
 const PHASES = { copy: "copied", check: "checked" } as const;
@@ -45,8 +46,4 @@ export class CopyReport {
 		);
 		this.#output.line("start the relay with this place as its DATABASE_URL; it applies what the log has after that");
 	}
-}
-
-function grouped(count: number): string {
-	return count.toLocaleString("en-US");
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { foldRecords } from "../../../src/index/fold.ts";
 import type { Host } from "../../../src/index/store.ts";
-import { type InspectedRecord, inspectSegment } from "../../../src/log/local/inspect.ts";
+import { type InspectedRecord, inspectSegment } from "../../../src/log/local/examine/inspect.ts";
 import { listSegments, type SegmentId, segmentName } from "../../../src/log/local/segment/segment.ts";
 import { Batch } from "../../../src/log/record/batch.ts";
 import type { Entry } from "../../../src/log/record/entry.ts";

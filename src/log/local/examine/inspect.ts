@@ -1,13 +1,15 @@
+// log/local/examine/: what stands in the log's files, for an operator, also while a relay writes to them. It changes nothing.
+
 import { basename } from "node:path";
 import { decode } from "@atcute/cbor";
-import { decodeControl } from "../record/control.ts";
-import { didOf } from "../record/message-facts.ts";
-import { isMessageKind, RecordFlag, RecordKind } from "../record/record.ts";
-import { decodeStateFacts } from "../record/state-facts.ts";
-import { decodeRecord, type StoredRecord } from "../record/stored-record.ts";
-import type { LogFs } from "./log-fs.ts";
-import { FileSource, scanRecords } from "./segment/scan.ts";
-import { readSegmentFooter, readSegmentHeader, SEGMENT_HEADER_BYTES, type SegmentFooter } from "./segment/segment.ts";
+import { decodeControl } from "../../record/control.ts";
+import { didOf } from "../../record/message-facts.ts";
+import { isMessageKind, RecordFlag, RecordKind } from "../../record/record.ts";
+import { decodeStateFacts } from "../../record/state-facts.ts";
+import { decodeRecord, type StoredRecord } from "../../record/stored-record.ts";
+import type { LogFs } from "../log-fs.ts";
+import { FileSource, scanRecords } from "../segment/scan.ts";
+import { readSegmentFooter, readSegmentHeader, SEGMENT_HEADER_BYTES, type SegmentFooter } from "../segment/segment.ts";
 
 /** A value that JSON can say. */
 type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };

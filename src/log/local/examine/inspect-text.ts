@@ -1,3 +1,4 @@
+import { asciiJson } from "../../../runtime/report-text.ts";
 import type { InspectedRecord, SegmentEnd, SegmentPart, SegmentStart } from "./inspect.ts";
 
 /** How the parts of a segment are shown, each on a line of its own. */
@@ -52,12 +53,4 @@ function endLine({ dataEnd, records, tailBytes, footer }: SegmentEnd): string {
 /** The text itself if it is printable ASCII without spaces, else in quotes. */
 function plain(text: string): string {
 	return /^[!-~]+$/.test(text) ? text : asciiJson(text);
-}
-
-/**
- * JSON in printable ASCII. Strangers chose parts of the values: a terminal must not take them for commands, nor show text that
- * runs backwards.
- */
-function asciiJson(value: unknown): string {
-	return JSON.stringify(value).replace(/[^ -~]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }

@@ -1,17 +1,17 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { encode } from "@atcute/cbor";
-import { InspectError, inspectSegment, type SegmentPart } from "../../../src/log/local/inspect.ts";
-import { JSON_LINES, TEXT_LINES } from "../../../src/log/local/inspect-text.ts";
-import { type LogFs, systemLogFs } from "../../../src/log/local/log-fs.ts";
-import { SEGMENT_HEADER_BYTES } from "../../../src/log/local/segment/segment.ts";
-import { controlEntry, type Entry } from "../../../src/log/record/entry.ts";
-import { encodeAccountFacts } from "../../../src/log/record/facts.ts";
-import { NEVER_CONNECTED } from "../../../src/log/record/host-connection.ts";
-import { RecordFlag, RecordKind } from "../../../src/log/record/record.ts";
-import { encodeStateFacts } from "../../../src/log/record/state-facts.ts";
-import { messageEntry, START_MS, segmentPath, TestLog, temporaryDirectory } from "../harness.ts";
-import { MemoryFs } from "./memory-fs.ts";
+import { InspectError, inspectSegment, type SegmentPart } from "../../../../src/log/local/examine/inspect.ts";
+import { JSON_LINES, TEXT_LINES } from "../../../../src/log/local/examine/inspect-text.ts";
+import { type LogFs, systemLogFs } from "../../../../src/log/local/log-fs.ts";
+import { SEGMENT_HEADER_BYTES } from "../../../../src/log/local/segment/segment.ts";
+import { controlEntry, type Entry } from "../../../../src/log/record/entry.ts";
+import { encodeAccountFacts } from "../../../../src/log/record/facts.ts";
+import { NEVER_CONNECTED } from "../../../../src/log/record/host-connection.ts";
+import { RecordFlag, RecordKind } from "../../../../src/log/record/record.ts";
+import { encodeStateFacts } from "../../../../src/log/record/state-facts.ts";
+import { messageEntry, START_MS, segmentPath, TestLog, temporaryDirectory } from "../../harness.ts";
+import { MemoryFs } from "../memory-fs.ts";
 
 const HOST = {
 	id: 3,
