@@ -9,9 +9,9 @@ import { messageName } from "./checked-stream.ts";
 import type { MessageLedger } from "./message-ledger.ts";
 
 /** Messages that a host keeps for replay. No outage lasts so long that a host sends as many meanwhile. */
-const BACKLOG_MAX = 1_500;
+const BACKLOG_MAX = 1_000;
 /** An account with more records deletes some, so that repos do not grow. */
-const RECORDS_MAX = 24;
+const RECORDS_MAX = 10;
 const POLL_MS = 200;
 
 /** A host with its state. */

@@ -12,11 +12,15 @@ class FreshBlockStore extends MemoryBlockStore {
 	}
 }
 
+/** A node store keeps a thousand nodes that it has read or made. After so many commits we take a new one, or each account has megabytes. */
+const STORE_COMMITS = 4;
+
 /** A repo's MST, on top of `@atcute/mst`. Trees are immutable: a write takes a root and returns the next one. */
 export class SimTree {
 	readonly #store = new FreshBlockStore();
-	readonly #nodes = new NodeStore(this.#store);
-	readonly #wrangler = new NodeWrangler(this.#nodes);
+	#nodes = new NodeStore(this.#store);
+	#wrangler = new NodeWrangler(this.#nodes);
+	#storeCommits = 0;
 	#emptyRoot: string | null = null;
 
 	/** The root of the tree without records (rulebook 2.6, notes). */
@@ -83,6 +87,9 @@ export class SimTree {
 		garbage.delete(await this.emptyRoot());
 		await this.#store.deleteMany([...garbage]);
 		this.#store.fresh.clear();
+		if (++this.#storeCommits % STORE_COMMITS > 0) return;
+		this.#nodes = new NodeStore(this.#store);
+		this.#wrangler = new NodeWrangler(this.#nodes);
 	}
 
 	/**
