@@ -44,6 +44,7 @@ export class Churn {
 	readonly #seen: SeenFrames;
 	readonly #relay: RelayProcess;
 	readonly #rng: Rng;
+	readonly #failed = Promise.withResolvers<never>();
 	readonly #underWay = new Set<Promise<void>>();
 
 	constructor(network: ChurningNetwork, ledger: MessageLedger, seen: SeenFrames, relay: RelayProcess, rng: Rng) {
@@ -55,10 +56,14 @@ export class Churn {
 		this.counts = { rotation: 0, migration: 0, deactivation: 0, deletion: 0, takedown: 0, outage: 0, renewal: 0 };
 	}
 
-	/** Lets things happen until the signal is aborted, and brings what is under way to its end. All hosts are up then. */
+	/**
+	 * Lets things happen until the signal is aborted, and brings what is under way to its end. All hosts are up then. Rejects as soon as
+	 * something fails.
+	 */
 	async run(signal: AbortSignal): Promise<void> {
-		await Promise.all((Object.keys(PERIODS_MS) as Happening[]).map((kind) => this.#repeat(kind, signal)));
-		await Promise.all(this.#underWay);
+		const repeating = (Object.keys(PERIODS_MS) as Happening[]).map((kind) => this.#repeat(kind, signal));
+		await Promise.race([Promise.all(repeating), this.#failed.promise]);
+		await Promise.race([Promise.all(this.#underWay), this.#failed.promise]);
 	}
 
 	async #repeat(kind: Happening, signal: AbortSignal): Promise<void> {
@@ -71,7 +76,7 @@ export class Churn {
 				this.counts[kind]++;
 				mine.delete(happening);
 				this.#underWay.delete(happening);
-			});
+			}, this.#failed.reject);
 			mine.add(happening);
 			this.#underWay.add(happening);
 		}

@@ -3,6 +3,7 @@ import { SimClock } from "../../test/sim/clock.ts";
 import { SimHost } from "../../test/sim/host.ts";
 import type { SimMessage } from "../../test/sim/message.ts";
 import { SimPlc } from "../../test/sim/plc.ts";
+import { freePort } from "../../test/sim/relay-process.ts";
 import type { Rng } from "../../test/sim/rng.ts";
 import { firstMessages, nextMessages } from "../../test/sim/traffic.ts";
 import { messageName } from "./checked-stream.ts";
@@ -56,7 +57,7 @@ export class ChurningNetwork {
 
 	/** Starts a host. It gets no accounts until it counts as up, since nobody follows it yet. */
 	addPlace(): Place {
-		const host = new SimHost({ backlogMax: BACKLOG_MAX });
+		const host = new SimHost({ port: freePort(), backlogMax: BACKLOG_MAX });
 		host.start();
 		const place = { host, isUp: false, isLeaving: false };
 		this.places.push(place);

@@ -22,6 +22,8 @@ type Socket = Bun.ServerWebSocket<Connection>;
 export interface SimHostOptions {
 	/** Value of the `Server` header in its answers. */
 	serverHeader?: string;
+	/** Its port. If absent, the system chooses one, which another program's connection may take while the host is down. */
+	port?: number;
 	/** How many messages it keeps for replay. Older ones are forgotten. If absent, all are kept. */
 	backlogMax?: number;
 }
@@ -48,7 +50,7 @@ export class SimHost {
 	readonly #options: SimHostOptions;
 	readonly #sockets = new Set<Socket>();
 	#server: Bun.Server<Connection> | null = null;
-	#port = 0;
+	#port: number;
 	#entries: Entry[] = [];
 	/** Position of the first kept entry. */
 	#firstPosition = 0;
@@ -59,6 +61,7 @@ export class SimHost {
 
 	constructor(options: SimHostOptions = {}) {
 		this.#options = options;
+		this.#port = options.port ?? 0;
 		this.serverHeader = options.serverHeader ?? null;
 	}
 
