@@ -10,7 +10,7 @@ RUST_SOURCES := $(shell find native -name target -prune -o -name fuzz -prune -o 
 # A decoder that others wrote, with which a test checks the relay's frames.
 RUST_DECODER := test/protocol/decoders/rust
 
-.PHONY: demo test run build native check format docs bench crash fuzz fuzz-edge fuzz-native mutants network kubernetes-schemas debian-packages image-test clean
+.PHONY: demo test run build native check format docs bench soak crash fuzz fuzz-edge fuzz-native mutants network kubernetes-schemas debian-packages image-test clean
 
 # A small synthetic network, the relay and a consumer, offline, until Ctrl-C.
 demo: dist/standpipe
@@ -58,7 +58,11 @@ docs: node_modules/.installed
 	@$(BUN) test/docs/write.ts
 
 bench: dist/standpipe
-	@for bench in bench/*.ts; do echo "== $$bench"; $(BUN) $$bench || exit 1; done
+	@for bench in $(filter-out bench/soak.ts,$(wildcard bench/*.ts)); do echo "== $$bench"; $(BUN) $$bench || exit 1; done
+
+# An hour of changing hosts, accounts and consumers, after which memory has to be as it was. SOAK_FLAGS: `--minutes M`, `--rate N`.
+soak: dist/standpipe
+	@$(BUN) bench/soak.ts $(SOAK_FLAGS)
 
 # Kills relays at seeded moments. An oracle compares what their hosts sent with what their consumers got. With STORE=postgres the
 # relays' index is on real PostgreSQL servers, which are killed too.

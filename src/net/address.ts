@@ -46,12 +46,13 @@ export function isPublicAddress(ip: string): boolean {
 
 /**
  * Why we must not connect to a name that has these addresses, or null. One bad address among good ones is enough: it is either
- * an attack, or a host that works by chance.
+ * an attack, or a host that works by chance. Strangers read the text. So it does not name the address, which perhaps only the relay's
+ * resolver knows.
  */
 export function addressFault(addresses: readonly { address: string }[]): string | null {
-	if (addresses.length === 0) return "the host has no address";
-	const bad = addresses.find(({ address }) => !isPublicAddress(address));
-	return bad === undefined ? null : `the host's address ${bad.address} is not public`;
+	if (addresses.length === 0) return "its name has no address";
+	if (addresses.every(({ address }) => isPublicAddress(address))) return null;
+	return "its name leads to an address that is not public";
 }
 
 function networks(family: "ipv4" | "ipv6", list: readonly (readonly [string, number])[]): BlockList {

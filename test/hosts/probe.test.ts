@@ -71,6 +71,6 @@ describe("a probe", () => {
 				guard: { allowInsecure: false, lookup: async () => [{ address: "10.0.0.1", family: 4 }] },
 			},
 		);
-		await expect(probing).rejects.toThrow("is unreachable: the host's address 10.0.0.1 is not public");
+		await expect(probing).rejects.toThrow("is unreachable: its name leads to an address that is not public");
 	});
 });

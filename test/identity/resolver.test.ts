@@ -165,7 +165,7 @@ describe("did:web", () => {
 	test("is not asked for at an address that is not public", async () => {
 		for (const address of ["127.0.0.1", "169.254.169.254"]) {
 			const detail = detailOf(await resolver({ lookup: lookupOf(address) }).resolve(WEB));
-			expect(detail).toBe(`malformed: the host's address ${address} is not public`);
+			expect(detail).toBe("malformed: its name leads to an address that is not public");
 		}
 		expect(paths).toEqual([]);
 	});

@@ -3,6 +3,7 @@ import type { Mutant } from "./table.ts";
 const SUBSCRIPTION = ["ingest/host/subscription.test.ts"];
 const SHARD = ["ingest/did/shard.test.ts"];
 const SOCKET = ["ingest/host/socket.test.ts"];
+const REBINDING = ["net/rebinding.test.ts"];
 const BOUNDARY = ["runtime/boundary.test.ts"];
 
 /** Faults at the boundary between strangers and the process: a catch that is missing, or that catches too much. */
@@ -91,5 +92,33 @@ export const NET_MUTANTS: readonly Mutant[] = [
 		find: "if (last !== undefined && nowMs - last.atMs < this.#intervalMs) {",
 		replace: "if (last !== undefined && nowMs < last.atMs) {",
 		tests: ["runtime/log-limiter.test.ts"],
+	},
+	{
+		name: "a request goes to a name that was checked, and not to its address",
+		file: "net/guarded-fetch.ts",
+		find: "target.hostname = to.family === 6",
+		replace: "target.hash = to.family === 6",
+		tests: REBINDING,
+	},
+	{
+		name: "one public address among private ones is enough",
+		file: "net/address.ts",
+		find: "addresses.every(({ address }) => isPublicAddress(address))",
+		replace: "addresses.some(({ address }) => isPublicAddress(address))",
+		tests: REBINDING,
+	},
+	{
+		name: "a host's lookup gives addresses that are not public",
+		file: "ingest/host/socket.ts",
+		find: "if (fault !== null || first === undefined) {",
+		replace: "if (first === undefined) {",
+		tests: REBINDING,
+	},
+	{
+		name: "whoever asks for a host is told to which private address its name leads",
+		file: "net/address.ts",
+		find: 'return "its name leads to an address that is not public";',
+		replace: 'return addresses.map(({ address }) => address).join(" or ");',
+		tests: ["hosts/probe.test.ts"],
 	},
 ];

@@ -47,7 +47,7 @@ describe("why a host can't be reached is told from", () => {
 		const lookup = publicLookup(resolve as never);
 		const end = await endOf("pds.example.com", { insecure: false, lookup });
 		expect(end.fault).toBe("private-address");
-		expect(end.text).toContain("10.0.0.1 is not public");
+		expect(end.text).toBe("pds.example.com: its name leads to an address that is not public");
 	});
 
 	test.each([200, 301, 404, 426, 429, 502])("an answer of HTTP %d, at once", async (status) => {

@@ -76,7 +76,7 @@ describe("the guard of host sockets", () => {
 		// The check, when the host was added.
 		const checked = await new Promise((resolve) => guard("pds.example.com", { all: true }, (error) => resolve(error)));
 		expect(checked).toBeNull();
-		expect(await connect(`pds.example.com:${host.port}`, guard)).toContain("127.0.0.1 is not public");
+		expect(await connect(`pds.example.com:${host.port}`, guard)).toContain("leads to an address that is not public");
 		expect(host.accepted).toBe(0);
 	});
 
