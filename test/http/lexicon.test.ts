@@ -23,7 +23,7 @@ import { MemoryIndex } from "./memory-index.ts";
 import { NO_WHY } from "./no-why.ts";
 
 /** Queries for every method, generated beside the lexicon: what it allows is answered, what it does not is refused by the name of the rule. */
-const QUERIES = 6_000;
+const QUERIES = 8_000;
 const BODIES = 3_000;
 const IP = "192.0.2.1";
 
@@ -162,7 +162,7 @@ describe("queries", () => {
 			const given = Object.fromEntries(names.map((name) => [name, DRAW[name]?.(rng) ?? ""]));
 			const pairs = Object.entries(given).map(([name, text]) => `${name}=${encode(rng, text)}`);
 			if (rng.int(4) === 0) pairs.push(`other=${encode(rng, anyUtf8Text(rng))}`);
-			const query = pairs.sort(() => rng.float() - 0.5).join("&");
+			const query = rng.shuffled(pairs).join("&");
 			const response = await call(`${method}?${query}`, { redirect: "manual" });
 			const faulty = faultyOf(method, given);
 			const body: unknown = response.status === 302 ? null : await response.json();
@@ -175,7 +175,9 @@ describe("queries", () => {
 				const { output } = LEXICONS[method];
 				if (output.type === "lex") expect([query, safeParse(output.schema, body).ok]).toEqual([query, true]);
 			} else if (response.status === 302) {
-				expect(new URL(response.headers.get("location") ?? "").search).toBe(`?${query}`);
+				// A URL has some characters encoded that a query may have as they are.
+				const { search } = new URL(`http://relay.test/?${query}`);
+				expect(new URL(response.headers.get("location") ?? "").search).toBe(search);
 			} else {
 				expect([query, ERRORS[method].includes(error)]).toEqual([query, true]);
 			}

@@ -50,6 +50,12 @@ export class Rng {
 		return Uint8Array.from({ length }, () => this.uint32() & 0xff);
 	}
 
+	/** The items in another order: each is as likely as any other, and the same seed always gives the same one. */
+	shuffled<T>(items: readonly T[]): T[] {
+		const left = [...items];
+		return items.flatMap(() => left.splice(this.int(left.length), 1));
+	}
+
 	/** @throws {RangeError} if `items` is empty */
 	pick<T>(items: readonly T[]): T {
 		const item = items[this.int(items.length)];

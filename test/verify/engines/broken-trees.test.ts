@@ -56,7 +56,7 @@ function breakBoth(step: Step, breakage: string, rng: Rng): { step: Step; broken
 	const shared = [...placesIn(step.after, { height, after: null, before: null })].filter(([{ link }]) =>
 		inBefore.has(link),
 	);
-	for (const [node, place] of shared.sort(() => rng.float() - 0.5)) {
+	for (const [node, place] of rng.shuffled(shared)) {
 		const broken = BREAKAGES[breakage]?.(node, place, rng) ?? null;
 		if (broken === null) continue;
 		const [before, after] = [step.before, step.after].map((tree) => withNode(tree, node.link, broken.bytes));
