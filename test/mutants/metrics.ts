@@ -58,10 +58,10 @@ export const METRICS_MUTANTS: readonly Mutant[] = [
 		tests: INTERNAL,
 	},
 	{
-		name: "the help text does not say what to do",
+		name: "a metric's meaning and what to do run into each other",
 		file: "observe/metric.ts",
-		find: "return `${help}. ${advice}`;",
-		replace: "return help;",
+		find: "}. $",
+		replace: "} $",
 		tests: INTERNAL,
 	},
 	{
