@@ -218,6 +218,32 @@ export const origin: ValueKind<string> = {
 	},
 };
 
+/** The URL of a service, which may have a path. */
+export const serviceUrl: ValueKind<string> = {
+	accepts: "an http:// or https:// URL without a user",
+	parse(text) {
+		const url = URL.parse(text);
+		const hasMore = url === null || url.hash !== "" || url.username !== "" || url.password !== "";
+		if (hasMore || (url.protocol !== "http:" && url.protocol !== "https:")) throw new RangeError();
+		return url.href;
+	},
+};
+
+/** A part of a whole, such as `0.01`. */
+export const share: ValueKind<number> = {
+	accepts: "a number from 0 to 1, such as 0.01",
+	parse: (text) => within(/^\d{1,3}(\.\d{1,12})?$/.test(text) ? Number(text) : Number.NaN, 0, 1),
+};
+
+/** A short name. */
+export const name: ValueKind<string> = {
+	accepts: "a name of at most 100 characters",
+	parse(text) {
+		if (text.length > 100) throw new RangeError();
+		return text;
+	},
+};
+
 const ORIGINS_MAX = 20;
 
 /** URLs of web servers, without paths, separated by commas. */

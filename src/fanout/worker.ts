@@ -22,6 +22,7 @@ import type { Requests, Served } from "../runtime/requests.ts";
 import { startListening } from "../runtime/start-error.ts";
 import { linkOver, serveRole, type WorkerRole } from "../runtime/thread.ts";
 import type { WorkerContext } from "../runtime/worker-context.ts";
+import { tracerOf } from "../tracing/tracer.ts";
 import { ConsumerCount } from "./consumer-count.ts";
 import { Deliveries } from "./deliveries.ts";
 import { type FanoutOptions, FanoutServer } from "./server.ts";
@@ -109,6 +110,7 @@ class FanoutWorker implements WorkerRole<FanoutWorkerOptions, FanoutCommand, Con
 		takedowns.update((await index.takenDownSince(firstLsn, TAKEDOWNS_MAX)).reverse(), firstLsn);
 		const answer = this.#createAnswer(options, counters);
 		const { apiBind, consumersPerIpMax, trustProxy } = config;
+		const deliveries = createDeliveries(options, counters);
 		const server = await startListening(
 			"apiBind",
 			apiBind,
@@ -125,7 +127,7 @@ class FanoutWorker implements WorkerRole<FanoutWorkerOptions, FanoutCommand, Con
 					reader,
 					consumerCount: new ConsumerCount({ consumersMax, consumersPerIpMax }, consumerCountBuffer),
 					counters,
-					deliveries: new Deliveries(new MessageTimes(options.messageTimes), counters),
+					deliveries,
 					takedowns,
 					app: answer,
 				}),
@@ -165,6 +167,11 @@ class FanoutWorker implements WorkerRole<FanoutWorkerOptions, FanoutCommand, Con
 		await index.close();
 		reader.close();
 	}
+}
+
+function createDeliveries({ messageTimes, trace, worker }: FanoutWorkerOptions, counters: Counters): Deliveries {
+	const tracer = tracerOf(trace, counters);
+	return new Deliveries(new MessageTimes(messageTimes), counters, { tracing: tracer && { tracer, thread: worker } });
 }
 
 serveRole<FanoutWorkerOptions, FanoutCommand, never, Control, ConsumerService>(

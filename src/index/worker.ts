@@ -8,11 +8,13 @@ import type { Counters } from "../observe/counters.ts";
 import { startOnPath } from "../runtime/start-error.ts";
 import { endThreadOnFailure, serveRole, type WorkerRole } from "../runtime/thread.ts";
 import type { WorkerContext } from "../runtime/worker-context.ts";
+import { tracerOf } from "../tracing/tracer.ts";
 import { INDEX_MARK } from "./mark.ts";
 import { indexPlace, openIndexWriter, openPatiently } from "./open.ts";
 import { IndexSink } from "./sink.ts";
 import type { Recount, Takedown } from "./store.ts";
 import { StoreBroken, type StoreFaultReason, storeFaultReason } from "./store-fault.ts";
+import { tracedSink } from "./traced-sink.ts";
 import type { IndexWriter } from "./writer.ts";
 
 /** Small, since the index reads each batch only once. */
@@ -47,7 +49,7 @@ serveRole<IndexStart, never, IndexEvent>((emit): WorkerRole<IndexStart, never> =
 	let follower: Follower;
 	let running: Promise<void>;
 
-	async function start({ config, log }: IndexStart, counters: Counters): Promise<void> {
+	async function start({ config, log, trace }: IndexStart, counters: Counters): Promise<void> {
 		const { persistDir: directory, databaseUrl, initialSeq } = config;
 		const place = indexPlace(databaseUrl);
 		const position = new LogPosition(log.position);
@@ -59,13 +61,15 @@ serveRole<IndexStart, never, IndexEvent>((emit): WorkerRole<IndexStart, never> =
 		writer = await startOnPath("databaseUrl", place, () =>
 			openPatiently(databaseUrl, { stall, sleep: Bun.sleep }, () => openIndexWriter(databaseUrl, claiming)),
 		);
+		const sink = new IndexSink({
+			writer,
+			counters,
+			onTakedowns: (takedowns) => emit({ type: "takedowns", takedowns }),
+			onRecounts: (recounts) => emit({ type: "recounts", recounts }),
+		});
+		const tracer = tracerOf(trace, counters);
 		follower = new Follower({
-			sink: new IndexSink({
-				writer,
-				counters,
-				onTakedowns: (takedowns) => emit({ type: "takedowns", takedowns }),
-				onRecounts: (recounts) => emit({ type: "recounts", recounts }),
-			}),
+			sink: tracer === null ? sink : tracedSink(sink, tracer),
 			log: reader,
 			position,
 			mark: new Marks(log.marks).mark(INDEX_MARK.name),

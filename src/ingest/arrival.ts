@@ -12,6 +12,15 @@ export interface Sender {
 	hostname: string;
 }
 
+/** What is remembered of a traced message until it is settled. Times are of `steadyMs`, and 0 if it has not happened. */
+export interface ArrivalTrace {
+	/** How often it was tried, and when last. */
+	attempts: number;
+	attemptMs: number;
+	identityBeganMs: number;
+	identityEndedMs: number;
+}
+
 /** A message at its shard, with what has been found out about it so far. */
 export interface Arrival<M extends Message = Message> {
 	readonly sender: Sender;
@@ -24,6 +33,8 @@ export interface Arrival<M extends Message = Message> {
 	readonly receivedMs: number;
 	/** When the thread of its DID took it on, by `steadyMs`. */
 	takenOnMs: number;
+	/** Null if it is not traced. */
+	trace: ArrivalTrace | null;
 	/** Called exactly once, when the message is rejected or handed over. */
 	readonly settle: (outcome: Outcome) => void;
 	/** The result of the lookup that was made for this message. Null if none was made. */
@@ -75,6 +86,7 @@ export function arrivalOf(
 		arrivedAtMs,
 		receivedMs,
 		takenOnMs: 0,
+		trace: null,
 		resolution: null,
 		before: null,
 		refreshed: false,

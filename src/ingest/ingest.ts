@@ -29,15 +29,17 @@ import { RingReader, RingWriter } from "../runtime/ring.ts";
 import { StartError } from "../runtime/start-error.ts";
 import { endThreadOnFailure, serveRole, type WorkerRole } from "../runtime/thread.ts";
 import type { WorkerContext } from "../runtime/worker-context.ts";
+import { type Tracer, tracerOf } from "../tracing/tracer.ts";
 import type { Engine } from "../verify/engine.ts";
 import { EngineError } from "../verify/select.ts";
-import { timed } from "../verify/timed.ts";
+import { TimedEngine } from "../verify/timed.ts";
 import { USER_AGENT } from "../version.ts";
 import { AccountCache } from "./did/accounts.ts";
 import { Operator } from "./did/operator.ts";
 import { Places } from "./did/places.ts";
 import { RepoStatusProbe } from "./did/repo-status.ts";
 import { Shard, type ShardOptions } from "./did/shard.ts";
+import { ShardTracer } from "./did/shard-tracer.ts";
 import { Budget } from "./host/budget.ts";
 import { Hosts } from "./host/hosts.ts";
 import { HostFailures } from "./host-failures.ts";
@@ -140,9 +142,11 @@ export function serveIngest(createEngine: CreateEngine): void {
 }
 
 /** @throws StartError if the engine that the settings ask for does not work here */
-function makeEngine(createEngine: CreateEngine, choice: EngineChoice, counters: Counters): Engine {
+function makeEngine(createEngine: CreateEngine, choice: EngineChoice, counters: Counters): TimedEngine {
 	try {
-		return createEngine(choice, counters);
+		const engine = createEngine(choice, counters);
+		counters.add(engine.name === "native" ? enginesNative : enginesPortable);
+		return new TimedEngine(engine, counters);
 	} catch (error) {
 		if (error instanceof EngineError) throw new StartError("verifyEngine", error.message, { cause: error });
 		throw error;
@@ -157,11 +161,12 @@ function createShard(parts: {
 	accounts: AccountCache;
 	places: Places;
 	handover: Handover;
-	engine: Engine;
+	engine: TimedEngine;
+	tracer: Tracer | null;
 	failures: HostFailures;
 	counters: Counters;
 }): { shard: Shard; identities: IdentityCache; lastRejections: LastRejections } {
-	const { config, index, mirror, accounts, places, handover, engine, failures, counters } = parts;
+	const { config, index, mirror, accounts, places, handover, engine, tracer, failures, counters } = parts;
 	const allowInsecure = config.allowInsecureHosts;
 	const identities = new IdentityCache({
 		resolver: new DidResolver({ plcUrl: config.plcHost, allowInsecure, userAgent: USER_AGENT }),
@@ -183,6 +188,7 @@ function createShard(parts: {
 		handover,
 		rules: { engine, strict: !config.lenientSyncValidation, clock: Date.now, counters },
 		allowLocalhost: allowInsecure,
+		tracer: tracer && new ShardTracer(tracer, engine),
 		onRejection: logRejections(),
 		failures,
 		lastRejections,
@@ -276,13 +282,13 @@ class IngestWorker implements WorkerRole<IngestOptions, IngestCommand, IngestSer
 		const doorbell = new Doorbell(options.doorbell);
 		const handover = new Handover(options.worker, own, new Doorbell(options.sequencerDoorbell), counters);
 
-		const engine = timed(makeEngine(this.#createEngine, config.verifyEngine, counters), counters);
-		counters.add(engine.name === "native" ? enginesNative : enginesPortable);
+		const engine = makeEngine(this.#createEngine, config.verifyEngine, counters);
 		const accounts = new AccountCache(index, Math.ceil(ACCOUNT_CACHE_ENTRIES / config.ingestWorkers), counters);
 		const places = new Places(options.worker, this.#emit);
 		const mirror = await openIdentityMirror(config, counters);
 		const failures = new HostFailures(counters);
-		const parts = { config, index, mirror, accounts, places, handover, engine, failures, counters };
+		const tracer = tracerOf(options.trace, counters);
+		const parts = { config, index, mirror, accounts, places, handover, engine, tracer, failures, counters };
 		const { shard, identities, lastRejections } = createShard(parts);
 		for (const [hostname, strictness] of options.strictness) shard.setStrictness(hostname, strictness);
 		const routes = new Routes(options.worker, options.peers.map(openPeer), (arrival) => shard.submit(arrival));

@@ -6,10 +6,11 @@ const RECEIVED = 1;
 const HANDED_OVER = 2;
 const PUBLISHED = 3;
 const SLOT_NUMBERS = 4;
+const NUMBERS_BYTES = MESSAGE_TIMES_MAX * SLOT_NUMBERS * Float64Array.BYTES_PER_ELEMENT;
 
 /** Makes the memory of the times: 2 MiB, of which the system gives only what is used. */
 export function createMessageTimesBuffer(): SharedArrayBuffer {
-	return new SharedArrayBuffer(MESSAGE_TIMES_MAX * SLOT_NUMBERS * Float64Array.BYTES_PER_ELEMENT);
+	return new SharedArrayBuffer(NUMBERS_BYTES + MESSAGE_TIMES_MAX);
 }
 
 /**
@@ -19,19 +20,23 @@ export function createMessageTimesBuffer(): SharedArrayBuffer {
  */
 export class MessageTimes {
 	readonly #numbers: Float64Array;
+	/** 1 for each slot whose message is traced. */
+	readonly #traced: Uint8Array;
 
 	constructor(buffer: SharedArrayBuffer = createMessageTimesBuffer()) {
-		this.#numbers = new Float64Array(buffer);
+		this.#numbers = new Float64Array(buffer, 0, MESSAGE_TIMES_MAX * SLOT_NUMBERS);
+		this.#traced = new Uint8Array(buffer, NUMBERS_BYTES);
 	}
 
 	/** Notes a message that is about to be published. The times of a much older one are overwritten. */
-	note(lsn: number, receivedMs: number, handedOverMs: number): void {
+	note(lsn: number, receivedMs: number, handedOverMs: number, isTraced = false): void {
 		const at = slotOf(lsn);
 		const numbers = this.#numbers;
 		numbers[at + LSN] = 0;
 		numbers[at + RECEIVED] = receivedMs;
 		numbers[at + HANDED_OVER] = handedOverMs;
 		numbers[at + PUBLISHED] = 0;
+		this.#traced[lsn % MESSAGE_TIMES_MAX] = isTraced ? 1 : 0;
 		numbers[at + LSN] = lsn;
 	}
 
@@ -54,6 +59,11 @@ export class MessageTimes {
 	/** When it was published. 0 if that is not known, or if it was published only just now. */
 	publishedMs(lsn: number): number {
 		return this.#read(lsn, PUBLISHED);
+	}
+
+	/** Whether it is traced. False if it was noted too long ago. */
+	isTraced(lsn: number): boolean {
+		return this.#traced[lsn % MESSAGE_TIMES_MAX] === 1 && this.#numbers[slotOf(lsn) + LSN] === lsn;
 	}
 
 	#read(lsn: number, number: number): number {

@@ -6,6 +6,7 @@ import type { Doorbell } from "../runtime/doorbell.ts";
 import type { RingReader } from "../runtime/ring.ts";
 import { steadyMs } from "../runtime/steady-clock.ts";
 import { type AppendLog, BATCH_BYTES, BATCH_BYTES_MAX, type UnsealedBatch } from "./log.ts";
+import type { LogTracer } from "./log-tracer.ts";
 import type { MessageTimes } from "./message-times.ts";
 import { type Entry, entryHandedOverMs, entryReceivedMs, readEntry } from "./record/entry.ts";
 import {
@@ -42,6 +43,12 @@ export interface Producer {
 	doorbell: Doorbell;
 }
 
+/** Who is told of the messages' times; null or none if nobody asks for them. */
+export interface SequencerWatch {
+	times?: MessageTimes | null;
+	tracer?: LogTracer | null;
+}
+
 /**
  * Gives each entry of the rings its place in the log. One step is one batch: it takes entries from every ring, has them
  * appended, synced and published, and only then acknowledges them to the producers (invariant 1). In sync mode `write` a
@@ -52,6 +59,7 @@ export class Sequencer {
 	readonly #producers: readonly Producer[];
 	readonly #counters: Counters;
 	readonly #times: MessageTimes | null;
+	readonly #tracer: LogTracer | null;
 	readonly #buffer = Buffer.allocUnsafeSlow(BATCH_BYTES_MAX);
 	#used = 0;
 	/** Of the next record in the buffer. */
@@ -68,12 +76,17 @@ export class Sequencer {
 	/** The producer that the next batch begins with. */
 	#first = 0;
 
-	/** @param times gets the times of the messages; null if nobody asks for them */
-	constructor(log: AppendLog, producers: readonly Producer[], counters: Counters, times: MessageTimes | null = null) {
+	constructor(
+		log: AppendLog,
+		producers: readonly Producer[],
+		counters: Counters,
+		{ times = null, tracer = null }: SequencerWatch = {},
+	) {
 		this.#log = log;
 		this.#producers = producers;
 		this.#counters = counters;
 		this.#times = times;
+		this.#tracer = tracer;
 	}
 
 	/**
@@ -112,6 +125,7 @@ export class Sequencer {
 	#notePublished(): void {
 		if (this.#times === null) return;
 		const nowMs = steadyMs();
+		this.#tracer?.published(nowMs);
 		for (let lsn = this.#batch.firstLsn; lsn <= this.#batch.lastLsn; lsn++) {
 			const handedOverMs = this.#times.handedOverMs(lsn);
 			if (handedOverMs === 0) continue;
@@ -123,6 +137,7 @@ export class Sequencer {
 	/** Acknowledges to the producers what has become durable. Each step does so, too. */
 	acknowledge(): void {
 		const { durableLsn } = this.#log;
+		this.#tracer?.durable(durableLsn);
 		for (let batch = this.#undurable[0]; batch !== undefined && batch.lsn <= durableLsn; batch = this.#undurable[0]) {
 			this.#undurable.shift();
 			for (const { producer, position } of batch.ends) {
@@ -163,14 +178,22 @@ export class Sequencer {
 		while (this.#used < usedMax) {
 			const bytes = ring.next();
 			if (bytes === null) break;
-			this.#times?.note(this.#nextLsn, entryReceivedMs(bytes), entryHandedOverMs(bytes));
-			this.#writeRecord(readEntry(bytes));
+			const entry = readEntry(bytes);
+			this.#noteTaken(entry, entryReceivedMs(bytes), entryHandedOverMs(bytes));
+			this.#writeRecord(entry);
 			records += 1;
 		}
 		// The entries were copied, so their space can be filled again while this batch is synced.
 		ring.release();
 		this.#counters.add(recordsAppended, records);
 		return records > 0;
+	}
+
+	/** Notes the times of an entry that is about to be written. Those that did not come from a host have none. */
+	#noteTaken(entry: Entry, receivedMs: number, handedOverMs: number): void {
+		if (this.#times === null) return;
+		const isTraced = this.#tracer !== null && receivedMs > 0 && this.#tracer.take(entry, this.#nextLsn, this.#nextSeq);
+		this.#times.note(this.#nextLsn, receivedMs, handedOverMs, isTraced);
 	}
 
 	/** A message gets the next seq. A control record carries the last message's, so that consumers see no gap. */

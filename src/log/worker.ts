@@ -5,8 +5,10 @@ import { RingReader } from "../runtime/ring.ts";
 import { startOnPath } from "../runtime/start-error.ts";
 import { endThreadOnFailure, serveRole } from "../runtime/thread.ts";
 import type { WorkerContext } from "../runtime/worker-context.ts";
+import { tracerOf } from "../tracing/tracer.ts";
 import { openLog } from "./access.ts";
 import type { Log } from "./log.ts";
+import { LogTracer } from "./log-tracer.ts";
 import { MessageTimes } from "./message-times.ts";
 import { type Producer, Sequencer } from "./sequencer.ts";
 
@@ -42,13 +44,17 @@ class SequencerLoop {
 	/** @param onStall called with the reason why the log can't be written each time it changes; null if the log can be written */
 	constructor(options: SequencerStart, counters: Counters, onStall: (reason: DiskFaultReason | null) => void) {
 		const { config } = options;
+		const tracer = tracerOf(options.trace, counters);
 		const onProgress = (): void => this.#doorbell.ring();
 		this.#doorbell = new Doorbell(options.doorbell);
 		this.#log = openLog(options.log, { ...config, directory: config.persistDir, counters, onStall, onProgress });
 		const producers = options.rings.map(
 			(ring): Producer => ({ ring: new RingReader(ring.buffer), doorbell: new Doorbell(ring.doorbell) }),
 		);
-		this.#sequencer = new Sequencer(this.#log, producers, counters, new MessageTimes(options.messageTimes));
+		this.#sequencer = new Sequencer(this.#log, producers, counters, {
+			times: new MessageTimes(options.messageTimes),
+			tracer: tracer && new LogTracer(tracer),
+		});
 		this.#stopped = this.#run();
 	}
 

@@ -18,6 +18,7 @@ import type { Quota } from "../policy/quota.ts";
 import { tellUntold } from "../policy/untold.ts";
 import { startOnPath } from "../runtime/start-error.ts";
 import { systemTiming } from "../runtime/timing.ts";
+import type { Collector } from "../tracing/collector.ts";
 import { VERSION } from "../version.ts";
 import { WORKER_ENTRIES } from "../workers.ts";
 import { type ControlOwners, createControl } from "./control.ts";
@@ -41,6 +42,7 @@ import {
 	startPublicPort,
 	type Threads,
 } from "./threads.ts";
+import { startTracing } from "./tracing.ts";
 
 /** The parts of a running relay. */
 interface Parts {
@@ -53,6 +55,8 @@ interface Parts {
 	live: Live;
 	internal: Bun.Server<undefined>;
 	guard: DescriptorGuard | null;
+	/** Null if messages are not traced. */
+	tracing: Collector | null;
 }
 
 export interface RelayOptions {
@@ -105,6 +109,7 @@ export class Relay {
 		const budget = budgetDescriptors(config);
 		const consumersMax = budget?.consumersMax ?? config.consumersMax;
 		const shared = createSharedMemory(config, consumersMax);
+		const tracing = await startTracing(config, shared, counts.own);
 		const common = { config, shared, totals: counts.totals };
 		await startLog(threads.log, common);
 		// Health says what the rest of the start waits for, such as a database.
@@ -136,7 +141,7 @@ export class Relay {
 		announce(config, internal, adminPasswords.length > 0);
 		const { quota } = control;
 		const bootstrap = startBootstrap(config, hosts, counts.own);
-		return new Relay({ threads, reader, hosts, bootstrap, quota, live, internal, guard });
+		return new Relay({ threads, reader, hosts, bootstrap, quota, live, internal, guard, tracing });
 	}
 
 	/**
@@ -144,7 +149,7 @@ export class Relay {
 	 * consumers get what is published and are told to come back. They have half of `drainTimeoutMs` for that.
 	 */
 	async drain(): Promise<void> {
-		const { threads, reader, hosts, bootstrap, quota, live, internal, guard } = this.#parts;
+		const { threads, reader, hosts, bootstrap, quota, live, internal, guard, tracing } = this.#parts;
 		const { log, index, mirror, ingest, reads, fanout } = threads;
 		void bootstrap.stop();
 		hosts.stop();
@@ -156,6 +161,7 @@ export class Relay {
 		await reader.close();
 		guard?.stop();
 		live.stop();
+		await tracing?.stop();
 		await internal.stop(true);
 	}
 }

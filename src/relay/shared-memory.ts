@@ -11,6 +11,8 @@ import type { Counters } from "../observe/counters.ts";
 import { Doorbell } from "../runtime/doorbell.ts";
 import { createRingBuffer, RING_BYTES_MIN, RingWriter } from "../runtime/ring.ts";
 import type { WorkerContext } from "../runtime/worker-context.ts";
+import { createNotesBuffer } from "../tracing/tracer.ts";
+import { tracesUrl } from "../tracing/traces-url.ts";
 
 /** Ring from each ingest worker to the sequencer. It has room for more than two of the greatest frames; a power of two. */
 const HANDOVER_RING_BYTES = 16 * 1024 * 1024;
@@ -24,6 +26,13 @@ export interface SharedMemory {
 	messageTimes: SharedArrayBuffer;
 	/** What comes of each host. */
 	hostTallies: SharedArrayBuffer;
+	/** Rings for what threads note of traced messages, by thread; null if messages are not traced. */
+	traceNotes: {
+		log: SharedArrayBuffer;
+		index: SharedArrayBuffer;
+		ingest: SharedArrayBuffer[];
+		fanout: SharedArrayBuffer[];
+	} | null;
 	/** Those of the control thread first, then those of each ingest worker. */
 	producers: { ring: SharedArrayBuffer; doorbell: SharedArrayBuffer }[];
 	/** Rings from each ingest worker to each other one. */
@@ -44,10 +53,20 @@ export function createSharedMemory(config: Config, consumersMax: number): Shared
 		consumerCount: createConsumerCountBuffer(consumersMax),
 		hostTallies: createTalliesBuffer(),
 		messageTimes: createMessageTimesBuffer(),
+		traceNotes: tracesUrl(config) !== null ? createTraceNotes(config) : null,
 		producers: [producer(CONTROL_RING_BYTES), ...Array.from({ length: workers }, () => producer(HANDOVER_RING_BYTES))],
 		peers: Array.from({ length: workers }, (_, from) =>
 			Array.from({ length: workers }, (_, to) => createRingBuffer(from === to ? RING_BYTES_MIN : peerBytes)),
 		),
+	};
+}
+
+function createTraceNotes({ ingestWorkers, fanoutWorkers }: Config): NonNullable<SharedMemory["traceNotes"]> {
+	return {
+		log: createNotesBuffer(),
+		index: createNotesBuffer(),
+		ingest: Array.from({ length: ingestWorkers }, createNotesBuffer),
+		fanout: Array.from({ length: fanoutWorkers }, createNotesBuffer),
 	};
 }
 
@@ -57,9 +76,9 @@ export function controlHandover(shared: SharedMemory, counters: Counters): Hando
 	return new Handover(0, ring, new Doorbell(shared.sequencerDoorbell), counters);
 }
 
-/** What every worker is started with. */
-export function contextOf(config: Config, shared: SharedMemory): WorkerContext<SettingName> {
-	return { config, log: shared.log };
+/** What every worker is started with. @param notes its ring for notes of traced messages, if it takes any */
+export function contextOf(config: Config, shared: SharedMemory, notes?: SharedArrayBuffer): WorkerContext<SettingName> {
+	return { config, log: shared.log, trace: notes && { ratio: config.tracesRatio, notes } };
 }
 
 /** The rings and doorbells of an ingest worker. */

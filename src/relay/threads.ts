@@ -143,7 +143,7 @@ export interface Common {
 /** Resolves when the log is open. */
 export async function startLog(thread: LogThread, { config, shared, totals }: Common): Promise<void> {
 	const counters = await thread.start({
-		...contextOf(config, shared),
+		...contextOf(config, shared, shared.traceNotes?.log),
 		rings: shared.producers.map(({ ring, doorbell }) => ({ buffer: ring, doorbell })),
 		doorbell: shared.sequencerDoorbell,
 		messageTimes: shared.messageTimes,
@@ -153,7 +153,7 @@ export async function startLog(thread: LogThread, { config, shared, totals }: Co
 
 /** Resolves when the index has caught up with the log. */
 export async function startIndex(thread: IndexThread, { config, shared, totals }: Common): Promise<void> {
-	totals.include(await thread.start(contextOf(config, shared)));
+	totals.include(await thread.start(contextOf(config, shared, shared.traceNotes?.index)));
 }
 
 /** Resolves when the mirror's tables can be read. Does nothing if there is no mirror. */
@@ -168,7 +168,11 @@ export async function startIngest(
 ): Promise<void> {
 	await Promise.all(
 		threads.map(async (thread, worker) => {
-			const options = { ...contextOf(config, shared), ...ingestMemory(shared, worker), strictness };
+			const options = {
+				...contextOf(config, shared, shared.traceNotes?.ingest[worker]),
+				...ingestMemory(shared, worker),
+				strictness,
+			};
 			totals.include(await thread.start(options));
 		}),
 	);
@@ -192,7 +196,7 @@ export async function startPublicPort(
 		fanout.map(async (thread, worker) => {
 			const { port1: readsPort } = at(channels, worker);
 			const options = {
-				...contextOf(config, shared),
+				...contextOf(config, shared, shared.traceNotes?.fanout[worker]),
 				...parts,
 				worker,
 				consumerCountBuffer: shared.consumerCount,

@@ -1,6 +1,9 @@
 import type { Counters } from "../observe/counters.ts";
-import { histogram } from "../observe/metric.ts";
-import type { Engine } from "./engine.ts";
+import { type Histogram, histogram } from "../observe/metric.ts";
+import type { CommitMessage } from "../protocol/kinds/commit.ts";
+import type { SyncMessage } from "../protocol/kinds/sync.ts";
+import { steadyMs } from "../runtime/steady-clock.ts";
+import type { Engine, SigningKey, Verdict } from "./engine.ts";
 
 const verificationSeconds = histogram(
 	"verification_seconds",
@@ -11,21 +14,41 @@ const verificationSeconds = histogram(
 );
 
 /** An engine that counts how long each verification takes. */
-export function timed(engine: Engine, counters: Counters, clock: () => number = () => performance.now()): Engine {
-	const seconds = verificationSeconds.of(engine.name);
-	return {
-		name: engine.name,
-		verifyCommit(frame, message, key) {
-			const beganMs = clock();
-			const verdict = engine.verifyCommit(frame, message, key);
-			counters.time(seconds, beganMs, clock());
-			return verdict;
-		},
-		verifySync(frame, message, key) {
-			const beganMs = clock();
-			const verdict = engine.verifySync(frame, message, key);
-			counters.time(seconds, beganMs, clock());
-			return verdict;
-		},
-	};
+export class TimedEngine implements Engine {
+	readonly name: Engine["name"];
+	readonly #engine: Engine;
+	readonly #counters: Counters;
+	readonly #clock: () => number;
+	readonly #seconds: Histogram;
+	/** When the last verification began and ended, by `steadyMs`; 0 before the first. */
+	beganMs = 0;
+	endedMs = 0;
+
+	/** @param clock as `steadyMs` */
+	constructor(engine: Engine, counters: Counters, clock: () => number = steadyMs) {
+		this.name = engine.name;
+		this.#engine = engine;
+		this.#counters = counters;
+		this.#clock = clock;
+		this.#seconds = verificationSeconds.of(engine.name);
+	}
+
+	verifyCommit(frame: Uint8Array, message: CommitMessage, key: SigningKey): Verdict {
+		this.beganMs = this.#clock();
+		const verdict = this.#engine.verifyCommit(frame, message, key);
+		this.#ended();
+		return verdict;
+	}
+
+	verifySync(frame: Uint8Array, message: SyncMessage, key: SigningKey): Verdict {
+		this.beganMs = this.#clock();
+		const verdict = this.#engine.verifySync(frame, message, key);
+		this.#ended();
+		return verdict;
+	}
+
+	#ended(): void {
+		this.endedMs = this.#clock();
+		this.#counters.time(this.#seconds, this.beganMs, this.endedMs);
+	}
 }

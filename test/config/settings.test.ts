@@ -63,6 +63,10 @@ describe("defaults", () => {
 			hostBufferBytes: 8_388_608,
 			ingestBufferBytes: 67_108_864,
 			drainTimeoutMs: 10_000,
+			tracesEndpoint: null,
+			telemetryEndpoint: null,
+			tracesRatio: 0.01,
+			serviceName: "standpipe",
 			logLevel: "info",
 			logFormat: "auto",
 		});

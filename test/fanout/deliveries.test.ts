@@ -6,7 +6,9 @@ import { subscribeRepos } from "../../src/fanout/subscribe-repos.ts";
 import { Takedowns } from "../../src/fanout/takedowns.ts";
 import { MessageTimes } from "../../src/log/message-times.ts";
 import { Counters } from "../../src/observe/counters.ts";
+import type { Note } from "../../src/tracing/note.ts";
 import { observed } from "../observe/counted.ts";
+import { Rng } from "../sim/rng.ts";
 import { EndlessSocket } from "./endless-socket.ts";
 import { MemoryLog } from "./memory-log.ts";
 
@@ -20,17 +22,20 @@ class Rig {
 	nowMs = RECEIVED_MS;
 	readonly #pump: Pump;
 
-	constructor() {
-		const deliveries = new Deliveries(this.times, this.counters, () => this.nowMs);
+	/** @param notes gets what is noted of traced messages; null if messages are not traced */
+	constructor(notes: Note[] | null = null) {
+		const tracing = notes && { tracer: { note: (note: Note) => void notes.push(note) }, thread: 3 };
+		const deliveries = new Deliveries(this.times, this.counters, { tracing, clock: () => this.nowMs });
 		this.#pump = new Pump(this.log, this.log, { deliveries });
 		void this.#pump.follow();
 	}
 
 	/** Appends a message that was received and published at these times after `RECEIVED_MS`. */
-	append(receivedMs: number, publishedMs: number, frameBytes = 64): void {
+	append(receivedMs: number, publishedMs: number, frameBytes = 64, isTraced = false): number {
 		const lsn = this.log.appendFrame(frameBytes);
-		this.times.note(lsn, RECEIVED_MS + receivedMs, RECEIVED_MS + receivedMs);
+		this.times.note(lsn, RECEIVED_MS + receivedMs, RECEIVED_MS + receivedMs, isTraced);
 		this.times.notePublished(lsn, RECEIVED_MS + publishedMs);
+		return lsn;
 	}
 
 	join(cursor: number | "live"): EndlessSocket {
@@ -90,4 +95,32 @@ test("a message that the sequencer has not noted as published yet took no time",
 	await rig.slices();
 	expect(rig.counted("message_fanout_seconds")).toEqual({ total: 1, sum: 0 });
 	expect(rig.counted("host_to_consumer_seconds")).toEqual({ total: 1, sum: 2 });
+});
+
+test("each traced message is noted once, when the first live consumer of the thread gets it, and no other message", async () => {
+	const notes: Note[] = [];
+	const rig = new Rig(notes);
+	const rng = new Rng("traced deliveries");
+	rig.append(0, 0, 64, true);
+	for (let consumer = 0; consumer < 3; consumer++) rig.join("live");
+	rig.join(0);
+	await rig.slices();
+	// It was there before the live consumers, and the other one replays it.
+	expect(notes).toEqual([]);
+	const expected: Note[] = [];
+	for (let batch = 0; batch < 50; batch++) {
+		const publishedMs = 10 * batch + 4;
+		rig.nowMs = RECEIVED_MS + publishedMs + 3;
+		for (let message = 0; message <= rng.int(5); message++) {
+			const isTraced = rng.int(3) === 0;
+			const lsn = rig.append(10 * batch, publishedMs, 64, isTraced);
+			const times = { beganMs: RECEIVED_MS + publishedMs, endedMs: rig.nowMs };
+			if (isTraced) expected.push({ type: "delivered", lsn, thread: 3, ...times });
+		}
+		if (rng.int(2) === 0) rig.log.appendControl();
+		await rig.slices();
+		if (batch === 20) rig.join("live");
+	}
+	expect(expected.length).toBeGreaterThan(20);
+	expect(notes).toEqual(expected);
 });

@@ -129,7 +129,7 @@ export class TestLog {
 			this.writer,
 			[{ ring: new RingReader(buffer), doorbell: this.doorbell }],
 			this.counters,
-			this.times,
+			{ times: this.times },
 		);
 	}
 

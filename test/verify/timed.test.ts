@@ -3,7 +3,7 @@ import { Counters } from "../../src/observe/counters.ts";
 import type { CommitMessage } from "../../src/protocol/kinds/commit.ts";
 import type { SyncMessage } from "../../src/protocol/kinds/sync.ts";
 import type { Engine, SigningKey, Verdict } from "../../src/verify/engine.ts";
-import { timed } from "../../src/verify/timed.ts";
+import { TimedEngine } from "../../src/verify/timed.ts";
 import { countedBy, observed } from "../observe/counted.ts";
 
 const VERDICT: Verdict = { reason: "blocks-empty", strictOnly: false, commit: null, data: null, touched: null };
@@ -11,12 +11,12 @@ const VERDICT: Verdict = { reason: "blocks-empty", strictOnly: false, commit: nu
 test("each verification is counted with its time, by the engine, and the verdict is the engine's", () => {
 	const counters = new Counters();
 	let nowMs = 0;
-	const engine = (name: Engine["name"], takesMs: number): Engine => {
+	const engine = (name: Engine["name"], takesMs: number): TimedEngine => {
 		const verify = (): Verdict => {
 			nowMs += takesMs;
 			return VERDICT;
 		};
-		return timed({ name, verifyCommit: verify, verifySync: verify }, counters, () => nowMs);
+		return new TimedEngine({ name, verifyCommit: verify, verifySync: verify }, counters, () => nowMs);
 	};
 	const key: SigningKey = { curve: "k256", publicKey: new Uint8Array(33) };
 	const commit = {} as CommitMessage;
@@ -28,6 +28,7 @@ test("each verification is counted with its time, by the engine, and the verdict
 	expect(native.verifySync(new Uint8Array(1), sync, key)).toBe(VERDICT);
 	expect(portable.verifyCommit(new Uint8Array(1), commit, key)).toBe(VERDICT);
 	expect(countedBy(counters, "verification_seconds")).toEqual({ native: 2, portable: 1 });
+	expect([portable.beganMs, portable.endedMs]).toEqual([1, 5]);
 	const { distributions } = observed(counters, "verification_seconds");
 	expect(distributions.map(({ sum }) => sum)).toEqual([0.001, 0.004]);
 });

@@ -27,6 +27,7 @@ import type { AdmissionRules } from "./admit/admission.ts";
 import { ADMISSIONS, isRepeat } from "./admit/table.ts";
 import type { Places } from "./places.ts";
 import type { RepoStatusProbe } from "./repo-status.ts";
+import type { ShardTracer } from "./shard-tracer.ts";
 
 const messagesAccepted = counter(
 	"messages_accepted_total",
@@ -88,6 +89,8 @@ export interface ShardOptions {
 	rules: AdmissionRules;
 	/** Whether a did:web may name localhost and a port. */
 	allowLocalhost: boolean;
+	/** Takes notes of traced messages; null or none if messages are not traced. */
+	tracer?: ShardTracer | null;
 	/** As `steadyMs`; that one by default. */
 	steadyMs?: () => number;
 	/** Called for each rejection, to log it. */
@@ -114,6 +117,7 @@ export const WEB_WAITING_BYTES_MAX = 1024 * 1024;
 export class Shard {
 	readonly #options: ShardOptions;
 	readonly #steadyMs: () => number;
+	readonly #tracer: ShardTracer | null;
 	readonly #lanes = new Map<string, Arrival[]>();
 	/** Control entries that wait because the ring was full. */
 	readonly #unsent: Entry[] = [];
@@ -129,6 +133,7 @@ export class Shard {
 	constructor(options: ShardOptions) {
 		this.#options = options;
 		this.#steadyMs = options.steadyMs ?? steadyMs;
+		this.#tracer = options.tracer ?? null;
 	}
 
 	/** Messages that wait in lanes. */
@@ -148,6 +153,7 @@ export class Shard {
 		if (arrival.receivedMs > 0) {
 			arrival.takenOnMs = this.#steadyMs();
 			this.#options.rules.counters.time(messageIntakeSeconds, arrival.receivedMs, arrival.takenOnMs);
+			arrival.trace = this.#tracer === null ? null : this.#tracer.begin(arrival);
 		}
 		// Usually nothing waits. Then the lane's name need not be made.
 		const lane = this.#lanes.size === 0 ? undefined : this.#lanes.get(laneOf(arrival));
@@ -226,6 +232,7 @@ export class Shard {
 		const arrival = lane?.shift();
 		if (arrival !== undefined) {
 			this.#countParked(arrival, -1);
+			if (arrival.trace !== null) this.#tracer?.failed(arrival.trace);
 			this.#reject(arrival, error);
 		}
 		this.#resume(name);
@@ -248,6 +255,7 @@ export class Shard {
 	/** Does as much for a message as can be done now. Returns null if it is settled, else what to wait for before trying again. */
 	#attempt(arrival: Arrival): Promise<unknown> | null {
 		if (this.#room !== null) return this.#room.promise;
+		if (arrival.trace !== null) this.#tracer?.tried(arrival.trace);
 		try {
 			const admitted = arrival.following === null ? this.#admit(arrival) : this.#follow(arrival, arrival.following);
 			if (admitted === null || admitted instanceof Promise) return admitted;
@@ -268,6 +276,7 @@ export class Shard {
 		const rejection = isRule ? error : new Rejection("internal-error");
 		failures.rejected(arrival.sender, arrival.message, rejection.reason, rejection.message);
 		onRejection(arrival, rejection);
+		if (arrival.trace !== null) this.#tracer?.settled(arrival, arrival.trace, rejection.reason);
 		lastRejections.note(arrival.sender, arrival.message, rejection.reason, rejection.message, rules.clock());
 		this.#settle(arrival, rejection.reason === "internal-error" ? FAILED : REJECTED);
 	}
@@ -288,6 +297,7 @@ export class Shard {
 		const position = this.#push(arrival, admitted, times);
 		if (position === null) return this.#waitForRoom();
 		if (times !== undefined) rules.counters.time(messageAdmissionSeconds, arrival.takenOnMs, times.handedOverMs);
+		if (arrival.trace !== null && arrival.following === null) this.#tracer?.settled(arrival, arrival.trace, null);
 		if (admitted.following !== undefined) {
 			arrival.following = admitted.following;
 			return this.#attempt(arrival);
@@ -427,7 +437,9 @@ export class Shard {
 	}
 
 	async #await(arrival: Arrival, lookup: Promise<Resolution>): Promise<void> {
+		if (arrival.trace !== null) this.#tracer?.asked(arrival.trace);
 		arrival.resolution = await lookup;
+		if (arrival.trace !== null) this.#tracer?.answered(arrival.trace);
 	}
 }
 

@@ -6,6 +6,7 @@ import type { Account, IndexReader } from "../../../src/index/store.ts";
 import { arrivalOf, type Sender } from "../../../src/ingest/arrival.ts";
 import { AccountCache } from "../../../src/ingest/did/accounts.ts";
 import { Shard } from "../../../src/ingest/did/shard.ts";
+import { ShardTracer } from "../../../src/ingest/did/shard-tracer.ts";
 import { HostFailures } from "../../../src/ingest/host-failures.ts";
 import { LastRejections } from "../../../src/ingest/last-rejections.ts";
 import type { Outcome } from "../../../src/ingest/outcome.ts";
@@ -16,8 +17,10 @@ import type { HistogramTotal } from "../../../src/observe/totals.ts";
 import { scanFrame } from "../../../src/protocol/frame.ts";
 import { Doorbell } from "../../../src/runtime/doorbell.ts";
 import { createRingBuffer, RingReader, RingWriter } from "../../../src/runtime/ring.ts";
+import type { Note } from "../../../src/tracing/note.ts";
 import type { Engine } from "../../../src/verify/engine.ts";
 import { createPortableEngine } from "../../../src/verify/portable/engine.ts";
+import { TimedEngine } from "../../../src/verify/timed.ts";
 import { counted, countedBy, observed } from "../../observe/counted.ts";
 import { SimAccount } from "../../sim/account.ts";
 import { SimClock } from "../../sim/clock.ts";
@@ -42,6 +45,8 @@ export class ShardRig {
 	readonly failures: HostFailures;
 	readonly lastRejections = new LastRejections();
 	readonly outcomes: Outcome[] = [];
+	/** What the shard has noted of its messages, all of which are traced. */
+	readonly notes: Note[] = [];
 	nowMs = Date.now();
 	readonly #counters = new Counters();
 	readonly #resolutions = new Map<string, Resolution>();
@@ -63,6 +68,7 @@ export class ShardRig {
 		const ring = createRingBuffer(ringBytes);
 		this.reader = new RingReader(ring);
 		const clock = (): number => this.nowMs;
+		const timed = new TimedEngine(engine, counters, () => this.#tick());
 		this.failures = new HostFailures(counters, clock);
 		const index: Pick<IndexReader, "account"> = {
 			account: async (did) => accounts.find((account) => account.did === did) ?? null,
@@ -97,10 +103,11 @@ export class ShardRig {
 				note: (before, after) => placeOf(after) !== placeOf(before),
 			},
 			handover: new Handover(0, new RingWriter(ring), new Doorbell(), counters),
-			rules: { engine, strict, clock, counters },
+			rules: { engine: timed, strict, clock, counters },
 			allowLocalhost: false,
 			failures: this.failures,
 			steadyMs: clock,
+			tracer: new ShardTracer({ isSampled: () => true, note: (note) => void this.notes.push(note) }, timed, clock),
 			lastRejections: this.lastRejections,
 			onRejection: () => {},
 		});

@@ -141,6 +141,74 @@ describe("times", () => {
 	});
 });
 
+describe("traces", () => {
+	test("each message is noted once, when it is handed over or rejected, with its waits and its verification", async () => {
+		const rig = new ShardRig();
+		const [slow, fast] = [await ShardRig.account("slow trace"), await ShardRig.account("fast trace")];
+		rig.identity(slow);
+		rig.identity(fast);
+		const release = rig.holdLookups(slow.did);
+		rig.send(await slow.commit(), 1);
+		rig.send(await slow.commit(), 2);
+		rig.nowMs += 1_000;
+		rig.send(await fast.commit(), 3);
+		await rig.settle();
+		rig.nowMs += 1_000;
+		release();
+		await rig.settle();
+		const notes = rig.notes.filter((note) => note.type === "settled");
+		expect(notes.map(({ upstreamSeq, did }) => [upstreamSeq, did])).toEqual([
+			[3, fast.did],
+			[1, slow.did],
+			[2, slow.did],
+		]);
+		const [, first, second] = notes;
+		expect(first).toMatchObject({ host: 1, hostname: "one.example", kind: "commit", reason: null });
+		expect(first?.attempts).toBeGreaterThan(1);
+		expect((first?.identity?.endedMs ?? 0) - (first?.identity?.beganMs ?? 0)).toBeGreaterThanOrEqual(2_000);
+		// It waited in the lane, and its identity was known when its turn came.
+		expect(second).toMatchObject({ attempts: 1, identity: null });
+		for (const { receivedMs, takenOnMs, identity, verification, settledMs } of notes) {
+			if (verification === null) throw new Error("a commit was not verified");
+			const times = [receivedMs, takenOnMs, identity?.beganMs, identity?.endedMs];
+			const inOrder = [...times, verification.beganMs, verification.endedMs, settledMs].filter(
+				(ms) => ms !== undefined,
+			);
+			expect(inOrder).toEqual([...inOrder].sort((a, b) => a - b));
+		}
+	});
+
+	test("a rejection is noted with its reason, and a verification only if that message had one; a repeat is not noted", async () => {
+		const rig = new ShardRig();
+		const [account, forger, lost] = [
+			await ShardRig.account("rejected trace"),
+			await ShardRig.account("forger"),
+			await ShardRig.account("lost"),
+		];
+		rig.identity(account);
+		rig.identity(forger);
+		const commit = await account.commit();
+		rig.send(commit, 1);
+		await rig.settle();
+		rig.send(commit, 1);
+		forger.rotateKey();
+		rig.send(await forger.commit(), 2);
+		rig.breakLookups(lost.did, new Error("a fault of the resolver"));
+		rig.send(await lost.commit(), 3);
+		// The wait that fails ends after the engine has verified others.
+		rig.send(await account.commit(), 4);
+		await rig.settle();
+		const notes = rig.notes.filter((note) => note.type === "settled");
+		const told = notes.map(({ upstreamSeq, reason, verification }) => [upstreamSeq, reason, verification !== null]);
+		expect(told.sort(([a], [b]) => Number(a) - Number(b))).toEqual([
+			[1, null, true],
+			[2, "signature-invalid", true],
+			[3, "internal-error", false],
+			[4, null, true],
+		]);
+	});
+});
+
 describe("state", () => {
 	test("a commit whose rev was seen is stale; one that doesn't chain is passed on and flagged", async () => {
 		const rig = new ShardRig();
