@@ -144,7 +144,7 @@ async function settle(): Promise<RelayStats> {
 }
 
 /** Prints the figures of the first and the last third, and what has happened. Returns whether memory and the like are flat. */
-function summarize(minutes: readonly Minute[], { counters }: RelayStats): boolean {
+function summarize(minutes: readonly Minute[], { counters, rejected }: RelayStats): boolean {
 	const third = Math.max(1, Math.floor(minutes.length / 3));
 	const first = meanOf(minutes.slice(0, third));
 	const last = meanOf(minutes.slice(-third));
@@ -161,6 +161,7 @@ function summarize(minutes: readonly Minute[], { counters }: RelayStats): boolea
 			"rejected as planned": churn.withheld,
 		}),
 	);
+	console.log(listOf("Rejected", Object.fromEntries(Object.entries(rejected).filter(([, count]) => count > 0))));
 	console.log(listOf("Happened", churn.counts));
 	console.log(
 		listOf("Roaming consumers", {
