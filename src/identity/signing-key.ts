@@ -45,7 +45,9 @@ export function signingKeyOfDidKey(didKey: string): SigningKey {
 /** The did:key of a key. */
 export function didKeyOf(key: SigningKey): string {
 	const prefix = key.curve === "p256" ? P256_PUBLIC_PREFIX : SECP256K1_PUBLIC_PREFIX;
-	return `did:key:z${toBase58Btc(Buffer.concat([prefix, key.publicKey]))}`;
+	// The encoder adds one character after the other. Unless somebody reads its result, it stays a chain of fifty strings, which take 1.6 kB
+	// of a cached identity. Written as bytes and read back, it is one string.
+	return Buffer.from(`did:key:z${toBase58Btc(Buffer.concat([prefix, key.publicKey]))}`, "latin1").toString("latin1");
 }
 
 function decoded(decode: () => FoundPublicKey): FoundPublicKey {

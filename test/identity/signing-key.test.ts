@@ -1,3 +1,4 @@
+import { heapStats } from "bun:jsc";
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { toBase58Btc } from "@atcute/multibase";
@@ -5,6 +6,8 @@ import { p256 } from "@noble/curves/nist.js";
 import { secp256k1 } from "@noble/curves/secp256k1.js";
 import { didKeyOf, SigningKeyError, signingKeyOfDidKey, signingKeyOfMethod } from "../../src/identity/signing-key.ts";
 import { fixturePath } from "../fixtures.ts";
+import { SimKey } from "../sim/keys.ts";
+import { Rng } from "../sim/rng.ts";
 
 const CURVES = {
 	k256: { curve: secp256k1, prefix: [0xe7, 0x01], legacyType: "EcdsaSecp256k1VerificationKey2019" },
@@ -85,4 +88,16 @@ test("other types and encodings are refused, and long ones without being decoded
 		expect(() => signingKeyOfMethod(type, text)).toThrow(SigningKeyError);
 	}
 	expect(() => signingKeyOfDidKey("did:plc:7iza6de2dwap2sbkpav7c6c6")).toThrow(SigningKeyError);
+});
+
+test("a did:key that nobody has read yet takes the memory of one string", () => {
+	const key = signingKeyOfDidKey(new SimKey("k256", new Rng("did:key")).didKey);
+	const strings = (): number => {
+		Bun.gc(true);
+		return heapStats().objectTypeCounts["string"] ?? 0;
+	};
+	const before = strings();
+	const kept = Array.from({ length: 10_000 }, () => didKeyOf(key));
+	expect(strings() - before).toBeLessThan(5 * kept.length);
+	expect(new Set(kept).size).toBe(1);
 });
