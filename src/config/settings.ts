@@ -30,6 +30,8 @@ import {
 	yesOrNo,
 } from "./setting.ts";
 
+import { type Webhook, webhooks } from "./webhook.ts";
+
 const MIB = 1024 ** 2;
 const HOUR_MS = 3_600_000;
 /** Leaves as many seqs again above it, since JavaScript counts exactly up to 2^53. */
@@ -342,6 +344,22 @@ const SETTINGS = {
 		kind: name,
 		default: "standpipe",
 		meaning: "What the relay is called in traces.",
+	}),
+	alertWebhooks: setting<readonly Webhook[]>({
+		env: ["RELAY_ALERT_WEBHOOK"],
+		kind: webhooks,
+		default: null,
+		unset: () => [],
+		unsetText: "none: no alerts are sent",
+		secret: true,
+		meaning:
+			"URLs that are told when something is wrong with the relay or a host, and when it is over: a POST of JSON, or of what Slack takes.",
+	}),
+	alertRepeatMs: setting({
+		env: ["RELAY_ALERT_REPEAT"],
+		kind: duration(60_000, 24 * 366 * HOUR_MS),
+		default: "6h",
+		meaning: "How often RELAY_ALERT_WEBHOOK is reminded of what is still wrong.",
 	}),
 	logLevel: setting({
 		env: ["RELAY_LOG_LEVEL", "GO_LOG_LEVEL", "LOG_LEVEL"],

@@ -71,6 +71,14 @@ export class Totals {
 		return read(summed).total;
 	}
 
+	/** The number of one value of a metric's label. @throws {RangeError} if no thread has declared it */
+	countOf(name: string, value: string): number {
+		const summed = this.#metrics.get(name);
+		const count = summed === undefined ? undefined : read(summed).by?.totals[value];
+		if (count === undefined) throw new RangeError(`no thread counts ${name} of ${value}`);
+		return count;
+	}
+
 	/** Whether a thread has declared a metric of this name: before the workers are ready, theirs are not known. */
 	has(name: string): boolean {
 		return this.#metrics.has(name);

@@ -150,6 +150,14 @@ export class Quota {
 		};
 	}
 
+	/** Hosts whose accounts take at least this share of their limit. */
+	nearLimit(share: number): { hostname: string; accounts: number; limit: number }[] {
+		return [...this.#byId.values()].flatMap(({ hostname, taken }) => {
+			const limit = this.#options.limitOf(hostname);
+			return limit === null || taken === 0 || taken < share * limit ? [] : [{ hostname, accounts: taken, limit }];
+		});
+	}
+
 	async accountWait(did: string): Promise<{ ok: true; wait: AccountWait | null }> {
 		const { reader } = this.#options;
 		const account = await reader.account(did);

@@ -56,6 +56,17 @@ export class Failures implements FailureControl {
 		return { ok: true, sinceMs, total: totals.length, hosts };
 	}
 
+	/** How many messages of each host were rejected, if any were; null if that can't be known now. */
+	async rejectedOf(): Promise<{ hostname: string; rejected: number }[] | null> {
+		const { hosts, ingest } = this.#options;
+		const told = await answersOf(ingest, ({ requests }) => requests.request("failureTotals", [], TIMEOUT));
+		if (told === null) return null;
+		return summed(told.flat()).flatMap(({ hostId, rejected }) => {
+			const hostname = hosts.hostnameOf(hostId);
+			return rejected === 0 || hostname === null ? [] : [{ hostname, rejected }];
+		});
+	}
+
 	/** Null if a worker does not answer in time. */
 	async #reports(hostIds: readonly number[]): Promise<HostFailureReport[] | null> {
 		const { hosts, ingest } = this.#options;

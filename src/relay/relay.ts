@@ -1,6 +1,7 @@
 // relay/: puts the threads together, starts and stops them. No rule of the protocol is here.
 
 import { mkdirSync } from "node:fs";
+import type { AlertWatch } from "../alerts/watch.ts";
 import type { Config } from "../config/settings.ts";
 import type { Health } from "../control/health.ts";
 import type { Live } from "../dashboard/live.ts";
@@ -21,6 +22,7 @@ import { systemTiming } from "../runtime/timing.ts";
 import type { Collector } from "../tracing/collector.ts";
 import { VERSION } from "../version.ts";
 import { WORKER_ENTRIES } from "../workers.ts";
+import { startAlerts } from "./alerts.ts";
 import { type ControlOwners, createControl } from "./control.ts";
 import { createCounts } from "./counts.ts";
 import { startGuard } from "./descriptor-guard.ts";
@@ -57,6 +59,8 @@ interface Parts {
 	guard: DescriptorGuard | null;
 	/** Null if messages are not traced. */
 	tracing: Collector | null;
+	/** Null if there is nobody to alert. */
+	alerts: AlertWatch | null;
 }
 
 export interface RelayOptions {
@@ -139,9 +143,9 @@ export class Relay {
 		health.isStarting = false;
 		const guard = startGuard(config, counts, budget, () => closeIdle(threads, internal));
 		announce(config, internal, adminPasswords.length > 0);
-		const { quota } = control;
+		const alerts = await startAlerts({ ...common, counts, health, hosts, ...control, ...threads });
 		const bootstrap = startBootstrap(config, hosts, counts.own);
-		return new Relay({ threads, reader, hosts, bootstrap, quota, live, internal, guard, tracing });
+		return new Relay({ threads, reader, hosts, bootstrap, ...control, live, internal, guard, alerts, tracing });
 	}
 
 	/**
@@ -149,15 +153,16 @@ export class Relay {
 	 * consumers get what is published and are told to come back. They have half of `drainTimeoutMs` for that.
 	 */
 	async drain(): Promise<void> {
-		const { threads, reader, hosts, bootstrap, quota, live, internal, guard, tracing } = this.#parts;
+		const { threads, reader, hosts, bootstrap, quota, live, internal, guard, alerts, tracing } = this.#parts;
 		const { log, index, mirror, ingest, reads, fanout } = threads;
 		void bootstrap.stop();
 		hosts.stop();
 		quota.stop();
+		const alertsSaved = alerts?.stop();
 		await Promise.all([...ingest.map((thread) => thread.drain()), mirror?.drain()]);
 		await log.drain();
 		await Promise.all([...fanout.map((thread) => thread.drain()), index.drain()]);
-		await reads.drain();
+		await Promise.all([reads.drain(), alertsSaved]);
 		await reader.close();
 		guard?.stop();
 		live.stop();

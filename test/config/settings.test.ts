@@ -67,6 +67,8 @@ describe("defaults", () => {
 			telemetryEndpoint: null,
 			tracesRatio: 0.01,
 			serviceName: "standpipe",
+			alertWebhooks: [],
+			alertRepeatMs: 21_600_000,
 			logLevel: "info",
 			logFormat: "auto",
 		});

@@ -45,7 +45,8 @@ describe("no secret is shown", () => {
 		const passwords = [anySecret("!?\"'\\{}$ "), anySecret("#=;:<>"), anySecret(",")];
 		const databasePassword = anySecret("%/@#?& é+");
 		const url = `postgres://relay:${encodeURIComponent(databasePassword)}@127.0.0.1:1/relay`;
-		const secrets = [...passwords, databasePassword];
+		const token = anySecret("-_~");
+		const secrets = [...passwords, databasePassword, token];
 		const passwordFile = join(directory, "passwords");
 		writeFileSync(passwordFile, `${passwords.join("\n")}\n`);
 		const relay = await RelayProcess.create({ command: RELAY_COMMAND, plcUrl: "http://127.0.0.1:1" });
@@ -55,6 +56,7 @@ describe("no secret is shown", () => {
 				DATABASE_URL: url,
 				RELAY_ADMIN_PASSWORD: "",
 				RELAY_ADMIN_PASSWORD_FILE: passwordFile,
+				RELAY_ALERT_WEBHOOK: `https://127.0.0.1:1/hooks/${token},slack+https://127.0.0.1:1/x?key=${token}`,
 				RELAY_LOG_LEVEL: "debug",
 			})
 			.then(() => "started", String);
@@ -96,6 +98,8 @@ describe("no secret is shown", () => {
 			outputOf(["serve"], { RELAY_ADMIN_PASSWORD_FILE: file, DATABASE_URL_FILE: `postgres://u:${file}@db/relay` }),
 			outputOf(["serve", "--admin-password", flag, stray], {}),
 			outputOf(["serve", "--admin-pasword", mistyped], {}),
+			outputOf(["serve"], { RELAY_ALERT_WEBHOOK: `ftp://a.example/${value}` }),
+			outputOf(["serve", `--alert-webhook=https://a.example/${encodeURIComponent(value)}`], {}),
 			outputOf(["serve", `--db-url=postgres://u:${encodeURIComponent(value)}@db/relay`], {}),
 			outputOf(["hosts", "list", "--relay", `http://127.0.0.1:${server.port}`], { RELAY_ADMIN_PASSWORD: password }),
 		]);
