@@ -3,7 +3,7 @@ import { Account } from "./account.ts";
 import { ANSWER_DEADLINE_MS, expectAnswer, expectExactly, expectLatestCommitOf, isCommit } from "./expectations.ts";
 import type { Pds } from "./pds.ts";
 import { play } from "./play.ts";
-import { findFakeTime, RelayClock } from "./relay-clock.ts";
+import { RelayClock } from "./relay-clock.ts";
 import type { Stage } from "./stage.ts";
 import { until } from "./until.ts";
 import { query } from "./xrpc.ts";
@@ -14,8 +14,7 @@ const DAYS = 7;
 /** The day after which the relay is killed. */
 const CRASH_DAY = 3;
 
-const library = findFakeTime();
-const clock = library === null ? null : new RelayClock(library);
+const clock = RelayClock.create();
 
 /** How it stands with a host that the relay waits for. */
 interface Waiting {

@@ -6,10 +6,8 @@ const EXPORT = /^\/export\b/;
  * the relay has asked.
  */
 export class DirectoryTap {
-	/** Paths of requests for what a DID says, in the order in which they came. */
+	/** What was asked for that is not the export, in the order in which it was asked: DIDs. */
 	readonly resolved: string[] = [];
-	/** Requests for the export. */
-	exports = 0;
 	/** Whether requests for what a DID says are answered by an error. They are noted all the same. */
 	refusesToResolve = false;
 	readonly #directory: string;
@@ -31,9 +29,10 @@ export class DirectoryTap {
 
 	async #answer({ url }: Request): Promise<Response> {
 		const { pathname, search } = new URL(url);
-		if (EXPORT.test(pathname)) this.exports++;
-		else this.resolved.push(pathname);
-		if (this.refusesToResolve && !EXPORT.test(pathname)) return new Response("for a test", { status: 503 });
+		if (!EXPORT.test(pathname)) {
+			this.resolved.push(decodeURIComponent(pathname.slice(1)));
+			if (this.refusesToResolve) return new Response("for a test", { status: 503 });
+		}
 		const answer = await fetch(this.#directory + pathname + search);
 		const headers = { "content-type": answer.headers.get("content-type") ?? "" };
 		return new Response(await answer.arrayBuffer(), { status: answer.status, headers });

@@ -14,9 +14,12 @@ interface Message {
 	status?: string;
 }
 
+/** An event, and when it came, by this process's clock: events of an account that has moved have no other order. */
+export type HeardEvent = FirehoseEvent & { heardAtMs: number };
+
 /** The firehose of a PDS, read directly. The relay's stream is compared with it. */
 export class HostFirehose {
-	readonly events: FirehoseEvent[] = [];
+	readonly events: HeardEvent[] = [];
 	/** The error that ended the stream too early. */
 	fault: string | null = null;
 	readonly #hostname: string;
@@ -35,7 +38,8 @@ export class HostFirehose {
 		socket.binaryType = "arraybuffer";
 		socket.addEventListener("message", ({ data }) => {
 			try {
-				this.events.push(decodeFrame(new Uint8Array(data as ArrayBuffer)));
+				const event = decodeFrame(new Uint8Array(data as ArrayBuffer));
+				this.events.push({ ...event, heardAtMs: performance.now() });
 			} catch (error) {
 				this.fault = String(error);
 			}

@@ -7,9 +7,10 @@ import { query, request } from "./xrpc.ts";
  * repo, and the DID document by an operation that the old PDS signs. The last step, to deactivate the old account, is left
  * to the caller.
  * @param name of the account's new handle
+ * @param withRepo false to leave the repo at the old PDS: the account begins a new one
  * @returns the account at the new PDS, which is active there
  */
-export async function migrate(old: Account, to: Pds, name: string): Promise<Account> {
+export async function migrate(old: Account, to: Pds, name: string, { withRepo = true } = {}): Promise<Account> {
 	const { did } = old;
 	const { did: audience } = await query<{ did: string }>(to.origin, "com.atproto.server.describeServer");
 	const { token } = await old.ask<{ token: string }>("com.atproto.server.getServiceAuth", {
@@ -17,10 +18,17 @@ export async function migrate(old: Account, to: Pds, name: string): Promise<Acco
 		lxm: "com.atproto.server.createAccount",
 	});
 	const moved = await Account.create(to, name, { did, token });
-	await copyRepo(old, moved);
+	if (withRepo) await copyRepo(old, moved);
 	await handOverIdentity(old, moved);
 	await moved.activate();
 	return moved;
+}
+
+/** Moves an account back to the PDS that it came from, which still has it, deactivated. The last step is left to the caller as well. */
+export async function moveBack(from: Account, to: Account, { withRepo = true } = {}): Promise<void> {
+	if (withRepo) await copyRepo(from, to);
+	await handOverIdentity(from, to);
+	await to.activate();
 }
 
 async function copyRepo(from: Account, to: Account): Promise<void> {

@@ -4,7 +4,6 @@ import { createDidWebAccount, type DidWebAccount } from "./did-web.ts";
 import { asAtprotoSyncTellsIt } from "./event.ts";
 import {
 	ANSWER_DEADLINE_MS,
-	expectAnswer,
 	expectExactly,
 	expectLatestCommitOf,
 	expectRefusal,
@@ -12,7 +11,6 @@ import {
 	expectStatus,
 	isCommit,
 } from "./expectations.ts";
-import { migrate } from "./migration.ts";
 import type { Pds } from "./pds.ts";
 import { play } from "./play.ts";
 import type { Stage } from "./stage.ts";
@@ -108,41 +106,6 @@ play("between reference PDSes and real consumers", {}, ({ before, after, act }) 
 		}
 	});
 
-	act("a migrated account's messages come from its new PDS only", async () => {
-		// @atproto/sync checks a commit of any age with the present key, so no commit with the old key may be under way.
-		await stage.everythingArrives();
-		expect(await stage.relay.rejections()).toEqual({});
-		const old = alice;
-		const heardAtOld = stage.eventsAt(first, old.did).length;
-
-		alice = await migrate(old, second, "alice");
-		await alice.post("after the move");
-		await stage.truthIsComplete();
-		// The reference PDS puts a rev into this message that is not the rev of the commit in it.
-		const badSyncs = stage.eventsAt(second, alice.did).filter(({ kind }) => kind === "sync");
-		expect(badSyncs).toHaveLength(1);
-		stage.expectDropped(second, badSyncs);
-		await stage.everythingArrives();
-
-		await old.deactivate();
-		await stage.truthIsComplete();
-		await old.deleteByAdmin();
-		await stage.truthIsComplete();
-		const late = stage.eventsAt(first, old.did).slice(heardAtOld);
-		expect(late.map(({ kind }) => kind)).toEqual(["account", "account"]);
-		stage.expectDropped(first, late);
-
-		await alice.post("after the farewell");
-		await stage.everythingArrives();
-		expectExactly(stage);
-		await expectStatus(stage, alice.did, { active: true });
-		await expectLatestCommitOf(stage, alice);
-		await expectAnswer(
-			() => stage.relay.rejections(),
-			(rejected) => expect(rejected).toEqual({ "commit-rev-mismatch": 1, "host-mismatch": late.length }),
-		);
-	});
-
 	act("the API lists the hosts and accounts, and sends readers of a repo to its PDS", async () => {
 		await expectRepoRedirects(alice, bob, webby.account);
 		await expectHosts();
@@ -210,7 +173,6 @@ play("between reference PDSes and real consumers", {}, ({ before, after, act }) 
 
 	act("a consumer of any kind that comes back gets what is after its cursor", async () => {
 		const live = stage.consumers["atcute-firehose"].events;
-		// @atproto/sync checks a commit of any age with the present key, so this comes after the migration.
 		const { seq: cursor = 0 } = live.at(-BURST_POSTS_PER_ACCOUNT) ?? {};
 		const missed = live.filter(({ seq }) => seq > cursor);
 		await expectReplay(stage, "atcute-firehose", cursor, missed);

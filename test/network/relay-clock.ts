@@ -8,11 +8,7 @@ const LIBRARIES = new Glob("lib/*/faketime/libfaketimeMT.so.1");
 const SHARED_MEMORY = "/dev/shm";
 const LEFT_BEHIND = new Glob("{faketime_shm,sem.faketime_sem}_*");
 
-/** Path of libfaketime; null if the machine does not have it. */
-export function findFakeTime(): string | null {
-	const [library] = LIBRARIES.scanSync("/usr");
-	return library === undefined ? null : join("/usr", library);
-}
+const HASTE_MS = 1_000;
 
 /**
  * A clock that the test sets and that the relay goes by: its date, its monotonic clock and its timers. Debian's libfaketime, loaded into the
@@ -23,10 +19,15 @@ export class RelayClock {
 	readonly #folder = mkdtempSync(join(tmpdir(), "standpipe-clock-"));
 	#aheadS = 0;
 
-	/** It shows the system's time so far. @param library path of libfaketime */
-	constructor(library: string) {
+	private constructor(library: string) {
 		this.#library = library;
 		this.#write();
+	}
+
+	/** A clock that shows the system's time so far; null if the machine does not have libfaketime. */
+	static create(): RelayClock | null {
+		const [library] = LIBRARIES.scanSync("/usr");
+		return library === undefined ? null : new RelayClock(join("/usr", library));
 	}
 
 	/** The environment of a relay that goes by it. */
@@ -48,6 +49,19 @@ export class RelayClock {
 	advance(ms: number): void {
 		this.#aheadS += Math.ceil(ms / 1000);
 		this.#write();
+	}
+
+	/** Lets the relay's time pass ten times as fast until something has happened. */
+	async hasten(happens: Promise<unknown>): Promise<void> {
+		let isOver = false;
+		const over = happens.finally(() => {
+			isOver = true;
+		});
+		while (!isOver) {
+			this.advance(HASTE_MS);
+			await Promise.race([over, Bun.sleep(HASTE_MS / 10)]);
+		}
+		await over;
 	}
 
 	/** Removes its files, and what the library has left of processes that are gone: it leaves two names of each. */

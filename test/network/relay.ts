@@ -15,7 +15,7 @@ const ADMIN_PASSWORD = "relay-admin";
 
 /** The part of the internal port's `/_stats` that the test reads. */
 export interface RelayStats {
-	counters: { hosts_connected: number };
+	counters: { hosts_connected: number; plc_mirror_operations_total: number };
 	rejected: Record<string, number>;
 	log: { lastLsn: number; appliedLsn: number };
 }

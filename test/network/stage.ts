@@ -22,6 +22,8 @@ interface Watched {
 	/** Seqs of events that a relay must not pass on. */
 	dropped: Set<number>;
 	isDown: boolean;
+	/** Whether the relay follows it. */
+	isFollowed: boolean;
 }
 
 export interface StageOptions {
@@ -64,7 +66,8 @@ export class Stage {
 		const directory = new DirectoryTap(net.plcOrigin);
 		const relay = await Relay.start(command, { RELAY_PLC_HOST: directory.origin, ...settings });
 		await relay.addHosts(net.pdses.slice(0, followed).map(({ hostname }) => hostname));
-		return new Stage(net, { directory, relay }, await Promise.all(net.pdses.map(watch)), node);
+		const watched = await Promise.all(net.pdses.map((pds, at) => watch(pds, at < followed)));
+		return new Stage(net, { directory, relay }, watched, node);
 	}
 
 	/** Connects one more consumer, which gets all of the log, or what is after a cursor. */
@@ -115,6 +118,15 @@ export class Stage {
 		return events.filter(({ did }) => !this.#apart.has(did));
 	}
 
+	/** Lets the relay follow one more PDS, from now on: its past is not replayed. */
+	async follow(pds: Pds): Promise<void> {
+		await this.truthIsComplete();
+		const watched = this.#watchedOf(pds);
+		this.expectDropped(pds, watched.firehose.events);
+		await this.relay.addHosts([pds.hostname]);
+		watched.isFollowed = true;
+	}
+
 	/** Stops a PDS, after the test has read its firehose to the end. */
 	async stopPds(pds: Pds): Promise<void> {
 		await this.truthIsComplete();
@@ -133,10 +145,10 @@ export class Stage {
 
 	/** The events that the relay must pass on, in each account's order, according to the PDSes. */
 	expected(): FirehoseEvent[] {
-		const all = this.#watched.flatMap(({ firehose, dropped }) =>
-			firehose.events.filter(({ seq }) => !dropped.has(seq)).map(asRelayed),
+		const all = this.#watched.flatMap(({ firehose, dropped, isFollowed }) =>
+			isFollowed ? firehose.events.filter(({ seq }) => !dropped.has(seq)) : [],
 		);
-		return this.compared(all);
+		return this.compared(all.sort((a, b) => a.heardAtMs - b.heardAtMs)).map(asRelayed);
 	}
 
 	/** Waits until each consumer has as much as the relay must have passed on by now. */
@@ -169,10 +181,11 @@ export class Stage {
 	}
 }
 
-async function watch(pds: Pds): Promise<Watched> {
+async function watch(pds: Pds, isFollowed: boolean): Promise<Watched> {
 	const firehose = new HostFirehose(pds.hostname);
 	await firehose.open();
-	return { pds, firehose, marker: await Account.create(pds, "marker"), dropped: new Set(), isDown: false };
+	const marker = await Account.create(pds, "marker");
+	return { pds, firehose, marker, dropped: new Set(), isDown: false, isFollowed };
 }
 
 /** Expected events that did not arrive as often as expected. */
