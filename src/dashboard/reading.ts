@@ -68,7 +68,7 @@ export type ReadingRest = Pick<Reading, "atMs" | "fault" | "isServing">;
 /** Before a thread is ready, its metrics are zero. */
 export function readingOf(totals: Pick<Totals, "metric">, figures: Figures, rest: ReadingRest): Reading {
 	const total = (name: keyof typeof SHOWN_METRICS): number => totals.metric(SHOWN_METRICS[name])?.total ?? 0;
-	const { log, process, heapBytes, hosts, limits } = figures;
+	const { log, process, threads, hosts, limits } = figures;
 	return {
 		...rest,
 		received: total("received"),
@@ -92,7 +92,7 @@ export function readingOf(totals: Pick<Totals, "metric">, figures: Figures, rest
 		diskReserveBytes: limits.diskReserveBytes,
 		residentBytes: process.rssBytes,
 		fileBytes: process.fileBytes,
-		heapBytes: Object.values(heapBytes).reduce((sum, bytes) => sum + bytes, 0),
+		heapBytes: Object.values(threads).reduce((sum, { heapBytes }) => sum + heapBytes, 0),
 	};
 }
 

@@ -35,6 +35,14 @@ export interface ProcessFigures {
 	threads: number;
 }
 
+/** Memory of a thread. */
+export interface ThreadFigures {
+	/** What its heap takes. */
+	heapBytes: number;
+	/** Its array buffers. Shared memory counts in each thread that has it. */
+	bufferBytes: number;
+}
+
 /** What of the settings limits something that is measured. */
 export interface LimitFigures {
 	inflightBytes: number;
@@ -63,8 +71,8 @@ export interface Figures {
 	process: ProcessFigures;
 	/** Open descriptors of the process, and how many it may have; 0 if the system does not tell. */
 	openFiles: { open: number; max: number };
-	/** What the threads' heaps take, by the threads' names; as of the last time that they were asked. */
-	heapBytes: Readonly<Record<string, number>>;
+	/** Memory of the threads, by their names; as of the last time that they were asked. */
+	threads: Readonly<Record<string, ThreadFigures>>;
 	/** What the system has of files in memory for this process's group; null if it does not tell. */
 	pageCacheBytes: number | null;
 	/** How many hosts have each status. */

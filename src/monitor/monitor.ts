@@ -1,7 +1,7 @@
 import { type ProcessStatus, processStatus } from "../observe/process-status.ts";
 import type { HostStatus } from "../protocol/host-status.ts";
 import type { ThreadState } from "../runtime/thread-state.ts";
-import type { Figures, PositionFigures, ReaderFigures, RingFigures } from "./figures.ts";
+import type { Figures, PositionFigures, ReaderFigures, RingFigures, ThreadFigures } from "./figures.ts";
 import { pageCacheBytes } from "./page-cache.ts";
 
 /** What the monitor reads. None of it may wait. */
@@ -25,8 +25,8 @@ export interface MonitorSources extends Pick<Figures, "limits"> {
 	pageCacheBytes?: () => number | null;
 }
 
-/** The threads are asked for their heaps at most this often. */
-export const HEAPS_INTERVAL_MS = 10_000;
+/** The threads are asked for their memory at most this often. */
+export const MEMORY_INTERVAL_MS = 10_000;
 
 const DAY_MS = 24 * 3_600_000;
 
@@ -34,7 +34,7 @@ const DAY_MS = 24 * 3_600_000;
 export class Monitor {
 	readonly #sources: MonitorSources;
 	readonly #status: () => ProcessStatus;
-	#heapBytes: Record<string, number> = {};
+	#threads: Record<string, ThreadFigures> = {};
 	#askedAtMs = Number.NEGATIVE_INFINITY;
 
 	constructor(sources: MonitorSources) {
@@ -43,7 +43,7 @@ export class Monitor {
 	}
 
 	figures(): Figures {
-		this.#askForHeaps();
+		this.#askForMemory();
 		const { position, readers, rings, openFiles, busiest, limits, build, isReady } = this.#sources;
 		const { user, system } = process.cpuUsage();
 		return {
@@ -56,7 +56,7 @@ export class Monitor {
 				...this.#status(),
 			},
 			openFiles: openFiles(),
-			heapBytes: this.#heapBytes,
+			threads: this.#threads,
 			pageCacheBytes: (this.#sources.pageCacheBytes ?? pageCacheBytes)(),
 			...this.#hostFigures(),
 			busiest: busiest(),
@@ -78,15 +78,17 @@ export class Monitor {
 	}
 
 	/** A thread that does not answer keeps the figure that it had. */
-	#askForHeaps(): void {
+	#askForMemory(): void {
 		const nowMs = this.#sources.nowMs();
-		if (nowMs - this.#askedAtMs < HEAPS_INTERVAL_MS) return;
+		if (nowMs - this.#askedAtMs < MEMORY_INTERVAL_MS) return;
 		this.#askedAtMs = nowMs;
 		void this.#sources.threads().then((states) => {
 			const told = Object.entries(states).flatMap(([name, { memory }]) =>
-				memory === null ? [] : [[name, memory.heapTotalBytes] as const],
+				memory === null
+					? []
+					: [[name, { heapBytes: memory.heapTotalBytes, bufferBytes: memory.arrayBufferBytes }] as const],
 			);
-			this.#heapBytes = { ...this.#heapBytes, ...Object.fromEntries(told) };
+			this.#threads = { ...this.#threads, ...Object.fromEntries(told) };
 		});
 	}
 }

@@ -63,7 +63,15 @@ export const PROCESS_READINGS: readonly Reading[] = [
 		advice:
 			"If the heap of an ingest thread is large, lower `RELAY_IDENT_CACHE_SIZE`; if another one grows for days, report it.",
 		labels: { thread: "as in `/_stats`, such as `control` or `ingest 0`" },
-		read: ({ heapBytes }) => Object.entries(heapBytes).map(([thread, value]) => ({ labels: { thread }, value })),
+		read: ({ threads }) => Object.entries(threads).map(([thread, { heapBytes }]) => ofThread(thread, heapBytes)),
+	},
+	{
+		name: "standpipe_thread_buffer_bytes",
+		kind: "gauge",
+		help: "array buffers of a thread, as of the last seconds; memory that threads share counts in each that has it",
+		advice: "If it grows for days in one thread, report it.",
+		labels: { thread: "as of `standpipe_thread_heap_bytes`" },
+		read: ({ threads }) => Object.entries(threads).map(([thread, { bufferBytes }]) => ofThread(thread, bufferBytes)),
 	},
 	plainGauge(
 		"standpipe_page_cache_bytes",
@@ -73,11 +81,15 @@ export const PROCESS_READINGS: readonly Reading[] = [
 	),
 ];
 
+function ofThread(thread: string, value: number): Sample {
+	return { labels: { thread }, value };
+}
+
 /** Null until the threads have told of their heaps. */
-function memoryParts({ process: { rssBytes, fileBytes }, heapBytes }: Figures): readonly Sample[] | null {
-	const heaps = Object.values(heapBytes);
-	if (heaps.length === 0) return null;
-	const heap = heaps.reduce((sum, bytes) => sum + bytes, 0);
+function memoryParts({ process: { rssBytes, fileBytes }, threads }: Figures): readonly Sample[] | null {
+	const all = Object.values(threads);
+	if (all.length === 0) return null;
+	const heap = all.reduce((sum, { heapBytes }) => sum + heapBytes, 0);
 	// The heaps were measured earlier, and may have pages that are not resident.
 	const native = Math.max(0, rssBytes - fileBytes - heap);
 	return Object.entries({ heap, file: fileBytes, native }).map(([part, value]) => ({ labels: { part }, value }));

@@ -14,7 +14,10 @@ export const FIGURES: Figures = {
 		threads: 7,
 	},
 	openFiles: { open: 12, max: 175 },
-	heapBytes: { control: 400, 'a "b" \\ \n c': 600 },
+	threads: {
+		control: { heapBytes: 400, bufferBytes: 64 },
+		'a "b" \\ \n c': { heapBytes: 600, bufferBytes: 32 },
+	},
 	pageCacheBytes: 5_000,
 	hosts: { active: 5, throttled: 1, idle: 0, offline: 2, banned: 3 },
 	hostsOfflineDay: 1,

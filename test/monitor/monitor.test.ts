@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { HEAPS_INTERVAL_MS, Monitor } from "../../src/monitor/monitor.ts";
+import { MEMORY_INTERVAL_MS, Monitor } from "../../src/monitor/monitor.ts";
 import { pageCacheBytes } from "../../src/monitor/page-cache.ts";
 import { samplesOf } from "../../src/monitor/reading.ts";
 import { READINGS } from "../../src/monitor/readings.ts";
@@ -48,9 +48,9 @@ describe("a monitor", () => {
 		});
 	});
 
-	test("waits for no thread: it has the heaps of the last answer, and asks again after a while", async () => {
+	test("waits for no thread: it has their memory as of the last answer, and asks again after a while", async () => {
 		const { asked, clock, monitor } = bench();
-		expect(monitor.figures().heapBytes).toEqual({});
+		expect(monitor.figures().threads).toEqual({});
 		monitor.figures();
 		expect(asked.length).toBe(1);
 		asked[0]?.({
@@ -58,8 +58,11 @@ describe("a monitor", () => {
 			index: { isAnswering: true, afterMs: 0, memory: { ...memory, heapTotalBytes: 9 } },
 		});
 		await Promise.resolve();
-		expect(monitor.figures().heapBytes).toEqual({ log: 2, index: 9 });
-		clock.nowMs += HEAPS_INTERVAL_MS - 1;
+		expect(monitor.figures().threads).toEqual({
+			log: { heapBytes: 2, bufferBytes: 4 },
+			index: { heapBytes: 9, bufferBytes: 4 },
+		});
+		clock.nowMs += MEMORY_INTERVAL_MS - 1;
 		monitor.figures();
 		expect(asked.length).toBe(1);
 		clock.nowMs += 1;
@@ -67,7 +70,8 @@ describe("a monitor", () => {
 		expect(asked.length).toBe(2);
 		asked[1]?.({ log: { isAnswering: false, memory: null }, index: { isAnswering: true, afterMs: 0, memory } });
 		await Promise.resolve();
-		expect(monitor.figures().heapBytes).toEqual({ log: 2, index: 2 });
+		expect(monitor.figures().threads["index"]).toEqual({ heapBytes: 2, bufferBytes: 4 });
+		expect(monitor.figures().threads["log"]).toEqual({ heapBytes: 2, bufferBytes: 4 });
 	});
 });
 
@@ -90,7 +94,9 @@ describe("readings", () => {
 		const parts = (heap: number): number[] => {
 			const reading = READINGS.find(({ name }) => name === "standpipe_memory_bytes");
 			if (reading === undefined) throw new Error("there is such a reading");
-			return samplesOf(reading, { ...FIGURES, heapBytes: { log: heap } }).map(({ value }) => value);
+			return samplesOf(reading, { ...FIGURES, threads: { log: { heapBytes: heap, bufferBytes: 0 } } }).map(
+				({ value }) => value,
+			);
 		};
 		expect(parts(1_000)).toEqual([1_000, 96, 3_000]);
 		expect(parts(10_000)).toEqual([10_000, 96, 0]);

@@ -46,7 +46,7 @@ export const METRICS_MUTANTS: readonly Mutant[] = [
 	{
 		name: "the threads are asked at each scrape",
 		file: "monitor/monitor.ts",
-		find: "if (nowMs - this.#askedAtMs < HEAPS_INTERVAL_MS) return;",
+		find: "if (nowMs - this.#askedAtMs < MEMORY_INTERVAL_MS) return;",
 		replace: "",
 		tests: MONITOR,
 	},
