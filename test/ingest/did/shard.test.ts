@@ -192,11 +192,12 @@ describe("traces", () => {
 		await rig.settle();
 		rig.send(commit, 1);
 		forger.rotateKey();
-		rig.send(await forger.commit(), 2);
 		rig.breakLookups(lost.did, new Error("a fault of the resolver"));
-		rig.send(await lost.commit(), 3);
-		// The wait that fails ends after the engine has verified others.
-		rig.send(await account.commit(), 4);
+		const [forged, unknown, next] = [await forger.commit(), await lost.commit(), await account.commit()];
+		rig.send(forged, 2);
+		rig.send(unknown, 3);
+		// The engine verifies this one before the wait of the one before fails.
+		rig.send(next, 4);
 		await rig.settle();
 		const notes = rig.notes.filter((note) => note.type === "settled");
 		const told = notes.map(({ upstreamSeq, reason, verification }) => [upstreamSeq, reason, verification !== null]);
