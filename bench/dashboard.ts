@@ -1,0 +1,114 @@
+/**
+ * What the dashboard costs the relay if it is open in ten browsers, at 2,000 events/s. Verification, most of the relay's work, is
+ * replaced by nothing, so that an endless load costs the rig almost nothing: what an event's verification costs is measured apart.
+ */
+import { join } from "node:path";
+import { createNativeEngine } from "../src/verify/native.ts";
+import { createPortableEngine } from "../src/verify/portable/engine.ts";
+import { makeCorpus } from "../test/sim/corpus.ts";
+import { CountingConsumer } from "./rig/counting-consumer.ts";
+import { processCpuMs, threadCpuMs } from "./rig/cpu.ts";
+import { DashboardPages } from "./rig/dashboard-load.ts";
+import { median, report } from "./rig/figures.ts";
+import { RestampedFrames } from "./rig/frames.ts";
+import { type NamedFrame, PacedFrames } from "./rig/paced-frames.ts";
+import { type RelayRun, withRelay } from "./rig/relay-run.ts";
+import { verificationCpuMs } from "./rig/verification.ts";
+
+const ACCOUNTS = 16;
+const FRAME_BYTES = 5_500;
+const FRAMES_PER_S = 2_000;
+const PAGES = 10;
+const ROUNDS = 4;
+/** Several times as long as the page waits between two looks at its tables. */
+const TURN_MS = 15_000;
+const WARM_UP_MS = 15_000;
+/** Each takes some ms to make. The first of each account warms the engine up too. */
+const VERIFIED_FRAMES = 400;
+const TARGET_PERCENT = 1;
+
+/** The threads that events pass through, by the beginning of their names. */
+const EVENT_THREADS = ["ingest", "log", "index", "fanout"] as const;
+
+/** CPU time of the relay in ms for each second. */
+interface Cpu {
+	all: number;
+	/** Of the threads that serve the dashboard, and of the runtime's own: all but those that events pass through. */
+	besideEvents: number;
+}
+
+const corpus = await makeCorpus({ seed: "bench/dashboard", accounts: ACCOUNTS, frames: VERIFIED_FRAMES });
+const engine = createNativeEngine({ reference: createPortableEngine(), onPanic: () => undefined });
+const verifyUs = (verificationCpuMs(engine, corpus.frames, corpus.frames) * 1000) / VERIFIED_FRAMES;
+
+const turns = await withRelay(
+	{
+		command: [process.execPath, join(import.meta.dir, "rig", "noop-relay.ts")],
+		hosts: 1,
+		accounts: corpus.accounts,
+	},
+	measureTurns,
+);
+const without = median(turns.map(({ alone }) => alone.all));
+const relayMs = without + (FRAMES_PER_S * verifyUs) / 1000;
+const pagesMs = median(turns.map(({ alone, open }) => open.besideEvents - alone.besideEvents));
+const percent = (100 * pagesMs) / relayMs;
+await report(
+	`the dashboard in ${PAGES} browsers, at ${FRAMES_PER_S} events/s`,
+	[
+		{ name: "the relay without verification", value: without, unit: "ms of CPU time a second" },
+		{
+			name: "verification",
+			value: (FRAMES_PER_S * verifyUs) / 1000,
+			unit: "ms of CPU time a second",
+			note: "native engine",
+		},
+		{ name: `${PAGES} pages`, value: pagesMs, unit: "ms of CPU time a second", note: `median of ${ROUNDS} rounds` },
+		{ name: "  answers", value: median(turns.map(({ answersPerS }) => answersPerS)), unit: "/s" },
+		{ name: "  share of the relay with verification", value: percent, unit: "%", note: `at most ${TARGET_PERCENT}` },
+	],
+	{ dashboard_percent: percent },
+);
+process.exit(0);
+
+async function measureTurns({
+	hosts: [host],
+	relay,
+}: RelayRun): Promise<{ alone: Cpu; open: Cpu; answersPerS: number }[]> {
+	if (host === undefined) throw new RangeError("there is no host");
+	const consumer = new CountingConsumer();
+	await consumer.connect(relay.firehoseOrigin);
+	const frames = endless(new RestampedFrames(corpus.frames.slice(0, ACCOUNTS), FRAME_BYTES));
+	const turn = async (durationMs: number): Promise<Cpu> => {
+		const start = cpuOf(relay.pid);
+		const startMs = performance.now();
+		await new PacedFrames(frames, FRAMES_PER_S).sendThrough(host, durationMs);
+		const seconds = (performance.now() - startMs) / 1000;
+		const end = cpuOf(relay.pid);
+		return {
+			all: (end.all - start.all) / seconds,
+			besideEvents: (end.besideEvents - start.besideEvents) / seconds,
+		};
+	};
+	await turn(WARM_UP_MS);
+	const rounds: { alone: Cpu; open: Cpu; answersPerS: number }[] = [];
+	for (let round = 0; round < ROUNDS; round++) {
+		const alone = await turn(TURN_MS);
+		const pages = new DashboardPages(`http://127.0.0.1:${relay.internalPort}`, PAGES);
+		const open = await turn(TURN_MS);
+		rounds.push({ alone, open, answersPerS: await pages.stop() });
+	}
+	consumer.close();
+	return rounds;
+}
+
+function cpuOf(pid: number): Cpu {
+	let besideEvents = 0;
+	for (const [name, ms] of threadCpuMs(pid))
+		if (!EVENT_THREADS.some((beginning) => name.startsWith(beginning))) besideEvents += ms;
+	return { all: processCpuMs(pid), besideEvents };
+}
+
+function* endless(source: RestampedFrames): Generator<NamedFrame> {
+	for (;;) yield { name: "", bytes: source.nextFrame() };
+}
