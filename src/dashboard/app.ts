@@ -13,6 +13,7 @@ import { INTEGER_MAX } from "../protocol/limits.ts";
 import { SERVER_NAME } from "../version.ts";
 import { addAssets } from "./assets.ts";
 import type { Html } from "./fragment.ts";
+import { Fragments } from "./fragments.ts";
 import { type DashboardLimits, limitRequests } from "./limits.ts";
 import type { LiveStatus } from "./live.ts";
 import { isOwnName } from "./own-name.ts";
@@ -50,6 +51,8 @@ export interface DashboardOptions {
 	/** Limits the requests of strangers. */
 	limits?: DashboardLimits;
 	counters: Counters;
+	/** Monotonic milliseconds. */
+	nowMs?: () => number;
 }
 
 const SECURITY_HEADERS: Readonly<Record<string, string>> = {
@@ -97,14 +100,20 @@ export function createDashboardApp(options: DashboardOptions): Hono<ClientEnv> {
 		return context.body(text, 200, { "Content-Type": "application/json" });
 	});
 	app.get("/dashboard/why", async (context) => context.html(await parts.why(context)));
-	app.get("/dashboard/hosts", async (context) => context.html(await parts.hosts(context)));
-	app.get("/dashboard/consumers", async (context) => context.html(await parts.consumers(context)));
-	app.get("/dashboard/rejections", async (context) => context.html(await parts.rejections(context)));
-	if (options.audience === "operator")
-		app.get("/dashboard/audit", async (context) => context.html(await parts.audit(context)));
+	const fragments = new Fragments(options.nowMs ?? (() => performance.now()));
+	const addTable = (name: (typeof TABLES)[number]): void => {
+		app.get(`/dashboard/${name}`, async (context) => {
+			const { search } = new URL(context.req.url);
+			return context.html(await fragments.text(`${name}${search}`, () => parts[name](context)));
+		});
+	};
+	for (const name of TABLES) if (name !== "audit" || options.audience === "operator") addTable(name);
 	addAssets(app);
 	return app;
 }
+
+/** The parts of the page that are tables. */
+const TABLES = ["hosts", "consumers", "rejections", "audit"] as const;
 
 /** The internal port asks for no password. */
 const refuseOtherNames: MiddlewareHandler = async ({ req }, next) => {

@@ -6,7 +6,7 @@ import { type Level, type Status, statusOf } from "./status.ts";
 
 /** How often the relay is measured for the dashboard. */
 export const SAMPLE_INTERVAL_MS = 2_000;
-/** A quarter of an hour, at some 200 bytes each. */
+/** A quarter of an hour, at some 250 bytes each. */
 export const SAMPLES_MAX = 450;
 
 /** How the relay is. */
@@ -16,9 +16,8 @@ export interface LiveStatus extends Status {
 	atMs: number;
 }
 
-interface Entry {
-	reading: Reading;
-	atMs: number;
+/** What is kept of a reading. */
+interface Entry extends Pick<Reading, "atMs" | "hostsConnected" | "consumersTooSlow"> {
 	/** The sample up to this reading, as JSON. */
 	row: string;
 }
@@ -66,12 +65,13 @@ export class Live {
 		this.#sample = sampleBetween(this.#last, reading);
 		this.#last = reading;
 		this.#statusJson = null;
-		this.#entries.push({ reading, atMs: reading.atMs, row: rowOf(this.#sample) });
+		const { atMs, hostsConnected, consumersTooSlow } = reading;
+		this.#entries.push({ atMs, hostsConnected, consumersTooSlow, row: rowOf(this.#sample) });
 		if (this.#entries.length > SAMPLES_MAX) this.#entries.shift();
 		const { level } = this.#statusNow();
 		if (level === this.#level) return;
 		this.#level = level;
-		this.#sinceMs = reading.atMs;
+		this.#sinceMs = atMs;
 	}
 
 	/** How the relay was when it was last measured. */
@@ -80,10 +80,9 @@ export class Live {
 	}
 
 	#statusNow(): Status {
-		const readings = this.#entries.map(({ reading }) => reading);
 		return statusOf(this.#last, this.#sample, {
-			earliest: readings[0] ?? this.#last,
-			hostsConnectedMax: readings.reduce((most, { hostsConnected }) => Math.max(most, hostsConnected), 0),
+			consumersTooSlow: (this.#entries[0] ?? this.#last).consumersTooSlow,
+			hostsConnectedMax: this.#entries.reduce((most, { hostsConnected }) => Math.max(most, hostsConnected), 0),
 			startedAtMs: this.#startedAtMs,
 		});
 	}

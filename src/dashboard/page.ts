@@ -61,7 +61,7 @@ ${section(
 )}
 ${section("hosts", "Hosts", html`${hostForm(hostQuery)}<div id="hosts-content" data-refresh="hosts">${hosts}</div>`)}
 ${section("consumers", "Consumers", html`<div id="consumers-content" data-refresh="consumers">${consumers}</div>`)}
-${section("rejections", "Recent rejections", html`<div id="rejections-content" data-refresh="rejections">${rejections}</div>`)}
+${section("rejections", "Recent rejections", html`<p class="hint">The last of each host and reason.</p><div id="rejections-content" data-refresh="rejections">${rejections}</div>`)}
 ${isPrivate ? section("actions", "Actions", actionsContent(hasAdmin)) : ""}
 ${audit === null ? "" : section("audit", "Audit log", html`<div id="audit-content" data-refresh="audit">${audit}</div>`)}
 </main>

@@ -43,8 +43,8 @@ const DISK_RESERVES = 2;
 
 /** What is compared with the present. */
 export interface Past {
-	/** The earliest reading that is kept. */
-	earliest: Reading;
+	/** Consumers that had been dropped as too slow by the earliest reading that is kept. */
+	consumersTooSlow: number;
 	/** The most hosts that were connected in a reading that is kept. */
 	hostsConnectedMax: number;
 	startedAtMs: number;
@@ -70,7 +70,7 @@ function levelOf({ fault, isServing }: Reading, problems: readonly Problem[]): L
 	return problems.length === 0 ? "ok" : "warning";
 }
 
-function problemsOf(now: Reading, recent: Sample | null, { earliest, hostsConnectedMax }: Past): Problem[] {
+function problemsOf(now: Reading, recent: Sample | null, { consumersTooSlow, hostsConnectedMax }: Past): Problem[] {
 	const problems: Problem[] = [];
 	const add = (holds: boolean, text: string, advice: string): void => {
 		if (holds) problems.push({ text, advice });
@@ -103,8 +103,8 @@ function problemsOf(now: Reading, recent: Sample | null, { earliest, hostsConnec
 		"At the reserve the oldest messages are removed early, and then hosts are paused. Free space, or lower RELAY_REPLAY_WINDOW.",
 	);
 	add(
-		now.consumersTooSlow > earliest.consumersTooSlow,
-		`${countText(now.consumersTooSlow - earliest.consumersTooSlow)} consumers were dropped as too slow in the last minutes.`,
+		now.consumersTooSlow > consumersTooSlow,
+		`${countText(now.consumersTooSlow - consumersTooSlow)} consumers were dropped as too slow in the last minutes.`,
 		"If others lag too, look at the network and at the fan-out threads.",
 	);
 	add(

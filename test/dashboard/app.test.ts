@@ -3,6 +3,7 @@ import type { Hono } from "hono";
 import { refusal } from "../../src/control/answer.ts";
 import type { Control, Requester } from "../../src/control/api.ts";
 import { createDashboardApp, type DashboardOptions } from "../../src/dashboard/app.ts";
+import { FRAGMENT_KEPT_MS, FRAGMENTS_MAX } from "../../src/dashboard/fragments.ts";
 import { publicLimits } from "../../src/dashboard/limits.ts";
 import { Live } from "../../src/dashboard/live.ts";
 import type { ClientEnv } from "../../src/http/base.ts";
@@ -194,6 +195,23 @@ describe("the page for strangers", () => {
 		expect(answered).toBeLessThan(300);
 		expect(await statuses(1, "203.0.113.200", "/dashboard/client.js")).toEqual([200]);
 	});
+});
+
+test("who asks for the same within a second gets what was made for the first, and others get their own", async () => {
+	let nowMs = 0;
+	const app = appOf({ nowMs: () => nowMs });
+	const hosts = async (query: string): Promise<string> => (await ask(app, `/dashboard/hosts?${query}`)).text();
+	const texts = await Promise.all(Array.from({ length: 10 }, () => hosts("sort=name")));
+	expect(new Set(texts).size).toBe(1);
+	expect(asked).toHaveLength(2);
+	words = "later.example.com";
+	nowMs += FRAGMENT_KEPT_MS - 1;
+	expect(await hosts("sort=name")).toBe(texts[0] ?? "");
+	expect(await hosts("sort=state")).toContain(words);
+	nowMs += 1;
+	expect(await hosts("sort=name")).toContain(words);
+	for (let at = 0; at < 2 * FRAGMENTS_MAX; at++) await hosts(`q=${at}`);
+	expect(asked).toHaveLength(2 * (3 + 2 * FRAGMENTS_MAX));
 });
 
 describe("parameters", () => {

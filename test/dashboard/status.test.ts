@@ -8,7 +8,7 @@ import { reading } from "./reading.ts";
 /** The status after two seconds in which this changed. */
 function after(before: Partial<Reading>, now: Partial<Reading>, hostsConnectedMax = 0): Status {
 	const [first, second] = [reading({ ...before, atMs: 1_000 }), reading({ ...now, atMs: 3_000 })];
-	const past = { earliest: first, hostsConnectedMax, startedAtMs: 0 };
+	const past = { consumersTooSlow: first.consumersTooSlow, hostsConnectedMax, startedAtMs: 0 };
 	return statusOf(second, sampleBetween(first, second), past);
 }
 

@@ -74,11 +74,12 @@ export class Tab {
 		return this.page.evaluate<string[]>("window.violations");
 	}
 
-	/** Where the rules of WCAG 2.1 AA, and axe's own of best practice, are broken. */
-	async axe(): Promise<AxeFinding[]> {
+	/** Where the rules of WCAG 2.1 AA, and axe's own of best practice, are broken. @param only these rules; all if absent */
+	async axe(only?: readonly string[]): Promise<AxeFinding[]> {
+		const options = JSON.stringify(only === undefined ? {} : { runOnly: only });
 		const [script] = AXE;
 		await this.page.evaluate(script);
-		return this.page.evaluate<AxeFinding[]>(`axe.run().then(({ violations }) =>
+		return this.page.evaluate<AxeFinding[]>(`axe.run(${options}).then(({ violations }) =>
 			violations.map(({ id, impact, nodes }) => ({ id, impact, nodes: nodes.map(({ html }) => html.slice(0, 200)) })))`);
 	}
 

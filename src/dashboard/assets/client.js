@@ -9,6 +9,7 @@
 	/** Reasons that have a line of their own in the chart; the others share one. */
 	const REASONS_MAX = 5;
 	const SEARCH_DELAY_MS = 250;
+	const KEPT_MS = 1_000;
 	const MIB = 1024 * 1024;
 	const GIB = 1024 * MIB;
 
@@ -283,8 +284,18 @@
 		}
 	};
 
-	const refreshTables = () => {
-		for (const target of document.querySelectorAll("[data-refresh]")) {
+	/** The tables that are on the screen. Others are brought up to date when they come into view. */
+	const seen = new Set();
+	const observer = new IntersectionObserver((changes) => {
+		for (const { target, isIntersecting } of changes) {
+			if (isIntersecting) seen.add(target);
+			else seen.delete(target);
+		}
+		refreshTables(changes.filter(({ isIntersecting }) => isIntersecting).map(({ target }) => target));
+	});
+
+	const refreshTables = (targets = seen) => {
+		for (const target of targets) {
 			const isUsed = target.contains(document.activeElement) && !document.activeElement.classList.contains("frame");
 			const isSelected = target.contains(getSelection()?.anchorNode ?? null) && !getSelection().isCollapsed;
 			if (!isUsed && !isSelected) void load(target.dataset.refresh);
@@ -343,6 +354,19 @@
 	const DID = field("did", "DID");
 	const query = (values) => new URLSearchParams(values).toString();
 
+	/** The body of a change of limits. Numbers are texts, empty if they were left out. */
+	const limitsOf = (host, accounts, events, isGeneral) => {
+		const given = events.filter((text) => text !== "");
+		if (given.length > 0 && given.length < events.length) throw new Error("Give all three event limits, or none.");
+		const body = { host };
+		if (accounts !== "" || isGeneral) body.repo_limit = accounts === "" ? null : Number(accounts);
+		if (given.length > 0) {
+			const [second, hour, day] = events.map(Number);
+			body.event_limits = { per_second: second, per_hour: hour, per_day: day };
+		} else if (isGeneral) body.event_limits = null;
+		return body;
+	};
+
 	/** What each action asks for, says, and sends to the admin API. */
 	const ACTIONS = {
 		requestCrawl: {
@@ -377,27 +401,19 @@
 		},
 		limits: {
 			title: "Change a host's limits",
-			text: "What is left empty goes back to the relay's general rule. Event limits are given all three, or none.",
+			text: "What is left empty stays as it is. Event limits are given all three, or none.",
 			fields: [
 				HOST,
 				field("accounts", "Accounts", "number", false),
 				field("second", "Events a second", "number", false),
 				field("hour", "Events an hour", "number", false),
 				field("day", "Events a day", "number", false),
+				field("general", "Back to the relay's general rule for what is empty", "checkbox", false),
 			],
-			send: ({ host, accounts, second, hour, day }) => {
-				const events = [second, hour, day].filter((text) => text !== "");
-				if (events.length > 0 && events.length < 3) throw new Error("give all three event limits, or none");
-				const limits = { per_second: Number(second), per_hour: Number(hour), per_day: Number(day) };
-				return [
-					"/admin/pds/changeLimits",
-					{
-						host,
-						repo_limit: accounts === "" ? null : Number(accounts),
-						event_limits: events.length === 0 ? null : limits,
-					},
-				];
-			},
+			send: ({ host, accounts, second, hour, day, general }) => [
+				"/admin/pds/changeLimits",
+				limitsOf(host, accounts, [second, hour, day], general),
+			],
 		},
 		resetCursor: {
 			title: "Reset a host's cursor",
@@ -453,9 +469,11 @@
 		const attributes = { id, name, type, autocomplete: "off", spellcheck: "false" };
 		const input = element("input", { attributes });
 		input.required = isRequired;
+		const text = element("label", { text: label, attributes: { for: id } });
+		if (type === "checkbox") return [element("p", { className: "check" }, [input, text])];
 		if (type === "number") input.min = "0";
 		input.value = value;
-		return [element("label", { text: label, attributes: { for: id } }), input];
+		return [text, input];
 	};
 
 	const setOutcome = (text, className) => {
@@ -478,7 +496,10 @@
 
 	const act = async () => {
 		const values = Object.fromEntries(
-			action.fields.map(({ name }) => [name, byId(`dialog-field-${name}`).value.trim()]),
+			action.fields.map(({ name, type }) => {
+				const input = byId(`dialog-field-${name}`);
+				return [name, type === "checkbox" ? input.checked : input.value.trim()];
+			}),
 		);
 		const password = byId("dialog-password");
 		byId("dialog-confirm").disabled = true;
@@ -491,7 +512,10 @@
 				byId("dialog-confirm").hidden = true;
 				byId("dialog-cancel").textContent = "Close";
 				byId("dialog-cancel").focus();
-				for (const name of ["hosts", "consumers", "audit"]) void load(name);
+				// The relay keeps what it made a moment ago.
+				setTimeout(() => {
+					for (const name of ["hosts", "consumers", "audit"]) void load(name);
+				}, KEPT_MS);
 			} else if (response.status === 401) setOutcome("The password is wrong. Nothing was done.", "failed");
 			else setOutcome(messageOf(await response.text()), "failed");
 		} catch (error) {
@@ -536,5 +560,6 @@
 	new ResizeObserver(resizeCharts).observe(document.querySelector(".charts"));
 	void poll();
 	every(LIVE_INTERVAL_MS, poll);
-	every(TABLES_INTERVAL_MS, refreshTables);
+	every(TABLES_INTERVAL_MS, () => refreshTables());
+	for (const target of document.querySelectorAll("[data-refresh]")) observer.observe(target);
 })();
