@@ -4,9 +4,12 @@
  */
 
 /** As in the page's script. */
-const LIVE_INTERVAL_MS = 2_000;
-const TABLES_INTERVAL_MS = 5_000;
-const TABLES = ["hosts", "consumers", "rejections", "audit"] as const;
+const TABLES_EVERY = 3;
+const SPREAD_MS = 100;
+/** Nobody opens all pages at once. */
+const OPENED_WITHIN_MS = 2_000;
+/** Those that a screen shows at once. A page asks for what is on the screen. */
+const TABLES = ["hosts", "consumers"] as const;
 
 const [origin = "", pages = ""] = process.argv.slice(2);
 let answers = 0;
@@ -19,23 +22,25 @@ async function ask(path: string): Promise<string> {
 	return text;
 }
 
-async function openPage(): Promise<void> {
+interface Live {
+	status: { atMs: number };
+	sample: number;
+	nextMs: number;
+}
+
+async function openPage(): Promise<never> {
 	let lastMs = 0;
-	const poll = async (): Promise<void> => {
-		const { status } = JSON.parse(await ask(`dashboard/live?since=${lastMs}`)) as { status: { atMs: number } };
-		lastMs = status.atMs;
-	};
 	await ask("");
-	await poll();
-	setInterval(() => void poll(), LIVE_INTERVAL_MS);
-	setInterval(() => {
-		for (const table of TABLES) void ask(`dashboard/${table}`);
-	}, TABLES_INTERVAL_MS);
+	for (;;) {
+		const { status, sample, nextMs } = JSON.parse(await ask(`dashboard/live?since=${lastMs}`)) as Live;
+		lastMs = status.atMs;
+		if (sample % TABLES_EVERY === 0) for (const table of TABLES) void ask(`dashboard/${table}`);
+		await Bun.sleep(nextMs + SPREAD_MS * Math.random());
+	}
 }
 
 for (let page = 0; page < Number(pages); page++) {
-	// Nobody opens all of them at once.
-	setTimeout(() => void openPage(), (page * LIVE_INTERVAL_MS) / Number(pages));
+	setTimeout(() => void openPage(), (page * OPENED_WITHIN_MS) / Number(pages));
 }
 process.on("SIGTERM", () => {
 	process.stdout.write(`${answers}\n`, () => process.exit(0));

@@ -24,7 +24,8 @@ interface Entry extends Pick<Reading, "atMs" | "hostsConnected" | "consumersTooS
 
 /**
  * Measures the relay every `SAMPLE_INTERVAL_MS`, whoever looks, and keeps the last `SAMPLES_MAX` samples. So what it costs does not depend on
- * the number of pages that are open.
+ * the number of pages that are open. Pages are told when the next sample is due, so that they all ask right after it: to wake this
+ * thread for each of them would cost ten times what the answers cost.
  */
 export class Live {
 	readonly #read: () => Reading;
@@ -36,12 +37,16 @@ export class Live {
 	#level: Level;
 	#sinceMs: number;
 	#statusJson: string | null = null;
+	#samples = 0;
+	/** By the timing's clock. */
+	#measuredAtMs: number;
 	#cancel: () => void = () => undefined;
 
 	constructor(read: () => Reading, timing: Timing) {
 		this.#read = read;
 		this.#timing = timing;
 		this.#last = read();
+		this.#measuredAtMs = timing.nowMs();
 		this.#startedAtMs = this.#sinceMs = this.#last.atMs;
 		this.#level = this.#statusNow().level;
 		this.#measureLater();
@@ -62,6 +67,8 @@ export class Live {
 	/** Takes a sample. */
 	measure(): void {
 		const reading = this.#read();
+		this.#samples++;
+		this.#measuredAtMs = this.#timing.nowMs();
 		this.#sample = sampleBetween(this.#last, reading);
 		this.#last = reading;
 		this.#statusJson = null;
@@ -87,11 +94,16 @@ export class Live {
 		});
 	}
 
-	/** The status, and the samples that were taken later than `sinceMs` (Unix ms), as JSON. */
+	/**
+	 * As JSON: the status, the samples that were taken later than `sinceMs` (Unix ms), the number of the last sample, and in how many ms the
+	 * next one is due.
+	 */
 	textSince(sinceMs: number): string {
 		this.#statusJson ??= JSON.stringify(this.status());
 		const rows = this.#entries.filter(({ atMs }) => atMs > sinceMs).map(({ row }) => row);
-		return `{"status":${this.#statusJson},"columns":${COLUMNS_JSON},"rows":[${rows.join(",")}]}`;
+		const nextMs = Math.round(Math.max(this.#measuredAtMs + SAMPLE_INTERVAL_MS - this.#timing.nowMs(), 0));
+		const times = `"sample":${this.#samples},"nextMs":${nextMs}`;
+		return `{"status":${this.#statusJson},${times},"columns":${COLUMNS_JSON},"rows":[${rows.join(",")}]}`;
 	}
 }
 

@@ -7,6 +7,8 @@ import { reading } from "./reading.ts";
 interface Text {
 	status: { level: string; sinceMs: number; atMs: number };
 	columns: string[];
+	sample: number;
+	nextMs: number;
 	rows: unknown[][];
 }
 
@@ -49,6 +51,13 @@ describe("what is measured for the dashboard", () => {
 			[2, 1, 0].map((before) => lastMs - before * SAMPLE_INTERVAL_MS),
 		);
 		expect(text(lastMs).rows).toEqual([]);
+	});
+
+	test("comes with the time until the next sample, and with the number of the last one", () => {
+		const { timing, text } = rig();
+		expect(text()).toMatchObject({ sample: 0, nextMs: SAMPLE_INTERVAL_MS });
+		timing.pass(3 * SAMPLE_INTERVAL_MS + 500);
+		expect(text()).toMatchObject({ sample: 3, nextMs: SAMPLE_INTERVAL_MS - 500 });
 	});
 
 	test("says since when the relay is as it is", () => {

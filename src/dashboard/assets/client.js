@@ -1,8 +1,11 @@
 // The dashboard's script. The page works without it; with it, values and tables follow the relay, and actions can be asked for.
 
 (() => {
-	const LIVE_INTERVAL_MS = 2_000;
-	const TABLES_INTERVAL_MS = 5_000;
+	/** Tables are asked for after each sample whose number is a multiple of this: by all pages at the same time, for which they are made once. */
+	const TABLES_EVERY = 3;
+	/** How long after a sample the page asks for it, at most: not all at once. */
+	const SPREAD_MS = 100;
+	const RETRY_MS = 2_000;
 	/** After as many failed polls in a row, the page says that it is old. */
 	const FAILURES_SHOWN = 3;
 	const SAMPLES_MAX = 450;
@@ -68,12 +71,15 @@
 		setText(note, isStale ? "The relay does not answer: what stands here is old." : "");
 	};
 
+	/** Asks for what is new. Returns after how many ms to ask again. */
 	const poll = async () => {
+		let nextMs = RETRY_MS;
 		try {
 			const response = await fetch(`dashboard/live?since=${lastMs}`, { signal: AbortSignal.timeout(10_000) });
 			if (!response.ok) throw new Error(String(response.status));
 			const live = await response.json();
 			failures = 0;
+			nextMs = live.nextMs + SPREAD_MS * Math.random();
 			columns = live.columns;
 			// A relay that was started anew may have a clock that is behind.
 			if (live.status.atMs < lastMs) rows.length = 0;
@@ -82,10 +88,12 @@
 			lastMs = live.status.atMs;
 			showStatus(live.status);
 			if (live.rows.length > 0) drawCharts();
+			if (live.rows.length > 0 && live.sample % TABLES_EVERY === 0) refreshTables();
 		} catch {
 			failures++;
 		}
 		showStale(failures >= FAILURES_SHOWN);
+		return nextMs;
 	};
 
 	// ---- Charts ----
@@ -547,19 +555,22 @@
 
 	// ---- Start ----
 
-	/** Repeats while the page is seen. */
-	const every = (intervalMs, work) => {
-		const run = () => {
-			if (document.visibilityState === "visible") void work();
-		};
-		setInterval(run, intervalMs);
-		document.addEventListener("visibilitychange", run);
+	/** Follows the relay while the page is seen. */
+	let nextPoll;
+	let isPolling = false;
+	const follow = async () => {
+		clearTimeout(nextPoll);
+		isPolling = true;
+		const nextMs = await poll();
+		isPolling = false;
+		if (document.visibilityState === "visible") nextPoll = setTimeout(follow, nextMs);
 	};
+	document.addEventListener("visibilitychange", () => {
+		if (document.visibilityState === "visible" && !isPolling) void follow();
+	});
 	document.documentElement.classList.add("scripted");
 	matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawCharts);
 	new ResizeObserver(resizeCharts).observe(document.querySelector(".charts"));
-	void poll();
-	every(LIVE_INTERVAL_MS, poll);
-	every(TABLES_INTERVAL_MS, () => refreshTables());
+	void follow();
 	for (const target of document.querySelectorAll("[data-refresh]")) observer.observe(target);
 })();
