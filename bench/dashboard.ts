@@ -21,7 +21,7 @@ const FRAMES_PER_S = 2_000;
 const PAGES = 10;
 const ROUNDS = 4;
 /** Several times as long as the page waits between two looks at its tables. */
-const TURN_MS = 15_000;
+const TURN_MS = 18_000;
 const WARM_UP_MS = 15_000;
 const WARM_UP_REQUESTS = 500;
 /** Each takes some ms to make. The first of each account warms the engine up too. */

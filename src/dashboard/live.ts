@@ -5,9 +5,9 @@ import { COLUMNS, rowOf, type Sample, sampleBetween } from "./sample.ts";
 import { type Level, type Status, statusOf } from "./status.ts";
 
 /** How often the relay is measured for the dashboard. */
-export const SAMPLE_INTERVAL_MS = 2_000;
+export const SAMPLE_INTERVAL_MS = 3_000;
 /** A quarter of an hour, at some 250 bytes each. */
-export const SAMPLES_MAX = 450;
+export const SAMPLES_MAX = 300;
 
 /** How the relay is. */
 export interface LiveStatus extends Status {

@@ -5,10 +5,10 @@
 	const TABLES_EVERY = 3;
 	/** How long after a sample the page asks for it, at most: not all at once. */
 	const SPREAD_MS = 100;
-	const RETRY_MS = 2_000;
+	const RETRY_MS = 3_000;
 	/** After as many failed polls in a row, the page says that it is old. */
 	const FAILURES_SHOWN = 3;
-	const SAMPLES_MAX = 450;
+	const SAMPLES_MAX = 300;
 	/** Reasons that have a line of their own in the chart; the others share one. */
 	const REASONS_MAX = 5;
 	const SEARCH_DELAY_MS = 250;
