@@ -122,12 +122,12 @@ test("a relay pulls hosts by itself, with RELAY_BOOTSTRAP, and goes on without t
 });
 
 test.each([
-	[["pull"], {}, 2, "usage: standpipe hosts pull URL"],
-	[["push", "x"], {}, 2, "usage:"],
-	[["add"], {}, 2, "usage:"],
-	[["add", "a.com", "--file", "x"], {}, 2, "usage:"],
-	[["list", "a.com"], {}, 2, "usage:"],
-	[["pull", "--nonsense", "https://a.example.com"], {}, 2, "usage:"],
+	[["pull"], {}, 2, "missing required argument 'url'"],
+	[["push", "x"], {}, 2, "unknown command 'push'"],
+	[["add"], {}, 2, "hosts add takes names of hosts"],
+	[["add", "a.com", "--file", "x"], {}, 2, "hosts add takes names of hosts"],
+	[["list", "a.com"], {}, 2, "too many arguments"],
+	[["pull", "--nonsense", "https://a.example.com"], {}, 2, "unknown option '--nonsense'"],
 	[["pull", "https://me:secret@a.example.com/x"], {}, 2, "URL: expected an http:// or https:// URL"],
 	[["list"], { RELAY_ADMIN_PASSWORD: "" }, 2, "password is missing"],
 	[["list", "--password-file", "/nowhere/at/all"], {}, 1, "--password-file:"],
