@@ -102,6 +102,11 @@ await report(
 	},
 );
 
+/** The bench takes many minutes. */
+function progress(text: string): void {
+	console.error(text);
+}
+
 function silentRows(name: string, silent: Silent, versus?: [name: string, other: Silent]): Row[] {
 	const ratio = (of: (silent: Silent) => number | null): string => {
 		const [mine, others] = [of(silent), versus === undefined ? null : of(versus[1])];
@@ -168,6 +173,7 @@ async function measure(
 		await Bun.sleep(settleMs);
 		const silent = { askedS, restartS, askedCpuMs, askedRelayCpuMs, mib: residentMib(relay.pid) };
 		const idle = await idleOf(relay.pid, idleMs);
+		progress(`silent: ${JSON.stringify({ ...silent, idle })}`);
 		const loaded = isLoaded ? await load(relay, hosts, directory) : null;
 		return { silent: { ...silent, idle }, loaded };
 	} finally {
@@ -215,14 +221,15 @@ async function load(relay: RelayProcess, hosts: ManyHosts, directory: NumberedDi
 		}
 	};
 	const beganAtMs = performance.now();
-	let commits = await hosts.sendEach();
-	await allPassed(commits);
+	let commits = await hosts.sendEach(allPassed);
 	const firstPerS = (1000 * commits) / (performance.now() - beganAtMs);
 	const mib = residentMib(relay.pid);
+	progress(`${commits} accounts have committed: ${Math.round(firstPerS)}/s, ${Math.round(mib)} MiB`);
 	const steady = await watchLoad(relay.pid, async () => {
 		commits += await hosts.sendPaced(perS, loadS);
 		await allPassed(commits);
 	});
+	progress(`load: ${JSON.stringify(steady)}`);
 	const requestsBefore = directory.requests;
 	await restart(relay, hosts);
 	const knownCommits = await hosts.sendPaced(perS, Math.min(KNOWN_S, loadS));
@@ -255,8 +262,9 @@ async function measureIndigo(program: string): Promise<{ silent: Silent; loaded:
 /** It does not tell how many messages it has passed. So it is done when it has asked for all accounts, and hardly uses the processor. */
 async function loadIndigo(relay: PeerProcess, hosts: ManyHosts, directory: NumberedDirectory): Promise<Loaded> {
 	const beganAtMs = performance.now();
-	const commits = await hosts.sendEach();
-	while (directory.requests < accounts) await Bun.sleep(POLL_MS);
+	const commits = await hosts.sendEach(async (sent) => {
+		while (directory.requests < sent) await Bun.sleep(POLL_MS);
+	});
 	const firstPerS = (1000 * commits) / (performance.now() - beganAtMs);
 	const mib = residentMib(relay.pid);
 	const steady = await watchLoad(relay.pid, async () => {

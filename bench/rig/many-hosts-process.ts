@@ -4,6 +4,8 @@ import { didKeyOf } from "../../src/identity/signing-key.ts";
 
 /** Hosts in one process. */
 const HOSTS_PER_PROCESS = 1_500;
+/** Accounts that commit for the first time at once. */
+const SLICE_ACCOUNTS = 2_000;
 const DID_KEY = "did:key:";
 const P256_ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
 const HALF_BYTES = 32;
@@ -22,10 +24,14 @@ export interface HostsStart {
 }
 
 /**
- * `connections`: how many hosts have a connection. `each`: every account commits once, as fast as they can. `paced`: accounts commit, so many a
+ * `connections`: how many hosts have a connection. `each`: accounts commit once, so many from the one with
+ * this place in the process, as fast as they can. `paced`: accounts commit, so many a
  * second. Each is answered when it is done, with a number: hosts, or commits.
  */
-export type HostCommand = { type: "connections" } | { type: "each" } | { type: "paced"; perS: number; seconds: number };
+export type HostCommand =
+	| { type: "connections" }
+	| { type: "each"; from: number; count: number }
+	| { type: "paced"; perS: number; seconds: number };
 export type HostAnswer = { ports: number[] } | { count: number };
 
 /** The key of all accounts. Real identities have keys of their own, but a relay does not compare them. */
@@ -97,9 +103,20 @@ export class ManyHosts {
 		return this.#run({ type: "connections" });
 	}
 
-	/** Every account commits once. Resolves with the number of commits when all are sent. */
-	sendEach(): Promise<number> {
-		return this.#run({ type: "each" });
+	/**
+	 * Every account commits once, a slice of them at a time. Resolves with the number of commits.
+	 *
+	 * @param passed waits until the relay has passed so many; called after each slice, so that no more than that waits in the relay
+	 */
+	async sendEach(passed: (commits: number) => Promise<void>): Promise<number> {
+		const count = Math.ceil(SLICE_ACCOUNTS / this.#children.length);
+		let sent = 0;
+		for (let from = 0; ; from += count) {
+			const slice = await this.#run({ type: "each", from, count });
+			if (slice === 0) return sent;
+			sent += slice;
+			await passed(sent);
+		}
 	}
 
 	/** Accounts commit, `perS` a second in all. Resolves with the number of commits when all are sent. */

@@ -110,19 +110,20 @@ async function run(command: HostCommand): Promise<HostAnswer> {
 		case "connections":
 			return { count: hosts.filter(({ sockets }) => sockets.size > 0).length };
 		case "each":
-			return { count: await sendEach() };
+			return { count: await sendEach(command.from, command.count) };
 		case "paced":
 			return { count: await sendPaced(command.perS, command.seconds) };
 	}
 }
 
-/** Sends the next commit of each account, as fast as they can be made. */
-async function sendEach(): Promise<number> {
-	for (let at = 0; at < accounts.count; at++) {
+/** Sends the next commit of each of so many accounts, as fast as they can be made. */
+async function sendEach(from: number, count: number): Promise<number> {
+	const end = Math.min(from + count, accounts.count);
+	for (let at = from; at < end; at++) {
 		await send(at);
 		if (at % EACH_AT_ONCE === 0) await new Promise((resolve) => setImmediate(resolve));
 	}
-	return accounts.count;
+	return Math.max(0, end - from);
 }
 
 /** Sends commits of all accounts in an order that looks like none. */
