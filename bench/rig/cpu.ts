@@ -18,12 +18,15 @@ export function threadCpuMs(pid: number): Map<string, number> {
 	const cpuMs = new Map<string, number>();
 	for (const id of readdirSync(tasks)) {
 		const name = readFileSync(`${tasks}/${id}/comm`, "utf8").trim();
-		cpuMs.set(
-			name,
-			(cpuMs.get(name) ?? 0) + (fineCpuMsOf(`${tasks}/${id}/schedstat`) ?? cpuMsOf(`${tasks}/${id}/stat`)),
-		);
+		cpuMs.set(name, (cpuMs.get(name) ?? 0) + taskCpuMs(pid, Number(id)));
 	}
 	return cpuMs;
+}
+
+/** CPU time of one thread of a process so far. The main thread has the process's id. */
+export function taskCpuMs(pid: number, id: number): number {
+	const task = `/proc/${pid}/task/${id}`;
+	return fineCpuMsOf(`${task}/schedstat`) ?? cpuMsOf(`${task}/stat`);
 }
 
 /** Resident memory of a process. */

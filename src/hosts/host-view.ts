@@ -20,7 +20,8 @@ export function hostViewOf(hostname: string, state: HostState, ban: Ban | null):
 
 /** Why a host has its status, as `detailOf`, but without what strangers can't be told. */
 export function publicDetailOf(state: HostState): string {
-	const error = state.ban !== null || state.phase === "connected" ? null : lastErrorOf(state);
+	if (state.ban !== null) return "banned by the operator of this relay";
+	const error = state.phase === "connected" ? null : lastErrorOf(state);
 	return error === null ? detailOf(state) : `${error.text}; ${error.advice}`;
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { type Control, type ControlResult, type Requester, refusal } from "../../src/control/api.ts";
-import { CONTROL_TIMEOUT_MS, controlOver } from "../../src/control/client.ts";
+import { CONTROL_TIMEOUT_MS, controlOver, ownControl } from "../../src/control/client.ts";
 import type { Served } from "../../src/runtime/requests.ts";
 import { LinkPair } from "../runtime/link-pair.ts";
 import { Rng } from "../sim/rng.ts";
@@ -135,5 +135,24 @@ describe("an action", () => {
 		const { control, pair } = connect(() => ({ ok: true }));
 		expect(await control).toBe(control);
 		expect(pair.requests).toEqual([]);
+	});
+});
+
+describe("the control thread's own calls", () => {
+	test("are refused until it serves, and then answered at once, whether its method returns a promise or not", async () => {
+		let served: Served<Control> | undefined;
+		const control = ownControl(() => served);
+		expect(await control.resetCursor("a.test", 7, ADMIN)).toMatchObject({ ok: false, status: 503, error: "Starting" });
+		const calls: unknown[] = [];
+		served = fakeControl<Served<Control>>({
+			async requestCrawl(hostname, by) {
+				calls.push(hostname, by);
+				return { ok: true };
+			},
+			resetCursor: (hostname, cursor) => refusal(404, "HostNotFound", `${hostname} ${cursor}`),
+		});
+		expect(await control.requestCrawl("a.test", ADMIN)).toEqual({ ok: true });
+		expect(calls).toEqual(["a.test", ADMIN]);
+		expect(await control.resetCursor("b.test", null, ADMIN)).toMatchObject({ status: 404, message: "b.test null" });
 	});
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { HOST_FAULT_NAMES, HOST_FAULTS } from "../../src/hosts/fault.ts";
-import { hostViewOf } from "../../src/hosts/host-view.ts";
+import { hostViewOf, publicDetailOf } from "../../src/hosts/host-view.ts";
 import { type HostFact, type HostState, initialState, next } from "../../src/hosts/state.ts";
 import { NEVER_CONNECTED } from "../../src/log/record/host-connection.ts";
 
@@ -24,12 +24,14 @@ describe("what anybody is told of a host", () => {
 			if (fault === "internal" || fault === "private-address")
 				expect(lastError?.text).not.toMatch(/secret|10\.0\.0\.5/);
 			else expect(lastError?.text).toBe("secret.cc:7: connect 10.0.0.5:443");
+			expect(publicDetailOf(state)).toBe(`${lastError?.text}; ${HOST_FAULTS[fault].advice}`);
 		},
 	);
 
 	test("has no error that is older than its connection", () => {
 		const ended: HostFact = { type: "ended", fault: "refused", text: "connection refused", progress: false };
 		const state = after(...DIALLED, ended, { type: "due" }, { type: "turn" }, { type: "opened" });
+		expect(publicDetailOf(state)).toBe("connected");
 		expect(hostViewOf(NAME, state, null)).toMatchObject({ phase: "connected", connectedAtMs: 5_000, lastError: null });
 	});
 
@@ -38,5 +40,6 @@ describe("what anybody is told of a host", () => {
 		const view = hostViewOf(NAME, state, { by: "domain", domain: "example.com" });
 		expect(view).toMatchObject({ hostname: NAME, phase: "barred", ban: { domain: "example.com" } });
 		expect(JSON.stringify(view)).not.toContain("operator's words");
+		expect(publicDetailOf(state)).not.toContain("operator's words");
 	});
 });

@@ -162,3 +162,25 @@ describe("the failures of a host's messages", () => {
 		}
 	});
 });
+
+test("the latest rejections are those whose last message failed last, of all hosts and reasons, without what has passed", () => {
+	const rng = new Rng("latest rejections");
+	for (let round = 0; round < 100; round++) {
+		const all = generated(rng);
+		let nowMs = 0;
+		const memory = new HostFailures(new Counters(), () => nowMs);
+		for (const one of all) {
+			nowMs = one.atMs;
+			note(memory, one);
+		}
+		const lasts = [...new Map(all.map((one) => [`${one.hostId} ${one.reason}`, one])).values()];
+		const rejected = lasts.filter(({ outcome }) => outcome === "rejected").sort((a, b) => b.atMs - a.atMs);
+		const limit = rng.int(8);
+		expect(memory.latest(limit)).toMatchObject(
+			rejected.slice(0, limit).map(({ hostId, reason, detail, atMs }) => {
+				return { ...{ hostname: senderOf(hostId).hostname, reason, detail, atMs }, passedSince: false };
+			}),
+		);
+		expect(memory.latest(limit)).toHaveLength(Math.min(limit, rejected.length));
+	}
+});

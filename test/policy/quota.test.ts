@@ -148,7 +148,9 @@ describe("the account limit of a host", () => {
 				limitMax = Math.max(one.limit ?? 0, placedBefore);
 				expect([seed, step, one.placed.size <= limitMax]).toEqual([seed, step, true]);
 				const told = one.quota.hostQuota(HOSTNAME);
-				if (count > 0) expect(told).toMatchObject({ quota: { accounts: one.placed.size, waiting: one.waiting.size } });
+				const numbers = { accounts: one.placed.size, waiting: one.waiting.size };
+				if (count > 0) expect(told).toMatchObject({ quota: numbers });
+				expect(one.quota.numbersOf(HOSTNAME)).toEqual({ limit: one.limit, ...numbers });
 			}
 			one.isAnswered = true;
 			one.catchUp();
