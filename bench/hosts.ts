@@ -49,6 +49,8 @@ interface Loaded {
 	/** Commits after the last restart, and requests to the directory meanwhile. */
 	knownCommits: number;
 	knownRequests: number;
+	/** The most memory that was resident then. */
+	knownMib: number;
 }
 
 const { values: options } = parseArgs({
@@ -129,6 +131,7 @@ function loadedRows(name: string, loaded: Loaded): Row[] {
 		{ name: `${name}: resident after that`, value: loaded.mib, unit: "MiB" },
 		{ name: `${name}: at ${perS}/s, resident at most`, value: steady.mibMax, unit: "MiB" },
 		{ name: `${name}: at ${perS}/s`, value: 100 * steady.cpu.share, unit: "% of a core", note: steady.cpu.busiest },
+		{ name: `${name}: the same after a restart, resident at most`, value: loaded.knownMib, unit: "MiB" },
 		{
 			name: `${name}: requests to the directory after a restart`,
 			value: loaded.knownRequests,
@@ -232,9 +235,13 @@ async function load(relay: RelayProcess, hosts: ManyHosts, directory: NumberedDi
 	progress(`load: ${JSON.stringify(steady)}`);
 	const requestsBefore = directory.requests;
 	await restart(relay, hosts);
-	const knownCommits = await hosts.sendPaced(perS, Math.min(KNOWN_S, loadS));
-	await allPassed(commits + knownCommits);
-	return { firstPerS, mib, steady, knownCommits, knownRequests: directory.requests - requestsBefore };
+	const before = commits;
+	const { mibMax: knownMib } = await watchLoad(relay.pid, async () => {
+		commits += await hosts.sendPaced(perS, Math.min(KNOWN_S, loadS));
+		await allPassed(commits);
+	});
+	const known = { knownMib, knownCommits: commits - before, knownRequests: directory.requests - requestsBefore };
+	return { firstPerS, mib, steady, ...known };
 }
 
 /** The same with indigo's relay. It can't be asked for hosts on this machine: it is measured from a restart on. */
@@ -272,6 +279,9 @@ async function loadIndigo(relay: PeerProcess, hosts: ManyHosts, directory: Numbe
 	});
 	const requestsBefore = directory.requests;
 	await restart(relay, hosts);
-	const knownCommits = await hosts.sendPaced(perS, Math.min(KNOWN_S, loadS));
-	return { firstPerS, mib, steady, knownCommits, knownRequests: directory.requests - requestsBefore };
+	let knownCommits = 0;
+	const { mibMax: knownMib } = await watchLoad(relay.pid, async () => {
+		knownCommits = await hosts.sendPaced(perS, Math.min(KNOWN_S, loadS));
+	});
+	return { firstPerS, mib, steady, knownMib, knownCommits, knownRequests: directory.requests - requestsBefore };
 }
