@@ -10,7 +10,7 @@ RUST_SOURCES := $(shell find native -name target -prune -o -name fuzz -prune -o 
 # A decoder that others wrote, with which a test checks the relay's frames.
 RUST_DECODER := test/protocol/decoders/rust
 
-.PHONY: demo test run build native check format docs bench soak crash fuzz fuzz-edge fuzz-native mutants network kubernetes-schemas debian-packages image-test clean
+.PHONY: demo test run build native check format docs monitoring bench soak crash fuzz fuzz-edge fuzz-native mutants network kubernetes-schemas debian-packages image-test clean
 
 # A small synthetic network, the relay and a consumer, offline, until Ctrl-C.
 demo: dist/standpipe
@@ -56,6 +56,10 @@ format: node_modules/.installed
 # Updates the tables of settings, metrics and reasons in docs/ from the code.
 docs: node_modules/.installed
 	@$(BUN) test/docs/write.ts
+
+# Writes what is made from others below k8s/monitoring: the PrometheusRule from rules.yaml, the dashboard from its code.
+monitoring: node_modules/.installed
+	@$(BUN) k8s/monitoring/write.ts
 
 bench: dist/standpipe
 	@for bench in $(filter-out bench/soak.ts,$(wildcard bench/*.ts)); do echo "== $$bench"; $(BUN) $$bench || exit 1; done

@@ -8,10 +8,10 @@ export function readPage(path: string): Promise<string> {
 	return Bun.file(join(ROOT, path)).text();
 }
 
-/** Every page that is written for people: those at the root, in `docs/` and `bench/`, and of the tests' folders. */
+/** Every page that is written for people: those at the root, in `docs/`, `bench/` and `k8s/`, and of the tests' folders. */
 export function listPages(): string[] {
 	const ofRoot = readdirSync(ROOT).filter((name) => name.endsWith(".md"));
-	const below = ["docs", "bench", "test"].flatMap((folder) =>
+	const below = ["docs", "bench", "k8s", "test"].flatMap((folder) =>
 		[...new Bun.Glob("**/*.md").scanSync(join(ROOT, folder))]
 			.filter((path) => !path.includes("node_modules/"))
 			.map((path) => `${folder}/${path}`),

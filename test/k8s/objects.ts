@@ -1,7 +1,7 @@
 import * as v from "valibot";
 
-const names = v.object({ name: v.string() });
 const labels = v.record(v.string(), v.string());
+const names = v.object({ name: v.string(), labels: v.optional(labels) });
 const httpGet = v.strictObject({ path: v.string(), port: v.string() });
 const probe = v.looseObject({ httpGet, periodSeconds: v.number(), failureThreshold: v.optional(v.number(), 3) });
 const amounts = v.record(v.string(), v.string());
@@ -91,7 +91,7 @@ export const service = v.object({
 		clusterIP: v.optional(v.string()),
 		type: v.optional(v.string(), "ClusterIP"),
 		selector: labels,
-		ports: v.array(v.object({ port: v.number(), targetPort: v.string() })),
+		ports: v.array(v.object({ name: v.string(), port: v.number(), targetPort: v.string() })),
 	}),
 });
 
@@ -130,6 +130,51 @@ export const cluster = v.object({
 		postgresql: v.object({ parameters: amounts }),
 		storage: v.object({ size: v.string() }),
 		walStorage: v.object({ size: v.string() }),
+	}),
+});
+
+export const configMap = v.object({ kind: v.literal("ConfigMap"), metadata: names, data: labels });
+
+/** What the Prometheus operator scrapes. Strict: an object of the operator's has no schema here that would find a mistyped field. */
+export const serviceMonitor = v.object({
+	kind: v.literal("ServiceMonitor"),
+	apiVersion: v.literal("monitoring.coreos.com/v1"),
+	metadata: names,
+	spec: v.strictObject({
+		jobLabel: v.string(),
+		selector: v.strictObject({ matchLabels: labels }),
+		endpoints: v.array(
+			v.strictObject({
+				port: v.string(),
+				path: v.string(),
+				interval: v.string(),
+				relabelings: v.array(
+					v.strictObject({ sourceLabels: v.array(v.string()), separator: v.string(), targetLabel: v.string() }),
+				),
+			}),
+		),
+	}),
+});
+
+export const prometheusRules = v.object({
+	kind: v.literal("PrometheusRule"),
+	apiVersion: v.literal("monitoring.coreos.com/v1"),
+	metadata: names,
+	spec: v.strictObject({
+		groups: v.array(
+			v.strictObject({
+				name: v.string(),
+				rules: v.array(
+					v.strictObject({
+						alert: v.string(),
+						expr: v.string(),
+						for: v.optional(v.string()),
+						labels,
+						annotations: labels,
+					}),
+				),
+			}),
+		),
 	}),
 });
 

@@ -5,12 +5,15 @@ import { join } from "node:path";
 import * as v from "valibot";
 import { RelayRig, until } from "../relay/rig.ts";
 import { freePort } from "../sim/relay-process.ts";
+import { readDashboard } from "./dashboard.ts";
 import { alertRules, metricsIn, promtool, RULES_PATH } from "./promtool.ts";
 
 const isThere = Bun.which("prometheus") !== null && Bun.which("promtool") !== null;
 const skipped = isThere ? "" : " (skipped: there is no Prometheus)";
 /** Of accounts' messages. */
 const MESSAGES = 25;
+/** A relay without a mirror and without a limit of the log has no metrics of them, and one that is well has no alerts. */
+const UNSEEN = /plc_mirror|log_size_limit|page_cache|ALERTS/;
 
 const vector = v.object({
 	data: v.object({
@@ -132,6 +135,20 @@ describe.skipIf(!isThere)(`a real Prometheus${skipped}`, () => {
 		// A machine for tests may have few descriptors, no native engine and a full disk. That is for its owner to see.
 		const ofMachine = ["StandpipePortableEngine", "StandpipeDiskReserveNear"];
 		expect(states.filter(({ name, state }) => state === "firing" && !ofMachine.includes(name))).toEqual([]);
+	});
+
+	test("answers every query of the dashboard", async () => {
+		const { panels } = await readDashboard();
+		for (const { expr } of panels.flatMap(({ targets }) => targets)) {
+			// Of a network that is well, nothing is above 0 that should not be.
+			const query = expr
+				.replaceAll("$instance", ".+")
+				.replaceAll("$__rate_interval", "1m")
+				.replace(/ > 0\b/, "");
+			// A query that Prometheus does not take throws. Rates need two scrapes.
+			if (UNSEEN.test(query)) await prometheus.query(query);
+			else await until(async () => (await prometheus.query(query)).length > 0);
+		}
 	});
 
 	test("and its tool have nothing to say against the names and texts of the metrics", async () => {

@@ -1,25 +1,15 @@
 import { describe, expect, test } from "bun:test";
-import { fullName } from "../../src/http/metrics.ts";
-import { READINGS } from "../../src/monitor/readings.ts";
-import { declaredMetrics } from "../docs/metrics-table.ts";
 import { ALERT_CASES } from "./alert-cases.ts";
+import { knownMetrics, seriesOf } from "./metrics.ts";
 import { alertRules, metricsIn, promtool, RULES_PATH, testRules } from "./promtool.ts";
 
 const rules = await alertRules();
 const isThere = Bun.which("promtool") !== null;
 const skipped = isThere ? "" : " (skipped: there is no promtool)";
 
-/** Every series' name that `/metrics` can have. */
-async function seriesNames(): Promise<Set<string>> {
-	const counted = (await declaredMetrics()).flatMap(({ name, kind }) =>
-		kind === "histogram" ? ["_bucket", "_sum", "_count", ""].map((end) => fullName(name) + end) : [fullName(name)],
-	);
-	return new Set([...counted, ...READINGS.map(({ name }) => name)]);
-}
-
 describe("the alerts", () => {
 	test("name only metrics that exist, in rules, texts and tests", async () => {
-		const names = await seriesNames();
+		const names = seriesOf(await knownMetrics());
 		const named = [
 			...rules.flatMap(({ expr, annotations }) => metricsIn(`${expr} ${annotations.summary} ${annotations.runbook}`)),
 			...ALERT_CASES.flatMap(({ fires, quiet }) => Object.keys({ ...fires, ...quiet }).flatMap(metricsIn)),
