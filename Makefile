@@ -113,7 +113,7 @@ kubernetes-schemas:
 	@sh test/k8s/install.sh
 
 # Programs that tests run beside the relay. Tests of a program that can't be installed are skipped, and say so.
-TEST_PACKAGES := chromium prometheus libfaketime
+TEST_PACKAGES := chromium prometheus libfaketime caddy nginx systemd
 debian-packages:
 	@sh test/debian-packages.sh $(TEST_PACKAGES)
 

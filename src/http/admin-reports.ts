@@ -91,7 +91,7 @@ export function addReportRoutes(app: Hono<ClientEnv>, control: Control): void {
 		errorResponse(
 			501,
 			"MethodNotImplemented",
-			"this relay sends no alerts of account limits, so it keeps no state of those that others have sent",
+			"this relay sends alerts of account limits itself, by RELAY_ALERT_WEBHOOK, and keeps no state of those that others have sent",
 		),
 	);
 }

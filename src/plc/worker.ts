@@ -1,10 +1,10 @@
-import { setPriority } from "node:os";
 import { openPatiently } from "../index/open.ts";
 import { patienceOf } from "../index/patient-reader.ts";
 import type { Counters } from "../observe/counters.ts";
 import { contain } from "../runtime/boundary.ts";
 import { startOnPath } from "../runtime/start-error.ts";
 import { endThreadOnFailure, serveRole, type WorkerRole } from "../runtime/thread.ts";
+import { yieldToDataPath } from "../runtime/thread-priority.ts";
 import type { WorkerContext } from "../runtime/worker-context.ts";
 import { selectSignatureCheck } from "../verify/signature-check.ts";
 import { USER_AGENT } from "../version.ts";
@@ -18,7 +18,6 @@ import type { MirrorStore } from "./store.ts";
 
 export type MirrorStart = WorkerContext<"plcHost" | "verifyEngine">;
 
-const NICENESS = 10;
 const LAG_INTERVAL_MS = 1_000;
 
 /** The thread that mirrors the PLC directory. Ready when its tables are open. Takes no commands. */
@@ -29,9 +28,7 @@ serveRole<MirrorStart, never, never>((): WorkerRole<MirrorStart, never> => {
 	let running: Promise<void>;
 
 	async function start({ config }: MirrorStart, counters: Counters): Promise<void> {
-		// If cores are short, the mirror must wait rather than the data path. On Linux this sets the priority of the thread;
-		// elsewhere it would set that of the whole process.
-		if (process.platform === "linux") setPriority(NICENESS);
+		yieldToDataPath("plc");
 		const { plcHost: directory, databaseUrl, verifyEngine } = config;
 		const keys = new RotationKeys(selectSignatureCheck(verifyEngine));
 		const clock = Date.now;

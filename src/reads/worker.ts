@@ -1,4 +1,3 @@
-import { setPriority } from "node:os";
 import type { Control } from "../control/api.ts";
 import { createReadsApp } from "../http/reads.ts";
 import { openPlainReader } from "../index/patient-reader.ts";
@@ -6,6 +5,7 @@ import type { IndexReader } from "../index/store.ts";
 import type { Counters } from "../observe/counters.ts";
 import { RateLimit } from "../runtime/rate-limit.ts";
 import { linkOver, serveRole } from "../runtime/thread.ts";
+import { yieldToDataPath } from "../runtime/thread-priority.ts";
 import type { WorkerContext } from "../runtime/worker-context.ts";
 import { USER_AGENT } from "../version.ts";
 import { HandleResolver } from "../why/handle.ts";
@@ -24,16 +24,12 @@ const BURST_S = 5;
 /** Addresses that are remembered, at some 100 bytes each. */
 const ADDRESSES_MAX = 100_000;
 
-const NICENESS = 10;
-
 serveRole<ReadsWorkerOptions, never, never, Control, ReadsService>((_, control) => {
 	let index: IndexReader;
 	let reads: ReadsService;
 
 	async function start({ config, log, ports }: ReadsWorkerOptions, counters: Counters): Promise<void> {
-		// If cores are short, reads must wait rather than consumers. On Linux this sets the priority of the thread; elsewhere it
-		// would set that of the whole process.
-		if (process.platform === "linux") setPriority(NICENESS);
+		yieldToDataPath("reads");
 		index = await openPlainReader(config.databaseUrl, log.marks, counters);
 		const { readsPerIpPerS: perS } = config;
 		const rateLimit = new RateLimit({ perS, burst: BURST_S * perS, keysMax: ADDRESSES_MAX });
