@@ -275,12 +275,15 @@
 		}
 	};
 
+	/** The frame of a table keeps its place and the focus. */
 	const replace = (target, text) => {
 		const frame = target.querySelector(".frame");
-		const left = frame?.scrollLeft ?? 0;
+		const place = { left: frame?.scrollLeft ?? 0, top: frame?.scrollTop ?? 0 };
+		const isFocused = frame !== null && frame === document.activeElement;
 		target.innerHTML = text;
 		const now = target.querySelector(".frame");
-		if (now !== null) now.scrollLeft = left;
+		now?.scrollTo({ ...place, behavior: "instant" });
+		if (isFocused) now?.focus({ preventScroll: true });
 	};
 
 	const messageOf = (text) => {
