@@ -31,12 +31,26 @@ export function findValidator(): string | null {
  * @throws {Error} with what kustomize says
  */
 export function render(kustomize: readonly string[], folder: string, components: readonly string[] = []): string {
+	return renderOverlay(kustomize, (at) => JSON.stringify({ resources: [at(folder)], components: components.map(at) }));
+}
+
+/**
+ * Renders an overlay of an operator's as YAML.
+ * @param write makes its kustomization.yaml. It is given what tells the path of a folder below k8s/
+ * @param files what else is in the overlay's folder, by name
+ * @throws {Error} with what kustomize says
+ */
+export function renderOverlay(
+	kustomize: readonly string[],
+	write: (at: (folder: string) => string) => string,
+	files: Readonly<Record<string, string>> = {},
+): string {
 	const overlay = mkdtempSync(join(tmpdir(), "standpipe-k8s-"));
 	try {
 		// It takes folders by relative paths only.
 		const at = (path: string): string => relative(realpathSync(overlay), join(K8S, path));
-		const kustomization = { resources: [at(folder)], components: components.map(at) };
-		writeFileSync(join(overlay, "kustomization.yaml"), JSON.stringify(kustomization));
+		for (const [name, text] of Object.entries({ ...files, "kustomization.yaml": write(at) }))
+			writeFileSync(join(overlay, name), text);
 		const { stdout, stderr, success } = Bun.spawnSync([...kustomize, overlay]);
 		if (!success) throw new Error(stderr.toString());
 		return stdout.toString();

@@ -78,7 +78,10 @@ export const statefulSet = v.object({
 		volumeClaimTemplates: v.tuple([
 			v.object({
 				metadata: names,
-				spec: v.object({ resources: v.object({ requests: v.object({ storage: v.string() }) }) }),
+				spec: v.object({
+					storageClassName: v.optional(v.string()),
+					resources: v.object({ requests: v.object({ storage: v.string() }) }),
+				}),
 			}),
 		]),
 	}),
@@ -135,6 +138,74 @@ export const cluster = v.object({
 
 export const configMap = v.object({ kind: v.literal("ConfigMap"), metadata: names, data: labels });
 
+const backend = v.strictObject({
+	service: v.strictObject({ name: v.string(), port: v.strictObject({ name: v.string() }) }),
+});
+
+export const ingress = v.object({
+	kind: v.literal("Ingress"),
+	metadata: v.object({ name: v.string(), annotations: labels }),
+	spec: v.object({
+		ingressClassName: v.string(),
+		tls: v.array(v.strictObject({ hosts: v.array(v.string()), secretName: v.string() })),
+		rules: v.array(
+			v.strictObject({
+				host: v.string(),
+				http: v.strictObject({
+					paths: v.array(v.strictObject({ path: v.string(), pathType: v.picklist(["Exact", "Prefix"]), backend })),
+				}),
+			}),
+		),
+	}),
+});
+
+/** A job of the relay's own program. */
+export const cronJob = v.object({
+	kind: v.literal("CronJob"),
+	metadata: names,
+	spec: v.object({
+		concurrencyPolicy: v.string(),
+		jobTemplate: v.object({
+			spec: v.object({
+				activeDeadlineSeconds: v.number(),
+				template: v.object({
+					metadata: v.object({ labels }),
+					spec: v.object({
+						automountServiceAccountToken: v.boolean(),
+						securityContext: v.looseObject({ runAsNonRoot: v.boolean() }),
+						containers: v.tuple([
+							v.object({
+								image: v.string(),
+								args: v.array(v.string()),
+								env,
+								securityContext: v.looseObject({ readOnlyRootFilesystem: v.boolean() }),
+								volumeMounts: v.array(v.object({ name: v.string(), mountPath: v.string() })),
+							}),
+						]),
+						volumes: v.tuple([v.strictObject({ name: v.string(), configMap: v.strictObject({ name: v.string() }) })]),
+					}),
+				}),
+			}),
+		}),
+	}),
+});
+
+export const storageClass = v.object({
+	kind: v.literal("StorageClass"),
+	metadata: names,
+	provisioner: v.string(),
+	volumeBindingMode: v.string(),
+	reclaimPolicy: v.string(),
+});
+
+/** Values for the chart of something that k3s installs. */
+export const helmChartConfig = v.strictObject({
+	kind: v.literal("HelmChartConfig"),
+	apiVersion: v.literal("helm.cattle.io/v1"),
+	metadata: v.strictObject({ name: v.string(), namespace: v.string() }),
+	spec: v.strictObject({ valuesContent: v.string() }),
+});
+
 /** What the Prometheus operator scrapes. Strict: an object of the operator's has no schema here that would find a mistyped field. */
 export const serviceMonitor = v.object({
 	kind: v.literal("ServiceMonitor"),
@@ -189,7 +260,7 @@ export function ofKind<Schema extends v.GenericSchema<unknown, { kind: string }>
 		.map((one) => v.parse(schema, one));
 }
 
-const anyObject = v.looseObject({ apiVersion: v.string(), kind: v.string(), metadata: names });
+const anyObject = v.looseObject({ apiVersion: v.string(), kind: v.string(), metadata: v.looseObject(names.entries) });
 
 /** All objects that were rendered. */
 export function objectsIn(yaml: string): v.InferOutput<typeof anyObject>[] {
