@@ -2,6 +2,8 @@
 
 import { availableParallelism } from "node:os";
 import { type Config, ConfigError, loadConfig, secretsOf } from "../config/settings.ts";
+import { Unavailable } from "../disk/fault.ts";
+import { StoreBroken } from "../index/store-fault.ts";
 import { hideSecrets } from "../observe/masking.ts";
 import type { ReportOutput } from "../runtime/line-output.ts";
 
@@ -41,4 +43,10 @@ export function settingsOf({ env }: CommandContext, args: readonly string[]): { 
 	} catch (error) {
 		throw error instanceof ConfigError ? new Misuse(error.message) : error;
 	}
+}
+
+/** What can be wrong with a database, the disk, or the way to them. Everything else is a fault of this program. */
+export function isForeseen(error: unknown): boolean {
+	const isOfSystem = error instanceof Error && "syscall" in error;
+	return error instanceof StoreBroken || error instanceof Unavailable || isOfSystem;
 }

@@ -1,12 +1,10 @@
 import { Command } from "commander";
 import { indexUrl } from "../config/setting.ts";
-import { Unavailable } from "../disk/fault.ts";
 import { copyIndex } from "../index/copy/copy.ts";
 import { CopyReport } from "../index/copy/report.ts";
 import { openCopySource, openCopyTarget } from "../index/open.ts";
-import { StoreBroken } from "../index/store-fault.ts";
 import { messageOf } from "../observe/log-value.ts";
-import { type CommandContext, Failed, Misuse } from "./command.ts";
+import { type CommandContext, Failed, isForeseen, Misuse } from "./command.ts";
 
 interface CopyOptions {
 	from: string;
@@ -60,10 +58,4 @@ async function copy({ from, to }: CopyOptions, report: CopyReport): Promise<void
 	} finally {
 		await source.close();
 	}
-}
-
-/** What can be wrong with a database or the way to it. Everything else is a fault of this program. */
-function isForeseen(error: unknown): boolean {
-	const isOfSystem = error instanceof Error && "syscall" in error;
-	return error instanceof StoreBroken || error instanceof Unavailable || isOfSystem;
 }

@@ -87,7 +87,8 @@ function verify(context: CommandContext, folder: string | undefined, json: boole
 	if (summary.faults > 0) context.exitWith(EXIT.failed);
 }
 
-function faultLine({ fault, segment, detail }: LogFault): string {
+/** A fault of a log, in a line. */
+export function faultLine({ fault, segment, detail }: LogFault): string {
 	return `${fault}: ${segment}: ${detail}: ${LOG_FAULTS[fault]}`;
 }
 
@@ -167,7 +168,8 @@ function created(path: string): number {
 	}
 }
 
-function parseSeq(text: string): number {
+/** Reads a seq in an option. */
+export function parseSeq(text: string): number {
 	const seq = Number(text);
 	if (/^\d{1,16}$/.test(text) && Number.isSafeInteger(seq)) return seq;
 	throw new InvalidArgumentError("expected a whole number");

@@ -3,6 +3,7 @@ import { Command, CommanderError } from "commander";
 import { masked } from "../observe/masking.ts";
 import { LineOutput, type ReportOutput } from "../runtime/line-output.ts";
 import { VERSION } from "../version.ts";
+import { backupCommand, restoreCommand } from "./backup.ts";
 import { type CommandContext, EXIT, Failed, Misuse } from "./command.ts";
 import { healthCommand } from "./health.ts";
 import { hostsCommand } from "./hosts.ts";
@@ -12,7 +13,10 @@ import { serveCommand } from "./serve.ts";
 import { whyCommand } from "./why.ts";
 
 /** Every command, in the order of the help text. */
-const COMMANDS = [serveCommand, healthCommand, hostsCommand, whyCommand, logCommand, indexCommand] as const;
+const COMMANDS = [
+	...[serveCommand, healthCommand, hostsCommand, whyCommand, logCommand, indexCommand],
+	...[backupCommand, restoreCommand],
+] as const;
 
 const COMPLETION = "completion";
 

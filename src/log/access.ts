@@ -3,6 +3,8 @@ import type { Counters } from "../observe/counters.ts";
 import { messageOf } from "../observe/log-value.ts";
 import { Damage } from "../runtime/boundary.ts";
 import { ActiveSegment, createActiveSegmentBuffer } from "./local/active-segment.ts";
+import { type CopiedLog, copyLog, type LogCopyOptions } from "./local/copy/copy-log.ts";
+import { type LogRestoreOptions, occupantOf, RestoredLog } from "./local/copy/restored-log.ts";
 import { type ExportCounts, type ExportedMessage, type ExportRange, exportLog } from "./local/examine/export.ts";
 import { exportCar, TooManyCommits } from "./local/examine/export-car.ts";
 import { InspectError, inspectSegment } from "./local/examine/inspect.ts";
@@ -13,7 +15,7 @@ import { readLogId } from "./local/log-id.ts";
 import { BackgroundReader } from "./local/read/background-reader.ts";
 import { LogReader } from "./local/read/reader.ts";
 import { LogWriter, type LogWriterOptions } from "./local/write/log-writer.ts";
-import type { BlockingReader, Log, SharedReader } from "./log.ts";
+import type { BlockingReader, Log, LogNumbers, SharedReader } from "./log.ts";
 import { createMarksBuffer, type MarkRule, Marks } from "./marks.ts";
 import { createPositionBuffer, LogPosition } from "./position.ts";
 
@@ -167,9 +169,28 @@ export async function exportLogCar(
 	}
 }
 
+/** Copies a log's files, as `copyLog` says. */
+export function copyLogFiles(options: Omit<LogCopyOptions, "fs">): CopiedLog {
+	return copyLog({ ...options, fs: systemLogFs });
+}
+
+/** A name of something in the folder because of which no log can be restored to it; null if there is nothing or no folder. */
+export function logOccupant(directory: string): string | null {
+	return occupantOf(systemLogFs, directory);
+}
+
+/** Begins to make a log from a copy, as `RestoredLog` says. */
+export function openRestoredLog(options: Omit<LogRestoreOptions, "fs">, used: LogNumbers): RestoredLog {
+	return new RestoredLog({ ...options, fs: systemLogFs }, used);
+}
+
+export type { CopiedFile } from "./local/copy/copied-file.ts";
+export { CopyOvertaken } from "./local/copy/copy-log.ts";
+export { CopyChanged } from "./local/copy/restored-log.ts";
 export type { ExportCounts, ExportedMessage, ExportRange } from "./local/examine/export.ts";
 export type { LogFault, LogSummary, VerifyOptions } from "./local/examine/verify.ts";
 export { LOG_FAULTS } from "./local/examine/verify.ts";
+export type { CopiedLog, RestoredLog };
 
 function unreadable(directory: string, error: unknown): InspectError {
 	return new InspectError(`the log in ${directory} can't be read: ${messageOf(error)}`);

@@ -71,6 +71,12 @@ export interface Position {
 	wake(): void;
 }
 
+/** A record's numbers, or limits of both. */
+export interface LogNumbers {
+	lsn: number;
+	seq: number;
+}
+
 /** What the log holds, in the numbers that consumers see. */
 export interface LogSpan {
 	/** No retained message has a lower seq. */

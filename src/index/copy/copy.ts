@@ -46,7 +46,8 @@ export async function copyIndex(from: CopySide, to: CopySide, onStep: (step: Cop
 	);
 }
 
-async function checkEmpty(target: CopyRows, place: string): Promise<void> {
+/** @throws CopyError if an index has anything */
+export async function checkEmpty(target: CopyRows, place: string): Promise<void> {
 	const { checkpoint, hostIdMax } = await target.progress();
 	const rows = await countAll(target);
 	if (rows > 0 || checkpoint > 0 || hostIdMax > 0)

@@ -1,35 +1,33 @@
 import type { ReportOutput } from "../../runtime/line-output.ts";
+import { PercentSteps } from "../../runtime/percent-steps.ts";
 import { grouped } from "../../runtime/report-text.ts";
 import type { Copied, CopyStep } from "./copy.ts";
 
 const PHASES = { copy: "copied", check: "checked" } as const;
-/** Percent between two lines if no line can be replaced. */
-const PERCENT_STEP = 10;
 
 /** Tells an operator how a copy goes: in sentences, or in one JSON object a line. */
 export class CopyReport {
 	readonly #format: "text" | "json";
 	readonly #output: ReportOutput;
-	#shown = "";
+	readonly #isReplaceable: boolean;
+	readonly #steps: PercentSteps;
 
 	constructor(format: "text" | "json", output: ReportOutput) {
 		this.#format = format;
 		this.#output = output;
+		this.#isReplaceable = format === "text" && output.isTerminal;
+		this.#steps = new PercentSteps(this.#isReplaceable);
 	}
 
-	/** Says how far it is: on a terminal after each percent, else after each ten. */
+	/** Says how far it is, as `PercentSteps` has it. */
 	step({ phase, rows, rowsTotal }: CopyStep): void {
-		const percent = rowsTotal === 0 ? 100 : Math.floor((100 * rows) / rowsTotal);
-		const isReplaceable = this.#format === "text" && this.#output.isTerminal;
-		const step = isReplaceable ? 1 : PERCENT_STEP;
-		const shown = `${phase} ${Math.floor(percent / step)}`;
-		if (shown === this.#shown) return;
-		this.#shown = shown;
+		const percent = this.#steps.percent(phase, rows, rowsTotal);
+		if (percent === null) return;
 		const text =
 			this.#format === "json"
 				? JSON.stringify({ part: "progress", phase, rows, rowsTotal, percent })
 				: `${PHASES[phase]} ${grouped(rows)} of ${grouped(rowsTotal)} rows (${percent} %)`;
-		if (isReplaceable) this.#output.status(text);
+		if (this.#isReplaceable) this.#output.status(text);
 		else this.#output.line(text);
 	}
 

@@ -25,8 +25,8 @@ export interface CopyRows {
 export const ROWS_PER_PAGE = 1_000;
 
 /**
- * An index that is copied, or the place of one that is to be. As long as it is open, no relay can use it. Its errors are those of
- * `IndexReader`.
+ * An index that is copied, or the place of one that is to be. As long as it is open, no relay can use it, unless it is a snapshot. Its
+ * errors are those of `IndexReader`.
  */
 export interface CopySide {
 	/** The name of the place in messages. It shows no secrets. */

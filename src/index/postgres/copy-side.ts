@@ -52,6 +52,19 @@ export function openPostgresSource(url: string, pageMsMax = PAGE_MS_MAX): Promis
 }
 
 /**
+ * Opens an index to copy from, as it is at one moment. A relay may use it meanwhile.
+ * @throws StoreBroken if it is not an index of this program's schema version
+ */
+export async function openPostgresSnapshot(url: string): Promise<CopySide> {
+	const database = new Database(url, { name: SOURCE_NAME, settings: { ...SETTINGS, ...READ_ONLY } });
+	return await opened(database, async () => {
+		await checkServer(database, url);
+		await checkSchema(database);
+		return new PostgresSide(database, null, PAGE_MS_MAX);
+	});
+}
+
+/**
  * Opens an index to copy to, and makes its tables if the database is empty.
  * @throws StoreBroken as `openPostgresSource`
  */
@@ -94,10 +107,11 @@ async function takeAlone(database: Database, lock: WriterLock): Promise<void> {
 class PostgresSide implements CopySide {
 	readonly place: string;
 	readonly #database: Database;
-	readonly #lock: WriterLock;
+	readonly #lock: WriterLock | null;
 	readonly #pageMsMax: number;
 
-	constructor(database: Database, lock: WriterLock, pageMsMax: number) {
+	/** @param lock null if others may use the index */
+	constructor(database: Database, lock: WriterLock | null, pageMsMax: number) {
 		this.place = database.place;
 		this.#database = database;
 		this.#lock = lock;
@@ -105,16 +119,13 @@ class PostgresSide implements CopySide {
 	}
 
 	async transaction<Result>(work: (rows: CopyRows) => Promise<Result>): Promise<Result> {
-		await takeAlone(this.#database, this.#lock);
+		if (this.#lock !== null) await takeAlone(this.#database, this.#lock);
 		const { connectionsLost } = this.#database;
 		const late = Promise.withResolvers<never>();
 		const outcome = this.#database.transaction(async (sql) => {
 			await sql`SET TRANSACTION ISOLATION LEVEL REPEATABLE READ`;
 			if (this.#database.connectionsLost !== connectionsLost)
-				throw new StoreUnavailable(
-					"database-unreachable",
-					`${this.place}: the connection was lost, and its lock with it`,
-				);
+				throw new StoreUnavailable("database-unreachable", `${this.place}: the connection was lost`);
 			return await work(new PostgresRows(sql, { place: this.place, onLate: late.reject, pageMsMax: this.#pageMsMax }));
 		}, TRANSACTION_MS_MAX);
 		return await Promise.race([outcome, late.promise]);

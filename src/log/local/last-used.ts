@@ -25,7 +25,7 @@ export interface FoundLastUsed {
 	counter: number;
 }
 
-const NAME = "last-used";
+export const LAST_USED_FILE = "last-used";
 const MAGIC = Buffer.from("stndused", "latin1");
 /** Each slot has a sector of its own, which a disk writes as a whole or not at all. */
 const SLOT_BYTES = 512;
@@ -96,7 +96,7 @@ export class LastUsed {
 	}
 
 	#create(): number {
-		return createFile(this.#fs, this.#directory, NAME, (file) => {
+		return createFile(this.#fs, this.#directory, LAST_USED_FILE, (file) => {
 			this.#fs.write(file, Buffer.alloc(SLOTS * SLOT_BYTES), 0);
 			this.#put(file);
 			return file;
@@ -132,7 +132,7 @@ export class LastUsed {
 export function readLastUsed(fs: LogFs, directory: string): FoundLastUsed | null {
 	const bytes = Buffer.alloc(SLOTS * SLOT_BYTES);
 	try {
-		const file = fs.open(join(directory, NAME), "read");
+		const file = fs.open(join(directory, LAST_USED_FILE), "read");
 		fs.read(file, bytes, 0);
 		fs.close(file);
 	} catch (error) {

@@ -2,6 +2,8 @@ import { Database } from "bun:sqlite";
 import { join } from "node:path";
 import { DiskFault, diskFaultReason } from "../../disk/fault.ts";
 
+export const LOCK_FILE = "lock";
+
 /**
  * The lock of a log directory, which only one writer can hold.
  *
@@ -20,7 +22,7 @@ export class DirectoryLock {
 	constructor(directory: string) {
 		let database: Database | null = null;
 		try {
-			database = new Database(join(directory, "lock"));
+			database = new Database(join(directory, LOCK_FILE));
 			database.run("PRAGMA busy_timeout = 0");
 			database.run("BEGIN EXCLUSIVE");
 		} catch (cause) {

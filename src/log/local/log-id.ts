@@ -20,12 +20,17 @@ export function ensureLogId(fs: LogFs, directory: string): string {
 	const found = readLogId(fs, directory);
 	if (found !== null) return found;
 	const id = crypto.randomUUID();
+	writeLogId(fs, directory, id);
+	return id;
+}
+
+/** Gives a log this id. It is durable when this returns. */
+export function writeLogId(fs: LogFs, directory: string, id: string): void {
 	const file = createFile(fs, directory, NAME, (file) => {
 		fs.write(file, Buffer.from(`${id}\n`), 0);
 		return file;
 	});
 	fs.close(file);
-	return id;
 }
 
 /**

@@ -98,7 +98,8 @@ export class MemoryFs implements LogFs {
 	}
 
 	read(file: number, target: Buffer, position: number): number {
-		return this.#opened(file).file.content.copy(target, 0, position);
+		const { content } = this.#opened(file).file;
+		return content.copy(target, 0, Math.min(position, content.length));
 	}
 
 	async readInBackground(file: number, target: Buffer, position: number): Promise<number> {

@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import { RecordFlag, recordFlags, recordLsn } from "../../record/record.ts";
 import type { LogFs } from "../log-fs.ts";
 import { FileSource, scanRecords } from "../segment/scan.ts";
@@ -6,6 +5,7 @@ import {
 	emptyEnd,
 	listSegments,
 	moveEnd,
+	openIfThere,
 	readSegmentFooter,
 	readSegmentHeader,
 	SEGMENT_HEADER_BYTES,
@@ -13,7 +13,6 @@ import {
 	type SegmentFooter,
 	type SegmentHeader,
 	type SegmentId,
-	segmentName,
 } from "../segment/segment.ts";
 
 /** A segment, after its records were read. */
@@ -69,16 +68,6 @@ export function walkLog(
 		} finally {
 			fs.close(file);
 		}
-	}
-}
-
-/** Null if the segment is no longer there. */
-function openIfThere(fs: LogFs, directory: string, id: SegmentId): number | null {
-	try {
-		return fs.open(join(directory, segmentName(id)), "read");
-	} catch (error) {
-		if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
-		throw error;
 	}
 }
 

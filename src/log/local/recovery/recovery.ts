@@ -3,6 +3,7 @@
 import { join } from "node:path";
 import type { Counters } from "../../../observe/counters.ts";
 import { logOf } from "../../../observe/log.ts";
+import type { LogNumbers } from "../../log.ts";
 import { LogState } from "../../state.ts";
 import type { UsedNumbers } from "../last-used.ts";
 import type { LogFs } from "../log-fs.ts";
@@ -24,11 +25,6 @@ import { SegmentIndex } from "../segment/segment-index.ts";
 import { SegmentReader } from "../segment/segment-reader.ts";
 import type { SegmentState } from "../segment/segment-writer.ts";
 import { readState, SegmentFold } from "./read-state.ts";
-
-export interface LogNumbers {
-	lsn: number;
-	seq: number;
-}
 
 /** What a start finds in the log's directory. */
 export interface RecoveredLog {

@@ -1,6 +1,8 @@
 // log/local/segment/: one segment file: its bytes, reading, writing and scanning. Which segments there are is not known here.
 
+import { join } from "node:path";
 import { crc32 } from "node:zlib";
+import { isNotFound } from "../../../disk/fault.ts";
 import { readU64, writeU64 } from "../../record/bytes.ts";
 import { recordLsn, recordOps, recordSeq, recordTimeUs, timeUsAfter } from "../../record/record.ts";
 import type { LogFs } from "../log-fs.ts";
@@ -104,6 +106,16 @@ export function listSegments(fs: LogFs, directory: string): SegmentId[] {
 			return numbers === null ? [] : [{ firstLsn: Number(numbers[1]), firstSeq: Number(numbers[2]) }];
 		})
 		.sort((a, b) => a.firstLsn - b.firstLsn);
+}
+
+/** The open file of a segment, for reading; null if it is no longer there. */
+export function openIfThere(fs: LogFs, directory: string, id: SegmentId): number | null {
+	try {
+		return fs.open(join(directory, segmentName(id)), "read");
+	} catch (error) {
+		if (isNotFound(error)) return null;
+		throw error;
+	}
 }
 
 export function encodeSegmentHeader(header: SegmentHeader): Buffer {

@@ -1,0 +1,62 @@
+import { createHash } from "node:crypto";
+import { closeSync, mkdirSync, openSync, readdirSync, readSync, rmSync, statfsSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { syncFile } from "../disk/sync.ts";
+import { BackupError } from "./backup-error.ts";
+
+/** What file systems make by themselves. */
+const ALLOWED = "lost+found";
+const CHUNK_BYTES = 1024 * 1024;
+
+/**
+ * Makes a folder, or takes one that is empty. It is durable when this returns.
+ * @throws BackupError if there is anything in it
+ */
+export function makeEmptyFolder(folder: string): void {
+	mkdirSync(folder, { recursive: true });
+	const [found] = readdirSync(folder).filter((name) => name !== ALLOWED);
+	if (found !== undefined)
+		throw new BackupError(`${folder} is not empty: ${found} is in it. A backup needs a folder of its own`);
+	syncFile(dirname(folder));
+}
+
+/** Removes what is in a folder. */
+export function emptyFolder(folder: string): void {
+	for (const name of readdirSync(folder))
+		if (name !== ALLOWED) rmSync(join(folder, name), { recursive: true, force: true });
+}
+
+/**
+ * Checks that there is room for a copy.
+ *
+ * @param source a folder from whose file system so many bytes must stay free, if the copy goes to the same one
+ * @throws BackupError if there is not
+ */
+export function checkRoom(folder: string, bytes: number, source: string, reserveBytes: number): void {
+	const { bavail, bsize } = statfsSync(folder);
+	const isSame = statSync(folder).dev === statSync(source).dev;
+	const missing = bytes + (isSame ? reserveBytes : 0) - bavail * bsize;
+	if (missing > 0) throw new BackupError(`${folder} has too little room: ${missing} bytes are missing`);
+}
+
+/** Bytes of the files of this name that there are. Retention may remove some meanwhile. */
+export function bytesOf(paths: readonly string[]): number {
+	return paths.reduce((sum, path) => sum + (statSync(path, { throwIfNoEntry: false })?.size ?? 0), 0);
+}
+
+/** Size and SHA-256 of a file. */
+export function sumOfFile(path: string): { bytes: number; sha256: string } {
+	const hash = createHash("sha256");
+	const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+	const file = openSync(path, "r");
+	try {
+		let bytes = 0;
+		for (let count = readSync(file, chunk); count > 0; count = readSync(file, chunk)) {
+			hash.update(chunk.subarray(0, count));
+			bytes += count;
+		}
+		return { bytes, sha256: hash.digest("hex") };
+	} finally {
+		closeSync(file);
+	}
+}
