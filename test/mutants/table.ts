@@ -1,5 +1,6 @@
 import { ACCOUNT_MUTANTS } from "./account.ts";
 import { ADMIN_MUTANTS } from "./admin.ts";
+import { BACKUP_MUTANTS } from "./backup.ts";
 import { DASHBOARD_MUTANTS } from "./dashboard.ts";
 import { EXAMINE_MUTANTS } from "./examine.ts";
 import { FACTS_MUTANTS } from "./facts.ts";
@@ -841,6 +842,7 @@ export const MUTANTS: readonly Mutant[] = [
 	...QUOTA_MUTANTS,
 	...HOST_LIMIT_MUTANTS,
 	...WHY_MUTANTS,
+	...BACKUP_MUTANTS,
 	...EXAMINE_MUTANTS,
 	...DASHBOARD_MUTANTS,
 	...ADMIN_MUTANTS,

@@ -115,6 +115,9 @@ class SegmentsCopy {
 		const { fs, from } = this.#options;
 		for (let round = 1; ; round++) {
 			const found = listSegments(fs, from);
+			const last = this.#copied.at(-1)?.id.firstLsn;
+			// If that one is gone, so may be others after it that were never seen.
+			if (!found.some(({ firstLsn }) => firstLsn === last)) this.#drop();
 			const copiedLsn = this.#copied.at(-1)?.id.firstLsn ?? 0;
 			const pending = found.slice(0, -1).filter(({ firstLsn }) => firstLsn > copiedLsn);
 			for (const id of pending) this.#copyWhole(id);
@@ -180,7 +183,7 @@ class SegmentsCopy {
 		return { name, ...copyFile(fs, source, join(to, name), end, onBytes) };
 	}
 
-	/** Gives up all that was copied: a segment that follows it is gone, so the copy would have a hole. */
+	/** Gives up all that was copied: a segment after it is gone, so the copy would have a hole. */
 	#drop(): void {
 		for (const { id } of this.#copied) this.#remove(id);
 		this.#copied = [];

@@ -53,10 +53,11 @@ class WrittenLog {
 		}
 	}
 
-	/** Appends until so many segments are removed. */
+	/** Appends until so many segments are removed, or all that there are. */
 	remove(segments: number): void {
-		const oldest = listSegments(this.fs, this.directory)[segments];
-		while ((listSegments(this.fs, this.directory)[0]?.firstLsn ?? 0) < (oldest?.firstLsn ?? 0)) this.write();
+		const { fs, directory } = this;
+		const last = listSegments(fs, directory).slice(0, segments).at(-1)?.firstLsn ?? 0;
+		while ((listSegments(fs, directory)[0]?.firstLsn ?? 0) <= last) this.write();
 	}
 
 	copy(onStep: (step: number) => void): CopiedLog {
@@ -135,7 +136,7 @@ describe.each(["always", "write"] as const)("a copy of a log that goes on in mod
 		for (let at = 1, isPast = false; !isPast; at += 1 + rng.int(2)) {
 			const written = new WrittenLog(rng, syncMode);
 			await written.fill(45);
-			const removed = 1 + rng.int(SEGMENTS_KEPT - 1);
+			const removed = 1 + rng.int(SEGMENTS_KEPT);
 			isPast = true;
 			const copy = written.copy((step) => {
 				if (step !== at) return;
