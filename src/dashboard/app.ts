@@ -66,11 +66,6 @@ const SECURITY_HEADERS: Readonly<Record<string, string>> = {
 	"Cross-Origin-Opener-Policy": "same-origin",
 };
 
-/** Whether a path is the dashboard's. */
-export function isDashboardPath(path: string): boolean {
-	return path === "/" || path.startsWith("/dashboard/");
-}
-
 /**
  * Makes the app of the dashboard. Its answers have no CORS headers: a page of another origin can't read them, even in the browser of an
  * operator whom the internal port answers without a password.

@@ -2,8 +2,7 @@ import type { Control } from "../control/api.ts";
 import { controlOver } from "../control/client.ts";
 import type { ConsumerService } from "../control/consumers.ts";
 import { Health } from "../control/health.ts";
-import { createDashboardApp, isDashboardPath } from "../dashboard/app.ts";
-import { publicLimits } from "../dashboard/limits.ts";
+import { isDashboardPath } from "../dashboard/paths.ts";
 import { createAdminApp } from "../http/admin.ts";
 import { forwardToSiblings } from "../http/siblings.ts";
 import { createXrpcApp } from "../http/xrpc.ts";
@@ -108,7 +107,7 @@ class FanoutWorker implements WorkerRole<FanoutWorkerOptions, FanoutCommand, Con
 		const takedowns = new Takedowns(counters);
 		const { firstLsn } = position.snapshot();
 		takedowns.update((await index.takenDownSince(firstLsn, TAKEDOWNS_MAX)).reverse(), firstLsn);
-		const answer = this.#createAnswer(options, counters);
+		const answer = await this.#createAnswer(options, counters);
 		const { apiBind, consumersPerIpMax, trustProxy } = config;
 		const deliveries = createDeliveries(options, counters);
 		const server = await startListening(
@@ -138,7 +137,7 @@ class FanoutWorker implements WorkerRole<FanoutWorkerOptions, FanoutCommand, Con
 	}
 
 	/** What the port serves besides the streams. */
-	#createAnswer(options: FanoutWorkerOptions, counters: Counters): FanoutOptions["app"] {
+	async #createAnswer(options: FanoutWorkerOptions, counters: Counters): Promise<FanoutOptions["app"]> {
 		const { config, adminPasswords: passwords, readsPort, health } = options;
 		const control = this.#control;
 		const reads = new ReadRequests(linkOver<ReadsService>(readsPort, { limits: READ_LIMITS }));
@@ -147,6 +146,9 @@ class FanoutWorker implements WorkerRole<FanoutWorkerOptions, FanoutCommand, Con
 		const app = createXrpcApp({ read, health: new Health(health), control, forward, counters });
 		app.route("/", createAdminApp({ passwords, control, forward, counters }));
 		if (!config.publicDashboard) return (request, client) => app.fetch(request, client);
+		// It is loaded only here, since most public ports have no dashboard.
+		const { createDashboardApp } = await import("../dashboard/app.ts");
+		const { publicLimits } = await import("../dashboard/limits.ts");
 		const limits = publicLimits(config.readsPerIpPerS);
 		const dashboard = createDashboardApp({ audience: "public", control, why: read, hasAdmin: false, limits, counters });
 		return (request, client) =>

@@ -2,10 +2,7 @@ import { dirname } from "node:path";
 import { RETRY_MS, type Stall } from "../disk/stall.ts";
 import { type ClaimingLog, claimIndex } from "./claim.ts";
 import type { CopySide } from "./copy/side.ts";
-import { openPostgresSource, openPostgresTarget } from "./postgres/copy-side.ts";
-import { postgresPlace } from "./postgres/database.ts";
-import { openPostgresReader } from "./postgres/reader.ts";
-import { openPostgresStore } from "./postgres/store.ts";
+import { postgresPlace } from "./postgres/place.ts";
 import { type ByScheme, byScheme, sqlitePath } from "./scheme.ts";
 import { openSqliteSource, openSqliteTarget } from "./sqlite/copy-side.ts";
 import { DatabaseFiles } from "./sqlite/database-files.ts";
@@ -28,15 +25,16 @@ interface StoreKind {
 	openCopyTarget(url: string): Promise<CopySide>;
 }
 
+/** The client of PostgreSQL is loaded only by a thread that opens such an index. */
 const KINDS: ByScheme<StoreKind> = {
 	postgres: {
 		place: postgresPlace,
 		folder: () => null,
 		isWaitedFor: true,
-		openReader: openPostgresReader,
-		openCopySource: openPostgresSource,
-		openCopyTarget: openPostgresTarget,
-		openStore: (url) => openPostgresStore(url),
+		openReader: async (url, appliedLsn) => (await import("./postgres/reader.ts")).openPostgresReader(url, appliedLsn),
+		openCopySource: async (url) => (await import("./postgres/copy-side.ts")).openPostgresSource(url),
+		openCopyTarget: async (url) => (await import("./postgres/copy-side.ts")).openPostgresTarget(url),
+		openStore: async (url) => (await import("./postgres/store.ts")).openPostgresStore(url),
 	},
 	sqlite: {
 		place: sqlitePath,

@@ -1,7 +1,6 @@
 import { dirname, join } from "node:path";
-import { postgresPlace } from "../index/postgres/database.ts";
+import { postgresPlace } from "../index/postgres/place.ts";
 import { type ByScheme, byScheme, sqlitePath } from "../index/scheme.ts";
-import { openPostgresMirror, openPostgresMirrorReader } from "./postgres/store.ts";
 import { openSqliteMirror, openSqliteMirrorReader } from "./sqlite/store.ts";
 import type { MirrorReader, MirrorStore } from "./store.ts";
 
@@ -19,11 +18,12 @@ interface StoreKind {
  */
 const FILE = "plc-mirror.sqlite";
 
+/** The client of PostgreSQL is loaded only by a thread that opens such a mirror. */
 const KINDS: ByScheme<StoreKind> = {
 	postgres: {
 		place: postgresPlace,
-		openStore: openPostgresMirror,
-		openReader: openPostgresMirrorReader,
+		openStore: async (url) => (await import("./postgres/store.ts")).openPostgresMirror(url),
+		openReader: async (url) => (await import("./postgres/store.ts")).openPostgresMirrorReader(url),
 	},
 	sqlite: {
 		place: mirrorPath,

@@ -3,8 +3,8 @@ import type { Config } from "../config/settings.ts";
 import type { Control } from "../control/api.ts";
 import { ownControl } from "../control/client.ts";
 import type { Health } from "../control/health.ts";
-import { createDashboardApp, isDashboardPath } from "../dashboard/app.ts";
 import { Live } from "../dashboard/live.ts";
+import { isDashboardPath } from "../dashboard/paths.ts";
 import { type Reading, readingOf } from "../dashboard/reading.ts";
 import { createTables, type Tables } from "../dashboard/tables.ts";
 import { publicDetailOf } from "../hosts/host-view.ts";
@@ -82,17 +82,30 @@ export function addAdmin(
 	app.route("/", createAdminApp({ passwords, control: ownControl(served), forward, counters }));
 }
 
-/** The operator's dashboard. It also says how a start goes. Returns null for a path that is not its own. */
-export function operatorDashboard({
+/**
+ * The operator's dashboard. It also says how a start goes. Returns null for a path that is not its own. Its app is loaded when somebody looks
+ * for the first time: most relays are looked at by Prometheus.
+ */
+export function operatorDashboard(parts: OperatorParts): (path: string) => Promise<Hono<ClientEnv>> | null {
+	let app: Promise<Hono<ClientEnv>> | undefined;
+	return (path) => {
+		if (!isDashboardPath(path)) return null;
+		app ??= loadDashboard(parts);
+		return app;
+	};
+}
+
+async function loadDashboard({
 	counts: { own: counters },
 	live,
 	served,
 	reads,
 	adminPasswords,
-}: OperatorParts): (path: string) => Hono<ClientEnv> | null {
+}: OperatorParts): Promise<Hono<ClientEnv>> {
+	const { createDashboardApp } = await import("../dashboard/app.ts");
 	const control = ownControl(served);
 	const requests = new ReadRequests(reads.requests);
-	const app = createDashboardApp({
+	return createDashboardApp({
 		audience: "operator",
 		control: {
 			liveText: async (sinceMs) => ({ ok: true, text: live.textSince(sinceMs) }),
@@ -105,5 +118,4 @@ export function operatorDashboard({
 		hasAdmin: adminPasswords.length > 0,
 		counters,
 	});
-	return (path) => (isDashboardPath(path) ? app : null);
 }

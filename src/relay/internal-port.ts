@@ -58,7 +58,9 @@ export async function serveInternal(
 			port: metricsListen.port,
 			...createEdge<undefined, Response>((request, url, server) => {
 				const ip = server.requestIP(request)?.address ?? "unknown";
-				return (dashboard(url.pathname) ?? app).fetch(withUrl(request, url), { ip });
+				const page = dashboard(url.pathname);
+				if (page === null) return app.fetch(withUrl(request, url), { ip });
+				return page.then((pages) => pages.fetch(withUrl(request, url), { ip }));
 			}, counters),
 		}),
 	);

@@ -6,7 +6,7 @@ import { run } from "../../src/cli/program.ts";
 import { loadConfig } from "../../src/config/settings.ts";
 import type { Control } from "../../src/control/api.ts";
 import { Health } from "../../src/control/health.ts";
-import { isDashboardPath } from "../../src/dashboard/app.ts";
+import { isDashboardPath } from "../../src/dashboard/paths.ts";
 import { createAdminApp } from "../../src/http/admin.ts";
 import { createXrpcApp } from "../../src/http/xrpc.ts";
 import { Counters } from "../../src/observe/counters.ts";

@@ -2,18 +2,12 @@ import { parsePostgresUrl } from "../../config/postgres-url.ts";
 import { StoreBroken, StoreUnavailable } from "../store-fault.ts";
 import { clientsOf, type MakeClient, type SessionOptions, type Sql, type TransactionSql } from "./client.ts";
 import { postgresFault } from "./fault.ts";
+import { postgresPlace } from "./place.ts";
 
 /** A server that is frozen, or a network that swallows everything, makes no error by itself. */
 const DEADLINE_MS = 10_000;
 /** Time that statements under way get when the database is closed. */
 const CLOSE_TIMEOUT_S = 1;
-
-/** The name of a database in messages, without secrets. */
-export function postgresPlace(url: string): string {
-	const { host, port, database } = parsePostgresUrl(url);
-	const at = host.includes(":") ? `[${host}]` : host;
-	return `postgres://${at}:${port}/${database}`;
-}
 
 /** The connections of one thread to a database. They are made when they are needed, and again after they are lost. */
 export class Database {
