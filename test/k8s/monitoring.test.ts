@@ -22,7 +22,7 @@ const GRID_WIDTH = 24;
 
 const kustomize = findKustomize();
 const rules: unknown = Bun.YAML.parse(await Bun.file(RULES_PATH).text());
-const { variables, panels, placed } = await readDashboard();
+const { variables, panels, queries, placed } = await readDashboard();
 
 test.each(GENERATED_FILES)("k8s/monitoring/$path is up to date; if it is not, run: make monitoring", async (file) => {
 	expect(await Bun.file(join(FOLDER, file.path)).text()).toBe(await file.text());
@@ -123,7 +123,6 @@ describe("the dashboard", async () => {
 	const known = seriesOf(await knownMetrics());
 	const metricsOf = ({ expr }: DashboardQuery): [string, KnownMetric | undefined][] =>
 		metricsIn(expr).map((name) => [name, known.get(name)]);
-	const queries = panels.flatMap(({ targets }) => targets);
 
 	test("asks only for metrics that exist, and for no series twice in a panel", () => {
 		expect(queries.length).toBeGreaterThan(80);
@@ -152,6 +151,11 @@ describe("the dashboard", async () => {
 			const grouped = [...query.expr.matchAll(/\bby \(([\w, ]+)\)/g)].flatMap(([, list = ""]) => list.split(", "));
 			expect([query.expr, grouped.filter((label) => !own.has(label))]).toEqual([query.expr, []]);
 			const shown = [...query.legend.matchAll(/\{\{(\w+)\}\}/g)].map(([, label]) => label ?? "");
+			// What is not summed has all labels of its metric.
+			if (!/\b(?:sum|min|max)\b/.test(query.expr)) {
+				expect([query.expr, shown.filter((label) => !own.has(label))]).toEqual([query.expr, []]);
+				continue;
+			}
 			const splits = grouped.filter((label) => label !== "le" || query.legend.includes("{{le}}"));
 			expect([query.expr, new Set(shown)]).toEqual([query.expr, new Set(splits)]);
 		}
@@ -167,16 +171,36 @@ describe("the dashboard", async () => {
 			for (const [name] of metricsOf(query)) expect(query.expr).toContain(`${name}{instance=~"$instance"`);
 	});
 
-	test("has in each panel a title of its own, words, a unit, and queries with ids of their own", () => {
+	test("has in each panel a title of its own, words, and queries with ids of their own", () => {
 		const titles = panels.map(({ title }) => title);
 		expect(new Set(titles).size).toBe(titles.length);
 		for (const panel of panels) {
 			expect(panel).toMatchObject({
 				description: expect.stringMatching(/^\S.{10,}[.…]$/),
-				fieldConfig: { defaults: { unit: expect.stringMatching(/^\w+$/) } },
 			});
 			const ids = panel.targets.map(({ refId }) => refId);
 			expect(ids).toEqual(ids.map((_, at) => String.fromCharCode("A".charCodeAt(0) + at)));
+		}
+	});
+
+	test("shows bytes, seconds and rates in units of their own", () => {
+		const units: [RegExp, string][] = [
+			[/rate\(\w*_bytes_\w*total\{/, "binBps"],
+			[/rate\(process_cpu_seconds_total\{/, "none"],
+			[/increase\(\w+_seconds_bucket\{/, "s"],
+			[/^histogram_quantile\(.*_seconds_bucket\{/, "s"],
+			[/ \/ sum/, "percentunit"],
+			[/rate\(/, "rate"],
+			[/time\(\) - /, "dtdurations"],
+			[/_bytes\{/, "bytes"],
+			[/_seconds\{/, "s"],
+		];
+		const rates = ["mps", "ops", "cps", "reqps"];
+		for (const { title, unit, targets } of panels) {
+			for (const { expr } of targets) {
+				const expected = units.find(([pattern]) => pattern.test(expr))?.[1] ?? "none";
+				expect([title, expr, rates.includes(unit) ? "rate" : unit]).toEqual([title, expr, expected]);
+			}
 		}
 	});
 

@@ -9,32 +9,44 @@ const query = v.pipe(
 	v.object({ refId: v.string(), expr: v.string(), legendFormat: v.string() }),
 	v.transform(({ refId, expr, legendFormat }) => ({ refId, expr, legend: legendFormat })),
 );
-const row = v.object({ type: v.literal("row"), id: v.number(), title: v.string(), gridPos });
-const panel = v.object({
-	type: v.picklist(["timeseries", "stat", "heatmap"]),
-	id: v.number(),
-	title: v.string(),
-	description: v.string(),
-	datasource: source,
-	gridPos,
-	targets: v.array(query),
-	fieldConfig: v.object({ defaults: v.object({ unit: v.string() }) }),
-});
+const row = v.object({ type: v.literal("row"), title: v.string(), gridPos });
+const unit = v.optional(v.object({ unit: v.optional(v.string(), "") }), {});
+const panel = v.pipe(
+	v.object({
+		type: v.picklist(["timeseries", "stat", "heatmap"]),
+		title: v.string(),
+		description: v.string(),
+		datasource: source,
+		gridPos,
+		targets: v.array(query),
+		fieldConfig: v.object({ defaults: unit }),
+		options: v.object({ yAxis: unit }),
+	}),
+	// What a heatmap counts has no unit. Its buckets have one.
+	v.transform(({ fieldConfig, options, ...rest }) => ({
+		...rest,
+		unit: (rest.type === "heatmap" ? options.yAxis : fieldConfig.defaults).unit,
+	})),
+);
 const dashboardFile = v.object({
+	annotations: v.object({ list: v.array(v.object({ name: v.string(), expr: v.string(), titleFormat: v.string() })) }),
 	templating: v.object({ list: v.array(v.object({ name: v.string(), type: v.string() })) }),
-	panels: v.array(v.variant("type", [row, panel])),
+	panels: v.array(v.union([row, panel])),
 });
 
 /** A query of a panel, and how its series are named. */
 export type DashboardQuery = v.InferOutput<typeof query>;
 export type DashboardPanel = v.InferOutput<typeof panel>;
 
-/** The dashboard as Grafana gets it: its variables, its panels, and all that has a place in it. */
+/** The dashboard as Grafana gets it: its variables, its panels and their queries, with those of annotations, and all that has a place. */
 export async function readDashboard() {
-	const { templating, panels } = v.parse(dashboardFile, await Bun.file(PATH).json());
-	return {
-		variables: templating.list,
-		panels: panels.flatMap((one): DashboardPanel[] => (one.type === "row" ? [] : [one])),
-		placed: panels,
-	};
+	const { annotations, templating, panels: placed } = v.parse(dashboardFile, await Bun.file(PATH).json());
+	const panels = placed.flatMap((one): DashboardPanel[] => (one.type === "row" ? [] : [one]));
+	const ofAnnotations = annotations.list.map(({ name, expr, titleFormat }) => ({
+		refId: name,
+		expr,
+		legend: titleFormat,
+	}));
+	const queries: DashboardQuery[] = [...panels.flatMap(({ targets }) => targets), ...ofAnnotations];
+	return { variables: templating.list, panels, queries, placed };
 }

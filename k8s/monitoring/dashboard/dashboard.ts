@@ -1,4 +1,5 @@
 import {
+	AnnotationQueryBuilder,
 	type Dashboard,
 	DashboardBuilder,
 	DashboardCursorSync,
@@ -9,6 +10,7 @@ import {
 	VariableSort,
 } from "@grafana/grafana-foundation-sdk/dashboard";
 import { DATA_SOURCE } from "./panel.ts";
+import { series } from "./query.ts";
 import type { Row } from "./row.ts";
 import { consumers } from "./rows/consumers.ts";
 import { health } from "./rows/health.ts";
@@ -57,6 +59,7 @@ export function dashboard(): Dashboard {
 				.includeAll(true)
 				.allValue(".+"),
 		);
+	built.annotation(starts());
 	for (const { title, panels } of ROWS) {
 		built.withRow(new RowBuilder(title));
 		for (const panel of panels) built.withPanel(panel);
@@ -65,4 +68,16 @@ export function dashboard(): Dashboard {
 	// Links to single panels need ids that stay.
 	for (const [at, panel] of (all.panels ?? []).entries()) panel.id = at + 1;
 	return all;
+}
+
+/** A line through all charts whenever a relay started: much of what changes then is normal. */
+function starts(): AnnotationQueryBuilder {
+	return new AnnotationQueryBuilder()
+		.name("Starts")
+		.datasource(DATA_SOURCE)
+		.enable(true)
+		.iconColor("blue")
+		.expr(`changes(${series("process_start_time_seconds", 'job="standpipe"')}[2m]) > 0`)
+		.step("60s")
+		.titleFormat("{{instance}} started");
 }

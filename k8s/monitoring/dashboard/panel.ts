@@ -8,6 +8,7 @@ import {
 	ReduceDataOptionsBuilder,
 	SortOrder,
 	TooltipDisplayMode,
+	VisibilityMode,
 	VizLegendOptionsBuilder,
 	VizTooltipOptionsBuilder,
 } from "@grafana/grafana-foundation-sdk/common";
@@ -18,7 +19,7 @@ import {
 	ThresholdsConfigBuilder,
 	ThresholdsMode,
 } from "@grafana/grafana-foundation-sdk/dashboard";
-import { PanelBuilder as HeatmapBuilder } from "@grafana/grafana-foundation-sdk/heatmap";
+import { PanelBuilder as HeatmapBuilder, YAxisConfigBuilder } from "@grafana/grafana-foundation-sdk/heatmap";
 import { DataqueryBuilder, PromQueryFormat } from "@grafana/grafana-foundation-sdk/prometheus";
 import { PanelBuilder as StatBuilder } from "@grafana/grafana-foundation-sdk/stat";
 import { PanelBuilder as TimeseriesBuilder } from "@grafana/grafana-foundation-sdk/timeseries";
@@ -37,7 +38,7 @@ export interface PanelSpec {
 	title: string;
 	/** What to look for, for who has not seen it before. */
 	description: string;
-	/** Grafana's name of the values' unit. */
+	/** One of the SDK's. */
 	unit: string;
 	queries: readonly Query[];
 }
@@ -76,14 +77,14 @@ export function chart({ title, description, unit, queries }: PanelSpec): Builder
 
 /** The latest number of each series. */
 export function stat({ title, description, unit, queries }: PanelSpec, look: Look = {}): Builder<Panel> {
-	const { words = {}, isName = false } = look;
+	const { words, isName = false } = look;
 	const steps = stepsOf(look);
-	const options = Object.fromEntries(Object.entries(words).map(([number, text]) => [number, { text }]));
+	const options = Object.fromEntries(Object.entries(words ?? {}).map(([number, text]) => [number, { text }]));
 	const panel = new StatBuilder()
 		.title(title)
 		.description(description)
 		.unit(unit)
-		.mappings([{ type: MappingType.ValueToText, options }])
+		.mappings(words === undefined ? [] : [{ type: MappingType.ValueToText, options }])
 		.thresholds(new ThresholdsConfigBuilder().mode(ThresholdsMode.Absolute).steps(steps))
 		.colorMode(steps.length === 1 ? BigValueColorMode.None : BigValueColorMode.Value)
 		.graphMode(BigValueGraphMode.None)
@@ -112,9 +113,10 @@ export function heatmap({ title, description, unit, queries }: PanelSpec): Build
 	const panel = new HeatmapBuilder()
 		.title(title)
 		.description(description)
-		.unit(unit)
-		// Prometheus has made the buckets.
+		// Prometheus has made the buckets, whose bounds have the unit. The values are numbers of messages.
 		.calculate(false)
+		.yAxis(new YAxisConfigBuilder().unit(unit))
+		.showValue(VisibilityMode.Never)
 		.datasource(DATA_SOURCE)
 		.height(HEIGHT)
 		.span(WIDTH);

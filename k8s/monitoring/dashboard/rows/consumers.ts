@@ -1,3 +1,10 @@
+import {
+	CountsPerSecond,
+	MessagesPerSecond,
+	NoUnit,
+	OpsPerSecond,
+	RequestsPerSecond,
+} from "@grafana/grafana-foundation-sdk/units";
 import { chart } from "../panel.ts";
 import { rate, sum } from "../query.ts";
 import type { Row } from "../row.ts";
@@ -8,7 +15,7 @@ export const consumers: Row = {
 		chart({
 			title: "Consumers and their limit",
 			description: "Near the limit, raise RELAY_MAX_CONSUMERS.",
-			unit: "none",
+			unit: NoUnit,
 			queries: [
 				{ expr: sum("standpipe_consumers_connected"), legend: "connected" },
 				{ expr: sum("standpipe_consumers_limit"), legend: "limit" },
@@ -17,19 +24,19 @@ export const consumers: Row = {
 		chart({
 			title: "Consumers that are behind",
 			description: "How many have at least so many records still to get. Those that replay are behind for a while.",
-			unit: "none",
+			unit: NoUnit,
 			queries: [{ expr: sum("standpipe_consumers_behind", "records"), legend: "{{records}} records" }],
 		}),
 		chart({
 			title: "Frames out",
 			description: "Of all consumers together.",
-			unit: "mps",
+			unit: MessagesPerSecond,
 			queries: [{ expr: rate("standpipe_frames_sent_total"), legend: "sent" }],
 		}),
 		chart({
 			title: "Consumers dropped and refused",
 			description: "Too slow: your network out is full, or they are. Dead: look at a proxy's timeouts.",
-			unit: "cps",
+			unit: CountsPerSecond,
 			queries: [
 				{ expr: rate("standpipe_consumers_too_slow_total"), legend: "too slow" },
 				{ expr: rate("standpipe_consumers_dead_total"), legend: "dead" },
@@ -41,7 +48,7 @@ export const consumers: Row = {
 		chart({
 			title: "Pauses and evictions",
 			description: "Many batches are evicted if consumers read old parts of the log at once.",
-			unit: "ops",
+			unit: OpsPerSecond,
 			queries: [
 				{ expr: rate("standpipe_consumers_slow_total"), legend: "socket full" },
 				{ expr: rate("standpipe_batches_evicted_total"), legend: "batches evicted" },
@@ -50,7 +57,7 @@ export const consumers: Row = {
 		chart({
 			title: "Requests refused and failed",
 			description: "If wanted clients are limited, raise RELAY_MAX_READS_PER_IP. Failed: look in the log lines.",
-			unit: "reqps",
+			unit: RequestsPerSecond,
 			queries: [
 				{ expr: rate("standpipe_http_rate_limited_total"), legend: "limited" },
 				{ expr: rate("standpipe_http_failures_total"), legend: "failed" },

@@ -1,3 +1,4 @@
+import { Seconds } from "@grafana/grafana-foundation-sdk/units";
 import { chart, heatmap } from "../panel.ts";
 import { quantile, series } from "../query.ts";
 import type { Row } from "../row.ts";
@@ -12,32 +13,32 @@ export const latency: Row = {
 			title: "From host to consumer",
 			description:
 				"From a host's socket to that of a live consumer. It is counted only while a live consumer is connected.",
-			unit: "s",
+			unit: Seconds,
 			queries: [0.5, 0.95, 0.99].map((share) => ({ expr: quantile(share, WHOLE), legend: `p${share * 100}` })),
 		}),
 		heatmap({
 			title: "From host to consumer, spread",
 			description: "A second band above the usual one: some messages wait for something that others don't.",
-			unit: "s",
+			unit: Seconds,
 			queries: [{ expr: `sum by (le) (increase(${series(`${WHOLE}_bucket`)}[$__rate_interval]))`, legend: "{{le}}" }],
 		}),
 		chart({
 			title: "By stage, p99",
 			description:
 				"intake: host's socket to the thread of the DID. admission: until it is handed to the log. log: until it is published. fanout: until it is in a consumer's socket.",
-			unit: "s",
+			unit: Seconds,
 			queries: STAGES.map((stage) => ({ expr: quantile(0.99, `standpipe_message_${stage}_seconds`), legend: stage })),
 		}),
 		chart({
 			title: "By stage, p50",
 			description: "The same for the message in the middle.",
-			unit: "s",
+			unit: Seconds,
 			queries: STAGES.map((stage) => ({ expr: quantile(0.5, `standpipe_message_${stage}_seconds`), legend: stage })),
 		}),
 		chart({
 			title: "Verification",
 			description: "By engine. It is part of admission.",
-			unit: "s",
+			unit: Seconds,
 			queries: [0.5, 0.99].map((share) => ({
 				expr: quantile(share, "standpipe_verification_seconds", "engine"),
 				legend: `{{engine}} p${share * 100}`,
@@ -46,7 +47,7 @@ export const latency: Row = {
 		chart({
 			title: "Sync of the log",
 			description: "Each batch of messages waits for one. Above 0.1 s the disk is slow or shared.",
-			unit: "s",
+			unit: Seconds,
 			queries: [0.5, 0.99].map((share) => ({
 				expr: quantile(share, "standpipe_log_sync_seconds"),
 				legend: `p${share * 100}`,

@@ -1,3 +1,4 @@
+import { BytesIEC, BytesPerSecondIEC, OpsPerSecond, PercentUnit, Seconds } from "@grafana/grafana-foundation-sdk/units";
 import { chart } from "../panel.ts";
 import { rate, series, sum } from "../query.ts";
 import type { Row } from "../row.ts";
@@ -8,7 +9,7 @@ export const log: Row = {
 		chart({
 			title: "Size of the log",
 			description: "The limit is RELAY_REPLAY_BYTES, if it is set.",
-			unit: "bytes",
+			unit: BytesIEC,
 			queries: [
 				{ expr: sum("standpipe_log_size_bytes"), legend: "log" },
 				{ expr: sum("standpipe_log_size_limit_bytes"), legend: "limit" },
@@ -17,7 +18,7 @@ export const log: Row = {
 		chart({
 			title: "How far consumers can go back",
 			description: "On a relay that has run for longer, a log that is shorter than the window lacks room.",
-			unit: "s",
+			unit: Seconds,
 			queries: [
 				{ expr: `min(${series("standpipe_log_oldest_age_seconds")})`, legend: "oldest record" },
 				{ expr: `max(${series("standpipe_log_replay_window_seconds")})`, legend: "RELAY_REPLAY_WINDOW" },
@@ -26,7 +27,7 @@ export const log: Row = {
 		chart({
 			title: "Free on the disk",
 			description: "Below the reserve the oldest segments are removed before their time, and then hosts are paused.",
-			unit: "bytes",
+			unit: BytesIEC,
 			queries: [
 				{ expr: `min(${series("standpipe_log_disk_free_bytes")})`, legend: "free" },
 				{ expr: `max(${series("standpipe_log_disk_reserve_bytes")})`, legend: "reserve" },
@@ -35,13 +36,13 @@ export const log: Row = {
 		chart({
 			title: "Bytes appended",
 			description: "Times RELAY_REPLAY_WINDOW, that is the space that the log needs.",
-			unit: "binBps",
+			unit: BytesPerSecondIEC,
 			queries: [{ expr: rate("standpipe_log_bytes_total"), legend: "appended" }],
 		}),
 		chart({
 			title: "Segments and syncs",
 			description: "Segments in a growing file: there was too little space to prepare one, and syncs take longer.",
-			unit: "ops",
+			unit: OpsPerSecond,
 			queries: [
 				{ expr: rate("standpipe_log_syncs_total"), legend: "syncs" },
 				{ expr: rate("standpipe_segments_begun_total", "file"), legend: "begun, {{file}} file" },
@@ -51,7 +52,7 @@ export const log: Row = {
 		chart({
 			title: "Rings between threads",
 			description: "How full they are. If one stays near 1, the thread that reads it is too slow.",
-			unit: "percentunit",
+			unit: PercentUnit,
 			queries: [
 				{
 					expr: `${sum("standpipe_ring_used_bytes", "ring")} / ${sum("standpipe_ring_capacity_bytes", "ring")}`,

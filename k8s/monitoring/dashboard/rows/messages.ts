@@ -1,3 +1,4 @@
+import { BytesIEC, BytesPerSecondIEC, MessagesPerSecond } from "@grafana/grafana-foundation-sdk/units";
 import { chart } from "../panel.ts";
 import { rate, sum } from "../query.ts";
 import type { Row } from "../row.ts";
@@ -9,7 +10,7 @@ export const messages: Row = {
 			title: "Messages in",
 			description:
 				"What hosts send is verified, handed to the log and gets its seq. What hosts had sent before is dropped as replayed.",
-			unit: "mps",
+			unit: MessagesPerSecond,
 			queries: [
 				{ expr: rate("standpipe_frames_received_total"), legend: "received" },
 				{ expr: rate("standpipe_messages_verified_total"), legend: "verified" },
@@ -22,7 +23,7 @@ export const messages: Row = {
 		chart({
 			title: "Bytes in and out",
 			description: "Compare both with what the line can carry.",
-			unit: "binBps",
+			unit: BytesPerSecondIEC,
 			queries: [
 				{ expr: rate("standpipe_bytes_received_total"), legend: "from hosts" },
 				{ expr: rate("standpipe_bytes_sent_total"), legend: "to consumers" },
@@ -32,7 +33,7 @@ export const messages: Row = {
 			title: "In flight",
 			description:
 				"Bytes that are received, and neither durable nor rejected yet. At the limit hosts are paused: then look at the processor, the disk and the PLC directory.",
-			unit: "bytes",
+			unit: BytesIEC,
 			queries: [
 				{ expr: sum("standpipe_inflight_bytes"), legend: "in flight" },
 				{ expr: sum("standpipe_inflight_limit_bytes"), legend: "limit" },

@@ -1,3 +1,4 @@
+import { MessagesPerSecond, OpsPerSecond, PercentUnit } from "@grafana/grafana-foundation-sdk/units";
 import { chart } from "../panel.ts";
 import { rate } from "../query.ts";
 import type { Row } from "../row.ts";
@@ -8,27 +9,27 @@ export const rejections: Row = {
 		chart({
 			title: "Rejected, by reason",
 			description: "docs/reasons.md says what each reason means and whose fault it is.",
-			unit: "mps",
+			unit: MessagesPerSecond,
 			queries: [{ expr: `${rate("standpipe_messages_rejected_total", "reason")} > 0`, legend: "{{reason}}" }],
 		}),
 		chart({
 			title: "Rejected, by host",
 			description:
 				"The ten hosts of which most is rejected. /admin/pds/failures?host=… has the reasons and an example.",
-			unit: "mps",
+			unit: MessagesPerSecond,
 			queries: [{ expr: `topk(10, ${rate("standpipe_host_rejected_total", "host")} > 0)`, legend: "{{host}}" }],
 		}),
 		chart({
 			title: "Passed leniently, by reason",
 			description: "Messages that only the strict rules would have dropped.",
-			unit: "mps",
+			unit: MessagesPerSecond,
 			queries: [{ expr: `${rate("standpipe_messages_lenient_total", "reason")} > 0`, legend: "{{reason}}" }],
 		}),
 		chart({
 			title: "Share that is rejected",
 			description:
 				"Of all messages received. An alert fires if it is above 2 % and three times as much as within the last day.",
-			unit: "percentunit",
+			unit: PercentUnit,
 			queries: [
 				{
 					expr: `${rate("standpipe_messages_rejected_total")} / ${rate("standpipe_frames_received_total")}`,
@@ -39,7 +40,7 @@ export const rejections: Row = {
 		chart({
 			title: "What may be missing",
 			description: "Gaps in what hosts send and in the log, and commits that don't chain to the state before.",
-			unit: "ops",
+			unit: OpsPerSecond,
 			queries: [
 				{ expr: rate("standpipe_host_gaps_total"), legend: "gaps of hosts" },
 				{ expr: rate("standpipe_host_outdated_cursors_total"), legend: "outdated cursors" },
@@ -51,7 +52,7 @@ export const rejections: Row = {
 			title: "Odd frames",
 			description:
 				"Ignored: of a kind that this release does not know. Rewritten: some consumers could not have read them.",
-			unit: "mps",
+			unit: MessagesPerSecond,
 			queries: [
 				{ expr: rate("standpipe_frames_ignored_total"), legend: "ignored" },
 				{ expr: rate("standpipe_frames_noncanonical_total"), legend: "rewritten" },
