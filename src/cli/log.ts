@@ -13,10 +13,10 @@ import {
 	verifyLogFiles,
 } from "../log/access.ts";
 import { messageOf } from "../observe/log-value.ts";
-import { isDid } from "../protocol/syntax.ts";
 import { LineOutput } from "../runtime/line-output.ts";
 import { asciiJson, grouped } from "../runtime/report-text.ts";
 import { type CommandContext, EXIT, Failed, Misuse, settingsOf } from "./command.ts";
+import { did } from "./did.ts";
 
 interface ExportOptions {
 	from: number;
@@ -51,7 +51,7 @@ export function logCommand(context: CommandContext): Command {
 			.argument("[folder]", "the log (default: RELAY_PERSIST_DIR)")
 			.option("--from <seq>", "the first seq", parseSeq, 1)
 			.option("--to <seq>", "the last seq", parseSeq, Number.MAX_SAFE_INTEGER)
-			.option("--did <did>", "messages of this account only", parseDid)
+			.option("--did <did>", "messages of this account only", did)
 			.addOption(new Option("--format <format>", "what is written").choices(["json", "car"]).default("json"))
 			.option("--out <file>", "a new file to write to (a CAR needs one)")
 			.action((folder: string | undefined, options: ExportOptions) => exportRange(context, folder, options)),
@@ -173,9 +173,4 @@ export function parseSeq(text: string): number {
 	const seq = Number(text);
 	if (/^\d{1,16}$/.test(text) && Number.isSafeInteger(seq)) return seq;
 	throw new InvalidArgumentError("expected a whole number");
-}
-
-function parseDid(text: string): string {
-	if (isDid(text)) return text;
-	throw new InvalidArgumentError("expected a DID");
 }

@@ -4,6 +4,7 @@ import { masked } from "../observe/masking.ts";
 import { LineOutput, type ReportOutput } from "../runtime/line-output.ts";
 import { VERSION } from "../version.ts";
 import { backupCommand, restoreCommand } from "./backup.ts";
+import { checkCommand } from "./check.ts";
 import { type CommandContext, EXIT, Failed, Misuse } from "./command.ts";
 import { healthCommand } from "./health.ts";
 import { hostsCommand } from "./hosts.ts";
@@ -14,7 +15,7 @@ import { whyCommand } from "./why.ts";
 
 /** Every command, in the order of the help text. */
 const COMMANDS = [
-	...[serveCommand, healthCommand, hostsCommand, whyCommand, logCommand, indexCommand],
+	...[serveCommand, healthCommand, hostsCommand, whyCommand, checkCommand, logCommand, indexCommand],
 	...[backupCommand, restoreCommand],
 ] as const;
 

@@ -4,6 +4,7 @@ import { localOrigin } from "../config/setting.ts";
 import { readBody } from "../net/bounded-fetch.ts";
 import { messageOf } from "../observe/log-value.ts";
 import type { ReportOutput } from "../runtime/line-output.ts";
+import { printable } from "../runtime/report-text.ts";
 import { type CommandContext, Misuse, settingsOf } from "./command.ts";
 
 /** More than the relay takes for an answer. */
@@ -139,12 +140,4 @@ function tell(subject: string, { verdict, gates, failures }: Answer, output: Rep
 	}
 	for (const { reason, rejected, lenient, lastAt } of failures ?? [])
 		line(`${"failed".padEnd(8)} ${reason}: ${rejected} dropped, ${lenient} passed leniently, the last at ${lastAt}`);
-}
-
-/**
- * The text without what a terminal obeys: control characters, and those that change the direction of text. Answers have words that
- * strangers wrote.
- */
-function printable(text: string): string {
-	return text.replace(/[\p{Cc}\u2028\u2029\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]/gu, "\uFFFD");
 }

@@ -14,7 +14,7 @@ describe("a table that is made from the code", () => {
 		expect(text).toBe(withTable(text, await table()));
 	});
 
-	test("has a row for each metric, reason, setting and answer", async () => {
+	test("has a row for each metric, reason, setting, answer and check", async () => {
 		const tables = await Promise.all(GENERATED_PAGES.map(({ table }) => table()));
 		const counts = tables.map((text) => text.trim().split("\n").length - 2);
 		for (const count of counts) expect(count).toBeGreaterThan(25);

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { settingsTable } from "../../src/config/settings.ts";
+import { checkTable } from "./check-table.ts";
 import { metricsTable } from "./metrics-table.ts";
 import { ROOT, readPage } from "./page.ts";
 import { reasonsTable } from "./reasons-table.ts";
@@ -17,6 +18,7 @@ export const GENERATED_PAGES: readonly GeneratedPage[] = [
 	{ path: "docs/metrics.md", table: metricsTable },
 	{ path: "docs/reasons.md", table: reasonsTable },
 	{ path: "docs/why.md", table: whyTable },
+	{ path: "docs/check.md", table: checkTable },
 ];
 
 const BEGIN = "<!-- generated: change the code and run `make docs` -->";

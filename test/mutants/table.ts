@@ -17,6 +17,7 @@ import { METRICS_MUTANTS } from "./metrics.ts";
 import { NET_MUTANTS } from "./net.ts";
 import { OBSERVE_MUTANTS } from "./observe.ts";
 import { OPERATIONS_MUTANTS } from "./operations.ts";
+import { PEER_MUTANTS } from "./peer.ts";
 import { PLC_MUTANTS } from "./plc.ts";
 import { POLICY_MUTANTS } from "./policy.ts";
 import { PREPARED_MUTANTS } from "./prepared.ts";
@@ -837,6 +838,7 @@ export const MUTANTS: readonly Mutant[] = [
 	...HOST_STATE_MUTANTS,
 	...HOSTS_MUTANTS,
 	...OBSERVE_MUTANTS,
+	...PEER_MUTANTS,
 	...PLC_MUTANTS,
 	...POLICY_MUTANTS,
 	...QUOTA_MUTANTS,

@@ -168,7 +168,7 @@ export const WHY_MUTANTS: readonly Mutant[] = [
 	},
 	{
 		name: "what strangers wrote goes to the terminal as it is",
-		file: "cli/why.ts",
+		file: "runtime/report-text.ts",
 		find: 'gu, "\\uFFFD");',
 		replace: 'gu, "$&");',
 		tests: COMMAND,

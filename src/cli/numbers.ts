@@ -1,0 +1,13 @@
+import { InvalidArgumentError } from "commander";
+
+/**
+ * A parser for an option that takes a whole number between two limits.
+ * @throws InvalidArgumentError that names the limits
+ */
+export function wholeNumber(min: number, max: number): (text: string) => number {
+	return (text) => {
+		const value = Number(text);
+		if (/^\d{1,9}$/.test(text) && value >= min && value <= max) return value;
+		throw new InvalidArgumentError(`expected a whole number from ${min} to ${max}`);
+	};
+}
