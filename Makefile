@@ -14,7 +14,7 @@ RUST_DECODER := test/protocol/decoders/rust
 
 # A small synthetic network, the relay and a consumer, offline, until Ctrl-C.
 demo: dist/standpipe
-	@exec $(BUN) test/sim/demo.ts --relay "dist/standpipe serve" $(DEMO_FLAGS)
+	@exec dist/standpipe demo $(DEMO_FLAGS)
 
 # Runs the relay, with its state in ./data.
 run: dist/standpipe

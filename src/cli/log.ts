@@ -18,6 +18,8 @@ import { asciiJson, grouped } from "../runtime/report-text.ts";
 import { type CommandContext, EXIT, Failed, Misuse, settingsOf } from "./command.ts";
 import { did } from "./did.ts";
 
+const STDOUT = 1;
+
 interface ExportOptions {
 	from: number;
 	to: number;
@@ -34,9 +36,14 @@ export function logCommand(context: CommandContext): Command {
 			.description("print the contents of a segment, line by line")
 			.argument("<file>", "the segment")
 			.option("--json", "print one JSON object a line", false)
-			.action((file: string, { json }: { json: boolean }) =>
-				readable(() => inspectLogFile(file, json ? "json" : "text", (line) => context.output.line(line))),
-			),
+			.action((file: string, { json }: { json: boolean }) => {
+				const lines = new LineOutput();
+				try {
+					readable(() => inspectLogFile(file, json ? "json" : "text", (line) => lines.line(line)));
+				} finally {
+					lines.flush();
+				}
+			}),
 	);
 	command.addCommand(
 		new Command("verify")
@@ -128,7 +135,7 @@ async function exportRange(context: CommandContext, folder: string | undefined, 
 	const range = { seqMin, seqMax, did };
 	const file = out === undefined ? null : created(out);
 	try {
-		const { messages, damage } = await exportTo(file, context, directory, range, format);
+		const { messages, damage } = await exportTo(file, directory, range, format);
 		const damaged = damage === 0 ? "" : `; ${damage} damaged stretches were passed over: see \`log verify\``;
 		context.complain(`${grouped(messages)} messages${damaged}`);
 		if (damage > 0) context.exitWith(EXIT.failed);
@@ -142,12 +149,11 @@ async function exportRange(context: CommandContext, folder: string | undefined, 
 /** @param file null for standard output */
 async function exportTo(
 	file: number | null,
-	{ output }: CommandContext,
 	directory: string,
 	range: ExportRange,
 	format: ExportOptions["format"],
 ): Promise<ExportCounts> {
-	const lines = file === null ? output : new LineOutput((bytes) => writeSync(file, bytes));
+	const lines = new LineOutput((bytes) => writeSync(file ?? STDOUT, bytes));
 	if (format === "car" && file !== null)
 		return exportLogCar(directory, range, (bytes) => {
 			for (let left = bytes; left.length > 0; ) left = left.subarray(writeSync(file, left));
@@ -155,7 +161,7 @@ async function exportTo(
 	const counts = exportLogFiles(directory, range, ({ timeUs, blocks: _, ...message }) =>
 		lines.line(asciiJson({ ...message, time: new Date(timeUs / 1000).toISOString() })),
 	);
-	if (lines instanceof LineOutput) lines.flush();
+	lines.flush();
 	return counts;
 }
 

@@ -6,6 +6,7 @@ import { VERSION } from "../version.ts";
 import { backupCommand, restoreCommand } from "./backup.ts";
 import { checkCommand } from "./check.ts";
 import { type CommandContext, EXIT, Failed, Misuse } from "./command.ts";
+import { demoCommand } from "./demo.ts";
 import { healthCommand } from "./health.ts";
 import { hostsCommand } from "./hosts.ts";
 import { indexCommand } from "./index-copy.ts";
@@ -15,7 +16,7 @@ import { whyCommand } from "./why.ts";
 
 /** Every command, in the order of the help text. */
 const COMMANDS = [
-	...[serveCommand, healthCommand, hostsCommand, whyCommand, checkCommand, logCommand, indexCommand],
+	...[serveCommand, demoCommand, healthCommand, hostsCommand, whyCommand, checkCommand, logCommand, indexCommand],
 	...[backupCommand, restoreCommand],
 ] as const;
 
@@ -99,7 +100,10 @@ function quietlyExit(command: Command, context: CommandContext): void {
 
 function reportOutput(lines: LineOutput): ReportOutput {
 	return {
-		line: (text) => lines.line(text),
+		line(text) {
+			lines.line(text);
+			return lines.flush();
+		},
 		status: (text) => lines.status(text),
 		isTerminal: process.stdout.isTTY,
 	};

@@ -9,7 +9,7 @@ const ERASE_LINE = "\r\u001b[2K";
 
 /** Where a command's report goes. */
 export interface ReportOutput {
-	/** Adds a line. Returns false once nobody reads any more. */
+	/** Writes a line at once. Returns false once nobody reads any more. */
 	line(text: string): boolean;
 	/** Shows a text that the next line or text replaces. */
 	status(text: string): void;
@@ -51,12 +51,14 @@ export class LineOutput {
 	}
 
 	/**
-	 * Writes what is gathered. It waits for a slow reader. If the other end is closed, the rest is dropped, which is no error.
+	 * Writes what is gathered. It waits for a slow reader. If the other end is closed, the rest is dropped, which is no error:
+	 * then it returns false.
 	 */
-	flush(): void {
+	flush(): boolean {
 		let left = Buffer.from(this.#gathered);
 		this.#gathered = "";
 		while (left.length > 0 && !this.#isGone) left = left.subarray(this.#writeSome(left));
+		return !this.#isGone;
 	}
 
 	#writeSome(bytes: Buffer): number {

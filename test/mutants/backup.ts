@@ -43,7 +43,7 @@ export const BACKUP_MUTANTS: readonly Mutant[] = [
 	{
 		name: "segments have their names before all are there",
 		file: "log/local/copy/restored-log.ts",
-		find: "const target = join(to, `${name}${TEMPORARY_SUFFIX}`);",
+		find: `const target = join(to, \`\${name}\${TEMPORARY_SUFFIX}\`);`,
 		replace: "const target = join(to, name);",
 		tests: COPY,
 	},

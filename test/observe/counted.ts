@@ -1,21 +1,6 @@
 import type { Counters } from "../../src/observe/counters.ts";
 import { type HistogramTotal, type MetricTotal, Totals } from "../../src/observe/totals.ts";
-
-/** Counts by the metric's name. */
-export class Counted {
-	readonly all: Readonly<Record<string, number>>;
-
-	constructor(all: Readonly<Record<string, number>>) {
-		this.all = all;
-	}
-
-	/** @throws {RangeError} if no metric has that name, which means that the test has misspelt it */
-	of(name: string): number {
-		const count = this.all[name];
-		if (count === undefined) throw new RangeError(`nothing counts ${name}`);
-		return count;
-	}
-}
+import { Counted } from "../../src/sim/counted.ts";
 
 /** What a thread has counted so far. */
 export function counted(counters: Counters): Counted {

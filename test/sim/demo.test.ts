@@ -5,7 +5,7 @@ const ROOT = join(import.meta.dir, "..", "..");
 
 /** Runs the demo on the relay's sources and gives its output, line by line. */
 async function runDemo(signal: NodeJS.Signals | null): Promise<{ code: number; lines: string[] }> {
-	const child = Bun.spawn([process.execPath, "test/sim/demo.ts", ...(signal === null ? ["--seconds", "2"] : [])], {
+	const child = Bun.spawn([process.execPath, "src/main.ts", "demo", ...(signal === null ? ["--seconds", "2"] : [])], {
 		cwd: ROOT,
 		stdout: "pipe",
 		stderr: "inherit",

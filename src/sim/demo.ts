@@ -1,9 +1,7 @@
-/**
- * A small network on one machine, for people to watch: `bun test/sim/demo.ts [--relay COMMAND] [--rate N] [--seconds N]`.
- * The relay is a separate process. All else that it needs is simulated here. No traffic leaves this machine.
- */
-import { parseArgs } from "node:util";
-import type { RejectionReason } from "../../src/protocol/reasons.ts";
+// sim/: a synthetic network on this machine, of hosts, accounts and a PLC directory, with a relay as a process of its own: for the demo, tests and benches.
+
+import { messageOf } from "../observe/log-value.ts";
+import type { RejectionReason } from "../protocol/reasons.ts";
 import { BROKEN_COMMIT_REASONS, brokenCommit } from "./broken-commit.ts";
 import { SimConsumer } from "./consumer.ts";
 import { rejectedTotal, reportLine, type Sample, summaryLines } from "./demo-report.ts";
@@ -35,6 +33,26 @@ class SentCount {
 	}
 }
 
+export interface DemoOptions {
+	/** Starts a relay. */
+	command: string[];
+	/** Messages a second. */
+	rate: number;
+	/** For how long the hosts send; null for no limit. */
+	durationMs: number | null;
+	/** Ends the demo; its summary still comes. */
+	signal: AbortSignal;
+	/** Takes the report, line by line. */
+	line: (text: string) => void;
+	/** Called with the dashboard's address once the relay runs. */
+	onDashboard: (url: string) => void;
+}
+
+/** The relay, or what it made of the messages, is not as it should be. The message says how, and where its log is. */
+export class DemoFailed extends Error {
+	override readonly name = "DemoFailed";
+}
+
 /** The parts of a running demo. */
 interface Demo {
 	network: SimNetwork;
@@ -53,11 +71,9 @@ async function step({ network }: Demo): Promise<number> {
 	return 1;
 }
 
-async function start(command: string[]): Promise<Demo> {
-	console.log(
-		`standpipe demo: a PLC directory, ${HOSTS} hosts with ${ACCOUNTS} accounts, the relay, and one consumer.`,
-	);
-	console.log(`About 1 message in ${BROKEN_SHARE} is broken on purpose: the relay has to reject it, and to say why.`);
+async function start({ command, line, onDashboard }: DemoOptions): Promise<Demo> {
+	line(`standpipe demo: a PLC directory, ${HOSTS} hosts with ${ACCOUNTS} accounts, the relay, and one consumer.`);
+	line(`About 1 message in ${BROKEN_SHARE} is broken on purpose: the relay has to reject it, and to say why.`);
 	const options = { hosts: HOSTS, accounts: ACCOUNTS, recordsMax: RECORDS_MAX, backlogMax: BACKLOG_MAX };
 	const network = new SimNetwork({ seed: "demo", ...options });
 	await network.start();
@@ -75,18 +91,25 @@ async function start(command: string[]): Promise<Demo> {
 		await consumer.connect();
 		for (const host of network.hosts) await relay.requestCrawl(host.hostname);
 	} catch (error) {
-		throw new Error(`${error instanceof Error ? error.message : error}. Its log: ${relay.logPath}`, { cause: error });
+		throw new DemoFailed(`${messageOf(error)}. Its log: ${relay.logPath}`, { cause: error });
 	}
-	console.log(`The firehose is at ${relay.firehoseOrigin}/xrpc/com.atproto.sync.subscribeRepos. Ctrl-C ends it all.\n`);
+	const dashboard = `http://127.0.0.1:${relay.internalPort}/`;
+	line(`The dashboard is at ${dashboard}`);
+	line(`The firehose is at ${relay.firehoseOrigin}/xrpc/com.atproto.sync.subscribeRepos. Ctrl-C ends it all.\n`);
+	onDashboard(dashboard);
 	return demo;
 }
 
 /** Prints a line a second until the signal is aborted, and then a last one. */
-async function report({ network, relay, consumer, lagsMs, sent }: Demo, signal: AbortSignal): Promise<void> {
+async function report(
+	{ network, relay, consumer, lagsMs, sent }: Demo,
+	signal: AbortSignal,
+	line: (text: string) => void,
+): Promise<void> {
 	let last: Sample | null = null;
 	for (;;) {
 		const sample: Sample = { atMs: performance.now(), stats: await relay.stats(), received: consumer.received };
-		if (last !== null) console.log(reportLine(last, sample, HOSTS, lagsMs.splice(0)));
+		if (last !== null) line(reportLine(last, sample, HOSTS, lagsMs.splice(0)));
 		last = sample;
 		sent.take(network);
 		if (signal.aborted) return;
@@ -116,18 +139,17 @@ async function settle({ relay, consumer, sent }: Demo): Promise<RelayStats> {
 	return stats;
 }
 
-/** Returns the exit code: 0 if the outcome of each message was the one that the network's oracle expected. */
-async function main(): Promise<number> {
-	const { values } = parseArgs({
-		options: {
-			relay: { type: "string", default: `${process.execPath} src/main.ts serve` },
-			rate: { type: "string", default: "200" },
-			seconds: { type: "string" },
-		},
-	});
+/**
+ * Runs a small network on this machine, for people to watch, until the signal is aborted, and then says what became of all messages.
+ * The relay is a separate process. All else that it needs is simulated here. No traffic leaves this machine.
+ *
+ * @throws DemoFailed if the outcome of a message was not the one that the network's oracle expected, or if the relay ended by itself
+ */
+export async function runDemo(options: DemoOptions): Promise<void> {
+	const { rate, line } = options;
 	const ending = new AbortController();
-	for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => ending.abort());
-	const demo = await start(values.relay.split(" "));
+	options.signal.addEventListener("abort", () => ending.abort(), { once: true });
+	const demo = await start(options);
 	let died = false;
 	void demo.relay.exited().then(() => {
 		died = true;
@@ -138,34 +160,27 @@ async function main(): Promise<number> {
 	while (!ending.signal.aborted && demo.network.hosts.some((host) => host.connections === 0)) {
 		await sleep(20, ending.signal);
 	}
-	if (values.seconds !== undefined) setTimeout(() => ending.abort(), Number(values.seconds) * 1000);
-	const traffic = demo.network.run(Number(values.rate), ending.signal, () => step(demo));
-	await Promise.all([traffic, report(demo, ending.signal)]).catch((error: unknown) => {
+	if (options.durationMs !== null) setTimeout(() => ending.abort(), options.durationMs);
+	const traffic = demo.network.run(rate, ending.signal, () => step(demo));
+	await Promise.all([traffic, report(demo, ending.signal, line)]).catch((error: unknown) => {
 		ending.abort();
 		if (!died) throw error;
 	});
-	if (died) {
-		console.error(`The relay ended by itself. Its log: ${demo.relay.logPath}`);
-		return 1;
-	}
+	if (died) throw new DemoFailed(`the relay ended by itself. Its log: ${demo.relay.logPath}`);
+	await finish(demo, line);
+}
+
+/** Lets the last messages through, ends all parts, and says how they fared. */
+async function finish(demo: Demo, line: (text: string) => void): Promise<void> {
 	demo.sent.take(demo.network);
 	const summary = summaryLines(demo.sent, await settle(demo), demo.consumer);
 	const code = await demo.relay.stop();
 	await demo.consumer.disconnect();
 	await demo.network.stop();
-	console.log(`\n${summary.lines.join("\n")}`);
-	if (summary.agrees && code === 0) {
-		await demo.relay.remove();
-		return 0;
+	line(`\n${summary.lines.join("\n")}`);
+	if (!summary.agrees || code !== 0) {
+		const fault = code === 0 ? "what came out is not what had to" : `the relay ended with code ${code}`;
+		throw new DemoFailed(`${fault}. Its log: ${demo.relay.logPath}`);
 	}
-	const fault = code === 0 ? "What came out is not what had to" : `The relay ended with code ${code}`;
-	console.error(`${fault}. Its log: ${demo.relay.logPath}`);
-	return 1;
+	await demo.relay.remove();
 }
-
-process.exit(
-	await main().catch((error: unknown) => {
-		console.error(error instanceof Error ? error.message : error);
-		return 1;
-	}),
-);
