@@ -69,6 +69,14 @@ export const BACKUP_MUTANTS: readonly Mutant[] = [
 		tests: BACKUP,
 	},
 	{
+		name: "an index is saved again after the log was copied",
+		file: "backup/backup.ts",
+		find: "	const faults = checkLog(logFolder, log.files, hooks);\n",
+		replace:
+			"	const faults = checkLog(logFolder, log.files, hooks);\n	await saveIndex(databaseUrl, `${indexPath}.late`).then(({ checkpoint }) => { index.checkpoint = checkpoint; });\n",
+		tests: BACKUP,
+	},
+	{
 		name: "a backup that fails leaves its files",
 		file: "backup/backup.ts",
 		find: "		emptyFolder(folder);\n		throw error;",
