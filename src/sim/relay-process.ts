@@ -72,13 +72,18 @@ export class RelayProcess {
 	#child: Bun.Subprocess | null = null;
 
 	private constructor(options: RelayProcessOptions, dir: string) {
-		this.#options = options;
+		this.#options = { ...options };
 		this.#dir = dir;
 	}
 
 	/** Makes the folder for its state. Does not start it yet. */
 	static async create(options: RelayProcessOptions): Promise<RelayProcess> {
 		return new RelayProcess(options, await mkdtemp(join(tmpdir(), "standpipe-")));
+	}
+
+	/** Has later starts run another program. */
+	use(command: string[]): void {
+		this.#options.command = command;
 	}
 
 	/** The origin that consumers connect to. */
