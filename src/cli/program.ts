@@ -11,13 +11,14 @@ import { healthCommand } from "./health.ts";
 import { hostsCommand } from "./hosts.ts";
 import { indexCommand } from "./index-copy.ts";
 import { logCommand } from "./log.ts";
+import { migrateCommand } from "./migrate.ts";
 import { serveCommand } from "./serve.ts";
 import { whyCommand } from "./why.ts";
 
 /** Every command, in the order of the help text. */
 const COMMANDS = [
 	...[serveCommand, demoCommand, healthCommand, hostsCommand, whyCommand, checkCommand, logCommand, indexCommand],
-	...[backupCommand, restoreCommand],
+	...[backupCommand, restoreCommand, migrateCommand],
 ] as const;
 
 const COMPLETION = "completion";

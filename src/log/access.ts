@@ -14,6 +14,7 @@ import { systemLogFs } from "./local/log-fs.ts";
 import { readLogId } from "./local/log-id.ts";
 import { BackgroundReader } from "./local/read/background-reader.ts";
 import { LogReader } from "./local/read/reader.ts";
+import { StagedLog } from "./local/staged.ts";
 import { LogWriter, type LogWriterOptions } from "./local/write/log-writer.ts";
 import type { BlockingReader, Log, LogNumbers, SharedReader } from "./log.ts";
 import { createMarksBuffer, type MarkRule, Marks } from "./marks.ts";
@@ -102,6 +103,17 @@ export function logIdOf(directory: string): string {
 	if (id === null) throw new Damage(`the log in ${directory} has no file \`id\` any more: put it back`);
 	return id;
 }
+
+/**
+ * Begins a log that is made aside, and gets its place when it is whole.
+ *
+ * @throws LogTaken if there is a log already
+ */
+export function stageLog(directory: string): StagedLog {
+	return new StagedLog(systemLogFs, directory);
+}
+
+export { LogTaken, type StagedLog } from "./local/staged.ts";
 
 /** How a segment can be shown: for people, or for programs, one JSON object a line. */
 export const INSPECT_FORMATS = { text: TEXT_LINES, json: JSON_LINES } as const satisfies Record<string, InspectFormat>;

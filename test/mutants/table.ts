@@ -14,6 +14,7 @@ import { LOG_NUMBERS_MUTANTS } from "./log-numbers.ts";
 import { LOG_STATE_MUTANTS } from "./log-state.ts";
 import { MACHINE_MUTANTS } from "./machine.ts";
 import { METRICS_MUTANTS } from "./metrics.ts";
+import { MIGRATE_MUTANTS } from "./migrate.ts";
 import { NET_MUTANTS } from "./net.ts";
 import { OBSERVE_MUTANTS } from "./observe.ts";
 import { OPERATIONS_MUTANTS } from "./operations.ts";
@@ -831,6 +832,7 @@ export const MUTANTS: readonly Mutant[] = [
 	...ACCOUNT_MUTANTS,
 	...TEXT_MUTANTS,
 	...INDEX_COPY_MUTANTS,
+	...MIGRATE_MUTANTS,
 	...INDEX_MUTANTS,
 	...LOG_STATE_MUTANTS,
 	...FACTS_MUTANTS,

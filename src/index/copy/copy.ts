@@ -51,7 +51,7 @@ export async function checkEmpty(target: CopyRows, place: string): Promise<void>
 	const { checkpoint, hostIdMax } = await target.progress();
 	const rows = await countAll(target);
 	if (rows > 0 || checkpoint > 0 || hostIdMax > 0)
-		throw new CopyError(`${place} holds an index already, of ${rows} rows: copy to an empty database`);
+		throw new CopyError(`${place} holds an index already, of ${rows} rows: name an empty database`);
 }
 
 async function countAll(rows: CopyRows): Promise<number> {
