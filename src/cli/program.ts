@@ -6,6 +6,7 @@ import { VERSION } from "../version.ts";
 import { backupCommand, restoreCommand } from "./backup.ts";
 import { checkCommand } from "./check.ts";
 import { type CommandContext, EXIT, Failed, Misuse } from "./command.ts";
+import { compareCommand } from "./compare.ts";
 import { demoCommand } from "./demo.ts";
 import { healthCommand } from "./health.ts";
 import { hostsCommand } from "./hosts.ts";
@@ -17,8 +18,8 @@ import { whyCommand } from "./why.ts";
 
 /** Every command, in the order of the help text. */
 const COMMANDS = [
-	...[serveCommand, demoCommand, healthCommand, hostsCommand, whyCommand, checkCommand, logCommand, indexCommand],
-	...[backupCommand, restoreCommand, migrateCommand],
+	...[serveCommand, demoCommand, healthCommand, hostsCommand, whyCommand, checkCommand, compareCommand, logCommand],
+	...[indexCommand, backupCommand, restoreCommand, migrateCommand],
 ] as const;
 
 const COMPLETION = "completion";

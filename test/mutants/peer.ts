@@ -1,6 +1,8 @@
 import type { Mutant } from "./table.ts";
 
 const CHECK = ["peer/check/table.test.ts"];
+const COMPARE = ["cli/compare.test.ts"];
+const LEDGER = ["peer/compare/ledger.test.ts"];
 const COMMAND = ["cli/check.test.ts"];
 
 /** Faults in what the commands say of other relays. */
@@ -39,5 +41,33 @@ export const PEER_MUTANTS: readonly Mutant[] = [
 		find: 'if (result.result === "fail" && result.severity === "must") counts.failedMust++;',
 		replace: "",
 		tests: COMMAND,
+	},
+	{
+		name: "what comes shortly before the end counts as lost",
+		file: "peer/compare/ledger.ts",
+		find: " || firstMs > endMs - graceMs) {",
+		replace: ") {",
+		tests: LEDGER,
+	},
+	{
+		name: "a commit matches any other of its account",
+		file: "peer/compare/event.ts",
+		find: 'if (message.type === "commit" || message.type === "sync") return message.rev;',
+		replace: 'if (message.type === "commit" || message.type === "sync") return "";',
+		tests: COMPARE,
+	},
+	{
+		name: "a repeat of what all relays had counts as a message that the others lack",
+		file: "peer/compare/ledger.ts",
+		find: "this.#matched.has(key) || ",
+		replace: "",
+		tests: LEDGER,
+	},
+	{
+		name: "messages are remembered without a limit",
+		file: "peer/compare/ledger.ts",
+		find: "if (this.#pending.size + this.#matched.size < this.#options.eventsMax) return;",
+		replace: "if (this.#options.eventsMax > 0) return;",
+		tests: LEDGER,
 	},
 ];

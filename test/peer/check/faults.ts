@@ -93,11 +93,7 @@ function listing(
 		},
 		pages: {
 			faults: {
-				"repeats a row": edited(what, (json, asked) =>
-					isMany(asked) && asked.query.has("cursor")
-						? { ...json, cursor: String(Number(asked.query.get("cursor")) + 1) }
-						: json,
-				),
+				"repeats a row": repeatsRow(what, rows),
 				"never ends": edited(what, (json, asked) => (isMany(asked) ? { cursor: "99", ...json } : json)),
 				"gives a cursor again": edited(what, (json, asked) =>
 					isMany(asked) && asked.query.has("cursor")
@@ -134,6 +130,16 @@ function listing(
 			},
 		},
 	};
+}
+
+/** The second page begins with the first row of the first. */
+function repeatsRow(what: string, rows: string): Fault {
+	let first: unknown = null;
+	return edited(what, (json, asked) => {
+		const [row, ...others] = json[rows] as Json[];
+		if (isMany(asked) && !asked.query.has("cursor")) first = row;
+		return isMany(asked) && asked.query.get("cursor") === "2" ? { ...json, [rows]: [first, ...others] } : json;
+	});
 }
 
 /** A row that no page has had. */
