@@ -9,7 +9,9 @@ import { FakeTiming } from "../sim/fake-timing.ts";
 import { Rng } from "../sim/rng.ts";
 import { type Behaviour, WebhookServer } from "./webhook-server.ts";
 
-const FAILURES: readonly Behaviour[] = ["error", "limited", "hang", "cut", "redirect"];
+const FAILURES: readonly Behaviour[] = ["error", "limited", "cut", "redirect"];
+/** Longer than any answer takes, on any machine. */
+const LONG_MS = 240_000;
 const SHORT_MS = 50;
 
 let timing: FakeTiming;
@@ -32,12 +34,24 @@ function noticeOf(at: number, atMs = timing.nowMs()): Notice {
 }
 
 function outboxOf(
-	changed: { url?: string; format?: "json" | "slack"; fetch?: Fetch; waiting?: Outbox["waiting"] } = {},
+	changed: {
+		url?: string;
+		format?: "json" | "slack";
+		fetch?: Fetch;
+		waiting?: Outbox["waiting"];
+		answerMsMax?: number;
+	} = {},
 ) {
-	const { url = `http://127.0.0.1:${server.port}/hook`, format = "json", fetch, waiting = [] } = changed;
+	const {
+		url = `http://127.0.0.1:${server.port}/hook`,
+		format = "json",
+		fetch,
+		waiting = [],
+		answerMsMax = LONG_MS,
+	} = changed;
 	return new Outbox(
 		{
-			...{ webhooks: [{ url, format }], source: "relay-1", counters, timing, answerMsMax: SHORT_MS },
+			...{ webhooks: [{ url, format }], source: "relay-1", counters, timing, answerMsMax },
 			date: () => timing.nowMs(),
 			onChange: () => changes++,
 			...(fetch === undefined ? {} : { fetch }),
@@ -73,6 +87,18 @@ describe("a webhook", () => {
 		expect(counted(counters).of("alerts_waiting")).toBe(0);
 		expect(changes).toBe(8);
 	}, 60_000);
+
+	test("that does not answer is given up after its time, and tried again", async () => {
+		const outbox = outboxOf({ answerMsMax: SHORT_MS });
+		server.plan("hang");
+		outbox.add([noticeOf(1)]);
+		outbox.send();
+		await settle(outbox);
+		expect(failed()).toBeGreaterThanOrEqual(1);
+		expect(countedBy(counters, "alerts_total")["sent"]).toBe(1);
+		// On a busy machine a later answer may be late too: then the notice comes again, with the same id.
+		expect(new Set(server.deliveries.map(({ id }) => id))).toEqual(new Set(["id-1"]));
+	}, 300_000);
 
 	test("that redirects sends the notice nowhere else", async () => {
 		const other = new WebhookServer();
