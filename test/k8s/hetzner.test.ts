@@ -75,7 +75,7 @@ describe.skipIf(!isRendered)("k8s/overlays/hetzner", () => {
 		const { host, http } = first(rules);
 		const isLetIn = (path: string): boolean =>
 			http.paths.some((one) =>
-				one.pathType === "Exact" ? path === one.path : path === one.path || path.startsWith(`${one.path}/`),
+				one.pathType === "Exact" ? path === one.path : `${path}/`.startsWith(one.path.replace(/\/?$/, "/")),
 			);
 		const paths = publicPaths();
 		expect(paths.length).toBeGreaterThan(20);
