@@ -6,6 +6,7 @@ import { HTTPException } from "hono/http-exception";
 import type { Control, ControlResult, Requester } from "../control/api.ts";
 import type { ClientEnv } from "../http/base.ts";
 import { failureResponse } from "../http/failure.ts";
+import { isOwnName } from "../http/own-name.ts";
 import { readQuery } from "../http/parameters.ts";
 import { errorResponse, shortened, XrpcError } from "../http/response.ts";
 import type { Counters } from "../observe/counters.ts";
@@ -16,7 +17,6 @@ import type { Html } from "./fragment.ts";
 import { Fragments } from "./fragments.ts";
 import { type DashboardLimits, limitRequests } from "./limits.ts";
 import type { LiveStatus } from "./live.ts";
-import { isOwnName } from "./own-name.ts";
 import { dashboardPage } from "./page.ts";
 import {
 	ACTION_PARAMETERS,

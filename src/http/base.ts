@@ -1,4 +1,4 @@
-import { Hono } from "hono";
+import { Hono, type MiddlewareHandler } from "hono";
 import { HTTPException } from "hono/http-exception";
 import type { Counters } from "../observe/counters.ts";
 import { SERVER_NAME } from "../version.ts";
@@ -16,9 +16,12 @@ export interface ClientEnv {
 
 /**
  * Makes an app with what all our HTTP apps have in common: the `Server` header, CORS for any origin, and errors in XRPC form.
+ *
+ * @param first runs before all else, and has the last word on the answer
  */
-export function createBaseApp(counters: Counters): Hono<ClientEnv> {
+export function createBaseApp(counters: Counters, first?: MiddlewareHandler<ClientEnv>): Hono<ClientEnv> {
 	const app = new Hono<ClientEnv>();
+	if (first !== undefined) app.use(first);
 	app.use(async (context, next) => {
 		await next();
 		context.header("Server", SERVER_NAME);

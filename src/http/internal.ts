@@ -10,6 +10,7 @@ import type { ThreadState } from "../runtime/thread-state.ts";
 import { type ClientEnv, createBaseApp } from "./base.ts";
 import { answerAlive, healthHandler } from "./health.ts";
 import { leOf, METRICS_CONTENT_TYPE, type Measurements, renderMetrics } from "./metrics.ts";
+import { privateOnly } from "./private.ts";
 import { scrapeCache } from "./scrape-cache.ts";
 
 export interface InternalAppOptions {
@@ -39,7 +40,7 @@ export function createInternalApp(options: InternalAppOptions): Hono<ClientEnv> 
 	const { delayed = async () => [], nowMs = () => performance.now() } = options;
 	const measure = (): Measurements => ({ totals: totals.read(), figures: figures() });
 	const scrape = scrapeCache(() => renderMetrics(measure()), nowMs);
-	const app = createBaseApp(counters);
+	const app = createBaseApp(counters, privateOnly);
 	app.get("/_healthz", answerAlive);
 	app.get("/_readyz", healthHandler(health, refreshHealth));
 	app.get("/metrics", async (context) => context.body(await scrape(), 200, { "Content-Type": METRICS_CONTENT_TYPE }));

@@ -1,6 +1,7 @@
 import type { Mutant } from "./table.ts";
 
 const APP = ["dashboard/app.test.ts"];
+const PRIVATE = ["http/private.test.ts"];
 const TABLES = ["dashboard/tables.test.ts"];
 const LIVE = ["dashboard/live.test.ts"];
 const SAMPLE = ["dashboard/sample.test.ts"];
@@ -38,10 +39,24 @@ export const DASHBOARD_MUTANTS: readonly Mutant[] = [
 	},
 	{
 		name: "a page that has its own name lead to the operator's machine reads the dashboard",
-		file: "dashboard/own-name.ts",
+		file: "http/own-name.ts",
 		find: "if (name === undefined) return false;",
 		replace: "if (name !== undefined) return true;",
 		tests: APP,
+	},
+	{
+		name: "a page that has its own name lead to the operator's machine reads what the internal port says",
+		file: "http/private.ts",
+		find: '!isOwnName(req.header("Host"))',
+		replace: "req.path.length === 0",
+		tests: PRIVATE,
+	},
+	{
+		name: "pages of all origins read what the internal port says",
+		file: "http/private.ts",
+		find: "context.res.headers.delete(name);",
+		replace: "context.res.headers.get(name);",
+		tests: PRIVATE,
 	},
 	{
 		name: "strangers have no limit together",
