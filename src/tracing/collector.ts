@@ -67,7 +67,7 @@ export class Collector {
 		const { traces, unsettled } = this.#assembly.sweep(nowMs, isLast);
 		for (const trace of traces) this.#finish(trace);
 		this.#options.counters.add(traceNotesUnused, unsettled);
-		void this.#export.flush();
+		this.#export.flushIfDue(nowMs);
 	}
 
 	#finish(trace: Trace): void {

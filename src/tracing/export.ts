@@ -25,6 +25,8 @@ const traceExportsFailed = counter(
 export const SPANS_MAX = 20_000;
 /** Spans in one request. */
 export const SPANS_PER_EXPORT_MAX = 1_000;
+/** How long spans wait for others to be sent with: a request costs as much as hundreds of spans. */
+export const EXPORT_INTERVAL_MS = 2_000;
 const LOG_INTERVAL_MS = 60_000;
 
 /** Sends spans. @throws Error if the receiver did not take them */
@@ -37,6 +39,7 @@ export class SpanExport {
 	readonly #limiter: LogLimiter;
 	#waiting: StageSpan[] = [];
 	#sending: Promise<void> | null = null;
+	#dueMs = Number.NEGATIVE_INFINITY;
 
 	constructor(send: SendSpans, counters: Counters) {
 		this.#send = send;
@@ -48,6 +51,13 @@ export class SpanExport {
 	add(spans: readonly StageSpan[]): void {
 		if (this.#waiting.length + spans.length > SPANS_MAX) this.#counters.add(traceSpansDropped, spans.length);
 		else this.#waiting.push(...spans);
+	}
+
+	/** Sends what waits if that is a full request, or if the last one was `EXPORT_INTERVAL_MS` ago. @param nowMs monotonic */
+	flushIfDue(nowMs: number): void {
+		if (nowMs < this.#dueMs && this.#waiting.length < SPANS_PER_EXPORT_MAX) return;
+		this.#dueMs = nowMs + EXPORT_INTERVAL_MS;
+		void this.flush();
 	}
 
 	/** Sends what waits, unless it is sending. Resolves when nothing waits any more. Never rejects. */

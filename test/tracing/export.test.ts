@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { Counters } from "../../src/observe/counters.ts";
-import { SPANS_MAX, SPANS_PER_EXPORT_MAX, SpanExport } from "../../src/tracing/export.ts";
+import { EXPORT_INTERVAL_MS, SPANS_MAX, SPANS_PER_EXPORT_MAX, SpanExport } from "../../src/tracing/export.ts";
 import { type StageSpan, spansOf } from "../../src/tracing/spans.ts";
 import { counted } from "../observe/counted.ts";
 import { Rng } from "../sim/rng.ts";
@@ -84,4 +84,30 @@ test("while a receiver does not answer, no more spans wait than the limit, and w
 	answers.resolve();
 	await spanExport.flush();
 	expect(numbers(counters)).toEqual({ exported: given - dropped, dropped, failed: 0 });
+});
+
+test("a few spans wait for others, as long as is said and no longer, and a full request is sent at once", async () => {
+	const counters = new Counters();
+	let requests = 0;
+	const spanExport = new SpanExport(async () => void requests++, counters);
+	const endMs = 200 * EXPORT_INTERVAL_MS;
+	let lastMs = Number.NEGATIVE_INFINITY;
+	for (let nowMs = 0; nowMs < endMs; nowMs += 1 + rng.int(EXPORT_INTERVAL_MS)) {
+		spanExport.add(spansOfMessage());
+		const before = requests;
+		spanExport.flushIfDue(nowMs);
+		await new Promise(setImmediate);
+		expect(requests > before).toBe(nowMs - lastMs >= EXPORT_INTERVAL_MS);
+		if (requests > before) lastMs = nowMs;
+	}
+	let spans = 0;
+	while (spans < SPANS_PER_EXPORT_MAX) {
+		const more = spansOfMessage();
+		spans += more.length;
+		spanExport.add(more);
+	}
+	const before = requests;
+	spanExport.flushIfDue(lastMs);
+	await new Promise(setImmediate);
+	expect(requests).toBeGreaterThan(before);
 });
