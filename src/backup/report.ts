@@ -26,7 +26,10 @@ export class BackupReport {
 	/** Says how far it is, as `PercentSteps` has it. */
 	step({ phase, bytes, bytesTotal }: BackupStep): void {
 		// How far the index is, its database does not tell.
-		if (phase === "index" && bytes < bytesTotal) return;
+		if (phase === "index" && bytes === 0) {
+			if (this.#isReplaceable) this.#output.status(`index is being ${this.#verb}`);
+			return;
+		}
 		const percent = this.#steps.percent(phase, bytes, bytesTotal);
 		if (percent === null) return;
 		const text = `${phase === "check" ? "log checked" : `${phase} ${this.#verb}`}: ${grouped(bytes)} of ${grouped(bytesTotal)} bytes (${percent} %)`;

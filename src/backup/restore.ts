@@ -25,8 +25,8 @@ export interface Restored {
 
 /**
  * Puts a backup in the places of a log and an index that are lost. The log goes on after every number that the lost relay can have given
- * out. If this fails before its last moment, there is neither a log nor an index. Wherever the process ends, no start takes a part for the
- * whole.
+ * out. If this fails before its last moment, there is neither a log nor an index. If the process ends meanwhile, a start finds no log and
+ * no index, or refuses the index: its log's id comes last.
  *
  * @throws BackupError if it is no backup, or if it is damaged, or if there is something in those places
  * @throws CopyChanged, StoreBroken, Unavailable, or an error of the system
