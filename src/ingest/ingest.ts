@@ -85,7 +85,7 @@ export interface IngestOptions extends WorkerContext<UsedSettings> {
 	strictness: readonly [hostname: string, strictness: Strictness][];
 }
 
-/** Account states in memory, of all ingest workers together. Each takes about 400 bytes. */
+/** Account states in memory, of all ingest workers together. Each takes about 170 bytes. */
 const ACCOUNT_CACHE_ENTRIES = 500_000;
 
 /** How often low-water marks are written to the log. After a crash, hosts are asked again for the messages of about this time. */

@@ -474,7 +474,7 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "an account is forgotten before the index has it",
 		file: "ingest/did/accounts.ts",
-		find: "if (state.position > this.#appliedPosition) break;",
+		find: "if (position > this.#appliedPosition) break;",
 		replace: "",
 		tests: ["ingest/did/accounts.test.ts"],
 	},

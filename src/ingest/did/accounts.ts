@@ -1,9 +1,10 @@
-import type { AccountState } from "../../account/state.ts";
 import type { Account, IndexReader } from "../../index/store.ts";
 import type { PositionSnapshot } from "../../log/position.ts";
 import type { Counters } from "../../observe/counters.ts";
 import { counter, gauge } from "../../observe/metric.ts";
 import { Damage } from "../../runtime/boundary.ts";
+import { PackedMap } from "../../runtime/packed-map.ts";
+import { CACHED_ACCOUNT_PACKING, type CachedAccount } from "./cached-account.ts";
 
 const accountEvictions = counter(
 	"account_evictions_total",
@@ -32,12 +33,6 @@ const accountCacheMisses = counter(
 	"It grows after a start. If it stays near the rate of messages, the cache is too small for the network.",
 );
 
-/** What a shard knows of an account: the index's row, and the changes that the index has not applied yet. */
-export interface CachedAccount extends AccountState {
-	/** Ring position of its last change. 0 if the state was read from the index. */
-	readonly position: number;
-}
-
 /** Progress of the log, which decides what may leave the cache. All of these can move while they are read. */
 export interface Progress {
 	/** Position after the last entry handed over. Only this thread moves it. */
@@ -58,7 +53,10 @@ const ABSENCES_SHARE = 1 / 8;
  * the account's last change. So an entry stays in the cache until then, even if the cache must grow beyond its limit.
  */
 export class AccountCache {
-	readonly #entries = new Map<string, CachedAccount>();
+	readonly #entries = new PackedMap("did:plc:", CACHED_ACCOUNT_PACKING);
+	/** The entry that was got or set last, since a message asks for its account more than once. */
+	#lastDid = "";
+	#last: CachedAccount | null = null;
 	/** DIDs for which the index has no account, the oldest first. Bounded, since strangers can name any number of DIDs. */
 	readonly #absences = new Set<string>();
 	/** Such DIDs that were just read, before the first `get`. Each has a message waiting, which will call `get`. */
@@ -80,17 +78,19 @@ export class AccountCache {
 
 	/** The state; null for an account that we have never seen; undefined if `load` must be called first. */
 	get(did: string): CachedAccount | null | undefined {
-		const state = this.#entries.get(did);
+		const isLast = this.#last !== null && did === this.#lastDid;
+		if (isLast) this.#entries.touch(did);
+		const state = isLast ? this.#last : this.#entries.get(did);
 		if (state === undefined) return this.#absence(did);
-		// The last used entry goes last, since the map's order is the order of eviction.
-		this.#entries.delete(did);
-		this.#entries.set(did, state);
+		this.#lastDid = did;
+		this.#last = state;
 		return state;
 	}
 
 	/** Like `get`, for an account that was just got. Does not count as a use. */
 	peek(did: string): CachedAccount | null {
-		return this.#entries.get(did) ?? null;
+		if (this.#last !== null && did === this.#lastDid) return this.#last;
+		return this.#entries.peek(did) ?? null;
 	}
 
 	/** Reads the account from the index, so that `get` knows it. */
@@ -115,6 +115,8 @@ export class AccountCache {
 	set(did: string, state: CachedAccount): void {
 		if (this.#entries.has(did)) this.#entries.set(did, state);
 		else this.#insert(did, state);
+		this.#lastDid = did;
+		this.#last = state;
 	}
 
 	/**
@@ -150,8 +152,10 @@ export class AccountCache {
 	}
 
 	#evict(): void {
-		for (const [did, state] of this.#entries) {
-			if (state.position > this.#appliedPosition) break;
+		this.#last = null;
+		for (let did = this.#entries.oldest; did !== null; did = this.#entries.oldest) {
+			const position = this.#entries.peek(did)?.position ?? 0;
+			if (position > this.#appliedPosition) break;
 			this.#entries.delete(did);
 			this.#counters.add(accountEvictions);
 			if (this.#entries.size < this.#entriesMax) return;

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import type { Account } from "../../../src/index/store.ts";
-import { AccountCache, type CachedAccount, type Progress } from "../../../src/ingest/did/accounts.ts";
+import { AccountCache, type Progress } from "../../../src/ingest/did/accounts.ts";
+import type { CachedAccount } from "../../../src/ingest/did/cached-account.ts";
 import { Counters } from "../../../src/observe/counters.ts";
 import { Damage } from "../../../src/runtime/boundary.ts";
 import { counted } from "../../observe/counted.ts";
