@@ -667,7 +667,7 @@ describe("limits", () => {
 	});
 
 	test("on bytes: entries are evicted until the rest fits", async () => {
-		const rig = new CacheRig({ bytesMax: 2_500 });
+		const rig = new CacheRig({ bytesMax: 750 });
 		await fill(rig, 10);
 		const kept = Array.from({ length: 10 }, (_, n) => rig.cache.get(plc(n)) !== null);
 		expect(kept).toEqual([...Array(7).fill(false), true, true, true]);
