@@ -1,7 +1,7 @@
 /**
- * Does memory stay flat while a relay resolves more identities than its cache holds, and what does a cached identity take? The relay's
+ * Does memory stay flat while a relay resolves more identities than its cache holds, and what do a cached identity and a cached account take? The relay's
  * resolver and cache ask a PLC directory on this machine by HTTP. Every second lookup is of a DID that is new, the others are of any before.
- * `--resolutions N` sets how many, `--cache N` how many the cache holds, `--cached N` the number of identities for the second question.
+ * `--resolutions N` sets how many, `--cache N` how many the cache holds, `--cached N` the number of entries for the second question.
  */
 import { heapStats } from "bun:jsc";
 import { join } from "node:path";
@@ -30,14 +30,17 @@ const entriesMax = Number(options.cache);
 const cached = Number(options.cached);
 
 const { rows, firstMib, lastMib } = await measureFlat();
-const fill = await measureFill();
-rows.push(
-	{ name: `${cached.toLocaleString("en-US")} cached: each, resident`, value: fill.resident, unit: "bytes" },
-	{ name: `${cached.toLocaleString("en-US")} cached: each, in the heap`, value: fill.heap, unit: "bytes" },
-);
+const fill = await measureFill("identity-fill.ts");
+const accountFill = await measureFill("account-fill.ts");
+for (const [name, each] of [["identities", fill] as const, ["accounts", accountFill] as const])
+	rows.push(
+		{ name: `${cached.toLocaleString("en-US")} cached ${name}: each, resident`, value: each.resident, unit: "bytes" },
+		{ name: `${cached.toLocaleString("en-US")} cached ${name}: each, in the heap`, value: each.heap, unit: "bytes" },
+	);
 await report(`identities: a cache of ${entriesMax.toLocaleString("en-US")}`, rows, {
 	identities_rss_last_over_first: lastMib / firstMib,
 	bytes_per_cached_identity: fill.resident,
+	bytes_per_cached_account: accountFill.resident,
 });
 
 /** Resident memory after each tenth of the resolutions. */
@@ -72,8 +75,8 @@ async function measureFlat(): Promise<{ rows: Row[]; firstMib: number; lastMib: 
 	return { rows, firstMib: mib[2] ?? 0, lastMib: mib.at(-1) ?? 0 };
 }
 
-async function measureFill(): Promise<{ resident: number; heap: number }> {
-	const child = spawn("identity-fill.ts", [String(cached)]);
+async function measureFill(script: string): Promise<{ resident: number; heap: number }> {
+	const child = spawn(script, [String(cached)]);
 	return JSON.parse(await firstLine(child.stdout)) as { resident: number; heap: number };
 }
 

@@ -3,8 +3,8 @@ import type { Identity, Resolution } from "../../src/identity/identity.ts";
 import { type Known, KnownPacking } from "../../src/identity/known.ts";
 import { didKeyOf } from "../../src/identity/signing-key.ts";
 import { PackedMap } from "../../src/runtime/packed-map.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import type { SigningKey } from "../../src/verify/engine.ts";
-import { Rng } from "../sim/rng.ts";
 
 function identityOf(rng: Rng, did: string): Identity {
 	const rarely = <T>(usual: T, rare: readonly T[]): T => (rng.int(12) === 0 ? rng.pick(rare) : usual);

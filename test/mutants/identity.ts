@@ -3,6 +3,27 @@ import type { Mutant } from "./table.ts";
 /** Faults in how identities are looked up: effects of an outage or of a stranger on others. */
 export const IDENTITY_MUTANTS: readonly Mutant[] = [
 	{
+		name: "the name of a PDS stays in memory when its last identity has gone",
+		file: "runtime/interned.ts",
+		find: "if (--entry.uses > 0) return;",
+		replace: "return;",
+		tests: ["runtime/interned.test.ts"],
+	},
+	{
+		name: "a packed value that is replaced by another is not dropped",
+		file: "runtime/packed-map.ts",
+		find: "else this.#drop(slot);",
+		replace: "",
+		tests: ["runtime/packed-map.test.ts"],
+	},
+	{
+		name: "a key that was removed a moment ago is still found",
+		file: "runtime/recent-keys.ts",
+		find: "if (slot === this.#lastSlot) this.#lastSlot = NO_SLOT;",
+		replace: "",
+		tests: ["runtime/packed-map.test.ts"],
+	},
+	{
 		name: "lookups are not taken in turns: the host with the lowest number always comes first",
 		file: "identity/turns.ts",
 		find: "for (const [hostId, host] of this.#rotation) {",

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { Interned } from "../../src/runtime/interned.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 
 test("a value is there once, under one number, for as long as it is used", () => {
 	const rng = new Rng("interned");

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { PackedMap, type Packing } from "../../src/runtime/packed-map.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 
 const PREFIX = "did:plc:";
 const ALPHABET = "abcdefghijklmnopqrstuvwxyz234567";

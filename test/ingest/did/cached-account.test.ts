@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { CACHED_ACCOUNT_PACKING, type CachedAccount } from "../../../src/ingest/did/cached-account.ts";
-import { Rng } from "../../sim/rng.ts";
+import { Rng } from "../../../src/sim/rng.ts";
 
 const { fits, read, recordBytes, write } = CACHED_ACCOUNT_PACKING;
 const DID = "did:plc:aaaaaaaaaaaaaaaaaaaaaaaa";
