@@ -49,7 +49,7 @@ function unknownIs(method: string, parameter: Readonly<Record<string, string>>, 
 function refuses(method: string, name: string, malformed: readonly string[]): Check {
 	return {
 		severity: "must",
-		expected: `\`${method}\` answers 400 \`InvalidRequest\` or \`BadRequest\` without \`${name}\`, and if it is malformed`,
+		expected: `\`${method}\` answers 400 \`InvalidRequest\` or \`BadRequest\` without \`${name}\`${malformed.length === 0 ? "" : ", and if it is malformed"}`,
 		source: ERRORS_SOURCE,
 		async run({ client }) {
 			const all = [{}, ...malformed.map((value) => ({ [name]: value }))];
