@@ -24,6 +24,7 @@ const UNREADABLE_MAX = 3;
 /** Far from the number at which a host counts from after a loss. */
 const FIRST_SEQ = 10_000;
 const DIRECTORY_FAULT_MS = 300;
+const ASK_AGAIN_MS = 1_000;
 /** A name that is too long for a close frame. */
 const LONG_NAME = "é".repeat(200);
 
@@ -126,6 +127,17 @@ export class Misbehaviour {
 		if (host.onFutureCursor === "FutureCursor" && asked > host.lastSeq) await relay.resetCursor(host.hostname);
 		await until(() => host.connections > 0);
 		for (const account of odd.accounts) this.#send(odd, account.account(true));
+	}
+
+	/**
+	 * Asks the relay again and again to follow the hosts that it is not connected to, until the signal is aborted, as their owners
+	 * would. Without that it waits longer after each message that it can't read, and a crash makes it begin anew to get past one.
+	 */
+	async askAgain(relay: RelayProcess, signal: AbortSignal): Promise<void> {
+		while (!signal.aborted) {
+			for (const { host } of this.#hosts) if (host.connections === 0) await relay.requestCrawl(host.hostname);
+			await Bun.sleep(ASK_AGAIN_MS);
+		}
 	}
 
 	/** To be called after the relay has ended and before it starts again. */

@@ -191,7 +191,14 @@ class CrashRig {
 		});
 		this.#slowLeft = 0;
 		this.#slowConsumer.abort();
-		await this.#liveConsumer.until(() => this.#oracle.hasAll(this.#live), WAIT_MS_MAX);
+		const arrived = new AbortController();
+		const asking = this.#misbehaviour.askAgain(this.#relay, arrived.signal);
+		try {
+			await this.#liveConsumer.until(() => this.#oracle.hasAll(this.#live), WAIT_MS_MAX);
+		} finally {
+			arrived.abort();
+			await asking;
+		}
 		await Promise.all([goOn(this.#slowConsumer), replayer.connect(0)]);
 		await this.#slowConsumer.until(() => this.#oracle.hasAll(this.#slow), WAIT_MS_MAX);
 		await replayer.until(() => this.#oracle.hasAll(replay), WAIT_MS_MAX);
