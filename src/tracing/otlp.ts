@@ -1,3 +1,5 @@
+import { Agent } from "node:http";
+import { Agent as TlsAgent } from "node:https";
 import type { Attributes, HrTime } from "@opentelemetry/api";
 import type { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
 import { messageOf } from "../observe/log-value.ts";
@@ -7,24 +9,35 @@ import type { StageSpan } from "./spans.ts";
 
 type OtlpSpan = Parameters<OTLPTraceExporter["export"]>[0][number];
 
-/** How long the receiver may take for one request. */
+/** How long the receiver may be silent. The library tries again within this time. */
 const TIMEOUT_MS = 10_000;
+/** How long it may take to end an answer, of which it may send a byte from time to time. */
+const DEADLINE_MS = 15_000;
 
 export interface OtlpOptions {
 	/** Where spans are sent to, by POST. */
 	url: string;
 	/** What the relay is called in traces. */
 	serviceName: string;
+	deadlineMs?: number;
 }
 
 /** Sends spans to a receiver by OTLP over HTTP, as JSON. Loads the libraries for that, which nothing else in the relay does. */
-export async function openOtlp({ url, serviceName }: OtlpOptions): Promise<SendSpans> {
+export async function openOtlp({ url, serviceName, deadlineMs = DEADLINE_MS }: OtlpOptions): Promise<SendSpans> {
 	const [api, { OTLPTraceExporter }, { resourceFromAttributes }] = await Promise.all([
 		import("@opentelemetry/api"),
 		import("@opentelemetry/exporter-trace-otlp-http"),
 		import("@opentelemetry/resources"),
 	]);
-	const exporter = new OTLPTraceExporter({ url, timeoutMillis: TIMEOUT_MS });
+	const isTls = new URL(url).protocol === "https:";
+	const connect = () => {
+		const agent = isTls ? new TlsAgent({ keepAlive: true }) : new Agent({ keepAlive: true });
+		return {
+			agent,
+			exporter: new OTLPTraceExporter({ url, timeoutMillis: TIMEOUT_MS, httpAgentOptions: () => agent }),
+		};
+	};
+	let connected = connect();
 	const common = {
 		resource: resourceFromAttributes({ "service.name": serviceName, "service.version": VERSION }),
 		instrumentationScope: { name: SERVER_NAME, version: VERSION },
@@ -48,7 +61,14 @@ export async function openOtlp({ url, serviceName }: OtlpOptions): Promise<SendS
 	};
 	return (spans) =>
 		new Promise((resolve, reject) => {
+			const { exporter, agent } = connected;
+			const timer = setTimeout(() => {
+				reject(new Error(`the receiver of traces at ${new URL(url).host} did not end its answer in ${deadlineMs} ms`));
+				connected = connect();
+				agent.destroy();
+			}, deadlineMs);
 			exporter.export(spans.map(toOtlp), ({ code, error }) => {
+				clearTimeout(timer);
 				if (code === 0) resolve();
 				else reject(new Error(`the receiver of traces at ${new URL(url).host} failed: ${messageOf(error)}`));
 			});
