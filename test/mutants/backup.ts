@@ -72,8 +72,7 @@ export const BACKUP_MUTANTS: readonly Mutant[] = [
 		name: "an index is saved again after the log was copied",
 		file: "backup/backup.ts",
 		find: "	const faults = checkLog(logFolder, log.files, hooks);\n",
-		replace:
-			"	const faults = checkLog(logFolder, log.files, hooks);\n	await saveIndex(databaseUrl, `${indexPath}.late`).then(({ checkpoint }) => { index.checkpoint = checkpoint; });\n",
+		replace: `	const faults = checkLog(logFolder, log.files, hooks);\n	await saveIndex(databaseUrl, \`\${indexPath}.late\`).then(({ checkpoint }) => { index.checkpoint = checkpoint; });\n`,
 		tests: BACKUP,
 	},
 	{

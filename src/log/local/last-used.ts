@@ -18,6 +18,11 @@ export interface UsedNumbers {
 	isClean: boolean;
 }
 
+/** The offset in the segment with this epoch up to which all is published; null if the numbers do not say it. */
+export function publishedEndOf(used: UsedNumbers | null, epoch: number): number | null {
+	return used?.isExact === true && used.epoch === epoch ? used.end : null;
+}
+
 /** What a start finds in the file. */
 export interface FoundLastUsed {
 	numbers: UsedNumbers;

@@ -1,5 +1,5 @@
 import type { LogNumbers } from "../../log.ts";
-import type { UsedNumbers } from "../last-used.ts";
+import { publishedEndOf, type UsedNumbers } from "../last-used.ts";
 import type { LogFs } from "../log-fs.ts";
 import { FileSource, scanRecords } from "../segment/scan.ts";
 import {
@@ -32,8 +32,7 @@ export function findLastEnd(
 	// No record can be read, but all of it is kept.
 	if (header === null) return { offset: fs.sizeBytes(file), last: { lsn: end.lastLsn, seq: end.lastSeq } };
 	const { epoch, firstLsn } = header;
-	const publishedEnd =
-		readSegmentFooter(fs, file, epoch)?.dataEnd ?? (used?.isExact === true && used.epoch === epoch ? used.end : null);
+	const publishedEnd = readSegmentFooter(fs, file, epoch)?.dataEnd ?? publishedEndOf(used, epoch);
 	const source = new FileSource(fs, file, publishedEnd ?? fs.sizeBytes(file), true);
 	const lsns = { lsnAfter: firstLsn - 1, lsnMax: Number.MAX_SAFE_INTEGER };
 	const offset = scanRecords(

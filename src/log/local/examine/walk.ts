@@ -1,4 +1,5 @@
 import { RecordFlag, recordFlags, recordLsn } from "../../record/record.ts";
+import { publishedEndOf, readLastUsed, type UsedNumbers } from "../last-used.ts";
 import type { LogFs } from "../log-fs.ts";
 import { FileSource, scanRecords } from "../segment/scan.ts";
 import {
@@ -64,18 +65,20 @@ export function walkLog(
 		const file = openIfThere(fs, directory, id);
 		if (file === null) continue;
 		try {
-			visitor.segment(walkSegment(fs, file, id, next, visitor));
+			// After the last segment was opened: then its records up to there are in the file.
+			const used = next === null ? (readLastUsed(fs, directory)?.numbers ?? null) : null;
+			visitor.segment(walkSegment(fs, file, { id, next, used }, visitor));
 		} finally {
 			fs.close(file);
 		}
 	}
 }
 
+/** @param next the segment after this one; null if this is the last, for which `used` may say how much of it is published */
 function walkSegment(
 	fs: LogFs,
 	file: number,
-	id: SegmentId,
-	next: SegmentId | null,
+	{ id, next, used }: { id: SegmentId; next: SegmentId | null; used: UsedNumbers | null },
 	visitor: LogVisitor,
 ): WalkedSegment {
 	const bytes = fs.sizeBytes(file);
@@ -87,16 +90,18 @@ function walkSegment(
 	const { epoch, stateLsn } = header;
 	const footer = readSegmentFooter(fs, file, epoch);
 	visitor.begins?.(id, footer);
+	// What comes after that may be half written.
+	const publishedEnd = footer?.dataEnd ?? publishedEndOf(used, epoch);
 	const stateLsnMax = stateLsn + header.stateRecords - 1;
 	let stateRecords = 0;
 	const dataEnd = scanRecords(
-		new FileSource(fs, file, footer?.dataEnd, true),
+		new FileSource(fs, file, publishedEnd ?? undefined, true),
 		{
 			start: SEGMENT_HEADER_BYTES,
 			epoch,
 			lsnAfter: id.firstLsn - 1,
 			lsnMax: next === null ? Number.MAX_SAFE_INTEGER : next.firstLsn - 1,
-			publishedEnd: footer?.dataEnd ?? null,
+			publishedEnd,
 		},
 		{
 			record(offset, length, source, at) {

@@ -151,3 +151,17 @@ describe.each(["a", "b", "c"])("a log of many segments (%s)", (seed) => {
 		expect(names).toContain("name-differs");
 	});
 });
+
+test("what comes after the published end is no damage: a relay may be writing it", () => {
+	const rng = new Rng("half written");
+	const log = filled(rng);
+	const [path = ""] = log.segments.slice(-1);
+	const content = Buffer.from(log.fs.files.get(path)?.content ?? []);
+	const fs = log.fs.afterKill();
+	// A batch of which the beginning is not there yet, but its last record is.
+	const record = content.subarray(SEGMENT_HEADER_BYTES, content.length);
+	fs.put(path, Buffer.concat([content, Buffer.alloc(100), record]));
+	const { summary, faults } = verify(fs, log.directory);
+	expect(faults).toEqual([]);
+	expect(summary).toMatchObject({ messages: log.messages, seqsLeftOut: 0 });
+});
