@@ -28,9 +28,9 @@ export const BACKUP_MUTANTS: readonly Mutant[] = [
 	},
 	{
 		name: "a copy has records that nobody has seen",
-		file: "log/local/copy/last-end.ts",
-		find: "(used?.isExact === true && used.epoch === epoch ? used.end : null)",
-		replace: "null",
+		file: "log/local/last-used.ts",
+		find: "return used?.isExact === true && used.epoch === epoch ? used.end : null;",
+		replace: "return used !== null && used.epoch === epoch - 1 ? used.end : null;",
 		tests: COPY,
 	},
 	{
