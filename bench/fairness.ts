@@ -5,13 +5,13 @@
  * the machine falls on all of them. Once with limits far above all that, and once with limits that the flood exceeds. All else is as by default.
  */
 import { join } from "node:path";
-import { SimAccount } from "../test/sim/account.ts";
-import { SimClock } from "../test/sim/clock.ts";
-import { SimHost } from "../test/sim/host.ts";
-import { encodeFrame, type SimMessage } from "../test/sim/message.ts";
-import { SimPlc } from "../test/sim/plc.ts";
-import { RelayProcess } from "../test/sim/relay-process.ts";
-import { Rng } from "../test/sim/rng.ts";
+import { SimAccount } from "../src/sim/account.ts";
+import { SimClock } from "../src/sim/clock.ts";
+import { SimHost } from "../src/sim/host.ts";
+import { encodeFrame, type SimMessage } from "../src/sim/message.ts";
+import { SimPlc } from "../src/sim/plc.ts";
+import { RelayProcess } from "../src/sim/relay-process.ts";
+import { Rng } from "../src/sim/rng.ts";
 import { median, percentile, type Row, report } from "./rig/figures.ts";
 import { until } from "./rig/relay-run.ts";
 import { frameName, TimedConsumer } from "./rig/timed-consumer.ts";

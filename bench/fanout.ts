@@ -4,7 +4,7 @@
  * this process; the fan-out has a process of its own.
  */
 import { join } from "node:path";
-import { freePort } from "../test/sim/relay-process.ts";
+import { freePort } from "../src/sim/relay-process.ts";
 import { processCpuMs, residentMib, threadCpuMs } from "./rig/cpu.ts";
 import { Crowd } from "./rig/crowd.ts";
 import { median, type Row, report } from "./rig/figures.ts";

@@ -9,7 +9,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { RelayProcess } from "../test/sim/relay-process.ts";
+import { RelayProcess } from "../src/sim/relay-process.ts";
 import { processCpuMs, residentMib } from "./rig/cpu.ts";
 import { type Row, report } from "./rig/figures.ts";
 import { idleOf, type Watched, watchLoad } from "./rig/hosts-watch.ts";

@@ -1,8 +1,8 @@
 /** Resident memory of an idle relay: the compiled binary, with one silent host. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { SimNetwork } from "../test/sim/network.ts";
-import { RelayProcess } from "../test/sim/relay-process.ts";
+import { SimNetwork } from "../src/sim/network.ts";
+import { RelayProcess } from "../src/sim/relay-process.ts";
 import { residentMib } from "./rig/cpu.ts";
 import { report } from "./rig/figures.ts";
 

@@ -10,8 +10,8 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { RelayProcess, type RelayStats } from "../test/sim/relay-process.ts";
-import { Rng } from "../test/sim/rng.ts";
+import { RelayProcess, type RelayStats } from "../src/sim/relay-process.ts";
+import { Rng } from "../src/sim/rng.ts";
 import { CheckedStream, messageName } from "./rig/checked-stream.ts";
 import { Churn } from "./rig/churn.ts";
 import { ChurningNetwork } from "./rig/churning-network.ts";

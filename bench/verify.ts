@@ -7,15 +7,15 @@
 import { parseArgs } from "node:util";
 import { scanFrame } from "../src/protocol/frame.ts";
 import type { Message } from "../src/protocol/kinds/table.ts";
+import { SimAccount } from "../src/sim/account.ts";
+import { SimClock } from "../src/sim/clock.ts";
+import type { SimCurve, SimKey } from "../src/sim/keys.ts";
+import { encodeFrame, type SimMessage } from "../src/sim/message.ts";
+import { Rng } from "../src/sim/rng.ts";
 import type { Engine } from "../src/verify/engine.ts";
 import { NativeEngine } from "../src/verify/native.ts";
 import { loadAddon } from "../src/verify/native-addon.ts";
 import { createPortableEngine } from "../src/verify/portable/engine.ts";
-import { SimAccount } from "../test/sim/account.ts";
-import { SimClock } from "../test/sim/clock.ts";
-import type { SimCurve, SimKey } from "../test/sim/keys.ts";
-import { encodeFrame, type SimMessage } from "../test/sim/message.ts";
-import { Rng } from "../test/sim/rng.ts";
 
 const SEED = "bench/verify";
 /** Gives trees of depth 8, and frames like those of the live network. */

@@ -1,5 +1,5 @@
-import type { RelayProcess } from "../../test/sim/relay-process.ts";
-import type { Rng } from "../../test/sim/rng.ts";
+import type { RelayProcess } from "../../src/sim/relay-process.ts";
+import type { Rng } from "../../src/sim/rng.ts";
 import type { ChurningNetwork, Member, Place } from "./churning-network.ts";
 import type { MessageLedger } from "./message-ledger.ts";
 import { pauseFor } from "./pause.ts";

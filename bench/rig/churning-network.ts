@@ -1,11 +1,11 @@
-import { SimAccount } from "../../test/sim/account.ts";
-import { SimClock } from "../../test/sim/clock.ts";
-import { SimHost } from "../../test/sim/host.ts";
-import type { SimMessage } from "../../test/sim/message.ts";
-import { SimPlc } from "../../test/sim/plc.ts";
-import { freePort } from "../../test/sim/relay-process.ts";
-import type { Rng } from "../../test/sim/rng.ts";
-import { firstMessages, nextMessages } from "../../test/sim/traffic.ts";
+import { SimAccount } from "../../src/sim/account.ts";
+import { SimClock } from "../../src/sim/clock.ts";
+import { SimHost } from "../../src/sim/host.ts";
+import type { SimMessage } from "../../src/sim/message.ts";
+import { SimPlc } from "../../src/sim/plc.ts";
+import { freePort } from "../../src/sim/relay-process.ts";
+import type { Rng } from "../../src/sim/rng.ts";
+import { firstMessages, nextMessages } from "../../src/sim/traffic.ts";
 import { messageName } from "./checked-stream.ts";
 import type { MessageLedger } from "./message-ledger.ts";
 

@@ -4,8 +4,8 @@
  */
 import { heapStats } from "bun:jsc";
 import { Counters } from "../../src/observe/counters.ts";
-import { SimKey } from "../../test/sim/keys.ts";
-import { Rng } from "../../test/sim/rng.ts";
+import { SimKey } from "../../src/sim/keys.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { residentMib } from "./cpu.ts";
 import { ASKING_HOSTS, IdentityLoad, pdsOf } from "./identity-load.ts";
 import { accountOf, documentOf } from "./many-accounts.ts";

@@ -1,7 +1,7 @@
 import { toBase32 } from "@atcute/multibase";
 import type { StoredRecord } from "../../src/log/record/stored-record.ts";
+import type { Rng } from "../../src/sim/rng.ts";
 import * as records from "../../test/index/records.ts";
-import type { Rng } from "../../test/sim/rng.ts";
 
 const HOSTS = 20;
 /** As long as the ones of the network: the bytes of a row depend on it. */

@@ -4,10 +4,10 @@
  */
 import { createPrivateKey, sign } from "node:crypto";
 import { encode, toBytes } from "@atcute/cbor";
-import { cidOf } from "../../test/sim/blocks.ts";
-import { SimClock } from "../../test/sim/clock.ts";
-import { type CommitDraft, type SignedCommit, sealCommit, type UnsignedCommit } from "../../test/sim/commit.ts";
-import { encodeFrame } from "../../test/sim/message.ts";
+import { cidOf } from "../../src/sim/blocks.ts";
+import { SimClock } from "../../src/sim/clock.ts";
+import { type CommitDraft, type SignedCommit, sealCommit, type UnsignedCommit } from "../../src/sim/commit.ts";
+import { encodeFrame } from "../../src/sim/message.ts";
 import { LOCALHOST_CERTIFICATE, LOCALHOST_KEY } from "./localhost-certificate.ts";
 import { didOf } from "./many-accounts.ts";
 import { type HostAnswer, type HostCommand, type HostsStart, lowS } from "./many-hosts-process.ts";

@@ -1,5 +1,5 @@
 import { readdirSync } from "node:fs";
-import type { RelayProcess, RelayStats } from "../../test/sim/relay-process.ts";
+import type { RelayProcess, RelayStats } from "../../src/sim/relay-process.ts";
 import { processCpuMs, residentMib } from "./cpu.ts";
 import { median } from "./figures.ts";
 

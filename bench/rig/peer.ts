@@ -1,8 +1,8 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { SimAccount } from "../../test/sim/account.ts";
-import { freePort } from "../../test/sim/relay-process.ts";
+import type { SimAccount } from "../../src/sim/account.ts";
+import { freePort } from "../../src/sim/relay-process.ts";
 
 const START_MS_MAX = 60_000;
 const STOP_MS_MAX = 30_000;

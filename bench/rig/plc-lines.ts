@@ -6,8 +6,8 @@ import {
 	type PlcOperation,
 	sign,
 	unsignedUpdate,
-} from "../../test/sim/plc-operation.ts";
-import { Rng } from "../../test/sim/rng.ts";
+} from "../../src/sim/plc-operation.ts";
+import { Rng } from "../../src/sim/rng.ts";
 
 const HOSTS = 100;
 const KEYS = 200;

@@ -1,6 +1,6 @@
-import type { SimAccount } from "../../test/sim/account.ts";
-import { SimPlc } from "../../test/sim/plc.ts";
-import { RelayProcess } from "../../test/sim/relay-process.ts";
+import type { SimAccount } from "../../src/sim/account.ts";
+import { SimPlc } from "../../src/sim/plc.ts";
+import { RelayProcess } from "../../src/sim/relay-process.ts";
 import { LoadHost } from "./load-host.ts";
 
 const POLL_MS = 2;

@@ -1,4 +1,4 @@
-import type { Rng } from "../../test/sim/rng.ts";
+import type { Rng } from "../../src/sim/rng.ts";
 import { CheckedStream } from "./checked-stream.ts";
 import type { MessageLedger } from "./message-ledger.ts";
 import { pauseFor } from "./pause.ts";

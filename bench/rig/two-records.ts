@@ -1,7 +1,7 @@
-import { SimAccount } from "../../test/sim/account.ts";
-import { SimClock } from "../../test/sim/clock.ts";
-import { type CommitDraft, type SimWrite, signCommit } from "../../test/sim/commit.ts";
-import { Rng } from "../../test/sim/rng.ts";
+import { SimAccount } from "../../src/sim/account.ts";
+import { SimClock } from "../../src/sim/clock.ts";
+import { type CommitDraft, type SimWrite, signCommit } from "../../src/sim/commit.ts";
+import { Rng } from "../../src/sim/rng.ts";
 
 const PATH = "app.bsky.feed.post/3jzfcijpj2z2a";
 const TEXT_CHARS = 150;

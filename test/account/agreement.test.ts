@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { Bench, History } from "./history.ts";
 
 /** `ACCOUNT_HISTORIES=100000 bun test test/account` tests more of them. */

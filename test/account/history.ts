@@ -22,10 +22,10 @@ import { encodeFrame, scanFrame } from "../../src/protocol/frame.ts";
 import type { Message } from "../../src/protocol/kinds/table.ts";
 import { Doorbell } from "../../src/runtime/doorbell.ts";
 import { createRingBuffer, RING_BYTES_MIN, RingReader, RingWriter } from "../../src/runtime/ring.ts";
+import type { Rng } from "../../src/sim/rng.ts";
 import type { Engine, Verdict } from "../../src/verify/engine.ts";
 import { NO_ROWS } from "../index/records.ts";
 import { counted } from "../observe/counted.ts";
-import type { Rng } from "../sim/rng.ts";
 
 const DID = "did:plc:aaaaaaaaaaaaaaaaaaaaaaaa";
 const NOW_MS = Date.parse("2026-01-01T00:00:00Z");

@@ -12,7 +12,7 @@ import {
 	START_GRACE_MS,
 } from "../../src/alerts/detect.ts";
 import type { AlertFacts } from "../../src/alerts/facts.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { FACTS, FACTS_AT_MS } from "./facts.ts";
 
 const START_MS = FACTS_AT_MS;

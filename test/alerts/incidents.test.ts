@@ -8,7 +8,7 @@ import {
 	type Severity,
 } from "../../src/alerts/kinds.ts";
 import type { Notice } from "../../src/alerts/notice.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 
 const REPEAT_MS = 3_600_000;
 const STEP_MS = 15_000;

@@ -3,10 +3,10 @@ import type { Notice } from "../../src/alerts/notice.ts";
 import { GIVE_UP_MS, Outbox, RETRY_MS, RETRY_MS_MAX, WAITING_MAX } from "../../src/alerts/outbox.ts";
 import type { Fetch } from "../../src/net/outbound-fetch.ts";
 import { Counters } from "../../src/observe/counters.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { counted, countedBy } from "../observe/counted.ts";
 import { until } from "../relay/rig.ts";
 import { FakeTiming } from "../sim/fake-timing.ts";
-import { Rng } from "../sim/rng.ts";
 import { type Behaviour, WebhookServer } from "./webhook-server.ts";
 
 const FAILURES: readonly Behaviour[] = ["error", "limited", "cut", "redirect"];

@@ -6,7 +6,7 @@ import { detect, newMemory } from "../../src/alerts/detect.ts";
 import { NO_INCIDENTS, next } from "../../src/alerts/incidents.ts";
 import { ALERT_KIND_NAMES } from "../../src/alerts/kinds.ts";
 import { AlertsFile, type AlertsState, FILE_NAME } from "../../src/alerts/store.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { FACTS } from "./facts.ts";
 
 let directory: string;

@@ -3,8 +3,8 @@ import type { AlertsState } from "../../src/alerts/store.ts";
 import { AlertWatch, LOOK_MS } from "../../src/alerts/watch.ts";
 import type { Fetch } from "../../src/net/outbound-fetch.ts";
 import { Counters } from "../../src/observe/counters.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { FakeTiming } from "../sim/fake-timing.ts";
-import { Rng } from "../sim/rng.ts";
 import { FACTS, FACTS_AT_MS } from "./facts.ts";
 
 const HOST = "a.example";

@@ -8,9 +8,9 @@ import { type Manifest, readManifest } from "../../src/backup/manifest.ts";
 import { restoreBackup } from "../../src/backup/restore.ts";
 import { logIdOf, verifyLogFiles } from "../../src/log/access.ts";
 import { systemLogFs } from "../../src/log/local/log-fs.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { FilePlace } from "../index/sqlite/place.ts";
 import { messageEntry, onCleanup, TestLog, temporaryDirectory } from "../log/harness.ts";
-import { Rng } from "../sim/rng.ts";
 
 const SEGMENT_BYTES = 8 * 1024;
 const NOW_MS = 1_700_000_000_000;

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BackupError } from "../../src/backup/backup-error.ts";
 import { readManifest, writeManifest } from "../../src/backup/manifest.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { manifestOf } from "./manifests.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "standpipe-manifest-"));

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { BackupError } from "../../src/backup/backup-error.ts";
 import { usedSince } from "../../src/backup/numbers.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { manifestOf } from "./manifests.ts";
 
 const YEAR_MS = 365 * 86_400_000;

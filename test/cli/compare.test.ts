@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { type CompareOptions, compare } from "../../src/cli/compare.ts";
 import { run as runCommand } from "../../src/cli/program.ts";
+import type { SimMessage } from "../../src/sim/message.ts";
+import { SimNetwork } from "../../src/sim/network.ts";
+import { nextMessages } from "../../src/sim/traffic.ts";
 import { FakeFirehose } from "../peer/fake-firehose.ts";
 import { FakeTiming } from "../sim/fake-timing.ts";
-import type { SimMessage } from "../sim/message.ts";
-import { SimNetwork } from "../sim/network.ts";
-import { nextMessages } from "../sim/traffic.ts";
 
 const OPTIONS: CompareOptions = { seconds: 60, grace: 10, remember: 10_000, json: true };
 const ACCOUNTS = 30;

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { parsePostgresUrl } from "../../src/config/postgres-url.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 
 const ODD = [..."aZ09#/@:?&=%+ '\"\\[]{}|^~äß💧\t\n"];
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SECRET_FILE_BYTES_MAX } from "../../src/config/secret-file.ts";
 import { ConfigError, loadConfig, secretsOf } from "../../src/config/settings.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 
 const CASES = 300;
 const directory = mkdtempSync(join(tmpdir(), "standpipe-secrets-"));

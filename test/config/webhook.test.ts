@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { webhooks } from "../../src/config/webhook.ts";
 import { hideSecrets, masked } from "../../src/observe/masking.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 
 describe("webhooks", () => {
 	test("are URLs, with their format before them", () => {

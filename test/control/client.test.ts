@@ -2,8 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { type Control, type ControlResult, type Requester, refusal } from "../../src/control/api.ts";
 import { CONTROL_TIMEOUT_MS, controlOver, ownControl } from "../../src/control/client.ts";
 import type { Served } from "../../src/runtime/requests.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { LinkPair } from "../runtime/link-pair.ts";
-import { Rng } from "../sim/rng.ts";
 import { fakeControl } from "./fake-control.ts";
 
 const STRANGER = { admin: false, ip: "192.0.2.1" };

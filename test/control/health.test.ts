@@ -4,7 +4,7 @@ import { HEALTH_CHECKS, Health } from "../../src/control/health.ts";
 import { DISK_FAULT_REASONS } from "../../src/disk/fault.ts";
 import { healthHandler } from "../../src/http/health.ts";
 import { STORE_FAULT_REASONS } from "../../src/index/store-fault.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 
 const CASES = 500;
 

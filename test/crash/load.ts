@@ -1,7 +1,7 @@
 import { toBytes } from "@atcute/cbor";
-import type { SimMessage } from "../sim/message.ts";
-import type { SimNetwork } from "../sim/network.ts";
-import { nextMessages } from "../sim/traffic.ts";
+import type { SimMessage } from "../../src/sim/message.ts";
+import type { SimNetwork } from "../../src/sim/network.ts";
+import { nextMessages } from "../../src/sim/traffic.ts";
 import type { Oracle } from "./oracle.ts";
 
 /** Messages per second of all hosts together, without the bursts. */

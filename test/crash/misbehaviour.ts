@@ -1,15 +1,15 @@
 import { FRAME_BYTES_MAX } from "../../src/protocol/limits.ts";
+import { SimAccount } from "../../src/sim/account.ts";
+import { SimHost } from "../../src/sim/host.ts";
+import { makeDidPlc } from "../../src/sim/keys.ts";
+import { encodeErrorFrame, encodeFrame, type SimMessage } from "../../src/sim/message.ts";
+import type { SimNetwork } from "../../src/sim/network.ts";
+import type { PlcFault } from "../../src/sim/plc.ts";
+import type { RelayProcess } from "../../src/sim/relay-process.ts";
+import type { Rng, Weights } from "../../src/sim/rng.ts";
+import { firstMessages, nextMessages } from "../../src/sim/traffic.ts";
 import { until } from "../relay/rig.ts";
-import { SimAccount } from "../sim/account.ts";
 import { anyForeignCid, anyValue, BROKEN_CIDS, cborInteger, cborLink, cborMap, cborText } from "../sim/any-cbor.ts";
-import { SimHost } from "../sim/host.ts";
-import { makeDidPlc } from "../sim/keys.ts";
-import { encodeErrorFrame, encodeFrame, type SimMessage } from "../sim/message.ts";
-import type { SimNetwork } from "../sim/network.ts";
-import type { PlcFault } from "../sim/plc.ts";
-import type { RelayProcess } from "../sim/relay-process.ts";
-import type { Rng, Weights } from "../sim/rng.ts";
-import { firstMessages, nextMessages } from "../sim/traffic.ts";
 import { type Due, framePairs, type Oracle, type Witness } from "./oracle.ts";
 
 /** What kind of host it is. The last two lose their numbering. */

@@ -1,7 +1,7 @@
 import { watch } from "node:fs";
+import type { RelayProcess } from "../../src/sim/relay-process.ts";
+import type { Rng } from "../../src/sim/rng.ts";
 import type { PostgresServer } from "../sim/postgres.ts";
-import type { RelayProcess } from "../sim/relay-process.ts";
-import type { Rng } from "../sim/rng.ts";
 import type { StoreUnderTest } from "../sim/store-under-test.ts";
 import type { Load } from "./load.ts";
 import type { Witness } from "./oracle.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { joinFrame } from "../sim/message.ts";
+import { joinFrame } from "../../src/sim/message.ts";
 import { Oracle } from "./oracle.ts";
 
 const HOST = "host.example.com";

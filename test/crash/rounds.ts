@@ -1,9 +1,9 @@
+import { SimConsumer } from "../../src/sim/consumer.ts";
+import { SimNetwork } from "../../src/sim/network.ts";
+import { RelayProcess } from "../../src/sim/relay-process.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { RELAY_COMMAND, until } from "../relay/rig.ts";
-import { SimConsumer } from "../sim/consumer.ts";
-import { SimNetwork } from "../sim/network.ts";
 import { type PostgresServer, startPostgres } from "../sim/postgres.ts";
-import { RelayProcess } from "../sim/relay-process.ts";
-import { Rng } from "../sim/rng.ts";
 import type { StoreUnderTest } from "../sim/store-under-test.ts";
 import { Load } from "./load.ts";
 import { ACTS, type Act, Misbehaviour, RARE_ACTS } from "./misbehaviour.ts";

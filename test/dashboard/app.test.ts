@@ -8,9 +8,9 @@ import { publicLimits } from "../../src/dashboard/limits.ts";
 import { Live } from "../../src/dashboard/live.ts";
 import type { ClientEnv } from "../../src/http/base.ts";
 import { Counters } from "../../src/observe/counters.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { fakeControl } from "../control/fake-control.ts";
 import { FakeTiming } from "../sim/fake-timing.ts";
-import { Rng } from "../sim/rng.ts";
 import { reading } from "./reading.ts";
 
 const PARTS = ["hosts", "consumers", "rejections", "audit"] as const;

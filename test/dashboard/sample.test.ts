@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { type Latency, SHOWN_METRICS } from "../../src/dashboard/reading.ts";
 import { COLUMNS, quantileMs, rowOf, sampleBetween } from "../../src/dashboard/sample.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { declaredMetrics } from "../docs/metrics-table.ts";
-import { Rng } from "../sim/rng.ts";
 import { reading } from "./reading.ts";
 
 const BOUNDS_S = [0.001, 0.005, 0.02, 0.1, 1, 10];

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { Reading } from "../../src/dashboard/reading.ts";
 import { sampleBetween } from "../../src/dashboard/sample.ts";
 import { INDEX_LAG_MAX, type Status, statusOf } from "../../src/dashboard/status.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { reading } from "./reading.ts";
 
 /** The status after two seconds in which this changed. */

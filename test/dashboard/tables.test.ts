@@ -6,7 +6,7 @@ import { HOSTS_KEPT_MS } from "../../src/dashboard/host-table.ts";
 import { HOST_STATUSES } from "../../src/dashboard/query.ts";
 import { pageOf } from "../../src/dashboard/table.ts";
 import { createTables } from "../../src/dashboard/tables.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 
 const OPERATOR = { admin: true, ip: "127.0.0.1" };
 const STRANGER = { admin: false, ip: "192.0.2.1" };

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { budgetWarning, shareDescriptors } from "../../src/descriptors/budget.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 
 const DEFAULTS = { ingestWorkers: 6, fanoutWorkers: 1, plcMirror: false, consumersMax: 1_000 };
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { excessOf } from "../../src/descriptors/excess.ts";
 import type { Connection } from "../../src/descriptors/libc.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 
 const NONE = { descriptor: 0, localPort: 0, bytesReceived: 0, isAnswered: false };
 

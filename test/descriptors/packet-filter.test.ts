@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { dropFrom, encodeProgram, type Instruction, NETWORKS_MAX } from "../../src/descriptors/packet-filter.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 
 const IP_HEADER = 0xfff0_0000;
 

@@ -2,13 +2,13 @@ import { Database } from "bun:sqlite";
 import { decodeFirst } from "@atcute/cbor";
 import { scanFrame } from "../../src/protocol/frame.ts";
 import { isStorable } from "../../src/protocol/text.ts";
+import type { SimAccount } from "../../src/sim/account.ts";
+import { SimConsumer } from "../../src/sim/consumer.ts";
+import type { SimHost } from "../../src/sim/host.ts";
+import { SimNetwork } from "../../src/sim/network.ts";
+import { RelayProcess, type RelayStats } from "../../src/sim/relay-process.ts";
+import { firstMessages, nextMessages } from "../../src/sim/traffic.ts";
 import { RELAY_COMMAND, until } from "../relay/rig.ts";
-import type { SimAccount } from "../sim/account.ts";
-import { SimConsumer } from "../sim/consumer.ts";
-import type { SimHost } from "../sim/host.ts";
-import { SimNetwork } from "../sim/network.ts";
-import { RelayProcess, type RelayStats } from "../sim/relay-process.ts";
-import { firstMessages, nextMessages } from "../sim/traffic.ts";
 import { EdgeFailure, type SentFrame } from "./edge-failure.ts";
 import {
 	MARK_FIELD,

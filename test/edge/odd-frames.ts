@@ -2,7 +2,11 @@ import { decode, encode } from "@atcute/cbor";
 import { readFrame } from "../../src/protocol/frame.ts";
 import { FRAME_BYTES_MAX, STATUS_CHARS_MAX } from "../../src/protocol/limits.ts";
 import type { RejectionReason } from "../../src/protocol/reasons.ts";
-import type { SimAccount } from "../sim/account.ts";
+import type { SimAccount } from "../../src/sim/account.ts";
+import { BROKEN_COMMIT_REASONS, brokenCommit } from "../../src/sim/broken-commit.ts";
+import { makeDidPlc } from "../../src/sim/keys.ts";
+import { encodeErrorFrame, encodeInfoFrame, type SimMessage } from "../../src/sim/message.ts";
+import type { Rng, Weights } from "../../src/sim/rng.ts";
 import {
 	type AnyCborOptions,
 	anyForeignCid,
@@ -19,10 +23,6 @@ import {
 	loosened,
 } from "../sim/any-cbor.ts";
 import { anyUtf8Text, BROKEN_UTF8 } from "../sim/any-text.ts";
-import { BROKEN_COMMIT_REASONS, brokenCommit } from "../sim/broken-commit.ts";
-import { makeDidPlc } from "../sim/keys.ts";
-import { encodeErrorFrame, encodeInfoFrame, type SimMessage } from "../sim/message.ts";
-import type { Rng, Weights } from "../sim/rng.ts";
 import { editBytes } from "../verify/edit-bytes.ts";
 
 /** The accounts of one host, each for one kind of message, so that a message that waits holds up no message of another kind. */

@@ -17,8 +17,8 @@ import { Takedowns } from "../../src/fanout/takedowns.ts";
 import { RecordKind } from "../../src/log/record/record.ts";
 import { Counters } from "../../src/observe/counters.ts";
 import { FRAME_BYTES_MAX } from "../../src/protocol/limits.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { counted } from "../observe/counted.ts";
-import { Rng } from "../sim/rng.ts";
 import { MemoryLog, seqOf, seqs } from "./memory-log.ts";
 
 /** A socket whose kernel takes `kernelBytes`. Then it queues, as Bun's does, and drops frames beyond the limit. */

@@ -6,9 +6,9 @@ import { subscribeRepos } from "../../src/fanout/subscribe-repos.ts";
 import { Takedowns } from "../../src/fanout/takedowns.ts";
 import { MessageTimes } from "../../src/log/message-times.ts";
 import { Counters } from "../../src/observe/counters.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import type { Note } from "../../src/tracing/note.ts";
 import { observed } from "../observe/counted.ts";
-import { Rng } from "../sim/rng.ts";
 import { EndlessSocket } from "./endless-socket.ts";
 import { MemoryLog } from "./memory-log.ts";
 

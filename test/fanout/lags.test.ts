@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import { noteLags } from "../../src/fanout/lags.ts";
 import { Counters } from "../../src/observe/counters.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { countedBy } from "../observe/counted.ts";
-import { Rng } from "../sim/rng.ts";
 
 test("consumers are counted by how far they are behind, each time anew", () => {
 	const rng = new Rng("lags");

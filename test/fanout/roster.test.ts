@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Consumer } from "../../src/fanout/consumer.ts";
 import { Roster, workerOfConsumer } from "../../src/fanout/roster.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 
 /** The part of a consumer that a roster looks at. */
 interface FakeConsumer {

@@ -12,10 +12,10 @@ import { subscribeRepos } from "../../src/fanout/subscribe-repos.ts";
 import { Takedowns } from "../../src/fanout/takedowns.ts";
 import { Counters } from "../../src/observe/counters.ts";
 import { encodeErrorFrame } from "../../src/protocol/event-frames.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { SERVER_NAME } from "../../src/version.ts";
 import { counted } from "../observe/counted.ts";
 import { exchange } from "../sim/raw-http.ts";
-import { Rng } from "../sim/rng.ts";
 import { MemoryLog, seqOf, seqs } from "./memory-log.ts";
 
 interface Fixture {

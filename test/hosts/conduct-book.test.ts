@@ -3,8 +3,8 @@ import { ConductBook } from "../../src/hosts/conduct-book.ts";
 import { connectionOf, initialState, next } from "../../src/hosts/state.ts";
 import { NEVER_CONNECTED } from "../../src/log/record/host-connection.ts";
 import { dayOf, isGoodDay } from "../../src/policy/growth.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { FakeTiming } from "../sim/fake-timing.ts";
-import { Rng } from "../sim/rng.ts";
 
 const EPOCH_MS = 1_700_000_000_000;
 const HOUR_MS = 3_600_000;

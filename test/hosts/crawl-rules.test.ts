@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { FAILED_PROBES_PER_HOUR } from "../../src/hosts/crawl-gate.ts";
 import { ProbeError } from "../../src/hosts/probe.ts";
 import type { Ban } from "../../src/policy/policies.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { ADMIN, Bench, row, stranger } from "./manager-bench.ts";
 
 /** All rules of `requestCrawl` at once: random worlds and requests, and the answer that the rules give, one after the other. */

@@ -8,7 +8,7 @@ import { initialState } from "../../src/hosts/state.ts";
 import type { Host } from "../../src/index/store.ts";
 import { NEVER_CONNECTED } from "../../src/log/record/host-connection.ts";
 import { DEFAULT_HOST_POLICY } from "../../src/policy/policies.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 
 function managed(id: number): ManagedHost {
 	const connection = { ...NEVER_CONNECTED, firstSeenMs: id };

@@ -6,8 +6,8 @@ import type { CursorsFacts, HostFacts } from "../../src/log/record/control.ts";
 import { type HostConnection, NEVER_CONNECTED } from "../../src/log/record/host-connection.ts";
 import { Counters } from "../../src/observe/counters.ts";
 import type { HostStatus } from "../../src/protocol/host-status.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { FakeTiming } from "../sim/fake-timing.ts";
-import { Rng } from "../sim/rng.ts";
 
 export const WORKERS = 3;
 export const START_MS = 1_700_000_000_000;

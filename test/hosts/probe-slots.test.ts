@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { ProbeSlots, type ProbeSlotsOptions } from "../../src/hosts/probe-slots.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 
 const OPTIONS: ProbeSlotsOptions = {
 	slots: 4,

@@ -17,7 +17,7 @@ import {
 } from "../../src/hosts/state.ts";
 import { isSameConnection, NEVER_CONNECTED } from "../../src/log/record/host-connection.ts";
 import type { HostStatus } from "../../src/protocol/host-status.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 
 const START_MS = 1_800_000_000_000;
 const HOUR_MS = 3_600_000;

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { createTalliesBuffer, HostTallies, type HostTally, TALLIED_IDS_MAX } from "../../src/hosts/tallies.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 
 test("each host is tallied by itself, and those with greater ids together, whichever worker has them", () => {
 	const rng = new Rng("tallies");

@@ -9,11 +9,11 @@ import {
 } from "../../src/http/admin-auth.ts";
 import type { ClientEnv } from "../../src/http/base.ts";
 import { Counters } from "../../src/observe/counters.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { counted } from "../observe/counted.ts";
 import { keepLines } from "../observe/kept-lines.ts";
 import { anyUtf8Text } from "../sim/any-text.ts";
 import { FakeTiming } from "../sim/fake-timing.ts";
-import { Rng } from "../sim/rng.ts";
 
 const PASSWORDS = ["s3cret:ü", "another", "s"];
 const IP = "192.0.2.1";

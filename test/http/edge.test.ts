@@ -1,9 +1,9 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { createEdge, targetOf, withUrl } from "../../src/http/edge.ts";
 import { Counters } from "../../src/observe/counters.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { counted } from "../observe/counted.ts";
 import { exchange } from "../sim/raw-http.ts";
-import { Rng } from "../sim/rng.ts";
 
 describe("the target of a request", () => {
 	test.each([

@@ -17,8 +17,8 @@ import { Counters } from "../../src/observe/counters.ts";
 import { INTEGER_MAX } from "../../src/protocol/limits.ts";
 import { isStorable } from "../../src/protocol/text.ts";
 import { RateLimit } from "../../src/runtime/rate-limit.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { anyUtf8Text } from "../sim/any-text.ts";
-import { Rng } from "../sim/rng.ts";
 import { MemoryIndex } from "./memory-index.ts";
 import { NO_WHY } from "./no-why.ts";
 

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { createBaseApp } from "../../src/http/base.ts";
 import { privateOnly } from "../../src/http/private.ts";
 import { Counters } from "../../src/observe/counters.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 
 const CASES = 2_000;
 const rng = new Rng("private");

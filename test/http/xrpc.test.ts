@@ -9,10 +9,10 @@ import { StoreBroken, StoreUnavailable } from "../../src/index/store-fault.ts";
 import { Counters } from "../../src/observe/counters.ts";
 import { isStorable } from "../../src/protocol/text.ts";
 import { RateLimit } from "../../src/runtime/rate-limit.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { SERVER_NAME, VERSION } from "../../src/version.ts";
 import { counted } from "../observe/counted.ts";
 import { anyText } from "../sim/any-text.ts";
-import { Rng } from "../sim/rng.ts";
 import { COMMIT_STRING, MemoryIndex } from "./memory-index.ts";
 import { NO_WHY } from "./no-why.ts";
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { HOME_REFRESH_INTERVAL_MS, STALE_MS_MAX } from "../../src/identity/cache.ts";
 import type { Resolution } from "../../src/identity/identity.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { CacheRig, NOT_FOUND, pdsOf, plc, UNAVAILABLE } from "./cache-rig.ts";
 
 const LOOKUPS_MAX = 4;

@@ -14,7 +14,7 @@ import {
 import type { Resolution } from "../../src/identity/identity.ts";
 import { FRESH_MS } from "../../src/identity/resolutions.ts";
 import { Counters } from "../../src/observe/counters.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { CacheRig, HOME, NOT_FOUND, pdsOf, plc, START_WALL_MS, STRANGER, UNAVAILABLE, watch } from "./cache-rig.ts";
 import { DID, K256_DID_KEY } from "./documents.ts";
 import { settle } from "./fake-time.ts";

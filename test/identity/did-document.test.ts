@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { DidDocumentError, hostOfPds, parseDidDocument } from "../../src/identity/did-document.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { anyText } from "../sim/any-text.ts";
-import { Rng } from "../sim/rng.ts";
 import { DID, didDocument, K256_DID_KEY, K256_MULTIKEY, keyText, pdsService, verificationMethod } from "./documents.ts";
 
 const PRODUCTION = { allowInsecure: false };

@@ -3,7 +3,7 @@ import { hostOfPds } from "../../src/identity/did-document.ts";
 import { ForbiddenTargetError, guardedFetch } from "../../src/net/guarded-fetch.ts";
 import { parseHostname } from "../../src/net/hostname.ts";
 import { didMethod } from "../../src/protocol/syntax.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 
 const NAMES = 5_000;
 const LABELS = [

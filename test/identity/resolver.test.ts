@@ -5,8 +5,8 @@ import type { Resolution } from "../../src/identity/identity.ts";
 import { DidResolver } from "../../src/identity/resolver.ts";
 import type { Lookup } from "../../src/net/guarded-fetch.ts";
 import { RATE_LIMITED_PAUSE_MS, RETRY_AFTER_MS_MAX } from "../../src/net/retry-after.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { withOddParts } from "../sim/odd-document.ts";
-import { Rng } from "../sim/rng.ts";
 import { DID, didDocument, K256_DID_KEY, pdsService, verificationMethod } from "./documents.ts";
 
 const NOW_MS = 1_700_000_000_000;

@@ -5,9 +5,9 @@ import { toBase58Btc } from "@atcute/multibase";
 import { p256 } from "@noble/curves/nist.js";
 import { secp256k1 } from "@noble/curves/secp256k1.js";
 import { didKeyOf, SigningKeyError, signingKeyOfDidKey, signingKeyOfMethod } from "../../src/identity/signing-key.ts";
+import { SimKey } from "../../src/sim/keys.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { fixturePath } from "../fixtures.ts";
-import { SimKey } from "../sim/keys.ts";
-import { Rng } from "../sim/rng.ts";
 
 const CURVES = {
 	k256: { curve: secp256k1, prefix: [0xe7, 0x01], legacyType: "EcdsaSecp256k1VerificationKey2019" },

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { type TurnLimits, Turns } from "../../src/identity/turns.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { FakeTime, settle } from "./fake-time.ts";
 
 interface Item {

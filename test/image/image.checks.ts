@@ -4,12 +4,12 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test
 import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { SimConsumer } from "../../src/sim/consumer.ts";
+import { SimNetwork } from "../../src/sim/network.ts";
+import { freePort } from "../../src/sim/relay-process.ts";
 import { until } from "../relay/rig.ts";
-import { SimConsumer } from "../sim/consumer.ts";
-import { SimNetwork } from "../sim/network.ts";
 import { PostgresServer } from "../sim/postgres.ts";
 import { findPostgres, type PostgresPrograms } from "../sim/postgres-programs.ts";
-import { freePort } from "../sim/relay-process.ts";
 import { Container, type ContainerOptions } from "./container.ts";
 import { type Image, readImage } from "./image.ts";
 import { defaultSeccomp } from "./seccomp.ts";

@@ -7,9 +7,9 @@ import { PatientReader, RETRY_MS_MAX } from "../../src/index/patient-reader.ts";
 import { DatabaseFiles } from "../../src/index/sqlite/database-files.ts";
 import { type StoreFaultReason, storeFaultReason } from "../../src/index/store-fault.ts";
 import { Counters } from "../../src/observe/counters.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { MemoryIndex } from "../http/memory-index.ts";
 import { counted } from "../observe/counted.ts";
-import { Rng } from "../sim/rng.ts";
 
 function errorWith(code: string): Error {
 	return Object.assign(new Error(code), { code });

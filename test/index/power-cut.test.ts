@@ -12,9 +12,9 @@ import { decodeCursorsFacts } from "../../src/log/record/control.ts";
 import type { Entry } from "../../src/log/record/entry.ts";
 import { RecordKind } from "../../src/log/record/record.ts";
 import type { StoredRecord } from "../../src/log/record/stored-record.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { onCleanup, TestLog, temporaryDirectory } from "../log/harness.ts";
 import { MemoryFs } from "../log/local/memory-fs.ts";
-import { Rng } from "../sim/rng.ts";
 import * as records from "./records.ts";
 import { openWriter } from "./writer.ts";
 

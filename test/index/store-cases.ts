@@ -19,9 +19,9 @@ import { POLICY_KINDS } from "../../src/log/record/policy-facts.ts";
 import { RecordKind } from "../../src/log/record/record.ts";
 import type { StoredRecord } from "../../src/log/record/stored-record.ts";
 import { isStorable } from "../../src/protocol/text.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { aConnection } from "../log/state-history.ts";
 import { anyUtf8Text } from "../sim/any-text.ts";
-import { Rng } from "../sim/rng.ts";
 import * as records from "./records.ts";
 
 /** Every row of an index, by id or DID. */

@@ -6,8 +6,8 @@ import { STRING_CHARS_MAX } from "../../src/observe/log-value.ts";
 import type { Message } from "../../src/protocol/kinds/table.ts";
 import { REJECTION_REASONS, type RejectionReason } from "../../src/protocol/reasons.ts";
 import { merged } from "../../src/relay/failures.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { counted, countedBy } from "../observe/counted.ts";
-import { Rng } from "../sim/rng.ts";
 
 const REASONS: readonly RejectionReason[] = ["signature-invalid", "rev-stale", "account-throttled", "frame-malformed"];
 

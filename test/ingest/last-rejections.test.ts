@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { LAST_REJECTIONS_LIMITS, LastRejections } from "../../src/ingest/last-rejections.ts";
 import type { RejectionReason } from "../../src/protocol/reasons.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 
 const REASONS: readonly RejectionReason[] = ["signature-invalid", "rev-stale", "host-mismatch"];
 const TYPES = ["commit", "sync", "account", "identity"] as const;

@@ -10,8 +10,8 @@ import { Damage } from "../../src/runtime/boundary.ts";
 import { Doorbell } from "../../src/runtime/doorbell.ts";
 import { createRingBuffer, RingReader, RingWriter } from "../../src/runtime/ring.ts";
 import { workerOf } from "../../src/runtime/worker-of.ts";
-import { encodeFrame } from "../sim/message.ts";
-import { Rng } from "../sim/rng.ts";
+import { encodeFrame } from "../../src/sim/message.ts";
+import { Rng } from "../../src/sim/rng.ts";
 
 /** The names of the hosts that the routed frames come from. */
 const HOSTNAMES = ["a.b", "localhost:65535", `${"long.".repeat(50)}com`];

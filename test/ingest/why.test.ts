@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { IngestWhy } from "../../src/ingest/why.ts";
-import { brokenCommit } from "../sim/broken-commit.ts";
+import { brokenCommit } from "../../src/sim/broken-commit.ts";
 import { ShardRig } from "./did/shard-rig.ts";
 
 const NO_HOSTS = { delayView: () => null };

@@ -10,7 +10,7 @@ import { isDashboardPath } from "../../src/dashboard/paths.ts";
 import { createAdminApp } from "../../src/http/admin.ts";
 import { createXrpcApp } from "../../src/http/xrpc.ts";
 import { Counters } from "../../src/observe/counters.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { findKustomize, render } from "./kustomize.ts";
 import {
 	bytesOf,

@@ -7,8 +7,8 @@ import { createInternalApp } from "../../src/http/internal.ts";
 import { isPublicAddress } from "../../src/net/address.ts";
 import { Counters } from "../../src/observe/counters.ts";
 import { Totals } from "../../src/observe/totals.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { FIGURES } from "../monitor/figures.ts";
-import { Rng } from "../sim/rng.ts";
 import { findKustomize, findValidator, render } from "./kustomize.ts";
 import {
 	bytesOf,

@@ -7,11 +7,11 @@ import { Health } from "../../src/control/health.ts";
 import { createInternalApp } from "../../src/http/internal.ts";
 import { Counters } from "../../src/observe/counters.ts";
 import { Totals } from "../../src/observe/totals.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { FIGURES } from "../monitor/figures.ts";
 import { type DashboardQuery, readDashboard } from "../prometheus/dashboard.ts";
 import { type KnownMetric, knownMetrics, seriesOf } from "../prometheus/metrics.ts";
 import { metricsIn, RULES_PATH } from "../prometheus/promtool.ts";
-import { Rng } from "../sim/rng.ts";
 import { findKustomize, render } from "./kustomize.ts";
 import { configMap, ofKind, prometheusRules, service, serviceMonitor, statefulSet } from "./objects.ts";
 

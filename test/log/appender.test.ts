@@ -6,8 +6,8 @@ import { controlEntry, type Entry, readEntry } from "../../src/log/record/entry.
 import { Counters } from "../../src/observe/counters.ts";
 import { Doorbell } from "../../src/runtime/doorbell.ts";
 import { createRingBuffer, RingReader, RingWriter } from "../../src/runtime/ring.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { FakeTiming } from "../sim/fake-timing.ts";
-import { Rng } from "../sim/rng.ts";
 
 /** A ring with room for a few records, and its reader. */
 class Bench {

@@ -6,7 +6,7 @@ import { createMarksBuffer, type Mark, Marks } from "../../src/log/marks.ts";
 import { Gap } from "../../src/log/record/batch.ts";
 import type { StoredRecord } from "../../src/log/record/stored-record.ts";
 import { Counters } from "../../src/observe/counters.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { controlOf, messageEntry, TestLog, temporaryDirectory } from "./harness.ts";
 import { MemoryFs } from "./local/memory-fs.ts";
 

@@ -4,8 +4,8 @@ import { controlEntry } from "../../src/log/record/entry.ts";
 import { Counters } from "../../src/observe/counters.ts";
 import { Doorbell } from "../../src/runtime/doorbell.ts";
 import { createRingBuffer, RingReader, RingWriter } from "../../src/runtime/ring.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { observed } from "../observe/counted.ts";
-import { Rng } from "../sim/rng.ts";
 
 test("one entry at a time is timed, from its message's arrival until it is durable", () => {
 	const rng = new Rng("handover");

@@ -15,7 +15,7 @@ import {
 	timeUsAfter,
 } from "../../src/log/record/record.ts";
 import type { StoredRecord } from "../../src/log/record/stored-record.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { batchOf, type Unsequenced } from "./batches.ts";
 
 /** The storage of a log, which outlives the process that writes it. */

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { LogTracer } from "../../src/log/log-tracer.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import type { LoggedNote, Note } from "../../src/tracing/note.ts";
-import { Rng } from "../sim/rng.ts";
 
 test("each traced message is noted once, when it is published and durable, with these times", () => {
 	for (let round = 0; round < 50; round++) {

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { MESSAGE_TIMES_MAX, MessageTimes } from "../../src/log/message-times.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 
 test("the times of the latest messages are found by their lsns, and those of no other message", () => {
 	for (let round = 0; round < 20; round++) {

@@ -8,8 +8,8 @@ import { Sequencer } from "../../src/log/sequencer.ts";
 import { Doorbell } from "../../src/runtime/doorbell.ts";
 import { createRingBuffer, RingReader, RingWriter } from "../../src/runtime/ring.ts";
 import { steadyMs } from "../../src/runtime/steady-clock.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { observed } from "../observe/counted.ts";
-import { Rng } from "../sim/rng.ts";
 import {
 	decodeFrame,
 	labels,

@@ -3,8 +3,8 @@ import { CONTROL_CODES, hostKey } from "../../src/log/record/control.ts";
 import type { HostConnection } from "../../src/log/record/host-connection.ts";
 import { RecordFlag, RecordKind } from "../../src/log/record/record.ts";
 import { encodeStateFacts } from "../../src/log/record/state-facts.ts";
+import type { Rng } from "../../src/sim/rng.ts";
 import * as records from "../index/records.ts";
-import type { Rng } from "../sim/rng.ts";
 
 const NOTHING = new Uint8Array();
 const STATUSES = ["active", "idle", "offline", "throttled", "banned"] as const;

@@ -5,8 +5,8 @@ import { CURSORS_PER_RECORD_MAX, decodeControl } from "../../src/log/record/cont
 import { RecordFlag, RecordKind } from "../../src/log/record/record.ts";
 import { decodeStateFacts } from "../../src/log/record/state-facts.ts";
 import { LogState, type StateRecord } from "../../src/log/state.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import * as records from "../index/records.ts";
-import { Rng } from "../sim/rng.ts";
 import {
 	describe as described,
 	FIRST_LATER_KIND,

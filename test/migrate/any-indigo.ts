@@ -1,7 +1,7 @@
 import { toString as cidToString, create, decode } from "@atcute/cid";
 import type { Account, Host } from "../../src/index/store.ts";
 import type { SkipReason } from "../../src/migrate/skips.ts";
-import type { Rng } from "../sim/rng.ts";
+import type { Rng } from "../../src/sim/rng.ts";
 import type { IndigoState } from "./indigo-database.ts";
 
 /** Of the relay that takes over. */

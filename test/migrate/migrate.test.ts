@@ -13,13 +13,13 @@ import type { HostPolicy } from "../../src/log/record/policy-facts.ts";
 import { openIndigo } from "../../src/migrate/indigo/source.ts";
 import { LogFilling } from "../../src/migrate/log-filling.ts";
 import { type MigrateStep, migrateIndigo, SEQS_LEFT_OUT } from "../../src/migrate/migrate.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { SchemaPlace } from "../index/postgres/place.ts";
 import { FilePlace } from "../index/sqlite/place.ts";
 import type { Dump } from "../index/store-cases.ts";
 import { TestLog } from "../log/harness.ts";
 import { sharedPostgres } from "../sim/postgres.ts";
 import { describeWithPostgres } from "../sim/postgres-programs.ts";
-import { Rng } from "../sim/rng.ts";
 import { anyIndigo, type ExpectedState, GENERAL_LIMIT } from "./any-indigo.ts";
 import { type IndigoState, writeIndigoPostgres, writeIndigoSqlite } from "./indigo-database.ts";
 

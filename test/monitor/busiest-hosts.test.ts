@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { BusiestHosts, CHOICE_INTERVAL_MS, HOSTS_LISTED_MAX, OTHER } from "../../src/monitor/busiest-hosts.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 
 interface Host {
 	hostname: string;

@@ -2,8 +2,8 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { deflateSync, gzipSync } from "node:zlib";
 import { BodyTooLargeError, fetchBounded } from "../../src/net/bounded-fetch.ts";
 import { FetchError, inPlainWords, outboundFetch } from "../../src/net/outbound-fetch.ts";
-import { freePort } from "../sim/relay-process.ts";
-import { Rng } from "../sim/rng.ts";
+import { freePort } from "../../src/sim/relay-process.ts";
+import { Rng } from "../../src/sim/rng.ts";
 
 const LIMITS = { timeoutMs: 240_000, bytesMax: 10_000 };
 

@@ -8,8 +8,8 @@ import { publicLookup } from "../../src/ingest/host/socket.ts";
 import { isPublicAddress } from "../../src/net/address.ts";
 import type { Lookup, ResolvedAddress } from "../../src/net/guarded-fetch.ts";
 import { Counters } from "../../src/observe/counters.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { HandleResolver } from "../../src/why/handle.ts";
-import { Rng } from "../sim/rng.ts";
 import { DnsServer } from "./dns-server.ts";
 import { PRIVATE_ADDRESSES, PUBLIC_ADDRESSES, type Rebinding, rebindings } from "./rebinding.ts";
 

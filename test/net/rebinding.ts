@@ -1,4 +1,4 @@
-import type { Rng } from "../sim/rng.ts";
+import type { Rng } from "../../src/sim/rng.ts";
 import type { DnsAnswer } from "./dns-server.ts";
 
 /** Addresses of the public internet. */

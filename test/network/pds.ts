@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { freePort } from "../sim/relay-process.ts";
+import { freePort } from "../../src/sim/relay-process.ts";
 import { Child, isReady } from "./child.ts";
 import { until } from "./until.ts";
 import { basicAuth } from "./xrpc.ts";

@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePort } from "../../src/sim/relay-process.ts";
 import { sharedPostgres } from "../sim/postgres.ts";
-import { freePort } from "../sim/relay-process.ts";
 import { storeUnderTest } from "../sim/store-under-test.ts";
 import { Child } from "./child.ts";
 import { until } from "./until.ts";

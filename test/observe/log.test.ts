@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { formatLine } from "../../src/observe/log.ts";
 import { LINE_CHARS_MAX, messageOf, STRING_CHARS_MAX } from "../../src/observe/log-value.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { anyText } from "../sim/any-text.ts";
-import { Rng } from "../sim/rng.ts";
 
 const CASES = 300;
 /** Two values at their limit, each with the most that escaping and structure add: `\u0000` is six characters for one. */

@@ -3,8 +3,8 @@ import type { LogRecord } from "@logtape/logtape";
 import { formatLine, formatterOf } from "../../src/observe/log.ts";
 import { messageOf, STRING_CHARS_MAX } from "../../src/observe/log-value.ts";
 import { hideSecrets, MASK, masked, SECRET_CHARS_MIN } from "../../src/observe/masking.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { anyText } from "../sim/any-text.ts";
-import { Rng } from "../sim/rng.ts";
 
 const CASES = 400;
 

@@ -10,7 +10,7 @@ import {
 	histogram,
 } from "../../src/observe/metric.ts";
 import { Totals } from "../../src/observe/totals.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 
 const apples = counter("test_apples_total", "apples that fell", "Pick them up.");
 const pears = counter("test_pears_total", "pears, by colour", "Wait.", { name: "colour", values: ["green", "red"] });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { LogLevel, LogRecord } from "@logtape/logtape";
 import { REPEATS_MAX, REPEATS_WINDOW_MS, Repeats, SENTENCES_MAX } from "../../src/observe/repeats.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 
 /** A log whose time a test moves. */
 class Bench {

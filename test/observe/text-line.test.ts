@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import type { LogRecord } from "@logtape/logtape";
 import { formatLine, formatterOf } from "../../src/observe/log.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { anyText } from "../sim/any-text.ts";
-import { Rng } from "../sim/rng.ts";
 
 const CASES = 500;
 const ESCAPE = "\u001b";

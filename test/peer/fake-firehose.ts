@@ -1,4 +1,4 @@
-import { encodeFrame, type SimMessage } from "../sim/message.ts";
+import { encodeFrame, type SimMessage } from "../../src/sim/message.ts";
 
 /** A firehose that sends what a test gives it, to whoever is connected. */
 export class FakeFirehose {

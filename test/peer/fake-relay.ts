@@ -1,8 +1,8 @@
-import { SimAccount } from "../sim/account.ts";
-import { SimClock } from "../sim/clock.ts";
-import { encodeErrorFrame, encodeFrame, encodeInfoFrame, type SimMessage } from "../sim/message.ts";
-import { Rng } from "../sim/rng.ts";
-import { nextMessages } from "../sim/traffic.ts";
+import { SimAccount } from "../../src/sim/account.ts";
+import { SimClock } from "../../src/sim/clock.ts";
+import { encodeErrorFrame, encodeFrame, encodeInfoFrame, type SimMessage } from "../../src/sim/message.ts";
+import { Rng } from "../../src/sim/rng.ts";
+import { nextMessages } from "../../src/sim/traffic.ts";
 
 const TICK_MS = 2;
 export const OLDEST_SEQ = 1_000;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { keyPool, play, randomHistory } from "./history.ts";
 import { type History, judge, make, type OracleVerdict, oracleNode } from "./oracle.ts";
 

@@ -14,8 +14,8 @@ import {
 	unsignedLegacy,
 	unsignedTombstone,
 	unsignedUpdate,
-} from "../sim/plc-operation.ts";
-import { Rng } from "../sim/rng.ts";
+} from "../../src/sim/plc-operation.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { play, step } from "./history.ts";
 
 const VECTORS = join(import.meta.dir, "..", "vectors", "plc");

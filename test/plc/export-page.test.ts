@@ -3,7 +3,7 @@ import { gzipSync } from "node:zlib";
 import { fetchPage, PAGE_BYTES_MAX, PAGE_LINES, type Page, PageError } from "../../src/plc/export-page.ts";
 import { LINE_BYTES_MAX } from "../../src/plc/line.ts";
 import { LineSplitter } from "../../src/plc/line-splitter.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 
 /** What the server answers; set by each test. */
 let answer: (request: Request) => Response | Promise<Response> = () => new Response("");

@@ -8,7 +8,7 @@ import {
 	STREAM_RETRY_MS,
 	UNKNOWN_PLACE_MS_MAX,
 } from "../../src/plc/follower.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { textOf } from "./lines.ts";
 import { MirrorRig } from "./mirror-rig.ts";
 import { World } from "./world.ts";

@@ -2,8 +2,7 @@ import { accept, type DidState } from "../../src/plc/chain.ts";
 import { readOperation } from "../../src/plc/operation.ts";
 import { Refusal, type RefusalReason } from "../../src/plc/refusal.ts";
 import { RotationKeys } from "../../src/plc/rotation-keys.ts";
-import { portableSignatureCheck } from "../../src/verify/signature-check.ts";
-import type { SimKey } from "../sim/keys.ts";
+import type { SimKey } from "../../src/sim/keys.ts";
 import {
 	cidOfOperation,
 	didOfOperation,
@@ -15,8 +14,9 @@ import {
 	unsignedLegacy,
 	unsignedTombstone,
 	unsignedUpdate,
-} from "../sim/plc-operation.ts";
-import type { Rng } from "../sim/rng.ts";
+} from "../../src/sim/plc-operation.ts";
+import type { Rng } from "../../src/sim/rng.ts";
+import { portableSignatureCheck } from "../../src/verify/signature-check.ts";
 import type { History } from "./oracle.ts";
 
 const HOUR_MS = 3_600_000;

@@ -1,5 +1,5 @@
-import type { PlcOperation } from "../sim/plc-operation.ts";
-import { cidOfOperation } from "../sim/plc-operation.ts";
+import type { PlcOperation } from "../../src/sim/plc-operation.ts";
+import { cidOfOperation } from "../../src/sim/plc-operation.ts";
 
 /** A line of a directory's export, before it is written as JSON. */
 export interface PlcLine {

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { RECOVERY_MS } from "../../src/plc/chain.ts";
 import { FUTURE_MS_MAX, LATE_MS_MAX } from "../../src/plc/fold.ts";
 import { LINE_BYTES_MAX } from "../../src/plc/line.ts";
-import type { SimKey } from "../sim/keys.ts";
+import type { SimKey } from "../../src/sim/keys.ts";
 import {
 	cidOfOperation,
 	didOfOperation,
@@ -10,8 +10,8 @@ import {
 	type PlcOperation,
 	sign,
 	unsignedUpdate,
-} from "../sim/plc-operation.ts";
-import { Rng } from "../sim/rng.ts";
+} from "../../src/sim/plc-operation.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { lineOf, type PlcLine, textOf } from "./lines.ts";
 import { MirrorRig } from "./mirror-rig.ts";
 import { World } from "./world.ts";

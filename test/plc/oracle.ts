@@ -1,6 +1,6 @@
 import { join } from "node:path";
+import type { PlcStep } from "../../src/sim/plc-operation.ts";
 import { readNote } from "../network/tools.ts";
-import type { PlcStep } from "../sim/plc-operation.ts";
 
 const SCRIPT = join(import.meta.dir, "..", "network", "plc-oracle.mjs");
 

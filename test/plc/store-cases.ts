@@ -3,9 +3,9 @@ import { StoreBroken } from "../../src/index/store-fault.ts";
 import type { DidState, Link } from "../../src/plc/chain.ts";
 import { cidOf } from "../../src/plc/operation.ts";
 import type { MirrorReader, MirrorStore, Progress } from "../../src/plc/store.ts";
+import { newKey } from "../../src/sim/plc-operation.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { anyUtf8Text } from "../sim/any-text.ts";
-import { newKey } from "../sim/plc-operation.ts";
-import { Rng } from "../sim/rng.ts";
 
 /** A place for one mirror, in the store under test. */
 export interface MirrorPlace {

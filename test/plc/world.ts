@@ -1,4 +1,4 @@
-import type { SimKey } from "../sim/keys.ts";
+import type { SimKey } from "../../src/sim/keys.ts";
 import {
 	cidOfOperation,
 	didOfOperation,
@@ -9,8 +9,8 @@ import {
 	unsignedLegacy,
 	unsignedTombstone,
 	unsignedUpdate,
-} from "../sim/plc-operation.ts";
-import type { Rng } from "../sim/rng.ts";
+} from "../../src/sim/plc-operation.ts";
+import type { Rng } from "../../src/sim/rng.ts";
 import { lineOf, type PlcLine } from "./lines.ts";
 
 const HOUR_MS = 3_600_000;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { AccountGrowth } from "../../src/config/setting.ts";
 import { type AccountLimitFacts, accountLimitOf } from "../../src/policy/account-limit.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 
 function generated(rng: Rng): AccountLimitFacts {
 	return {

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { domainsOf, parseDomain } from "../../src/policy/domain.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 
 test("a domain is lower case, and may be written with a wildcard or dots around it", () => {
 	for (const input of ["example.com", "EXAMPLE.com", "*.example.com", ".example.com", "example.com.", " example.com "])

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { dayOf, FAILED_FREE, isGoodDay, isHostsFault, MESSAGES_PER_FAILED } from "../../src/policy/growth.ts";
 import { REJECTION_REASON_NAMES } from "../../src/protocol/reasons.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 
 const DAY_MS = 24 * 3_600_000;
 

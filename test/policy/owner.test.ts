@@ -9,8 +9,8 @@ import type { LocalStatusChange } from "../../src/policy/messages.ts";
 import { PolicyOwner } from "../../src/policy/owner.ts";
 import { Policies } from "../../src/policy/policies.ts";
 import { runtimeSettings } from "../../src/policy/settings.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { NO_ROWS } from "../index/records.ts";
-import { Rng } from "../sim/rng.ts";
 
 const ADMIN = { admin: true, ip: "192.0.2.9" };
 const NOW_MS = 1_700_000_000_000;

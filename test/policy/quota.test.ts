@@ -2,8 +2,8 @@ import { describe, expect, test } from "bun:test";
 import type { WaitingAccount } from "../../src/index/store.ts";
 import { Counters } from "../../src/observe/counters.ts";
 import { Quota } from "../../src/policy/quota.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { MemoryIndex } from "../http/memory-index.ts";
-import { Rng } from "../sim/rng.ts";
 
 const HOSTNAME = "pds.example.com";
 /** Turns of the event loop in which everything that can happen has happened. */

@@ -3,8 +3,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as v from "valibot";
+import { freePort } from "../../src/sim/relay-process.ts";
 import { RelayRig, until } from "../relay/rig.ts";
-import { freePort } from "../sim/relay-process.ts";
 import { readDashboard } from "./dashboard.ts";
 import { alertRules, metricsIn, promtool, RULES_PATH } from "./promtool.ts";
 

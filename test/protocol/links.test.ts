@@ -3,6 +3,7 @@ import { CborScanner, LinkError } from "../../src/protocol/cbor.ts";
 import { isDataModelCid, isWholeCid } from "../../src/protocol/cid.ts";
 import { readFrame } from "../../src/protocol/frame.ts";
 import { Rejection } from "../../src/protocol/rejection.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import {
 	anyForeignCid,
 	anyFrameCid,
@@ -17,7 +18,6 @@ import {
 	cidOfParts,
 	loosened,
 } from "../sim/any-cbor.ts";
-import { Rng } from "../sim/rng.ts";
 
 const ROUNDS = 200;
 const CID = cidOfParts(0x71, 0x12, 32, Buffer.alloc(32, 7));

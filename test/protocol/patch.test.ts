@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { encode } from "@atcute/cbor";
 import { scanFrame } from "../../src/protocol/frame.ts";
 import { type FieldChanges, patchFields, withoutNulls } from "../../src/protocol/patch.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import {
 	anyKey,
 	anyValue,
@@ -12,7 +13,6 @@ import {
 	deepValue,
 	FIELD_OPTIONS,
 } from "../sim/any-cbor.ts";
-import { Rng } from "../sim/rng.ts";
 
 const DID = "did:plc:aaaabbbbccccddddeeeeffff";
 const NULL = Buffer.of(0xf6);

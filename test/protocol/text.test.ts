@@ -4,9 +4,9 @@ import { readFrame } from "../../src/protocol/frame.ts";
 import { MESSAGE_KINDS, MESSAGE_TYPES } from "../../src/protocol/kinds/table.ts";
 import { Rejection } from "../../src/protocol/rejection.ts";
 import { isStorable, storable, withStorableTexts } from "../../src/protocol/text.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { anyValue, cborHead, cborInteger, cborMap, cborText } from "../sim/any-cbor.ts";
 import { anyText, anyUtf8Text, BROKEN_UTF8 } from "../sim/any-text.ts";
-import { Rng } from "../sim/rng.ts";
 
 const TEXTS = 20_000;
 const TEXT_MAJOR = 3;

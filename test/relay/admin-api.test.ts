@@ -5,10 +5,10 @@ import { join } from "node:path";
 import type { Control } from "../../src/control/api.ts";
 import { createAdminApp } from "../../src/http/admin.ts";
 import { Counters } from "../../src/observe/counters.ts";
+import type { SimAccount } from "../../src/sim/account.ts";
+import type { SimHost } from "../../src/sim/host.ts";
+import { ADMIN_PASSWORD, RelayProcess } from "../../src/sim/relay-process.ts";
 import { fakeControl } from "../control/fake-control.ts";
-import type { SimAccount } from "../sim/account.ts";
-import type { SimHost } from "../sim/host.ts";
-import { ADMIN_PASSWORD, RelayProcess } from "../sim/relay-process.ts";
 import { isIndexed, RELAY_COMMAND, RelayRig, until } from "./rig.ts";
 
 const CURL = Bun.which("curl");

@@ -1,5 +1,5 @@
-import type { SimAccount } from "../sim/account.ts";
-import type { SimMessage } from "../sim/message.ts";
+import type { SimAccount } from "../../src/sim/account.ts";
+import type { SimMessage } from "../../src/sim/message.ts";
 
 const RECORD_TEXT_CHARS = 100_000;
 

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { SimConsumer } from "../sim/consumer.ts";
-import { Rng } from "../sim/rng.ts";
+import { SimConsumer } from "../../src/sim/consumer.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { RelayRig, until } from "./rig.ts";
 
 const ROUNDS = 20;

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import { connect, type Socket } from "node:net";
-import { SimConsumer } from "../sim/consumer.ts";
-import { SimNetwork } from "../sim/network.ts";
-import { RelayProcess } from "../sim/relay-process.ts";
+import { SimConsumer } from "../../src/sim/consumer.ts";
+import { SimNetwork } from "../../src/sim/network.ts";
+import { RelayProcess } from "../../src/sim/relay-process.ts";
 import { RELAY_COMMAND, until } from "./rig.ts";
 
 const OPEN_FILES_MAX = 200;

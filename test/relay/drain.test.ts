@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { SimConsumer } from "../sim/consumer.ts";
+import { SimConsumer } from "../../src/sim/consumer.ts";
 import { bulkyCommit } from "./bulky-commit.ts";
 import { expectReceived } from "./expect-received.ts";
 import { RelayRig, until } from "./rig.ts";

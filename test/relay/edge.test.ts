@@ -3,10 +3,10 @@ import { once } from "node:events";
 import WebSocket from "ws";
 import { HEARD_MAX } from "../../src/fanout/liveness.ts";
 import { CONSUMER_MESSAGE_BYTES_MAX } from "../../src/fanout/server.ts";
-import { SimPlc } from "../sim/plc.ts";
+import { SimPlc } from "../../src/sim/plc.ts";
+import { RelayProcess } from "../../src/sim/relay-process.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { answerHead, exchange, provoke } from "../sim/raw-http.ts";
-import { RelayProcess } from "../sim/relay-process.ts";
-import { Rng } from "../sim/rng.ts";
 import { RELAY_COMMAND } from "./rig.ts";
 
 const SUBSCRIBE = "/xrpc/com.atproto.sync.subscribeRepos";

@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test } from "bun:test";
 import { join } from "node:path";
-import { SimConsumer } from "../sim/consumer.ts";
+import { SimConsumer } from "../../src/sim/consumer.ts";
 import { SmallDisk } from "../sim/small-disk.ts";
 import { bulkyCommit } from "./bulky-commit.ts";
 import { expectReceived } from "./expect-received.ts";

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { tmpdir } from "node:os";
-import type { SimAccount } from "../sim/account.ts";
-import type { SimHost } from "../sim/host.ts";
+import type { SimAccount } from "../../src/sim/account.ts";
+import type { SimHost } from "../../src/sim/host.ts";
 import { isIndexed, RelayRig, until } from "./rig.ts";
 
 /** Path of `goat`, the command line of the protocol's authors. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { SimAccount } from "../sim/account.ts";
+import type { SimAccount } from "../../src/sim/account.ts";
 import { RelayRig, until } from "./rig.ts";
 
 /** So few a second that most of what a test sends waits for a while. */

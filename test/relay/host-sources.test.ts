@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { RelayProcess } from "../sim/relay-process.ts";
+import { RelayProcess } from "../../src/sim/relay-process.ts";
 import { RELAY_COMMAND, RelayRig, until } from "./rig.ts";
 
 const [program = "", ...rest] = RELAY_COMMAND;

@@ -2,9 +2,9 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { DIALS_MAX } from "../../src/hosts/manager.ts";
 import { openSqliteReader } from "../../src/index/sqlite/store.ts";
 import type { Host } from "../../src/index/store.ts";
-import { SimHost } from "../sim/host.ts";
-import { SimNetwork } from "../sim/network.ts";
-import { RelayProcess } from "../sim/relay-process.ts";
+import { SimHost } from "../../src/sim/host.ts";
+import { SimNetwork } from "../../src/sim/network.ts";
+import { RelayProcess } from "../../src/sim/relay-process.ts";
 import { RELAY_COMMAND, RelayRig, until } from "./rig.ts";
 
 /** What the public port says of a host, by both methods. */

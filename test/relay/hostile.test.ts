@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { encode } from "@atcute/cbor";
-import { encodeFrame } from "../sim/message.ts";
+import { encodeFrame } from "../../src/sim/message.ts";
 import { RelayRig, until } from "./rig.ts";
 
 let rig: RelayRig;
@@ -68,7 +68,7 @@ test("a commit that is cut anywhere never passes, and has no other consequence f
 	await expectFlow(0);
 	const host = rig.network.hostOf(own);
 	const draft = await own.draft([own.newRecord()]);
-	const { sealCommit, signCommit } = await import("../sim/commit.ts");
+	const { sealCommit, signCommit } = await import("../../src/sim/commit.ts");
 	const frame = encodeFrame(await sealCommit(draft, signCommit(draft.commit, own.key)), host.lastSeq + 1);
 	const [connects, before] = [host.cursors.length, await unreadable()];
 	// This is fewer than would close the connection.

@@ -1,10 +1,10 @@
 import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { FRESH_MS } from "../../src/identity/resolutions.ts";
-import { SimAccount } from "../sim/account.ts";
-import type { SimMessage } from "../sim/message.ts";
+import { SimAccount } from "../../src/sim/account.ts";
+import type { SimMessage } from "../../src/sim/message.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { withOddParts } from "../sim/odd-document.ts";
-import { Rng } from "../sim/rng.ts";
 import { RelayRig, until } from "./rig.ts";
 
 let rig: RelayRig;

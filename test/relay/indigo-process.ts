@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePort } from "../sim/relay-process.ts";
+import { freePort } from "../../src/sim/relay-process.ts";
 
 const START_MS_MAX = 120_000;
 const POLL_MS = 50;

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePort } from "../sim/relay-process.ts";
+import { freePort } from "../../src/sim/relay-process.ts";
 import { RelayRig, until } from "./rig.ts";
 
 /** The program of Jetstream, version 2. To run this test, set `JETSTREAM` to its path. */

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { RejectionReason } from "../../src/protocol/reasons.ts";
-import type { SimAccount } from "../sim/account.ts";
-import { brokenCommit } from "../sim/broken-commit.ts";
-import type { SimMessage } from "../sim/message.ts";
+import type { SimAccount } from "../../src/sim/account.ts";
+import { brokenCommit } from "../../src/sim/broken-commit.ts";
+import type { SimMessage } from "../../src/sim/message.ts";
 import { LENIENT_CASES, STRICT_ONLY } from "../verify/strict-only.ts";
 import { RelayRig, until } from "./rig.ts";
 

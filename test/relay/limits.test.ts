@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import WebSocket from "ws";
-import { SimPlc } from "../sim/plc.ts";
-import { RelayProcess } from "../sim/relay-process.ts";
+import { SimPlc } from "../../src/sim/plc.ts";
+import { RelayProcess } from "../../src/sim/relay-process.ts";
 import { RELAY_COMMAND, until } from "./rig.ts";
 
 const WORKERS = 2;

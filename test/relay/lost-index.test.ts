@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { inspectSegment } from "../../src/log/local/examine/inspect.ts";
 import { systemLogFs } from "../../src/log/local/log-fs.ts";
-import type { RelayProcess } from "../sim/relay-process.ts";
+import type { RelayProcess } from "../../src/sim/relay-process.ts";
 import { bulkyCommit } from "./bulky-commit.ts";
 import { expectReceived } from "./expect-received.ts";
 import { isIndexed, RelayRig, until } from "./rig.ts";

@@ -1,11 +1,11 @@
 import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import type { SimAccount } from "../sim/account.ts";
-import type { SimHost } from "../sim/host.ts";
-import { encodeErrorFrame, encodeInfoFrame } from "../sim/message.ts";
-import { RelayProcess } from "../sim/relay-process.ts";
-import { Rng } from "../sim/rng.ts";
+import type { SimAccount } from "../../src/sim/account.ts";
+import type { SimHost } from "../../src/sim/host.ts";
+import { encodeErrorFrame, encodeInfoFrame } from "../../src/sim/message.ts";
+import { RelayProcess } from "../../src/sim/relay-process.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { expectReceived } from "./expect-received.ts";
 import { RELAY_COMMAND, RelayRig, until } from "./rig.ts";
 

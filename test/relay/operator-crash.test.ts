@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import { SimConsumer } from "../sim/consumer.ts";
-import type { RelayProcess } from "../sim/relay-process.ts";
-import { Rng } from "../sim/rng.ts";
+import { SimConsumer } from "../../src/sim/consumer.ts";
+import type { RelayProcess } from "../../src/sim/relay-process.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { isIndexed, RelayRig, until } from "./rig.ts";
 
 const ROUNDS = 15;

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import type { SimAccount } from "../sim/account.ts";
-import { brokenCommit } from "../sim/broken-commit.ts";
-import { SimConsumer } from "../sim/consumer.ts";
-import type { SimHost } from "../sim/host.ts";
-import type { RelayProcess } from "../sim/relay-process.ts";
+import type { SimAccount } from "../../src/sim/account.ts";
+import { brokenCommit } from "../../src/sim/broken-commit.ts";
+import { SimConsumer } from "../../src/sim/consumer.ts";
+import type { SimHost } from "../../src/sim/host.ts";
+import type { RelayProcess } from "../../src/sim/relay-process.ts";
 import { STRICT_ONLY } from "../verify/strict-only.ts";
 import { expectReceived } from "./expect-received.ts";
 import { isIndexed, RelayRig, until } from "./rig.ts";

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import type { SimAccount } from "../sim/account.ts";
-import type { SimMessage } from "../sim/message.ts";
-import { SimNetwork } from "../sim/network.ts";
-import type { PlcLog } from "../sim/plc-log.ts";
+import type { SimAccount } from "../../src/sim/account.ts";
+import type { SimMessage } from "../../src/sim/message.ts";
+import { SimNetwork } from "../../src/sim/network.ts";
+import type { PlcLog } from "../../src/sim/plc-log.ts";
+import { RelayProcess } from "../../src/sim/relay-process.ts";
 import { sharedPostgres } from "../sim/postgres.ts";
 import { describeWithPostgres } from "../sim/postgres-programs.ts";
-import { RelayProcess } from "../sim/relay-process.ts";
 import { RELAY_COMMAND, RelayRig, until } from "./rig.ts";
 
 describe("a mirror beside an index in SQLite", () => mirrors(async () => ({})));

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import type { SimAccount } from "../sim/account.ts";
-import { SimConsumer } from "../sim/consumer.ts";
+import type { SimAccount } from "../../src/sim/account.ts";
+import { SimConsumer } from "../../src/sim/consumer.ts";
 import { type PostgresDatabase, PostgresServer } from "../sim/postgres.ts";
 import { describeWithPostgres } from "../sim/postgres-programs.ts";
 import { PostgresProxy } from "../sim/postgres-proxy.ts";

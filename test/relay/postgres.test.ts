@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
+import { RelayProcess } from "../../src/sim/relay-process.ts";
 import { type PostgresDatabase, PostgresServer } from "../sim/postgres.ts";
 import { describeWithPostgres } from "../sim/postgres-programs.ts";
-import { RelayProcess } from "../sim/relay-process.ts";
 import { expectReceived } from "./expect-received.ts";
 import { isIndexed, RELAY_COMMAND, RelayRig, until } from "./rig.ts";
 

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import { connect } from "node:net";
-import { SimPlc } from "../sim/plc.ts";
-import { freePort, RelayProcess } from "../sim/relay-process.ts";
-import { Rng } from "../sim/rng.ts";
+import { SimPlc } from "../../src/sim/plc.ts";
+import { freePort, RelayProcess } from "../../src/sim/relay-process.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { RELAY_COMMAND } from "./rig.ts";
 
 const DESCRIBE_SERVER = "/xrpc/com.atproto.server.describeServer";

@@ -2,7 +2,7 @@ import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import type { HostDetail } from "../../src/control/host-details.ts";
 import { openSqliteReader } from "../../src/index/sqlite/store.ts";
-import type { SimAccount } from "../sim/account.ts";
+import type { SimAccount } from "../../src/sim/account.ts";
 import { isIndexed, RelayRig, until } from "./rig.ts";
 
 const SUCCESS = { status: 200, json: { success: "true" } };

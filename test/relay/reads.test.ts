@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { getPriority } from "node:os";
 import { FAILED_PROBES_PER_HOUR } from "../../src/hosts/crawl-gate.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { RelayRig, until } from "./rig.ts";
 
 /** So low that any machine asks faster. */

@@ -8,13 +8,13 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { encodeFrame } from "../../src/sim/message.ts";
+import { SimPlc } from "../../src/sim/plc.ts";
+import { RelayProcess } from "../../src/sim/relay-process.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { WILDCARD_CERTIFICATE, WILDCARD_KEY } from "../net/certificate.ts";
 import { DnsServer } from "../net/dns-server.ts";
 import { PRIVATE_ADDRESSES, PUBLIC_ADDRESSES, type Rebinding, rebindings } from "../net/rebinding.ts";
-import { encodeFrame } from "../sim/message.ts";
-import { SimPlc } from "../sim/plc.ts";
-import { RelayProcess } from "../sim/relay-process.ts";
-import { Rng } from "../sim/rng.ts";
 import { RELAY_COMMAND, until } from "./rig.ts";
 
 /** The probe, the first dial and the next one. */

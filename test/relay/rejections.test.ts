@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { FailureExample } from "../../src/control/failures.ts";
-import type { SimAccount } from "../sim/account.ts";
+import type { SimAccount } from "../../src/sim/account.ts";
 import { BAD_REASONS, type BadReason, sendBad } from "../sim/bad.ts";
 import { RelayRig, until } from "./rig.ts";
 

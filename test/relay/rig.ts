@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { SimConsumer } from "../sim/consumer.ts";
-import { SimNetwork, type SimNetworkOptions } from "../sim/network.ts";
-import { RelayProcess, type RelayStats } from "../sim/relay-process.ts";
+import { SimConsumer } from "../../src/sim/consumer.ts";
+import { SimNetwork, type SimNetworkOptions } from "../../src/sim/network.ts";
+import { RelayProcess, type RelayStats } from "../../src/sim/relay-process.ts";
 
 const ROOT = join(import.meta.dir, "..", "..");
 const BINARY = join(ROOT, "dist", "standpipe");

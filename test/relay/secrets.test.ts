@@ -2,8 +2,8 @@ import { afterAll, describe, expect, onTestFinished, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { RelayProcess } from "../sim/relay-process.ts";
-import { Rng } from "../sim/rng.ts";
+import { RelayProcess } from "../../src/sim/relay-process.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { RELAY_COMMAND, until } from "./rig.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "standpipe-secrets-"));

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { SimNetwork } from "../sim/network.ts";
-import { RelayProcess } from "../sim/relay-process.ts";
+import { SimNetwork } from "../../src/sim/network.ts";
+import { RelayProcess } from "../../src/sim/relay-process.ts";
 import { RELAY_COMMAND, until } from "./rig.ts";
 
 type Action = Record<string, unknown>;

@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, w
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SCHEMA_VERSION } from "../../src/index/sqlite/schema.ts";
-import { RelayProcess } from "../sim/relay-process.ts";
+import { RelayProcess } from "../../src/sim/relay-process.ts";
 import { RELAY_COMMAND } from "./rig.ts";
 import { identityEntry, writeLog } from "./written-log.ts";
 

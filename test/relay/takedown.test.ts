@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { SimConsumer } from "../sim/consumer.ts";
+import { SimConsumer } from "../../src/sim/consumer.ts";
 import { RelayRig } from "./rig.ts";
 
 test("commits and syncs of a taken-down account are not replayed until it is back, also after a restart", async () => {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import type { SentMessage } from "../../src/sim/network.ts";
 import { STAGES } from "../../src/tracing/spans.ts";
-import type { SentMessage } from "../sim/network.ts";
 import { OtlpReceiver, type ReceivedSpan, valuesOf } from "./otlp-receiver.ts";
 import { RelayRig, until } from "./rig.ts";
 

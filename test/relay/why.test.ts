@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import type { SimAccount } from "../../src/sim/account.ts";
+import { brokenCommit } from "../../src/sim/broken-commit.ts";
+import type { SimHost } from "../../src/sim/host.ts";
 import type { Explanation, Gate } from "../../src/why/explain.ts";
-import type { SimAccount } from "../sim/account.ts";
-import { brokenCommit } from "../sim/broken-commit.ts";
-import type { SimHost } from "../sim/host.ts";
 import { PostgresServer } from "../sim/postgres.ts";
 import { describeWithPostgres } from "../sim/postgres-programs.ts";
 import { PostgresProxy } from "../sim/postgres-proxy.ts";

@@ -2,7 +2,11 @@ import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { dirname, join } from "node:path";
 import { encode } from "@atcute/cbor";
-import type { SimAccount } from "../sim/account.ts";
+import type { SimAccount } from "../../src/sim/account.ts";
+import { SimConsumer } from "../../src/sim/consumer.ts";
+import type { SimMessage } from "../../src/sim/message.ts";
+import { Rng } from "../../src/sim/rng.ts";
+import { firstMessages } from "../../src/sim/traffic.ts";
 import {
 	addExtraFields,
 	anyForeignCid,
@@ -15,10 +19,6 @@ import {
 	fieldsOf,
 	loosened,
 } from "../sim/any-cbor.ts";
-import { SimConsumer } from "../sim/consumer.ts";
-import type { SimMessage } from "../sim/message.ts";
-import { Rng } from "../sim/rng.ts";
-import { firstMessages } from "../sim/traffic.ts";
 import { RelayRig, until } from "./rig.ts";
 
 const ROUNDS = 30;

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { expectReceived } from "./expect-received.ts";
 import { RelayRig } from "./rig.ts";
 

@@ -3,8 +3,8 @@ import type { Entry } from "../../src/log/record/entry.ts";
 import { encodeIdentityFacts } from "../../src/log/record/facts.ts";
 import { RecordKind } from "../../src/log/record/record.ts";
 import { scanFrame } from "../../src/protocol/frame.ts";
+import { encodeFrame } from "../../src/sim/message.ts";
 import { TestLog } from "../log/harness.ts";
-import { encodeFrame } from "../sim/message.ts";
 
 /** The smallest segment that the relay's settings allow. */
 export const SEGMENT_BYTES = 1024 * 1024;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { LineOutput } from "../../src/runtime/line-output.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 
 /** An error of the system. */
 function failure(code: string): Error {

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { LogLimiter } from "../../src/runtime/log-limiter.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 
 test("a key gets one line per interval, and each line says how many were left out", () => {
 	const rng = new Rng("log limiter");

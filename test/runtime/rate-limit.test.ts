@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { RateLimit } from "../../src/runtime/rate-limit.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 
 describe("a rate limit", () => {
 	test("never lets a key do more than its burst and its rate, and says when it may again", () => {

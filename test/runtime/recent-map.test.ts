@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { RecentMap } from "../../src/runtime/recent-map.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 
 /** The same in the simplest way: a list in the order of use. */
 class Model {

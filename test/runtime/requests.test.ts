@@ -3,8 +3,8 @@ import { resetSync } from "@logtape/logtape";
 import { formatLine } from "../../src/observe/log.ts";
 import { Damage } from "../../src/runtime/boundary.ts";
 import { type LinkMessage, type Reply, RequestLink, type Unanswered } from "../../src/runtime/requests.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { keepLines } from "../observe/kept-lines.ts";
-import { Rng } from "../sim/rng.ts";
 import { LinkPair } from "./link-pair.ts";
 
 interface Arithmetic {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { createRingBuffer, RingReader, RingWriter, ringFill } from "../../src/runtime/ring.ts";
-import { Rng } from "../sim/rng.ts";
+import { Rng } from "../../src/sim/rng.ts";
 
 function ringOf(capacityBytes: number): { writer: RingWriter; reader: RingReader } {
 	const buffer = createRingBuffer(capacityBytes);

@@ -10,8 +10,8 @@ import {
 	type ThreadState,
 } from "../../src/runtime/thread-state.ts";
 import type { WorkerContext } from "../../src/runtime/worker-context.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { until } from "../relay/rig.ts";
-import { Rng } from "../sim/rng.ts";
 import type { HangingStart } from "./hanging-worker.ts";
 import { LinkPair } from "./link-pair.ts";
 

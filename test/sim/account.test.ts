@@ -1,12 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { MemoryBlockstore, MST, readCarWithRoot } from "@atproto/repo";
-import { SimAccount } from "./account.ts";
-import { SimClock } from "./clock.ts";
-import type { SimCurve } from "./keys.ts";
-import { encodeFrame, type SimMessage } from "./message.ts";
+import { SimAccount } from "../../src/sim/account.ts";
+import { SimClock } from "../../src/sim/clock.ts";
+import type { SimCurve } from "../../src/sim/keys.ts";
+import { encodeFrame, type SimMessage } from "../../src/sim/message.ts";
+import { Rng } from "../../src/sim/rng.ts";
+import { nextMessages } from "../../src/sim/traffic.ts";
 import { carOf, invertWithReference, ReferenceFollower, referenceView } from "./reference.ts";
-import { Rng } from "./rng.ts";
-import { nextMessages } from "./traffic.ts";
 
 const FIXED_MS = Date.UTC(2026, 0, 1);
 const EMPTY_ROOT = "bafyreie5737gdxlw5i64vzichcalba3z2v5n6icifvx5xytvske7mr3hpm";

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { skipItem } from "../../src/protocol/cbor.ts";
 import { readFrame, scanFrame } from "../../src/protocol/frame.ts";
+import type { SimMessage } from "../../src/sim/message.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { anyValue, deepValue, FIELD_OPTIONS, frameWithExtras, loosened } from "./any-cbor.ts";
-import type { SimMessage } from "./message.ts";
-import { Rng } from "./rng.ts";
 
 const CASES = 1_000;
 const MESSAGE: SimMessage = {

@@ -1,7 +1,7 @@
 import { encode } from "@atcute/cbor";
 import { CBOR_DEPTH_MAX } from "../../src/protocol/limits.ts";
-import type { SimMessage } from "./message.ts";
-import type { Rng } from "./rng.ts";
+import type { SimMessage } from "../../src/sim/message.ts";
+import type { Rng } from "../../src/sim/rng.ts";
 
 /**
  * Random values of DAG-CBOR, made as bytes, so that no library limits what a test can send. All are canonical and within the

@@ -1,4 +1,4 @@
-import type { Rng } from "./rng.ts";
+import type { Rng } from "../../src/sim/rng.ts";
 
 /** Pieces that programs and databases stumble over. The last three can't be stored everywhere: a NUL, and halves of surrogate pairs. */
 const PIECES = [

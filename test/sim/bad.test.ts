@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { BROKEN_COMMIT_REASONS, brokenCommit } from "../../src/sim/broken-commit.ts";
+import { SimNetwork } from "../../src/sim/network.ts";
 import { BAD_REASONS, sendBad } from "./bad.ts";
-import { BROKEN_COMMIT_REASONS, brokenCommit } from "./broken-commit.ts";
-import { SimNetwork } from "./network.ts";
 import { invertWithReference, ReferenceFollower } from "./reference.ts";
 
 describe("bad messages", () => {

@@ -1,12 +1,12 @@
 import { encode } from "@atcute/cbor";
 import { FRAME_BYTES_MAX } from "../../src/protocol/limits.ts";
 import { REJECTION_REASON_NAMES, type RejectionReason } from "../../src/protocol/reasons.ts";
-import type { SimAccount } from "./account.ts";
-import { BROKEN_COMMIT_REASONS, brokenCommit } from "./broken-commit.ts";
-import { linkOf, sealCommit, sealSync, signCommit } from "./commit.ts";
-import { encodeFrame, joinFrame, type SimMessage } from "./message.ts";
-import type { SimNetwork } from "./network.ts";
-import { firstMessages } from "./traffic.ts";
+import type { SimAccount } from "../../src/sim/account.ts";
+import { BROKEN_COMMIT_REASONS, brokenCommit } from "../../src/sim/broken-commit.ts";
+import { linkOf, sealCommit, sealSync, signCommit } from "../../src/sim/commit.ts";
+import { encodeFrame, joinFrame, type SimMessage } from "../../src/sim/message.ts";
+import type { SimNetwork } from "../../src/sim/network.ts";
+import { firstMessages } from "../../src/sim/traffic.ts";
 
 /** What a test needs after the bad message was sent. */
 export interface BadOutcome {

@@ -1,9 +1,9 @@
 import { afterEach, expect, test } from "bun:test";
-import { SimAccount } from "./account.ts";
-import { SimClock } from "./clock.ts";
-import { SimConsumer } from "./consumer.ts";
-import { SimHost, type SimHostOptions } from "./host.ts";
-import { Rng } from "./rng.ts";
+import { SimAccount } from "../../src/sim/account.ts";
+import { SimClock } from "../../src/sim/clock.ts";
+import { SimConsumer } from "../../src/sim/consumer.ts";
+import { SimHost, type SimHostOptions } from "../../src/sim/host.ts";
+import { Rng } from "../../src/sim/rng.ts";
 
 const hosts: SimHost[] = [];
 const consumers: SimConsumer[] = [];

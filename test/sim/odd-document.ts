@@ -1,4 +1,4 @@
-import type { Rng } from "./rng.ts";
+import type { Rng } from "../../src/sim/rng.ts";
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 

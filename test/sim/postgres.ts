@@ -4,8 +4,8 @@ import { chownSync, closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, w
 import { rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePort } from "../../src/sim/relay-process.ts";
 import { findPostgres, type PostgresPrograms } from "./postgres-programs.ts";
-import { freePort } from "./relay-process.ts";
 import { SmallDisk } from "./small-disk.ts";
 
 const START_MS_MAX = 240_000;

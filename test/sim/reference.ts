@@ -11,10 +11,10 @@ import {
 	verifyDiffCar,
 	WriteOpAction,
 } from "@atproto/repo";
-import { type Blocks, encodeCar } from "./blocks.ts";
-import type { SimWrite } from "./commit.ts";
-import type { SimKey } from "./keys.ts";
-import type { SimMessage } from "./message.ts";
+import { type Blocks, encodeCar } from "../../src/sim/blocks.ts";
+import type { SimWrite } from "../../src/sim/commit.ts";
+import type { SimKey } from "../../src/sim/keys.ts";
+import type { SimMessage } from "../../src/sim/message.ts";
 
 type RefCid = Awaited<ReturnType<typeof readCarWithRoot>>["root"];
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
+import { Rng } from "../../src/sim/rng.ts";
 import { Assembly, LINGER_MS, TRACES_MAX, type Trace } from "../../src/tracing/assembly.ts";
 import type { Note } from "../../src/tracing/note.ts";
-import { Rng } from "../sim/rng.ts";
 import { anyMessage, deliveredNote, indexedNote, loggedNote, settledNote } from "./notes.ts";
 
 /** A whole trace; or that of a message that was rejected. */

@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
 import { Counters } from "../../src/observe/counters.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { EXPORT_INTERVAL_MS, SPANS_MAX, SPANS_PER_EXPORT_MAX, SpanExport } from "../../src/tracing/export.ts";
 import { type StageSpan, spansOf } from "../../src/tracing/spans.ts";
 import { counted } from "../observe/counted.ts";
-import { Rng } from "../sim/rng.ts";
 import { anyMessage, settledNote } from "./notes.ts";
 
 const rng = new Rng("export");

@@ -1,10 +1,10 @@
 import { expect, test } from "bun:test";
 import { Counters } from "../../src/observe/counters.ts";
 import { RingReader } from "../../src/runtime/ring.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { NOTE_BYTES_MAX, type Note, noteBytes, readNote, writeNote } from "../../src/tracing/note.ts";
 import { createNotesBuffer, Tracer } from "../../src/tracing/tracer.ts";
 import { counted } from "../observe/counted.ts";
-import { Rng } from "../sim/rng.ts";
 import { anyMessage, deliveredNote, indexedNote, loggedNote, settledNote } from "./notes.ts";
 
 /** All notes that may be taken of a message. */

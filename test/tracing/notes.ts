@@ -1,5 +1,6 @@
 import { MESSAGE_TYPES } from "../../src/protocol/kinds/table.ts";
 import { REJECTION_REASON_NAMES } from "../../src/protocol/reasons.ts";
+import type { Rng } from "../../src/sim/rng.ts";
 import type {
 	DeliveredNote,
 	IndexedNote,
@@ -8,7 +9,6 @@ import type {
 	Span,
 	TracedMessage,
 } from "../../src/tracing/note.ts";
-import type { Rng } from "../sim/rng.ts";
 
 const NOW_MS = 1_700_000_000_000;
 

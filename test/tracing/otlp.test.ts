@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
+import { Rng } from "../../src/sim/rng.ts";
 import { openOtlp } from "../../src/tracing/otlp.ts";
 import { spansOf } from "../../src/tracing/spans.ts";
-import { Rng } from "../sim/rng.ts";
 import { anyMessage, settledNote } from "./notes.ts";
 
 test("a receiver whose answer never ends is given up, its connection is closed, and later spans are sent", async () => {

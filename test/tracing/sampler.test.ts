@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
+import { Rng } from "../../src/sim/rng.ts";
 import { Sampler } from "../../src/tracing/sampler.ts";
-import { Rng } from "../sim/rng.ts";
 
 test("any two samplers of the same share decide alike, and a greater share has all messages of a lesser one", () => {
 	const rng = new Rng("samplers");

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
+import { Rng } from "../../src/sim/rng.ts";
 import type { Trace } from "../../src/tracing/assembly.ts";
 import { STAGES, type StageSpan, spansOf } from "../../src/tracing/spans.ts";
-import { Rng } from "../sim/rng.ts";
 import { anyMessage, deliveredNote, indexedNote, loggedNote, settledNote } from "./notes.ts";
 
 /** A trace of which anything but its first note may be missing. */

@@ -1,6 +1,6 @@
-import { SimConsumer } from "../sim/consumer.ts";
-import { SimNetwork } from "../sim/network.ts";
-import { RelayProcess } from "../sim/relay-process.ts";
+import { SimConsumer } from "../../src/sim/consumer.ts";
+import { SimNetwork } from "../../src/sim/network.ts";
+import { RelayProcess } from "../../src/sim/relay-process.ts";
 
 /** Messages a second of all hosts together, which go on while neither release runs. */
 const PER_SECOND = 100;

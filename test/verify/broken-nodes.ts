@@ -1,7 +1,7 @@
 import { decode, encode } from "@atcute/cbor";
 import type { CidLink } from "@atcute/cid";
-import { type Blocks, cidOf, cidOfText } from "../sim/blocks.ts";
-import type { Rng } from "../sim/rng.ts";
+import { type Blocks, cidOf, cidOfText } from "../../src/sim/blocks.ts";
+import type { Rng } from "../../src/sim/rng.ts";
 import { type BuiltNode, encodeEntries, entriesOf, heightOf, linkTo, type RawEntry, rawKey } from "./trees.ts";
 
 /** A node's place in its tree. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { encode, toBytes } from "@atcute/cbor";
-import { cidOfText } from "../sim/blocks.ts";
+import { cidOfText } from "../../src/sim/blocks.ts";
 import { type Changes, makeAccount, nested, nestedValue, rawLink, reasonOf } from "./seal.ts";
 
 function without(field: string): (commit: Record<string, unknown>) => Record<string, unknown> {

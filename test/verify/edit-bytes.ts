@@ -1,4 +1,4 @@
-import type { Rng } from "../sim/rng.ts";
+import type { Rng } from "../../src/sim/rng.ts";
 
 /** Ways to change some bytes. */
 const BYTE_EDITS: ((bytes: Uint8Array, rng: Rng) => Uint8Array)[] = [

@@ -1,11 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { toBytes } from "@atcute/cbor";
-import { cidOfText, encodeCar } from "../sim/blocks.ts";
-import { BROKEN_COMMIT_REASONS, brokenCommit } from "../sim/broken-commit.ts";
-import type { SimWrite } from "../sim/commit.ts";
-import { SimKey } from "../sim/keys.ts";
-import { Rng } from "../sim/rng.ts";
-import { nextMessages } from "../sim/traffic.ts";
+import { cidOfText, encodeCar } from "../../src/sim/blocks.ts";
+import { BROKEN_COMMIT_REASONS, brokenCommit } from "../../src/sim/broken-commit.ts";
+import type { SimWrite } from "../../src/sim/commit.ts";
+import { SimKey } from "../../src/sim/keys.ts";
+import { Rng } from "../../src/sim/rng.ts";
+import { nextMessages } from "../../src/sim/traffic.ts";
 import { type Changes, create, judge, makeAccount, rawLink, reasonOf, seal } from "./seal.ts";
 import { STRICT_ONLY } from "./strict-only.ts";
 

@@ -1,9 +1,9 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { encode, toBytes } from "@atcute/cbor";
-import { cidBytes, encodeCar } from "../sim/blocks.ts";
-import { type CommitDraft, draftBlocks, sealCommit, sealSync, signCommit } from "../sim/commit.ts";
-import { encodeFrame } from "../sim/message.ts";
+import { cidBytes, encodeCar } from "../../src/sim/blocks.ts";
+import { type CommitDraft, draftBlocks, sealCommit, sealSync, signCommit } from "../../src/sim/commit.ts";
+import { encodeFrame } from "../../src/sim/message.ts";
 import { makeSpecimens, type Specimen } from "./mutate.ts";
 
 /**

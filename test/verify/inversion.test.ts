@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
+import { SimTree } from "../../src/sim/tree.ts";
 import type { Block } from "../../src/verify/portable/car.ts";
 import { readCar } from "../../src/verify/portable/car.ts";
 import { type InvertibleOp, invertOps } from "../../src/verify/portable/inversion.ts";
@@ -8,7 +9,6 @@ import { type Link, linkOfBlock } from "../../src/verify/portable/link.ts";
 import { insertKey, linkOfTree, removeKey, type Tree, trimTop } from "../../src/verify/portable/mst.ts";
 import { loadTree } from "../../src/verify/portable/mst-load.ts";
 import { fixturePath } from "../fixtures.ts";
-import { SimTree } from "../sim/tree.ts";
 import { linkOf, packBlocks, rejectionOf } from "./packed.ts";
 
 interface ProofFixture {

@@ -1,11 +1,11 @@
 import { encode, toBytes } from "@atcute/cbor";
-import { SimAccount } from "../sim/account.ts";
-import { cidBytes, cidOf } from "../sim/blocks.ts";
-import { SimClock } from "../sim/clock.ts";
-import { type CommitDraft, linkOf } from "../sim/commit.ts";
-import type { SimCurve, SimKey } from "../sim/keys.ts";
-import { joinFrame, type SimPayload } from "../sim/message.ts";
-import { Rng } from "../sim/rng.ts";
+import { SimAccount } from "../../src/sim/account.ts";
+import { cidBytes, cidOf } from "../../src/sim/blocks.ts";
+import { SimClock } from "../../src/sim/clock.ts";
+import { type CommitDraft, linkOf } from "../../src/sim/commit.ts";
+import type { SimCurve, SimKey } from "../../src/sim/keys.ts";
+import { joinFrame, type SimPayload } from "../../src/sim/message.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { MUTATIONS } from "./mutations.ts";
 
 const FIXED_MS = Date.UTC(2026, 0, 1);

@@ -1,5 +1,10 @@
 import { CidLinkWrapper, decode, encode, fromBytes, toBytes } from "@atcute/cbor";
 import { CborError, skipItem } from "../../src/protocol/cbor.ts";
+import { cidBytes, cidOf, cidOfText } from "../../src/sim/blocks.ts";
+import { linkOf, type SimOp } from "../../src/sim/commit.ts";
+import { SimKey } from "../../src/sim/keys.ts";
+import type { SimPayload } from "../../src/sim/message.ts";
+import type { Rng } from "../../src/sim/rng.ts";
 import {
 	anyForeignCid,
 	anyFrameCid,
@@ -11,11 +16,6 @@ import {
 	cborMap,
 	cborText,
 } from "../sim/any-cbor.ts";
-import { cidBytes, cidOf, cidOfText } from "../sim/blocks.ts";
-import { linkOf, type SimOp } from "../sim/commit.ts";
-import { SimKey } from "../sim/keys.ts";
-import type { SimPayload } from "../sim/message.ts";
-import type { Rng } from "../sim/rng.ts";
 import { editBytes } from "./edit-bytes.ts";
 import { type CarBlock, type Mutant, type Specimen, varint } from "./mutate.ts";
 

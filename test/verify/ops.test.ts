@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { encode } from "@atcute/cbor";
-import { cidOf, cidOfText } from "../sim/blocks.ts";
-import type { SimOp, SimWrite } from "../sim/commit.ts";
+import { cidOf, cidOfText } from "../../src/sim/blocks.ts";
+import type { SimOp, SimWrite } from "../../src/sim/commit.ts";
 import {
 	type Changes,
 	create,

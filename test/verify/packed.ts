@@ -1,7 +1,7 @@
 import { Rejection } from "../../src/protocol/rejection.ts";
+import { cidBytes } from "../../src/sim/blocks.ts";
 import type { Block } from "../../src/verify/portable/car.ts";
 import { type Link, linkOfBytes } from "../../src/verify/portable/link.ts";
-import { cidBytes } from "../sim/blocks.ts";
 
 /** The form that links have inside the engine. */
 export function linkOf(cid: string | { $link: string }): Link {

@@ -1,5 +1,5 @@
-import { tidOf } from "../sim/clock.ts";
-import type { Rng } from "../sim/rng.ts";
+import { tidOf } from "../../src/sim/clock.ts";
+import type { Rng } from "../../src/sim/rng.ts";
 import { mineAfter } from "./broken-nodes.ts";
 
 /** An NSID of the greatest length: 317 characters. */

@@ -1,15 +1,15 @@
 import { encode, toBytes } from "@atcute/cbor";
 import type { CidLink } from "@atcute/cid";
 import { scanFrame } from "../../src/protocol/frame.ts";
+import { SimAccount } from "../../src/sim/account.ts";
+import { type Blocks, cidOf, encodeCar } from "../../src/sim/blocks.ts";
+import { SimClock } from "../../src/sim/clock.ts";
+import { type CommitDraft, commitMessage, draftBlocks, type SimWrite } from "../../src/sim/commit.ts";
+import type { SimCurve, SimKey } from "../../src/sim/keys.ts";
+import { encodeFrame, type SimMessage, type SimPayload } from "../../src/sim/message.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import type { Verdict } from "../../src/verify/engine.ts";
 import { createPortableEngine } from "../../src/verify/portable/engine.ts";
-import { SimAccount } from "../sim/account.ts";
-import { type Blocks, cidOf, encodeCar } from "../sim/blocks.ts";
-import { SimClock } from "../sim/clock.ts";
-import { type CommitDraft, commitMessage, draftBlocks, type SimWrite } from "../sim/commit.ts";
-import type { SimCurve, SimKey } from "../sim/keys.ts";
-import { encodeFrame, type SimMessage, type SimPayload } from "../sim/message.ts";
-import { Rng } from "../sim/rng.ts";
 
 const FIXED_MS = Date.UTC(2026, 0, 1);
 

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
+import { type SimCurve, SimKey } from "../../src/sim/keys.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { portableSignatureCheck, selectSignatureCheck } from "../../src/verify/signature-check.ts";
-import { type SimCurve, SimKey } from "../sim/keys.ts";
-import { Rng } from "../sim/rng.ts";
 
 const CURVES: readonly SimCurve[] = ["k256", "p256"];
 const SIGNATURES = 200;

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { fromBase58Btc } from "@atcute/multibase";
+import { SimKey } from "../../src/sim/keys.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import type { SigningKey } from "../../src/verify/engine.ts";
 import { checkSignature } from "../../src/verify/portable/signature.ts";
 import { fixturePath } from "../fixtures.ts";
-import { SimKey } from "../sim/keys.ts";
-import { Rng } from "../sim/rng.ts";
 import { rejectionOf } from "./packed.ts";
 
 interface SignatureFixture {

@@ -1,11 +1,11 @@
 import { encode } from "@atcute/cbor";
 import type { CidLink } from "@atcute/cid";
-import { type Blocks, cidOf } from "../sim/blocks.ts";
-import { tidOf } from "../sim/clock.ts";
-import { type CommitDraft, linkOf, type SimOp, sealCommit, signCommit } from "../sim/commit.ts";
-import { makeDidPlc, type SimCurve, SimKey } from "../sim/keys.ts";
-import type { SimMessage } from "../sim/message.ts";
-import { Rng } from "../sim/rng.ts";
+import { type Blocks, cidOf } from "../../src/sim/blocks.ts";
+import { tidOf } from "../../src/sim/clock.ts";
+import { type CommitDraft, linkOf, type SimOp, sealCommit, signCommit } from "../../src/sim/commit.ts";
+import { makeDidPlc, type SimCurve, SimKey } from "../../src/sim/keys.ts";
+import type { SimMessage } from "../../src/sim/message.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import { type BuiltNode, buildTree, heightOf } from "./trees.ts";
 
 const START_US = Date.UTC(2026, 0, 1) * 1000;

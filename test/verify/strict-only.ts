@@ -1,10 +1,10 @@
 import { encode, fromBytes, toBytes } from "@atcute/cbor";
 import type { RejectionReason } from "../../src/protocol/reasons.ts";
-import type { SimAccount } from "../sim/account.ts";
-import { cidOf, cidOfText, encodeCar } from "../sim/blocks.ts";
-import type { BrokenCommitReason } from "../sim/broken-commit.ts";
-import { type CommitDraft, sealSync, signCommit } from "../sim/commit.ts";
-import type { SimMessage } from "../sim/message.ts";
+import type { SimAccount } from "../../src/sim/account.ts";
+import { cidOf, cidOfText, encodeCar } from "../../src/sim/blocks.ts";
+import type { BrokenCommitReason } from "../../src/sim/broken-commit.ts";
+import { type CommitDraft, sealSync, signCommit } from "../../src/sim/commit.ts";
+import type { SimMessage } from "../../src/sim/message.ts";
 import { varint } from "./mutate.ts";
 import { type Changes, POST, seal } from "./seal.ts";
 

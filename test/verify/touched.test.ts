@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { COMMIT_OPS_MAX, NSID_CHARS_MAX } from "../../src/protocol/limits.ts";
+import { Rng } from "../../src/sim/rng.ts";
 import {
 	decodeTouched,
 	encodeTouched,
@@ -8,7 +9,6 @@ import {
 	NOT_LISTED,
 	type TouchedCollection,
 } from "../../src/verify/touched.ts";
-import { Rng } from "../sim/rng.ts";
 
 const FILLS: readonly Fill[] = ["unknown", "empty", "filled"];
 const LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.";

@@ -1,6 +1,6 @@
 import { encode, toBytes } from "@atcute/cbor";
 import type { CidLink } from "@atcute/cid";
-import { type Blocks, cidOf } from "../sim/blocks.ts";
+import { type Blocks, cidOf } from "../../src/sim/blocks.ts";
 
 /** A node of a whole tree, built without the engines' code. */
 export interface BuiltNode {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
+import { Rng } from "../../src/sim/rng.ts";
 import { GATE_NAMES, type GateName, HOST_GATES, ruleOf, WHY_ANSWERS } from "../../src/why/answers.ts";
 import { explain } from "../../src/why/explain.ts";
-import { Rng } from "../sim/rng.ts";
 import { ALL_PASS, DID, delays, Facts, IDENTITY, OTHER, PDS, rejection } from "./facts.ts";
 
 /** A situation: at which gate it changes the answer, to which, and what it is made of. */

@@ -1,5 +1,5 @@
 import type { Fetch } from "../../../src/net/outbound-fetch.ts";
-import type { Rng } from "../../sim/rng.ts";
+import type { Rng } from "../../../src/sim/rng.ts";
 
 export interface ListedHost {
 	hostname: string;

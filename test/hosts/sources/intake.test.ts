@@ -2,8 +2,8 @@ import { expect, test } from "bun:test";
 import { type AddedHost, HOSTS_PER_ADD_MAX } from "../../../src/control/hosts.ts";
 import { type IntakeCounts, takeIn } from "../../../src/hosts/sources/intake.ts";
 import type { ListedHosts } from "../../../src/hosts/sources/source.ts";
+import { Rng } from "../../../src/sim/rng.ts";
 import { anyText } from "../../sim/any-text.ts";
-import { Rng } from "../../sim/rng.ts";
 
 async function* pagesOf(pages: readonly ListedHosts[]): AsyncGenerator<ListedHosts> {
 	yield* pages;

@@ -8,7 +8,7 @@ import {
 } from "../../../src/hosts/sources/relay-listing.ts";
 import { LISTED_HOSTS_MAX, type ListedHosts, SourceError } from "../../../src/hosts/sources/source.ts";
 import type { Fetch } from "../../../src/net/outbound-fetch.ts";
-import { Rng } from "../../sim/rng.ts";
+import { Rng } from "../../../src/sim/rng.ts";
 import { FakeRelay, type ListedHost } from "./fake-relay.ts";
 
 const RELAY = "https://relay.example.com";

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { Lookups } from "../../../src/index/postgres/lookups.ts";
-import { Rng } from "../../sim/rng.ts";
+import { Rng } from "../../../src/sim/rng.ts";
 
 /** Lookups of the keys from 0 to 999. Only even ones have a row. */
 function lookupsOf(queries: string[][]): Lookups<number> {

@@ -7,9 +7,9 @@ import { SCHEMA_VERSION, SchemaError } from "../../../src/index/postgres/schema.
 import { openPostgresStore } from "../../../src/index/postgres/store.ts";
 import { StoreBroken, StoreUnavailable, storeFaultReason } from "../../../src/index/store-fault.ts";
 import { IndexWriter } from "../../../src/index/writer.ts";
+import { Rng } from "../../../src/sim/rng.ts";
 import { type PostgresServer, sharedPostgres } from "../../sim/postgres.ts";
 import { describeWithPostgres } from "../../sim/postgres-programs.ts";
-import { Rng } from "../../sim/rng.ts";
 import * as records from "../records.ts";
 import { history, LOG_ID, NEW_LOG, storeCases } from "../store-cases.ts";
 import { SchemaPlace } from "./place.ts";

@@ -4,8 +4,8 @@ import { AccountCache, type Progress } from "../../../src/ingest/did/accounts.ts
 import type { CachedAccount } from "../../../src/ingest/did/cached-account.ts";
 import { Counters } from "../../../src/observe/counters.ts";
 import { Damage } from "../../../src/runtime/boundary.ts";
+import { Rng } from "../../../src/sim/rng.ts";
 import { counted } from "../../observe/counted.ts";
-import { Rng } from "../../sim/rng.ts";
 
 const ENTRIES_MAX = 10;
 

@@ -2,12 +2,12 @@ import { describe, expect, test } from "bun:test";
 import { foldRecords } from "../../../src/index/fold.ts";
 import type { Account, AccountRow } from "../../../src/index/store.ts";
 import type { StoredRecord } from "../../../src/log/record/stored-record.ts";
+import { SimAccount } from "../../../src/sim/account.ts";
+import { cidBytes } from "../../../src/sim/blocks.ts";
+import { SimClock } from "../../../src/sim/clock.ts";
+import type { SimMessage } from "../../../src/sim/message.ts";
+import { Rng } from "../../../src/sim/rng.ts";
 import { NO_ROWS } from "../../index/records.ts";
-import { SimAccount } from "../../sim/account.ts";
-import { cidBytes } from "../../sim/blocks.ts";
-import { SimClock } from "../../sim/clock.ts";
-import type { SimMessage } from "../../sim/message.ts";
-import { Rng } from "../../sim/rng.ts";
 import { ShardRig } from "./shard-rig.ts";
 
 /** The host that all messages of these tests come from. */

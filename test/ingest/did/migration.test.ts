@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { scanFrame } from "../../../src/protocol/frame.ts";
-import type { SimAccount } from "../../sim/account.ts";
-import type { SimMessage } from "../../sim/message.ts";
+import type { SimAccount } from "../../../src/sim/account.ts";
+import type { SimMessage } from "../../../src/sim/message.ts";
 import { ShardRig } from "./shard-rig.ts";
 
 const OLD = 1;

@@ -3,12 +3,12 @@ import { foldRecords } from "../../../src/index/fold.ts";
 import type { Account, AccountRow } from "../../../src/index/store.ts";
 import { REPEATED } from "../../../src/ingest/outcome.ts";
 import type { StoredRecord } from "../../../src/log/record/stored-record.ts";
+import { SimAccount } from "../../../src/sim/account.ts";
+import { SimClock } from "../../../src/sim/clock.ts";
+import type { SimMessage } from "../../../src/sim/message.ts";
+import { Rng } from "../../../src/sim/rng.ts";
+import { nextMessages } from "../../../src/sim/traffic.ts";
 import { NO_ROWS } from "../../index/records.ts";
-import { SimAccount } from "../../sim/account.ts";
-import { SimClock } from "../../sim/clock.ts";
-import type { SimMessage } from "../../sim/message.ts";
-import { Rng } from "../../sim/rng.ts";
-import { nextMessages } from "../../sim/traffic.ts";
 import { ShardRig } from "./shard-rig.ts";
 
 const HOST = 1;

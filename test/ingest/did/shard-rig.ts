@@ -17,15 +17,15 @@ import type { HistogramTotal } from "../../../src/observe/totals.ts";
 import { scanFrame } from "../../../src/protocol/frame.ts";
 import { Doorbell } from "../../../src/runtime/doorbell.ts";
 import { createRingBuffer, RingReader, RingWriter } from "../../../src/runtime/ring.ts";
+import { SimAccount } from "../../../src/sim/account.ts";
+import { SimClock } from "../../../src/sim/clock.ts";
+import { encodeFrame, type SimMessage } from "../../../src/sim/message.ts";
+import { Rng } from "../../../src/sim/rng.ts";
 import type { Note } from "../../../src/tracing/note.ts";
 import type { Engine } from "../../../src/verify/engine.ts";
 import { createPortableEngine } from "../../../src/verify/portable/engine.ts";
 import { TimedEngine } from "../../../src/verify/timed.ts";
 import { counted, countedBy, observed } from "../../observe/counted.ts";
-import { SimAccount } from "../../sim/account.ts";
-import { SimClock } from "../../sim/clock.ts";
-import { encodeFrame, type SimMessage } from "../../sim/message.ts";
-import { Rng } from "../../sim/rng.ts";
 
 export interface RigOptions {
 	ringBytes?: number;

@@ -8,10 +8,10 @@ import { decodeRepoFacts } from "../../../src/log/record/facts.ts";
 import { RecordFlag, RecordKind } from "../../../src/log/record/record.ts";
 import { scanFrame } from "../../../src/protocol/frame.ts";
 import { Damage } from "../../../src/runtime/boundary.ts";
+import { SimAccount } from "../../../src/sim/account.ts";
+import { SimClock } from "../../../src/sim/clock.ts";
+import { Rng } from "../../../src/sim/rng.ts";
 import { createPortableEngine } from "../../../src/verify/portable/engine.ts";
-import { SimAccount } from "../../sim/account.ts";
-import { SimClock } from "../../sim/clock.ts";
-import { Rng } from "../../sim/rng.ts";
 import { ShardRig } from "./shard-rig.ts";
 
 function rowOf(account: SimAccount, changes: Partial<Account> = {}): Account {

@@ -2,10 +2,10 @@ import { expect, test } from "bun:test";
 import { foldRecords } from "../../../src/index/fold.ts";
 import { decodeFact } from "../../../src/log/record/message-facts.ts";
 import { storable } from "../../../src/protocol/text.ts";
+import type { SimMessage } from "../../../src/sim/message.ts";
+import { Rng } from "../../../src/sim/rng.ts";
 import { NO_ROWS } from "../../index/records.ts";
 import { anyUtf8Text } from "../../sim/any-text.ts";
-import type { SimMessage } from "../../sim/message.ts";
-import { Rng } from "../../sim/rng.ts";
 import { ShardRig } from "./shard-rig.ts";
 
 const MESSAGES = 400;

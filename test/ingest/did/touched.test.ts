@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import { decodeRepoFacts } from "../../../src/log/record/facts.ts";
 import { RecordFlag } from "../../../src/log/record/record.ts";
+import { brokenCommit } from "../../../src/sim/broken-commit.ts";
 import { decodeTouched } from "../../../src/verify/touched.ts";
-import { brokenCommit } from "../../sim/broken-commit.ts";
 import { ShardRig } from "./shard-rig.ts";
 
 const create = (path: string) => ({ action: "create" as const, path, record: { path } });

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { Budget, type HostBudget, MESSAGE_OVERHEAD_BYTES } from "../../../src/ingest/host/budget.ts";
-import { Rng } from "../../sim/rng.ts";
+import { Rng } from "../../../src/sim/rng.ts";
 
 function hostOf(budget: Budget, bytesMax: number) {
 	const log: string[] = [];

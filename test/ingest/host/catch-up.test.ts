@@ -6,11 +6,11 @@ import { HostSubscription } from "../../../src/ingest/host/subscription.ts";
 import { HostFailures } from "../../../src/ingest/host-failures.ts";
 import { REJECTED } from "../../../src/ingest/outcome.ts";
 import { Counters } from "../../../src/observe/counters.ts";
+import { SimHost } from "../../../src/sim/host.ts";
+import { encodeErrorFrame, type SimMessage } from "../../../src/sim/message.ts";
+import { Rng } from "../../../src/sim/rng.ts";
 import { counted } from "../../observe/counted.ts";
 import { FakeTiming } from "../../sim/fake-timing.ts";
-import { SimHost } from "../../sim/host.ts";
-import { encodeErrorFrame, type SimMessage } from "../../sim/message.ts";
-import { Rng } from "../../sim/rng.ts";
 
 /** So small that a few messages of an account fill its part of it. */
 const BUFFER_BYTES = 256 * 1024;

@@ -3,9 +3,9 @@ import type { EventLimits } from "../../../src/config/setting.ts";
 import { Delays } from "../../../src/ingest/host/delays.ts";
 import { WINDOWS_MS } from "../../../src/ingest/host/rate-windows.ts";
 import { Counters } from "../../../src/observe/counters.ts";
+import { Rng } from "../../../src/sim/rng.ts";
 import { counted, countedBy } from "../../observe/counted.ts";
 import { FakeTiming } from "../../sim/fake-timing.ts";
-import { Rng } from "../../sim/rng.ts";
 import { mostInAnyWindow } from "./naive-window.ts";
 
 const HOUR_MS = WINDOWS_MS.hour;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { Detour } from "../../../src/ingest/host/detour.ts";
 import { RefusedCursor } from "../../../src/ingest/host/refused-cursor.ts";
-import { Rng } from "../../sim/rng.ts";
+import { Rng } from "../../../src/sim/rng.ts";
 
 /** How long the host manager waits after such an answer. */
 const RETRY_MS = 30 * 60_000;

@@ -12,11 +12,11 @@ import { RecordKind } from "../../../src/log/record/record.ts";
 import { Counters } from "../../../src/observe/counters.ts";
 import { Doorbell } from "../../../src/runtime/doorbell.ts";
 import { createRingBuffer, RingReader, RingWriter } from "../../../src/runtime/ring.ts";
-import { SimAccount } from "../../sim/account.ts";
-import { SimClock } from "../../sim/clock.ts";
-import { SimHost } from "../../sim/host.ts";
-import { encodeFrame, type SimMessage } from "../../sim/message.ts";
-import { Rng } from "../../sim/rng.ts";
+import { SimAccount } from "../../../src/sim/account.ts";
+import { SimClock } from "../../../src/sim/clock.ts";
+import { SimHost } from "../../../src/sim/host.ts";
+import { encodeFrame, type SimMessage } from "../../../src/sim/message.ts";
+import { Rng } from "../../../src/sim/rng.ts";
 
 const HOST_ID = 7;
 const RING_BYTES = 1024;

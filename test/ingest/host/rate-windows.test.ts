@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { RateWindows, WINDOWS_MS } from "../../../src/ingest/host/rate-windows.ts";
-import { Rng } from "../../sim/rng.ts";
+import { Rng } from "../../../src/sim/rng.ts";
 import { mostInAnyWindow } from "./naive-window.ts";
 
 const LENGTHS = Object.values(WINDOWS_MS);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { SlidingWindow } from "../../../src/ingest/host/sliding-window.ts";
-import { Rng } from "../../sim/rng.ts";
+import { Rng } from "../../../src/sim/rng.ts";
 
 /** Times of events: runs of a random length, each with a random mean distance, from none to several windows. */
 function eventTimes(rng: Rng, windowMs: number): number[] {

@@ -2,9 +2,9 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import type { LookupAddress, LookupAllOptions, lookup } from "node:dns";
 import type { LookupFunction } from "node:net";
 import { cutToBytes, HostSocket, publicLookup } from "../../../src/ingest/host/socket.ts";
-import { SimHost } from "../../sim/host.ts";
+import { SimHost } from "../../../src/sim/host.ts";
+import { Rng } from "../../../src/sim/rng.ts";
 import { RawHost } from "../../sim/raw-host.ts";
-import { Rng } from "../../sim/rng.ts";
 
 test("a close reason is cut by bytes, between characters", () => {
 	const rng = new Rng("close reasons");

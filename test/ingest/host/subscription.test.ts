@@ -12,15 +12,15 @@ import { HostFailures } from "../../../src/ingest/host-failures.ts";
 import { type Outcome, REJECTED, REPEATED } from "../../../src/ingest/outcome.ts";
 import { NEVER_CONNECTED } from "../../../src/log/record/host-connection.ts";
 import { Counters } from "../../../src/observe/counters.ts";
+import { SimAccount } from "../../../src/sim/account.ts";
+import { SimClock } from "../../../src/sim/clock.ts";
+import { SimHost } from "../../../src/sim/host.ts";
+import { encodeErrorFrame, encodeInfoFrame, joinFrame, type SimMessage } from "../../../src/sim/message.ts";
+import { Rng } from "../../../src/sim/rng.ts";
 import { counted, countedBy } from "../../observe/counted.ts";
 import { keepLines } from "../../observe/kept-lines.ts";
-import { SimAccount } from "../../sim/account.ts";
-import { SimClock } from "../../sim/clock.ts";
 import { FakeTiming } from "../../sim/fake-timing.ts";
-import { SimHost } from "../../sim/host.ts";
-import { encodeErrorFrame, encodeInfoFrame, joinFrame, type SimMessage } from "../../sim/message.ts";
 import { RawHost, webSocketFrame } from "../../sim/raw-host.ts";
-import { Rng } from "../../sim/rng.ts";
 
 const HOUR_MS = 3_600_000;
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { HostWindow } from "../../../src/ingest/host/window.ts";
 import { REJECTED } from "../../../src/ingest/outcome.ts";
-import { Rng } from "../../sim/rng.ts";
+import { Rng } from "../../../src/sim/rng.ts";
 
 test("the low-water mark waits for messages that are neither durable nor rejected", () => {
 	const window = new HostWindow(null);

@@ -6,8 +6,8 @@ import { LogPosition } from "../../../src/log/position.ts";
 import { Batch } from "../../../src/log/record/batch.ts";
 import type { Entry } from "../../../src/log/record/entry.ts";
 import { isMessageKind } from "../../../src/log/record/record.ts";
+import { Rng } from "../../../src/sim/rng.ts";
 import { countedBy } from "../../observe/counted.ts";
-import { Rng } from "../../sim/rng.ts";
 import { controlOf, decodeFrame, messageEntry, START_MS, TestLog, temporaryDirectory } from "../harness.ts";
 import { MemoryFs } from "./memory-fs.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { SyncMode } from "../../../src/log/local/write/log-writer.ts";
-import { Rng } from "../../sim/rng.ts";
+import { Rng } from "../../../src/sim/rng.ts";
 import { messageEntry, START_MS, TestLog, temporaryDirectory } from "../harness.ts";
 import { MemoryFs } from "./memory-fs.ts";
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BLOCK_BYTES, systemLogFs } from "../../../src/log/local/log-fs.ts";
-import { Rng } from "../../sim/rng.ts";
+import { Rng } from "../../../src/sim/rng.ts";
 import { temporaryDirectory } from "../harness.ts";
 import { MemoryFs } from "./memory-fs.ts";
 

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { LastUsed, readLastUsed } from "../../../src/log/local/last-used.ts";
 import { AHEAD_MAX, AHEAD_MIN, NumbersInUse } from "../../../src/log/local/write/numbers-in-use.ts";
-import { Rng } from "../../sim/rng.ts";
+import { Rng } from "../../../src/sim/rng.ts";
 import { MemoryFs } from "./memory-fs.ts";
 
 const DIRECTORY = "/log";

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { RETRY_MS } from "../../../src/disk/stall.ts";
 import type { LogWriterOptions } from "../../../src/log/local/write/log-writer.ts";
+import { Rng } from "../../../src/sim/rng.ts";
 import { countedBy } from "../../observe/counted.ts";
-import { Rng } from "../../sim/rng.ts";
 import { readAll, START_MS, TestLog, temporaryDirectory } from "../harness.ts";
 import { MemoryFs } from "./memory-fs.ts";
 

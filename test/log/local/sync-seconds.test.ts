@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
+import { Rng } from "../../../src/sim/rng.ts";
 import { observed } from "../../observe/counted.ts";
-import { Rng } from "../../sim/rng.ts";
 import { TestLog, temporaryDirectory } from "../harness.ts";
 import { MemoryFs } from "./memory-fs.ts";
 

@@ -13,8 +13,8 @@ import {
 	type RepoFacts,
 } from "../../../src/log/record/facts.ts";
 import { COMMIT_OPS_MAX, DID_CHARS_MAX, NSID_CHARS_MAX } from "../../../src/protocol/limits.ts";
+import { Rng } from "../../../src/sim/rng.ts";
 import { decodeTouched, encodeTouched, type TouchedCollection } from "../../../src/verify/touched.ts";
-import { Rng } from "../../sim/rng.ts";
 
 const ROUNDS = 300;
 const LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.-:";

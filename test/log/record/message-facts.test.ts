@@ -9,8 +9,8 @@ import {
 } from "../../../src/log/record/message-facts.ts";
 import { RecordFlag, RecordKind } from "../../../src/log/record/record.ts";
 import { MESSAGE_KINDS, MESSAGE_TYPES } from "../../../src/protocol/kinds/table.ts";
+import { Rng } from "../../../src/sim/rng.ts";
 import { encodeTouched } from "../../../src/verify/touched.ts";
-import { Rng } from "../../sim/rng.ts";
 
 const ROUNDS = 300;
 

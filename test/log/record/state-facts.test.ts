@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { RECORD_FACTS_BYTES_MAX } from "../../../src/log/record/facts.ts";
 import { decodeStateFacts, encodeStateFacts, hasValue } from "../../../src/log/record/state-facts.ts";
-import { Rng } from "../../sim/rng.ts";
+import { Rng } from "../../../src/sim/rng.ts";
 
 describe("facts of a state", () => {
 	test("come back, whatever key and value are", () => {

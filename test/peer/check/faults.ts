@@ -1,6 +1,6 @@
 import { type Bytes, encode, fromBytes, toBytes } from "@atcute/cbor";
 import type { CheckName } from "../../../src/peer/check/table.ts";
-import { cidBytes, cidOf } from "../../sim/blocks.ts";
+import { cidBytes, cidOf } from "../../../src/sim/blocks.ts";
 import {
 	encodeErrorFrame,
 	encodeFrame,
@@ -8,7 +8,7 @@ import {
 	joinFrame,
 	type SimMessage,
 	type SimPayload,
-} from "../../sim/message.ts";
+} from "../../../src/sim/message.ts";
 import { type Asked, type Fault, OLDEST_SEQ, type Plan, type Sent } from "../fake-relay.ts";
 
 /** What a check has to find: ways to break its rule, and checks that may fail of the same. */

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { PeerEvent } from "../../../src/peer/compare/event.ts";
 import { Lags } from "../../../src/peer/compare/lags.ts";
 import { Ledger, MISSING_KEPT_MAX } from "../../../src/peer/compare/ledger.ts";
-import { Rng } from "../../sim/rng.ts";
+import { Rng } from "../../../src/sim/rng.ts";
 
 const START_MS = 5_000;
 const GRACE_MS = 1_000;

@@ -4,7 +4,9 @@ import { readFrame } from "../../../src/protocol/frame.ts";
 import type { MessageType } from "../../../src/protocol/kinds/table.ts";
 import { CBOR_KEY_BYTES_MAX, FRAME_CONTAINER_ITEMS_MAX, INTEGER_MAX } from "../../../src/protocol/limits.ts";
 import { Rejection } from "../../../src/protocol/rejection.ts";
-import type { SimAccount } from "../../sim/account.ts";
+import type { SimAccount } from "../../../src/sim/account.ts";
+import type { SimMessage } from "../../../src/sim/message.ts";
+import { Rng } from "../../../src/sim/rng.ts";
 import {
 	anyFrameCid,
 	cborArray,
@@ -19,8 +21,6 @@ import {
 	frameWithExtras,
 	loosened,
 } from "../../sim/any-cbor.ts";
-import type { SimMessage } from "../../sim/message.ts";
-import { Rng } from "../../sim/rng.ts";
 import { makeSpecimens, mutatedFrame } from "../../verify/mutate.ts";
 import { makeAccount } from "../../verify/seal.ts";
 import { DECODERS } from "./decoders.ts";

@@ -1,6 +1,6 @@
 import { CidLinkWrapper, encode, toBytes } from "@atcute/cbor";
+import { cidBytes, cidOf } from "../../../src/sim/blocks.ts";
 import { keyHeight } from "../../../src/verify/portable/key-height.ts";
-import { cidBytes, cidOf } from "../../sim/blocks.ts";
 
 const PREFIX = "a".repeat(1_000);
 const NODE_KEYS = 1_024;

@@ -1,10 +1,10 @@
 import { expect, test } from "bun:test";
 import { encode } from "@atcute/cbor";
 import type { CidLink } from "@atcute/cid";
-import { type Blocks, cidOf, cidOfText } from "../../sim/blocks.ts";
-import { tidOf } from "../../sim/clock.ts";
+import { type Blocks, cidOf, cidOfText } from "../../../src/sim/blocks.ts";
+import { tidOf } from "../../../src/sim/clock.ts";
+import { Rng } from "../../../src/sim/rng.ts";
 import { judgeTree } from "../../sim/reference.ts";
-import { Rng } from "../../sim/rng.ts";
 import { BREAKAGES, type BrokenNode, type NodePlace } from "../broken-nodes.ts";
 import { editBytes } from "../edit-bytes.ts";
 import { Committer, type Step } from "../steps.ts";

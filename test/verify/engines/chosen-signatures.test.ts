@@ -2,12 +2,12 @@ import { expect, test } from "bun:test";
 import { encode } from "@atcute/cbor";
 import { p256 } from "@noble/curves/nist.js";
 import { secp256k1 } from "@noble/curves/secp256k1.js";
+import { cidOfText } from "../../../src/sim/blocks.ts";
+import { tidOf } from "../../../src/sim/clock.ts";
+import { sealSync, signCommit, type UnsignedCommit } from "../../../src/sim/commit.ts";
+import { makeDidPlc, type SimCurve, SimKey } from "../../../src/sim/keys.ts";
+import { Rng } from "../../../src/sim/rng.ts";
 import type { Engine } from "../../../src/verify/engine.ts";
-import { cidOfText } from "../../sim/blocks.ts";
-import { tidOf } from "../../sim/clock.ts";
-import { sealSync, signCommit, type UnsignedCommit } from "../../sim/commit.ts";
-import { makeDidPlc, type SimCurve, SimKey } from "../../sim/keys.ts";
-import { Rng } from "../../sim/rng.ts";
 import { describeEngines, judgeWith } from "./each.ts";
 
 const CURVES = { k256: secp256k1.Point, p256: p256.Point };

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { BROKEN_COMMIT_REASONS, brokenCommit } from "../../../src/sim/broken-commit.ts";
+import { encodeFrame } from "../../../src/sim/message.ts";
 import { decodeTouched } from "../../../src/verify/touched.ts";
-import { BROKEN_COMMIT_REASONS, brokenCommit } from "../../sim/broken-commit.ts";
-import { encodeFrame } from "../../sim/message.ts";
 import { CASES, type KeptCase } from "../fuzz.ts";
 import { makeSpecimens, mutatedFrame } from "../mutate.ts";
 import { makeAccount } from "../seal.ts";

@@ -1,9 +1,9 @@
 import { describe, test } from "bun:test";
 import { scanFrame } from "../../../src/protocol/frame.ts";
+import type { SimCurve } from "../../../src/sim/keys.ts";
+import { encodeFrame, type SimMessage } from "../../../src/sim/message.ts";
 import type { Engine, SigningKey, Verdict } from "../../../src/verify/engine.ts";
 import { createPortableEngine } from "../../../src/verify/portable/engine.ts";
-import type { SimCurve } from "../../sim/keys.ts";
-import { encodeFrame, type SimMessage } from "../../sim/message.ts";
 import { nativeForTests } from "./difference.ts";
 
 const ENGINES: [string, Engine | null][] = [

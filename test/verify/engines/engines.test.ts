@@ -1,10 +1,10 @@
 import { expect, test } from "bun:test";
+import { cidBytes } from "../../../src/sim/blocks.ts";
+import { BROKEN_COMMIT_REASONS, type BrokenCommitReason, brokenCommit } from "../../../src/sim/broken-commit.ts";
+import { linkOf, sealSync, signCommit } from "../../../src/sim/commit.ts";
+import { SimKey } from "../../../src/sim/keys.ts";
+import { Rng } from "../../../src/sim/rng.ts";
 import type { Verdict } from "../../../src/verify/engine.ts";
-import { cidBytes } from "../../sim/blocks.ts";
-import { BROKEN_COMMIT_REASONS, type BrokenCommitReason, brokenCommit } from "../../sim/broken-commit.ts";
-import { linkOf, sealSync, signCommit } from "../../sim/commit.ts";
-import { SimKey } from "../../sim/keys.ts";
-import { Rng } from "../../sim/rng.ts";
 import { makeAccount, seal } from "../seal.ts";
 import { STRICT_ONLY } from "../strict-only.ts";
 import { prefixBomb } from "./bombs.ts";

@@ -10,11 +10,11 @@ import {
 	REPO_RECORD_BYTES_MAX,
 	SYNC_BLOCKS_BYTES_MAX,
 } from "../../../src/protocol/limits.ts";
+import { cidBytes, cidOf, cidOfText, encodeCar } from "../../../src/sim/blocks.ts";
+import { linkOf as cidLinkOf, type SimOp, type SimWrite } from "../../../src/sim/commit.ts";
+import type { SimMessage } from "../../../src/sim/message.ts";
 import { loadAddon } from "../../../src/verify/native-addon.ts";
 import { readCar } from "../../../src/verify/portable/car.ts";
-import { cidBytes, cidOf, cidOfText, encodeCar } from "../../sim/blocks.ts";
-import { linkOf as cidLinkOf, type SimOp, type SimWrite } from "../../sim/commit.ts";
-import type { SimMessage } from "../../sim/message.ts";
 import { rejectionOf } from "../packed.ts";
 import { create, makeAccount, POST, seal } from "../seal.ts";
 import { carIn, carSection } from "../strict-only.ts";

@@ -2,10 +2,10 @@ import { describe, expect, test } from "bun:test";
 import { scanFrame } from "../../../src/protocol/frame.ts";
 import type { CommitMessage } from "../../../src/protocol/kinds/commit.ts";
 import { REJECTION_REASON_NAMES } from "../../../src/protocol/reasons.ts";
+import { encodeFrame } from "../../../src/sim/message.ts";
 import { NativeEngine } from "../../../src/verify/native.ts";
 import { loadAddon, type NativeAddon, type NativeVerifier } from "../../../src/verify/native-addon.ts";
 import { createPortableEngine } from "../../../src/verify/portable/engine.ts";
-import { encodeFrame } from "../../sim/message.ts";
 import { makeAccount } from "../seal.ts";
 import { nativeForTests } from "./difference.ts";
 

@@ -3,6 +3,7 @@ import { encode } from "@atcute/cbor";
 import * as CID from "@atcute/cid";
 import { CID_BYTES } from "../../../src/protocol/limits.ts";
 import { Rejection } from "../../../src/protocol/rejection.ts";
+import { cidOfText, encodeCar } from "../../../src/sim/blocks.ts";
 import { loadAddon } from "../../../src/verify/native-addon.ts";
 import { readCar } from "../../../src/verify/portable/car.ts";
 import { listTouched } from "../../../src/verify/portable/collections.ts";
@@ -11,7 +12,6 @@ import { bytesOfLink, type Link, linkOfBytes } from "../../../src/verify/portabl
 import { linkOfTree, type Tree } from "../../../src/verify/portable/mst.ts";
 import { loadTree } from "../../../src/verify/portable/mst-load.ts";
 import { fixturePath } from "../../fixtures.ts";
-import { cidOfText, encodeCar } from "../../sim/blocks.ts";
 import { linkOf, packBlocks } from "../packed.ts";
 import { buildTree, nodesOf } from "../trees.ts";
 

@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
-import type { SimOp, SimWrite } from "../../sim/commit.ts";
-import { makeDidPlc, SimKey } from "../../sim/keys.ts";
-import type { SimMessage } from "../../sim/message.ts";
+import type { SimOp, SimWrite } from "../../../src/sim/commit.ts";
+import { makeDidPlc, SimKey } from "../../../src/sim/keys.ts";
+import type { SimMessage } from "../../../src/sim/message.ts";
+import { Rng } from "../../../src/sim/rng.ts";
 import { ReferenceRepo } from "../../sim/reference.ts";
-import { Rng } from "../../sim/rng.ts";
 import { PATH_KINDS } from "../paths.ts";
 import { describeEngines, judgeWith } from "./each.ts";
 

@@ -1,11 +1,11 @@
 import { expect, test } from "bun:test";
 import { encode } from "@atcute/cbor";
 import type { RejectionReason } from "../../../src/protocol/reasons.ts";
-import type { SimAccount } from "../../sim/account.ts";
-import { cidOf, cidOfText } from "../../sim/blocks.ts";
-import type { CommitDraft, SimOp } from "../../sim/commit.ts";
-import type { SimMessage } from "../../sim/message.ts";
-import { Rng } from "../../sim/rng.ts";
+import type { SimAccount } from "../../../src/sim/account.ts";
+import { cidOf, cidOfText } from "../../../src/sim/blocks.ts";
+import type { CommitDraft, SimOp } from "../../../src/sim/commit.ts";
+import type { SimMessage } from "../../../src/sim/message.ts";
+import { Rng } from "../../../src/sim/rng.ts";
 import { makeAccount, POST, rawLink, seal } from "../seal.ts";
 import { LENIENT_CASES, longSync } from "../strict-only.ts";
 import { describeEngines, judgeWith } from "./each.ts";

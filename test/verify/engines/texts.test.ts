@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
 import { encode } from "@atcute/cbor";
+import { cidOf } from "../../../src/sim/blocks.ts";
+import { Rng } from "../../../src/sim/rng.ts";
 import { cborHead, cborInteger, cborMap, cborText } from "../../sim/any-cbor.ts";
 import { anyUtf8Text, BROKEN_UTF8 } from "../../sim/any-text.ts";
-import { cidOf } from "../../sim/blocks.ts";
-import { Rng } from "../../sim/rng.ts";
 import { makeAccount, POST, seal } from "../seal.ts";
 import { describeEngines, judgeWith } from "./each.ts";
 

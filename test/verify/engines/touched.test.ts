@@ -1,11 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { COMMIT_OPS_MAX, NSID_CHARS_MAX } from "../../../src/protocol/limits.ts";
+import type { Blocks } from "../../../src/sim/blocks.ts";
+import { BROKEN_COMMIT_REASONS, brokenCommit } from "../../../src/sim/broken-commit.ts";
+import type { SimWrite } from "../../../src/sim/commit.ts";
+import { encodeFrame } from "../../../src/sim/message.ts";
+import { Rng } from "../../../src/sim/rng.ts";
 import { decodeTouched, type Fill, type TouchedCollection } from "../../../src/verify/touched.ts";
-import type { Blocks } from "../../sim/blocks.ts";
-import { BROKEN_COMMIT_REASONS, brokenCommit } from "../../sim/broken-commit.ts";
-import type { SimWrite } from "../../sim/commit.ts";
-import { encodeFrame } from "../../sim/message.ts";
-import { Rng } from "../../sim/rng.ts";
 import { PATH_KINDS } from "../paths.ts";
 import { makeAccount } from "../seal.ts";
 import { Committer, keyFinder, type Records, type Step, stepBetween } from "../steps.ts";

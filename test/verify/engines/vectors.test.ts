@@ -1,11 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { fromBase58Btc } from "@atcute/multibase";
+import { SimTree } from "../../../src/sim/tree.ts";
 import { loadAddon } from "../../../src/verify/native-addon.ts";
 import { checkSignature } from "../../../src/verify/portable/signature.ts";
 import { SELF_TEST_VECTORS } from "../../../src/verify/self-test-vectors.ts";
 import { decodeTouched, type Fill } from "../../../src/verify/touched.ts";
 import { fixturePath } from "../../fixtures.ts";
-import { SimTree } from "../../sim/tree.ts";
 import { linkOf, rejectionOf } from "../packed.ts";
 import { nativeForTests } from "./difference.ts";
 import {

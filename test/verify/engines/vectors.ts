@@ -1,9 +1,9 @@
 import type { RejectionReason } from "../../../src/protocol/reasons.ts";
+import { brokenCommit } from "../../../src/sim/broken-commit.ts";
+import { sealSync, signCommit } from "../../../src/sim/commit.ts";
+import type { SimCurve, SimKey } from "../../../src/sim/keys.ts";
+import { encodeFrame, type SimMessage } from "../../../src/sim/message.ts";
 import type { SelfTestVector } from "../../../src/verify/self-test-vectors.ts";
-import { brokenCommit } from "../../sim/broken-commit.ts";
-import { sealSync, signCommit } from "../../sim/commit.ts";
-import type { SimCurve, SimKey } from "../../sim/keys.ts";
-import { encodeFrame, type SimMessage } from "../../sim/message.ts";
 import { makeAccount } from "../seal.ts";
 
 /**

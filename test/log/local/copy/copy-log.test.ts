@@ -7,7 +7,7 @@ import { verifyLog } from "../../../../src/log/local/examine/verify.ts";
 import { readLogId } from "../../../../src/log/local/log-id.ts";
 import { listSegments } from "../../../../src/log/local/segment/segment.ts";
 import type { SyncMode } from "../../../../src/log/local/write/numbers-in-use.ts";
-import { Rng } from "../../../sim/rng.ts";
+import { Rng } from "../../../../src/sim/rng.ts";
 import { controlOf, messageEntry, readAll, TestLog, temporaryDirectory } from "../../harness.ts";
 import type { MemoryFs } from "../memory-fs.ts";
 import { ReusingFs, SteppedFs } from "./stepped-fs.ts";

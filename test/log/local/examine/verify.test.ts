@@ -9,7 +9,7 @@ import {
 	type SegmentFooter,
 } from "../../../../src/log/local/segment/segment.ts";
 import { INDEX_STRIDE_BYTES } from "../../../../src/log/local/segment/segment-index.ts";
-import { Rng } from "../../../sim/rng.ts";
+import { Rng } from "../../../../src/sim/rng.ts";
 import { controlOf, messageEntry, START_MS, TestLog, temporaryDirectory } from "../../harness.ts";
 import { MemoryFs } from "../memory-fs.ts";
 

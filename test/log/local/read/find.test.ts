@@ -6,7 +6,7 @@ import type { LogPlace } from "../../../../src/log/log.ts";
 import { Batch } from "../../../../src/log/record/batch.ts";
 import type { Entry } from "../../../../src/log/record/entry.ts";
 import { isMessageKind } from "../../../../src/log/record/record.ts";
-import { Rng } from "../../../sim/rng.ts";
+import { Rng } from "../../../../src/sim/rng.ts";
 import { controlOf, messageEntry, START_MS, TestLog, temporaryDirectory } from "../../harness.ts";
 import { MemoryFs } from "../memory-fs.ts";
 

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { SEGMENT_HEADER_BYTES } from "../../../../src/log/local/segment/segment.ts";
 import type { LogWriterOptions } from "../../../../src/log/local/write/log-writer.ts";
-import { Rng } from "../../../sim/rng.ts";
+import { Rng } from "../../../../src/sim/rng.ts";
 import { labels, readAll, TestLog, temporaryDirectory } from "../../harness.ts";
 import { MemoryFs } from "../memory-fs.ts";
 

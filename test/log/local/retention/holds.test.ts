@@ -3,8 +3,8 @@ import { Holds } from "../../../../src/log/local/retention/holds.ts";
 import type { Segment } from "../../../../src/log/local/retention/retention.ts";
 import { createMarksBuffer, type Mark, type MarkRule, Marks } from "../../../../src/log/marks.ts";
 import { Counters } from "../../../../src/observe/counters.ts";
+import { Rng } from "../../../../src/sim/rng.ts";
 import { counted } from "../../../observe/counted.ts";
-import { Rng } from "../../../sim/rng.ts";
 import { labels, readAll, TestLog, temporaryDirectory } from "../../harness.ts";
 import { MemoryFs } from "../memory-fs.ts";
 

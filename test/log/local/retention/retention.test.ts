@@ -9,7 +9,7 @@ import {
 	stepMsMax,
 } from "../../../../src/log/local/retention/retention.ts";
 import type { LogWriterOptions } from "../../../../src/log/local/write/log-writer.ts";
-import { Rng } from "../../../sim/rng.ts";
+import { Rng } from "../../../../src/sim/rng.ts";
 import { labels, readAll, START_MS, segmentFile, segmentPath, TestLog, temporaryDirectory } from "../../harness.ts";
 import { MemoryFs } from "../memory-fs.ts";
 

@@ -6,7 +6,7 @@ import {
 	PreparedFile,
 	type PreparedFileOptions,
 } from "../../../../src/log/local/segment/prepared-file.ts";
-import { Rng } from "../../../sim/rng.ts";
+import { Rng } from "../../../../src/sim/rng.ts";
 import { MemoryFs } from "../memory-fs.ts";
 
 const DIRECTORY = "/log";
