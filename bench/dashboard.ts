@@ -3,9 +3,9 @@
  * replaced by nothing, so that an endless load costs the rig almost nothing: what an event's verification costs is measured apart.
  */
 import { join } from "node:path";
+import { makeCorpus } from "../src/sim/corpus.ts";
 import { createNativeEngine } from "../src/verify/native.ts";
 import { createPortableEngine } from "../src/verify/portable/engine.ts";
-import { makeCorpus } from "../test/sim/corpus.ts";
 import { CountingConsumer } from "./rig/counting-consumer.ts";
 import { processCpuMs, taskCpuMs, threadCpuMs } from "./rig/cpu.ts";
 import { DashboardPages } from "./rig/dashboard-load.ts";

@@ -4,9 +4,9 @@
  * under the same load. Also the same while one client loops `listRepos`.
  */
 import { join } from "node:path";
-import { type CorpusFrame, makeCorpus } from "../test/sim/corpus.ts";
+import { type CorpusFrame, makeCorpus } from "../src/sim/corpus.ts";
+import { measureSyncs } from "../src/sim/disk-sync.ts";
 import { processCpuMs } from "./rig/cpu.ts";
-import { measureSyncs } from "./rig/disk-sync.ts";
 import { percentile, type Row, report } from "./rig/figures.ts";
 import { RecordedFrames, withWsHeader } from "./rig/frames.ts";
 import type { LoadHost } from "./rig/load-host.ts";

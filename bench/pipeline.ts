@@ -5,8 +5,8 @@
  */
 import { join } from "node:path";
 import type { EngineChoice } from "../src/config/bounds.ts";
+import { type CorpusFrame, makeCorpus } from "../src/sim/corpus.ts";
 import { createPortableEngine } from "../src/verify/portable/engine.ts";
-import { type CorpusFrame, makeCorpus } from "../test/sim/corpus.ts";
 import { CountingConsumer } from "./rig/counting-consumer.ts";
 import { processCpuMs, threadCpuMs } from "./rig/cpu.ts";
 import { median, type Row, report } from "./rig/figures.ts";

@@ -6,7 +6,7 @@
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { makeCorpus } from "../test/sim/corpus.ts";
+import { makeCorpus } from "../src/sim/corpus.ts";
 import { CountingConsumer } from "./rig/counting-consumer.ts";
 import { processCpuMs } from "./rig/cpu.ts";
 import { type Row, report } from "./rig/figures.ts";

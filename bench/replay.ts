@@ -5,7 +5,7 @@
  */
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { makeCorpus } from "../test/sim/corpus.ts";
+import { makeCorpus } from "../src/sim/corpus.ts";
 import { processCpuMs, threadCpuMs } from "./rig/cpu.ts";
 import { type Row, report } from "./rig/figures.ts";
 import { RestampedFrames, WS_HEADER_BYTES } from "./rig/frames.ts";

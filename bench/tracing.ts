@@ -6,7 +6,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { type CorpusFrame, makeCorpus } from "../test/sim/corpus.ts";
+import { type CorpusFrame, makeCorpus } from "../src/sim/corpus.ts";
 import { threadCpuMs } from "./rig/cpu.ts";
 import { median, type Row, report } from "./rig/figures.ts";
 import { firstLine } from "./rig/first-line.ts";

@@ -7,7 +7,7 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { makeCorpus } from "../test/sim/corpus.ts";
+import { makeCorpus } from "../src/sim/corpus.ts";
 import { type BarPanel, barChart } from "./rig/bar-chart.ts";
 import { median, rounded } from "./rig/figures.ts";
 import { indigo } from "./rig/indigo.ts";

@@ -1,5 +1,5 @@
+import type { CorpusFrame } from "../../src/sim/corpus.ts";
 import { encodeFrame, type SimMessage } from "../../src/sim/message.ts";
-import type { CorpusFrame } from "../../test/sim/corpus.ts";
 
 /** Length of a server's WebSocket header of a binary message of 126 to 65,535 bytes. */
 export const WS_HEADER_BYTES = 4;

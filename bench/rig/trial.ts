@@ -1,5 +1,5 @@
+import type { Corpus, CorpusFrame } from "../../src/sim/corpus.ts";
 import { SimPlc } from "../../src/sim/plc.ts";
-import type { Corpus, CorpusFrame } from "../../test/sim/corpus.ts";
 import { ConsumerProcess, type Count } from "./consumer-process.ts";
 import { peakResidentMib, processCpuMs, threadCpuMs } from "./cpu.ts";
 import { median, percentile } from "./figures.ts";

@@ -1,7 +1,7 @@
 import { scanFrame } from "../../src/protocol/frame.ts";
+import type { CorpusFrame } from "../../src/sim/corpus.ts";
 import type { Engine } from "../../src/verify/engine.ts";
 import { loadAddon } from "../../src/verify/native-addon.ts";
-import type { CorpusFrame } from "../../test/sim/corpus.ts";
 
 /** The fastest round counts, since other work of the machine can only add time. */
 const FLOOR_ROUNDS = 5;

@@ -4,6 +4,7 @@ import { masked } from "../observe/masking.ts";
 import { LineOutput, type ReportOutput } from "../runtime/line-output.ts";
 import { VERSION } from "../version.ts";
 import { backupCommand, restoreCommand } from "./backup.ts";
+import { benchCommand } from "./bench.ts";
 import { checkCommand } from "./check.ts";
 import { type CommandContext, EXIT, Failed, Misuse } from "./command.ts";
 import { compareCommand } from "./compare.ts";
@@ -19,7 +20,7 @@ import { whyCommand } from "./why.ts";
 /** Every command, in the order of the help text. */
 const COMMANDS = [
 	...[serveCommand, demoCommand, healthCommand, hostsCommand, whyCommand, checkCommand, compareCommand, logCommand],
-	...[indexCommand, backupCommand, restoreCommand, migrateCommand],
+	...[indexCommand, backupCommand, restoreCommand, migrateCommand, benchCommand],
 ] as const;
 
 const COMPLETION = "completion";

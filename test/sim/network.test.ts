@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readCarWithRoot } from "@atproto/repo";
 import { SimConsumer } from "../../src/sim/consumer.ts";
+import { makeCorpus } from "../../src/sim/corpus.ts";
 import { SimNetwork } from "../../src/sim/network.ts";
-import { makeCorpus } from "./corpus.ts";
 import { carOf } from "./reference.ts";
 
 const FIXED_MS = Date.UTC(2026, 0, 1);

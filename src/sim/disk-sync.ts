@@ -3,14 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 /** About the size of a batch of the log at 2,000 events/s. */
-const BATCH_BYTES = 32 * 1024;
+export const BATCH_BYTES = 32 * 1024;
 
 /**
- * Measures `count` times how many ms `fdatasync` takes after an append of 32 KiB, on the disk on which a bench's relay has its
- * log.
+ * Measures `count` times how many ms `fdatasync` takes after an append of 32 KiB, in a new folder below `parent`, which is
+ * removed after that.
  */
-export function measureSyncs(count: number): number[] {
-	const directory = mkdtempSync(join(tmpdir(), "standpipe-bench-"));
+export function measureSyncs(count: number, parent = tmpdir()): number[] {
+	const directory = mkdtempSync(join(parent, "standpipe-bench-"));
 	try {
 		const file = openSync(join(directory, "synced"), "w");
 		const batch = Buffer.alloc(BATCH_BYTES, 1);

@@ -1,7 +1,7 @@
-import { SimAccount } from "../../src/sim/account.ts";
-import { SimClock } from "../../src/sim/clock.ts";
-import { encodeFrame, type SimMessage } from "../../src/sim/message.ts";
-import { Rng } from "../../src/sim/rng.ts";
+import { SimAccount } from "./account.ts";
+import { SimClock } from "./clock.ts";
+import { encodeFrame, type SimMessage } from "./message.ts";
+import { Rng } from "./rng.ts";
 
 export interface CorpusOptions {
 	seed: string;
