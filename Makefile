@@ -38,6 +38,7 @@ native/.built: $(RUST_SOURCES)
 TEST_PROCESSES := 2
 test: dist/standpipe network kubernetes-schemas debian-packages
 	$(BUN) test --timeout 300000 --parallel=$(TEST_PROCESSES)
+	@$(MAKE) --no-print-directory image-test
 
 check: node_modules/.installed
 	node_modules/.bin/tsc --noEmit
@@ -113,7 +114,7 @@ kubernetes-schemas:
 	@sh test/k8s/install.sh
 
 # Programs that tests run beside the relay. Tests of a program that can't be installed are skipped, and say so.
-TEST_PACKAGES := chromium prometheus libfaketime caddy nginx systemd
+TEST_PACKAGES := chromium prometheus libfaketime caddy nginx systemd buildah debootstrap crun
 debian-packages:
 	@sh test/debian-packages.sh $(TEST_PACKAGES)
 
