@@ -25,8 +25,6 @@ const UNUSUAL = 4;
 const USUAL = 2;
 /** What is usual is known after so long. */
 export const PAST_MS_MIN = 3_600_000;
-/** Hosts whose rejections are remembered: those with the most. */
-export const HOST_RATES_MAX = 2_000;
 
 /** What must be remembered from one look to the next. */
 export interface Memory {
@@ -34,6 +32,7 @@ export interface Memory {
 	readonly gaps: number;
 	readonly gapAtMs: number | null;
 	readonly rejected: Rate;
+	/** Of each host that had any, as long as the relay runs: the ingest workers count no more of them. */
 	readonly rejectedOf: ReadonlyMap<string, Rate>;
 }
 
@@ -93,8 +92,7 @@ function ratesOf(memory: Memory, counts: NonNullable<AlertFacts["rejectedOf"]>, 
 	// It had none before, as far back as anything was counted.
 	for (const [hostname, count] of now)
 		if (!before.has(hostname)) rates.set(hostname, measured(newRate(0, nowMs, rejected.bornMs), count, nowMs));
-	if (rates.size <= HOST_RATES_MAX) return rates;
-	return new Map([...rates].sort(([, a], [, b]) => b.long - a.long).slice(0, HOST_RATES_MAX));
+	return rates;
 }
 
 function quota({ hostname, accounts, limit }: AlertFacts["quotas"][number]): Observation[] {

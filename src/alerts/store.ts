@@ -5,11 +5,11 @@ import { isNotFound } from "../disk/fault.ts";
 import { logOf } from "../observe/log.ts";
 import { messageOf } from "../observe/log-value.ts";
 import type { Memory } from "./detect.ts";
-import { HOST_RATES_MAX } from "./detect.ts";
 import { INCIDENTS_MAX, type IncidentsState, SUBJECTS_NAMED_MAX } from "./incidents.ts";
 import { ALERT_KIND_NAMES } from "./kinds.ts";
 import { NOTICE_EVENTS } from "./notice.ts";
 import { WAITING_MAX, type Waiting } from "./outbox.ts";
+import type { Rate } from "./rate.ts";
 
 /** All that has to survive a restart, so that it neither repeats nor forgets an alert. */
 export interface AlertsState {
@@ -22,6 +22,8 @@ export const FILE_NAME = "alerts.json";
 /** Above what a file with all limits reached has. */
 const FILE_BYTES_MAX = 32 * 1024 * 1024;
 const WEBHOOKS_MAX = 10;
+/** Hosts whose rejections are saved: those with the most of late. A host that is left out has none before the next start, when all counts begin at 0. */
+export const HOST_RATES_MAX = 2_000;
 
 const time = v.pipe(v.number(), v.finite());
 const count = v.pipe(v.number(), v.finite(), v.minValue(0));
@@ -54,6 +56,10 @@ const file = v.object({
 });
 
 const log = logOf("alerts");
+
+function mostOf(rates: Memory["rejectedOf"]): [string, Rate][] {
+	return [...rates].sort(([, a], [, b]) => b.long - a.long).slice(0, HOST_RATES_MAX);
+}
 
 /** A small file in the log's folder. It is replaced as a whole, so a crash leaves the one before or the new one. */
 export class AlertsFile {
@@ -94,7 +100,7 @@ export class AlertsFile {
 			format: 1,
 			notices: incidents.notices,
 			incidents: [...incidents.incidents],
-			memory: kept === null ? null : { ...kept, rejectedOf: [...kept.rejectedOf] },
+			memory: kept === null ? null : { ...kept, rejectedOf: mostOf(kept.rejectedOf) },
 			waiting,
 		});
 		const draft = `${this.#path}.new`;

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { detect, newMemory } from "../../src/alerts/detect.ts";
 import { NO_INCIDENTS, next } from "../../src/alerts/incidents.ts";
 import { ALERT_KIND_NAMES } from "../../src/alerts/kinds.ts";
-import { AlertsFile, type AlertsState, FILE_NAME } from "../../src/alerts/store.ts";
+import { AlertsFile, type AlertsState, FILE_NAME, HOST_RATES_MAX } from "../../src/alerts/store.ts";
 import { Rng } from "../../src/sim/rng.ts";
 import { FACTS } from "./facts.ts";
 
@@ -33,6 +33,18 @@ test("what is saved is what is loaded, for the owner's eyes only", async () => {
 	await file.save({ ...stateOf(), waiting: [] });
 	expect((await file.load())?.waiting).toEqual([]);
 	expect(statSync(path).mode & 0o777).toBe(0o600);
+});
+
+test("rejections of so many hosts are saved: those with the most", async () => {
+	const rejectedOf = Array.from({ length: HOST_RATES_MAX + 500 }, (_, at) => ({
+		hostname: `host-${at}`,
+		rejected: 1 + at,
+	}));
+	const { memory } = detect(newMemory(FACTS, 1), { ...FACTS, rejectedOf }, 2);
+	const file = new AlertsFile(directory);
+	await file.save({ ...stateOf(), memory });
+	const saved = (await file.load())?.memory?.rejectedOf ?? new Map();
+	expect([saved.size, saved.has("host-499"), saved.has("host-500")]).toEqual([HOST_RATES_MAX, false, true]);
 });
 
 test("a file that is damaged in any way is taken for none, and can be saved over; a draft is never read", async () => {
