@@ -66,8 +66,10 @@ export class Outbox {
 	/** @param waiting as it was when the relay stopped. Those for webhooks that are no longer set are left out. */
 	constructor(options: OutboxOptions, waiting: readonly Waiting[]) {
 		this.#queues = options.webhooks.map((webhook) => new Queue(webhook, options));
-		for (const queue of this.#queues)
-			for (const { target, notice } of waiting) if (target === queue.target) queue.add(notice);
+		for (const queue of this.#queues) {
+			const ofQueue = waiting.filter(({ target }) => target === queue.target).slice(-WAITING_MAX);
+			for (const { notice } of ofQueue) queue.add(notice);
+		}
 	}
 
 	get waiting(): Waiting[] {

@@ -21,7 +21,8 @@ export const webhooks: ValueKind<readonly Webhook[]> = {
 	parse(text) {
 		const all = text.split(",").map((one) => webhookOf(one.trim()));
 		if (all.length > WEBHOOKS_MAX) throw new RangeError();
-		return all;
+		// One that is named twice is told once.
+		return [...new Map(all.map((one) => [`${one.format} ${one.url}`, one])).values()];
 	},
 	secretsIn: (all) => all.flatMap(({ url }) => secretPartsOf(new URL(url))),
 };

@@ -178,6 +178,15 @@ describe("a webhook", () => {
 		expect(server.deliveries.map(({ id }) => id)).toEqual(["id-1"]);
 	});
 
+	test("takes over the last ones up to its limit, and saves nothing while it is made", async () => {
+		const outbox = outboxOf();
+		outbox.add([noticeOf(0)]);
+		const [{ target } = { target: "" }] = outbox.waiting;
+		const waiting = Array.from({ length: 2 * WAITING_MAX }, (_, at) => ({ target, notice: noticeOf(at) }));
+		expect(outboxOf({ waiting }).waiting).toEqual(waiting.slice(-WAITING_MAX));
+		expect(changes).toBe(0);
+	});
+
 	test("gets JSON, or what Slack takes, in which no name is markup", async () => {
 		const outbox = outboxOf();
 		const slack = outboxOf({ format: "slack" });

@@ -24,6 +24,14 @@ describe("webhooks", () => {
 		expect(() => webhooks.parse(Array.from({ length: 11 }, () => "https://a.example").join())).toThrow(RangeError);
 	});
 
+	test("that are named twice are told once", () => {
+		const twice = "https://a.example/x, slack+https://a.example/x,HTTPS://A.example/x,slack+https://a.example/x";
+		expect(webhooks.parse(twice)).toEqual([
+			{ url: "https://a.example/x", format: "json" },
+			{ url: "https://a.example/x", format: "slack" },
+		]);
+	});
+
 	test("show no token, wherever in the URL it is", () => {
 		const rng = new Rng("webhooks");
 		for (let at = 0; at < 200; at++) {
