@@ -42,6 +42,11 @@ export class Assembly {
 		this.#fanoutThreads = fanoutThreads;
 	}
 
+	/** Messages of which the log has told, and which have not ended. */
+	get logged(): number {
+		return this.#keys.size;
+	}
+
 	/** Messages of which it keeps notes. */
 	get size(): number {
 		return this.#parts.size;
@@ -99,6 +104,8 @@ export class Assembly {
 	}
 
 	#setLogged(key: string, part: Gathered, note: LoggedNote): void {
+		// A host that connects again may send a seq again.
+		if (part.logged !== null) this.#keys.delete(part.logged.lsn);
 		part.logged = note;
 		this.#keys.set(note.lsn, key);
 		part.delivered.push(...(this.#undelivered.get(note.lsn)?.notes ?? []));

@@ -48,6 +48,16 @@ test("notes of many messages, in any order, become each message's trace, once, w
 	}
 });
 
+test("a seq that a host sends again, and that is logged again, leaves nothing", () => {
+	const rng = new Rng("logged again");
+	const assembly = new Assembly(2);
+	const settled = settledNote(rng, anyMessage(rng), false);
+	for (let lsn = 1; lsn <= 50; lsn++) assembly.add(loggedNote(rng, settled, lsn), 0);
+	expect(assembly.logged).toBe(1);
+	assembly.sweep(LINGER_MS);
+	expect(assembly.logged).toBe(0);
+});
+
 describe("what is missing", () => {
 	test("a trace ends after a while with what there is, if the thread of its DID has settled it, and else is left out", () => {
 		for (let round = 0; round < 100; round++) {
