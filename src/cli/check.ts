@@ -29,7 +29,7 @@ export function checkCommand(context: CommandContext): Command {
 		.description(
 			"tell whether a relay is conformant, and change nothing there: exit code 0 if it breaks no rule that it must keep, 1 if it does, 2 if it can't be asked",
 		)
-		.argument("<url>", "the relay, such as https://relay.example.com", relayUrl)
+		.argument("<url>", "the relay, such as https://relay.example.com", relayUrl("URL"))
 		.option("--seconds <n>", "how long its firehose is watched at most", wholeNumber(1, 3_600), 30)
 		.option("--pages <n>", "how many pages of each listing are read at most", wholeNumber(1, 500), 20)
 		.option("--limit <n>", "how many rows a page is to have", wholeNumber(1, 1_000), 500)

@@ -8,6 +8,7 @@ import { wholeNumber } from "./numbers.ts";
 import { relayUrl } from "./relay-url.ts";
 
 const RELAYS_MAX = 8;
+const parseUrl = relayUrl("URL");
 /** Accounts of missing messages that are shown, unless as JSON. */
 const DIDS_SHOWN = 10;
 
@@ -29,7 +30,7 @@ export function compareCommand(context: CommandContext): Command {
 		)
 		.argument("<url...>", "the relays, such as https://relay.example.com", (url, before: string[] | undefined) => [
 			...(before ?? []),
-			relayUrl(url),
+			parseUrl(url),
 		])
 		.option("--seconds <n>", "how long", wholeNumber(1, 86_400), 60)
 		.option(

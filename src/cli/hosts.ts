@@ -1,6 +1,6 @@
 import { Command, Option } from "commander";
 import { readSecretFile, SecretFileError } from "../config/secret-file.ts";
-import { localOrigin, origin } from "../config/setting.ts";
+import { localOrigin } from "../config/setting.ts";
 import type { Config } from "../config/settings.ts";
 import { AdminClient } from "../hosts/sources/admin-client.ts";
 import { loadHostList } from "../hosts/sources/host-list.ts";
@@ -11,6 +11,7 @@ import { type ListedHosts, SourceError } from "../hosts/sources/source.ts";
 import { hideSecrets } from "../observe/masking.ts";
 import { USER_AGENT } from "../version.ts";
 import { type CommandContext, Failed, Misuse, settingsOf } from "./command.ts";
+import { relayUrl } from "./relay-url.ts";
 
 interface HostsOptions {
 	relay?: string;
@@ -26,11 +27,8 @@ export function hostsCommand(context: CommandContext): Command {
 	const command = new Command("hosts").description("work with the hosts of a running relay, by its admin API");
 	command.addCommand(
 		withRelay("pull", "add the hosts that another relay lists")
-			.argument("<url>", "the other relay")
-			.action((url: string, options: HostsOptions) => {
-				const from = originOf(url, "URL");
-				return add(context, options, from, pull(from));
-			}),
+			.argument("<url>", "the other relay", relayUrl("URL"))
+			.action((from: string, options: HostsOptions) => add(context, options, from, pull(from))),
 	);
 	command.addCommand(
 		withRelay("add", "add hosts by name, or those of a list in JSON")
@@ -55,7 +53,11 @@ export function hostsCommand(context: CommandContext): Command {
 function withRelay(name: string, description: string): Command {
 	return new Command(name)
 		.description(description)
-		.option("--relay <url>", "the running relay (without it: the one on this machine, by RELAY_API_BIND)")
+		.option(
+			"--relay <url>",
+			"the running relay (without it: the one on this machine, by RELAY_API_BIND)",
+			relayUrl("--relay"),
+		)
 		.addOption(
 			new Option(
 				"--password-file <file>",
@@ -94,7 +96,7 @@ async function* list(from: string | null, names: readonly string[]): AsyncGenera
 async function clientOf(context: CommandContext, { relay, passwordFile }: HostsOptions) {
 	const { config } = settingsOf(context, []);
 	return {
-		relay: relay === undefined ? localOrigin(config.apiBind) : originOf(relay, "--relay"),
+		relay: relay ?? localOrigin(config.apiBind),
 		password: passwordFile === undefined ? ownPassword(config) : readPassword(passwordFile),
 	};
 }
@@ -117,13 +119,4 @@ function readPassword(file: string): string {
 	if (password === "") throw new Failed("--password-file: its first line is empty");
 	hideSecrets([password]);
 	return password;
-}
-
-function originOf(text: string, name: string): string {
-	try {
-		return origin.parse(text);
-	} catch {
-		// The URL is not shown, since it may have a password in it.
-		throw new Misuse(`${name}: expected ${origin.accepts}`);
-	}
 }

@@ -1,15 +1,17 @@
-import { InvalidArgumentError } from "commander";
 import { origin } from "../config/setting.ts";
+import { Misuse } from "./command.ts";
 
 /**
- * Reads the URL of a relay that a command is to look at.
- * @returns its origin
- * @throws InvalidArgumentError; the URL is not shown, since it may have a password in it
+ * A parser for an argument or option that is the URL of a relay. It gives the origin.
+ * @param name of the argument, in the words of a fault
+ * @throws Misuse, not commander's error, which would show the URL: it may have a password in it
  */
-export function relayUrl(text: string): string {
-	try {
-		return origin.parse(text);
-	} catch {
-		throw new InvalidArgumentError(`expected ${origin.accepts}`);
-	}
+export function relayUrl(name: string): (text: string) => string {
+	return (text) => {
+		try {
+			return origin.parse(text);
+		} catch {
+			throw new Misuse(`${name}: expected ${origin.accepts}`);
+		}
+	};
 }

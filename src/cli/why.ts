@@ -4,8 +4,9 @@ import { localOrigin } from "../config/setting.ts";
 import { readBody } from "../net/bounded-fetch.ts";
 import { messageOf } from "../observe/log-value.ts";
 import type { ReportOutput } from "../runtime/line-output.ts";
-import { printable } from "../runtime/report-text.ts";
+import { asciiJson, printable } from "../runtime/report-text.ts";
 import { type CommandContext, Misuse, settingsOf } from "./command.ts";
+import { relayUrl } from "./relay-url.ts";
 
 /** More than the relay takes for an answer. */
 const ANSWER_MS_MAX = 15_000;
@@ -47,27 +48,20 @@ export function whyCommand(context: CommandContext): Command {
 			"tell why messages of an account or a host do not pass: exit code 0 if they do, 1 if something holds them, 2 if the relay does not know",
 		)
 		.argument("<subject>", "a DID, a handle, or the name of a host")
-		.option("--relay <url>", "the relay to ask (without it: the one on this machine, by RELAY_API_BIND)")
+		.option(
+			"--relay <url>",
+			"the relay to ask (without it: the one on this machine, by RELAY_API_BIND)",
+			relayUrl("--relay"),
+		)
 		.option("--json", "print the answer as one line of JSON", false)
 		.action(async (subject: string, { relay, json }: { relay?: string; json: boolean }) => {
 			if (subject === "") throw new Misuse("why takes a DID, a handle, or the name of a host");
-			const asked = await askAny(relayOf(context, relay), parametersOf(subject));
+			const asked = await askAny(relay ?? localOrigin(settingsOf(context, []).config.apiBind), parametersOf(subject));
 			if ("fault" in asked) throw new Misuse(printable(asked.fault));
-			if (json) context.output.line(printable(JSON.stringify(asked.json)));
+			if (json) context.output.line(asciiJson(asked.json));
 			else tell(subject, asked.answer, context.output);
 			context.exitWith(EXIT_CODES[asked.answer.verdict]);
 		});
-}
-
-function relayOf(context: CommandContext, relay: string | undefined): string {
-	const origin = originOf(relay ?? localOrigin(settingsOf(context, []).config.apiBind));
-	if (origin === null) throw new Misuse("--relay: expected an origin, such as https://relay.example.com");
-	return origin;
-}
-
-function originOf(text: string): string | null {
-	const url = URL.parse(text);
-	return url !== null && (url.protocol === "https:" || url.protocol === "http:") ? url.origin : null;
 }
 
 /** What the subject may be, the likeliest first. A handle looks like a host's name. */

@@ -13,8 +13,8 @@ const LEVELS: Readonly<Record<LogLevel, readonly [word: string, color: number]>>
 const DIM = 2;
 const PART_CHARS = 8;
 
-/** What would move a terminal's cursor, change its state, or turn the order of text: strangers choose many of the values. */
-const UNSAFE = /[\p{Cc}\p{Cf}\u2028\u2029]/gu;
+/** Characters that would move a terminal's cursor, change its state, turn the order of text, or are not seen. Strangers choose many of the texts. */
+export const UNSAFE = /[\p{Cc}\p{Cf}\u2028\u2029]/gu;
 /** Names in the sentence, whose values it shows already. */
 const NAMES = /\{([^{}]{1,100})\}/g;
 

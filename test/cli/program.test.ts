@@ -52,6 +52,20 @@ describe("the command line", () => {
 		}
 	});
 
+	test.each([
+		["check", "URL"],
+		["compare", "URL"],
+		["hosts pull", "URL"],
+		["hosts list --relay", "--relay"],
+		["why did:web:a.example --relay", "--relay"],
+	])("%s does not show a URL that is wrong, since it may have a secret in it", async (words, name) => {
+		for (const url of ["https://a.example/?token=secret", "https://secret@a.example", "ftp://a.example/secret"]) {
+			complaints = [];
+			expect(await run(...words.split(" "), url)).toBe(2);
+			expect(complaints).toEqual([`${name}: expected an http:// or https:// URL without path or query`]);
+		}
+	});
+
 	test.each(["bash", "zsh", "fish"])("prints completions for %s", async (shell) => {
 		const printed: string[] = [];
 		const log = console.log;

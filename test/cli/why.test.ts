@@ -153,10 +153,13 @@ describe("the command why", () => {
 		expect(asked).toEqual([]);
 	});
 
-	test.each(["relay.example.com", "ftp://relay.example.com", "x"])("is refused with the relay %s", async (relay) => {
-		expect(await run(DID, "--relay", relay)).toBe(2);
-		expect(complaints[0]).toStartWith("--relay: expected an origin");
-	});
+	test.each(["relay.example.com", "ftp://relay.example.com", "x", "https://relay.example.com/xrpc"])(
+		"is refused with the relay %s",
+		async (relay) => {
+			expect(await run(DID, "--relay", relay)).toBe(2);
+			expect(complaints[0]).toStartWith("--relay: expected an http:// or https:// URL");
+		},
+	);
 
 	test.each([
 		[

@@ -1,12 +1,11 @@
 import type { AddedHost } from "../../control/hosts.ts";
 import type { ReportOutput } from "../../runtime/line-output.ts";
+import { asciiJson, printable } from "../../runtime/report-text.ts";
 import type { ListedHost } from "./admin-client.ts";
 import type { IntakeCounts } from "./intake.ts";
 
 /** Hosts between two lines of progress, if no line can be replaced. */
 const HOSTS_PER_LINE = 500;
-/** What would move a terminal's cursor. Hosts choose parts of the texts. */
-const CONTROL = /[\p{Cc}\p{Cf}\u2028\u2029]/gu;
 
 /** Tells an operator how the hosts of a list fare: in sentences, or in one JSON object a line. */
 export class IntakeReport {
@@ -23,20 +22,20 @@ export class IntakeReport {
 		for (const { hostname, error = "", message = "" } of refused)
 			this.#output.line(
 				this.#isJson
-					? JSON.stringify({ part: "refused", hostname, error, message })
-					: shown(`refused ${hostname}: ${error}: ${message}`),
+					? asciiJson({ part: "refused", hostname, error, message })
+					: printable(`refused ${hostname}: ${error}: ${message}`),
 			);
 		const isReplaceable = !this.#isJson && this.#output.isTerminal;
 		const done = counts.new + counts.known + counts.refused;
 		if (!isReplaceable && done - this.#told < HOSTS_PER_LINE) return;
 		this.#told = done;
-		const text = this.#isJson ? JSON.stringify({ part: "progress", ...counts }) : summary(counts);
+		const text = this.#isJson ? asciiJson({ part: "progress", ...counts }) : summary(counts);
 		if (isReplaceable) this.#output.status(text);
 		else this.#output.line(text);
 	}
 
 	done(counts: Readonly<IntakeCounts>): void {
-		if (this.#isJson) this.#output.line(JSON.stringify({ part: "done", ...counts }));
+		if (this.#isJson) this.#output.line(asciiJson({ part: "done", ...counts }));
 		else {
 			const rules = Object.entries(counts.byRule).map(([rule, count]) => `${rule} ${count}`);
 			this.#output.line(`${summary(counts)}${rules.length === 0 ? "" : ` (${rules.join(", ")})`}`);
@@ -52,10 +51,6 @@ function summary({ listed, omitted, repeated, known, refused, ...counts }: Reado
 /** A line about one host. */
 export function reportHost(host: ListedHost, json: boolean): string {
 	const { Host: hostname, Status: status, StatusDetail: detail, Cursor: seq, UserCount: accountCount } = host;
-	if (json) return JSON.stringify({ hostname, status, detail, seq: seq < 0 ? null : seq, accountCount });
-	return shown(`${hostname}  ${status}  ${accountCount} accounts  ${detail}`);
-}
-
-function shown(text: string): string {
-	return text.replace(CONTROL, "\ufffd");
+	if (json) return asciiJson({ hostname, status, detail, seq: seq < 0 ? null : seq, accountCount });
+	return printable(`${hostname}  ${status}  ${accountCount} accounts  ${detail}`);
 }
