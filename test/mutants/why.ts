@@ -169,8 +169,8 @@ export const WHY_MUTANTS: readonly Mutant[] = [
 	{
 		name: "what strangers wrote goes to the terminal as it is",
 		file: "runtime/report-text.ts",
-		find: 'gu, "\\uFFFD");',
-		replace: 'gu, "$&");',
+		find: 'text.replace(UNSAFE, "\\uFFFD")',
+		replace: "text",
 		tests: COMMAND,
 	},
 	{
