@@ -7,7 +7,8 @@ import { CopyChanged, CopyOvertaken, InspectError } from "../log/access.ts";
 import { messageOf } from "../observe/log-value.ts";
 import { Damage } from "../runtime/boundary.ts";
 import { type CommandContext, EXIT, Failed, isForeseen, settingsOf } from "./command.ts";
-import { faultLine, parseSeq } from "./log.ts";
+import { faultLine } from "./log.ts";
+import { seq } from "./numbers.ts";
 
 interface BackupOptions {
 	to: string;
@@ -38,7 +39,7 @@ export function restoreCommand(context: CommandContext): Command {
 		.option(
 			"--seq-used <seq>",
 			"the last seq that consumers may have seen (default: 100,000 for each second since the backup)",
-			parseSeq,
+			seq(0),
 		)
 		.option("--json", "print one JSON object a line", false)
 		.addHelpText(

@@ -8,6 +8,8 @@ interface DemoCommandOptions {
 	open: boolean;
 }
 
+/** No timer waits for more seconds than two million. */
+const NUMBER_MAX = 1_000_000;
 /** What opens a page in the browser, by platform. */
 const OPENERS: Readonly<Record<string, string>> = { linux: "xdg-open", darwin: "open" };
 
@@ -56,6 +58,6 @@ function ownServe(): string[] {
 
 function parseNumber(text: string): number {
 	const value = Number(text);
-	if (/^\d{1,9}(?:\.\d+)?$/.test(text) && value > 0) return value;
-	throw new InvalidArgumentError("expected a number above zero");
+	if (/^\d{1,9}(?:\.\d{1,9})?$/.test(text) && value > 0 && value <= NUMBER_MAX) return value;
+	throw new InvalidArgumentError(`expected a number above 0, up to ${NUMBER_MAX}`);
 }

@@ -1,5 +1,5 @@
 import { closeSync, openSync, writeSync } from "node:fs";
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, Option } from "commander";
 import {
 	type ExportCounts,
 	type ExportRange,
@@ -17,6 +17,7 @@ import { LineOutput } from "../runtime/line-output.ts";
 import { asciiJson, grouped } from "../runtime/report-text.ts";
 import { type CommandContext, EXIT, Failed, Misuse, settingsOf } from "./command.ts";
 import { did } from "./did.ts";
+import { seq } from "./numbers.ts";
 
 const STDOUT = 1;
 
@@ -56,8 +57,8 @@ export function logCommand(context: CommandContext): Command {
 		new Command("export")
 			.description("write the messages of a range, as one JSON object a line, or their blocks as a CAR file")
 			.argument("[folder]", "the log (default: RELAY_PERSIST_DIR)")
-			.option("--from <seq>", "the first seq", parseSeq, 1)
-			.option("--to <seq>", "the last seq", parseSeq, Number.MAX_SAFE_INTEGER)
+			.option("--from <seq>", "the first seq", seq(0), 1)
+			.option("--to <seq>", "the last seq", seq(0), Number.MAX_SAFE_INTEGER)
 			.option("--did <did>", "messages of this account only", did)
 			.addOption(new Option("--format <format>", "what is written").choices(["json", "car"]).default("json"))
 			.option("--out <file>", "a new file to write to (a CAR needs one)")
@@ -172,11 +173,4 @@ function created(path: string): number {
 	} catch (error) {
 		throw new Failed(`--out: ${messageOf(error)}`);
 	}
-}
-
-/** Reads a seq in an option. */
-export function parseSeq(text: string): number {
-	const seq = Number(text);
-	if (/^\d{1,16}$/.test(text) && Number.isSafeInteger(seq)) return seq;
-	throw new InvalidArgumentError("expected a whole number");
 }

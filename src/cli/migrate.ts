@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import { indexUrl } from "../config/setting.ts";
 import type { Config } from "../config/settings.ts";
 import { openCopyTarget } from "../index/open.ts";
@@ -9,6 +9,7 @@ import { MigrateReport } from "../migrate/report.ts";
 import { messageOf } from "../observe/log-value.ts";
 import { hideSecrets } from "../observe/masking.ts";
 import { type CommandContext, Failed, isForeseen, Misuse, settingsOf } from "./command.ts";
+import { seq } from "./numbers.ts";
 
 interface IndigoOptions {
 	from: string;
@@ -23,7 +24,7 @@ export function migrateCommand(context: CommandContext): Command {
 		new Command("indigo")
 			.description("take over hosts with cursors and limits, bans, takedowns and accounts of indigo's relay")
 			.requiredOption("--from <url>", "the database of indigo's relay, as in its DATABASE_URL")
-			.option("--seq-after <seq>", "the last seq that indigo has used (default: above all that it can be)", parseSeq)
+			.option("--seq-after <seq>", "the last seq that indigo has used (default: above all that it can be)", seq(1))
 			.option("--json", "print one JSON object a line", false)
 			.addHelpText("after", "\nIt writes to RELAY_PERSIST_DIR and DATABASE_URL, which must hold nothing yet.")
 			.action(async (options: IndigoOptions) => {
@@ -82,12 +83,6 @@ async function migrate(
 	} finally {
 		await source.close();
 	}
-}
-
-function parseSeq(text: string): number {
-	const seq = Number(text);
-	if (/^\d{1,16}$/.test(text) && Number.isSafeInteger(seq) && seq > 0) return seq;
-	throw new InvalidArgumentError("expected a whole number above 0");
 }
 
 /** What is wrong with what was asked for, beside what is wrong with a disk or a database. */

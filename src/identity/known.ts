@@ -1,3 +1,4 @@
+import { isAscii } from "../runtime/ascii.ts";
 import { Interned } from "../runtime/interned.ts";
 import type { Packing } from "../runtime/packed-map.ts";
 import type { Resolution } from "./identity.ts";
@@ -93,9 +94,4 @@ export class KnownPacking implements Packing<Known> {
 	drop(record: Buffer, at: number): void {
 		this.#pdses.release(record.readUInt32LE(at + PDS_AT));
 	}
-}
-
-function isAscii(text: string): boolean {
-	for (let at = 0; at < text.length; at++) if (text.charCodeAt(at) > 127) return false;
-	return true;
 }

@@ -1,4 +1,5 @@
 import type { AccountState } from "../../account/state.ts";
+import { isAscii } from "../../runtime/ascii.ts";
 import type { Packing } from "../../runtime/packed-map.ts";
 
 /** What a shard knows of an account: the index's row, and the changes that the index has not applied yet. */
@@ -81,9 +82,4 @@ function read(_did: string, record: Buffer, at: number): CachedAccount {
 /** Copied, since another account may get the place while the state is in use. */
 function copyOf(record: Buffer, at: number): Uint8Array {
 	return new Uint8Array(record.subarray(at, at + CID_BYTES));
-}
-
-function isAscii(text: string): boolean {
-	for (let at = 0; at < text.length; at++) if (text.charCodeAt(at) > 127) return false;
-	return true;
 }
