@@ -44,7 +44,9 @@ export function hostsCommand(context: CommandContext): Command {
 	command.addCommand(
 		withRelay("list", "show all hosts of the relay").action(async (options: HostsOptions) => {
 			const admin = new AdminClient({ ...(await clientOf(context, options)), source: "the command line" });
-			for await (const host of admin.hosts()) context.output.line(reportHost(host, options.json));
+			await withSource(async () => {
+				for await (const host of admin.hosts()) context.output.line(reportHost(host, options.json));
+			});
 		}),
 	);
 	return command;
@@ -76,9 +78,14 @@ async function add(
 ): Promise<void> {
 	const admin = new AdminClient({ ...(await clientOf(context, options)), source });
 	const report = new IntakeReport(options.json ? "json" : "text", context.output);
+	const step = report.step.bind(report);
+	await withSource(async () => report.done(await takeIn(hosts, (some) => admin.addHosts(some), step)));
+}
+
+/** @throws Failed if a list or the relay can't be read */
+async function withSource(work: () => Promise<void>): Promise<void> {
 	try {
-		const step = report.step.bind(report);
-		report.done(await takeIn(hosts, (some) => admin.addHosts(some), step));
+		await work();
 	} catch (error) {
 		throw error instanceof SourceError ? new Failed(error.message) : error;
 	}

@@ -1,4 +1,4 @@
-import { closeSync, openSync, writeSync } from "node:fs";
+import { closeSync, openSync, rmSync, writeSync } from "node:fs";
 import { Command, Option } from "commander";
 import {
 	type ExportCounts,
@@ -13,7 +13,7 @@ import {
 	verifyLogFiles,
 } from "../log/access.ts";
 import { messageOf } from "../observe/log-value.ts";
-import { LineOutput } from "../runtime/line-output.ts";
+import { LineOutput, OutputFailed } from "../runtime/line-output.ts";
 import { asciiJson, grouped } from "../runtime/report-text.ts";
 import { type CommandContext, EXIT, Failed, Misuse, settingsOf } from "./command.ts";
 import { did } from "./did.ts";
@@ -135,8 +135,10 @@ async function exportRange(context: CommandContext, folder: string | undefined, 
 	const directory = folderOf(context, folder);
 	const range = { seqMin, seqMax, did };
 	const file = out === undefined ? null : created(out);
+	let isWhole = false;
 	try {
 		const { messages, damage } = await exportTo(file, directory, range, format);
+		isWhole = true;
 		const damaged = damage === 0 ? "" : `; ${damage} damaged stretches were passed over: see \`log verify\``;
 		context.complain(`${grouped(messages)} messages${damaged}`);
 		if (damage > 0) context.exitWith(EXIT.failed);
@@ -144,6 +146,8 @@ async function exportRange(context: CommandContext, folder: string | undefined, 
 		throw error instanceof InspectError ? new Failed(error.message) : error;
 	} finally {
 		if (file !== null) closeSync(file);
+		// Nobody is to take the beginning of an export for the whole.
+		if (out !== undefined && file !== null && !isWhole) rmSync(out, { force: true });
 	}
 }
 
@@ -155,15 +159,21 @@ async function exportTo(
 	format: ExportOptions["format"],
 ): Promise<ExportCounts> {
 	const lines = new LineOutput((bytes) => writeSync(file ?? STDOUT, bytes));
-	if (format === "car" && file !== null)
-		return exportLogCar(directory, range, (bytes) => {
-			for (let left = bytes; left.length > 0; ) left = left.subarray(writeSync(file, left));
-		});
+	if (format === "car" && file !== null) return exportLogCar(directory, range, (bytes) => writeAll(file, bytes));
 	const counts = exportLogFiles(directory, range, ({ timeUs, blocks: _, ...message }) =>
 		lines.line(asciiJson({ ...message, time: new Date(timeUs / 1000).toISOString() })),
 	);
 	lines.flush();
 	return counts;
+}
+
+/** @throws OutputFailed */
+function writeAll(file: number, bytes: Uint8Array): void {
+	try {
+		for (let left = bytes; left.length > 0; ) left = left.subarray(writeSync(file, left));
+	} catch (error) {
+		throw new OutputFailed(error);
+	}
 }
 
 /** The descriptor of a file that did not exist. */

@@ -1,7 +1,7 @@
 import addCompletion from "@bomb.sh/tab/commander";
 import { Command, CommanderError } from "commander";
 import { masked } from "../observe/masking.ts";
-import { LineOutput, type ReportOutput } from "../runtime/line-output.ts";
+import { LineOutput, OutputFailed, type ReportOutput } from "../runtime/line-output.ts";
 import { VERSION } from "../version.ts";
 import { backupCommand, restoreCommand } from "./backup.ts";
 import { benchCommand } from "./bench.ts";
@@ -65,7 +65,8 @@ export async function run(
 		return code;
 	} catch (error) {
 		if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.misused;
-		if (!(error instanceof Misuse) && !(error instanceof Failed)) throw error;
+		const isForeseen = error instanceof Misuse || error instanceof Failed || error instanceof OutputFailed;
+		if (!isForeseen) throw error;
 		complain(error.message);
 		return error instanceof Misuse ? EXIT.misused : EXIT.failed;
 	}

@@ -2,6 +2,7 @@ import { Command } from "commander";
 import * as v from "valibot";
 import { localOrigin } from "../config/setting.ts";
 import { readBody } from "../net/bounded-fetch.ts";
+import { outboundFetch } from "../net/outbound-fetch.ts";
 import { messageOf } from "../observe/log-value.ts";
 import type { ReportOutput } from "../runtime/line-output.ts";
 import { asciiJson, printable } from "../runtime/report-text.ts";
@@ -91,7 +92,11 @@ async function askAny(origin: string, parameters: readonly [name: string, value:
 async function ask(url: string): Promise<Asked> {
 	try {
 		const signal = AbortSignal.timeout(ANSWER_MS_MAX);
-		const response = await fetch(url, { signal, redirect: "error", headers: { Accept: "application/json" } });
+		const response = await outboundFetch(new URL(url), {
+			signal,
+			redirect: "error",
+			headers: { Accept: "application/json" },
+		});
 		const text = new TextDecoder().decode(await readBody(response, signal, ANSWER_BYTES_MAX));
 		const json: unknown = JSON.parse(text);
 		const answer = v.safeParse(ANSWER, json);

@@ -1,4 +1,5 @@
 import { type Bind, localOrigin } from "../config/setting.ts";
+import { inPlainWords } from "../net/outbound-fetch.ts";
 
 const ANSWER_MS_MAX = 5_000;
 /** A fault is a sentence or two. More than this comes from another server. */
@@ -18,7 +19,8 @@ export async function askHealth(internal: Bind, timeoutMs = ANSWER_MS_MAX): Prom
 		const text = await readText(response);
 		return response.ok ? null : `${url} answers ${response.status}: ${messageOf(text)}`;
 	} catch (error) {
-		return `${url} does not answer: ${error instanceof Error ? error.message : String(error)}`;
+		const plain = inPlainWords(error);
+		return `${url} does not answer: ${plain instanceof Error ? plain.message : String(plain)}`;
 	}
 }
 

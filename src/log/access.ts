@@ -2,6 +2,7 @@ import type { DiskFaultReason } from "../disk/fault.ts";
 import type { Counters } from "../observe/counters.ts";
 import { messageOf } from "../observe/log-value.ts";
 import { Damage } from "../runtime/boundary.ts";
+import { OutputFailed } from "../runtime/line-output.ts";
 import { ActiveSegment, createActiveSegmentBuffer } from "./local/active-segment.ts";
 import { type CopiedLog, copyLog, type LogCopyOptions } from "./local/copy/copy-log.ts";
 import { type LogRestoreOptions, occupantOf, RestoredLog } from "./local/copy/restored-log.ts";
@@ -204,6 +205,8 @@ export type { LogFault, LogSummary, VerifyOptions } from "./local/examine/verify
 export { LOG_FAULTS } from "./local/examine/verify.ts";
 export type { CopiedLog, RestoredLog };
 
-function unreadable(directory: string, error: unknown): InspectError {
+function unreadable(directory: string, error: unknown): Error {
+	// What is done with each part may fail, too: that says nothing of the log.
+	if (error instanceof OutputFailed || error instanceof InspectError) return error;
 	return new InspectError(`the log in ${directory} can't be read: ${messageOf(error)}`);
 }

@@ -66,12 +66,12 @@ export async function readBody(
 function decompress(bytes: Uint8Array, encoding: string | null, bytesMax: number): Uint8Array {
 	const name = encoding?.trim().toLowerCase() ?? "";
 	if (name === "" || name === "identity") return bytes;
-	if (!GZIP_NAMES.has(name)) throw new FetchError("unknown-encoding", null);
+	if (!GZIP_NAMES.has(name)) throw new FetchError("unknown-encoding");
 	try {
 		return gunzipSync(bytes, { maxOutputLength: bytesMax });
 	} catch (error) {
 		if (error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE")
 			throw new BodyTooLargeError(`the body is longer than ${bytesMax} bytes`);
-		throw new FetchError("malformed-encoding", error);
+		throw new FetchError("malformed-encoding");
 	}
 }

@@ -11,13 +11,9 @@ export class FetchError extends Error {
 	override readonly name = "FetchError";
 	readonly code: string;
 
-	constructor(code: string, cause: unknown) {
-		super(
-			WORDS[code] ?? (CERTIFICATE_CODE.test(code) ? `its certificate is not valid (${code})` : `failed (${code})`),
-			{
-				cause,
-			},
-		);
+	/** It has no cause, since reports show those too, and the runtime's has the advice. */
+	constructor(code: string) {
+		super(WORDS[code] ?? (CERTIFICATE_CODE.test(code) ? `its certificate is not valid (${code})` : `failed (${code})`));
 		this.code = code;
 	}
 }
@@ -69,5 +65,5 @@ export const outboundFetch: Fetch = async (url, init) => {
  */
 export function inPlainWords(error: unknown): unknown {
 	if (error instanceof FetchError || !(error instanceof Error)) return error;
-	return "code" in error && typeof error.code === "string" ? new FetchError(error.code, error) : error;
+	return "code" in error && typeof error.code === "string" ? new FetchError(error.code) : error;
 }

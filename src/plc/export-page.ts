@@ -95,7 +95,7 @@ function decoded({ body, headers }: Response): ReadableStream<Uint8Array<ArrayBu
 	if (body === null) return new ReadableStream({ start: (controller) => controller.close() });
 	const encoding = headers.get("content-encoding")?.trim().toLowerCase() ?? "identity";
 	if (encoding === "identity") return body;
-	if (encoding !== "gzip") throw new FetchError("unknown-encoding", null);
+	if (encoding !== "gzip") throw new FetchError("unknown-encoding");
 	return body.pipeThrough(new DecompressionStream("gzip"));
 }
 

@@ -7,6 +7,16 @@ const FULL_PIPE_MS = 5;
 /** Tells a terminal to erase the line that the cursor is in, and to go on at its beginning. */
 const ERASE_LINE = "\r\u001b[2K";
 
+/** The output can't be written, for another reason than that nobody reads it any more. */
+export class OutputFailed extends Error {
+	override readonly name = "OutputFailed";
+
+	/** @param error of the system */
+	constructor(error: unknown) {
+		super(`the output can't be written: ${error instanceof Error ? error.message : String(error)}`);
+	}
+}
+
 /** Where a command's report goes. */
 export interface ReportOutput {
 	/** Writes a line at once. Returns false once nobody reads any more. */
@@ -35,7 +45,7 @@ export class LineOutput {
 		this.#wait = wait;
 	}
 
-	/** Adds a line. Returns false once the other end is closed. */
+	/** Adds a line. Returns false once the other end is closed. @throws OutputFailed */
 	line(text: string): boolean {
 		this.#gathered += `${this.#erasing}${text}\n`;
 		this.#erasing = "";
@@ -53,6 +63,8 @@ export class LineOutput {
 	/**
 	 * Writes what is gathered. It waits for a slow reader. If the other end is closed, the rest is dropped, which is no error:
 	 * then it returns false.
+	 *
+	 * @throws OutputFailed
 	 */
 	flush(): boolean {
 		let left = Buffer.from(this.#gathered);
@@ -68,7 +80,7 @@ export class LineOutput {
 			const code = error instanceof Error && "code" in error ? error.code : null;
 			if (code === "EPIPE") this.#isGone = true;
 			else if (code === "EAGAIN") this.#wait(FULL_PIPE_MS);
-			else throw error;
+			else throw new OutputFailed(error);
 			return 0;
 		}
 	}

@@ -2,6 +2,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { deflateSync, gzipSync } from "node:zlib";
 import { BodyTooLargeError, fetchBounded } from "../../src/net/bounded-fetch.ts";
 import { FetchError, inPlainWords, outboundFetch } from "../../src/net/outbound-fetch.ts";
+import { messageOf } from "../../src/observe/log-value.ts";
 import { freePort } from "../../src/sim/relay-process.ts";
 import { Rng } from "../../src/sim/rng.ts";
 
@@ -58,13 +59,14 @@ describe("a request that fails", () => {
 				(error: unknown) => error,
 			);
 			if (failure !== null) expect(failure).toBeInstanceOf(FetchError);
-			expect(String(failure)).not.toMatch(/verbose|Is the computer|Does the server|http:/);
+			expect(failure === null ? "" : messageOf(failure)).not.toMatch(/verbose|Is the computer|Does the server|http:/);
 		}
 	}, 300_000);
 
-	test("keeps the code of its cause, and does not change the relay's own errors", () => {
+	test("keeps the code, and does not change the relay's own errors", () => {
 		const cause = Object.assign(new TypeError("Is the computer able to access the url?"), { code: "SOMETHING_NEW" });
-		expect(inPlainWords(cause)).toMatchObject({ message: "failed (SOMETHING_NEW)", code: "SOMETHING_NEW", cause });
+		expect(inPlainWords(cause)).toMatchObject({ message: "failed (SOMETHING_NEW)", code: "SOMETHING_NEW" });
+		expect(messageOf(inPlainWords(cause))).toBe("failed (SOMETHING_NEW)");
 		const expired = Object.assign(new Error("certificate has expired"), { code: "CERT_HAS_EXPIRED" });
 		expect(inPlainWords(expired)).toMatchObject({ message: "its certificate is not valid (CERT_HAS_EXPIRED)" });
 		const ours = new BodyTooLargeError("too long");

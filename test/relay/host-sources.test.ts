@@ -140,4 +140,6 @@ test.each([
 	expect([result.code, result.out]).toEqual([code, ""]);
 	expect(result.err).toContain(why);
 	expect(result.err).not.toContain("secret");
+	// A sentence, and no report of a fault of the program.
+	expect(result.err).not.toContain("standpipe ends");
 });

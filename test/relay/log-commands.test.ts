@@ -1,5 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+	closeSync,
+	existsSync,
+	mkdtempSync,
+	openSync,
+	readdirSync,
+	readFileSync,
+	rmSync,
+	writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fromUint8Array } from "@atcute/car";
@@ -106,12 +115,38 @@ describe("the commands that read a log while a relay writes to it", () => {
 		])
 			expect(await run("export", ...args)).toMatchObject({ code: 2, out: "" });
 		const absent = join(folder, "absent");
-		for (const args of [
-			["verify", absent],
-			["export", absent],
-		])
-			expect(await run(...args)).toMatchObject({ code: 1, out: "", err: expect.stringContaining(absent) });
+		const empty = mkdtempSync(join(folder, "empty-"));
+		for (const directory of [absent, empty])
+			for (const args of [
+				["verify"],
+				["export"],
+				["export", "--out", path],
+				["export", "--format", "car", "--out", path],
+			])
+				expect(await run(...args, directory)).toMatchObject({
+					code: 1,
+					out: "",
+					err: expect.stringMatching(new RegExp(`^the log in ${directory} can't be read: .+\n$`)),
+				});
 		expect(existsSync(path)).toBe(false);
+	});
+
+	test("an output that takes nothing gets code 1 and a sentence that does not blame the log", async () => {
+		const [segment = ""] = readdirSync(rig.relay.logDirectory).filter((file) => file.endsWith(".seg"));
+		for (const args of [
+			["verify", rig.relay.logDirectory],
+			["export", rig.relay.logDirectory],
+			["inspect", join(rig.relay.logDirectory, segment)],
+		]) {
+			const full = openSync("/dev/full", "w");
+			const child = Bun.spawn([...LOG, ...args], { stdout: full, stderr: "pipe" });
+			closeSync(full);
+			const [err, code] = await Promise.all([child.stderr.text(), child.exited]);
+			expect({ code, err }).toEqual({
+				code: 1,
+				err: expect.stringMatching(/^the output can't be written: ENOSPC[^\n]*\n$/),
+			});
+		}
 	});
 
 	test("verify names what is damaged, and ends with 1", async () => {

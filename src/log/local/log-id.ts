@@ -24,6 +24,11 @@ export function ensureLogId(fs: LogFs, directory: string): string {
 	return id;
 }
 
+/** Whether a folder has a file for a log's id, whatever it holds. */
+export function hasLogId(fs: LogFs, directory: string): boolean {
+	return fs.list(directory).includes(NAME);
+}
+
 /** Gives a log this id. It is durable when this returns. */
 export function writeLogId(fs: LogFs, directory: string, id: string): void {
 	const file = createFile(fs, directory, NAME, (file) => {

@@ -2,6 +2,7 @@
 
 import { basename } from "node:path";
 import { decode } from "@atcute/cbor";
+import { OutputFailed } from "../../../runtime/line-output.ts";
 import { decodeControl } from "../../record/control.ts";
 import { didOf } from "../../record/message-facts.ts";
 import { isMessageKind, RecordFlag, RecordKind } from "../../record/record.ts";
@@ -95,7 +96,8 @@ export function inspectSegment(fs: LogFs, path: string, visit: (part: SegmentPar
 		inspectFile(fs, file, path, visit);
 	} catch (error) {
 		if (error instanceof Stopped) return;
-		throw error instanceof InspectError ? error : new InspectError(`${path} can't be read: ${messageOf(error)}`);
+		if (error instanceof InspectError || error instanceof OutputFailed) throw error;
+		throw new InspectError(`${path} can't be read: ${messageOf(error)}`);
 	} finally {
 		fs.close(file);
 	}

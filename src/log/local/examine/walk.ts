@@ -1,6 +1,7 @@
 import { RecordFlag, recordFlags, recordLsn } from "../../record/record.ts";
 import { publishedEndOf, readLastUsed, type UsedNumbers } from "../last-used.ts";
 import type { LogFs } from "../log-fs.ts";
+import { hasLogId } from "../log-id.ts";
 import { FileSource, scanRecords } from "../segment/scan.ts";
 import {
 	emptyEnd,
@@ -50,7 +51,7 @@ export interface LogVisitor {
  * there when it came to the last segment. A segment that retention removes meanwhile is passed over.
  *
  * @param wanted which segments are read; by default all
- * @throws Error if the folder or a segment can't be read, or if a segment has another format
+ * @throws Error if the folder holds no log, if it or a segment can't be read, or if a segment has another format
  */
 export function walkLog(
 	fs: LogFs,
@@ -59,6 +60,8 @@ export function walkLog(
 	wanted: (id: SegmentId, next: SegmentId | null) => boolean = () => true,
 ): void {
 	const found = listSegments(fs, directory);
+	// A new log may have no segment yet, a copy of one has no id.
+	if (found.length === 0 && !hasLogId(fs, directory)) throw new Error("there is none");
 	for (const [at, id] of found.entries()) {
 		const next = found[at + 1] ?? null;
 		if (!wanted(id, next)) continue;
