@@ -39,6 +39,17 @@ export function checkRoom(folder: string, bytes: number, source: string, reserve
 	if (missing > 0) throw new BackupError(`${folder} has too little room: ${missing} bytes are missing`);
 }
 
+/**
+ * Checks that there is a plain file of this size, before it is opened: a pipe or a device in its place could be read for ever.
+ * @throws BackupError if there is not
+ */
+export function checkFile(path: string, bytes: number): void {
+	const found = statSync(path, { throwIfNoEntry: false });
+	if (found === undefined) throw new BackupError(`${path} is missing`);
+	if (!found.isFile() || found.size !== bytes)
+		throw new BackupError(`${path} is not what it was when the backup was made: it is damaged`);
+}
+
 /** Bytes of the files of this name that there are. Retention may remove some meanwhile. */
 export function bytesOf(paths: readonly string[]): number {
 	return paths.reduce((sum, path) => sum + (statSync(path, { throwIfNoEntry: false })?.size ?? 0), 0);

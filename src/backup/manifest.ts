@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import * as v from "valibot";
 import { isNotFound } from "../disk/fault.ts";
@@ -11,6 +11,8 @@ export const LOG_FOLDER = "log";
 export const INDEX_FILE = "index.sqlite";
 const MANIFEST_FILE = "manifest.json";
 
+/** A segment takes some 200 bytes of it. */
+const MANIFEST_BYTES_MAX = 64 * 1024 * 1024;
 /** Another format can't be read. */
 const FORMAT = 1;
 
@@ -79,6 +81,9 @@ export function readManifest(folder: string): Manifest {
 
 function parsed(path: string): unknown {
 	try {
+		// A pipe or a device in its place could be read for ever.
+		const found = statSync(path);
+		if (!found.isFile() || found.size > MANIFEST_BYTES_MAX) throw new BackupError(`${path} is damaged`);
 		return JSON.parse(readFileSync(path, "utf8"));
 	} catch (error) {
 		if (isNotFound(error))

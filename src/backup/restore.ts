@@ -4,7 +4,7 @@ import { logOccupant, openRestoredLog } from "../log/access.ts";
 import type { LogNumbers } from "../log/log.ts";
 import type { BackupStep, RelayPlaces } from "./backup.ts";
 import { BackupError } from "./backup-error.ts";
-import { sumOfFile } from "./folder.ts";
+import { checkFile, checkRoom, sumOfFile } from "./folder.ts";
 import { INDEX_FILE, LOG_FOLDER, type Manifest, readManifest } from "./manifest.ts";
 import { usedSince } from "./numbers.ts";
 
@@ -44,6 +44,8 @@ export async function restoreBackup(
 			`${join(persistDir, occupant)} is there already: a backup is restored to an empty folder only`,
 		);
 	const indexPath = join(folder, INDEX_FILE);
+	const from = join(folder, LOG_FOLDER);
+	for (const { name, bytes } of manifest.segments) checkFile(join(from, name), bytes);
 	checkIndex(indexPath, manifest);
 	const place = await openIndexPlace(databaseUrl);
 	try {
@@ -53,9 +55,9 @@ export async function restoreBackup(
 			bytes += count;
 			onStep({ phase: "log", bytes, bytesTotal });
 		};
-		const from = join(folder, LOG_FOLDER);
 		const log = openRestoredLog({ from, to: persistDir, files: manifest.segments, onBytes }, used);
 		try {
+			checkRoom(persistDir, bytesTotal, persistDir, 0);
 			log.copy();
 			onStep({ phase: "index", bytes: 0, bytesTotal: manifest.index.bytes });
 			await place.putBack(indexPath);
@@ -74,6 +76,7 @@ export async function restoreBackup(
 }
 
 function checkIndex(path: string, { index }: Manifest): void {
+	checkFile(path, index.bytes);
 	const { bytes, sha256 } = sumOfFile(path);
 	if (bytes !== index.bytes || sha256 !== index.sha256)
 		throw new BackupError(`${path} is not what it was when the backup was made: it is damaged`);

@@ -1,6 +1,15 @@
 import { Database } from "bun:sqlite";
 import { beforeEach, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+	existsSync,
+	mkdirSync,
+	readdirSync,
+	readFileSync,
+	renameSync,
+	rmSync,
+	symlinkSync,
+	writeFileSync,
+} from "node:fs";
 import { basename, join } from "node:path";
 import { type BackupStep, makeBackup, type RelayPlaces } from "../../src/backup/backup.ts";
 import { BackupError } from "../../src/backup/backup-error.ts";
@@ -255,5 +264,34 @@ describe("a restore", () => {
 				writeFileSync(path, content);
 				await restore(places);
 			}
+	});
+
+	test("is refused, and not read for ever, if there is something else in the place of a file", async () => {
+		await made();
+		const names = [
+			"manifest.json",
+			"index.sqlite",
+			...readdirSync(join(backup, "log")).map((name) => join("log", name)),
+		];
+		const others: Record<string, (path: string) => void> = {
+			"a pipe": (path) => void Bun.spawnSync(["mkfifo", path]),
+			"a device": (path) => symlinkSync("/dev/zero", path),
+			"a folder": (path) => mkdirSync(path),
+			nothing: () => {},
+		};
+		for (const name of names)
+			for (const [what, put] of Object.entries(others)) {
+				const path = join(backup, name);
+				renameSync(path, join(at, "away"));
+				put(path);
+				const places = newPlaces();
+				const failure = await failureOf(restore(places));
+				expect([what, failure]).toEqual([what, expect.any(BackupError)]);
+				expect(failure.message).toStartWith(path);
+				expect(existsSync(join(places.persistDir, ".."))).toBe(false);
+				rmSync(path, { recursive: true, force: true });
+				renameSync(join(at, "away"), path);
+			}
+		await restore(newPlaces());
 	});
 });

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { HOSTNAME_CHARS_MAX } from "../../protocol/limits.ts";
+import { HOSTNAME_CHARS_MAX, STATUS_CHARS_MAX } from "../../protocol/limits.ts";
 import { isDid, isTid } from "../../protocol/syntax.ts";
 import { Client, type ClientOptions, SYNC_PATH } from "./client.ts";
 import { type Listing, type ListingKind, type ListingLimits, readListing } from "./listing.ts";
@@ -25,7 +25,8 @@ const REPO = v.object({
 	head: v.pipe(v.string(), v.regex(COMMIT_CID, "not the CID of a commit")),
 	rev: v.pipe(v.string(), v.check(isTid, "not a TID")),
 	active: v.optional(v.boolean()),
-	status: v.optional(v.string()),
+	// All rows of all pages are kept.
+	status: v.optional(v.pipe(v.string(), v.maxLength(STATUS_CHARS_MAX))),
 });
 export type Repo = v.InferOutput<typeof REPO>;
 
