@@ -8,7 +8,7 @@ import { takeIn } from "../hosts/sources/intake.ts";
 import { listRelay } from "../hosts/sources/relay-listing.ts";
 import { IntakeReport, reportHost } from "../hosts/sources/report.ts";
 import { type ListedHosts, SourceError } from "../hosts/sources/source.ts";
-import { hideSecrets } from "../observe/masking.ts";
+import { hideMoreSecrets } from "../observe/masking.ts";
 import { USER_AGENT } from "../version.ts";
 import { type CommandContext, Failed, Misuse, settingsOf } from "./command.ts";
 import { relayUrl } from "./relay-url.ts";
@@ -124,6 +124,6 @@ function readPassword(file: string): string {
 		throw error;
 	}
 	if (password === "") throw new Failed("--password-file: its first line is empty");
-	hideSecrets([password]);
+	hideMoreSecrets([password]);
 	return password;
 }

@@ -1,10 +1,10 @@
 import { Command } from "commander";
-import { indexUrl } from "../config/setting.ts";
 import { copyIndex } from "../index/copy/copy.ts";
 import { CopyReport } from "../index/copy/report.ts";
 import { openCopySource, openCopyTarget } from "../index/open.ts";
 import { messageOf } from "../observe/log-value.ts";
-import { type CommandContext, Failed, isForeseen, Misuse } from "./command.ts";
+import { type CommandContext, Failed, isForeseen } from "./command.ts";
+import { databaseUrl } from "./database-url.ts";
 
 interface CopyOptions {
 	from: string;
@@ -21,11 +21,10 @@ export function indexCommand({ output }: CommandContext): Command {
 			.requiredOption("--from <url>", "the database to copy, as in DATABASE_URL")
 			.requiredOption("--to <url>", "the database to copy to, as in DATABASE_URL")
 			.option("--json", "print one JSON object a line", false)
-			.action(async (options: CopyOptions) => {
-				checkUrl("--from", options.from);
-				checkUrl("--to", options.to);
+			.action(async ({ from, to, json }: CopyOptions) => {
+				const urls = { from: databaseUrl("--from", from), to: databaseUrl("--to", to) };
 				try {
-					await copy(options, new CopyReport(options.json ? "json" : "text", output));
+					await copy(urls, new CopyReport(json ? "json" : "text", output));
 				} catch (error) {
 					throw isForeseen(error) ? new Failed(messageOf(error)) : error;
 				}
@@ -34,17 +33,7 @@ export function indexCommand({ output }: CommandContext): Command {
 	return command;
 }
 
-function checkUrl(name: string, url: string): void {
-	try {
-		indexUrl.parse(url);
-	} catch (error) {
-		// The URL is not shown, since it may have a password in it.
-		const accepted = error instanceof Error && error.message !== "" ? error.message : indexUrl.accepts;
-		throw new Misuse(`${name}: expected ${accepted}`);
-	}
-}
-
-async function copy({ from, to }: CopyOptions, report: CopyReport): Promise<void> {
+async function copy({ from, to }: Pick<CopyOptions, "from" | "to">, report: CopyReport): Promise<void> {
 	// The source comes first, so that nothing is made at the target if there is nothing to copy.
 	const source = await openCopySource(from);
 	try {

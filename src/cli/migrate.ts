@@ -1,5 +1,4 @@
 import { Command } from "commander";
-import { indexUrl } from "../config/setting.ts";
 import type { Config } from "../config/settings.ts";
 import { openCopyTarget } from "../index/open.ts";
 import { LogTaken, stageLog } from "../log/access.ts";
@@ -7,8 +6,8 @@ import { openIndigo } from "../migrate/indigo/source.ts";
 import { MigrateError, type MigrateOptions, migrateIndigo } from "../migrate/migrate.ts";
 import { MigrateReport } from "../migrate/report.ts";
 import { messageOf } from "../observe/log-value.ts";
-import { hideSecrets } from "../observe/masking.ts";
-import { type CommandContext, Failed, isForeseen, Misuse, settingsOf } from "./command.ts";
+import { type CommandContext, Failed, isForeseen, settingsOf } from "./command.ts";
+import { databaseUrl } from "./database-url.ts";
 import { seq } from "./numbers.ts";
 
 interface IndigoOptions {
@@ -28,8 +27,9 @@ export function migrateCommand(context: CommandContext): Command {
 			.option("--json", "print one JSON object a line", false)
 			.addHelpText("after", "\nIt writes to RELAY_PERSIST_DIR and DATABASE_URL, which must hold nothing yet.")
 			.action(async (options: IndigoOptions) => {
-				const from = sourceUrl(options.from);
 				const { config } = settingsOf(context, []);
+				// Indigo knows a second form for a file: `sqlite=PATH`.
+				const from = databaseUrl("--from", options.from.replace(/^sqlite=/, "sqlite://"));
 				try {
 					await migrate(from, options, config, new MigrateReport(options.json ? "json" : "text", context.output));
 				} catch (error) {
@@ -38,20 +38,6 @@ export function migrateCommand(context: CommandContext): Command {
 			}),
 	);
 	return command;
-}
-
-/** Indigo knows a second form for a file: `sqlite=PATH`. */
-function sourceUrl(text: string): string {
-	const url = text.replace(/^sqlite=/, "sqlite://");
-	try {
-		indexUrl.parse(url);
-	} catch (error) {
-		// The URL is not shown, since it may have a password in it.
-		const accepted = error instanceof Error && error.message !== "" ? error.message : indexUrl.accepts;
-		throw new Misuse(`--from: expected ${accepted}`);
-	}
-	hideSecrets(indexUrl.secretsIn?.(url) ?? []);
-	return url;
 }
 
 async function migrate(

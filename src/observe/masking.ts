@@ -8,11 +8,13 @@ const URL_CREDENTIALS = /\b([a-z][a-z0-9+.-]{0,30}:\/\/)[^\s/@"'<>]{1,1000}@/gi;
 /** Credentials as HTTP sends them. */
 const HTTP_CREDENTIALS = /\b(Basic|Bearer) (?=[a-z+/._~-]*[A-Z0-9=])[A-Za-z0-9+/=._~-]{8,}/g;
 
+let hidden: readonly string[] = [];
 let secrets: RegExp | null = null;
 let longest = 0;
 
 /** From now on this thread shows none of these secrets, in whatever form it knows. Takes the place of those given before. */
 export function hideSecrets(texts: readonly string[]): void {
+	hidden = texts;
 	const forms = new Set(texts.filter((text) => text.length >= SECRET_CHARS_MIN).flatMap(formsOf));
 	// The longest first: one secret may be a part of another.
 	const sorted = [...forms].sort((a, b) => b.length - a.length);
@@ -20,10 +22,15 @@ export function hideSecrets(texts: readonly string[]): void {
 	secrets = sorted.length === 0 ? null : new RegExp(sorted.map((form) => RegExp.escape(form)).join("|"), "g");
 }
 
+/** From now on this thread shows none of these secrets either. */
+export function hideMoreSecrets(texts: readonly string[]): void {
+	hideSecrets([...hidden, ...texts]);
+}
+
 /** The text without secrets: the one place through which all that the process says about itself goes. */
 export function masked(text: string): string {
-	const hidden = secrets === null ? text : text.replace(secrets, MASK);
-	return hidden.replace(URL_CREDENTIALS, `$1${MASK}@`).replace(HTTP_CREDENTIALS, `$1 ${MASK}`);
+	const known = secrets === null ? text : text.replace(secrets, MASK);
+	return known.replace(URL_CREDENTIALS, `$1${MASK}@`).replace(HTTP_CREDENTIALS, `$1 ${MASK}`);
 }
 
 /** The longest credentials of a URL that are looked for, with the scheme before them. */

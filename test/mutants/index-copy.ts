@@ -70,9 +70,9 @@ export const INDEX_COPY_MUTANTS: readonly Mutant[] = [
 	},
 	{
 		name: "a copy that fails ends with the code of a misuse",
-		file: "cli/index-copy.ts",
-		find: "new Failed(messageOf(error))",
-		replace: "new Misuse(messageOf(error))",
+		file: "cli/program.ts",
+		find: "return error instanceof Misuse ? EXIT.misused : EXIT.failed;",
+		replace: "return EXIT.misused;",
 		tests: RELAY,
 	},
 ];

@@ -70,9 +70,9 @@ export const MIGRATE_MUTANTS: readonly Mutant[] = [
 	},
 	{
 		name: "a migration that fails ends with the code of a misuse",
-		file: "cli/migrate.ts",
-		find: "new Failed(messageOf(error))",
-		replace: "new Misuse(messageOf(error))",
+		file: "cli/program.ts",
+		find: "return error instanceof Misuse ? EXIT.misused : EXIT.failed;",
+		replace: "return EXIT.misused;",
 		tests: RELAY,
 	},
 ];

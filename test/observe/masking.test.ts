@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import type { LogRecord } from "@logtape/logtape";
 import { formatLine, formatterOf } from "../../src/observe/log.ts";
 import { messageOf, STRING_CHARS_MAX } from "../../src/observe/log-value.ts";
-import { hideSecrets, MASK, masked, SECRET_CHARS_MIN } from "../../src/observe/masking.ts";
+import { hideMoreSecrets, hideSecrets, MASK, masked, SECRET_CHARS_MIN } from "../../src/observe/masking.ts";
 import { Rng } from "../../src/sim/rng.ts";
 import { anyText } from "../sim/any-text.ts";
 
@@ -78,6 +78,16 @@ describe("masked", () => {
 		}
 		for (const text of ["https://pds.example.com/a@b", "mail me: a@b.example", "Basic settings"])
 			expect(masked(text)).toBe(text);
+	});
+
+	test("hides more secrets beside those that were given before", () => {
+		const rng = new Rng("more secrets");
+		for (let at = 0; at < CASES; at++) {
+			const all = Array.from({ length: 3 }, () => anySecret(rng));
+			hideSecrets([all[0] ?? ""]);
+			for (const secret of all.slice(1)) hideMoreSecrets([secret]);
+			for (const secret of all) expect(masked(`it is ${secret}`)).not.toContain(secret);
+		}
 	});
 
 	test("leaves all else as it is", () => {
