@@ -1,6 +1,7 @@
 import { open, readFile, rename, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import * as v from "valibot";
+import { WEBHOOKS_MAX } from "../config/webhook.ts";
 import { isNotFound } from "../disk/fault.ts";
 import { logOf } from "../observe/log.ts";
 import { messageOf } from "../observe/log-value.ts";
@@ -21,7 +22,6 @@ export interface AlertsState {
 export const FILE_NAME = "alerts.json";
 /** Above what a file with all limits reached has: 45,000 incidents of 2 kB each, nearly all of them in notices that wait. */
 const FILE_BYTES_MAX = 128 * 1024 * 1024;
-const WEBHOOKS_MAX = 10;
 /** Hosts whose rejections are saved: those with the most of late. A host that is left out has none before the next start, when all counts begin at 0. */
 export const HOST_RATES_MAX = 2_000;
 

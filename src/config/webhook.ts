@@ -8,7 +8,8 @@ export interface Webhook {
 	format: "json" | "slack";
 }
 
-const WEBHOOKS_MAX = 10;
+/** Webhooks that may be set. */
+export const WEBHOOKS_MAX = 10;
 const URL_CHARS_MAX = 2_000;
 /** `slack+https://…` is the URL that Slack shows, with a word before it. */
 const SLACK = "slack+";
