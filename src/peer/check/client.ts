@@ -14,6 +14,10 @@ const ANSWER_BYTES_MAX = 4 * 1024 * 1024;
 export const REQUESTS_MAX = 2_000;
 /** How long a relay may make us wait with 429 before the same request is made again, once. */
 const PATIENCE_MS_MAX = 30_000;
+/** All these waits of a run. */
+const PATIENCE_RUN_MS_MAX = 120_000;
+/** How long all answers of a run may take, so that a relay which answers slowly does not hold us for hours. */
+const ANSWERS_MS_MAX = 600_000;
 
 /** A request got no answer. The message says why. */
 export class Unreachable extends Error {
@@ -36,6 +40,8 @@ export interface ClientOptions {
 	requestsPerS: number;
 	/** Lets time pass. */
 	sleep?: (ms: number) => Promise<void>;
+	/** Milliseconds since any moment. */
+	elapsedMs?: () => number;
 }
 
 /** Asks a relay, politely: at a rate, one request at a time. */
@@ -43,13 +49,18 @@ export class Client {
 	readonly #relay: string;
 	readonly #pauseMs: number;
 	readonly #sleep: (ms: number) => Promise<void>;
+	readonly #elapsedMs: () => number;
 	#requests = 0;
 	#answers = 0;
+	/** So much of the limits is used. */
+	#patienceMs = 0;
+	#answersMs = 0;
 
-	constructor({ relay, requestsPerS, sleep = Bun.sleep }: ClientOptions) {
+	constructor({ relay, requestsPerS, sleep = Bun.sleep, elapsedMs = () => performance.now() }: ClientOptions) {
 		this.#relay = relay;
 		this.#pauseMs = 1000 / requestsPerS;
 		this.#sleep = sleep;
+		this.#elapsedMs = elapsedMs;
 	}
 
 	/** Requests that were answered. */
@@ -72,7 +83,9 @@ export class Client {
 		const answer = await this.#try(method, path, parameters, more);
 		if (answer.status !== 429) return answer;
 		const waitMs = retryAfterMs(answer.status, answer.headers, Date.now()) ?? PATIENCE_MS_MAX;
-		if (waitMs > PATIENCE_MS_MAX) throw new SkipCheck(`${answer.asked}: HTTP 429: we have asked too much`);
+		if (waitMs > PATIENCE_MS_MAX || this.#patienceMs + waitMs > PATIENCE_RUN_MS_MAX)
+			throw new SkipCheck(`${answer.asked}: HTTP 429: we have asked too much`);
+		this.#patienceMs += waitMs;
 		await this.#sleep(waitMs);
 		return this.#try(method, path, parameters, more);
 	}
@@ -84,11 +97,14 @@ export class Client {
 		more: { headers?: Record<string, string>; body?: string },
 	): Promise<Answer> {
 		if (++this.#requests > REQUESTS_MAX) throw new SkipCheck(`more than ${REQUESTS_MAX} requests would be needed`);
+		if (this.#answersMs > ANSWERS_MS_MAX)
+			throw new SkipCheck(`the relay has taken more than ${ANSWERS_MS_MAX} ms for all its answers`);
 		if (this.#requests > 1) await this.#sleep(this.#pauseMs);
 		const url = new URL(path, this.#relay);
 		for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value);
 		const asked = `${method} ${path.replace(SYNC_PATH, "")}${url.search}`;
 		const signal = AbortSignal.timeout(ANSWER_MS_MAX);
+		const askedMs = this.#elapsedMs();
 		try {
 			const headers = { Origin: "https://client.example.com", "User-Agent": USER_AGENT, ...more.headers };
 			const body = more.body === undefined ? {} : { body: more.body };
@@ -97,7 +113,10 @@ export class Client {
 			return { asked, status: response.status, headers: response.headers, json: await jsonOf(response, signal) };
 		} catch (error) {
 			const isForeseen = error instanceof FetchError || error instanceof BodyTooLargeError || signal.aborted;
-			throw isForeseen ? new Unreachable(`${asked}: ${messageOf(error)}`) : error;
+			const why = signal.aborted ? `no answer within ${ANSWER_MS_MAX} ms` : messageOf(error);
+			throw isForeseen ? new Unreachable(`${asked}: ${why}`) : error;
+		} finally {
+			this.#answersMs += this.#elapsedMs() - askedMs;
 		}
 	}
 }
