@@ -1,13 +1,13 @@
 // backup/: a log and its index in one folder, as they were at one moment, and how they are put back. The files' bytes are known elsewhere.
 
-import { mkdirSync, readdirSync } from "node:fs";
+import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { syncFile } from "../disk/sync.ts";
 import { saveIndex } from "../index/saving.ts";
 import { type CopiedLog, copyLogFiles, type LogFault, verifyLogFiles } from "../log/access.ts";
 import { VERSION } from "../version.ts";
 import { BackupError } from "./backup-error.ts";
-import { bytesOf, checkRoom, emptyFolder, makeEmptyFolder, sumOfFile } from "./folder.ts";
+import { bytesOf, checkRoom, claim, emptyFolder, makeEmptyFolder, sumOfFile } from "./folder.ts";
 import { INDEX_FILE, LOG_FOLDER, type Manifest, writeManifest } from "./manifest.ts";
 
 /** What a relay's state is made of, by its settings. */
@@ -47,6 +47,7 @@ const ATTEMPTS_MAX = 3;
  */
 export async function makeBackup(places: RelayPlaces, folder: string, hooks: BackupHooks): Promise<Manifest> {
 	makeEmptyFolder(folder);
+	claim(folder, LOG_FOLDER);
 	try {
 		for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
 			const content = await copyOnce(places, folder, hooks);
@@ -54,7 +55,8 @@ export async function makeBackup(places: RelayPlaces, folder: string, hooks: Bac
 				writeManifest(folder, content);
 				return content;
 			}
-			emptyFolder(folder);
+			emptyFolder(join(folder, LOG_FOLDER));
+			rmSync(join(folder, INDEX_FILE));
 		}
 		throw new BackupError(
 			"the relay removed parts of the log that its index had not applied when the index was copied: give the log more time or space " +
@@ -80,7 +82,6 @@ async function copyOnce(places: RelayPlaces, folder: string, hooks: BackupHooks)
 	const logFolder = join(folder, LOG_FOLDER);
 	const bytesTotal = bytesOf(readdirSync(persistDir).map((name) => join(persistDir, name)));
 	checkRoom(folder, bytesTotal, persistDir, diskReserveBytes);
-	mkdirSync(logFolder);
 	let bytes = 0;
 	const onBytes = (count: number): void => {
 		bytes += count;

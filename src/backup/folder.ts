@@ -1,5 +1,15 @@
 import { createHash } from "node:crypto";
-import { closeSync, mkdirSync, openSync, readdirSync, readSync, rmSync, statfsSync, statSync } from "node:fs";
+import {
+	closeSync,
+	existsSync,
+	mkdirSync,
+	openSync,
+	readdirSync,
+	readSync,
+	rmSync,
+	statfsSync,
+	statSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { syncFile } from "../disk/sync.ts";
 import { BackupError } from "./backup-error.ts";
@@ -18,6 +28,22 @@ export function makeEmptyFolder(folder: string): void {
 	if (found !== undefined)
 		throw new BackupError(`${folder} is not empty: ${found} is in it. A backup needs a folder of its own`);
 	syncFile(dirname(folder));
+}
+
+/**
+ * Makes the first folder in one that was empty. If two found it empty at the same moment, only one goes on: the other could remove what the
+ * first one writes.
+ *
+ * @throws BackupError if it is there
+ */
+export function claim(folder: string, name: string): void {
+	try {
+		mkdirSync(join(folder, name));
+	} catch (error) {
+		if (existsSync(join(folder, name)))
+			throw new BackupError(`${folder} is not empty any more: another backup goes to it`);
+		throw error;
+	}
 }
 
 /** Removes what is in a folder. */

@@ -13,6 +13,7 @@ import {
 import { basename, join } from "node:path";
 import { type BackupStep, makeBackup, type RelayPlaces } from "../../src/backup/backup.ts";
 import { BackupError } from "../../src/backup/backup-error.ts";
+import { claim } from "../../src/backup/folder.ts";
 import { type Manifest, readManifest } from "../../src/backup/manifest.ts";
 import { restoreBackup } from "../../src/backup/restore.ts";
 import { logIdOf, verifyLogFiles } from "../../src/log/access.ts";
@@ -165,6 +166,19 @@ describe("a backup", () => {
 		expect(await failureOf(overtaken(Number.POSITIVE_INFINITY))).toBeInstanceOf(BackupError);
 		expect(attempts).toBeLessThan(10);
 		expect(readdirSync(backup)).toEqual([]);
+	});
+
+	test("keeps another out that found the folder empty too, and loses nothing by it", async () => {
+		const relay = await Relay.start();
+		relay.write(12);
+		relay.apply();
+		let rivals = 0;
+		await backUp(relay, () => {
+			rivals += 1;
+			expect(() => claim(backup, "log")).toThrow("another backup");
+		});
+		expect(rivals).toBeGreaterThan(4);
+		await restore(newPlaces());
 	});
 
 	test("needs an empty folder, and the index of its log", async () => {
