@@ -17,6 +17,7 @@ import { claim } from "../../src/backup/folder.ts";
 import { type Manifest, readManifest } from "../../src/backup/manifest.ts";
 import { restoreBackup } from "../../src/backup/restore.ts";
 import { logIdOf, verifyLogFiles } from "../../src/log/access.ts";
+import { DirectoryLock } from "../../src/log/local/lock.ts";
 import { systemLogFs } from "../../src/log/local/log-fs.ts";
 import { Rng } from "../../src/sim/rng.ts";
 import { FilePlace } from "../index/sqlite/place.ts";
@@ -240,6 +241,19 @@ describe("a restore", () => {
 			const left = readdirSync(join(path, ".."));
 			expect(left).toEqual([basename(path)]);
 		}
+	});
+
+	test("goes to a folder in which another was killed before it copied anything", async () => {
+		await made();
+		const places = newPlaces();
+		const { persistDir } = places;
+		mkdirSync(persistDir, { recursive: true });
+		const lock = new DirectoryLock(persistDir);
+		const left = readdirSync(persistDir).map((name) => ({ name, content: readFileSync(join(persistDir, name)) }));
+		lock.release();
+		expect(left.length).toBe(2);
+		for (const { name, content } of left) writeFileSync(join(persistDir, name), content);
+		await restore(places);
 	});
 
 	test("that fails at any step leaves places that are free, and can be tried again", async () => {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ClaimingLog } from "../../src/index/claim.ts";
@@ -235,6 +235,12 @@ test("a place that holds anything is refused, and left as it is", async () => {
 	expect(readdirSync(other)).toEqual(["lock"]);
 });
 
+/** The files of a folder, without its folders. */
+function contentOf(directory: string): Map<string, Buffer> {
+	const files = readdirSync(directory, { withFileTypes: true }).filter((entry) => entry.isFile());
+	return new Map(files.map(({ name }) => [name, readFileSync(join(directory, name))]));
+}
+
 test("an attempt that is killed while the log is made can be repeated", async () => {
 	const { state } = await anyIndigo(new Rng("killed"), { hosts: 5, accounts: 20, allowInsecureHosts: true });
 	const [from, directory, target] = [await sqliteSource(state), newPath(), await sqliteTarget()];
@@ -245,10 +251,13 @@ test("an attempt that is killed while the log is made can be repeated", async ()
 	await source.close();
 	// What a killed process leaves: its files without its locks.
 	const left = readdirSync(killed.directory);
+	const locks = contentOf(directory);
+	expect([...locks.keys()].sort()).toEqual(["lock", "lock-journal"]);
 	filling.close();
 	killed.close();
 	mkdirSync(killed.directory);
 	for (const name of left) await Bun.write(join(killed.directory, name), "left");
+	for (const [name, content] of locks) await Bun.write(join(directory, name), content);
 	const { firstSeq } = await migrate(from, target.url, directory);
 	expect(await applyLog(directory, target.place)).toEqual({ nextSeq: firstSeq });
 	expect(existsSync(killed.directory)).toBe(false);

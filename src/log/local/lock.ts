@@ -2,7 +2,9 @@ import { Database } from "bun:sqlite";
 import { join } from "node:path";
 import { DiskFault, diskFaultReason } from "../../disk/fault.ts";
 
-export const LOCK_FILE = "lock";
+const LOCK_FILE = "lock";
+/** What a lock leaves in its directory: the file, and what SQLite puts beside it while it is held. A process that is killed leaves both. */
+export const LOCK_FILES: ReadonlySet<string> = new Set([LOCK_FILE, `${LOCK_FILE}-journal`]);
 
 /**
  * The lock of a log directory, which only one writer can hold.

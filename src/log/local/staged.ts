@@ -1,12 +1,10 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { DirectoryLock } from "./lock.ts";
+import { DirectoryLock, LOCK_FILES } from "./lock.ts";
 import type { LogFs } from "./log-fs.ts";
 
 /** The folder, within that of the log, in which a log is made. */
 const STAGING = "staging";
-/** The file of the lock, and what SQLite may put beside it. */
-const LOCK = "lock";
 /** Moved last: without it the other files are not the log that an index may be of. */
 const ID = "id";
 
@@ -29,7 +27,7 @@ export class StagedLog {
 	 */
 	constructor(fs: LogFs, target: string) {
 		fs.makeDirectory(target);
-		const found = fs.list(target).filter((name) => name !== STAGING && name !== LOCK);
+		const found = fs.list(target).filter((name) => name !== STAGING && !LOCK_FILES.has(name));
 		if (found.length > 0)
 			throw new LogTaken(
 				`${target} is not empty, it has ${found.sort()[0]}: name an empty folder, or none that exists`,
@@ -44,7 +42,7 @@ export class StagedLog {
 
 	/** Gives the log its place. It must be closed, with everything durable. If this is interrupted, no index is taken for this log's. */
 	install(): void {
-		const names = this.#fs.list(this.directory).filter((name) => !name.startsWith(LOCK) && name !== ID);
+		const names = this.#fs.list(this.directory).filter((name) => !LOCK_FILES.has(name) && name !== ID);
 		for (const name of [...names, ID]) {
 			this.#fs.rename(join(this.directory, name), join(this.#target, name));
 			if (name === names.at(-1)) this.#fs.syncDirectory(this.#target);

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { isNotFound } from "../../../disk/fault.ts";
 import type { LogNumbers } from "../../log.ts";
 import { LAST_USED_FILE, LastUsed, readLastUsed } from "../last-used.ts";
-import { DirectoryLock, LOCK_FILE } from "../lock.ts";
+import { DirectoryLock, LOCK_FILES } from "../lock.ts";
 import type { LogFs } from "../log-fs.ts";
 import { writeLogId } from "../log-id.ts";
 import { removeIfThere, TEMPORARY_SUFFIX } from "../segment/new-file.ts";
@@ -14,7 +14,7 @@ export class CopyChanged extends Error {
 }
 
 /** What a folder may have that a log is restored to: what an attempt before left, and what file systems make. */
-const FREE_NAMES: ReadonlySet<string> = new Set([LAST_USED_FILE, LOCK_FILE, "lost+found"]);
+const FREE_NAMES: ReadonlySet<string> = new Set([LAST_USED_FILE, ...LOCK_FILES, "lost+found"]);
 
 /** A name of something in the folder because of which no log can be restored to it; null if there is nothing or no folder. */
 export function occupantOf(fs: LogFs, directory: string): string | null {
