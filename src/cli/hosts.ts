@@ -9,6 +9,7 @@ import { listRelay } from "../hosts/sources/relay-listing.ts";
 import { IntakeReport, reportHost } from "../hosts/sources/report.ts";
 import { type ListedHosts, SourceError } from "../hosts/sources/source.ts";
 import { hideMoreSecrets } from "../observe/masking.ts";
+import { printable } from "../runtime/report-text.ts";
 import { USER_AGENT } from "../version.ts";
 import { type CommandContext, Failed, Misuse, settingsOf } from "./command.ts";
 import { relayUrl } from "./relay-url.ts";
@@ -87,7 +88,7 @@ async function withSource(work: () => Promise<void>): Promise<void> {
 	try {
 		await work();
 	} catch (error) {
-		throw error instanceof SourceError ? new Failed(error.message) : error;
+		throw error instanceof SourceError ? new Failed(printable(error.message)) : error;
 	}
 }
 

@@ -78,4 +78,21 @@ describe("the command line", () => {
 		expect(printed.join("\n")).toContain("standpipe");
 		expect(await run("completion", "tcsh")).toBe(2);
 	});
+
+	test("a relay's words reach the terminal without what it obeys, in one line", async () => {
+		const words = "\u001b]0;mine\u0007\nall is well\u202e";
+		const server = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response(words, { status: 400 }) });
+		try {
+			const relay = ["--relay", server.url.origin, "--password-file", import.meta.path];
+			for (const args of [["list"], ["add", "a.example.com"]]) {
+				complaints = [];
+				expect(await run("hosts", ...args, ...relay)).toBe(1);
+				expect(complaints).toEqual([
+					`the relay at ${server.url.origin} answers HTTP 400: \uFFFD]0;mine\uFFFD\uFFFDall is well\uFFFD`,
+				]);
+			}
+		} finally {
+			await server.stop(true);
+		}
+	});
 });
