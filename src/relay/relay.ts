@@ -189,7 +189,7 @@ function passOn(
 }
 
 function announce({ apiBind: { host, port } }: Config, internal: Bun.Server<undefined>, hasAdmin: boolean): void {
-	logOf("relay").info("standpipe {version} serves on {api}, metrics on {metrics}", {
+	logOf("relay").info("standpipe {version} serves on {api}, the dashboard and metrics on {metrics}", {
 		version: VERSION,
 		api: `${host}:${port}`,
 		metrics: `${internal.hostname}:${internal.port}`,
