@@ -53,37 +53,30 @@ export function exportLog(
 ): ExportCounts {
 	const hostnames = new Map<number, string>();
 	const counts = { messages: 0, damage: 0 };
-	let isOver = false;
 	const visitor: LogVisitor = {
 		record(_, __, length, bytes, at) {
-			if (isOver) return;
 			const seq = recordSeq(bytes, at);
 			const isMessage = isMessageKind(recordKind(bytes, at));
-			isOver = isMessage && seq > seqMax;
-			if (isOver || (isMessage && seq < seqMin)) return;
+			if (isMessage && seq > seqMax) return false;
+			if (isMessage && seq < seqMin) return true;
 			const record = decodeRecord(bytes, at, length);
 			if (!isMessage) {
 				const control = decodeControl(record);
 				if (control?.kind === "host") hostnames.set(control.facts.id, control.facts.hostname);
-				return;
+				return true;
 			}
 			const ofDid = didOf(record);
-			if (did !== null && ofDid !== did) return;
+			if (did !== null && ofDid !== did) return true;
 			counts.messages += 1;
 			const { timeUs, host, frame } = record;
-			isOver = !visit({ seq, timeUs, did: ofDid, hostname: hostnames.get(host) ?? null, ...decoded(frame) });
+			return visit({ seq, timeUs, did: ofDid, hostname: hostnames.get(host) ?? null, ...decoded(frame) });
 		},
 		damage() {
-			if (!isOver) counts.damage += 1;
+			counts.damage += 1;
 		},
 		segment() {},
 	};
-	walkLog(
-		fs,
-		directory,
-		visitor,
-		(id, next) => !isOver && id.firstSeq <= seqMax && (next === null || next.firstSeq > seqMin),
-	);
+	walkLog(fs, directory, visitor, (id, next) => id.firstSeq <= seqMax && (next === null || next.firstSeq > seqMin));
 	return counts;
 }
 

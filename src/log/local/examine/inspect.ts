@@ -11,6 +11,7 @@ import { decodeRecord, type StoredRecord } from "../../record/stored-record.ts";
 import type { LogFs } from "../log-fs.ts";
 import { FileSource, scanRecords } from "../segment/scan.ts";
 import { readSegmentFooter, readSegmentHeader, SEGMENT_HEADER_BYTES, type SegmentFooter } from "../segment/segment.ts";
+import { Stopped } from "./walk.ts";
 
 /** A value that JSON can say. */
 type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
@@ -110,9 +111,6 @@ function opened(fs: LogFs, path: string): number {
 		throw new InspectError(`${path} can't be opened: ${messageOf(error)}`);
 	}
 }
-
-/** `visit` wants no more parts. */
-class Stopped extends Error {}
 
 function inspectFile(fs: LogFs, file: number, path: string, visit: (part: SegmentPart) => boolean): void {
 	const header = readSegmentHeader(fs, file);

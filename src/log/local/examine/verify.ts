@@ -62,7 +62,10 @@ export function verifyLog(fs: LogFs, directory: string, { onFault, onSegment }: 
 	const check = new LogCheck((fault, id, detail) => onFault({ fault, segment: segmentName(id), detail }));
 	walkLog(fs, directory, {
 		begins: (_, footer) => check.begins(footer),
-		record: (id, offset, _, bytes, at) => check.record(id, offset, bytes, at),
+		record(id, offset, _, bytes, at) {
+			check.record(id, offset, bytes, at);
+			return true;
+		},
 		damage: (id, start, end) => check.damage(id, start, end),
 		segment(segment) {
 			check.segment(segment);

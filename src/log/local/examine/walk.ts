@@ -38,13 +38,19 @@ export interface WalkedSegment {
 export interface LogVisitor {
 	/** A segment's records come next. */
 	begins?(segment: SegmentId, footer: SegmentFooter | null): void;
-	/** @param at where the record of `length` bytes stands in `bytes`, which are valid during the call */
-	record(segment: SegmentId, offset: number, length: number, bytes: Buffer, at: number): void;
+	/**
+	 * @param at where the record of `length` bytes stands in `bytes`, which are valid during the call
+	 * @returns false if no more is wanted: the walk ends there
+	 */
+	record(segment: SegmentId, offset: number, length: number, bytes: Buffer, at: number): boolean;
 	/** Bytes that were records, and no longer are. */
 	damage(segment: SegmentId, start: number, end: number): void;
 	/** A segment was read to its end. */
 	segment(segment: WalkedSegment): void;
 }
+
+/** Ends the reading of a segment: no more of it is wanted. */
+export class Stopped extends Error {}
 
 /**
  * Reads all records of a log, oldest first, and changes nothing. A relay may write to it meanwhile: the walk ends with what was
@@ -71,6 +77,9 @@ export function walkLog(
 			// After the last segment was opened: then its records up to there are in the file.
 			const used = next === null ? (readLastUsed(fs, directory)?.numbers ?? null) : null;
 			visitor.segment(walkSegment(fs, file, { id, next, used }, visitor));
+		} catch (error) {
+			if (error instanceof Stopped) return;
+			throw error;
 		} finally {
 			fs.close(file);
 		}
@@ -111,7 +120,7 @@ function walkSegment(
 				const lsn = recordLsn(source, at);
 				const isRestated = (recordFlags(source, at) & RecordFlag.restated) !== 0;
 				if (isRestated && lsn >= stateLsn && lsn <= stateLsnMax) stateRecords += 1;
-				visitor.record(id, offset, length, source, at);
+				if (!visitor.record(id, offset, length, source, at)) throw new Stopped();
 				moveEnd(end, source, at);
 			},
 			damage: (start, damageEnd) => visitor.damage(id, start, damageEnd),
