@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, statSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import * as v from "valibot";
 import { isNotFound } from "../disk/fault.ts";
 import { syncFile } from "../disk/sync.ts";
+import { writeWhole } from "../disk/write-whole.ts";
 import { BackupError } from "./backup-error.ts";
 
 /** Files and folders of a backup. */
@@ -57,7 +58,7 @@ export function writeManifest(folder: string, content: Manifest): void {
 	const text = JSON.stringify({ format: FORMAT, sha256: sumOf(content), content }, null, "\t");
 	const file = openSync(`${path}.tmp`, "wx");
 	try {
-		for (let left = Buffer.from(`${text}\n`); left.length > 0; ) left = left.subarray(writeSync(file, left));
+		writeWhole(file, Buffer.from(`${text}\n`));
 		fsyncSync(file);
 	} finally {
 		closeSync(file);

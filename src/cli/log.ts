@@ -1,5 +1,6 @@
 import { closeSync, openSync, rmSync, writeSync } from "node:fs";
 import { Command, Option } from "commander";
+import { writeWhole } from "../disk/write-whole.ts";
 import {
 	type ExportCounts,
 	type ExportRange,
@@ -170,7 +171,7 @@ async function exportTo(
 /** @throws OutputFailed */
 function writeAll(file: number, bytes: Uint8Array): void {
 	try {
-		for (let left = bytes; left.length > 0; ) left = left.subarray(writeSync(file, left));
+		writeWhole(file, bytes);
 	} catch (error) {
 		throw new OutputFailed(error);
 	}
