@@ -4,6 +4,7 @@
  */
 import { join } from "node:path";
 import { makeCorpus } from "../src/sim/corpus.ts";
+import { verificationCpuMs } from "../src/sim/verification-time.ts";
 import { createNativeEngine } from "../src/verify/native.ts";
 import { createPortableEngine } from "../src/verify/portable/engine.ts";
 import { CountingConsumer } from "./rig/counting-consumer.ts";
@@ -13,7 +14,6 @@ import { median, report } from "./rig/figures.ts";
 import { RestampedFrames } from "./rig/frames.ts";
 import { type NamedFrame, PacedFrames } from "./rig/paced-frames.ts";
 import { type RelayRun, withRelay } from "./rig/relay-run.ts";
-import { verificationCpuMs } from "./rig/verification.ts";
 
 const ACCOUNTS = 16;
 const FRAME_BYTES = 5_500;

@@ -6,6 +6,7 @@
 import { join } from "node:path";
 import type { EngineChoice } from "../src/config/bounds.ts";
 import { type CorpusFrame, makeCorpus } from "../src/sim/corpus.ts";
+import { verificationCpuMs } from "../src/sim/verification-time.ts";
 import { createPortableEngine } from "../src/verify/portable/engine.ts";
 import { CountingConsumer } from "./rig/counting-consumer.ts";
 import { processCpuMs, threadCpuMs } from "./rig/cpu.ts";
@@ -14,7 +15,7 @@ import { RecordedFrames, RestampedFrames } from "./rig/frames.ts";
 import type { LoadHost } from "./rig/load-host.ts";
 import { type RelayRun, until, withCopyRelay, withRelay } from "./rig/relay-run.ts";
 import { TouchedMemory } from "./rig/touched-memory.ts";
-import { floorUsOf, verificationCpuMs } from "./rig/verification.ts";
+import { floorUsOf } from "./rig/verification.ts";
 
 const HOSTS = 4;
 const ACCOUNTS = 16;

@@ -1,8 +1,8 @@
 import type { EngineChoice } from "../config/bounds.ts";
-import { scanFrame } from "../protocol/frame.ts";
 import { EngineError, selectEngine } from "../verify/select.ts";
 import { type CorpusFrame, makeCorpus } from "./corpus.ts";
 import { BATCH_BYTES, measureSyncs } from "./disk-sync.ts";
+import { verificationCpuMs } from "./verification-time.ts";
 
 const ACCOUNTS = 8;
 /** Before the measured ones, which are as many: engines and compilers need some to get up to speed. */
@@ -40,19 +40,9 @@ export async function measureEngines(): Promise<EngineSpeed[]> {
 function measureEngine(choice: EngineSpeed["engine"], frames: readonly CorpusFrame[]): EngineSpeed {
 	try {
 		const { engine } = selectEngine(choice, () => {});
-		const verify = ({ frame, account }: CorpusFrame): void => {
-			const scanned = scanFrame(frame);
-			if (scanned.kind !== "message" || scanned.message.type !== "commit")
-				throw new Error("a corpus holds commits only");
-			const { reason } = engine.verifyCommit(frame, scanned.message, account.key);
-			if (reason !== null) throw new Error(`the engine rejects a good commit: ${reason}`);
-		};
-		const measured = frames.slice(frames.length / 2);
-		frames.slice(0, frames.length / 2).forEach(verify);
-		const start = process.cpuUsage();
-		measured.forEach(verify);
-		const { user, system } = process.cpuUsage(start);
-		return { engine: choice, us: (user + system) / measured.length, fault: null };
+		const half = frames.length / 2;
+		const tookMs = verificationCpuMs(engine, frames.slice(0, half), frames.slice(half));
+		return { engine: choice, us: (1000 * tookMs) / half, fault: null };
 	} catch (error) {
 		if (!(error instanceof EngineError)) throw error;
 		return { engine: choice, us: null, fault: error.message };
